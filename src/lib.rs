@@ -1,0 +1,3 @@
+//! muslin: a Kubernetes admission webhook that makes DNS inside pods dependable.
+
+pub mod resolver;

@@ -1,0 +1,3 @@
+//! Parses arguments and runs one command.
+
+fn main() {}
