@@ -1,3 +1,7 @@
 //! Parses arguments and runs one command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    muslin::cli::run()
+}

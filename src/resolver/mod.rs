@@ -2,10 +2,26 @@
 //! with its source. Must not know of pods, images, rules or Kubernetes.
 
 pub mod alpine;
+mod c_ares;
+mod glibc;
+mod go;
+mod line;
+pub mod musl;
+mod options;
+mod search;
+mod settings;
+mod timing;
+mod uclibc;
 mod version;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
+pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
+pub use search::{Answer, Lookup, candidates, lookup, resolves};
+pub use settings::{Fate, Pairing, Settings, Transport};
 pub use version::{InvalidVersion, Version};
 
 /// The code that answers `getaddrinfo`, or its like, in a container's main process.

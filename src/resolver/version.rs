@@ -41,9 +41,7 @@ impl FromStr for Version {
     /// Reads two or three numbers, and passes over what packagers append (`1.2.4_git20230717-r4`, `1.2.5-r11`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidVersion(text.to_owned());
-        let numbers = text
-            .split_once(['-', '_', '+', '~'])
-            .map_or(text, |(numbers, _)| numbers);
+        let numbers = text.split_once(['-', '_', '+', '~']).map_or(text, |(numbers, _)| numbers);
         let mut parts = numbers.split('.').map(str::parse::<u16>);
         let mut next = || parts.next().transpose().map_err(|_| invalid());
         let major = next()?.ok_or_else(invalid)?;

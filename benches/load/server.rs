@@ -1,0 +1,99 @@
+//! A server under load: a child process that says on stdout where it listens and, if it made its own certificate, with
+//! which CA. It must not know how it is loaded.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use crate::process::{Child, Process};
+
+/// How long a server may take until it has said where it listens. muslin's own goal is 300 ms; the rest is for a busy
+/// machine.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The last line of a certificate in PEM.
+const PEM_END: &str = "-----END CERTIFICATE-----";
+
+/// A ready server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    name: &'static str,
+    child: Child,
+    url: String,
+    ca_pem: String,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// muslin with no cluster, injecting.
+    pub(crate) async fn muslin(program: &Path, logs: bool) -> Result<Self> {
+        let arguments =
+            "serve --standalone --bind 127.0.0.1:0 --metrics-bind 127.0.0.1:0 --mode inject".split(' ').map(String::from);
+        Self::start("muslin", program, &arguments.collect::<Vec<_>>(), None, logs).await
+    }
+
+    /// This program again, as the echo server.
+    pub(crate) async fn echo(answer_bytes: usize, logs: bool) -> Result<Self> {
+        let program = std::env::current_exe().context("find the benchmark's own program")?;
+        let arguments = ["--serve-echo".to_owned(), answer_bytes.to_string()];
+        Self::start("echo", &program, &arguments, None, logs).await
+    }
+
+    /// Starts a program and waits until it is ready: its first line is its URL. Unless its CA is given, the CA's
+    /// certificate follows as PEM.
+    pub(crate) async fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: &[String],
+        ca_pem: Option<String>,
+        logs: bool,
+    ) -> Result<Self> {
+        let mut child = Child::spawn(program, arguments, logs)?;
+        let mut lines = child.lines()?;
+        let ready = async {
+            let url = lines.recv().await.context("it ended before it wrote its URL")?;
+            let ca_pem = match ca_pem {
+                Some(known) => known,
+                None => read_certificate(&mut lines).await?,
+            };
+            anyhow::Ok((url, ca_pem))
+        };
+        let (url, ca_pem) = timeout(START_DEADLINE, ready)
+            .await
+            .with_context(|| format!("it was not ready after {START_DEADLINE:?}"))
+            .flatten()
+            .with_context(|| format!("start {name} (--server-logs shows what it says)"))?;
+        Ok(Self { name, child, url, ca_pem })
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it answers reviews, such as `https://127.0.0.1:40123/mutate`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The CA of its certificate.
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        self.child.process()
+    }
+}
+
+async fn read_certificate(lines: &mut UnboundedReceiver<String>) -> Result<String> {
+    let mut pem = String::new();
+    while !pem.trim_end().ends_with(PEM_END) {
+        pem.push_str(&lines.recv().await.context("it ended before it wrote its CA certificate")?);
+        pem.push('\n');
+    }
+    Ok(pem)
+}

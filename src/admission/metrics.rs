@@ -1,0 +1,137 @@
+//! What the webhook counts, in Prometheus' terms. No label names a pod, an image or a namespace, so that the number of series
+//! is bounded.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::plan::Plan;
+use crate::policy::Mode;
+
+/// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
+const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];
+
+/// The counters of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<ReviewLabels, Counter>,
+    duration: Histogram,
+    findings: Family<FindingLabels, Counter>,
+    panics: Counter,
+    handshakes_failed: Counter,
+    connections_refused: Counter,
+}
+
+/// What became of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The pod was changed.
+    Changed,
+    /// There was nothing to change.
+    Unchanged,
+    /// The pod was left alone: by its mode, by its own wish, or for what it is.
+    Skipped,
+    /// The request was no review.
+    BadRequest,
+    /// Its namespace was not known in time, or muslin failed; the pod was left alone.
+    Failed,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReviewLabels {
+    outcome: &'static str,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FindingLabels {
+    rule: &'static str,
+    level: &'static str,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let reviews = Family::default();
+        let duration = Histogram::new(DURATION_BUCKETS);
+        let findings = Family::default();
+        let panics = Counter::default();
+        let handshakes_failed = Counter::default();
+        let connections_refused = Counter::default();
+        let mut registry = Registry::with_prefix("muslin");
+        registry.register("reviews", "Admission reviews answered", reviews.clone());
+        registry.register_with_unit(
+            "review_duration",
+            "Time from a review's header to its answer",
+            Unit::Seconds,
+            duration.clone(),
+        );
+        registry.register("findings", "Rules that fired, mended or not", findings.clone());
+        registry.register("panics", "Reviews in which muslin itself failed", panics.clone());
+        registry.register("handshakes_failed", "TLS handshakes that did not succeed", handshakes_failed.clone());
+        registry.register(
+            "connections_refused",
+            "Connections closed because there were too many",
+            connections_refused.clone(),
+        );
+        Self { registry, reviews, duration, findings, panics, handshakes_failed, connections_refused }
+    }
+}
+
+impl Metrics {
+    /// All of it in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+
+    pub(super) fn reviewed(&self, outcome: Outcome, mode: Option<Mode>, took: Duration) {
+        let labels = ReviewLabels { outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
+        self.reviews.get_or_create(&labels).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn planned(&self, plan: &Plan) {
+        for planned in &plan.findings {
+            let labels =
+                FindingLabels { rule: planned.finding.rule.slug, level: planned.finding.level.name() };
+            self.findings.get_or_create(&labels).inc();
+        }
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(super) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    pub(super) fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Skipped => "skipped",
+            Self::BadRequest => "bad_request",
+            Self::Failed => "failed",
+        }
+    }
+}

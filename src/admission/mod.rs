@@ -1,0 +1,21 @@
+//! The webhook: reviews in, answers out, over HTTPS. Knows plans and the cluster's namespaces; must not know of command lines.
+//!
+//! A review flows one way: bytes, the borrowed pod, fingerprints, findings, plan, patch, bytes. Nothing on that path waits for
+//! the network, except for a namespace that is too new to be known.
+
+mod deadline;
+mod metrics;
+mod review;
+mod server;
+mod shutdown;
+mod tls;
+mod webhook;
+
+pub use metrics::Metrics;
+pub use server::{Limits, Server};
+pub use shutdown::Shutdown;
+pub use tls::{KeyFiles, Keys, TlsError, server_config};
+pub use webhook::{Settings, Webhook};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! `AdmissionReview` of `admission.k8s.io/v1` on the wire: the request borrowed from its bytes, the answer written by hand.
+//!
+//! kube's own `AdmissionResponse` is not used: it writes the patch as an array of numbers (kube#1781), and its `invalid()` sends
+//! an empty uid, which the API server counts as a failed call.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use json_patch::Patch;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::pod::{Pod, Text};
+
+/// The only version that the webhook is registered for.
+pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
+pub(super) const KIND: &str = "AdmissionReview";
+
+/// A review as the API server sends it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Review<'a> {
+    #[serde(borrow)]
+    api_version: Option<Text<'a>>,
+    #[serde(borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    request: Option<Request<'a>>,
+}
+
+/// What is to be admitted.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request<'a> {
+    /// Names this call; the answer must repeat it.
+    #[serde(borrow)]
+    pub(super) uid: Text<'a>,
+    #[serde(borrow)]
+    kind: GroupKind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Option<Text<'a>>,
+    #[serde(borrow)]
+    operation: Text<'a>,
+    /// The namespace of the request; the object's own may be empty.
+    #[serde(borrow, default)]
+    pub(super) namespace: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) object: Option<Pod<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GroupKind<'a> {
+    #[serde(borrow, default)]
+    group: Option<Text<'a>>,
+    #[serde(borrow)]
+    kind: Text<'a>,
+}
+
+/// Why a body is no review.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadReview {
+    #[error("the body is not an AdmissionReview: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the body is {found}, not {KIND} of {API_VERSION}")]
+    Version { found: String },
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    #[error("the request's uid is empty")]
+    NoUid,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_base64")]
+    patch: Option<&'a Patch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+}
+
+// === impl Review ===
+
+impl<'a> Review<'a> {
+    /// Reads a review.
+    pub(super) fn read(body: &'a [u8]) -> Result<Request<'a>, BadReview> {
+        let Self { api_version, kind, request } = serde_json::from_slice(body)?;
+        if api_version.as_deref() != Some(API_VERSION) || kind.as_deref() != Some(KIND) {
+            let word = |text: Option<Text<'_>>| text.map_or_else(|| "nothing".to_owned(), |text| text.to_string());
+            return Err(BadReview::Version { found: format!("{} of {}", word(kind), word(api_version)) });
+        }
+        let request = request.ok_or(BadReview::NoRequest)?;
+        if request.uid.is_empty() { Err(BadReview::NoUid) } else { Ok(request) }
+    }
+}
+
+// === impl Request ===
+
+impl Request<'_> {
+    /// Whether this is the creation of a pod: all else is none of the webhook's business, whoever configured it so.
+    pub(super) fn creates_a_pod(&self) -> bool {
+        &*self.kind.kind == "Pod"
+            && self.kind.group.as_deref().unwrap_or_default().is_empty()
+            && self.sub_resource.as_deref().unwrap_or_default().is_empty()
+            && &*self.operation == "CREATE"
+    }
+}
+
+// === impl Answer ===
+
+impl<'a> Answer<'a> {
+    /// Allows the request as it is.
+    pub(super) fn allow(uid: &'a str) -> Self {
+        Self {
+            api_version: API_VERSION,
+            kind: KIND,
+            response: Response {
+                uid,
+                allowed: true,
+                patch: None,
+                patch_type: None,
+                warnings: Vec::new(),
+                audit_annotations: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// Changes the object. An empty patch is none: patch and patch type must be there both, or neither.
+    pub(super) fn with_patch(mut self, patch: &'a Patch) -> Self {
+        if !patch.is_empty() {
+            self.response.patch = Some(patch);
+            self.response.patch_type = Some("JSONPatch");
+        }
+        self
+    }
+
+    /// Tells whoever made the request.
+    pub(super) fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+        self.response.warnings.extend(warnings);
+        self
+    }
+
+    /// Notes something in the API server's audit log, under the webhook's name.
+    pub(super) fn with_audit(mut self, key: &'static str, value: String) -> Self {
+        self.response.audit_annotations.insert(key, value);
+        self
+    }
+
+    /// Writes it.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+}
+
+fn as_base64<S: Serializer>(patch: &Option<&Patch>, serializer: S) -> Result<S::Ok, S::Error> {
+    let json = serde_json::to_vec(patch).map_err(serde::ser::Error::custom)?;
+    serializer.serialize_str(&STANDARD.encode(json))
+}

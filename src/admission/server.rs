@@ -1,0 +1,197 @@
+//! Accepts connections and serves a router on them, with a bound on everything that a client could make grow: connections,
+//! handshakes, the wait for a first request, idle time.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::Service as _;
+
+use super::{Metrics, Shutdown};
+
+/// What clients may use at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. One more is closed at once, so that the API server knows at once.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long a new connection may wait with its first request.
+    pub first_request: Duration,
+    /// How long a connection may be idle between requests. hyper's bound on reading a header also runs while a connection is
+    /// idle, and the API server's client keeps idle ones for 90 s: below that, a request could meet a closing connection.
+    pub idle: Duration,
+    /// How long what is under way may take to finish, once the server drains.
+    pub drain: Duration,
+}
+
+/// A socket that serves a router.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+}
+
+/// How long to wait after the kernel refused to accept, for want of files or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            handshake: Duration::from_secs(5),
+            first_request: Duration::from_secs(10),
+            idle: Duration::from_secs(150),
+            drain: Duration::from_secs(15),
+        }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A server on a socket that listens already; plain HTTP where there are no TLS settings.
+    pub fn new(listener: TcpListener, tls: Option<ServerConfig>, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self { listener, tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))), limits, metrics }
+    }
+
+    /// Serves until the shutdown drains, and then until the last connection is done or the drain's time is over.
+    pub async fn run(self, router: Router, shutdown: Shutdown) {
+        let Self { listener, tls, limits, metrics } = self;
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = shutdown.draining() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                metrics.connection_refused();
+                continue;
+            };
+            let connection = Connection {
+                peer,
+                limits,
+                router: router.clone(),
+                shutdown: shutdown.clone(),
+                metrics: Arc::clone(&metrics),
+                _slot: slot,
+            };
+            connections.spawn(connection.run(stream, tls.clone()));
+        }
+        drop(listener);
+        if timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(connections = connections.len(), "connections were still busy when the drain's time was over");
+        }
+    }
+}
+
+/// One connection, from its handshake to its end.
+struct Connection {
+    peer: SocketAddr,
+    limits: Limits,
+    router: Router,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
+    _slot: OwnedSemaphorePermit,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        // Answers are written whole: waiting to fill a packet would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(peer = %self.peer, %error, "cannot set TCP_NODELAY");
+        }
+        let Some(tls) = tls else { return self.serve(stream).await };
+        match timeout(self.limits.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(error)) => {
+                self.metrics.handshake_failed();
+                tracing::debug!(peer = %self.peer, %error, "the TLS handshake failed");
+            }
+            Err(_) => {
+                self.metrics.handshake_failed();
+                tracing::debug!(peer = %self.peer, "the TLS handshake took too long");
+            }
+        }
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        let Self { peer, limits, router, shutdown, metrics: _, _slot } = self;
+        let has_asked = AtomicBool::new(false);
+        let service = service_fn(|request: Request<Incoming>| {
+            has_asked.store(true, Ordering::Relaxed);
+            answer(router.clone(), request, &shutdown)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let mut patience = Some(Box::pin(sleep(limits.first_request)));
+        let mut draining = Some(Box::pin(shutdown.draining()));
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(%peer, %error, "the connection ended early");
+                    }
+                    return;
+                }
+                () = async { if let Some(patience) = &mut patience { patience.await } }, if patience.is_some() => {
+                    patience = None;
+                    if !has_asked.load(Ordering::Relaxed) {
+                        tracing::debug!(%peer, "no request came");
+                        return;
+                    }
+                }
+                () = async { if let Some(draining) = &mut draining { draining.await } }, if draining.is_some() => {
+                    draining = None;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Asks the router, and asks the client to go elsewhere next time once the server is leaving.
+async fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    shutdown: &Shutdown,
+) -> Result<Response<Body>, Infallible> {
+    let mut response = router.call(request).await?;
+    if shutdown.is_leaving() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}

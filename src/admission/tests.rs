@@ -1,0 +1,207 @@
+//! Tests of the webhook without sockets: a request in, a response out.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::cluster::Namespaces;
+use crate::image::Fingerprint;
+use crate::plan::{Context, Plan, Skip};
+use crate::pod::Pod;
+use crate::policy::{Mode, NamespacePolicy, Profile};
+
+fn settings() -> Settings {
+    Settings {
+        default_mode: Mode::Inject,
+        profile: Profile::default(),
+        cluster_domain: "cluster.local".to_owned(),
+        own_namespace: Some("muslin".to_owned()),
+    }
+}
+
+fn webhook(policy: NamespacePolicy) -> Webhook {
+    Webhook::new(settings(), Namespaces::fixed(policy), Arc::new(Metrics::default()), Shutdown::default())
+}
+
+fn review(pod: Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": "CREATE", "namespace": "shop",
+            "kind": { "group": "", "version": "v1", "kind": "Pod" }, "object": pod
+        }
+    })
+}
+
+fn alpine() -> Value {
+    json!({ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "app", "image": "alpine:3.19" }] } })
+}
+
+async fn post(webhook: &Webhook, body: impl Into<Body>) -> (StatusCode, Value) {
+    let request = Request::post("/mutate?timeout=2s").body(body.into()).unwrap();
+    let response = webhook.router().oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+async fn answer(webhook: &Webhook, review: &Value) -> Value {
+    let (status, answer) = post(webhook, review.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
+    assert_eq!(answer["response"]["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+    assert_eq!(answer["response"]["allowed"], true);
+    answer["response"].clone()
+}
+
+#[tokio::test]
+async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
+    let response = answer(&webhook(NamespacePolicy::default()), &review(alpine())).await;
+    assert_eq!(response["patchType"], "JSONPatch");
+    let patch: Value = serde_json::from_slice(&STANDARD.decode(response["patch"].as_str().unwrap()).unwrap()).unwrap();
+    assert!(patch.as_array().unwrap().iter().any(|operation| operation["path"] == "/spec/dnsConfig"), "{patch}");
+    assert_eq!(
+        response["warnings"],
+        json!(["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"])
+    );
+    assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
+}
+
+#[tokio::test]
+async fn neither_patch_nor_patch_type_where_nothing_changes() {
+    let response = answer(&webhook(NamespacePolicy::from_labels(Some("audit"), None)), &review(alpine())).await;
+    assert_eq!((response.get("patch"), response.get("patchType"), response.get("warnings")), (None, None, None));
+    assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
+}
+
+#[tokio::test]
+async fn leaves_alone_what_is_not_the_creation_of_a_pod() {
+    for (field, value) in [
+        ("operation", json!("UPDATE")),
+        ("subResource", json!("ephemeralcontainers")),
+        ("kind", json!({ "group": "apps", "version": "v1", "kind": "Deployment" })),
+        ("object", Value::Null),
+        ("namespace", json!("kube-system")),
+        ("namespace", json!("muslin")),
+    ] {
+        let mut review = review(alpine());
+        review["request"][field] = value;
+        assert_eq!(answer(&webhook(NamespacePolicy::default()), &review).await.get("patch"), None, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn says_what_is_wrong_with_a_label_and_goes_on_without_it() {
+    let response = answer(&webhook(NamespacePolicy::from_labels(Some("on"), Some("quick"))), &review(alpine())).await;
+    let warnings = response["warnings"].to_string();
+    assert!(warnings.contains("`on` is not a mode") && warnings.contains("there is no profile `quick`"), "{warnings}");
+}
+
+#[tokio::test]
+async fn a_bad_review_gets_a_400_that_says_what_is_wrong() {
+    let webhook = webhook(NamespacePolicy::default());
+    let mut no_uid = review(alpine());
+    no_uid["request"]["uid"] = json!("");
+    let mut old = review(alpine());
+    old["apiVersion"] = json!("admission.k8s.io/v1beta1");
+    let mut wrong_type = review(alpine());
+    wrong_type["request"]["object"]["spec"]["containers"] = json!({});
+    for (body, message) in [
+        (String::new(), "the body is not an AdmissionReview: EOF"),
+        ("{".to_owned(), "the body is not an AdmissionReview: EOF"),
+        ("[]".to_owned(), "the body is not an AdmissionReview"),
+        (json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview" }).to_string(), "has no request"),
+        (no_uid.to_string(), "uid is empty"),
+        (old.to_string(), "AdmissionReview of admission.k8s.io/v1beta1, not AdmissionReview of admission.k8s.io/v1"),
+        (wrong_type.to_string(), "invalid type: map, expected a sequence"),
+    ] {
+        let (status, answer) = post(&webhook, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(answer["error"].as_str().unwrap().contains(message), "{answer} has no {message:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_below_it_is_read() {
+    let webhook = webhook(NamespacePolicy::default());
+    let (status, _) = post(&webhook, vec![b' '; 8 * 1024 * 1024 + 1]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut large = review(alpine());
+    large["request"]["object"]["metadata"]["managedFields"] = json!("x".repeat(7 * 1024 * 1024));
+    assert!(answer(&webhook, &large).await["patch"].is_string());
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_answered_before_the_api_server_s_limit() {
+    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let request = Request::post("/mutate?timeout=100ms").body(Body::from_stream(never)).unwrap();
+    let response = webhook(NamespacePolicy::default()).router().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+fn panics<'p>(_: &'p Pod<'p>, _: Vec<Fingerprint>, _: &Context<'p>) -> Result<Plan, Skip> {
+    panic!("a test of panics")
+}
+
+#[tokio::test]
+async fn a_panic_in_a_review_allows_the_pod_with_a_warning_and_is_counted() {
+    let metrics = Arc::new(Metrics::default());
+    let namespaces = Namespaces::fixed(NamespacePolicy::default());
+    let webhook = Webhook::with_planner(settings(), namespaces, Arc::clone(&metrics), Shutdown::default(), panics);
+    let response = answer(&webhook, &review(alpine())).await;
+    assert_eq!(response.get("patch"), None);
+    assert!(response["warnings"][0].as_str().unwrap().contains("left it unchanged"));
+    assert!(metrics.text().contains("muslin_panics_total 1"), "{}", metrics.text());
+}
+
+async fn get(router: axum::Router, path: &str) -> (StatusCode, String) {
+    let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn is_ready_until_it_leaves_and_alive_throughout() {
+    let shutdown = Shutdown::default();
+    let namespaces = Namespaces::fixed(NamespacePolicy::default());
+    let webhook = Webhook::new(settings(), namespaces, Arc::new(Metrics::default()), shutdown.clone());
+    for router in [webhook.router(), webhook.metrics_router()] {
+        assert_eq!(get(router, "/readyz").await.0, StatusCode::OK);
+    }
+    shutdown.leave();
+    for router in [webhook.router(), webhook.metrics_router()] {
+        assert_eq!(get(router.clone(), "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(get(router, "/healthz").await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn counts_reviews_and_findings() {
+    let webhook = webhook(NamespacePolicy::default());
+    answer(&webhook, &review(alpine())).await;
+    post(&webhook, "").await;
+    let (_, text) = get(webhook.metrics_router(), "/metrics").await;
+    for line in [
+        r#"muslin_reviews_total{outcome="changed",mode="inject"} 1"#,
+        r#"muslin_reviews_total{outcome="bad_request",mode="none"} 1"#,
+        r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} 1"#,
+        "muslin_review_duration_seconds_count 2",
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_are_errors_of_the_caller() {
+    let router = webhook(NamespacePolicy::default()).router();
+    assert_eq!(get(router.clone(), "/validate").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(router, "/mutate").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,158 @@
+//! The serving key: handed to rustls for each handshake, and replaced while connections go on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+/// How often the files are read again. A mounted Secret changes by a swap of symbolic links that an inotify watch on the file
+/// does not see, so the content is compared.
+const REREAD_EVERY: Duration = Duration::from_secs(5);
+
+/// The key that handshakes use now.
+#[derive(Debug)]
+pub struct Keys(ArcSwap<CertifiedKey>);
+
+/// Why a certificate and its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The text is no PEM of the kind that is needed.
+    #[error("no usable {what} in the PEM text: {source}")]
+    Pem {
+        /// What was looked for.
+        what: &'static str,
+        /// What went wrong.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// There is no certificate.
+    #[error("the PEM text holds no certificate")]
+    NoCertificate,
+    /// The two do not belong together, or the key is of an unknown kind.
+    #[error("the certificate and the key cannot be used together: {0}")]
+    Mismatch(#[from] rustls::Error),
+}
+
+/// A certificate chain and its private key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct KeyFiles {
+    /// The chain, the serving certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// What stands in the files.
+#[derive(PartialEq, Eq)]
+struct Content {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+/// The TLS settings of the server: TLS 1.2 and 1.3, HTTP/1.1 only, because the API server speaks nothing else to a webhook.
+///
+/// # Errors
+/// The crypto provider lacks what these protocol versions need.
+pub fn server_config(keys: Arc<Keys>) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(keys);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// From PEM text.
+    ///
+    /// # Errors
+    /// The text holds no certificate or key, or they do not belong together.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self(ArcSwap::from_pointee(certified(certificate, key)?)))
+    }
+
+    /// Replaces the key for the handshakes to come.
+    fn replace(&self, content: &Content) -> Result<(), TlsError> {
+        self.0.store(Arc::new(certified(&content.certificate, &content.key)?));
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Keys {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+fn certified(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(certificate)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| TlsError::Pem { what: "certificate", source })?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| TlsError::Pem { what: "private key", source })?;
+    Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
+}
+
+// === impl KeyFiles ===
+
+impl KeyFiles {
+    /// Reads the files, and goes on reading them: whenever their content changes, new handshakes use it. Files that cannot be
+    /// used leave the key as it is, and are logged once.
+    ///
+    /// # Errors
+    /// The files cannot be used now.
+    pub async fn watch(self) -> Result<Arc<Keys>, TlsError> {
+        let content = self.read().await?;
+        let keys = Arc::new(Keys::from_pem(&content.certificate, &content.key)?);
+        tokio::spawn(self.follow(content, Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    async fn follow(self, mut known: Content, keys: Arc<Keys>) {
+        loop {
+            tokio::time::sleep(REREAD_EVERY).await;
+            let content = match self.read().await {
+                Ok(content) if content == known => continue,
+                Ok(content) => content,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the serving certificate; the old one stays");
+                    continue;
+                }
+            };
+            match keys.replace(&content) {
+                Ok(()) => tracing::info!(certificate = %self.certificate.display(), "the serving certificate changed"),
+                // Certificate and key are two files: what does not fit now may be half of a change.
+                Err(error) => tracing::warn!(%error, "cannot use the new serving certificate; the old one stays"),
+            }
+            known = content;
+        }
+    }
+
+    async fn read(&self) -> Result<Content, TlsError> {
+        let Self { certificate, key } = self;
+        Ok(Content { certificate: read(certificate).await?, key: read(key).await? })
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    tokio::fs::read(path).await.map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}

@@ -1,0 +1,117 @@
+//! The command line: one file a command. Data goes to standard output, all else to standard error.
+
+mod inject;
+mod serve;
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Makes DNS inside Kubernetes pods dependable.
+///
+/// muslin knows which DNS resolver each container uses (musl, glibc, Go's own, ...), gives pods the dnsConfig options that this
+/// resolver honours, and says what is wrong and how to mend it.
+#[derive(Debug, Parser)]
+#[command(name = "muslin", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed.")]
+pub struct Arguments {
+    /// When to use colour on standard error
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the admission webhook
+    Serve(serve::Serve),
+    /// Read manifests and write them back with the options that the webhook would inject
+    Inject(inject::Inject),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Why a command ends with something else than 0.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There are findings at or above `--fail-on`.
+    Findings,
+    /// What the user gave is wrong.
+    Input(anyhow::Error),
+    /// A cluster, a registry, a socket or the like failed.
+    Outside(anyhow::Error),
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that the process's arguments name.
+pub fn run() -> ExitCode {
+    let Arguments { color, command } = Arguments::parse();
+    let choice = match color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+    let outcome = match command {
+        Command::Serve(command) => command.run(),
+        Command::Inject(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is gone too.
+            let _ = writeln!(anstream::stderr(), "{failure}");
+            failure.code()
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Findings => 1,
+            Self::Input(_) => 2,
+            Self::Outside(_) => 3,
+        })
+    }
+
+    /// Something could not be written to standard output. A reader that has seen enough is no failure.
+    fn output(error: io::Error) -> Outcome {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Ok(());
+        }
+        Err(Self::Outside(anyhow::Error::new(error).context("cannot write to standard output")))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        match self {
+            Self::Findings => write!(f, "{style}error{style:#}: there are findings at or above --fail-on"),
+            Self::Input(error) | Self::Outside(error) => write!(f, "{style}error{style:#}: {error:#}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,253 @@
+//! `muslin serve`: the webhook, in a cluster or standing alone.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
+use crate::cluster::{self, Namespaces};
+use crate::policy::{Mode, NamespacePolicy, Profile};
+
+use super::{Failure, Outcome};
+
+/// Serve the admission webhook.
+///
+/// In a cluster, or with a kubeconfig, the mode of a pod's namespace comes from its label muslin.dev/mode. With --standalone no
+/// cluster is needed: muslin makes a certificate of its own, listens on loopback, and prints its address and its CA.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The address to serve the webhook at, by HTTPS [default: 0.0.0.0:8443, standalone 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
+    bind: Option<SocketAddr>,
+
+    /// The address to serve /metrics, /healthz and /readyz at, by HTTP [default: 0.0.0.0:8080, standalone 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
+    metrics_bind: Option<SocketAddr>,
+
+    /// The serving certificate, a PEM file with its chain; read again when its content changes
+    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_CERT", requires = "tls_key", required_unless_present = "standalone")]
+    tls_cert: Option<PathBuf>,
+
+    /// The serving certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve without a cluster
+    #[arg(long, conflicts_with_all = ["kubeconfig", "tls_cert", "tls_key"])]
+    standalone: bool,
+
+    /// The kubeconfig to reach the cluster by [default: the pod's service account, $KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The mode of namespaces that say none
+    #[arg(long, visible_alias = "mode", value_name = "MODE", default_value = "inject", env = "MUSLIN_DEFAULT_MODE",
+          value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
+    default_mode: Mode,
+
+    /// The profile of namespaces that name none
+    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE",
+          value_parser = PossibleValuesParser::new(Profile::NAMES))]
+    profile: String,
+
+    /// The cluster's domain
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
+    cluster_domain: String,
+
+    /// muslin's own namespace, whose pods are left alone
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
+    own_namespace: Option<String>,
+
+    /// How many connections are served at once
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections, env = "MUSLIN_MAX_CONNECTIONS")]
+    max_connections: usize,
+
+    /// How long, after a signal to stop, connections are still accepted [default: 12, standalone 0]
+    #[arg(long, value_name = "SECONDS", env = "MUSLIN_SHUTDOWN_DELAY")]
+    shutdown_delay: Option<u64>,
+
+    /// How to write logs: auto is human on a terminal, json elsewhere
+    #[arg(long, value_name = "FORMAT", default_value = "auto", env = "MUSLIN_LOG_FORMAT")]
+    log_format: LogFormat,
+
+    /// What to log, such as info or muslin=debug,kube=warn
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "MUSLIN_LOG")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+/// How long the certificate of a standalone server is valid: longer than anybody tries something out.
+const STANDALONE_VALIDITY: time::Duration = time::Duration::days(30);
+
+/// Clocks differ: a certificate that begins to be valid now is not valid yet for some.
+const CLOCK_SKEW: time::Duration = time::Duration::minutes(5);
+
+/// How long the API server's connections take to notice that the pod is leaving
+/// (endpoints propagate in seconds; kubernetes#127335 says why they linger).
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(12);
+
+// === impl Serve ===
+
+impl Serve {
+    pub(super) fn run(self) -> Outcome {
+        self.start_logging().map_err(Failure::Input)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the async runtime")
+            .map_err(Failure::Outside)?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Outcome {
+        let profile = Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+        // What the user gave is checked before a port is bound.
+        let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
+        let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
+        let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
+        let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
+        let namespaces = self.namespaces().await.map_err(Failure::Outside)?;
+
+        let shutdown = Shutdown::default();
+        let metrics = Arc::new(Metrics::default());
+        let settings = Settings {
+            default_mode: self.default_mode,
+            profile,
+            cluster_domain: self.cluster_domain.clone(),
+            own_namespace: self.own_namespace.clone(),
+        };
+        let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
+        let limits = Limits { connections: self.max_connections, ..Limits::default() };
+        self.announce(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
+        let server = Server::new(webhooks, Some(tls), limits, Arc::clone(&metrics));
+        let metrics_server = Server::new(metrics_listener, None, limits, metrics);
+        tokio::join!(
+            server.run(webhook.router(), shutdown.clone()),
+            metrics_server.run(webhook.metrics_router(), shutdown.clone()),
+            self.stop_on_signal(shutdown),
+        );
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn start_logging(&self) -> anyhow::Result<()> {
+        let filter = EnvFilter::try_new(&self.log).with_context(|| format!("--log {}", self.log))?;
+        let human = match self.log_format {
+            LogFormat::Human => true,
+            LogFormat::Json => false,
+            LogFormat::Auto => io::stderr().is_terminal(),
+        };
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        if human {
+            builder.with_ansi(io::stderr().is_terminal()).init();
+        } else {
+            builder.json().flatten_event(true).init();
+        }
+        Ok(())
+    }
+
+    /// The serving key; with it, for a standalone server, the CA to trust.
+    async fn keys(&self) -> anyhow::Result<(Arc<Keys>, Option<String>)> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let files = KeyFiles { certificate: certificate.clone(), key: key.clone() };
+                Ok((files.watch().await.context("cannot use the serving certificate")?, None))
+            }
+            _ => {
+                let (keys, authority) = standalone_certificate().context("cannot make a certificate")?;
+                Ok((Arc::new(keys), Some(authority)))
+            }
+        }
+    }
+
+    async fn namespaces(&self) -> anyhow::Result<Namespaces> {
+        if self.standalone {
+            return Ok(Namespaces::fixed(NamespacePolicy::default()));
+        }
+        let client = cluster::connect(self.kubeconfig.as_deref()).await.context("cannot connect to the cluster")?;
+        Ok(Namespaces::watch(client))
+    }
+
+    async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
+        let host = if self.standalone { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let address = address.unwrap_or(SocketAddr::new(IpAddr::V4(host), port));
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))
+    }
+
+    /// Logs where the server listens; a standalone one also prints what a client needs.
+    fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
+        let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
+        tracing::info!(%address, %metrics, version = env!("CARGO_PKG_VERSION"), "serving");
+        if let Some(authority) = authority {
+            let mut stdout = io::stdout().lock();
+            write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;
+            stdout.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves at the first signal, and drains when the others have had the time to notice, or at the second.
+    async fn stop_on_signal(&self, shutdown: Shutdown) {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("cannot listen for signals; the server stops only when killed");
+            return;
+        };
+        let mut signalled = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        signalled().await;
+        shutdown.leave();
+        let unsaid = if self.standalone { Duration::ZERO } else { SHUTDOWN_DELAY };
+        let delay = self.shutdown_delay.map_or(unsaid, Duration::from_secs);
+        tracing::info!(delay = ?delay, "stopping");
+        let _ = tokio::time::timeout(delay, signalled()).await;
+        shutdown.drain();
+    }
+}
+
+/// A CA of its own making and a certificate for loopback, both forgotten when the process ends; the CA as PEM.
+fn standalone_certificate() -> anyhow::Result<(Keys, String)> {
+    let now = time::OffsetDateTime::now_utc();
+    let validity = |params: &mut CertificateParams| {
+        params.not_before = now - CLOCK_SKEW;
+        params.not_after = now + STANDALONE_VALIDITY;
+    };
+    let mut authority = CertificateParams::default();
+    validity(&mut authority);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "muslin standalone CA");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let authority_key = KeyPair::generate()?;
+    let authority_certificate = authority.self_signed(&authority_key)?;
+
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut leaf = CertificateParams::new(names)?;
+    validity(&mut leaf);
+    leaf.distinguished_name.push(rcgen::DnType::CommonName, "muslin standalone");
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let leaf_key = KeyPair::generate()?;
+    let certificate = leaf.signed_by(&leaf_key, &Issuer::new(authority, authority_key))?;
+    let keys = Keys::from_pem(certificate.pem().as_bytes(), leaf_key.serialize_pem().as_bytes())?;
+    Ok((keys, authority_certificate.pem()))
+}

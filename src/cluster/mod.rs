@@ -1,0 +1,41 @@
+//! Everything that talks to the Kubernetes API. Must not know of admission or of command lines.
+
+mod namespaces;
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+pub use namespaces::{LookupError, Namespaces};
+
+/// Why there is no connection to a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig file is unusable.
+    #[error("cannot use the kubeconfig: {0}")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// There is neither a service account nor a kubeconfig.
+    #[error("found neither a service account nor a kubeconfig: {0}")]
+    Infer(#[from] kube::config::InferConfigError),
+    /// The client could not be made of them.
+    #[error("cannot make a client: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// How long one read of the API may be silent; a watch is renewed by the server well within it.
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
+
+/// A client by a kubeconfig file, or by the surroundings: a service account in a pod, `$KUBECONFIG`, `~/.kube/config`.
+///
+/// # Errors
+/// Nothing to connect by was found, or it is unusable. Whether the cluster answers is not tried.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?,
+        None => Config::infer().await?,
+    };
+    config.read_timeout = Some(READ_TIMEOUT);
+    Ok(Client::try_from(config)?)
+}

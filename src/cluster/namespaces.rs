@@ -1,0 +1,150 @@
+//! What each namespace's labels ask for: watched, and fetched where a namespace is too new for the watch.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt as _};
+
+use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
+
+/// The policies of the cluster's namespaces.
+#[derive(Clone)]
+pub struct Namespaces(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// The labels in a cluster, as far as the watch has them.
+    Cluster(Arc<Watched>),
+    /// No cluster: one policy everywhere.
+    Fixed(NamespacePolicy),
+}
+
+/// What the watch has seen. Of each namespace only its name and what its two labels say is kept.
+struct Watched {
+    api: Api<PartialObjectMeta<Namespace>>,
+    known: RwLock<Policies>,
+    listed: AtomicBool,
+}
+
+type Policies = HashMap<Box<str>, NamespacePolicy>;
+
+/// Why a namespace's policy is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The API server did not answer, or refused.
+    #[error("cannot read namespace {name}: {source}")]
+    Api {
+        /// The namespace.
+        name: String,
+        /// What went wrong.
+        source: Box<kube::Error>,
+    },
+    /// There is no such namespace.
+    #[error("there is no namespace {name}")]
+    Missing {
+        /// The namespace.
+        name: String,
+    },
+}
+
+// === impl Namespaces ===
+
+impl Namespaces {
+    /// One policy for every namespace, with no cluster.
+    pub fn fixed(policy: NamespacePolicy) -> Self {
+        Self(Source::Fixed(policy))
+    }
+
+    /// The namespaces of a cluster, watched by a task of its own for as long as the process lives. Needs the rights get, list
+    /// and watch on namespaces.
+    pub fn watch(client: Client) -> Self {
+        let watched = Arc::new(Watched {
+            api: Api::all(client),
+            known: RwLock::default(),
+            listed: AtomicBool::new(false),
+        });
+        tokio::spawn(Arc::clone(&watched).follow());
+        Self(Source::Cluster(watched))
+    }
+
+    /// Whether every namespace was listed once.
+    pub fn is_ready(&self) -> bool {
+        match &self.0 {
+            Source::Cluster(watched) => watched.listed.load(Ordering::Acquire),
+            Source::Fixed(_) => true,
+        }
+    }
+
+    /// What a namespace's labels ask for. Answers from memory, except for a namespace that the watch has not seen.
+    ///
+    /// # Errors
+    /// The namespace had to be fetched, and could not be.
+    pub async fn policy(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
+        match &self.0 {
+            Source::Fixed(policy) => Ok(policy.clone()),
+            Source::Cluster(watched) => match watched.known(name) {
+                Some(policy) => Ok(policy),
+                None => watched.fetch(name).await,
+            },
+        }
+    }
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn known(&self, name: &str) -> Option<NamespacePolicy> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Reads one namespace. What it finds is not kept: the watch will bring it, and in the right order.
+    async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
+        match self.api.get_opt(name).await {
+            Ok(Some(namespace)) => Ok(policy(&namespace.metadata)),
+            Ok(None) => Err(LookupError::Missing { name: name.to_owned() }),
+            Err(source) => Err(LookupError::Api { name: name.to_owned(), source: Box::new(source) }),
+        }
+    }
+
+    /// Keeps the memory as the cluster is. A watch that breaks is begun again with a growing pause, and what is known stays.
+    async fn follow(self: Arc<Self>) {
+        let mut events = pin!(watcher(self.api.clone(), watcher::Config::default()).default_backoff());
+        let mut listing = Policies::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listing.clear(),
+                Ok(Event::InitApply(namespace)) => {
+                    listing.insert(namespace.name_any().into(), policy(&namespace.metadata));
+                }
+                Ok(Event::InitDone) => {
+                    let mut listed = std::mem::take(&mut listing);
+                    listed.shrink_to_fit();
+                    tracing::info!(namespaces = listed.len(), "listed the namespaces");
+                    *self.known.write().unwrap_or_else(PoisonError::into_inner) = listed;
+                    self.listed.store(true, Ordering::Release);
+                }
+                Ok(Event::Apply(namespace)) => {
+                    let (name, policy) = (namespace.name_any().into(), policy(&namespace.metadata));
+                    self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name, policy);
+                }
+                Ok(Event::Delete(namespace)) => {
+                    let name = namespace.name_any();
+                    self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&*name);
+                }
+                Err(error) => tracing::warn!(%error, "the watch of namespaces broke and is begun again"),
+            }
+        }
+    }
+}
+
+fn policy(metadata: &ObjectMeta) -> NamespacePolicy {
+    let label = |key| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+    NamespacePolicy::from_labels(label(MODE_LABEL), label(PROFILE_LABEL))
+}

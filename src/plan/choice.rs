@@ -1,0 +1,84 @@
+//! Which row of a profile a pod gets. A pod has one resolv.conf for all its containers, so all of them decide.
+
+use crate::image::Evidence;
+use crate::policy::Profile;
+use crate::resolver::Family;
+use crate::rules::Container;
+
+/// What the containers of a pod use, in one word: the value of the label `muslin.dev/libc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Libc {
+    /// All use musl.
+    Musl,
+    /// All use glibc.
+    Glibc,
+    /// All use something else: Go's resolver, uClibc, a static program.
+    Other,
+    /// Nothing is known of any.
+    Unknown,
+    /// They differ.
+    Mixed,
+}
+
+/// The options that the profile has for these containers.
+pub(super) fn options<'p>(profile: &'p Profile, containers: &[Container<'_>]) -> &'p [String] {
+    let is_musl = |container: &Container<'_>| container.resolver().family == Family::Musl;
+    let is_certain = |container: &Container<'_>| {
+        matches!(container.fingerprint.evidence, Evidence::Inspected | Evidence::Declared)
+    };
+    if containers.iter().all(|container| is_musl(container) && is_certain(container)) {
+        &profile.all_musl
+    } else if containers.iter().any(is_musl) {
+        &profile.some_musl
+    } else {
+        &profile.no_musl
+    }
+}
+
+/// What these resolvers have in common.
+pub fn libc_of(families: impl Iterator<Item = Family>) -> Libc {
+    families.map(Libc::of).reduce(|one, other| if one == other { one } else { Libc::Mixed }).unwrap_or(Libc::Unknown)
+}
+
+// === impl Libc ===
+
+impl Libc {
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Musl => "musl",
+            Self::Glibc => "glibc",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    const fn of(family: Family) -> Self {
+        match family {
+            Family::Musl => Self::Musl,
+            Family::Glibc => Self::Glibc,
+            Family::Go | Family::Uclibc | Family::CAres | Family::Static => Self::Other,
+            Family::Unknown => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_named_for_what_its_containers_have_in_common() {
+        for (families, libc) in [
+            (&[Family::Musl, Family::Musl][..], Libc::Musl),
+            (&[Family::Glibc], Libc::Glibc),
+            (&[Family::Musl, Family::Glibc], Libc::Mixed),
+            (&[Family::Musl, Family::Unknown], Libc::Mixed),
+            (&[Family::Go, Family::Static], Libc::Other),
+            (&[Family::Unknown], Libc::Unknown),
+        ] {
+            assert_eq!(libc_of(families.iter().copied()), libc, "{families:?}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What muslin will do to one pod: (pod, fingerprints, profile, mode) in, a [`Plan`] out, and from it a JSON Patch. Pure data;
+//! must not know of HTTP, files or the cluster.
+
+mod choice;
+mod mend;
+mod notice;
+mod patch;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use json_patch::Patch;
+
+use crate::image::Fingerprint;
+use crate::pod::{Dns, Injected, Pod};
+use crate::policy::{Level, Mode, Profile};
+use crate::rules::{self, Container, Finding, Subject};
+
+pub use choice::{Libc, libc_of};
+pub use notice::ANNOTATION_LINE_MAX;
+
+/// What decides a plan besides the pod itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The namespace that the pod is created in.
+    pub namespace: &'a str,
+    /// The cluster's domain, such as `cluster.local`.
+    pub cluster_domain: &'a str,
+    /// How far to go.
+    pub mode: Mode,
+    /// What to inject.
+    pub profile: &'a Profile,
+}
+
+/// Why a pod is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The mode of its namespace is `off`.
+    Off,
+    /// It says `muslin.dev/inject: "false"`.
+    OptedOut,
+    /// It mirrors a static pod.
+    Mirror,
+    /// It runs on Windows.
+    Windows,
+    /// It has no container, so there is nothing to decide.
+    Empty,
+}
+
+/// What muslin will do to one pod.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is wrong with the pod as its author wrote it, the most serious first.
+    pub findings: Vec<Planned>,
+    /// What else the author should be told.
+    pub notes: Vec<String>,
+    /// What is set in the pod.
+    pub injected: Injected,
+    /// What the containers use, for the label.
+    pub libc: Libc,
+    /// Each container's resolver, for the annotation.
+    pub resolvers: String,
+    /// How the pod has to be changed.
+    pub patch: Patch,
+}
+
+/// A finding, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The finding.
+    pub finding: Finding,
+    /// Whether the plan mends it: the rule is silent on the pod as it will be.
+    pub mended: bool,
+}
+
+/// Decides what to do to a pod. `fingerprints` has one for each of [`Pod::containers`], in their order.
+///
+/// # Errors
+/// The pod is to be left alone, and why.
+pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
+    let mut notes = Vec::new();
+    check_skip(pod, context.mode, &mut notes)?;
+    let containers = containers(pod, fingerprints);
+    if containers.is_empty() {
+        return Err(Skip::Empty);
+    }
+
+    let current = pod.dns();
+    let changes = if context.mode >= Mode::Inject {
+        mend::mend(&current, &claims(pod), &containers, context)
+    } else {
+        mend::Mended::unchanged(&current)
+    };
+    let findings = findings(&changes, &containers, context);
+    let mut plan = Plan {
+        findings,
+        injected: changes.injected,
+        libc: libc_of(containers.iter().map(|container| container.resolver().family)),
+        resolvers: notice::resolvers(&containers),
+        notes,
+        patch: Patch(Vec::new()),
+    };
+    plan.notes.extend(changes.notes);
+    if context.mode >= Mode::Warn {
+        plan.patch = patch::patch(pod, &current, &changes.desired, &plan);
+    }
+    Ok(plan)
+}
+
+/// Whether muslin keeps its hands off the pod.
+fn check_skip(pod: &Pod<'_>, mode: Mode, notes: &mut Vec<String>) -> Result<(), Skip> {
+    if mode == Mode::Off {
+        return Err(Skip::Off);
+    }
+    if pod.is_mirror() {
+        return Err(Skip::Mirror);
+    }
+    if pod.is_windows() {
+        return Err(Skip::Windows);
+    }
+    match pod.annotations().inject.as_deref().map(parse_bool) {
+        Some(Some(false)) if mode == Mode::Enforce => {
+            notes.push("muslin.dev/inject: \"false\" does not count in a namespace of mode enforce".to_owned());
+        }
+        Some(Some(false)) => return Err(Skip::OptedOut),
+        Some(None) => notes.push("muslin.dev/inject is neither \"true\" nor \"false\", and is ignored".to_owned()),
+        Some(Some(true)) | None => {}
+    }
+    Ok(())
+}
+
+/// Reads the words that Kubernetes itself reads as booleans in annotations (Go: `strconv.ParseBool`).
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>) -> Vec<Container<'p>> {
+    let init = pod.init_containers().len();
+    pod.containers()
+        .zip(fingerprints)
+        .enumerate()
+        .map(|(index, (container, fingerprint))| Container {
+            name: container.name.as_deref().unwrap_or_default(),
+            image: container.image.as_deref().unwrap_or_default(),
+            fingerprint,
+            env: &container.env,
+            path: Cow::Owned(match index.checked_sub(init) {
+                None => format!("/spec/initContainers/{index}"),
+                Some(index) => format!("/spec/containers/{index}"),
+            }),
+        })
+        .collect()
+}
+
+/// What an earlier pass says it set.
+fn claims(pod: &Pod<'_>) -> Injected {
+    pod.annotations().injected.as_deref().map(Injected::parse).unwrap_or_default()
+}
+
+/// What is wrong with the pod as authored, and which of it the changes mend.
+fn findings(changes: &mend::Mended, containers: &[Container<'_>], context: &Context<'_>) -> Vec<Planned> {
+    let check = |dns: &Dns| {
+        let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
+        rules::check(&Subject {
+            containers,
+            dns,
+            conf: &conf,
+            namespace: context.namespace,
+            cluster_domain: context.cluster_domain,
+        })
+    };
+    let before = check(&changes.authored);
+    let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
+    before
+        .into_iter()
+        .map(|finding| Planned { mended: !after.iter().any(|left| left.is_same_case(&finding)), finding })
+        .collect()
+}
+
+// === impl Skip ===
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "the namespace's mode is off",
+            Self::OptedOut => "the pod opted out",
+            Self::Mirror => "the pod mirrors a static pod",
+            Self::Windows => "the pod runs on Windows",
+            Self::Empty => "the pod has no container",
+        })
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
+    /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
+    pub fn warnings(&self) -> Vec<String> {
+        notice::warnings(self)
+    }
+
+    /// What the API server's audit log should keep of it, by key.
+    pub fn audit(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let findings = notice::audit(self);
+        let injected = self.injected.to_string();
+        [("findings", findings), ("injected", injected), ("libc", self.libc.name().to_owned())]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+    }
+
+    /// The findings at a level or above it, mended or not.
+    pub fn at_least(&self, level: Level) -> impl Iterator<Item = &Planned> {
+        self.findings.iter().filter(move |planned| planned.finding.level >= level)
+    }
+}
+
+#[cfg(test)]
+mod tests;

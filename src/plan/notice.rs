@@ -1,0 +1,140 @@
+//! The words of a plan: lines short enough for the places where a developer looks.
+
+use crate::image::Evidence;
+use crate::policy::Level;
+use crate::resolver::Family;
+use crate::rules::Container;
+
+use super::{Plan, Planned};
+
+/// `kubectl describe` cuts longer lines of an annotation, counted in bytes
+/// (kubectl `pkg/describe/describe.go`, `maxAnnotationLen` less 2).
+pub const ANNOTATION_LINE_MAX: usize = 138;
+
+/// The API server may cut longer warnings, counted in bytes
+/// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`, `truncateItemLength`).
+const WARNING_MAX: usize = 120;
+
+/// How many findings one request is answered with; the rest is counted. The API server drops what exceeds 4096 in all.
+const WARNINGS_MAX: usize = 5;
+
+/// How many lines the annotation has; the rest is counted.
+const ANNOTATION_LINES_MAX: usize = 20;
+
+/// How many bytes a list of containers has at most: a pod can have thousands of them.
+const LIST_MAX: usize = 4096;
+
+/// Who says it, in a warning among those of other webhooks.
+const WARNING_PREFIX: &str = "muslin: ";
+
+/// How many containers a line names before it counts them.
+const NAMES_MAX: usize = 3;
+
+const MENDED: &str = " (mended)";
+
+/// The lines for whoever made the request.
+pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+    capped(lines(plan, WARNING_MAX - WARNING_PREFIX.len()), WARNINGS_MAX)
+        .into_iter()
+        .map(|line| format!("{WARNING_PREFIX}{line}"))
+        .collect()
+}
+
+/// The value of the annotation `muslin.dev/warnings`; `None` where there is nothing to say.
+pub(super) fn annotation(plan: &Plan) -> Option<String> {
+    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX);
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The value of the annotation `muslin.dev/resolvers`: `app=musl-1.2.4 (inspected), proxy=glibc (assumed)`.
+pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
+    let mut text = String::new();
+    for (index, container) in containers.iter().enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        let entry = format!("{separator}{}={}", container.name, resolver(container));
+        if text.len() + entry.len() > LIST_MAX {
+            text.push_str(&format!(" and {} more", containers.len() - index));
+            break;
+        }
+        text.push_str(&entry);
+    }
+    text
+}
+
+/// Every finding in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
+pub(super) fn audit(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (index, Planned { finding, mended: _ }) in plan.findings.iter().enumerate() {
+        if text.len() > LIST_MAX {
+            text.push_str(&format!(" and {} more", plan.findings.len() - index));
+            break;
+        }
+        let separator = if index > 0 { ", " } else { "" };
+        let container = finding.container.as_deref().map(|name| format!("({name})")).unwrap_or_default();
+        text.push_str(&format!("{separator}{}{container}", finding.rule.slug));
+    }
+    text
+}
+
+fn resolver(container: &Container<'_>) -> String {
+    let resolver = container.resolver();
+    let version = resolver.version.map(|version| format!("-{version}")).unwrap_or_default();
+    match (resolver.family, container.fingerprint.evidence) {
+        (Family::Unknown, Evidence::None) => resolver.family.name().to_owned(),
+        (family, evidence) => format!("{}{version} ({evidence})", family.name()),
+    }
+}
+
+/// One line for each thing that a developer should act on or know of, containers with the same trouble together.
+fn lines(plan: &Plan, limit: usize) -> Vec<String> {
+    let mut groups: Vec<(&Planned, Vec<&str>)> = Vec::new();
+    for planned in plan.at_least(Level::Warn) {
+        let alike = groups.iter_mut().find(|(other, _)| {
+            other.finding.rule == planned.finding.rule
+                && other.finding.message == planned.finding.message
+                && other.mended == planned.mended
+        });
+        let name = planned.finding.container.as_deref();
+        match alike {
+            Some((_, names)) => names.extend(name),
+            None => groups.push((planned, name.into_iter().collect())),
+        }
+    }
+    let findings = groups.into_iter().map(|(planned, names)| {
+        let suffix = if planned.mended { MENDED } else { "" };
+        let text = format!("{}: {}{}", planned.finding.rule.slug, listed(&names), planned.finding.message);
+        format!("{}{suffix}", fit(text, limit - suffix.len()))
+    });
+    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+}
+
+/// `app, proxy and 4 more: `, or nothing.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        names if names.len() <= NAMES_MAX => format!("{}: ", names.join(", ")),
+        names => format!("{} and {} more: ", names[..NAMES_MAX].join(", "), names.len() - NAMES_MAX),
+    }
+}
+
+fn capped(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        let left_out = lines.len() - (most - 1);
+        lines.truncate(most - 1);
+        lines.push(format!("and {left_out} more findings"));
+    }
+    lines
+}
+
+/// Makes one line of a text, and cuts it to so many bytes. Line breaks would make two lines of it, and control characters
+/// would be the terminal's to obey.
+fn fit(text: String, limit: usize) -> String {
+    const ELLIPSIS: &str = "…";
+    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.len() > limit {
+        let end = text.floor_char_boundary(limit - ELLIPSIS.len());
+        text.truncate(end);
+        text.push_str(ELLIPSIS);
+    }
+    text
+}

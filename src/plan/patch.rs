@@ -1,0 +1,144 @@
+//! From a plan to a JSON Patch (RFC 6902) that applies to the pod as it came: no parent is missing, nothing of others is
+//! overwritten, and a pod that is as it should be gets an empty patch. The API server refuses the whole request when a patch
+//! does not apply, whatever the failure policy (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook`).
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
+use serde_json::{Map, Value, json};
+
+use crate::pod::{self, Dns, DnsOption, Pod};
+
+use super::{Plan, notice};
+
+/// What turns the pod into the one that the plan wants.
+pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, plan: &Plan) -> Patch {
+    let mut patch = Operations::default();
+    patch.metadata(pod, plan);
+    patch.dns(pod, current, desired);
+    Patch(patch.0)
+}
+
+#[derive(Default)]
+struct Operations(Vec<PatchOperation>);
+
+// === impl Operations ===
+
+impl Operations {
+    /// `add` also replaces the member of an object that is there (RFC 6902, 4.1).
+    fn add<const N: usize>(&mut self, path: [&str; N], value: Value) {
+        self.0.push(PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value }));
+    }
+
+    fn remove<const N: usize>(&mut self, path: [&str; N]) {
+        self.0.push(PatchOperation::Remove(RemoveOperation { path: PointerBuf::from_tokens(path) }));
+    }
+
+    fn metadata(&mut self, pod: &Pod<'_>, plan: &Plan) {
+        let annotations = annotations(pod, plan);
+        let label = (pod.libc_label() != Some(plan.libc.name())).then(|| plan.libc.name());
+        let metadata = pod.metadata.as_ref();
+        if metadata.is_none() {
+            self.add(["metadata"], json!({}));
+        }
+        if let Some(libc) = label {
+            if metadata.is_some_and(|metadata| metadata.labels.is_some()) {
+                self.add(["metadata", "labels", pod::LIBC_LABEL], json!(libc));
+            } else {
+                self.add(["metadata", "labels"], json!({ pod::LIBC_LABEL: libc }));
+            }
+        }
+        if metadata.is_some_and(|metadata| metadata.annotations.is_some()) {
+            for (key, value) in annotations {
+                match value {
+                    Some(value) => self.add(["metadata", "annotations", key], json!(value)),
+                    None => self.remove(["metadata", "annotations", key]),
+                }
+            }
+        } else {
+            let map: Map<String, Value> =
+                annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect();
+            if !map.is_empty() {
+                self.add(["metadata", "annotations"], Value::Object(map));
+            }
+        }
+    }
+
+    fn dns(&mut self, pod: &Pod<'_>, current: &Dns, desired: &Dns) {
+        if desired.policy != current.policy {
+            self.add(["spec", "dnsPolicy"], json!(desired.policy.name()));
+        }
+        let shape = pod.dns_config_shape();
+        let lists = [
+            ("nameservers", &current.nameservers, &desired.nameservers),
+            ("searches", &current.searches, &desired.searches),
+        ];
+        let mut whole = Map::new();
+        for (field, current, desired) in lists {
+            if current != desired {
+                whole.insert(field.to_owned(), json!(desired));
+            }
+        }
+        if current.options != desired.options && !shape.has_options {
+            whole.insert("options".to_owned(), desired.options.iter().map(option).collect());
+        }
+        if shape.is_object {
+            for (field, value) in whole {
+                self.add(["spec", "dnsConfig", &field], value);
+            }
+            if shape.has_options {
+                self.options(&current.options, &desired.options);
+            }
+        } else if !whole.is_empty() {
+            self.add(["spec", "dnsConfig"], Value::Object(whole));
+        }
+    }
+
+    /// Changes what differs and appends what is new. Options are changed by field, so that fields of theirs that muslin does not
+    /// know stay; none is ever removed.
+    fn options(&mut self, current: &[DnsOption], desired: &[DnsOption]) {
+        for (index, (is, should)) in current.iter().zip(desired).enumerate() {
+            let index = index.to_string();
+            if is.name != should.name {
+                self.add(["spec", "dnsConfig", "options", &index, "name"], json!(should.name));
+            }
+            if is.value != should.value {
+                self.add(["spec", "dnsConfig", "options", &index, "value"], json!(should.value));
+            }
+        }
+        for new in desired.iter().skip(current.len()) {
+            self.add(["spec", "dnsConfig", "options", "-"], option(new));
+        }
+    }
+}
+
+fn option(option: &DnsOption) -> Value {
+    match &option.value {
+        Some(value) => json!({ "name": option.name, "value": value }),
+        None => json!({ "name": option.name }),
+    }
+}
+
+/// The annotations to set, or to take away, because what stands there is not what this plan says. Where the pod's own leave no
+/// room for them, the ones that explain least are left out.
+fn annotations(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, Option<String>)> {
+    let present = pod.annotations();
+    let injected = (!plan.injected.is_empty()).then(|| plan.injected.to_string());
+    let wanted = [
+        (pod::INJECTED_ANNOTATION, present.injected.as_deref(), injected),
+        (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), notice::annotation(plan)),
+        (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.clone())),
+    ];
+    let mut room = present.room();
+    wanted
+        .into_iter()
+        .filter_map(|(key, present, value)| {
+            let value = value.filter(|value| {
+                let size = key.len() + value.len();
+                let fits = size <= room;
+                room -= if fits { size } else { 0 };
+                fits
+            });
+            (value.as_deref() != present).then_some((key, value))
+        })
+        .collect()
+}

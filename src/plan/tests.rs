@@ -1,0 +1,193 @@
+//! Tests of plans: what a pod becomes, and what its author reads.
+
+use json_patch::patch as apply;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::image::{self, Evidence};
+use crate::resolver::{Family, Version};
+
+mod annotations;
+mod any_pod;
+mod options;
+
+/// A pod as JSON, and how it is looked at.
+struct Case {
+    pod: Value,
+    mode: Mode,
+    profile: Profile,
+    inspected: bool,
+}
+
+/// What became of it.
+struct Outcome {
+    pod: Value,
+    plan: Plan,
+}
+
+impl Case {
+    fn pod(image: &str) -> Self {
+        Self::json(json!({
+            "metadata": { "name": "web", "namespace": "shop" },
+            "spec": { "containers": [{ "name": "app", "image": image }] }
+        }))
+    }
+
+    fn json(pod: Value) -> Self {
+        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false }
+    }
+
+    fn and(mut self, image: &str) -> Self {
+        let containers = self.pod["spec"]["containers"].as_array_mut().unwrap();
+        containers.push(json!({ "name": format!("c{}", containers.len()), "image": image }));
+        self
+    }
+
+    fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    fn profile(mut self, name: &str) -> Self {
+        self.profile = Profile::builtin(name).unwrap();
+        self
+    }
+
+    /// The images were read, so that their names are no guess any more.
+    fn inspected(mut self) -> Self {
+        self.inspected = true;
+        self
+    }
+
+    fn options(self, options: &[(&str, Option<&str>)]) -> Self {
+        let options = options.iter().map(|(name, value)| match value {
+            Some(value) => json!({ "name": name, "value": value }),
+            None => json!({ "name": name }),
+        });
+        let options: Value = options.collect();
+        self.set("/spec/dnsConfig", json!({ "options": options }))
+    }
+
+    fn set(mut self, pointer: &str, value: Value) -> Self {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let key = key.replace("~1", "/").replace("~0", "~");
+        self.pod.pointer_mut(parent).unwrap()[key] = value;
+        self
+    }
+
+    fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.pod["metadata"]["annotations"][key] = json!(value);
+        self
+    }
+
+    fn plan(&self, pod: &Value) -> Result<Plan, Skip> {
+        let json = pod.to_string();
+        let pod: Pod<'_> = serde_json::from_str(&json).unwrap();
+        let fingerprints = pod
+            .containers()
+            .map(|container| {
+                let mut fingerprint = image::assume(container.image.as_deref().unwrap_or_default());
+                if self.inspected {
+                    fingerprint.evidence = Evidence::Inspected;
+                }
+                fingerprint
+            })
+            .collect();
+        let context =
+            Context { namespace: "shop", cluster_domain: "cluster.local", mode: self.mode, profile: &self.profile };
+        plan(&pod, fingerprints, &context)
+    }
+
+    /// Plans the pod, applies the patch, and shows that a second pass finds nothing to do and says the same.
+    fn run(self) -> Outcome {
+        let plan = self.plan(&self.pod).unwrap();
+        let mut pod = self.pod.clone();
+        apply(&mut pod, &plan.patch).unwrap();
+        let again = self.plan(&pod).unwrap();
+        assert_eq!(again.patch.0, [], "the second pass changes {pod:#}");
+        assert_eq!(again.warnings(), plan.warnings());
+        Outcome { pod, plan }
+    }
+
+    fn skip(self) -> Skip {
+        self.plan(&self.pod).unwrap_err()
+    }
+}
+
+impl Outcome {
+    /// The options that the pod ends up with.
+    fn options(&self) -> Vec<String> {
+        let options = self.pod.pointer("/spec/dnsConfig/options").and_then(Value::as_array);
+        options
+            .into_iter()
+            .flatten()
+            .map(|option| match option["value"].as_str() {
+                Some(value) => format!("{}:{value}", option["name"].as_str().unwrap()),
+                None => option["name"].as_str().unwrap().to_owned(),
+            })
+            .collect()
+    }
+
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.pod["metadata"]["annotations"][key].as_str()
+    }
+}
+
+#[test]
+fn leaves_alone_what_is_not_to_be_touched() {
+    assert_eq!(Case::pod("alpine:3.19").mode(Mode::Off).skip(), Skip::Off);
+    assert_eq!(Case::pod("alpine:3.19").annotation("muslin.dev/inject", "false").skip(), Skip::OptedOut);
+    assert_eq!(Case::pod("alpine:3.19").annotation("kubernetes.io/config.mirror", "x").skip(), Skip::Mirror);
+    assert_eq!(Case::pod("alpine:3.19").set("/spec/os", json!({ "name": "windows" })).skip(), Skip::Windows);
+    assert_eq!(Case::json(json!({ "spec": { "containers": [] } })).skip(), Skip::Empty);
+    assert_eq!(Case::json(json!({})).skip(), Skip::Empty);
+}
+
+#[test]
+fn an_opt_out_does_not_count_under_enforce_and_that_is_said() {
+    let outcome = Case::pod("alpine:3.19").annotation("muslin.dev/inject", "false").mode(Mode::Enforce).run();
+    assert!(!outcome.options().is_empty());
+    assert!(outcome.plan.warnings().iter().any(|line| line.contains("does not count")), "{:?}", outcome.plan.warnings());
+}
+
+#[test]
+fn an_unclear_opt_out_is_ignored_and_that_is_said() {
+    let outcome = Case::pod("alpine:3.19").annotation("muslin.dev/inject", "no").run();
+    assert!(!outcome.options().is_empty());
+    assert!(outcome.plan.warnings().iter().any(|line| line.contains("neither")), "{:?}", outcome.plan.warnings());
+}
+
+#[test]
+fn each_mode_does_what_the_one_before_does_and_more() {
+    let audit = Case::pod("alpine:3.19").mode(Mode::Audit).run();
+    assert_eq!(audit.plan.patch.0, []);
+    assert_eq!(audit.plan.findings.len(), 1);
+
+    let warn = Case::pod("alpine:3.19").mode(Mode::Warn).run();
+    assert_eq!(warn.pod["metadata"]["labels"]["muslin.dev/libc"], "musl");
+    assert!(warn.annotation("muslin.dev/warnings").is_some());
+    assert_eq!(warn.pod["spec"].get("dnsConfig"), None);
+
+    let inject = Case::pod("alpine:3.19").mode(Mode::Inject).run();
+    assert_eq!(inject.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
+}
+
+#[test]
+fn the_audit_log_gets_findings_and_what_was_set() {
+    let plan = Case::pod("alpine:3.19").run().plan;
+    assert_eq!(
+        plan.audit().collect::<Vec<_>>(),
+        [
+            ("findings", "musl-slow-retry(app)".to_owned()),
+            ("injected", "single-request-reopen timeout:5 attempts:5".to_owned()),
+            ("libc", "musl".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_version_that_is_known_stands_in_the_annotation() {
+    let outcome = Case::pod("alpine:3.19").and("debian:12").run();
+    assert_eq!(outcome.annotation("muslin.dev/resolvers"), Some("app=musl-1.2.4 (assumed), c1=glibc (assumed)"));
+    assert_eq!(image::assume("alpine:3.19").resolver, Family::Musl.at(Version::new(1, 2, 4)));
+}

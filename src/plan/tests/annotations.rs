@@ -1,0 +1,105 @@
+//! What is written on a pod, and what is never trusted of it.
+
+use super::*;
+
+#[test]
+fn adds_only_what_is_missing_and_overwrites_nothing_of_others() {
+    let outcome = Case::pod("alpine:3.19")
+        .set("/metadata/labels", json!({ "app": "web" }))
+        .annotation("example.com/a~b", "kept")
+        .run();
+    assert_eq!(outcome.pod["metadata"]["labels"], json!({ "app": "web", "muslin.dev/libc": "musl" }));
+    assert_eq!(outcome.annotation("example.com/a~b"), Some("kept"));
+}
+
+#[test]
+fn makes_the_parents_that_a_template_lacks() {
+    let outcome = Case::json(json!({ "spec": { "containers": [{ "name": "app", "image": "alpine:3.19" }] } })).run();
+    assert_eq!(outcome.pod["metadata"]["labels"]["muslin.dev/libc"], "musl");
+    assert!(outcome.annotation("muslin.dev/injected").is_some());
+}
+
+#[test]
+fn makes_the_parents_that_are_null() {
+    let outcome = Case::pod("alpine:3.19")
+        .set("/metadata/labels", Value::Null)
+        .set("/metadata/annotations", Value::Null)
+        .set("/spec/dnsConfig", Value::Null)
+        .run();
+    assert_eq!(outcome.options().len(), 3);
+}
+
+#[test]
+fn every_line_fits_where_it_is_read() {
+    let outcome = Case::pod("alpine:3.19")
+        .options(&[("ndots", Some("1")), ("ndots", Some("0")), (&"y".repeat(100), None), ("attempts", Some("0"))])
+        .run();
+    let annotation = outcome.annotation("muslin.dev/warnings").unwrap();
+    assert!(annotation.lines().count() >= 4, "{annotation}");
+    assert!(annotation.lines().all(|line| line.len() <= ANNOTATION_LINE_MAX), "{annotation}");
+    assert!(outcome.plan.warnings().iter().all(|line| line.len() <= 120 && line.starts_with("muslin: ")));
+}
+
+#[test]
+fn the_warning_of_a_plain_alpine_pod_says_what_it_had_and_that_it_was_mended() {
+    let outcome = Case::pod("alpine:3.19").run();
+    assert_eq!(
+        outcome.plan.warnings(),
+        ["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"]
+    );
+}
+
+#[test]
+fn containers_with_the_same_trouble_share_a_line() {
+    let outcome = (0..99).fold(Case::pod("alpine:3.19"), |case, _| case.and("alpine:3.19")).run();
+    assert_eq!(
+        outcome.plan.warnings(),
+        ["muslin: musl-slow-retry: app, c1, c2 and 97 more: musl 1.2.4 resends a lost query only after 2.5 s (mended)"]
+    );
+}
+
+#[test]
+fn text_of_the_pod_cannot_break_out_of_its_line() {
+    let outcome = Case::pod("alpine:3.19").options(&[("ndots\u{1b}[31m\nWarning: forged", Some("2"))]).run();
+    let annotation = outcome.annotation("muslin.dev/warnings").unwrap();
+    assert!(!annotation.contains('\u{1b}') && !annotation.contains("\nWarning"), "{annotation}");
+}
+
+#[test]
+fn forged_annotations_and_labels_are_replaced_by_the_truth() {
+    let outcome = Case::pod("debian:12")
+        .set("/metadata/labels", json!({ "muslin.dev/libc": "musl" }))
+        .annotation("muslin.dev/resolvers", "app=musl-9.9.9 (inspected)")
+        .annotation("muslin.dev/warnings", "all is well")
+        .annotation("muslin.dev/injected", "timeout:5")
+        .run();
+    assert_eq!(outcome.pod["metadata"]["labels"]["muslin.dev/libc"], "glibc");
+    assert_eq!(outcome.annotation("muslin.dev/resolvers"), Some("app=glibc (assumed)"));
+    assert_eq!(outcome.annotation("muslin.dev/warnings"), None);
+    assert_eq!(outcome.annotation("muslin.dev/injected"), None);
+}
+
+#[test]
+fn a_forged_claim_on_an_option_of_the_user_s_own_changes_nothing() {
+    let options = [("ndots", Some("2")), ("timeout", Some("1"))];
+    let honest = Case::pod("alpine:3.19").options(&options).run();
+    let forged = Case::pod("alpine:3.19").options(&options).annotation("muslin.dev/injected", "ndots:2 timeout:1").run();
+    assert_eq!(forged.options(), honest.options());
+    assert_eq!(forged.plan.warnings(), honest.plan.warnings());
+    assert_eq!(forged.annotation("muslin.dev/injected"), honest.annotation("muslin.dev/injected"));
+}
+
+#[test]
+fn leaves_out_the_annotations_for_which_the_pod_has_no_room() {
+    let full = "x".repeat(256 * 1024 - 200);
+    let outcome = Case::pod("alpine:3.19").annotation("big", &full).run();
+    let size: usize = outcome.pod["metadata"]["annotations"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, value)| key.len() + value.as_str().unwrap().len())
+        .sum();
+    assert!(size <= 256 * 1024, "{size}");
+    assert_eq!(outcome.options().len(), 3);
+    assert!(outcome.annotation("muslin.dev/injected").is_some());
+}

@@ -1,0 +1,170 @@
+//! Which options a pod ends up with.
+
+use super::*;
+
+#[test]
+fn musl_by_its_name_alone_gets_what_no_other_resolver_minds() {
+    assert_eq!(Case::pod("alpine:3.19").run().options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
+}
+
+#[test]
+fn musl_that_was_inspected_gets_the_quickest_resend() {
+    assert_eq!(Case::pod("alpine:3.19").inspected().run().options(), ["timeout:5", "attempts:10"]);
+}
+
+#[test]
+fn a_pod_that_is_only_partly_musl_gets_what_helps_both() {
+    let outcome = Case::pod("alpine:3.19").and("debian:12").inspected().run();
+    assert_eq!(outcome.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
+}
+
+#[test]
+fn a_pod_without_musl_gets_nothing_but_its_label_and_resolvers() {
+    let outcome = Case::pod("debian:12").run();
+    assert_eq!(outcome.pod["spec"].get("dnsConfig"), None);
+    assert_eq!(outcome.pod["metadata"]["labels"]["muslin.dev/libc"], "glibc");
+    assert_eq!(outcome.annotation("muslin.dev/injected"), None);
+}
+
+#[test]
+fn the_other_profiles_inject_everywhere() {
+    let reopen = Case::pod("debian:12").profile("single-request-reopen").run();
+    assert_eq!(reopen.options(), ["single-request-reopen"]);
+    assert_eq!(Case::pod("debian:12").profile("fast").run().options(), ["timeout:3", "attempts:6"]);
+}
+
+#[test]
+fn keeps_options_the_user_set_and_reports_the_conflict() {
+    let outcome = Case::pod("alpine:3.19").options(&[("ndots", Some("2")), ("attempts", Some("3"))]).inspected().run();
+    assert_eq!(outcome.options(), ["ndots:2", "attempts:3", "timeout:5"]);
+    assert_eq!(outcome.plan.notes, ["kept the pod's own attempts:3 (profile default: attempts:10)"]);
+    assert_eq!(outcome.annotation("muslin.dev/injected"), Some("timeout:5"));
+}
+
+#[test]
+fn keeps_an_option_of_the_user_that_hides_its_value_in_its_name() {
+    let outcome = Case::pod("alpine:3.19").options(&[("attempts:3", None)]).inspected().run();
+    assert_eq!(outcome.options(), ["attempts:3", "timeout:5"]);
+}
+
+#[test]
+fn keeps_nameservers_searches_and_fields_it_does_not_know() {
+    let config = json!({
+        "nameservers": ["192.0.2.1"], "searches": ["example.com"], "future": { "a": 1 },
+        "options": [{ "name": "rotate", "future": true }]
+    });
+    let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config.clone()).run();
+    let mut expected = config;
+    for (name, value) in [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))] {
+        let mut option = json!({ "name": name });
+        if let Some(value) = value {
+            option["value"] = json!(value);
+        }
+        expected["options"].as_array_mut().unwrap().push(option);
+    }
+    assert_eq!(outcome.pod["spec"]["dnsConfig"], expected);
+}
+
+#[test]
+fn repairs_a_zero_whoever_set_it_and_notes_what_it_was() {
+    let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("timeout", Some("0.5"))]).inspected().run();
+    assert_eq!(outcome.options(), ["attempts:10", "timeout:5.5"]);
+    assert_eq!(
+        outcome.annotation("muslin.dev/injected"),
+        Some("attempts:10 (was attempts:0) timeout:5 (was timeout:0)")
+    );
+    assert!(outcome.plan.findings.iter().filter(|planned| planned.finding.level == Level::Deny).all(|planned| planned.mended));
+}
+
+#[test]
+fn repairs_a_zero_in_a_pod_without_musl_with_the_resolver_s_own_number() {
+    assert_eq!(Case::pod("debian:12").options(&[("attempts", Some("0"))]).run().options(), ["attempts:2"]);
+}
+
+#[test]
+fn repairs_a_zero_that_stands_in_the_name() {
+    let outcome = Case::pod("alpine:3.19").options(&[("attempts:0", None)]).inspected().run();
+    assert_eq!(outcome.options(), ["attempts:10", "timeout:5"]);
+}
+
+#[test]
+fn does_not_repair_below_the_mode_inject() {
+    let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0"))]).mode(Mode::Warn).run();
+    assert_eq!(outcome.options(), ["attempts:0"]);
+    assert!(outcome.plan.findings.iter().all(|planned| !planned.mended));
+}
+
+#[test]
+fn injects_nothing_where_musl_would_drop_the_whole_line() {
+    let long = "x".repeat(215);
+    let outcome = Case::pod("alpine:3.19").options(&[(&long, None)]).run();
+    assert_eq!(outcome.options(), [long]);
+    assert!(outcome.plan.notes[0].contains("drops an options line"), "{:?}", outcome.plan.notes);
+    let fits = "x".repeat(150);
+    assert_eq!(Case::pod("alpine:3.19").options(&[(&fits, None)]).run().options().len(), 4);
+}
+
+#[test]
+fn injects_no_second_socket_beside_a_shorter_timeout() {
+    let outcome = Case::pod("alpine:3.19").and("debian:12").options(&[("timeout", Some("1"))]).run();
+    assert_eq!(outcome.options(), ["timeout:1", "attempts:5"]);
+}
+
+#[test]
+fn a_sidecar_that_another_webhook_adds_changes_what_was_injected() {
+    let first = Case::pod("alpine:3.19").inspected().run();
+    assert_eq!(first.options(), ["timeout:5", "attempts:10"]);
+    let second = Case::json(first.pod).and("debian:12").inspected().run();
+    assert_eq!(second.options(), ["timeout:5", "attempts:5", "single-request-reopen"]);
+    let first = Case::pod("debian:12").run();
+    let second = Case::json(first.pod).and("alpine:3.19").run();
+    assert_eq!(second.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
+    assert_eq!(second.pod["metadata"]["labels"]["muslin.dev/libc"], "mixed");
+}
+
+mod node_local {
+    use super::*;
+
+    #[test]
+    fn the_node_s_cache_takes_the_place_of_the_cluster_s_dns() {
+        let outcome = Case::pod("debian:12").profile("node-local").run();
+        assert_eq!(outcome.pod["spec"]["dnsPolicy"], "None");
+        assert_eq!(
+            outcome.pod["spec"]["dnsConfig"],
+            json!({
+                "nameservers": ["169.254.20.10"],
+                "searches": ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"],
+                "options": [{ "name": "ndots", "value": "5" }]
+            })
+        );
+        assert_eq!(
+            outcome.annotation("muslin.dev/injected"),
+            Some("dnsPolicy:None (was dnsPolicy:ClusterFirst) ndots:5")
+        );
+    }
+
+    #[test]
+    fn what_the_user_set_stays_behind_it() {
+        let config = json!({ "nameservers": ["192.0.2.1"], "searches": ["example.com"], "options": [{ "name": "ndots", "value": "2" }] });
+        let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config).profile("node-local").inspected().run();
+        assert_eq!(outcome.pod["spec"]["dnsConfig"]["nameservers"], json!(["169.254.20.10", "192.0.2.1"]));
+        assert_eq!(outcome.pod["spec"]["dnsConfig"]["searches"][3], "example.com");
+        assert_eq!(outcome.options(), ["ndots:2", "timeout:5", "attempts:10"]);
+    }
+
+    #[test]
+    fn is_not_used_where_the_pod_does_not_use_the_cluster_s_dns() {
+        for policy in ["Default", "None"] {
+            let outcome = Case::pod("debian:12").set("/spec/dnsPolicy", json!(policy)).profile("node-local").run();
+            assert_eq!(outcome.pod["spec"]["dnsPolicy"], policy);
+        }
+    }
+
+    #[test]
+    fn is_not_used_where_the_api_server_would_refuse_the_result() {
+        let config = json!({ "nameservers": ["192.0.2.1", "192.0.2.2", "192.0.2.3"] });
+        let outcome = Case::pod("debian:12").set("/spec/dnsConfig", config.clone()).profile("node-local").run();
+        assert_eq!(outcome.pod["spec"]["dnsConfig"], config);
+        assert_eq!(outcome.plan.notes.len(), 1);
+    }
+}

@@ -1,0 +1,231 @@
+//! The part of a Pod that matters to DNS, borrowed from the request's bytes. Fields that muslin does not need are walked over
+//! and never kept, so what it does not know survives and costs no memory. Must not know of images, rules or the cluster.
+
+mod annotations;
+mod dns;
+mod env;
+mod injected;
+mod text;
+pub mod workload;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub use annotations::Annotations;
+pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
+pub use env::ResolverEnv;
+pub use injected::{Claim, Injected};
+pub use text::Text;
+
+/// Annotation by which people opt a pod out: `"false"`.
+pub const INJECT_ANNOTATION: &str = "muslin.dev/inject";
+/// Annotation that names each container's resolver.
+pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
+/// Annotation that lists what muslin set.
+pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
+/// Annotation that holds the findings, one a line.
+pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
+/// Label that names the C library of the pod's containers.
+pub const LIBC_LABEL: &str = "muslin.dev/libc";
+
+/// A pod, or the template of one.
+#[derive(Debug, Default, Deserialize)]
+pub struct Pod<'a> {
+    /// Its metadata; templates often have none.
+    #[serde(borrow, default)]
+    pub metadata: Option<Metadata<'a>>,
+    /// Its specification.
+    #[serde(borrow, default)]
+    pub spec: Option<Spec<'a>>,
+}
+
+/// The metadata that muslin reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    /// Its name; absent at creation where the API server is to make one.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// What the API server makes a name from.
+    #[serde(borrow, default)]
+    pub generate_name: Option<Text<'a>>,
+    /// Its namespace; templates have none.
+    #[serde(borrow, default)]
+    pub namespace: Option<Text<'a>>,
+    /// The labels that muslin reads; `None` where the object has no `labels`, or null.
+    #[serde(borrow, default)]
+    pub labels: Option<Labels<'a>>,
+    /// The annotations that muslin reads; `None` where the object has no `annotations`, or null.
+    #[serde(borrow, default)]
+    pub annotations: Option<Annotations<'a>>,
+}
+
+/// The labels that muslin reads.
+#[derive(Debug, Default, Deserialize)]
+pub struct Labels<'a> {
+    /// [`LIBC_LABEL`].
+    #[serde(borrow, default, rename = "muslin.dev/libc")]
+    pub libc: Option<Text<'a>>,
+}
+
+/// The specification that muslin reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec<'a> {
+    /// The main containers.
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    /// The init containers, sidecars (`restartPolicy: Always`) among them.
+    #[serde(borrow, default)]
+    init_containers: Option<Vec<Container<'a>>>,
+    /// Whether the pod uses the node's network.
+    #[serde(default)]
+    host_network: Option<bool>,
+    /// `ClusterFirst` where absent.
+    #[serde(borrow, default)]
+    dns_policy: Option<Text<'a>>,
+    /// What the author set.
+    #[serde(borrow, default)]
+    dns_config: Option<DnsConfig<'a>>,
+    /// The operating system.
+    #[serde(borrow, default)]
+    os: Option<Os<'a>>,
+}
+
+/// `spec.os`.
+#[derive(Debug, Default, Deserialize)]
+struct Os<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+/// `spec.dnsConfig`.
+#[derive(Debug, Default, Deserialize)]
+struct DnsConfig<'a> {
+    #[serde(borrow, default)]
+    nameservers: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    searches: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    options: Option<Vec<DnsConfigOption<'a>>>,
+}
+
+/// One of `spec.dnsConfig.options`.
+#[derive(Debug, Default, Deserialize)]
+struct DnsConfigOption<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    value: Option<Text<'a>>,
+}
+
+/// A container of any kind.
+#[derive(Debug, Default, Deserialize)]
+pub struct Container<'a> {
+    /// Its name, unique in the pod.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// The image reference as written; a template may lack one.
+    #[serde(borrow, default)]
+    pub image: Option<Text<'a>>,
+    /// The entrypoint, where the pod overrides the image's: a JSON array of strings, not parsed.
+    #[serde(borrow, default)]
+    pub command: Option<&'a RawValue>,
+    /// The arguments, where the pod overrides the image's: a JSON array of strings, not parsed.
+    #[serde(borrow, default)]
+    pub args: Option<&'a RawValue>,
+    /// The environment variables that decide how names are resolved.
+    #[serde(borrow, default)]
+    pub env: ResolverEnv<'a>,
+}
+
+/// What there is of `spec.dnsConfig`, so that a patch knows which parents it must make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsConfigShape {
+    /// It is there, and not null.
+    pub is_object: bool,
+    /// It has `options`, and they are not null.
+    pub has_options: bool,
+}
+
+// === impl Pod ===
+
+impl<'a> Pod<'a> {
+    /// Every container that resolves names in this pod: init containers and sidecars first, as the kubelet starts them.
+    pub fn containers(&self) -> impl Iterator<Item = &Container<'a>> {
+        let main = self.spec.as_ref().and_then(|spec| spec.containers.as_deref()).unwrap_or_default();
+        self.init_containers().iter().chain(main)
+    }
+
+    /// The init containers, sidecars among them.
+    pub fn init_containers(&self) -> &[Container<'a>] {
+        self.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default()
+    }
+
+    /// The annotations that muslin reads, none of them set where the object has no `annotations`.
+    pub fn annotations(&self) -> &Annotations<'a> {
+        const NONE: &Annotations<'static> = &Annotations::NONE;
+        self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()).unwrap_or(NONE)
+    }
+
+    /// The value of [`LIBC_LABEL`].
+    pub fn libc_label(&self) -> Option<&str> {
+        self.metadata.as_ref()?.labels.as_ref()?.libc.as_deref()
+    }
+
+    /// Its name, or what its name will be made from; `None` in a template.
+    pub fn name(&self) -> Option<&str> {
+        let metadata = self.metadata.as_ref()?;
+        metadata.name.as_deref().or(metadata.generate_name.as_deref())
+    }
+
+    /// Its namespace, where the object says it.
+    pub fn namespace(&self) -> Option<&str> {
+        self.metadata.as_ref()?.namespace.as_deref()
+    }
+
+    /// Whether it is the mirror of a static pod: changing it would make the kubelet delete and create it for ever.
+    pub fn is_mirror(&self) -> bool {
+        self.annotations().mirror
+    }
+
+    /// Whether it runs on Windows, which has no resolv.conf.
+    pub fn is_windows(&self) -> bool {
+        self.spec
+            .as_ref()
+            .and_then(|spec| spec.os.as_ref()?.name.as_deref())
+            .is_some_and(|name| name.eq_ignore_ascii_case("windows"))
+    }
+
+    /// What decides the pod's resolv.conf.
+    pub fn dns(&self) -> Dns {
+        let Some(spec) = self.spec.as_ref() else { return Dns::default() };
+        let strings = |texts: Option<&'_ Vec<Text<'a>>>| -> Vec<String> {
+            texts.into_iter().flatten().map(|text| text.to_string()).collect()
+        };
+        let config = spec.dns_config.as_ref();
+        Dns {
+            policy: Policy::of(spec.dns_policy.as_deref(), spec.host_network.unwrap_or(false)),
+            nameservers: strings(config.and_then(|config| config.nameservers.as_ref())),
+            searches: strings(config.and_then(|config| config.searches.as_ref())),
+            options: config
+                .and_then(|config| config.options.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|option| DnsOption::new(option.name.as_deref().unwrap_or_default(), option.value.as_deref()))
+                .collect(),
+        }
+    }
+
+    /// What there is of `spec.dnsConfig`.
+    pub fn dns_config_shape(&self) -> DnsConfigShape {
+        let config = self.spec.as_ref().and_then(|spec| spec.dns_config.as_ref());
+        DnsConfigShape {
+            is_object: config.is_some(),
+            has_options: config.is_some_and(|config| config.options.is_some()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Tests of reading pods from JSON.
+
+use super::*;
+
+fn read(json: &str) -> Pod<'_> {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn reads_every_kind_of_container_init_first() {
+    let pod = read(
+        r#"{"spec":{"containers":[{"name":"app","image":"alpine:3.19"}],
+            "initContainers":[{"name":"init","image":"busybox"},{"name":"sidecar","restartPolicy":"Always"}]}}"#,
+    );
+    let names: Vec<_> = pod.containers().map(|container| container.name.as_deref().unwrap()).collect();
+    assert_eq!(names, ["init", "sidecar", "app"]);
+}
+
+#[test]
+fn null_is_the_same_as_absent() {
+    let pod = read(
+        r#"{"metadata":{"name":null,"annotations":null,"labels":null},
+            "spec":{"containers":[{"name":"app","image":null,"env":null,"command":null,"args":null}],
+                    "initContainers":null,"hostNetwork":null,"dnsPolicy":null,"os":null,
+                    "dnsConfig":{"nameservers":null,"searches":null,"options":null}}}"#,
+    );
+    assert_eq!(pod.dns(), Dns::default());
+    assert_eq!(pod.dns_config_shape(), DnsConfigShape { is_object: true, has_options: false });
+    assert_eq!(pod.name(), None);
+    assert!(!pod.is_mirror() && !pod.is_windows());
+}
+
+#[test]
+fn an_empty_object_is_a_pod_with_nothing_in_it() {
+    assert_eq!(read("{}").containers().count(), 0);
+}
+
+#[test]
+fn borrows_what_has_no_escapes() {
+    let json = String::from(r#"{"spec":{"containers":[{"name":"app","image":"alpine:3.19"}]}}"#);
+    let pod = read(&json);
+    let image = pod.containers().next().unwrap().image.as_ref().unwrap();
+    assert!(json.as_bytes().as_ptr_range().contains(&image.as_ptr()));
+}
+
+#[test]
+fn keeps_the_environment_that_decides_the_resolver_and_no_other() {
+    let pod = read(
+        r#"{"spec":{"containers":[{"name":"app","env":[
+            {"name":"SECRET","value":"a \"quoted\" text"},{"name":"GODEBUG","value":"netdns=cgo"},
+            {"name":"RES_OPTIONS","value":"ndots:1"},{"name":"RES_OPTIONS","value":"ndots:2"},
+            {"name":"LOCALDOMAIN","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}"#,
+    );
+    let env = &pod.containers().next().unwrap().env;
+    assert_eq!(env.godebug.as_deref(), Some("netdns=cgo"));
+    assert_eq!(env.res_options.as_deref(), Some("ndots:2"));
+    assert_eq!(env.local_domain, None);
+}
+
+#[test]
+fn knows_mirror_pods_and_windows_pods() {
+    assert!(read(r#"{"metadata":{"annotations":{"kubernetes.io/config.mirror":"abc"}}}"#).is_mirror());
+    assert!(read(r#"{"spec":{"os":{"name":"windows"}}}"#).is_windows());
+    assert!(!read(r#"{"spec":{"os":{"name":"linux"}}}"#).is_windows());
+}
+
+#[test]
+fn counts_the_room_that_other_annotations_leave() {
+    let pod = read(r#"{"metadata":{"annotations":{"a":"12345678","muslin.dev/warnings":"not counted"}}}"#);
+    // One byte of key, ten of value with its quotes.
+    assert_eq!(pod.annotations().room(), 256 * 1024 - 11);
+}
+
+#[test]
+fn a_wrong_type_is_an_error_that_names_the_annotation() {
+    let error = serde_json::from_str::<Pod<'_>>(r#"{"metadata":{"annotations":{"muslin.dev/inject":false}}}"#).unwrap_err();
+    assert!(error.to_string().starts_with("annotation muslin.dev/inject: invalid type: boolean"), "{error}");
+}
+
+mod resolv_conf {
+    use super::*;
+
+    fn dns(policy: Policy, options: &[(&str, Option<&str>)]) -> Dns {
+        Dns {
+            policy,
+            options: options.iter().map(|(name, value)| DnsOption::new(name, *value)).collect(),
+            ..Dns::default()
+        }
+    }
+
+    fn options(dns: &Dns) -> Vec<String> {
+        dns.resolv_conf("shop", "cluster.local").options
+    }
+
+    #[test]
+    fn cluster_first_starts_from_the_cluster_s_search_list_and_ndots() {
+        let conf = Dns::default().resolv_conf("shop", "cluster.local");
+        assert_eq!(conf.searches, ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
+        assert_eq!(conf.options, ["ndots:5"]);
+    }
+
+    #[test]
+    fn the_pod_s_option_replaces_the_base_s_of_that_name() {
+        assert_eq!(options(&dns(Policy::ClusterFirst, &[("ndots", Some("2"))])), ["ndots:2"]);
+    }
+
+    #[test]
+    fn a_name_that_holds_a_value_stands_beside_the_base_s() {
+        assert_eq!(options(&dns(Policy::ClusterFirst, &[("ndots:2", None)])), ["ndots:5", "ndots:2"]);
+    }
+
+    #[test]
+    fn the_last_of_several_with_one_name_counts() {
+        let dns = dns(Policy::None, &[("timeout", Some("1")), ("rotate", None), ("timeout", Some("2"))]);
+        assert_eq!(options(&dns), ["rotate", "timeout:2"]);
+    }
+
+    #[test]
+    fn an_empty_value_is_none() {
+        assert_eq!(options(&dns(Policy::None, &[("edns0", Some(""))])), ["edns0"]);
+    }
+
+    #[test]
+    fn host_network_turns_cluster_first_into_the_node_s_file() {
+        assert_eq!(Policy::of(None, true), Policy::ClusterFirstOnHostNetwork);
+        assert_eq!(Policy::of(Some("ClusterFirstWithHostNet"), true), Policy::ClusterFirstWithHostNet);
+        assert_eq!(Policy::ClusterFirstOnHostNetwork.base(), Base::Node);
+    }
+
+    #[test]
+    fn counts_the_options_line_as_it_is_written() {
+        let conf = dns(Policy::ClusterFirst, &[("timeout", Some("5"))]).resolv_conf("shop", "cluster.local");
+        assert_eq!(conf.options_line_len(), "options ndots:5 timeout:5".len());
+    }
+}
+
+mod injected {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) rotate";
+        let injected = Injected::parse(text);
+        assert_eq!(injected.claims.len(), 4);
+        assert_eq!(injected.claims[2], Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()) });
+        assert_eq!(injected.to_string(), text);
+    }
+
+    #[test]
+    fn passes_over_what_is_not_of_its_form() {
+        for text in ["", "(was", "(was x)", "a (was", "a (was b", ") ( was"] {
+            let _ = Injected::parse(text).to_string();
+        }
+        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None }]);
+    }
+}

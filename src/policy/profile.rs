@@ -1,0 +1,138 @@
+//! What is injected into a pod. The four profiles that are built in; custom ones come from the cluster.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What to inject, by what the pod's containers use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name, as in the namespace's label.
+    pub name: String,
+    /// What it is for, in one sentence.
+    pub summary: String,
+    /// Options for a pod whose containers all use musl, known by inspection or declaration.
+    pub all_musl: Vec<String>,
+    /// Options for a pod of which some container uses musl, or seems to by its reference alone.
+    pub some_musl: Vec<String>,
+    /// Options for a pod of which no container is known to use musl.
+    pub no_musl: Vec<String>,
+    /// Replaces the pod's nameserver by a cache on its node.
+    pub node_local: Option<NodeLocal>,
+}
+
+/// The cache on each node that takes the place of the cluster's DNS service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeLocal {
+    /// The address it listens at on every node.
+    pub address: IpAddr,
+}
+
+/// A name that no profile has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no profile `{name}`: use {}", Profile::NAMES.join(", "))]
+pub struct UnknownProfile {
+    name: String,
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// The names of the built-in profiles.
+    pub const NAMES: [&str; 4] = ["default", "single-request-reopen", "fast", "node-local"];
+
+    /// The built-in profile of this name.
+    ///
+    /// # Errors
+    /// The name is none of [`Self::NAMES`].
+    pub fn builtin(name: &str) -> Result<Self, UnknownProfile> {
+        match name {
+            "default" => Ok(Self::default()),
+            "single-request-reopen" => Ok(Self::single_request_reopen()),
+            "fast" => Ok(Self::fast()),
+            "node-local" => Ok(Self::node_local()),
+            _ => Err(UnknownProfile { name: name.to_owned() }),
+        }
+    }
+
+    /// A second query socket for glibc, for which it cures the conntrack race; musl ignores it.
+    fn single_request_reopen() -> Self {
+        let options = options(["single-request-reopen"]);
+        Self {
+            name: "single-request-reopen".to_owned(),
+            summary: "single-request-reopen in every pod: cures the conntrack race for glibc; musl ignores it".to_owned(),
+            all_musl: options.clone(),
+            some_musl: options.clone(),
+            no_musl: options,
+            node_local: None,
+        }
+    }
+
+    /// A resend after 0.5 s on musl and after 3 s elsewhere. Measured: names whose answer takes 4 s then fail on musl
+    /// (dns-lab, table 7), which is why it is not the default.
+    fn fast() -> Self {
+        let options = options(["timeout:3", "attempts:6"]);
+        Self {
+            name: "fast".to_owned(),
+            summary: "timeout:3 attempts:6 in every pod: quicker recovery, but names that take over 3 s fail".to_owned(),
+            all_musl: options.clone(),
+            some_musl: options.clone(),
+            no_musl: options,
+            node_local: None,
+        }
+    }
+
+    /// The cache on the node as the only nameserver: no DNAT on the way to it, so no conntrack race for any resolver
+    /// (kubernetes/website: nodelocaldns). The address is the one that its manifests use.
+    fn node_local() -> Self {
+        Self {
+            name: "node-local".to_owned(),
+            summary: "NodeLocal DNSCache (169.254.20.10) as the only nameserver, with the default options".to_owned(),
+            node_local: Some(NodeLocal { address: IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10)) }),
+            ..Self::default()
+        }
+    }
+
+    /// Every option text that this profile could inject.
+    pub fn every_option(&self) -> impl Iterator<Item = &str> {
+        let Self { name: _, summary: _, all_musl, some_musl, no_musl, node_local: _ } = self;
+        [all_musl, some_musl, no_musl].into_iter().flatten().map(String::as_str)
+    }
+}
+
+impl Default for Profile {
+    /// Chosen from measurement so that success is never lower than with no options (dns-lab, table 7): musl then resends after
+    /// 0.5 s where every container honours that, after 1 s where glibc shares the file and gets a socket a query.
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            summary: "quicker resends for musl, separate sockets for what shares a pod with it".to_owned(),
+            all_musl: options(["timeout:5", "attempts:10"]),
+            some_musl: options(["single-request-reopen", "timeout:5", "attempts:5"]),
+            no_musl: Vec::new(),
+            node_local: None,
+        }
+    }
+}
+
+fn options<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_found_by_its_name() {
+        for name in Profile::NAMES {
+            assert_eq!(Profile::builtin(name).map(|profile| profile.name).as_deref(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        assert_eq!(
+            Profile::builtin("quick").map_err(|error| error.to_string()),
+            Err("there is no profile `quick`: use default, single-request-reopen, fast, node-local".to_owned())
+        );
+    }
+}

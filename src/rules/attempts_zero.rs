@@ -1,0 +1,56 @@
+//! `attempts:0` reaches resolv.conf, and lookups die of it.
+//!
+//! ## Why it matters
+//! musl divides by the number of attempts: the process dies of SIGFPE at its first lookup (musl `src/network/res_msend.c`;
+//! seen on Alpine 3.6 to 3.20, edge, and musl 1.2.6). glibc sends no query at all and fails at once (measured, glibc 2.36).
+//! Go reads 0 as 1. The API server accepts the value: it checks only that an option's name is not empty.
+//!
+//! ## How to mend it
+//! Remove the option, or give it a number from 1 to 10. muslin repairs it in the modes `inject` and `enforce`, whoever set it.
+
+use super::zero::{self, Zero};
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+
+pub(super) static RULE: Rule =
+    Rule { slug: "attempts-zero", level: Level::Deny, source: include_str!("attempts_zero.rs"), check };
+
+const ATTEMPTS: Zero = Zero { option: "attempts", help: "remove the option, or set attempts to a number from 1 to 10" };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    zero::check(&ATTEMPTS, subject, findings);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_where_musl_would_crash() {
+        let findings = fires("attempts-zero", Case::pod("alpine:3.19").option("attempts", Some("0")));
+        assert_eq!(findings[0].message, "attempts:0 makes musl 1.2.4 crash (SIGFPE) at the first lookup");
+    }
+
+    #[test]
+    fn fires_where_glibc_would_send_nothing() {
+        let findings = fires("attempts-zero", Case::pod("debian:12").option("attempts", Some("0")));
+        assert_eq!(findings[0].message, "attempts:0 makes glibc fail every lookup without sending a query");
+    }
+
+    #[test]
+    fn fires_where_the_name_holds_the_value() {
+        assert_eq!(fires("attempts-zero", Case::pod("alpine:3.19").option("attempts:0", None)).len(), 1);
+    }
+
+    #[test]
+    fn silent_on_one_attempt_and_where_a_later_option_replaces_it() {
+        assert!(fires("attempts-zero", Case::pod("alpine:3.19").option("attempts", Some("1"))).is_empty());
+        let replaced = Case::pod("alpine:3.19").option("attempts", Some("0")).option("attempts", Some("3"));
+        assert!(fires("attempts-zero", replaced).is_empty());
+    }
+
+    #[test]
+    fn silent_on_an_image_of_which_nothing_is_known() {
+        assert!(fires("attempts-zero", Case::pod("example.com/app:1").option("attempts", Some("0"))).is_empty());
+    }
+}

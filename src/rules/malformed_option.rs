@@ -1,0 +1,118 @@
+//! An option in `dnsConfig` is written so that resolvers read something else than was meant, or nothing.
+//!
+//! ## Why it matters
+//! The API server checks only that an option's name is not empty (kubernetes `pkg/apis/core/validation/validation.go`).
+//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random order,
+//! and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a fraction, is cut or
+//! dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a line of its own into
+//! resolv.conf.
+//!
+//! ## How to mend it
+//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and `attempts`; no
+//! value for a switch such as `single-request-reopen`.
+
+use super::subject::option_path;
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::pod::DnsOption;
+use crate::resolver::{known_option, takes_number};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "malformed-option", level: Level::Warn, source: include_str!("malformed_option.rs"), check };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for (index, option) in subject.dns.options.iter().enumerate() {
+        if let Some((message, help)) = fault(option) {
+            findings.pod(option_path(index), message, help);
+        }
+    }
+}
+
+/// What is wrong with the way an option is written, and how to write it.
+fn fault(option: &DnsOption) -> Option<(String, String)> {
+    let DnsOption { name, value } = option;
+    let value = value.as_deref().filter(|value| !value.is_empty());
+    if name.is_empty() {
+        return Some(("an option has no name".to_owned(), "name it, or remove it".to_owned()));
+    }
+    let text = option.text();
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Some((
+            format!("{text:?} holds white space, so resolvers read it as something else"),
+            "write one option for each name, without spaces or line breaks".to_owned(),
+        ));
+    }
+    if let Some((real_name, real_value)) = name.split_once(':') {
+        return Some((
+            format!("the option's name `{name}` holds its value, so it stands beside other `{real_name}` options"),
+            format!("write it as name: {real_name}, value: \"{real_value}\""),
+        ));
+    }
+    match (takes_number(name), value) {
+        (true, None) => Some((format!("`{name}` has no number"), format!("give it one: name: {name}, value: \"…\""))),
+        (true, Some(value)) if !value.bytes().all(|byte| byte.is_ascii_digit()) => Some((
+            format!("`{text}` is not a whole number: {}", as_read(value)),
+            format!("give {name} a whole number"),
+        )),
+        (false, Some(_)) if known_option(name) => Some((
+            format!("`{name}` is a switch and takes no value: Go does not know `{text}`"),
+            format!("write it as name: {name}, without a value"),
+        )),
+        _ => None,
+    }
+}
+
+/// What resolvers make of a number that is not whole.
+fn as_read(value: &str) -> String {
+    let digits: String = value.chars().take_while(char::is_ascii_digit).collect();
+    match &*digits {
+        "" => "resolvers ignore it or read 0".to_owned(),
+        digits => format!("resolvers read {digits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_where_the_name_holds_the_value() {
+        let findings = fires("malformed-option", Case::pod("alpine:3.19").option("ndots:2", None));
+        assert_eq!(
+            findings[0].message,
+            "the option's name `ndots:2` holds its value, so it stands beside other `ndots` options"
+        );
+        assert_eq!(findings[0].help, "write it as name: ndots, value: \"2\"");
+    }
+
+    #[test]
+    fn fires_on_a_number_that_is_none() {
+        for value in ["1.5", "five", "-1", "5s", " 5", ""] {
+            let findings = fires("malformed-option", Case::pod("debian:12").option("timeout", Some(value)));
+            assert_eq!(findings.len(), 1, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn fires_on_a_switch_with_a_value_and_on_a_number_left_out() {
+        let switch = Case::pod("debian:12").option("single-request-reopen", Some("true"));
+        assert_eq!(fires("malformed-option", switch).len(), 1);
+        assert_eq!(fires("malformed-option", Case::pod("debian:12").option("ndots", None)).len(), 1);
+    }
+
+    #[test]
+    fn fires_on_a_line_break_that_would_add_a_line_to_the_file() {
+        let pod = Case::pod("debian:12").option("ndots", Some("2\nnameserver 192.0.2.1"));
+        assert_eq!(fires("malformed-option", pod).len(), 1);
+    }
+
+    #[test]
+    fn silent_on_options_as_they_should_be() {
+        let pod = Case::pod("alpine:3.19")
+            .option("ndots", Some("2"))
+            .option("timeout", Some("05"))
+            .option("single-request-reopen", None)
+            .option("edns0", Some(""));
+        assert!(fires("malformed-option", pod).is_empty());
+    }
+}

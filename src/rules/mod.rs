@@ -1,0 +1,165 @@
+//! What can be wrong with a pod's DNS: one file a rule. Each file's doc comment is the rule's documentation (what it finds, why
+//! it matters, how to mend it), read from the source itself. Must not know of plans, patches or the webhook.
+//!
+//! To add a rule: write its file, and name it in the list at the end of this one.
+
+mod subject;
+mod zero;
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use crate::policy::Level;
+
+pub use subject::{Container, Subject};
+
+/// One thing that can be wrong.
+pub struct Rule {
+    /// Its name in messages, configuration and links, such as `attempts-zero`.
+    pub slug: &'static str,
+    /// How serious a finding is unless the check says otherwise.
+    pub level: Level,
+    /// The rule's own source file, whose doc comment documents it.
+    source: &'static str,
+    check: fn(&Subject<'_>, &mut Findings<'_>),
+}
+
+/// A rule that fired on a container, or on the pod as a whole.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// How serious this case of it is.
+    pub level: Level,
+    /// The container's name; `None` where it is about the pod.
+    pub container: Option<String>,
+    /// What is wrong, in one clause that names neither the rule nor the container.
+    pub message: String,
+    /// What to do about it, in words that are true for this container's resolver.
+    pub help: String,
+    /// Where the cause stands, as a JSON pointer from the pod.
+    pub path: String,
+}
+
+/// Collects what one rule finds.
+pub struct Findings<'f> {
+    rule: &'static Rule,
+    found: &'f mut Vec<Finding>,
+}
+
+/// Runs every rule on a pod. The findings come with the most serious first, and in the order of [`RULES`] among equals.
+pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for rule in RULES {
+        (rule.check)(subject, &mut Findings { rule, found: &mut found });
+    }
+    found.sort_by_key(|finding| Reverse(finding.level));
+    found
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// The rule of this slug.
+    pub fn named(slug: &str) -> Option<&'static Self> {
+        RULES.iter().find(|rule| rule.slug == slug).copied()
+    }
+
+    /// Its documentation, in Markdown.
+    pub fn documentation(&self) -> String {
+        self.source
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+            .collect()
+    }
+
+    /// What it finds, in one sentence: the first line of its documentation.
+    pub fn summary(&self) -> &'static str {
+        self.source.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug)
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.slug == other.slug
+    }
+}
+
+impl Eq for Rule {}
+
+// === impl Finding ===
+
+impl Finding {
+    /// Whether both are the same thing in the same place, whatever the words.
+    pub fn is_same_case(&self, other: &Self) -> bool {
+        self.rule == other.rule && self.container == other.container && self.path == other.path
+    }
+
+    /// Gives this case another level than the rule's own.
+    fn level(&mut self, level: Level) {
+        self.level = level;
+    }
+}
+
+// === impl Findings ===
+
+impl Findings<'_> {
+    /// Adds a finding about a container.
+    fn container(
+        &mut self,
+        container: &Container<'_>,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Finding {
+        self.add(Some(container.name.to_owned()), path.into(), message.into(), help.into())
+    }
+
+    /// Adds a finding about the pod as a whole.
+    fn pod(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Finding {
+        self.add(None, path.into(), message.into(), help.into())
+    }
+
+    fn add(&mut self, container: Option<String>, path: String, message: String, help: String) -> &mut Finding {
+        let Self { rule, found } = self;
+        let index = found.len();
+        found.push(Finding { rule, level: rule.level, container, message, help, path });
+        &mut found[index]
+    }
+}
+
+macro_rules! rules {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+
+        /// Every rule, the most useful to read first among those of one level.
+        pub static RULES: &[&Rule] = &[$(&$module::RULE),*];
+    };
+}
+
+rules! {
+    attempts_zero,
+    timeout_zero,
+    malformed_option,
+    duplicate_option,
+    ndots_breaks_musl,
+    option_ignored,
+    musl_slow_retry,
+    node_resolv_conf,
+    parallel_a_aaaa,
+}
+
+#[cfg(test)]
+mod tests;

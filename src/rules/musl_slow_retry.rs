@@ -1,0 +1,72 @@
+//! musl waits long before it sends a lost query again.
+//!
+//! ## Why it matters
+//! musl sends `attempts` times within `timeout`, so with its own 5 s and 2 a lost packet costs 2.5 s, and each name of the
+//! search list can pay it anew: 10 s were measured where one of each pair of queries is lost. It ignores every option that is
+//! advised for the 5 s delay of glibc (`single-request-reopen`, `use-vc`): only the ratio of these two helps.
+//!
+//! ## How to mend it
+//! `timeout:5` with `attempts:10` resends after 0.5 s and gives up no sooner than before (measured: no lookup that succeeded
+//! with the defaults failed with these). `timeout:5` with `attempts:5` resends after 1 s, for a pod that shares its file with
+//! glibc. A NodeLocal DNSCache removes most of the loss itself.
+
+use std::time::Duration;
+
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, Fate};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "musl-slow-retry", level: Level::Warn, source: include_str!("musl_slow_retry.rs"), check };
+
+/// What the default profile reaches where it must be gentle: `timeout:5 attempts:5`.
+const ACCEPTABLE: Duration = Duration::from_secs(1);
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for container in subject.using(Family::Musl) {
+        let Some(settings) = subject.settings(container) else { continue };
+        let resend = settings.resend_after();
+        if settings.fate() != Fate::Works || resend <= ACCEPTABLE {
+            continue;
+        }
+        let resolver = container.resolver();
+        findings.container(
+            container,
+            "/spec/dnsConfig/options",
+            format!("{resolver} resends a lost query only after {} s", resend.as_secs_f64()),
+            "set dnsConfig.options timeout:5 and attempts:10 (muslin injects them), or use a NodeLocal DNSCache",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_on_a_plain_alpine_pod() {
+        let findings = fires("musl-slow-retry", Case::pod("alpine:3.19"));
+        assert_eq!(findings[0].message, "musl 1.2.4 resends a lost query only after 2.5 s");
+        assert_eq!(findings[0].container.as_deref(), Some("app"));
+    }
+
+    #[test]
+    fn fires_where_attempts_are_not_parsed() {
+        // musl 1.1.14 (Alpine 3.4) does not read `attempts`.
+        let pod = Case::pod("alpine:3.4").option("timeout", Some("5")).option("attempts", Some("10"));
+        assert_eq!(fires("musl-slow-retry", pod).len(), 1);
+    }
+
+    #[test]
+    fn silent_with_the_options_that_muslin_injects() {
+        for attempts in ["5", "10"] {
+            let pod = Case::pod("alpine:3.19").option("timeout", Some("5")).option("attempts", Some(attempts));
+            assert!(fires("musl-slow-retry", pod).is_empty(), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn silent_on_glibc() {
+        assert!(fires("musl-slow-retry", Case::pod("debian:12")).is_empty());
+    }
+}

@@ -1,0 +1,67 @@
+//! The pod inherits the node's resolv.conf, and with it the node's nameservers.
+//!
+//! ## Why it matters
+//! With `dnsPolicy: Default`, and with `ClusterFirst` on `hostNetwork`, the kubelet hands the node's own file to the pod
+//! (kubernetes `pkg/kubelet/network/dns/dns.go`, `getPodDNSType`): Services of the cluster do not resolve, and a nameserver
+//! that went stale on the node goes stale in the pod, which keeps the copy made at its start.
+//!
+//! ## How to mend it
+//! On `hostNetwork`, write `dnsPolicy: ClusterFirstWithHostNet`. Otherwise keep `Default` only where the pod must not depend on
+//! the cluster's DNS, as the cluster's DNS itself.
+
+use super::{Findings, Rule, Subject};
+use crate::pod::Policy;
+use crate::policy::Level;
+
+pub(super) static RULE: Rule =
+    Rule { slug: "node-resolv-conf", level: Level::Warn, source: include_str!("node_resolv_conf.rs"), check };
+
+const PATH: &str = "/spec/dnsPolicy";
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    match subject.dns.policy {
+        Policy::ClusterFirstOnHostNetwork => {
+            findings.pod(
+                PATH,
+                "ClusterFirst on hostNetwork means the node's resolv.conf: cluster names do not resolve",
+                "set dnsPolicy: ClusterFirstWithHostNet, or Default if the node's nameservers are meant",
+            );
+        }
+        Policy::Default => {
+            findings
+                .pod(
+                    PATH,
+                    "dnsPolicy Default hands the node's nameservers to the pod: cluster names do not resolve",
+                    "leave dnsPolicy out, unless the pod must not depend on the cluster's DNS",
+                )
+                .level(Level::Info);
+        }
+        Policy::ClusterFirst | Policy::ClusterFirstWithHostNet | Policy::None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pod::Policy;
+    use crate::policy::Level;
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn warns_where_host_network_changes_what_cluster_first_means() {
+        let findings = fires("node-resolv-conf", Case::pod("debian:12").policy(Policy::ClusterFirstOnHostNetwork));
+        assert_eq!(findings[0].level, Level::Warn);
+    }
+
+    #[test]
+    fn advises_where_the_author_chose_the_node_s_file() {
+        let findings = fires("node-resolv-conf", Case::pod("debian:12").policy(Policy::Default));
+        assert_eq!(findings[0].level, Level::Info);
+    }
+
+    #[test]
+    fn silent_where_the_cluster_s_dns_or_the_pod_s_own_is_used() {
+        for policy in [Policy::ClusterFirst, Policy::ClusterFirstWithHostNet, Policy::None] {
+            assert!(fires("node-resolv-conf", Case::pod("debian:12").policy(policy)).is_empty(), "{policy:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An option has no effect on the resolver of a container that relies on it.
+//!
+//! ## Why it matters
+//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied from advice
+//! on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`, `single-request-reopen` and
+//! `use-vc` never changed a musl lookup (measured). Who believes that the option helps looks for the fault elsewhere.
+//!
+//! ## How to mend it
+//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An option
+//! that no resolver knows is a slip of the pen: correct or remove it.
+
+use super::subject::option_path;
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, known_option, known_options};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "option-ignored", level: Level::Warn, source: include_str!("option_ignored.rs"), check };
+
+/// How alike two names must be, from 0 to 1, for one to be proposed for the other.
+const SIMILAR: f64 = 0.8;
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for (index, text) in subject.authored_options() {
+        let name = text.split_once(':').map_or(&*text, |(name, _)| name);
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            continue; // malformed-option says so
+        }
+        if known_option(name) {
+            ignored_by_some(subject, index, name, findings);
+        } else {
+            findings.pod(option_path(index), format!("no resolver knows the option `{name}`"), correction(name));
+        }
+    }
+}
+
+/// A warning where it does nothing for the whole pod; advice where other containers have use for it.
+fn ignored_by_some(subject: &Subject<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
+    let ignores = |resolver: crate::resolver::Resolver| resolver.support(name).is_ignored();
+    let by_all = subject.containers.iter().all(|container| ignores(container.resolver()));
+    let level = if by_all { Level::Warn } else { Level::Info };
+    for container in subject.containers.iter().filter(|container| ignores(container.resolver())) {
+        let resolver = container.resolver();
+        findings
+            .container(container, option_path(index), format!("{resolver} ignores `{name}`"), instead(name, resolver.family))
+            .level(level);
+    }
+}
+
+/// What to do in place of an option that this resolver ignores.
+fn instead(name: &str, family: Family) -> &'static str {
+    match (family, name) {
+        (Family::Musl, "single-request" | "single-request-reopen" | "use-vc" | "rotate") => {
+            "for musl set timeout:5 and attempts:10, or use a NodeLocal DNSCache"
+        }
+        (Family::Musl, "no-aaaa") => "musl always asks for both families: filter AAAA in the cluster's DNS instead",
+        _ => "remove it, or use an image whose resolver honours it",
+    }
+}
+
+fn correction(name: &str) -> String {
+    let likest = known_options()
+        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+        .filter(|(likeness, _)| *likeness >= SIMILAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match likest {
+        Some((_, known)) => format!("did you mean `{known}`?"),
+        None => "remove it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Level;
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_on_what_musl_ignores_and_says_what_helps_musl() {
+        let findings = fires("option-ignored", Case::pod("alpine:3.19").option("single-request-reopen", None));
+        assert_eq!(findings[0].message, "musl 1.2.4 ignores `single-request-reopen`");
+        assert_eq!(findings[0].help, "for musl set timeout:5 and attempts:10, or use a NodeLocal DNSCache");
+        assert_eq!(findings[0].level, Level::Warn);
+    }
+
+    #[test]
+    fn is_advice_where_another_container_has_use_for_it() {
+        let pod = Case::pod("alpine:3.19").and("debian:12").option("single-request-reopen", None);
+        let findings = fires("option-ignored", pod);
+        assert_eq!((findings.len(), findings[0].level), (1, Level::Info));
+    }
+
+    #[test]
+    fn proposes_the_name_that_was_meant() {
+        let findings = fires("option-ignored", Case::pod("debian:12").option("single-request-repoen", None));
+        assert_eq!(findings[0].message, "no resolver knows the option `single-request-repoen`");
+        assert_eq!(findings[0].help, "did you mean `single-request-reopen`?");
+    }
+
+    #[test]
+    fn silent_on_what_every_container_honours() {
+        let pod = Case::pod("alpine:3.19").and("debian:12").option("ndots", Some("2")).option("attempts", Some("5"));
+        assert!(fires("option-ignored", pod).is_empty());
+    }
+
+    #[test]
+    fn claims_nothing_of_an_image_of_which_nothing_is_known() {
+        assert!(fires("option-ignored", Case::pod("example.com/app:1").option("use-vc", None)).is_empty());
+    }
+}

@@ -1,0 +1,43 @@
+//! `timeout:0` reaches resolv.conf, and musl then sends no query.
+//!
+//! ## Why it matters
+//! musl's send loop runs while less than the timeout has passed, so never: every lookup fails at once, with no packet sent
+//! (musl `src/network/res_msend.c`; seen on every Alpine from 3.3). glibc and Go read 0 as one second.
+//!
+//! ## How to mend it
+//! Remove the option, or give it a number of seconds from 1. muslin repairs it in the modes `inject` and `enforce`, whoever
+//! set it.
+
+use super::zero::{self, Zero};
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+
+pub(super) static RULE: Rule =
+    Rule { slug: "timeout-zero", level: Level::Deny, source: include_str!("timeout_zero.rs"), check };
+
+const TIMEOUT: Zero = Zero { option: "timeout", help: "remove the option, or set timeout to at least 1 second" };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    zero::check(&TIMEOUT, subject, findings);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_where_musl_would_send_nothing() {
+        let findings = fires("timeout-zero", Case::pod("alpine:3.19").option("timeout", Some("0")));
+        assert_eq!(findings[0].message, "timeout:0 makes musl 1.2.4 fail every lookup without sending a query");
+    }
+
+    #[test]
+    fn fires_on_a_fraction_that_is_read_as_zero() {
+        assert_eq!(fires("timeout-zero", Case::pod("alpine:3.19").option("timeout", Some("0.5"))).len(), 1);
+    }
+
+    #[test]
+    fn silent_where_glibc_reads_it_as_a_second() {
+        assert!(fires("timeout-zero", Case::pod("debian:12").option("timeout", Some("0"))).is_empty());
+    }
+}

@@ -1,0 +1,12 @@
+// etcd as a program: what its own main does, from the server module alone.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() {
+	etcdmain.Main(os.Args)
+}

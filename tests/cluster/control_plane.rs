@@ -1,0 +1,466 @@
+//! A real Kubernetes API server for tests: kube-apiserver and etcd on loopback, ready within seconds, gone when dropped.
+//! It knows nothing of muslin; what a test installs in the cluster is the test's own affair.
+//!
+//! There is no controller manager, no scheduler and no node. So nothing makes service accounts (see
+//! [`ControlPlane::prepare_namespace`]), a deleted namespace stays `Terminating` for ever (use a new name for each test),
+//! pods stay `Pending`, and they need `automountServiceAccountToken: false`.
+//!
+//! Needs Linux, `setpriv` from util-linux, and, until the programs are in the cache, Go: see `control-plane/build`.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpSocket;
+
+/// How long each component may take to become ready. The slower of them takes 3 s on an idle machine with two cores; a
+/// busy CI machine is given more than ten times that.
+const START_DEADLINE: Duration = Duration::from_secs(40);
+
+/// How long one call of kubectl may take: far beyond any webhook timeout (30 s at most), and short of a CI timeout.
+const KUBECTL_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often something is looked at while it is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How much of a log an error carries.
+const LOG_TAIL_LINES: usize = 40;
+
+/// A running API server with its etcd. Dropping it stops both and removes all that they wrote.
+///
+/// A process that leaves by `std::process::exit` drops nothing: drop this first. Killed by a signal, the process takes
+/// both programs with it, but leaves their folder in the system's temporary folder.
+pub(crate) struct ControlPlane {
+    // Dropped in this order. An etcd whose folder is removed under it may spoil the next one, so the folder goes last,
+    // when both programs have been waited for.
+    api_server: Component,
+    _etcd: Component,
+    _port: TcpSocket,
+    address: SocketAddr,
+    programs: PathBuf,
+    kubeconfig: PathBuf,
+    folder: TempDir,
+}
+
+/// What one call of kubectl printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct KubectlOutput {
+    pub(crate) stdout: String,
+    /// Holds the `Warning:` lines of admission webhooks, too.
+    pub(crate) stderr: String,
+    pub(crate) status: ExitStatus,
+}
+
+/// A program that runs until it is dropped, and that does not outlive this process even if this process is killed.
+struct Component {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+    /// Ends the thread that started the program, when it is dropped.
+    _starter: mpsc::Sender<()>,
+}
+
+/// A certificate authority of this control plane's own, which both sides trust.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key.
+struct Identity {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    /// Starts etcd and the API server, building them first if the cache does not have them (seven minutes), and returns
+    /// when `/readyz` says yes (3 s).
+    ///
+    /// Blocks; call it from the main thread or from `spawn_blocking`.
+    ///
+    /// # Errors
+    /// If the programs cannot be built or started, or if one ends or is not ready in time; then the error carries the
+    /// end of its log.
+    pub(crate) fn start() -> Result<Self> {
+        // An error means that somebody else in this process was first.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+
+        let programs = build()?;
+        let folder = tempfile::Builder::new()
+            .prefix("muslin-control-plane-")
+            .tempdir()
+            .context("making a folder for the control plane")?;
+        let root = folder.path();
+        let socket = root.join("etcd.sock");
+        let (port, address) = reserve_port()?;
+
+        let authority = Authority::new()?;
+        let server = authority.issue_server_identity()?;
+        let admin = authority.issue_admin_identity()?;
+        let service_accounts = KeyPair::generate().context("making the key that signs service account tokens")?;
+        write(root, "ca.crt", authority.0.pem())?;
+        write(root, "api-server.crt", server.certificate.pem())?;
+        write(root, "api-server.key", server.key.serialize_pem())?;
+        write(root, "service-account.key", service_accounts.serialize_pem())?;
+        write(root, "service-account.pub", service_accounts.public_key_pem())?;
+        let kubeconfig = write(root, "kubeconfig", kubeconfig(address, &authority, &admin))?;
+
+        let mut etcd = Component::start("etcd", &programs, root, &etcd_arguments(root, &socket))?;
+        etcd.wait_until_ready(|| UnixStream::connect(&socket).map(drop).context("connecting to its socket"))?;
+        let mut api_server =
+            Component::start("kube-apiserver", &programs, root, &api_server_arguments(root, &socket, address))?;
+        let tls = authority.client_config(&admin)?;
+        api_server.wait_until_ready(|| ask_readyz(address, &tls))?;
+
+        Ok(Self { api_server, _etcd: etcd, _port: port, address, programs, kubeconfig, folder })
+    }
+
+    /// A kubeconfig file of a cluster admin (CN=admin, O=system:masters) with the certificates inside. Its folder is
+    /// readable by this user alone.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The API server's URL, such as `https://127.0.0.1:43210`.
+    pub(crate) fn api_server_url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// The last lines of the API server's log, which names webhooks that failed.
+    pub(crate) fn api_server_log(&self) -> String {
+        self.api_server.log_tail()
+    }
+
+    /// A client of a cluster admin. It is bound to the Tokio runtime that awaits this, so it must not be used after
+    /// that runtime is gone.
+    ///
+    /// # Errors
+    /// If the kubeconfig cannot be read or the TLS stack refuses it.
+    pub(crate) async fn client(&self) -> Result<kube::Client> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).context("reading the control plane's kubeconfig")?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .context("understanding the control plane's kubeconfig")?;
+        // A proxy named in the environment cannot reach this machine's loopback.
+        config.proxy_url = None;
+        kube::Client::try_from(config).context("making a client of the control plane")
+    }
+
+    /// Runs kubectl as a cluster admin, with `stdin` as its input, and waits until it ends. A failure of kubectl itself
+    /// is not an error: look at the status.
+    ///
+    /// Blocks for as long as kubectl runs (some 0.1 s); a webhook that serves it needs another thread.
+    ///
+    /// # Errors
+    /// If kubectl cannot be started, or has not ended within a minute.
+    pub(crate) fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Result<KubectlOutput> {
+        let call = || format!("running kubectl {}", args.join(" "));
+        // Files instead of pipes: neither side ever waits for the other to read.
+        let file = || tempfile::tempfile_in(self.folder.path()).with_context(call);
+        let (mut input, mut stdout, mut stderr) = (file()?, file()?, file()?);
+        input.write_all(stdin.unwrap_or_default().as_bytes()).and_then(|()| input.rewind()).with_context(call)?;
+
+        let mut child = dying_with_this_thread(&self.programs.join("kubectl"))
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            // Its discovery cache and the user's preferences live under HOME.
+            .env("HOME", self.folder.path())
+            .stdin(input)
+            .stdout(stdout.try_clone().with_context(call)?)
+            .stderr(stderr.try_clone().with_context(call)?)
+            .spawn()
+            .with_context(call)?;
+        let deadline = Instant::now() + KUBECTL_DEADLINE;
+        let status = loop {
+            if let Some(status) = child.try_wait().with_context(call)? {
+                break status;
+            }
+            if Instant::now() >= deadline {
+                child.kill().and_then(|()| child.wait()).with_context(call)?;
+                bail!("kubectl {} did not end within {KUBECTL_DEADLINE:?}", args.join(" "));
+            }
+            thread::sleep(POLL_INTERVAL);
+        };
+        let text = |file: &mut File| {
+            let mut bytes = Vec::new();
+            file.rewind().and_then(|()| file.read_to_end(&mut bytes)).with_context(call)?;
+            anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        Ok(KubectlOutput { stdout: text(&mut stdout)?, stderr: text(&mut stderr)?, status })
+    }
+
+    /// Makes a namespace with these labels, and in it the `default` service account, without which no pod is admitted.
+    ///
+    /// # Errors
+    /// If the API server refuses either, for instance because the name is taken.
+    pub(crate) async fn prepare_namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let client = self.client().await?;
+        let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let named = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+
+        let namespace =
+            Namespace { metadata: ObjectMeta { labels: Some(labels), ..named(name) }, ..Namespace::default() };
+        Api::all(client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await
+            .with_context(|| format!("making namespace {name}"))?;
+        let account = ServiceAccount { metadata: named("default"), ..ServiceAccount::default() };
+        Api::namespaced(client, name)
+            .create(&PostParams::default(), &account)
+            .await
+            .with_context(|| format!("making the default service account of namespace {name}"))?;
+        Ok(())
+    }
+}
+
+/// Makes sure that the programs are built; returns the folder that holds them.
+fn build() -> Result<PathBuf> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/control-plane/build");
+    let built = Command::new(script)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("running {script}"))?;
+    ensure!(built.status.success(), "{script} ended with {}; it said why on stderr", built.status);
+    let folder = String::from_utf8(built.stdout).with_context(|| format!("reading what {script} printed"))?;
+    Ok(PathBuf::from(folder.trim_end()))
+}
+
+/// Takes a free loopback port and keeps it for as long as the socket lives. The socket never listens; the API server
+/// shares the port with it (`--permit-port-sharing`), so that no other program can get it in between.
+fn reserve_port() -> Result<(TcpSocket, SocketAddr)> {
+    let reserve = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseport(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = socket.local_addr()?;
+        Ok::<_, std::io::Error>((socket, address))
+    };
+    reserve().context("taking a free loopback port for the API server")
+}
+
+fn etcd_arguments(root: &Path, socket: &Path) -> Vec<String> {
+    let (data, socket) = (root.join("etcd"), socket.display());
+    vec![
+        format!("--data-dir={}", data.display()),
+        // A socket in our own folder: no port to find, and nobody else on this machine can write to it.
+        format!("--listen-client-urls=unix://{socket}"),
+        // Refuses a Unix socket, and nobody asks for it.
+        "--advertise-client-urls=http://127.0.0.1:0".to_owned(),
+        // It insists on listening for peers that it does not have.
+        "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
+        // Its data need not survive the machine.
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<String> {
+    let file = |name| root.join(name).display().to_string();
+    vec![
+        format!("--etcd-servers=unix://{}", socket.display()),
+        format!("--bind-address={}", address.ip()),
+        format!("--secure-port={}", address.port()),
+        "--permit-port-sharing".to_owned(),
+        // What the Service `kubernetes` points to. Loopback is refused there and the default asks for a route to the
+        // outside; nobody dials it, so an address reserved for documentation will do (RFC 5737).
+        "--advertise-address=192.0.2.1".to_owned(),
+        format!("--tls-cert-file={}", file("api-server.crt")),
+        format!("--tls-private-key-file={}", file("api-server.key")),
+        format!("--client-ca-file={}", file("ca.crt")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-account-key-file={}", file("service-account.pub")),
+        format!("--service-account-signing-key-file={}", file("service-account.key")),
+        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        // As kubeadm sets it: a privileged container is the business of admission, not of this flag.
+        "--allow-privileged".to_owned(),
+    ]
+}
+
+/// Writes a file of the control plane's and returns where it is.
+fn write(root: &Path, name: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf> {
+    let path = root.join(name);
+    fs::write(&path, contents).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+/// A kubeconfig, in JSON, which is YAML too.
+fn kubeconfig(address: SocketAddr, authority: &Authority, user: &Identity) -> String {
+    let encode = |pem: String| BASE64_STANDARD.encode(pem);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "test", "cluster": {
+            "server": format!("https://{address}"),
+            "certificate-authority-data": encode(authority.0.pem()),
+        }}],
+        "users": [{ "name": "admin", "user": {
+            "client-certificate-data": encode(user.certificate.pem()),
+            "client-key-data": encode(user.key.serialize_pem()),
+        }}],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "admin" } }],
+        "current-context": "test",
+    })
+    .to_string()
+}
+
+/// Asks the API server once whether it is ready. The error says what it answered, which names the checks that fail.
+///
+/// One request by hand, because a Kubernetes client needs a Tokio runtime and [`ControlPlane::start`] may be called in
+/// one or without one.
+fn ask_readyz(address: SocketAddr, tls: &Arc<rustls::ClientConfig>) -> Result<()> {
+    let patience = Duration::from_secs(5);
+    let mut socket = TcpStream::connect_timeout(&address, patience).context("connecting to it")?;
+    socket.set_read_timeout(Some(patience)).context("limiting the wait for its answer")?;
+    let mut session = rustls::ClientConnection::new(Arc::clone(tls), address.ip().into())?;
+    let mut stream = rustls::Stream::new(&mut session, &mut socket);
+    stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").context("asking it for /readyz")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).context("reading its answer to /readyz")?;
+    ensure!(answer.starts_with("HTTP/1.0 200 "), "/readyz answered:\n{answer}");
+    Ok(())
+}
+
+// === impl Component ===
+
+impl Component {
+    /// Starts `programs/name`. All that it prints goes to `root/name.log`.
+    fn start(name: &'static str, programs: &Path, root: &Path, arguments: &[String]) -> Result<Self> {
+        let log = root.join(name).with_extension("log");
+        let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
+        let errors = output.try_clone().with_context(|| format!("sharing {}", log.display()))?;
+        let mut command = dying_with_this_thread(&programs.join(name));
+        command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
+
+        // Our caller's thread may well end before the program should: give it one that lives as long as it does.
+        let (started, outcome) = mpsc::channel();
+        let (starter, dropped) = mpsc::channel();
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _ = started.send(command.spawn());
+                // Nothing is ever sent: this returns when the other end is gone.
+                let _ = dropped.recv();
+            })
+            .with_context(|| format!("making a thread to start {name}"))?;
+        let child = outcome
+            .recv()
+            .with_context(|| format!("waiting for the thread that starts {name}"))?
+            .with_context(|| format!("starting {name} through setpriv (of util-linux)"))?;
+        Ok(Self { name, child, log, _starter: starter })
+    }
+
+    /// Asks again and again until `ready` says yes, the program ends, or the deadline has passed.
+    fn wait_until_ready(&mut self, mut ready: impl FnMut() -> Result<()>) -> Result<()> {
+        let deadline = Instant::now() + START_DEADLINE;
+        while let Err(not_yet) = ready() {
+            let name = self.name;
+            if let Some(status) = self.child.try_wait().with_context(|| format!("looking after {name}"))? {
+                bail!("{name} ended with {status} before it was ready; the end of its log:\n{}", self.log_tail());
+            }
+            if Instant::now() >= deadline {
+                let log = self.log_tail();
+                bail!("{name} was not ready within {START_DEADLINE:?}: {not_yet:#}; the end of its log:\n{log}");
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// The last lines of what the program has printed.
+    fn log_tail(&self) -> String {
+        match fs::read(&self.log) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let lines: Vec<&str> = text.lines().collect();
+                lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+            }
+            Err(error) => format!("(no log: {error})"),
+        }
+    }
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        // Both fail only for a program that has ended and been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs `program` and that the kernel kills when the thread that starts it ends, however it ends. By way
+/// of setpriv, because asking the kernel for this from here would take unsafe code.
+fn dying_with_this_thread(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+// === impl Authority ===
+
+impl Authority {
+    fn new() -> Result<Self> {
+        let making = "making the control plane's certificate authority";
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "control plane of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().context(making)?;
+        Ok(Self(CertifiedIssuer::self_signed(params, key).context(making)?))
+    }
+
+    /// What the API server shows to its clients, all of which reach it on loopback.
+    fn issue_server_identity(&self) -> Result<Identity> {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])
+            .context("naming the API server's certificate")?;
+        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(params)
+    }
+
+    /// A user who may do anything: the API server takes the name from CN and the groups from O.
+    fn issue_admin_identity(&self) -> Result<Identity> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "admin");
+        params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params)
+    }
+
+    fn issue(&self, mut params: CertificateParams) -> Result<Identity> {
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().context("making a key")?;
+        let certificate = params.signed_by(&key, &self.0).context("issuing a certificate")?;
+        Ok(Identity { certificate, key })
+    }
+
+    /// TLS for a client that trusts this authority alone and shows `client` to the server.
+    fn client_config(&self, client: &Identity) -> Result<Arc<rustls::ClientConfig>> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.0.der().clone()).context("trusting the control plane's certificate authority")?;
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(client.key.serialize_der());
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![client.certificate.der().clone()], key.into())
+            .context("using the admin's certificate")?;
+        Ok(Arc::new(config))
+    }
+}
