@@ -54,7 +54,6 @@ pub(crate) struct ControlPlane {
     api_server: Component,
     _etcd: Component,
     _port: TcpSocket,
-    address: SocketAddr,
     programs: PathBuf,
     kubeconfig: PathBuf,
     folder: TempDir,
@@ -129,18 +128,13 @@ impl ControlPlane {
         let tls = authority.client_config(&admin)?;
         api_server.wait_until_ready(|| ask_readyz(address, &tls))?;
 
-        Ok(Self { api_server, _etcd: etcd, _port: port, address, programs, kubeconfig, folder })
+        Ok(Self { api_server, _etcd: etcd, _port: port, programs, kubeconfig, folder })
     }
 
     /// A kubeconfig file of a cluster admin (CN=admin, O=system:masters) with the certificates inside. Its folder is
     /// readable by this user alone.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    /// The API server's URL, such as `https://127.0.0.1:43210`.
-    pub(crate) fn api_server_url(&self) -> String {
-        format!("https://{}", self.address)
     }
 
     /// The last lines of the API server's log, which names webhooks that failed.

@@ -65,7 +65,9 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
 impl Cluster {
     fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(Self { control_plane: ControlPlane::start()?, runtime })
+        let cluster = Self { control_plane: ControlPlane::start()?, runtime };
+        cluster.namespace(webhook::PROBE_NAMESPACE, &[])?;
+        Ok(cluster)
     }
 
     fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {

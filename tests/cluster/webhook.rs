@@ -18,6 +18,9 @@ use crate::control_plane::ControlPlane;
 /// How long the server may take to know the namespaces: it takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Where it is tried whether the API server calls the webhook yet; made before the first test.
+pub(crate) const PROBE_NAMESPACE: &str = "probe";
+
 /// A running `muslin serve`; killed when dropped.
 pub(crate) struct Muslin {
     process: Mutex<Child>,
@@ -130,7 +133,7 @@ fn register(control_plane: &ControlPlane, address: &str, certificate: &str) -> R
 /// The API server learns of a configuration by a watch: asks it until it calls the webhook.
 fn wait_until_called(control_plane: &ControlPlane) -> Result<()> {
     let probe = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe", "namespace": "default" },
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe", "namespace": PROBE_NAMESPACE },
         "spec": { "automountServiceAccountToken": false, "containers": [{ "name": "app", "image": "alpine:3.19" }] }
     });
     let deadline = Instant::now() + READY_DEADLINE;
