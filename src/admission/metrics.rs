@@ -103,8 +103,7 @@ impl Metrics {
 
     pub(super) fn planned(&self, plan: &Plan) {
         for planned in &plan.findings {
-            let labels =
-                FindingLabels { rule: planned.finding.rule.slug, level: planned.finding.level.name() };
+            let labels = FindingLabels { rule: planned.finding.rule.slug, level: planned.finding.level.name() };
             self.findings.get_or_create(&labels).inc();
         }
     }

@@ -108,7 +108,10 @@ impl Server {
         }
         drop(listener);
         if timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!(connections = connections.len(), "connections were still busy when the drain's time was over");
+            tracing::warn!(
+                connections = connections.len(),
+                "connections were still busy when the drain's time was over"
+            );
         }
     }
 }

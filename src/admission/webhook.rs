@@ -189,15 +189,15 @@ impl Inner {
         });
         let profile = named.as_ref().unwrap_or(&self.settings.profile);
         let context = Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile };
-        let fingerprints = pod
-            .containers()
-            .map(|container| image::assume(container.image.as_deref().unwrap_or_default()))
-            .collect();
+        let fingerprints =
+            pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
 
         let answer = Answer::allow(uid);
         let plan = match (self.planner)(pod, fingerprints, &context) {
             Ok(plan) => plan,
-            Err(skip) => return (Outcome::Skipped, Some(mode), written(&answer.with_audit("skipped", skip.to_string()))),
+            Err(skip) => {
+                return (Outcome::Skipped, Some(mode), written(&answer.with_audit("skipped", skip.to_string())));
+            }
         };
         self.metrics.planned(&plan);
         let mut answer = answer.with_patch(&plan.patch);

@@ -162,12 +162,8 @@ impl Inject {
         if policy::is_excluded(namespace, None) {
             return None;
         }
-        let context = Context {
-            namespace,
-            cluster_domain: &self.policy.cluster_domain,
-            mode: self.policy.mode,
-            profile,
-        };
+        let context =
+            Context { namespace, cluster_domain: &self.policy.cluster_domain, mode: self.policy.mode, profile };
         plan(pod, fingerprints(pod), &context).ok()
     }
 
@@ -206,7 +202,7 @@ impl Tally {
     }
 }
 
-fn fingerprints<'p>(pod: &'p Pod<'_>) -> Vec<Fingerprint> {
+fn fingerprints(pod: &Pod<'_>) -> Vec<Fingerprint> {
     pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect()
 }
 
@@ -224,7 +220,9 @@ fn read_pod(json: &str) -> Result<Pod<'_>, (String, String)> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().iter().fold(String::new(), |path, segment| match segment {
             serde_path_to_error::Segment::Seq { index } => format!("{path}/{index}"),
-            serde_path_to_error::Segment::Map { key } => format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")),
+            serde_path_to_error::Segment::Map { key } => {
+                format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
+            }
             _ => path,
         });
         let message = error.inner().to_string();

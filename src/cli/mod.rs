@@ -15,7 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// resolver honours, and says what is wrong and how to mend it.
 #[derive(Debug, Parser)]
 #[command(name = "muslin", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed."
+)]
 pub struct Arguments {
     /// When to use colour on standard error
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]

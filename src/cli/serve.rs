@@ -35,7 +35,13 @@ pub(super) struct Serve {
     metrics_bind: Option<SocketAddr>,
 
     /// The serving certificate, a PEM file with its chain; read again when its content changes
-    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_CERT", requires = "tls_key", required_unless_present = "standalone")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MUSLIN_TLS_CERT",
+        requires = "tls_key",
+        required_unless_present = "standalone"
+    )]
     tls_cert: Option<PathBuf>,
 
     /// The serving certificate's private key, a PEM file

@@ -33,7 +33,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 /// Nothing to connect by was found, or it is unusable. Whether the cluster answers is not tried.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     let mut config = match kubeconfig {
-        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?,
+        Some(path) => {
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
+        }
         None => Config::infer().await?,
     };
     config.read_timeout = Some(READ_TIMEOUT);

@@ -65,11 +65,8 @@ impl Namespaces {
     /// The namespaces of a cluster, watched by a task of its own for as long as the process lives. Needs the rights get, list
     /// and watch on namespaces.
     pub fn watch(client: Client) -> Self {
-        let watched = Arc::new(Watched {
-            api: Api::all(client),
-            known: RwLock::default(),
-            listed: AtomicBool::new(false),
-        });
+        let watched =
+            Arc::new(Watched { api: Api::all(client), known: RwLock::default(), listed: AtomicBool::new(false) });
         tokio::spawn(Arc::clone(&watched).follow());
         Self(Source::Cluster(watched))
     }

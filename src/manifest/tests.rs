@@ -107,7 +107,8 @@ fn a_document_written_anew_quotes_what_kubectl_would_take_for_something_else() {
     let edited = edit(text, "", json!([{ "op": "add", "path": "/c/d", "value": "on" }]));
     assert!(!edited.layout_kept);
     for word in ["yes", "off", "0777", "~", "null", "1e3", "5", "0x10", "on"] {
-        let bare = edited.text.lines().any(|line| line.trim_start_matches(['-', ' ']).trim_start_matches("d: ") == word);
+        let bare =
+            edited.text.lines().any(|line| line.trim_start_matches(['-', ' ']).trim_start_matches("d: ") == word);
         assert!(!bare, "{word} stands bare in\n{}", edited.text);
     }
 }
@@ -116,7 +117,10 @@ fn a_document_written_anew_quotes_what_kubectl_would_take_for_something_else() {
 fn json_stays_json_with_its_indentation_and_order() {
     let text = "{\n    \"kind\": \"Pod\",\n    \"apiVersion\": \"v1\"\n}\n";
     let edited = edit(text, "", json!([{ "op": "add", "path": "/spec", "value": { "a": 1 } }]));
-    assert_eq!(edited.text, "{\n    \"kind\": \"Pod\",\n    \"apiVersion\": \"v1\",\n    \"spec\": {\n        \"a\": 1\n    }\n}\n");
+    assert_eq!(
+        edited.text,
+        "{\n    \"kind\": \"Pod\",\n    \"apiVersion\": \"v1\",\n    \"spec\": {\n        \"a\": 1\n    }\n}\n"
+    );
     let edited = edit("{\"b\":1,\"a\":2}", "", json!([{ "op": "remove", "path": "/b" }]));
     assert_eq!(edited.text, "{\"a\":2}");
 }

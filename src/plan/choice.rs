@@ -23,9 +23,8 @@ pub enum Libc {
 /// The options that the profile has for these containers.
 pub(super) fn options<'p>(profile: &'p Profile, containers: &[Container<'_>]) -> &'p [String] {
     let is_musl = |container: &Container<'_>| container.resolver().family == Family::Musl;
-    let is_certain = |container: &Container<'_>| {
-        matches!(container.fingerprint.evidence, Evidence::Inspected | Evidence::Declared)
-    };
+    let is_certain =
+        |container: &Container<'_>| matches!(container.fingerprint.evidence, Evidence::Inspected | Evidence::Declared);
     if containers.iter().all(|container| is_musl(container) && is_certain(container)) {
         &profile.all_musl
     } else if containers.iter().any(is_musl) {

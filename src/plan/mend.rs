@@ -147,12 +147,7 @@ fn replace(option: &DnsOption, range: std::ops::Range<usize>, by: &str) -> DnsOp
 impl Mended {
     /// A pod that nothing is done to.
     pub(super) fn unchanged(current: &Dns) -> Self {
-        Self {
-            authored: current.clone(),
-            desired: current.clone(),
-            injected: Injected::default(),
-            notes: Vec::new(),
-        }
+        Self { authored: current.clone(), desired: current.clone(), injected: Injected::default(), notes: Vec::new() }
     }
 
     fn claim(&mut self, set: &str, was: Option<String>) {
@@ -188,8 +183,7 @@ impl Mended {
                 let option = &self.desired.options[index];
                 let text = option.text();
                 let Some(range) = resolver::zero_digits(&text, name) else { continue };
-                let number =
-                    row.iter().find_map(|option| option.split_once(':').filter(|(other, _)| *other == name));
+                let number = row.iter().find_map(|option| option.split_once(':').filter(|(other, _)| *other == name));
                 let number = number.map_or(default, |(_, number)| number);
                 let was = format!("{name}:{}", &text[range.clone()]);
                 self.desired.options[index] = replace(option, range, number);
@@ -222,11 +216,12 @@ impl Mended {
     /// Says which options of the profile gave way to the author's.
     fn note_conflicts(&mut self, row: &[String], context: &Context<'_>) {
         for option in row {
-            let kept = self.authored.effective_options().map(|index| self.authored.options[index].text()).find(|text| {
-                same_name(text, option) && text != option && !REPAIRED.iter().any(|(name, _)| {
-                    resolver::zero_digits(text, name).is_some()
-                })
-            });
+            let kept =
+                self.authored.effective_options().map(|index| self.authored.options[index].text()).find(|text| {
+                    same_name(text, option)
+                        && text != option
+                        && !REPAIRED.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some())
+                });
             if let Some(kept) = kept {
                 self.notes.push(format!("kept the pod's own {kept} (profile {}: {option})", context.profile.name));
             }
@@ -252,9 +247,9 @@ fn drop_what_a_short_timeout_forbids(row: &mut Vec<String>, authored: &Dns) {
 
 /// Whether the additions would make musl drop the whole options line. A resolver that is not known may be musl.
 fn exceeds_a_line_of_musl(mended: &Mended, containers: &[Container<'_>], context: &Context<'_>) -> bool {
-    let may_be_musl = containers.iter().any(|container| {
-        matches!(container.resolver().family, Family::Musl | Family::Static | Family::Unknown)
-    });
+    let may_be_musl = containers
+        .iter()
+        .any(|container| matches!(container.resolver().family, Family::Musl | Family::Static | Family::Unknown));
     let conf = mended.desired.resolv_conf(context.namespace, context.cluster_domain);
     let allowance = if conf.base == Base::Node { NODE_OPTIONS_ALLOWANCE } else { 0 };
     may_be_musl && !mended.injected.is_empty() && conf.options_line_len() + allowance > LINE_MAX
@@ -269,7 +264,9 @@ fn node_local<'p>(dns: &Dns, context: &Context<'p>, notes: &mut Vec<String>) -> 
         && searches.len() <= SEARCHES_MAX
         && searches.join(" ").len() <= SEARCH_LIST_MAX;
     if !fits {
-        notes.push("the node-local cache is not used: dnsConfig has no room for another nameserver or search".to_owned());
+        notes.push(
+            "the node-local cache is not used: dnsConfig has no room for another nameserver or search".to_owned(),
+        );
     }
     fits.then_some(node_local)
 }

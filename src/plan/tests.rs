@@ -147,7 +147,11 @@ fn leaves_alone_what_is_not_to_be_touched() {
 fn an_opt_out_does_not_count_under_enforce_and_that_is_said() {
     let outcome = Case::pod("alpine:3.19").annotation("muslin.dev/inject", "false").mode(Mode::Enforce).run();
     assert!(!outcome.options().is_empty());
-    assert!(outcome.plan.warnings().iter().any(|line| line.contains("does not count")), "{:?}", outcome.plan.warnings());
+    assert!(
+        outcome.plan.warnings().iter().any(|line| line.contains("does not count")),
+        "{:?}",
+        outcome.plan.warnings()
+    );
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn counts_the_room_that_other_annotations_leave() {
 
 #[test]
 fn a_wrong_type_is_an_error_that_names_the_annotation() {
-    let error = serde_json::from_str::<Pod<'_>>(r#"{"metadata":{"annotations":{"muslin.dev/inject":false}}}"#).unwrap_err();
+    let error =
+        serde_json::from_str::<Pod<'_>>(r#"{"metadata":{"annotations":{"muslin.dev/inject":false}}}"#).unwrap_err();
     assert!(error.to_string().starts_with("annotation muslin.dev/inject: invalid type: boolean"), "{error}");
 }
 

@@ -58,7 +58,8 @@ impl Profile {
         let options = options(["single-request-reopen"]);
         Self {
             name: "single-request-reopen".to_owned(),
-            summary: "single-request-reopen in every pod: cures the conntrack race for glibc; musl ignores it".to_owned(),
+            summary: "single-request-reopen in every pod: cures the conntrack race for glibc; musl ignores it"
+                .to_owned(),
             all_musl: options.clone(),
             some_musl: options.clone(),
             no_musl: options,
@@ -72,7 +73,8 @@ impl Profile {
         let options = options(["timeout:3", "attempts:6"]);
         Self {
             name: "fast".to_owned(),
-            summary: "timeout:3 attempts:6 in every pod: quicker recovery, but names that take over 3 s fail".to_owned(),
+            summary: "timeout:3 attempts:6 in every pod: quicker recovery, but names that take over 3 s fail"
+                .to_owned(),
             all_musl: options.clone(),
             some_musl: options.clone(),
             no_musl: options,

@@ -123,12 +123,7 @@ impl Findings<'_> {
     }
 
     /// Adds a finding about the pod as a whole.
-    fn pod(
-        &mut self,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
+    fn pod(&mut self, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> &mut Finding {
         self.add(None, path.into(), message.into(), help.into())
     }
 

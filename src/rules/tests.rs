@@ -79,7 +79,11 @@ fn every_rule_is_documented_in_the_same_three_parts() {
 fn every_rule_is_found_by_its_slug_and_its_file_is_named_for_it() {
     for rule in RULES {
         assert_eq!(super::Rule::named(rule.slug), Some(*rule));
-        assert!(rule.source.contains(&format!("include_str!(\"{}.rs\")", rule.slug.replace('-', "_"))), "{}", rule.slug);
+        assert!(
+            rule.source.contains(&format!("include_str!(\"{}.rs\")", rule.slug.replace('-', "_"))),
+            "{}",
+            rule.slug
+        );
     }
 }
 

@@ -39,7 +39,9 @@ impl Zero {
         let outcome = match Settings::read(resolver, &[text]).map(|settings| settings.fate()) {
             None | Some(Fate::Works) => return,
             Some(Fate::Crashes) => format!("{text} makes {resolver} crash (SIGFPE) at the first lookup"),
-            Some(Fate::NeverWaits) => format!("{text} makes {resolver} fail every lookup without waiting for an answer"),
+            Some(Fate::NeverWaits) => {
+                format!("{text} makes {resolver} fail every lookup without waiting for an answer")
+            }
             Some(Fate::NeverSends) => format!("{text} makes {resolver} fail every lookup without sending a query"),
         };
         findings.container(container, path, outcome, self.help);

@@ -1,6 +1,9 @@
 //! muslin against a real API server: the webhook's own configuration from `manifests/`, real objects created through it and
 //! read back. One control plane serves all tests; each has a namespace of its own.
 
+#![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
+#![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
+
 mod control_plane;
 mod webhook;
 
@@ -54,7 +57,8 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
             let cluster = cluster.clone();
             Trial::test(*name, move || {
                 let Some(cluster) = cluster else { return Ok(()) };
-                test(&cluster).map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
+                test(&cluster)
+                    .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
             })
         })
         .collect()
@@ -157,7 +161,8 @@ fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
     ensure!(config["nameservers"] == json!(["192.0.2.1"]) && config["searches"] == json!(["example.com"]), "{config}");
     let options = config["options"].to_string();
     ensure!(
-        options.starts_with(r#"[{"name":"ndots","value":"2"},{"name":"timeout","value":"9"}"#) && !options.contains("\"5\"},{\"name\":\"timeout\""),
+        options.starts_with(r#"[{"name":"ndots","value":"2"},{"name":"timeout","value":"9"}"#)
+            && !options.contains("\"5\"},{\"name\":\"timeout\""),
         "{options}"
     );
     Ok(())

@@ -143,7 +143,12 @@ fn wait_until_called(control_plane: &ControlPlane) -> Result<()> {
         if output.stdout.contains("muslin.dev/libc") {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "the API server does not call the webhook: {}{}", output.stdout, output.stderr);
+        ensure!(
+            Instant::now() < deadline,
+            "the API server does not call the webhook: {}{}",
+            output.stdout,
+            output.stderr
+        );
     }
 }
 
@@ -164,7 +169,9 @@ pub(crate) fn without_what_muslin_owns(pod: &Value) -> Value {
     }
     let ours = [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))];
     if let Some(options) = pod.pointer_mut("/spec/dnsConfig/options").and_then(Value::as_array_mut) {
-        options.retain(|option| !ours.iter().any(|(name, value)| option["name"] == *name && option["value"].as_str() == *value));
+        options.retain(|option| {
+            !ours.iter().any(|(name, value)| option["name"] == *name && option["value"].as_str() == *value)
+        });
         if options.is_empty() {
             pod["spec"]["dnsConfig"].as_object_mut().map(|config| config.remove("options"));
         }
@@ -177,7 +184,12 @@ pub(crate) fn without_what_muslin_owns(pod: &Value) -> Value {
 
 /// Pods of odd shapes that the API server accepts.
 pub(crate) fn awkward_pods() -> Vec<Value> {
-    let images = ["alpine:3.19", "debian:12", "example.com/app:1", "registry.example.com:5000/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"];
+    let images = [
+        "alpine:3.19",
+        "debian:12",
+        "example.com/app:1",
+        "registry.example.com:5000/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    ];
     let configs = [
         Value::Null,
         json!({}),

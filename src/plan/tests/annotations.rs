@@ -83,7 +83,8 @@ fn forged_annotations_and_labels_are_replaced_by_the_truth() {
 fn a_forged_claim_on_an_option_of_the_user_s_own_changes_nothing() {
     let options = [("ndots", Some("2")), ("timeout", Some("1"))];
     let honest = Case::pod("alpine:3.19").options(&options).run();
-    let forged = Case::pod("alpine:3.19").options(&options).annotation("muslin.dev/injected", "ndots:2 timeout:1").run();
+    let forged =
+        Case::pod("alpine:3.19").options(&options).annotation("muslin.dev/injected", "ndots:2 timeout:1").run();
     assert_eq!(forged.options(), honest.options());
     assert_eq!(forged.plan.warnings(), honest.plan.warnings());
     assert_eq!(forged.annotation("muslin.dev/injected"), honest.annotation("muslin.dev/injected"));

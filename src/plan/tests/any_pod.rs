@@ -7,8 +7,17 @@ use super::*;
 
 fn option() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
-        select(vec!["ndots", "timeout", "attempts", "single-request-reopen", "single-request", "rotate", "use-vc", "ndotss"])
-            .prop_map(str::to_owned),
+        select(vec![
+            "ndots",
+            "timeout",
+            "attempts",
+            "single-request-reopen",
+            "single-request",
+            "rotate",
+            "use-vc",
+            "ndotss"
+        ])
+        .prop_map(str::to_owned),
         select(vec!["ndots:2", "attempts:0", "timeout:00", "xattempts:0", "attempts:0 timeout:0", "~/", "ß"])
             .prop_map(str::to_owned),
         "[a-z:0-9 ]{1,12}",
@@ -16,7 +25,8 @@ fn option() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
         Just(None),
         Just(Some(Value::Null)),
-        select(vec!["0", "1", "2", "5", "10", "00", "0.5", "", "x", "-1", "5 attempts:0"]).prop_map(|text| Some(json!(text))),
+        select(vec!["0", "1", "2", "5", "10", "00", "0.5", "", "x", "-1", "5 attempts:0"])
+            .prop_map(|text| Some(json!(text))),
     ];
     (name, value).prop_map(|(name, value)| match value {
         None => json!({ "name": name }),
@@ -33,16 +43,17 @@ fn dns_config() -> impl Strategy<Value = Option<Value>> {
     let strings = |choices: Vec<&'static str>| {
         prop_oneof![Just(None), prop::collection::vec(select(choices), 0..3).prop_map(|list| Some(json!(list)))]
     };
-    let object = (options, strings(vec!["192.0.2.1", "169.254.20.10"]), strings(vec!["example.com", "svc.cluster.local"]))
-        .prop_map(|(options, nameservers, searches)| {
-            let mut config = json!({});
-            for (field, value) in [("options", options), ("nameservers", nameservers), ("searches", searches)] {
-                if let Some(value) = value {
-                    config[field] = value;
+    let object =
+        (options, strings(vec!["192.0.2.1", "169.254.20.10"]), strings(vec!["example.com", "svc.cluster.local"]))
+            .prop_map(|(options, nameservers, searches)| {
+                let mut config = json!({});
+                for (field, value) in [("options", options), ("nameservers", nameservers), ("searches", searches)] {
+                    if let Some(value) = value {
+                        config[field] = value;
+                    }
                 }
-            }
-            Some(config)
-        });
+                Some(config)
+            });
     prop_oneof![1 => Just(None), 1 => Just(Some(Value::Null)), 6 => object]
 }
 
@@ -65,8 +76,10 @@ fn annotations() -> impl Strategy<Value = Option<Value>> {
 }
 
 fn pod() -> impl Strategy<Value = Value> {
-    let images = select(vec!["alpine:3.19", "alpine:3.4", "alpine", "debian:12", "example.com/app:1", "", "::", "busybox:1.28"]);
-    let policy = select(vec![None, Some("ClusterFirst"), Some("Default"), Some("None"), Some("ClusterFirstWithHostNet")]);
+    let images =
+        select(vec!["alpine:3.19", "alpine:3.4", "alpine", "debian:12", "example.com/app:1", "", "::", "busybox:1.28"]);
+    let policy =
+        select(vec![None, Some("ClusterFirst"), Some("Default"), Some("None"), Some("ClusterFirstWithHostNet")]);
     (prop::collection::vec(images, 1..4), policy, any::<bool>(), dns_config(), annotations()).prop_map(
         |(images, policy, host_network, dns_config, annotations)| {
             let containers: Vec<Value> = images

@@ -67,13 +67,21 @@ fn keeps_nameservers_searches_and_fields_it_does_not_know() {
 
 #[test]
 fn repairs_a_zero_whoever_set_it_and_notes_what_it_was() {
-    let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("timeout", Some("0.5"))]).inspected().run();
+    let outcome =
+        Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("timeout", Some("0.5"))]).inspected().run();
     assert_eq!(outcome.options(), ["attempts:10", "timeout:5.5"]);
     assert_eq!(
         outcome.annotation("muslin.dev/injected"),
         Some("attempts:10 (was attempts:0) timeout:5 (was timeout:0)")
     );
-    assert!(outcome.plan.findings.iter().filter(|planned| planned.finding.level == Level::Deny).all(|planned| planned.mended));
+    assert!(
+        outcome
+            .plan
+            .findings
+            .iter()
+            .filter(|planned| planned.finding.level == Level::Deny)
+            .all(|planned| planned.mended)
+    );
 }
 
 #[test]
