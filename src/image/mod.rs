@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the grammar of `host:port/path:tag@digest` | [`Reference`] |
 //! | resolver, evidence and reason of one image | [`Fingerprint`], [`Evidence`], [`Because`] |
-//! | the decision | [`suggest`] |
+//! | the decision | [`suggest()`] |
 //! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
 //! | which publisher builds on what, and who says so | [`publishers`], one row a repository |
 

@@ -1,5 +1,5 @@
 //! What a reference alone suggests. The order of trust stands here and nowhere else; the knowledge stands in `conventions.rs` and
-//! [`publishers`](super::publishers). Runs for each container of each review: no allocation, no formatting. Must not guess: where
+//! `publishers`. Runs for each container of each review: no allocation, no formatting. Must not guess: where
 //! nothing tells, or two things disagree, the answer is unknown.
 
 use super::conventions::{Signs, alpine};
