@@ -72,18 +72,19 @@ fn says(text: &str, value: &Value) -> bool {
 /// cannot.
 fn edit_yaml(text: &str, mut value: Value, patches: &[(String, Patch)]) -> Option<String> {
     let mut document = yamlpath::Document::new(text).ok()?;
+    let mut quoted = Quoted::default();
     for (pointer, patch) in patches {
         let base = PointerBuf::parse(pointer.clone()).ok()?;
         for operation in &patch.0 {
             let mut path = base.clone();
             path.append(operation.path());
             let tokens: Vec<String> = path.tokens().map(|token| token.decoded().into_owned()).collect();
-            let edit = yaml_edit(&value, &tokens, operation)?;
+            let edit = yaml_edit(&value, &tokens, operation, &mut quoted)?;
             document = apply_yaml_patches(&document, &[edit]).ok()?;
             json_patch::patch(&mut value, &Patch(vec![moved(operation, path)])).ok()?;
         }
     }
-    Some(document.source().to_owned())
+    Some(quoted.put_into(document.source()))
 }
 
 fn moved(operation: &PatchOperation, path: PointerBuf) -> PatchOperation {
@@ -98,12 +99,17 @@ fn moved(operation: &PatchOperation, path: PointerBuf) -> PatchOperation {
 }
 
 /// The edit of the text that does what the operation does to the value.
-fn yaml_edit(value: &Value, tokens: &[String], operation: &PatchOperation) -> Option<yamlpatch::Patch<'static>> {
+fn yaml_edit(
+    value: &Value,
+    tokens: &[String],
+    operation: &PatchOperation,
+    quoted: &mut Quoted,
+) -> Option<yamlpatch::Patch<'static>> {
     let (last, parents) = tokens.split_last()?;
     let at = |tokens: &[String], operation| Some(yamlpatch::Patch { route: route(tokens), operation });
     match operation {
         PatchOperation::Add(AddOperation { value: new, .. }) => {
-            let new = yaml_value(new)?;
+            let new = quoted.take_from(new)?;
             let parent = parents.iter().try_fold(value, |value, token| match value {
                 Value::Array(items) => items.get(token.parse::<usize>().ok()?),
                 value => value.get(token),
@@ -115,14 +121,66 @@ fn yaml_edit(value: &Value, tokens: &[String], operation: &PatchOperation) -> Op
                 _ => None,
             }
         }
-        PatchOperation::Replace(ReplaceOperation { value: new, .. }) => at(tokens, Op::Replace(yaml_value(new)?)),
+        PatchOperation::Replace(ReplaceOperation { value: new, .. }) => at(tokens, Op::Replace(quoted.take_from(new)?)),
         PatchOperation::Remove(_) => at(tokens, Op::Remove),
         _ => None,
     }
 }
 
-fn yaml_value(value: &Value) -> Option<yaml_serde::Value> {
-    yaml_serde::to_value(value).ok()
+/// Values that the editor writes so that they do not read back: a text of several lines, a list inside a new object. It gets a
+/// plain word in their place, which is replaced when it is done.
+#[derive(Default)]
+struct Quoted(Vec<Value>);
+
+// === impl Quoted ===
+
+impl Quoted {
+    fn word(index: usize) -> String {
+        format!("muslin-placeholder-{index}-")
+    }
+
+    /// The value with words in place of what the editor cannot write.
+    fn take_from(&mut self, value: &Value) -> Option<yaml_serde::Value> {
+        yaml_serde::to_value(self.replaced(value)).ok()
+    }
+
+    fn replaced(&mut self, value: &Value) -> Value {
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "./_-".contains(c));
+        match value {
+            Value::Object(members) => {
+                Value::Object(members.iter().map(|(key, value)| (key.clone(), self.replaced(value))).collect())
+            }
+            Value::String(text) if is_plain(text) => value.clone(),
+            Value::String(_) | Value::Array(_) => {
+                self.0.push(value.clone());
+                Value::String(Self::word(self.0.len() - 1))
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Puts the values back: texts quoted as JSON, which YAML reads too; lists below their key.
+    fn put_into(&self, text: &str) -> String {
+        self.0.iter().enumerate().fold(text.to_owned(), |text, (index, value)| {
+            let word = Self::word(index);
+            let Some(start) = text.find(&word) else { return text };
+            let (before, after) = (&text[..start], &text[start + word.len()..]);
+            match value {
+                Value::Array(items) if !items.is_empty() => {
+                    format!("{}{}{after}", before.trim_end_matches(' '), below(value, before))
+                }
+                value => format!("{before}{value}{after}"),
+            }
+        })
+    }
+}
+
+/// A list as a block below the key that ends the text before it, as far in as that key.
+fn below(list: &Value, before: &str) -> String {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let block = yaml_serde::to_string(list).unwrap_or_default();
+    block.trim_end().lines().map(|line| format!("\n{indent}{line}")).collect()
 }
 
 /// The way to a value, by the parts of its JSON pointer.
