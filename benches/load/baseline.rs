@@ -57,6 +57,7 @@ fn build(program: &Path) -> Result<()> {
 /// Cargo's target folder: this program is `target/release/deps/load-…`.
 fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("find the benchmark's own program")?;
-    let folder = program.ancestors().nth(3).with_context(|| format!("{} is not in a target folder", program.display()))?;
+    let folder =
+        program.ancestors().nth(3).with_context(|| format!("{} is not in a target folder", program.display()))?;
     Ok(folder.to_owned())
 }

@@ -177,12 +177,7 @@ impl Target {
         )
         .into_bytes();
         request.extend_from_slice(review);
-        Ok(Self {
-            authority: authority.to_owned(),
-            host,
-            tls: Arc::new(tls_config(ca_pem)?),
-            request: request.into(),
-        })
+        Ok(Self { authority: authority.to_owned(), host, tls: Arc::new(tls_config(ca_pem)?), request: request.into() })
     }
 }
 

@@ -110,10 +110,7 @@ pub(crate) fn comparison(comparison: &Comparison<'_>) -> String {
         let mut ratio = |what: &str, value: fn(&Sample) -> f64| {
             let pairs = first.samples.iter().zip(other.samples);
             let Spread { median, min, max } = Spread::of(pairs.map(|(one, two)| value(one) / value(two)));
-            out.line(format_args!(
-                "| {what}, {} : {} | {median:.3} | {min:.3}..{max:.3} |",
-                first.name, other.name
-            ));
+            out.line(format_args!("| {what}, {} : {} | {median:.3} | {min:.3}..{max:.3} |", first.name, other.name));
         };
         ratio("reviews/s", |sample| sample.reviews_per_second);
         ratio("server CPU a review", |sample| sample.server_micros);

@@ -31,8 +31,9 @@ pub(crate) struct Server {
 impl Server {
     /// muslin with no cluster, injecting.
     pub(crate) async fn muslin(program: &Path, logs: bool) -> Result<Self> {
-        let arguments =
-            "serve --standalone --bind 127.0.0.1:0 --metrics-bind 127.0.0.1:0 --mode inject".split(' ').map(String::from);
+        let arguments = "serve --standalone --bind 127.0.0.1:0 --metrics-bind 127.0.0.1:0 --mode inject"
+            .split(' ')
+            .map(String::from);
         Self::start("muslin", program, &arguments.collect::<Vec<_>>(), None, logs).await
     }
 
