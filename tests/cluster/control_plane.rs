@@ -41,6 +41,9 @@ const KUBECTL_DEADLINE: Duration = Duration::from_secs(60);
 /// How often something is looked at while it is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Where the API server writes its audit log, in its folder.
+const AUDIT_LOG: &str = "audit.log";
+
 /// How much of a log an error carries.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -56,6 +59,7 @@ pub(crate) struct ControlPlane {
     _port: TcpSocket,
     programs: PathBuf,
     kubeconfig: PathBuf,
+    audit_log: PathBuf,
     folder: TempDir,
 }
 
@@ -120,6 +124,8 @@ impl ControlPlane {
         write(root, "service-account.key", service_accounts.serialize_pem())?;
         write(root, "service-account.pub", service_accounts.public_key_pem())?;
         let kubeconfig = write(root, "kubeconfig", kubeconfig(address, &authority, &admin))?;
+        write(root, "audit-policy.json", audit_policy())?;
+        let audit_log = root.join(AUDIT_LOG);
 
         let mut etcd = Component::start("etcd", &programs, root, &etcd_arguments(root, &socket))?;
         etcd.wait_until_ready(|| UnixStream::connect(&socket).map(drop).context("connecting to its socket"))?;
@@ -128,13 +134,27 @@ impl ControlPlane {
         let tls = authority.client_config(&admin)?;
         api_server.wait_until_ready(|| ask_readyz(address, &tls))?;
 
-        Ok(Self { api_server, _etcd: etcd, _port: port, programs, kubeconfig, folder })
+        Ok(Self { api_server, _etcd: etcd, _port: port, programs, kubeconfig, audit_log, folder })
     }
 
-    /// A kubeconfig file of a cluster admin (CN=admin, O=system:masters) with the certificates inside. Its folder is
-    /// readable by this user alone.
-    pub(crate) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+    /// What the API server has written to its audit log: an event a line, about requests for pods.
+    ///
+    /// # Errors
+    /// The log cannot be read; there is none before the first such request.
+    pub(crate) fn audit_log(&self) -> Result<String> {
+        fs::read_to_string(&self.audit_log).with_context(|| format!("reading {}", self.audit_log.display()))
+    }
+
+    /// A kubeconfig file of a service account, for as long as its token lives (an hour).
+    ///
+    /// # Errors
+    /// There is no such service account.
+    pub(crate) fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.kubectl(&["create", "token", name, "-n", namespace], None)?;
+        ensure!(token.status.success(), "{}", token.stderr);
+        let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&self.kubeconfig)?)?;
+        config["users"][0]["user"] = json!({ "token": token.stdout.trim_end() });
+        write(self.folder.path(), &format!("{namespace}-{name}.kubeconfig"), config.to_string())
     }
 
     /// The last lines of the API server's log, which names webhooks that failed.
@@ -207,19 +227,31 @@ impl ControlPlane {
     pub(crate) async fn prepare_namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
         let client = self.client().await?;
         let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let named = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-
-        let namespace =
-            Namespace { metadata: ObjectMeta { labels: Some(labels), ..named(name) }, ..Namespace::default() };
-        Api::all(client.clone())
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        Api::all(client)
             .create(&PostParams::default(), &namespace)
             .await
             .with_context(|| format!("making namespace {name}"))?;
-        let account = ServiceAccount { metadata: named("default"), ..ServiceAccount::default() };
-        Api::namespaced(client, name)
+        self.prepare_service_account(name).await
+    }
+
+    /// Makes the `default` service account of a namespace that is there already.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub(crate) async fn prepare_service_account(&self, namespace: &str) -> Result<()> {
+        let client = self.client().await?;
+        let account = ServiceAccount {
+            metadata: ObjectMeta { name: Some("default".to_owned()), ..ObjectMeta::default() },
+            ..ServiceAccount::default()
+        };
+        Api::namespaced(client, namespace)
             .create(&PostParams::default(), &account)
             .await
-            .with_context(|| format!("making the default service account of namespace {name}"))?;
+            .with_context(|| format!("making the default service account of namespace {namespace}"))?;
         Ok(())
     }
 }
@@ -286,7 +318,20 @@ fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<
         "--authorization-mode=Node,RBAC".to_owned(),
         // As kubeadm sets it: a privileged container is the business of admission, not of this flag.
         "--allow-privileged".to_owned(),
+        format!("--audit-policy-file={}", file("audit-policy.json")),
+        format!("--audit-log-path={}", file(AUDIT_LOG)),
     ]
+}
+
+/// Keeps who did what to pods, with what admission noted, and nothing else.
+fn audit_policy() -> String {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{ "level": "Metadata", "resources": [{ "group": "", "resources": ["pods"] }] }, { "level": "None" }],
+    })
+    .to_string()
 }
 
 /// Writes a file of the control plane's and returns where it is.

@@ -1,0 +1,69 @@
+//! From the bytes of an admission review to the bytes of its answer, without sockets: what muslin adds to the cost of a
+//! request. Reviews of three sizes, as a real API server sent them, beside the least that any webhook must do with one: walk
+//! over its JSON once.
+//!
+//! ```text
+//! cargo bench --bench review
+//! ```
+
+#![allow(missing_docs, reason = "criterion's macros make public functions without documentation")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use http_body_util::BodyExt as _;
+use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
+use muslin::cluster::Namespaces;
+use muslin::policy::{Mode, NamespacePolicy, Profile};
+use serde::de::IgnoredAny;
+use tower::ServiceExt as _;
+
+/// The recorded reviews; benches/README.md says how they are made.
+const REVIEWS: [(&str, &[u8]); 3] = [
+    ("4k", include_bytes!("reviews/4k.json")),
+    ("12k", include_bytes!("reviews/12k.json")),
+    ("64k", include_bytes!("reviews/64k.json")),
+];
+
+fn reviews(criterion: &mut Criterion) {
+    // Not entered while it runs futures by itself: the clock of Tokio only has to be there.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("make a runtime");
+    let router = router();
+    let mut group = criterion.benchmark_group("review");
+    for (size, review) in REVIEWS {
+        group.throughput(Throughput::Bytes(review.len() as u64));
+        group.bench_function(BenchmarkId::new("answer", size), |bencher| {
+            bencher.iter(|| runtime.block_on(answer(&router, Bytes::from_static(review))));
+        });
+        group.bench_function(BenchmarkId::new("walk", size), |bencher| {
+            bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(review)).expect("the review is JSON"));
+        });
+    }
+    group.finish();
+}
+
+/// The webhook as it runs in a cluster, but for the namespaces, which are all alike.
+fn router() -> Router {
+    let settings = Settings {
+        default_mode: Mode::Inject,
+        profile: Profile::default(),
+        cluster_domain: "cluster.local".to_owned(),
+        own_namespace: Some("muslin".to_owned()),
+    };
+    let namespaces = Namespaces::fixed(NamespacePolicy::default());
+    Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default()).router()
+}
+
+async fn answer(router: &Router, review: Bytes) -> Bytes {
+    let request = Request::post("/mutate?timeout=2s").body(Body::from(review)).expect("make a request");
+    let response = router.clone().oneshot(request).await.expect("the router answers");
+    assert_eq!(response.status(), StatusCode::OK, "the review was refused");
+    response.into_body().collect().await.expect("read the answer").to_bytes()
+}
+
+criterion_group!(benches, reviews);
+criterion_main!(benches);

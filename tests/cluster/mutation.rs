@@ -1,0 +1,242 @@
+//! What becomes of pods, and what their authors see.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::impostor::{self, Impostor};
+use crate::pods::{awkward_pods, default_options, planned, pod, without_identity};
+use crate::registration::Registration;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("an_alpine_pod_comes_out_mended_and_its_author_is_told", an_alpine_pod_comes_out_mended),
+    ("each_mode_goes_as_far_as_it_says", each_mode_goes_as_far_as_it_says),
+    ("what_the_user_set_survives", what_the_user_set_survives),
+    ("a_pod_that_opted_out_and_a_windows_pod_are_left_alone", opted_out_and_windows_are_left_alone),
+    ("the_api_server_asks_only_about_pods_that_concern_muslin", only_pods_that_concern_muslin),
+    ("a_dry_run_says_the_same_and_keeps_nothing", a_dry_run_says_the_same),
+    ("the_audit_log_says_what_was_found_in_every_mode_but_off", the_audit_log_says_what_was_found),
+    ("a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice", a_sidecar_of_another_webhook),
+    ("a_mended_pod_created_again_stays_as_it_is", a_mended_pod_created_again),
+    ("ephemeral_containers_can_be_added_to_a_mended_pod", ephemeral_containers_can_be_added),
+    ("awkward_pods_differ_only_by_the_plan", awkward_pods_differ_only_by_the_plan),
+];
+
+fn an_alpine_pod_comes_out_mended(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("mended", &[])?;
+    let (pod, warnings) = cluster.created(&pod("mended", "web", "alpine:3.19"))?;
+    ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+    ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{pod:#}");
+    let annotations = &pod["metadata"]["annotations"];
+    ensure!(annotations["muslin.dev/injected"] == "single-request-reopen timeout:5 attempts:5", "{annotations}");
+    ensure!(annotations["muslin.dev/resolvers"] == "app=musl-1.2.4 (assumed)", "{annotations}");
+    ensure!(warnings.contains("Warning: muslin: musl-slow-retry: app: musl 1.2.4 resends"), "{warnings}");
+    let described = cluster.control_plane.kubectl(&["describe", "pod", "web", "-n", "mended"], None)?;
+    ensure!(described.stdout.contains("musl-slow-retry") && !described.stdout.contains("..."), "{}", described.stdout);
+    Ok(())
+}
+
+fn each_mode_goes_as_far_as_it_says(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    for (mode, annotated, warned, injected) in [
+        ("off", false, false, false),
+        ("audit", false, false, false),
+        ("warn", true, true, false),
+        ("inject", true, true, true),
+        ("enforce", true, true, true),
+    ] {
+        let namespace = format!("mode-{mode}");
+        cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
+        let (pod, warnings) = cluster.created(&pod(&namespace, "web", "alpine:3.19"))?;
+        ensure!(pod["metadata"]["annotations"]["muslin.dev/warnings"].is_string() == annotated, "{mode}: {pod:#}");
+        ensure!(pod["metadata"]["labels"]["muslin.dev/libc"].is_string() == annotated, "{mode}: {pod:#}");
+        ensure!(warnings.contains("muslin") == warned, "{mode}: {warnings}");
+        ensure!(pod["spec"]["dnsConfig"]["options"].is_array() == injected, "{mode}: {pod:#}");
+    }
+    Ok(())
+}
+
+fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("survives", &[])?;
+    let mut wanted = pod("survives", "web", "alpine:3.19");
+    wanted["spec"]["dnsConfig"] = json!({
+        "nameservers": ["192.0.2.1"], "searches": ["example.com"],
+        "options": [{ "name": "ndots", "value": "2" }, { "name": "timeout", "value": "9" }]
+    });
+    let (pod, _) = cluster.created(&wanted)?;
+    let config = &pod["spec"]["dnsConfig"];
+    ensure!(config["nameservers"] == json!(["192.0.2.1"]) && config["searches"] == json!(["example.com"]), "{config}");
+    let options = config["options"].as_array().context("the pod has no options")?;
+    ensure!(options.starts_with(&[json!({ "name": "ndots", "value": "2" }), json!({ "name": "timeout", "value": "9" })]));
+    ensure!(options.iter().filter(|option| option["name"] == "timeout").count() == 1, "{config}");
+    ensure!(options.iter().any(|option| option["name"] == "attempts"), "{config}");
+    Ok(())
+}
+
+fn opted_out_and_windows_are_left_alone(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("untouched", &[])?;
+    let mut opted_out = pod("untouched", "opted-out", "alpine:3.19");
+    opted_out["metadata"]["annotations"] = json!({ "muslin.dev/inject": "false" });
+    let mut windows = pod("untouched", "windows", "alpine:3.19");
+    windows["spec"]["os"] = json!({ "name": "windows" });
+    for wanted in [opted_out, windows] {
+        let (pod, warnings) = cluster.created(&wanted)?;
+        ensure!(pod["spec"].get("dnsConfig").is_none(), "{pod:#}");
+        ensure!(pod["metadata"]["labels"].get("muslin.dev/libc").is_none(), "{pod:#}");
+        ensure!(!warnings.contains("muslin"), "{warnings}");
+    }
+    Ok(())
+}
+
+/// By the selectors and conditions of the configuration, seen from the other end: nothing is even asked.
+fn only_pods_that_concern_muslin(cluster: &Cluster) -> Result<()> {
+    let (impostor, _registration) = cluster.impostor(impostor::allow)?;
+    cluster.namespace("concerned", &[])?;
+    cluster.namespace("concerned-off", &[("muslin.dev/mode", "off")])?;
+    cluster.runtime.block_on(cluster.control_plane.prepare_service_account("kube-system"))?;
+    cluster.create(&pod("concerned-off", "web", "alpine:3.19"))?;
+    cluster.create(&pod("kube-system", "web", "alpine:3.19"))?;
+    let mut own = restricted(pod("muslin", "web", "alpine:3.19"));
+    own["spec"]["serviceAccountName"] = json!("muslin");
+    cluster.create(&own)?;
+    let mut windows = pod("concerned", "windows", "alpine:3.19");
+    windows["spec"]["os"] = json!({ "name": "windows" });
+    cluster.create(&windows)?;
+    let mut mirror = pod("concerned", "mirror", "alpine:3.19");
+    mirror["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "1" });
+    mirror["spec"]["nodeName"] = json!("node");
+    mirror["spec"].as_object_mut().context("a pod has a spec")?.remove("automountServiceAccountToken");
+    cluster.create(&mirror)?;
+    for namespace in ["concerned-off", "kube-system", "muslin", "concerned"] {
+        ensure!(impostor.reviews_of(namespace) == 0, "asked about a pod in {namespace}");
+    }
+    cluster.create(&pod("concerned", "web", "alpine:3.19"))?;
+    ensure!(impostor.reviews_of("concerned") == 1, "not asked about an ordinary pod");
+    Ok(())
+}
+
+/// With what the Pod Security Standard `restricted` wants of a pod.
+fn restricted(mut pod: Value) -> Value {
+    pod["spec"]["securityContext"] =
+        json!({ "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } });
+    pod["spec"]["containers"][0]["securityContext"] =
+        json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
+    pod
+}
+
+fn a_dry_run_says_the_same(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("dry-run", &[])?;
+    let text = pod("dry-run", "web", "alpine:3.19").to_string();
+    let create = |arguments: &[&str]| -> Result<(Value, String)> {
+        let output =
+            cluster.control_plane.kubectl(&[&["create", "-o", "json", "-f", "-"], arguments].concat(), Some(&text))?;
+        Ok((serde_json::from_str(&output.stdout)?, output.stderr))
+    };
+    let (dry, dry_warnings) = create(&["--dry-run=server"])?;
+    ensure!(cluster.pod("dry-run", "web").is_err(), "the pod was kept");
+    let (kept, warnings) = create(&[])?;
+    ensure!(without_identity(&dry) == without_identity(&kept), "{dry:#}\n{kept:#}");
+    ensure!(dry_warnings == warnings && warnings.contains("musl-slow-retry"), "{dry_warnings}{warnings}");
+    Ok(())
+}
+
+fn the_audit_log_says_what_was_found(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    for (mode, noted) in [("off", false), ("audit", true), ("warn", true), ("inject", true)] {
+        let namespace = format!("audited-{mode}");
+        cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
+        cluster.create(&pod(&namespace, "web", "alpine:3.19"))?;
+        let log = cluster.control_plane.audit_log()?;
+        let event = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|event| event["verb"] == "create" && event["objectRef"]["namespace"] == *namespace)
+            .context("the audit log has no such event")?;
+        let note = |key: &str| event["annotations"][format!("pods.muslin.dev/{key}")].as_str();
+        ensure!(note("findings").is_some_and(|findings| findings.contains("musl-slow-retry(app)")) == noted, "{event:#}");
+        ensure!(note("libc") == noted.then_some("musl"), "{event:#}");
+        ensure!(note("injected").is_some() == (mode == "inject"), "{event:#}");
+    }
+    Ok(())
+}
+
+/// muslin is called first and sees a pod without musl; then another webhook adds an Alpine container, and muslin is called
+/// again.
+fn a_sidecar_of_another_webhook(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("sidecars", &[])?;
+    let impostor = Impostor::start(&cluster.runtime, impostor::add_a_sidecar)?;
+    let registration = Registration::of_another(&cluster.control_plane, &impostor.url, &impostor.ca)?;
+    registration.wait_until(|answer| answer.contains("sidecar") && answer.contains("muslin.dev/libc"))?;
+    for (name, image, resolvers, libc) in [
+        ("glibc", "debian:12", "app=glibc (assumed), sidecar=musl-1.2.4 (assumed)", "mixed"),
+        ("musl", "alpine:3.19", "app=musl-1.2.4 (assumed), sidecar=musl-1.2.4 (assumed)", "musl"),
+    ] {
+        let (pod, warnings) = cluster.created(&pod("sidecars", name, image))?;
+        ensure!(pod["spec"]["containers"].as_array().is_some_and(|containers| containers.len() == 2), "{pod:#}");
+        ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+        ensure!(pod["metadata"]["annotations"]["muslin.dev/resolvers"] == resolvers, "{pod:#}");
+        ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == libc, "{pod:#}");
+        ensure!(warnings.contains("sidecar: musl 1.2.4 resends"), "{warnings}");
+    }
+    Ok(())
+}
+
+/// As `kubectl get pod -o yaml` and `kubectl create` in another namespace do.
+fn a_mended_pod_created_again(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("once", &[])?;
+    cluster.namespace("twice", &[])?;
+    let (once, _) = cluster.created(&pod("once", "web", "alpine:3.19"))?;
+    let mut again = without_identity(&once);
+    again["metadata"]["namespace"] = json!("twice");
+    let (twice, warnings) = cluster.created(&again)?;
+    ensure!(without_identity(&once) == without_identity(&twice), "{once:#}\n{twice:#}");
+    ensure!(warnings.contains("musl-slow-retry"), "{warnings}");
+    Ok(())
+}
+
+/// They cannot be created with a pod, only added to one, by a request that is no creation.
+fn ephemeral_containers_can_be_added(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("ephemeral", &[])?;
+    let (before, _) = cluster.created(&pod("ephemeral", "web", "alpine:3.19"))?;
+    let patch = json!({ "spec": { "ephemeralContainers": [{ "name": "debug", "image": "alpine:3.19" }] } }).to_string();
+    let patched = cluster.control_plane.kubectl(
+        &["patch", "pod", "web", "-n", "ephemeral", "--subresource=ephemeralcontainers", "-p", &patch],
+        None,
+    )?;
+    ensure!(patched.status.success(), "{}", patched.stderr);
+    let after = cluster.pod("ephemeral", "web")?;
+    ensure!(after["spec"]["ephemeralContainers"][0]["name"] == "debug", "{after:#}");
+    ensure!(after["spec"]["dnsConfig"] == before["spec"]["dnsConfig"], "{after:#}");
+    Ok(())
+}
+
+/// Pods of odd shapes: each is accepted, and differs from the one created with no webhook by the plan, and by nothing else.
+fn awkward_pods_differ_only_by_the_plan(cluster: &Cluster) -> Result<()> {
+    let pods = awkward_pods();
+    ensure!(pods.len() >= 40, "only {} pods", pods.len());
+    cluster.namespace("plain", &[])?;
+    cluster.namespace("awkward", &[])?;
+    let create = |namespace: &str| -> Result<Vec<Value>> {
+        pods.iter()
+            .map(|pod| {
+                let mut pod = pod.clone();
+                pod["metadata"]["namespace"] = json!(namespace);
+                Ok(cluster.created(&pod)?.0)
+            })
+            .collect()
+    };
+    let plain = create("plain")?;
+    let _muslin = cluster.muslin()?;
+    for (plain, mended) in plain.iter().zip(create("awkward")?) {
+        let (expected, mended) = (planned(plain, "awkward")?, without_identity(&mended));
+        ensure!(expected == mended, "{expected:#}\n{mended:#}");
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! muslin gone, hanging, or talking nonsense: pods are created all the same, and in time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::Value;
+
+use crate::impostor::GARBAGE;
+use crate::pods::{default_options, pod};
+use crate::registration::MUSLIN;
+use crate::{Cluster, Topic, installation};
+
+pub(crate) const TESTS: Topic = &[
+    ("pods_are_created_when_muslin_was_killed", when_muslin_was_killed),
+    ("pods_are_created_when_muslin_was_stopped", when_muslin_was_stopped),
+    ("pods_are_created_within_the_timeout_when_muslin_hangs", when_muslin_hangs),
+    ("pods_are_created_when_muslin_answers_garbage", when_muslin_answers_garbage),
+    ("pods_are_created_when_no_replica_of_muslin_is_there", when_no_replica_is_there),
+    ("pods_are_mended_again_when_muslin_is_back", when_muslin_is_back),
+];
+
+/// What the API server may take besides waiting for the webhook: on an idle machine, some milliseconds.
+const OWN_TIME: Duration = Duration::from_secs(1);
+
+fn when_muslin_was_killed(cluster: &Cluster) -> Result<()> {
+    let mut muslin = cluster.muslin()?;
+    muslin.kill()?;
+    is_created_in_time(cluster, "killed")
+}
+
+fn when_muslin_was_stopped(cluster: &Cluster) -> Result<()> {
+    let mut muslin = cluster.muslin()?;
+    let status = muslin.stop()?;
+    ensure!(status.success(), "muslin ended with {status}");
+    is_created_in_time(cluster, "stopped")
+}
+
+fn when_muslin_hangs(cluster: &Cluster) -> Result<()> {
+    let muslin = cluster.muslin()?;
+    muslin.hang()?;
+    is_created_in_time(cluster, "hanging")
+}
+
+fn when_muslin_answers_garbage(cluster: &Cluster) -> Result<()> {
+    for (index, (what, answer)) in GARBAGE.into_iter().enumerate() {
+        let (impostor, _registration) = cluster.impostor(answer)?;
+        let namespace = format!("garbage-{index}");
+        is_created_in_time(cluster, &namespace)?;
+        ensure!(impostor.reviews_of(&namespace) == 1, "the webhook that answers {what} was not called");
+    }
+    Ok(())
+}
+
+/// As after `kubectl apply -k manifests` and before the Deployment's pods run.
+fn when_no_replica_is_there(cluster: &Cluster) -> Result<()> {
+    installation::apply(&cluster.control_plane)?;
+    let created = is_created_in_time(cluster, "no-replica");
+    installation::unregister(&cluster.control_plane)?;
+    created
+}
+
+fn when_muslin_is_back(cluster: &Cluster) -> Result<()> {
+    let mut muslin = cluster.muslin()?;
+    muslin.kill()?;
+    cluster.namespace("back", &[])?;
+    cluster.create(&pod("back", "without", "alpine:3.19"))?;
+    drop(muslin);
+    let _muslin = cluster.muslin()?;
+    let (pod, _) = cluster.created(&pod("back", "with", "alpine:3.19"))?;
+    ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+    Ok(())
+}
+
+/// Creates a pod in a new namespace: it is there, as its author wrote it, and no later than the webhook's timeout allows.
+fn is_created_in_time(cluster: &Cluster, namespace: &str) -> Result<()> {
+    cluster.namespace(namespace, &[])?;
+    let wanted: Pod = serde_json::from_value(pod(namespace, "web", "alpine:3.19"))?;
+    let limit = timeout(cluster)? + OWN_TIME;
+    let took = cluster.runtime.block_on(async {
+        let pods: Api<Pod> = Api::namespaced(cluster.control_plane.client().await?, namespace);
+        let asked = Instant::now();
+        pods.create(&PostParams::default(), &wanted).await?;
+        anyhow::Ok(asked.elapsed())
+    })?;
+    ensure!(took < limit, "the pod took {took:?}");
+    let pod = cluster.pod(namespace, "web")?;
+    ensure!(pod["spec"].get("dnsConfig").is_none(), "{pod:#}");
+    Ok(())
+}
+
+/// How long the API server waits for the webhook that is registered.
+fn timeout(cluster: &Cluster) -> Result<Duration> {
+    let arguments = ["get", "mutatingwebhookconfiguration", MUSLIN, "-o", "json"];
+    let output = cluster.control_plane.kubectl(&arguments, None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let configuration: Value = serde_json::from_str(&output.stdout)?;
+    Ok(Duration::from_secs(configuration["webhooks"][0]["timeoutSeconds"].as_u64().unwrap_or(10)))
+}

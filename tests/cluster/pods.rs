@@ -1,0 +1,121 @@
+//! Pods for tests: the plain one, and many of odd shapes; and what a pod should be once muslin has seen it.
+
+use anyhow::{Context as _, Result};
+use muslin::image;
+use muslin::plan::{Context, plan};
+use muslin::pod::Pod;
+use muslin::policy::{Mode, Profile};
+use serde_json::{Value, json};
+
+/// A pod with one container.
+pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "automountServiceAccountToken": false, "containers": [{ "name": "app", "image": image }] }
+    })
+}
+
+/// What the default profile injects into a pod that uses musl by its reference alone.
+pub(crate) fn default_options() -> Value {
+    json!([
+        { "name": "single-request-reopen" },
+        { "name": "timeout", "value": "5" },
+        { "name": "attempts", "value": "5" }
+    ])
+}
+
+/// A pod that the API server keeps, without what tells it from another of the same content.
+pub(crate) fn without_identity(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "namespace", "generation"] {
+            metadata.remove(field);
+        }
+    }
+    pod
+}
+
+/// What the plan makes of a pod: computed here, by the library, from the pod as it is kept with no webhook.
+pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
+    let mut planned = without_identity(pod);
+    let text = planned.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
+    let fingerprints =
+        pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
+    let profile = Profile::default();
+    let context = Context { namespace, cluster_domain: "cluster.local", mode: Mode::Inject, profile: &profile };
+    if let Ok(plan) = plan(&pod, fingerprints, &context) {
+        json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
+    }
+    Ok(planned)
+}
+
+/// Pods of odd shapes that the API server accepts.
+pub(crate) fn awkward_pods() -> Vec<Value> {
+    let images = [
+        "alpine:3.19",
+        "debian:12",
+        "example.com/app:1",
+        "registry.example.com:5000/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    ];
+    let configs = [
+        Value::Null,
+        json!({}),
+        json!({ "options": null }),
+        json!({ "options": [] }),
+        json!({ "options": [{ "name": "rotate" }] }),
+        json!({ "options": [{ "name": "ndots", "value": "" }] }),
+        json!({ "options": [{ "name": "ndots", "value": "2" }, { "name": "ndots", "value": "3" }] }),
+        json!({ "options": [{ "name": "ndots:2" }, { "name": "~/ß\u{1F600}", "value": "a b" }] }),
+        json!({ "nameservers": ["192.0.2.1"], "searches": ["example.com"] }),
+    ];
+    let mut pods = Vec::new();
+    for image in images {
+        for config in &configs {
+            let mut pod = base(pods.len(), image);
+            pod["spec"]["dnsConfig"] = config.clone();
+            pods.push(pod);
+        }
+    }
+    for metadata in [
+        json!({ "annotations": null, "labels": null }),
+        json!({ "annotations": {}, "labels": {} }),
+        json!({ "annotations": { "example.com/a": "~/\u{1F600}\n\"quoted\"" }, "labels": { "a.b/c": "" } }),
+        json!({ "annotations": { "big": "x".repeat(200_000) } }),
+    ] {
+        let mut pod = base(pods.len(), "alpine:3.19");
+        for (key, value) in metadata.as_object().into_iter().flatten() {
+            pod["metadata"][key] = value.clone();
+        }
+        pods.push(pod);
+    }
+    let mut many = base(pods.len(), "alpine:3.19");
+    many["spec"]["containers"] =
+        (0..100).map(|index| json!({ "name": format!("c{index}"), "image": "alpine:3.19" })).collect();
+    pods.push(many);
+    let mut init = base(pods.len(), "debian:12");
+    init["spec"]["initContainers"] = json!([
+        { "name": "init", "image": "alpine:3.19" },
+        { "name": "sidecar", "image": "alpine", "restartPolicy": "Always" }
+    ]);
+    pods.push(init);
+    let mut large = base(pods.len(), "alpine:3.19");
+    large["spec"]["containers"][0]["env"] = json!([{ "name": "BIG", "value": "\"x\"".repeat(300_000) }]);
+    pods.push(large);
+    let mut newer = base(pods.len(), "alpine:3.19");
+    newer["spec"]["resolverPolicy"] = json!({ "of": ["a", "newer", "version"] });
+    newer["spec"]["dnsConfig"] = json!({ "options": [{ "name": "rotate", "newer": true }], "newer": {} });
+    pods.push(newer);
+    let mut host = base(pods.len(), "alpine:3.19");
+    host["spec"]["hostNetwork"] = json!(true);
+    pods.push(host);
+    pods
+}
+
+fn base(index: usize, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("pod-{index}") },
+        "spec": { "automountServiceAccountToken": false, "containers": [{ "name": "app", "image": image }] }
+    })
+}

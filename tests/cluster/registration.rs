@@ -1,0 +1,113 @@
+//! What tells the API server to call a webhook: muslin's own configuration from `manifests/` with an address on loopback in
+//! place of its service, or one for another webhook.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+use crate::pods::pod;
+
+/// The folder that `kubectl apply -k` is given.
+pub(crate) const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
+
+/// The namespace in which it is tried whether the API server calls a webhook; made before the first test.
+pub(crate) const PROBE_NAMESPACE: &str = "probe";
+
+/// The name of muslin's configuration.
+pub(crate) const MUSLIN: &str = "muslin.dev";
+
+/// How long the API server may take to learn of a configuration, by a watch: it takes milliseconds.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often it is tried.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A MutatingWebhookConfiguration in the cluster; deleted when dropped.
+pub(crate) struct Registration<'c> {
+    control_plane: &'c ControlPlane,
+    name: String,
+}
+
+// === impl Registration ===
+
+impl<'c> Registration<'c> {
+    /// Registers what serves at this address as muslin.
+    pub(crate) fn of_muslin(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
+        let built = control_plane.kubectl(&["kustomize", MANIFESTS], None)?;
+        ensure!(built.status.success(), "{}", built.stderr);
+        let configuration = built
+            .stdout
+            .split("\n---\n")
+            .find(|document| document.contains("kind: MutatingWebhookConfiguration"))
+            .context("manifests/ has no MutatingWebhookConfiguration")?;
+        let mut configuration: Value = serde_saphyr::from_str(configuration)?;
+        configuration["webhooks"][0]["clientConfig"] =
+            json!({ "url": url, "caBundle": BASE64_STANDARD.encode(ca) });
+        Self::create(control_plane, &configuration)
+    }
+
+    /// Registers another webhook for all new pods, called after muslin: the API server calls them in the order of their names.
+    pub(crate) fn of_another(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
+        Self::create(
+            control_plane,
+            &json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+                "metadata": { "name": "sidecars.example.com" },
+                "webhooks": [{
+                    "name": "sidecars.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                    "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+                    "clientConfig": { "url": url, "caBundle": BASE64_STANDARD.encode(ca) },
+                    "rules": [{
+                        "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]
+                    }]
+                }]
+            }),
+        )
+    }
+
+    fn create(control_plane: &'c ControlPlane, configuration: &Value) -> Result<Self> {
+        let created = control_plane.kubectl(&["create", "-f", "-"], Some(&configuration.to_string()))?;
+        ensure!(created.status.success(), "{}", created.stderr);
+        let name = configuration["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { control_plane, name })
+    }
+
+    /// Waits until the API server calls muslin, and muslin answers.
+    pub(crate) fn wait_until_muslin_answers(&self) -> Result<()> {
+        self.wait_until(|answer| answer.contains("muslin.dev/libc"))
+    }
+
+    /// Creates a pod in the probe namespace, for nothing, until what the API server says is as expected.
+    pub(crate) fn wait_until(&self, expected: impl Fn(&str) -> bool) -> Result<()> {
+        let probe = pod(PROBE_NAMESPACE, "probe", "alpine:3.19").to_string();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+            let output = self.control_plane.kubectl(&arguments, Some(&probe))?;
+            if expected(&output.stdout) {
+                return Ok(());
+            }
+            let Self { name, control_plane: _ } = self;
+            ensure!(Instant::now() < deadline, "{name} is not called: {}{}", output.stdout, output.stderr);
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        let Self { control_plane, name } = self;
+        let deleted = control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", name], None);
+        if let Err(error) = deleted.and_then(|output| {
+            ensure!(output.status.success(), "{}", output.stderr);
+            Ok(())
+        }) {
+            eprintln!("cannot unregister {name}: {error}");
+        }
+    }
+}
