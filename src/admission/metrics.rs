@@ -10,8 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::plan::Plan;
-use crate::policy::Mode;
+use crate::policy::{Level, Mode};
+use crate::rules::Rule;
 
 /// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
 const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];
@@ -101,10 +101,9 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn planned(&self, plan: &Plan) {
-        for planned in &plan.findings {
-            let labels = FindingLabels { rule: planned.finding.rule.slug, level: planned.finding.level.name() };
-            self.findings.get_or_create(&labels).inc();
+    pub(super) fn found(&self, findings: &[(&'static Rule, Level)]) {
+        for (rule, level) in findings {
+            self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).inc();
         }
     }
 

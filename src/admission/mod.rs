@@ -4,6 +4,7 @@
 //! the network, except for a namespace that is too new to be known.
 
 mod deadline;
+mod decision;
 mod metrics;
 mod review;
 mod server;

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::pod::{Pod, Text};
 
 /// The only version that the webhook is registered for.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 pub(super) const KIND: &str = "AdmissionReview";
+
+/// About how many bytes an answer has besides the texts of its verdict.
+const FRAME_SIZE: usize = 512;
 
 /// A review as the API server sends it.
 #[derive(Debug, Deserialize)]
@@ -69,28 +72,35 @@ pub(super) enum BadReview {
     NoUid,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// What is answered, but for the uid: it can be given to many reviews.
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    response: Response<'a>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Response<'a> {
-    uid: &'a str,
-    allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_base64")]
-    patch: Option<&'a Patch>,
+pub(super) struct Verdict {
+    /// The JSON Patch, in base64 as the API server wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
 }
 
 // === impl Review ===
@@ -120,53 +130,43 @@ impl Request<'_> {
     }
 }
 
-// === impl Answer ===
+// === impl Verdict ===
 
-impl<'a> Answer<'a> {
-    /// Allows the request as it is.
-    pub(super) fn allow(uid: &'a str) -> Self {
-        Self {
-            api_version: API_VERSION,
-            kind: KIND,
-            response: Response {
-                uid,
-                allowed: true,
-                patch: None,
-                patch_type: None,
-                warnings: Vec::new(),
-                audit_annotations: BTreeMap::new(),
-            },
-        }
-    }
-
+impl Verdict {
     /// Changes the object. An empty patch is none: patch and patch type must be there both, or neither.
-    pub(super) fn with_patch(mut self, patch: &'a Patch) -> Self {
+    pub(super) fn with_patch(mut self, patch: &Patch) -> Self {
         if !patch.is_empty() {
-            self.response.patch = Some(patch);
-            self.response.patch_type = Some("JSONPatch");
+            // A patch of strings cannot fail to be written; the answer without one leaves the pod as it is.
+            self.patch = serde_json::to_vec(patch).ok().map(|json| STANDARD.encode(json));
+            self.patch_type = self.patch.is_some().then_some("JSONPatch");
         }
         self
     }
 
     /// Tells whoever made the request.
     pub(super) fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
-        self.response.warnings.extend(warnings);
+        self.warnings.extend(warnings);
         self
     }
 
     /// Notes something in the API server's audit log, under the webhook's name.
     pub(super) fn with_audit(mut self, key: &'static str, value: String) -> Self {
-        self.response.audit_annotations.insert(key, value);
+        self.audit_annotations.insert(key, value);
         self
     }
 
-    /// Writes it.
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+    /// How many bytes its texts have.
+    pub(super) fn size(&self) -> usize {
+        let Self { patch, patch_type: _, warnings, audit_annotations } = self;
+        let texts = warnings.iter().chain(audit_annotations.values()).chain(patch);
+        texts.map(String::len).sum()
     }
-}
 
-fn as_base64<S: Serializer>(patch: &Option<&Patch>, serializer: S) -> Result<S::Ok, S::Error> {
-    let json = serde_json::to_vec(patch).map_err(serde::ser::Error::custom)?;
-    serializer.serialize_str(&STANDARD.encode(json))
+    /// The answer to the review of this uid: it is allowed, always.
+    pub(super) fn answer(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
+        let response = Response { uid, allowed: true, verdict: self };
+        let mut bytes = Vec::with_capacity(FRAME_SIZE + self.size());
+        serde_json::to_writer(&mut bytes, &Answer { api_version: API_VERSION, kind: KIND, response })?;
+        Ok(bytes)
+    }
 }

@@ -21,8 +21,9 @@ use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
+use super::decision::{Decision, Memory, Question};
 use super::metrics::Outcome;
-use super::review::{Answer, BadReview};
+use super::review::{BadReview, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
 
 /// The largest body that is read. An object has at most 1.5 MiB in etcd, and can be several times that as JSON.
@@ -54,6 +55,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
     planner: Planner,
+    memory: Memory,
 }
 
 /// Why a request gets no review but an error.
@@ -86,7 +88,7 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
-        Self(Arc::new(Inner { settings, namespaces, metrics, shutdown, planner }))
+        Self(Arc::new(Inner { settings, namespaces, metrics, shutdown, planner, memory: Memory::default() }))
     }
 
     /// What the API server reaches.
@@ -149,13 +151,12 @@ impl Inner {
             Refusal::Panicked
         })??;
         let uid = &*request.uid;
-        let allowed = Answer::allow(uid);
         let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else {
-            return Ok((Outcome::Skipped, None, written(&allowed)));
+            return Ok((Outcome::Skipped, None, written(uid, &Verdict::default())));
         };
         let namespace = request.namespace.as_deref().or(pod.namespace()).unwrap_or("default");
         if crate::policy::is_excluded(namespace, self.settings.own_namespace.as_deref()) {
-            return Ok((Outcome::Skipped, None, written(&allowed)));
+            return Ok((Outcome::Skipped, None, written(uid, &Verdict::default())));
         }
         let policy = match timeout_at(deadline, self.namespaces.policy(namespace)).await {
             Ok(Ok(policy)) => policy,
@@ -166,11 +167,11 @@ impl Inner {
         Ok(decided.unwrap_or_else(|panic| {
             self.note_panic(&panic, uid);
             let warning = "muslin: muslin failed on this pod and left it unchanged; please report it".to_owned();
-            (Outcome::Failed, None, written(&allowed.with_warnings([warning])))
+            (Outcome::Failed, None, written(uid, &Verdict::default().with_warnings([warning])))
         }))
     }
 
-    /// Plans the pod, and writes the answer.
+    /// Decides about the pod, and writes the answer.
     fn decide(
         &self,
         uid: &str,
@@ -189,44 +190,34 @@ impl Inner {
         });
         let profile = named.as_ref().unwrap_or(&self.settings.profile);
         let context = Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile };
-        let fingerprints =
+        let fingerprints: Vec<Fingerprint> =
             pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
 
-        let answer = Answer::allow(uid);
-        let plan = match (self.planner)(pod, fingerprints, &context) {
-            Ok(plan) => plan,
-            Err(skip) => {
-                return (Outcome::Skipped, Some(mode), written(&answer.with_audit("skipped", skip.to_string())));
-            }
-        };
-        self.metrics.planned(&plan);
-        let mut answer = answer.with_patch(&plan.patch);
-        if mode >= Mode::Warn {
-            answer = answer.with_warnings(notes).with_warnings(plan.warnings());
-        }
-        for (key, value) in plan.audit() {
-            answer = answer.with_audit(key, value);
-        }
-        let outcome = if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed };
-        if outcome == Outcome::Changed {
+        let question = Question::new(pod, &fingerprints, &context, &notes);
+        let decision = self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
+            Ok(plan) => Decision::of(&plan, mode, notes),
+            Err(skip) => Decision::skipped(skip),
+        });
+        self.metrics.found(&decision.findings);
+        if decision.outcome == Outcome::Changed {
             tracing::info!(
                 uid,
                 namespace,
                 pod = pod.name().unwrap_or_default(),
-                %mode,
+                mode = mode.name(),
                 profile = profile.name,
-                resolvers = plan.resolvers,
-                injected = %plan.injected,
+                resolvers = decision.resolvers,
+                injected = decision.injected,
                 "changed a pod"
             );
         }
-        (outcome, Some(mode), written(&answer))
+        (decision.outcome, Some(mode), written(uid, &decision.verdict))
     }
 
     fn left_alone(&self, uid: &str, namespace: &str, why: &str) -> (Outcome, Option<Mode>, Vec<u8>) {
         tracing::warn!(uid, namespace, why, "left a pod alone: its namespace is not known");
         let warning = "muslin: the pod's namespace is not known yet, so the pod was left unchanged".to_owned();
-        (Outcome::Failed, None, written(&Answer::allow(uid).with_warnings([warning])))
+        (Outcome::Failed, None, written(uid, &Verdict::default().with_warnings([warning])))
     }
 
     fn note_panic(&self, panic: &Box<dyn Any + Send>, uid: &str) {
@@ -250,10 +241,10 @@ async fn read_body(body: Body, deadline: Deadline) -> Result<Bytes, Refusal> {
     }
 }
 
-/// An answer cannot fail to be written: it holds strings and a patch of strings. Should it ever, an empty body makes the API
+/// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API
 /// server use its failure policy.
-fn written(answer: &Answer<'_>) -> Vec<u8> {
-    answer.to_bytes().unwrap_or_else(|error| {
+fn written(uid: &str, verdict: &Verdict) -> Vec<u8> {
+    verdict.answer(uid).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot write an answer");
         Vec::new()
     })

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
@@ -108,11 +109,15 @@ const CLOCK_SKEW: time::Duration = time::Duration::minutes(5);
 /// (endpoints propagate in seconds; kubernetes#127335 says why they linger).
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(12);
 
+/// How many lines of the log wait for their reader before new ones are dropped: a few megabytes at most.
+const LOG_LINES_WAITING: usize = 4096;
+
 // === impl Serve ===
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        self.start_logging().map_err(Failure::Input)?;
+        // Dropped, it writes what is still waiting.
+        let _log = self.start_logging().map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -152,20 +157,23 @@ impl Serve {
         Ok(())
     }
 
-    fn start_logging(&self) -> anyhow::Result<()> {
+    /// Lines are written by a thread of their own: whoever reads standard error may be slow or gone, and no review waits for it.
+    fn start_logging(&self) -> anyhow::Result<WorkerGuard> {
         let filter = EnvFilter::try_new(&self.log).with_context(|| format!("--log {}", self.log))?;
         let human = match self.log_format {
             LogFormat::Human => true,
             LogFormat::Json => false,
             LogFormat::Auto => io::stderr().is_terminal(),
         };
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        let (writer, guard) =
+            NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES_WAITING).lossy(true).finish(io::stderr());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
         if human {
             builder.with_ansi(io::stderr().is_terminal()).init();
         } else {
             builder.json().flatten_event(true).init();
         }
-        Ok(())
+        Ok(guard)
     }
 
     /// The serving key; with it, for a standalone server, the CA to trust.

@@ -2,6 +2,8 @@
 //!
 //! The merge is that of kubernetes `pkg/kubelet/network/dns/dns.go` (`getPodDNSType`, `mergeDNSOptions`, `GetPodDNS`).
 
+use std::collections::{HashMap, HashSet};
+
 /// What decides a pod's resolv.conf: `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig` together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dns {
@@ -127,11 +129,10 @@ impl DnsOption {
 impl Dns {
     /// Which of the options reach resolv.conf, by index: of several with one name the last.
     pub fn effective_options(&self) -> impl Iterator<Item = usize> {
-        let options = &self.options;
-        (0..options.len()).filter(move |&index| {
-            let name = &options[index].name;
-            !options[index + 1..].iter().any(|later| later.name == *name)
-        })
+        // Not by comparing each with each: nobody has counted them yet when a pod is reviewed.
+        let last: HashMap<&str, usize> =
+            self.options.iter().enumerate().map(|(index, option)| (option.name.as_str(), index)).collect();
+        (0..self.options.len()).filter(move |index| last.get(self.options[*index].name.as_str()) == Some(index))
     }
 
     /// The file that the kubelet makes of it, in a namespace and a cluster domain such as `cluster.local`.
@@ -141,11 +142,8 @@ impl Dns {
             Base::Cluster => cluster_searches(namespace, cluster_domain),
             Base::Node | Base::Nothing => Vec::new(),
         };
-        for search in &self.searches {
-            if !searches.contains(search) {
-                searches.push(search.clone());
-            }
-        }
+        let mut seen: HashSet<String> = searches.iter().cloned().collect();
+        searches.extend(self.searches.iter().filter(|search| seen.insert((*search).clone())).cloned());
         let mut options = Vec::with_capacity(self.options.len() + 1);
         if base == Base::Cluster && !self.options.iter().any(|option| option.name == "ndots") {
             options.push("ndots:5".to_owned());

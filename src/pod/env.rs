@@ -12,7 +12,7 @@ use super::Text;
 
 /// The values of the variables that matter, as written in the pod. One that comes from a reference (`valueFrom`) is not known
 /// and counts as absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ResolverEnv<'a> {
     /// `GODEBUG`, in which `netdns=go` or `netdns=cgo` chooses Go's resolver (Go: src/net/conf.go).
     pub godebug: Option<Cow<'a, str>>,

@@ -8,6 +8,8 @@ mod injected;
 mod text;
 pub mod workload;
 
+use std::hash::{Hash, Hasher};
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -61,7 +63,7 @@ pub struct Metadata<'a> {
 }
 
 /// The labels that muslin reads.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Hash, Deserialize)]
 pub struct Labels<'a> {
     /// [`LIBC_LABEL`].
     #[serde(borrow, default, rename = "muslin.dev/libc")]
@@ -69,7 +71,7 @@ pub struct Labels<'a> {
 }
 
 /// The specification that muslin reads.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec<'a> {
     /// The main containers.
@@ -93,14 +95,14 @@ pub struct Spec<'a> {
 }
 
 /// `spec.os`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Hash, Deserialize)]
 struct Os<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
 }
 
 /// `spec.dnsConfig`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Hash, Deserialize)]
 struct DnsConfig<'a> {
     #[serde(borrow, default)]
     nameservers: Option<Vec<Text<'a>>>,
@@ -111,7 +113,7 @@ struct DnsConfig<'a> {
 }
 
 /// One of `spec.dnsConfig.options`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Hash, Deserialize)]
 struct DnsConfigOption<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -217,6 +219,18 @@ impl<'a> Pod<'a> {
         }
     }
 
+    /// Feeds a hasher with all that a plan can depend on: everything that is read, but the pod's own name and namespace. Two pods
+    /// of one template give the same.
+    pub fn hash_content(&self, state: &mut impl Hasher) {
+        let Self { metadata, spec } = self;
+        metadata.is_some().hash(state);
+        if let Some(Metadata { name: _, generate_name: _, namespace: _, labels, annotations }) = metadata {
+            labels.hash(state);
+            annotations.hash(state);
+        }
+        spec.hash(state);
+    }
+
     /// What there is of `spec.dnsConfig`.
     pub fn dns_config_shape(&self) -> DnsConfigShape {
         let config = self.spec.as_ref().and_then(|spec| spec.dns_config.as_ref());
@@ -224,6 +238,16 @@ impl<'a> Pod<'a> {
             is_object: config.is_some(),
             has_options: config.is_some_and(|config| config.options.is_some()),
         }
+    }
+}
+
+// === impl Container ===
+
+impl Hash for Container<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { name, image, command, args, env } = self;
+        (name, image, env).hash(state);
+        (command.map(RawValue::get), args.map(RawValue::get)).hash(state);
     }
 }
 

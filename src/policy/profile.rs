@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What to inject, by what the pod's containers use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
     /// Its name, as in the namespace's label.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct Profile {
 }
 
 /// The cache on each node that takes the place of the cluster's DNS service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeLocal {
     /// The address it listens at on every node.
     pub address: IpAddr,
