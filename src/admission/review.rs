@@ -62,6 +62,8 @@ struct GroupKind<'a> {
 /// Why a body is no review.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadReview {
+    #[error("the body is not UTF-8: {0}")]
+    Encoding(std::str::Utf8Error),
     #[error("the body is not an AdmissionReview: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the body is {found}, not {KIND} of {API_VERSION}")]
@@ -108,7 +110,9 @@ struct Response<'a> {
 impl<'a> Review<'a> {
     /// Reads a review.
     pub(super) fn read(body: &'a [u8]) -> Result<Request<'a>, BadReview> {
-        let Self { api_version, kind, request } = serde_json::from_slice(body)?;
+        // Checked once as a whole, which is several times quicker than string by string.
+        let text = std::str::from_utf8(body).map_err(BadReview::Encoding)?;
+        let Self { api_version, kind, request } = serde_json::from_str(text)?;
         if api_version.as_deref() != Some(API_VERSION) || kind.as_deref() != Some(KIND) {
             let word = |text: Option<Text<'_>>| text.map_or_else(|| "nothing".to_owned(), |text| text.to_string());
             return Err(BadReview::Version { found: format!("{} of {}", word(kind), word(api_version)) });

@@ -129,6 +129,13 @@ async fn a_bad_review_gets_a_400_that_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_utf_8_gets_a_400() {
+    let (status, answer) = post(&webhook(NamespacePolicy::default()), vec![b'{', b'"', 0xff, b'"', b'}']).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer["error"].as_str().unwrap().contains("not UTF-8"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_one_below_it_is_read() {
     let webhook = webhook(NamespacePolicy::default());
     let (status, _) = post(&webhook, vec![b' '; 8 * 1024 * 1024 + 1]).await;
