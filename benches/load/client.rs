@@ -3,6 +3,7 @@
 //! request is bytes made once, and of the answer it reads the status and the length. It must not know which server it
 //! loads, nor how one is started.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) reviews: u64,
     /// Time to measure, at most.
     pub(crate) time: Duration,
+    /// Of how many templates the pods are.
+    pub(crate) templates: u64,
 }
 
 /// What was measured in one turn.
@@ -59,6 +62,17 @@ pub(crate) struct Target {
     tls: Arc<ClientConfig>,
     request: Arc<[u8]>,
 }
+
+/// The bytes to post, in which the name of the first container tells one template from another.
+#[derive(Debug)]
+struct Request {
+    bytes: Vec<u8>,
+    slot: Range<usize>,
+    templates: u64,
+}
+
+/// What stands before the name of the first container. Nothing else in a review is `containers` as a key and a list.
+const SLOT_PREFIX: &str = "\"containers\":[{\"name\":\"";
 
 /// A keep-alive connection.
 #[derive(Debug)]
@@ -121,20 +135,16 @@ pub(crate) async fn connect_all(target: &Target, count: usize) -> Result<Vec<Con
     Ok(connections)
 }
 
-/// Posts the review on all connections until so many are answered or the time is over. Any answer but a 200 ends it.
-pub(crate) async fn run(
-    target: &Target,
-    connections: &mut Vec<Connection>,
-    reviews: u64,
-    time: Duration,
-) -> Result<Run> {
+/// Posts so many reviews on all connections, or until the time is over. Any answer but a 200 ends it.
+pub(crate) async fn run(target: &Target, connections: &mut Vec<Connection>, load: &Load, reviews: u64) -> Result<Run> {
     let start = Instant::now();
+    let Load { time, templates, .. } = *load;
     let budget = Arc::new(Budget { reviews: AtomicU64::new(reviews), deadline: start + time });
     let mut tasks = JoinSet::new();
     for mut connection in connections.drain(..) {
-        let (budget, request) = (Arc::clone(&budget), Arc::clone(&target.request));
+        let (budget, mut request) = (Arc::clone(&budget), Request::new(target, templates)?);
         tasks.spawn(async move {
-            let latencies = connection.post_until_spent(&request, &budget).await?;
+            let latencies = connection.post_until_spent(&mut request, &budget).await?;
             anyhow::Ok((connection, latencies))
         });
     }
@@ -181,6 +191,31 @@ impl Target {
     }
 }
 
+// === impl Request ===
+
+impl Request {
+    fn new(target: &Target, templates: u64) -> Result<Self> {
+        let bytes = target.request.to_vec();
+        if templates == 1 {
+            return Ok(Self { bytes, slot: 0..0, templates });
+        }
+        let at = bytes.windows(SLOT_PREFIX.len()).position(|window| window == SLOT_PREFIX.as_bytes());
+        let start = at.with_context(|| format!("the review has no {SLOT_PREFIX}"))? + SLOT_PREFIX.len();
+        let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        Ok(Self { bytes, slot: start..start + length, templates })
+    }
+
+    /// The bytes of the review of this number.
+    fn numbered(&mut self, number: u64) -> &[u8] {
+        let mut rest = number % self.templates;
+        for digit in self.bytes[self.slot.clone()].iter_mut().rev() {
+            *digit = b'a' + (rest % 26) as u8;
+            rest /= 26;
+        }
+        &self.bytes
+    }
+}
+
 // === impl Connection ===
 
 impl Connection {
@@ -199,11 +234,11 @@ impl Connection {
         Ok(Self { stream, answer: Vec::with_capacity(HEAD_LIMIT) })
     }
 
-    async fn post_until_spent(&mut self, request: &[u8], budget: &Budget) -> Result<Vec<Duration>> {
+    async fn post_until_spent(&mut self, request: &mut Request, budget: &Budget) -> Result<Vec<Duration>> {
         let mut latencies = Vec::new();
         let mut start = Instant::now();
-        while budget.take(start) {
-            self.post(request).await?;
+        while let Some(number) = budget.take(start) {
+            self.post(request.numbered(number)).await?;
             let end = Instant::now();
             latencies.push(end - start);
             start = end;
@@ -248,10 +283,11 @@ impl Connection {
 // === impl Budget ===
 
 impl Budget {
-    /// Takes one review, if there is one left and the time is not over.
-    fn take(&self, now: Instant) -> bool {
+    /// Takes one review, if there is one left and the time is not over; how many were left before it.
+    fn take(&self, now: Instant) -> Option<u64> {
         let one_less = |left: u64| left.checked_sub(1);
-        now < self.deadline && self.reviews.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        let taken = self.reviews.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok();
+        taken.filter(|_| now < self.deadline)
     }
 }
 

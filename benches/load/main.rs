@@ -62,6 +62,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     warm_up: u64,
 
+    /// Templates that the pods are of: 1 is a rollout of one Deployment; 1000000 makes nearly every pod the first of its kind.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    templates: u64,
+
     /// Threads of the load generator.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     client_threads: u16,
@@ -169,6 +173,7 @@ async fn compare(options: &Options, review: &[u8]) -> Result<String> {
         warm_up: options.warm_up,
         reviews: options.reviews.unwrap_or(100_000),
         time: Duration::from_secs(options.seconds.unwrap_or(3)),
+        templates: options.templates,
     };
     for round in 0..usize::from(options.rounds) {
         // Each round begins with another server, so that none always follows the same one.
@@ -205,10 +210,11 @@ async fn memory(options: &Options, review: &[u8]) -> Result<String> {
         warm_up: 0,
         reviews: options.reviews.unwrap_or(100_000),
         time: Duration::from_secs(options.seconds.unwrap_or(300)),
+        templates: options.templates,
     };
 
     let mut connections = client::connect_all(&lane.target, load.connections).await?;
-    let run = client::run(&lane.target, &mut connections, load.reviews, load.time).await?;
+    let run = client::run(&lane.target, &mut connections, &load, load.reviews).await?;
     if run.reviews < load.reviews {
         bail!("only {} of {} reviews were answered in {:?}: give more --seconds", run.reviews, load.reviews, load.time);
     }
@@ -269,13 +275,13 @@ impl Lane {
         let process = self.server.process();
         let name = self.server.name();
         let mut connections = client::connect_all(&self.target, load.connections).await?;
-        client::run(&self.target, &mut connections, load.warm_up, load.time)
+        client::run(&self.target, &mut connections, load, load.warm_up)
             .await
             .with_context(|| format!("warm up {name}"))?;
 
         let itself = process::Process::own();
         let (server_before, client_before) = (process.cpu_time()?, itself.cpu_time()?);
-        let run = client::run(&self.target, &mut connections, load.reviews, load.time)
+        let run = client::run(&self.target, &mut connections, load, load.reviews)
             .await
             .with_context(|| format!("load {name}"))?;
         let (server_after, client_after) = (process.cpu_time()?, itself.cpu_time()?);

@@ -145,3 +145,91 @@ fn policy(metadata: &ObjectMeta) -> NamespacePolicy {
     let label = |key| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
     NamespacePolicy::from_labels(label(MODE_LABEL), label(PROFILE_LABEL))
 }
+
+#[cfg(test)]
+mod tests {
+    //! With an API server of the test's own making, because a real one cannot be made to keep its watch back.
+
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::http::{Request, Response, StatusCode};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower::service_fn;
+
+    use super::*;
+    use crate::policy::Mode;
+
+    fn namespace(name: &str, mode: &str) -> Value {
+        json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": { "name": name, "labels": { MODE_LABEL: mode }, "resourceVersion": "1" }
+        })
+    }
+
+    /// An API server whose list has `old` alone, whose watch says nothing, and that knows `new` when asked for it.
+    async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+        let body = match path {
+            _ if query.contains("watch=true") => return std::future::pending().await,
+            "/api/v1/namespaces" => json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                "metadata": { "resourceVersion": "1" }, "items": [namespace("old", "warn")]
+            }),
+            "/api/v1/namespaces/new" => namespace("new", "audit"),
+            "/api/v1/namespaces/slow" => return std::future::pending().await,
+            _ => {
+                let status = json!({
+                    "apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404
+                });
+                let response = Response::builder().status(StatusCode::NOT_FOUND);
+                return Ok(response.body(Body::from(status.to_string().into_bytes())).unwrap());
+            }
+        };
+        Ok(Response::new(Body::from(body.to_string().into_bytes())))
+    }
+
+    async fn listed() -> Namespaces {
+        let namespaces = Namespaces::watch(Client::new(service_fn(answer), "default"));
+        let ready = async {
+            while !namespaces.is_ready() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ready).await.unwrap();
+        namespaces
+    }
+
+    async fn mode(namespaces: &Namespaces, name: &str) -> Result<Mode, LookupError> {
+        Ok(namespaces.policy(name).await?.mode(Mode::Off))
+    }
+
+    #[tokio::test]
+    async fn is_not_ready_before_the_first_list() {
+        let silent = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let namespaces = Namespaces::watch(Client::new(silent, "default"));
+        tokio::task::yield_now().await;
+        assert!(!namespaces.is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_namespace_too_new_for_the_watch_is_fetched() {
+        let namespaces = listed().await;
+        assert_eq!(mode(&namespaces, "old").await.unwrap(), Mode::Warn);
+        assert_eq!(mode(&namespaces, "new").await.unwrap(), Mode::Audit);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_is_nowhere_is_an_error() {
+        let error = mode(&listed().await, "nowhere").await.unwrap_err();
+        assert_eq!(error.to_string(), "there is no namespace nowhere");
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_is_not_answered_can_be_given_up() {
+        let namespaces = listed().await;
+        let fetched = tokio::time::timeout(Duration::from_millis(20), mode(&namespaces, "slow")).await;
+        assert!(fetched.is_err());
+    }
+}

@@ -97,7 +97,8 @@ fn the_development_certificate_can_be_applied(cluster: &Cluster) -> Result<()> {
     // Beside the manifests: kustomize refuses an absolute path to its base.
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/make-development-certificate");
-    let made = Command::new(script).arg(folder.path()).output().context("cannot run certs/make-development-certificate")?;
+    let made =
+        Command::new(script).arg(folder.path()).output().context("cannot run certs/make-development-certificate")?;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let folder = folder.path().to_str().context("the folder's name is not UTF-8")?;
     let applied = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;

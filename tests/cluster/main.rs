@@ -7,10 +7,10 @@
 mod control_plane;
 mod impostor;
 mod installation;
+mod measuring;
 mod mutation;
 mod outages;
 mod pods;
-mod recording;
 mod registration;
 mod webhook;
 
@@ -66,9 +66,8 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
                 .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
         })
     };
-    // It writes into the source tree, when it is asked to.
-    let recording = recording::TESTS.iter().map(|test| trial(test).with_ignored_flag(true));
-    TOPICS.into_iter().flatten().map(trial).chain(recording).collect()
+    let on_request = measuring::TESTS.iter().map(|test| trial(test).with_ignored_flag(true));
+    TOPICS.into_iter().flatten().map(trial).chain(on_request).collect()
 }
 
 // === impl Cluster ===

@@ -69,7 +69,9 @@ fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
     let config = &pod["spec"]["dnsConfig"];
     ensure!(config["nameservers"] == json!(["192.0.2.1"]) && config["searches"] == json!(["example.com"]), "{config}");
     let options = config["options"].as_array().context("the pod has no options")?;
-    ensure!(options.starts_with(&[json!({ "name": "ndots", "value": "2" }), json!({ "name": "timeout", "value": "9" })]));
+    ensure!(
+        options.starts_with(&[json!({ "name": "ndots", "value": "2" }), json!({ "name": "timeout", "value": "9" })])
+    );
     ensure!(options.iter().filter(|option| option["name"] == "timeout").count() == 1, "{config}");
     ensure!(options.iter().any(|option| option["name"] == "attempts"), "{config}");
     Ok(())
@@ -157,7 +159,10 @@ fn the_audit_log_says_what_was_found(cluster: &Cluster) -> Result<()> {
             .find(|event| event["verb"] == "create" && event["objectRef"]["namespace"] == *namespace)
             .context("the audit log has no such event")?;
         let note = |key: &str| event["annotations"][format!("pods.muslin.dev/{key}")].as_str();
-        ensure!(note("findings").is_some_and(|findings| findings.contains("musl-slow-retry(app)")) == noted, "{event:#}");
+        ensure!(
+            note("findings").is_some_and(|findings| findings.contains("musl-slow-retry(app)")) == noted,
+            "{event:#}"
+        );
         ensure!(note("libc") == noted.then_some("musl"), "{event:#}");
         ensure!(note("injected").is_some() == (mode == "inject"), "{event:#}");
     }

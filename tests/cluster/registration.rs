@@ -46,8 +46,7 @@ impl<'c> Registration<'c> {
             .find(|document| document.contains("kind: MutatingWebhookConfiguration"))
             .context("manifests/ has no MutatingWebhookConfiguration")?;
         let mut configuration: Value = serde_saphyr::from_str(configuration)?;
-        configuration["webhooks"][0]["clientConfig"] =
-            json!({ "url": url, "caBundle": BASE64_STANDARD.encode(ca) });
+        configuration["webhooks"][0]["clientConfig"] = json!({ "url": url, "caBundle": BASE64_STANDARD.encode(ca) });
         Self::create(control_plane, &configuration)
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Muslin<'c> {
     // In this order: what is registered runs.
     _registration: Registration<'c>,
     process: Process,
+    started_in: Duration,
 }
 
 /// The process of a `muslin serve`; killed when dropped.
@@ -42,11 +43,18 @@ impl<'c> Muslin<'c> {
     /// Starts the server, and registers it when it is ready.
     pub(crate) fn start(control_plane: &'c ControlPlane, kubeconfig: &Path) -> Result<Self> {
         let certificate = Certificate::new()?;
+        let asked = Instant::now();
         let (process, address) = Process::start(kubeconfig, &certificate)?;
+        let started_in = asked.elapsed();
         let url = format!("https://{address}/mutate");
         let registration = Registration::of_muslin(control_plane, &url, &certificate.certificate)?;
         registration.wait_until_muslin_answers()?;
-        Ok(Self { _registration: registration, process })
+        Ok(Self { _registration: registration, process, started_in })
+    }
+
+    /// How long it took from the start of the process until it was ready.
+    pub(crate) fn started_in(&self) -> Duration {
+        self.started_in
     }
 
     /// Ends the server as the kernel does when memory runs out.
