@@ -12,6 +12,7 @@
 mod because;
 mod conventions;
 mod fingerprint;
+pub mod inspect;
 pub mod publishers;
 mod reference;
 mod suggest;

@@ -32,8 +32,23 @@ pub(super) fn execs(text: &str) -> Vec<Command> {
 }
 
 /// The commands of `text` in their order, without those of the shell itself. Substitutions and functions are not looked into.
+/// Once the text changes folder or search path, a program that is found by these is not told.
 pub(super) fn commands(text: &str) -> Vec<Command> {
-    split(text).into_iter().filter_map(simple).collect()
+    let (mut moved, mut searches) = (false, false);
+    let mut commands = Vec::new();
+    for words in split(text) {
+        moved |= words.first().is_some_and(|word| matches!(word.as_str(), "cd" | "pushd"));
+        searches |= words.iter().any(|word| word.starts_with("PATH="));
+        let Some(mut command) = simple(words) else { continue };
+        if let Some(program) = command.words.first_mut().filter(|program| !program.contains('$')) {
+            let relative = !program.starts_with('/');
+            if relative && if program.contains('/') { moved } else { searches } {
+                *program = UNTOLD.to_owned();
+            }
+        }
+        commands.push(command);
+    }
+    commands
 }
 
 /// Makes a command of the words between two separators.
