@@ -25,6 +25,7 @@ pub mod manifest;
 pub mod plan;
 pub mod pod;
 pub mod policy;
+pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
