@@ -188,6 +188,8 @@ pub enum Subject {
     Token,
     /// An archive on disk.
     Archive,
+    /// A file of credentials.
+    Credentials,
 }
 
 // === impl Error ===
@@ -199,6 +201,15 @@ impl Error {
 
     pub(super) const fn too_many(what: &'static str, limit: usize) -> Self {
         Self::TooMany { what, limit }
+    }
+
+    /// The same, said of something else.
+    pub(super) fn of(self, subject: Subject) -> Self {
+        match self {
+            Self::Malformed { subject: _, problem } => Self::Malformed { subject, problem },
+            Self::TooLarge { subject: _, limit_bytes } => Self::TooLarge { subject, limit_bytes },
+            other => other,
+        }
     }
 
     /// Whether the same may go well later: the registry or the network failed, rather than the image.
@@ -229,6 +240,7 @@ impl std::fmt::Display for Subject {
             Self::EntryHeader => "what the layer says of an entry",
             Self::Token => "the registry's token",
             Self::Archive => "the archive",
+            Self::Credentials => "the file of credentials",
         })
     }
 }

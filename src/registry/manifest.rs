@@ -177,9 +177,36 @@ impl<'de> Deserialize<'de> for Bounded {
     }
 }
 
+/// Compares a manifest or configuration with what points to it.
+pub(super) fn check(bytes: &[u8], descriptor: &Descriptor, subject: Subject) -> Result<(), Error> {
+    let (expected, actual) = (descriptor.size, bytes.len() as u64);
+    if expected != actual {
+        return Err(Error::WrongSize { subject, expected, actual });
+    }
+    let actual = descriptor.digest.of_same_kind(bytes);
+    if actual == descriptor.digest {
+        Ok(())
+    } else {
+        Err(Error::WrongDigest { subject, expected: descriptor.digest.clone(), actual })
+    }
+}
+
 // === impl Descriptor ===
 
 impl Descriptor {
+    pub(super) const fn new(digest: Digest, size: u64) -> Self {
+        Self { media_type: String::new(), digest, size, platform: None, annotations: None }
+    }
+
+    /// Whether it points to the configuration of an image, rather than of a chart, a signature or a module.
+    pub fn is_image_config(&self) -> bool {
+        // Archives of Docker's name no type.
+        matches!(
+            self.media_type.as_str(),
+            "" | "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+        )
+    }
+
     /// Whether it points to an index rather than to a manifest.
     pub fn is_index(&self) -> bool {
         self.media_type.contains("image.index") || self.media_type.contains("manifest.list")

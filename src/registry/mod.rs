@@ -7,19 +7,35 @@
 //! | how much is believed of anything | [`Limits`] |
 //! | what can go wrong | [`Error`] |
 //! | one layer, from bytes to facts | `layer.rs`, `tar.rs` |
-//! | archives and folders on disk | `archive.rs` |
+//! | images on disk | `archive.rs` |
+//! | images of a registry, mirrors | `remote.rs` |
+//! | connections, redirects, tokens, retries | `client.rs`, `credentials.rs` |
+//! | which addresses may be reached | `address.rs` |
+//! | platforms, the cache of layers, how early reading ends | `inspector.rs` |
 
+mod address;
+mod archive;
+mod client;
+mod credentials;
 mod digest;
 mod error;
 pub mod layer;
+mod inspector;
 mod limits;
 mod manifest;
 mod platform;
+mod remote;
 mod tar;
 
+pub use address::{InvalidNetwork, Network};
+pub use archive::Archive;
+pub use client::{Client, Mirror, Settings};
+pub use credentials::{Credential, Credentials};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Subject};
+pub use inspector::{Depth, Inspection, Inspector, Source};
 pub use layer::Layer;
 pub use limits::Limits;
 pub use manifest::{Descriptor, Document, ImageConfig};
 pub use platform::{InvalidPlatform, Platform};
+pub use remote::Remote;

@@ -2,7 +2,7 @@
 //! ustar, GNU and PAX. The `tar` crate reads the fields; the iteration is here, because each extension needs a bound before it is
 //! in memory. Must not know what the entries mean.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 
 use tar::{EntryType, Header};
 
@@ -99,6 +99,17 @@ impl<R: Read> Reader<R> {
         }
         self.part = part;
         Ok(())
+    }
+
+    /// Passes over the present entry without reading it, and gives where its content began.
+    pub(super) fn seek_past(&mut self) -> std::io::Result<u64>
+    where
+        R: Seek,
+    {
+        let begun = self.inner.stream_position()?;
+        let length = i64::try_from(std::mem::take(&mut self.left) + std::mem::take(&mut self.padding));
+        self.inner.seek_relative(length.map_err(|_| std::io::ErrorKind::InvalidData)?)?;
+        Ok(begun)
     }
 
     /// The stream, to be read to its end.

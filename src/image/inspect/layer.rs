@@ -79,7 +79,7 @@ pub(super) fn name_hash(name: &str) -> u64 {
 }
 
 /// The path of an entry as it counts from the root: without `.`, empty components, or a way out by `..`.
-pub(super) fn normalise(path: &str) -> String {
+pub fn normalise(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -34,7 +34,7 @@ pub use documents::Document;
 pub use elf::{Elf, ElfScan};
 pub use facts::{Config, ImageFacts};
 pub use go::GoBuild;
-pub use layer::{Entry, LayerBuilder, LayerFacts, TooMuch};
+pub use layer::{Entry, LayerBuilder, LayerFacts, TooMuch, normalise};
 pub use libc::{Libc, LibcKind};
 pub use process::Process;
 pub use scan::{FileScan, Node};

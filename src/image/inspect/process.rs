@@ -142,6 +142,8 @@ impl<'a> Question<'a> {
             Program::Known(path, Kind::Loader(libc)) => return self.loaded(path, *libc, argv),
             Program::Known(path, kind) => (format!("/{path}"), Some(*kind)),
             Program::Ordinary(kind) => (first.clone(), Some(*kind)),
+            // A layer that was not read may have it, and as anything.
+            Program::Missing if self.facts.partial => return untold(self.missing(first)),
             Program::Missing => (first.clone(), None),
         };
         // What only starts another need not be there to say what that is.
@@ -330,6 +332,10 @@ impl<'a> Question<'a> {
             Kind::Dynamic { loader, go, getaddrinfo } => {
                 let libc = self.facts.loader(loader);
                 match (go, libc) {
+                    // What the loader is, and its release, may be told by a layer that was not read.
+                    (go, _) if self.facts.partial && go.as_ref().and_then(GoBuild::is_pure) != Some(true) => {
+                        untold("not all of the image was read")
+                    }
                     (Some(build), libc) => self.go(&path, build, libc.map(|(libc, _)| libc), *getaddrinfo),
                     (None, Some((libc, source))) => {
                         told(libc.resolver(), format!("{path} is loaded by `{loader}`, which is {libc}{}", from(source)))

@@ -1,0 +1,165 @@
+//! Which addresses may be reached: public ones, and networks that are allowed. Whoever writes an image reference, a redirect or a
+//! DNS record decides where muslin connects to, and muslin stands inside the cluster. Asked at connect time, after DNS.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A network such as `10.0.0.0/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// Why a text is no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no network such as 10.0.0.0/8 or fd00::/8, nor an address")]
+pub struct InvalidNetwork(String);
+
+/// Why an address is not reached; `None` if it is public or in an allowed network.
+pub(super) fn refusal(address: IpAddr, allowed: &[Network]) -> Option<&'static str> {
+    let address = embedded(address);
+    if allowed.iter().any(|network| network.contains(address)) {
+        return None;
+    }
+    match address {
+        IpAddr::V4(address) => v4(address),
+        IpAddr::V6(address) => v6(address),
+    }
+}
+
+/// The IPv4 address inside an IPv6 one that leads to it: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let [a, b, c, d, e, f, g, h] = v6.segments();
+    let v4 = |high: u16, low: u16| {
+        let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(one, two, three, four))
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => v4(g, h),
+        (0x2002, ..) => v4(b, c),
+        _ => address,
+    }
+}
+
+/// By IANA's registry of special-purpose IPv4 addresses (RFC 6890 and later).
+const fn v4(address: Ipv4Addr) -> Option<&'static str> {
+    let [a, b, c, _] = address.octets();
+    Some(match (a, b, c) {
+        (0, ..) => "this network's own",
+        (127, ..) => "loopback",
+        (10, ..) | (172, 16..=31, _) | (192, 168, _) => "private",
+        (100, 64..=127, _) => "shared between carriers",
+        (169, 254, _) => "link-local, where clouds keep their metadata",
+        (192, 0, 0) => "reserved",
+        (198, 18..=19, _) => "for benchmarks",
+        (224..=239, ..) => "multicast",
+        (240..=255, ..) => "reserved",
+        _ => return None,
+    })
+}
+
+/// By IANA's registry of special-purpose IPv6 addresses.
+fn v6(address: Ipv6Addr) -> Option<&'static str> {
+    let first = address.segments()[0];
+    if address.is_loopback() {
+        Some("loopback")
+    } else if address.is_unspecified() {
+        Some("this network's own")
+    } else if first & 0xfe00 == 0xfc00 {
+        Some("private")
+    } else if first & 0xffc0 == 0xfe80 {
+        Some("link-local")
+    } else if first & 0xff00 == 0xff00 {
+        Some("multicast")
+    } else {
+        // Only 2000::/3 is given out for use on the Internet.
+        (first & 0xe000 != 0x2000).then_some("reserved")
+    }
+}
+
+// === impl Network ===
+
+impl Network {
+    fn contains(self, address: IpAddr) -> bool {
+        let Self { address: own, prefix } = self;
+        match (own, address) {
+            (IpAddr::V4(own), IpAddr::V4(address)) => {
+                (u32::from(own) ^ u32::from(address)).checked_shr(32 - u32::from(prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(address)) => {
+                (u128::from(own) ^ u128::from(address)).checked_shr(128 - u32::from(prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidNetwork(text.chars().take(80).collect());
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| invalid())?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| invalid())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(longest);
+        if prefix > longest { Err(invalid()) } else { Ok(Self { address, prefix }) }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, prefix } = self;
+        write!(f, "{address}/{prefix}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(address: &str) -> bool {
+        refusal(address.parse().unwrap(), &[]).is_some()
+    }
+
+    #[test]
+    fn refuses_what_is_not_public() {
+        for address in [
+            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
+            "172.31.255.255", "192.168.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fc00::1",
+            "fd00:ec2::254", "fe80::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1",
+            "2002:7f00:1::1", "::127.0.0.1",
+        ] {
+            assert!(refused(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn lets_public_addresses_be_reached() {
+        for address in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+            assert!(!refused(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn reaches_a_network_that_is_allowed_and_no_other() {
+        let allowed: Vec<Network> = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(|text| text.parse().unwrap()).to_vec();
+        for (address, reached) in
+            [("10.9.9.9", true), ("11.0.0.1", true), ("192.168.0.1", false), ("fd12::1", true), ("fc12::1", false),
+             ("127.0.0.1", true), ("127.0.0.2", false), ("::ffff:10.0.0.1", true)]
+        {
+            assert_eq!(refusal(address.parse().unwrap(), &allowed).is_none(), reached, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_network_of_all_addresses_holds_all() {
+        assert_eq!(refusal("127.0.0.1".parse().unwrap(), &["0.0.0.0/0".parse().unwrap()]), None);
+    }
+}

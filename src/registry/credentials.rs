@@ -1,0 +1,142 @@
+//! Credentials for registries, from a dockerconfigjson, as the kubelet reads them: the longest matching key wins, and a host may
+//! hold `*` for a label. Never shown: neither `Debug` nor an error repeats one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::error::{Error, Subject};
+
+/// Who we are to one registry.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A name and a password.
+    Basic {
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A token that is exchanged for others (`identitytoken`).
+    Refresh(String),
+    /// A token that is sent as it is (`registrytoken`).
+    Bearer(String),
+}
+
+/// The credentials of all registries.
+#[derive(Clone, Default)]
+pub struct Credentials(Vec<(String, Credential)>);
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    auths: BTreeMap<String, Auth>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Auth {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+    registrytoken: String,
+}
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Reads a dockerconfigjson.
+    ///
+    /// # Errors
+    /// It is none; the message does not repeat what is in it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        // serde's message may repeat a value, so that only the place of the mistake is told.
+        let Config { auths } = serde_json::from_slice(bytes).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Error::malformed(Subject::Credentials, format!("it is no dockerconfigjson, at {place}"))
+        })?;
+        let mut credentials = Vec::new();
+        for (key, auth) in auths {
+            if let Some(credential) = auth.credential(&key)? {
+                credentials.push((normalise(&key), credential));
+            }
+        }
+        credentials.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+        Ok(Self(credentials))
+    }
+
+    /// The credential for a repository.
+    pub(super) fn find(&self, host: &str, repository: &str) -> Option<&Credential> {
+        let Self(credentials) = self;
+        credentials.iter().find(|(key, _)| matches(key, host, repository)).map(|(_, credential)| credential)
+    }
+}
+
+/// A key without its scheme, with Docker Hub's names made one.
+fn normalise(key: &str) -> String {
+    let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let (host, path) = key.split_once('/').unwrap_or((key, ""));
+    let is_hub = matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
+    let host = if is_hub { "registry-1.docker.io" } else { host };
+    // `https://index.docker.io/v1/` is the API's address, and no path.
+    let path = if matches!(path, "v1" | "v2") { "" } else { path };
+    if path.is_empty() { host.to_owned() } else { format!("{host}/{path}") }
+}
+
+fn matches(key: &str, host: &str, repository: &str) -> bool {
+    let (key_host, key_path) = key.split_once('/').unwrap_or((key, ""));
+    let labels = |host: &str| host.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let (wanted, found) = (labels(key_host), labels(host));
+    let same = wanted.len() == found.len() && wanted.iter().zip(&found).all(|(key, label)| key == "*" || key == label);
+    let below = || repository.strip_prefix(key_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    same && (key_path.is_empty() || below())
+}
+
+impl Auth {
+    fn credential(self, key: &str) -> Result<Option<Credential>, Error> {
+        let Self { auth, username, password, identitytoken, registrytoken } = self;
+        if !registrytoken.is_empty() {
+            return Ok(Some(Credential::Bearer(registrytoken)));
+        }
+        if !identitytoken.is_empty() {
+            return Ok(Some(Credential::Refresh(identitytoken)));
+        }
+        if !username.is_empty() {
+            return Ok(Some(Credential::Basic { user: username, password }));
+        }
+        if auth.is_empty() {
+            return Ok(None);
+        }
+        let decoded = STANDARD.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match decoded.as_deref().and_then(|text| text.split_once(':')) {
+            Some((user, password)) => {
+                let password = password.trim_end_matches('\0').to_owned();
+                Ok(Some(Credential::Basic { user: user.to_owned(), password }))
+            }
+            None => {
+                let problem = format!("`auth` of `{key}` is not the base64 of NAME:PASSWORD");
+                Err(Error::malformed(Subject::Credentials, problem))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic(…)",
+            Self::Refresh(_) => "Refresh(…)",
+            Self::Bearer(_) => "Bearer(…)",
+        })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}

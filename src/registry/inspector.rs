@@ -1,0 +1,262 @@
+//! Inspects images: finds the manifest for a platform, reads its layers, each once for all images that share it, and makes of them
+//! the facts that are kept. Must not know how registries or archives are spoken to.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::archive::Archive;
+use super::digest::Digest;
+use super::error::{Error, Subject};
+use super::layer::Layer;
+use super::limits::Limits;
+use super::manifest::{self, Descriptor, Document, ImageConfig};
+use super::platform::Platform;
+use super::remote::Remote;
+use crate::image::inspect::{ImageFacts, Tree};
+
+/// How many layers the cache is laid out for.
+const LAYERS_ESTIMATE: usize = 256;
+
+/// How much of an image is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All layers: the facts answer for any command.
+    Whole,
+    /// From the top down, until it is certain what the image's own command runs. What a higher layer holds, no lower one can
+    /// change; so the search ends with the first layer from which the answer follows without a file that was not read. The
+    /// facts are then [`partial`](ImageFacts::partial) and answer for that command alone.
+    OwnCommand,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// On disk.
+    Archive(Arc<Archive>),
+    /// In a registry.
+    Remote(Arc<Remote>),
+}
+
+/// What was read of an image.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The digest of the manifest for the platform; `None` in an archive that has no manifest.
+    pub manifest: Option<Digest>,
+    /// The platform that the image itself names.
+    pub platform: Platform,
+    /// What is kept of it.
+    pub facts: ImageFacts,
+}
+
+/// Inspects images.
+#[derive(Debug)]
+pub struct Inspector {
+    limits: Limits,
+    /// By the digest of the layer as it is stored.
+    stored: Cache<Digest, Layer, Bytes>,
+    /// By the digest of the layer once decompressed: the same layer in another registry may be compressed otherwise.
+    unpacked: Cache<Digest, Layer, Bytes>,
+}
+
+/// Weighs what is cached by the memory that it takes.
+#[derive(Clone, Debug)]
+struct Bytes;
+
+/// One image of a source, for one platform.
+struct Image {
+    manifest: Option<Digest>,
+    config: ImageConfig,
+    layers: Vec<Descriptor>,
+}
+
+// === impl Inspector ===
+
+impl Inspector {
+    /// An inspector that keeps `cache_bytes` of layers' facts. An Alpine base takes some 50 KiB, a Debian one some 400 KiB.
+    pub fn new(limits: Limits, cache_bytes: u64) -> Self {
+        Self {
+            limits,
+            stored: Cache::with_weighter(LAYERS_ESTIMATE, cache_bytes, Bytes),
+            unpacked: Cache::with_weighter(LAYERS_ESTIMATE, cache_bytes, Bytes),
+        }
+    }
+
+    /// Inspects the image of `source` for `platform`.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn inspect(&self, source: &Source, platform: &Platform, depth: Depth) -> Result<Inspection, Error> {
+        let limit = self.limits.total;
+        let inspection = async {
+            let image = self.image(source, platform).await?;
+            self.read(source, image, depth).await
+        };
+        let late = || Error::Slow { what: "the inspection".to_owned(), limit };
+        tokio::time::timeout(limit, inspection).await.map_err(|_| late())?
+    }
+
+    /// The platforms that an image is there for, as its index names them; one that has no index is asked itself.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn platforms(&self, source: &Source) -> Result<Vec<Platform>, Error> {
+        let limit = self.limits.total;
+        let listing = async {
+            match source.root().await? {
+                (_, Document::Index(entries)) => Ok(offered(&entries)),
+                (_, Document::Manifest { config, .. }) => {
+                    Ok(vec![ImageConfig::parse(&source.document(&config, Subject::Config).await?)?.platform])
+                }
+            }
+        };
+        let late = || Error::Slow { what: "listing the platforms".to_owned(), limit };
+        tokio::time::timeout(limit, listing).await.map_err(|_| late())?
+    }
+
+    /// Finds the manifest for a platform, through indexes, and reads its configuration.
+    async fn image(&self, source: &Source, platform: &Platform) -> Result<Image, Error> {
+        let (mut digest, mut document) = source.root().await?;
+        let mut depth = 0;
+        loop {
+            match document {
+                Document::Manifest { config, layers } => {
+                    if !config.is_image_config() {
+                        let problem = format!("it is no container image: its configuration is `{}`", config.media_type);
+                        return Err(Error::malformed(Subject::Manifest, problem));
+                    }
+                    let config = ImageConfig::parse(&source.document(&config, Subject::Config).await?)?;
+                    if config.platform.os == "windows" {
+                        return Err(Error::Windows);
+                    }
+                    if config.platform.fitness(platform).is_none() {
+                        return Err(Error::NoPlatform { wanted: platform.clone(), offered: vec![config.platform] });
+                    }
+                    return Ok(Image { manifest: digest, config, layers });
+                }
+                Document::Index(entries) => {
+                    depth += 1;
+                    if depth > self.limits.index_depth {
+                        return Err(Error::too_many("indexes in one another", self.limits.index_depth));
+                    }
+                    let chosen = choose(&entries, platform)?;
+                    let bytes = source.document(chosen, Subject::Manifest).await?;
+                    (digest, document) = (Some(chosen.digest.clone()), Document::parse(&bytes, &self.limits)?);
+                }
+            }
+        }
+    }
+
+    async fn read(&self, source: &Source, image: Image, depth: Depth) -> Result<Inspection, Error> {
+        let Image { manifest, config: ImageConfig { platform, process, diff_ids }, layers } = image;
+        if layers.len() != diff_ids.len() {
+            let problem = format!("it names {} layers, and the manifest {}", diff_ids.len(), layers.len());
+            return Err(Error::malformed(Subject::Config, problem));
+        }
+        let mut read: Vec<Layer> = Vec::new();
+        // From the top down: a higher layer outranks those below, so that these may not be needed.
+        for (left, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate().rev() {
+            if descriptor.is_foreign() {
+                return Err(Error::malformed(Subject::Manifest, "a layer of it is kept elsewhere than in the registry"));
+            }
+            read.push(self.layer(source, descriptor, diff_id).await?);
+            if left > 0 && depth == Depth::OwnCommand {
+                let facts = ImageFacts::new(&lay(&read), process.clone(), true);
+                if facts.process(None, None, &|_| None).is_ok() {
+                    return Ok(Inspection { manifest, platform, facts });
+                }
+            }
+        }
+        let facts = ImageFacts::new(&lay(&read), process, false);
+        Ok(Inspection { manifest, platform, facts })
+    }
+
+    /// A layer's facts, from the cache if they are there. Of several that ask at once, one reads, and all get what it read.
+    async fn layer(&self, source: &Source, descriptor: &Descriptor, diff_id: &Digest) -> Result<Layer, Error> {
+        if let Some(known) = self.unpacked.get(diff_id) {
+            return Ok(known);
+        }
+        let layer = self.stored.get_or_insert_async(&descriptor.digest, source.layer(descriptor)).await?;
+        if layer.diff_id != *diff_id {
+            return Err(Error::WrongDigest {
+                subject: Subject::UnpackedLayer,
+                expected: diff_id.clone(),
+                actual: layer.diff_id,
+            });
+        }
+        self.unpacked.insert(diff_id.clone(), layer.clone());
+        Ok(layer)
+    }
+}
+
+/// Lays layers, read from the top down, over each other.
+fn lay(read: &[Layer]) -> Tree {
+    let mut tree = Tree::default();
+    read.iter().rev().for_each(|layer| tree.lay(&layer.facts));
+    tree
+}
+
+/// The entry of an index that fits best; the first of those that fit alike, as containerd chooses.
+fn choose<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Result<&'a Descriptor, Error> {
+    let images = || entries.iter().filter(|entry| !entry.is_attestation());
+    let fitting = images().filter_map(|entry| Some((entry.platform.as_ref()?.fitness(wanted)?, entry)));
+    let best = fitting.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    // An archive's index names no platform; the configuration then tells.
+    let unnamed = || images().find(|entry| entry.platform.is_none());
+    best.map(|(_, entry)| entry)
+        .or_else(unnamed)
+        .ok_or_else(|| Error::NoPlatform { wanted: wanted.clone(), offered: offered(entries) })
+}
+
+fn offered(entries: &[Descriptor]) -> Vec<Platform> {
+    entries.iter().filter(|entry| !entry.is_attestation()).filter_map(|entry| entry.platform.clone()).collect()
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The index or manifest from which to start, and its digest if it has one.
+    async fn root(&self) -> Result<(Option<Digest>, Document), Error> {
+        match self {
+            Self::Archive(archive) => Ok((None, archive.root().clone())),
+            Self::Remote(remote) => remote.root().await.map(|(digest, document)| (Some(digest), document)),
+        }
+    }
+
+    async fn document(&self, descriptor: &Descriptor, subject: Subject) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Archive(archive) => {
+                let (archive, descriptor) = (Arc::clone(archive), descriptor.clone());
+                blocking(move || archive.document(&descriptor, subject)).await
+            }
+            Self::Remote(remote) => {
+                let bytes = remote.document(descriptor, subject).await?;
+                manifest::check(&bytes, descriptor, subject)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    async fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
+        match self {
+            Self::Archive(archive) => {
+                let (archive, descriptor) = (Arc::clone(archive), descriptor.clone());
+                blocking(move || archive.layer(&descriptor)).await
+            }
+            Self::Remote(remote) => remote.layer(descriptor).await,
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(read).await.map_err(|_| Error::Cancelled)?
+}
+
+// === impl Bytes ===
+
+impl Weighter<Digest, Layer> for Bytes {
+    fn weight(&self, _: &Digest, layer: &Layer) -> u64 {
+        layer.facts.bytes() as u64 + 256
+    }
+}
