@@ -1,0 +1,7 @@
+/* Looks no name up. */
+#include <stdio.h>
+
+int main(void) {
+    perror("nothing");
+    return 0;
+}
