@@ -1,0 +1,79 @@
+//! A real registry, Debian's `docker-registry`, on a port of its own, and what brings images into it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::image::{self, Image};
+
+/// How long the registry may take to listen.
+const START: Duration = Duration::from_secs(30);
+
+/// A registry that runs until it is dropped.
+pub(crate) struct Registry {
+    process: Child,
+    pub(crate) address: SocketAddr,
+    folder: TempDir,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    pub(crate) fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let root = folder.path().join("storage");
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n",
+            root.display()
+        );
+        let path = folder.path().join("config.yml");
+        fs::write(&path, config)?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start docker-registry; tests/registry/tools installs it")?;
+        let mut registry = Self { process, address, folder };
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = registry.process.try_wait()? {
+                bail!("docker-registry ended ({status}): {}", fs::read_to_string(registry.folder.path().join("log"))?);
+            }
+            if Instant::now() > deadline {
+                bail!("docker-registry does not listen on {address}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(registry)
+    }
+
+    /// Brings an image, or the images of several platforms, into the registry.
+    pub(crate) fn push(&self, name: &str, images: &[Image]) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        image::layout(folder.path(), images)?;
+        self.push_layout(name, folder.path())
+    }
+
+    pub(crate) fn push_layout(&self, name: &str, folder: &Path) -> Result<()> {
+        let from = format!("oci:{}", folder.display());
+        let to = format!("docker://{}/{name}", self.address);
+        let arguments = ["copy", "-q", "--all", "--preserve-digests", "--insecure-policy", "--dest-tls-verify=false"];
+        image::run("skopeo", &[arguments.as_slice(), &[&from, &to]].concat()).map(drop)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
