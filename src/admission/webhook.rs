@@ -44,9 +44,9 @@ pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>
 
 /// The webhook, apart from its sockets.
 #[derive(Clone)]
-pub struct Webhook(Arc<Inner>);
+pub struct Webhook(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     settings: Settings,
     namespaces: Namespaces,
     metrics: Arc<Metrics>,
@@ -175,7 +175,7 @@ impl Inner {
     }
 
     /// Decides about the pod, and writes the answer.
-    fn decide(
+    pub(super) fn decide(
         &self,
         uid: &str,
         pod: &Pod<'_>,

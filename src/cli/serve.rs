@@ -173,6 +173,11 @@ impl Serve {
         } else {
             builder.json().flatten_event(true).init();
         }
+        // A panic is one line of the log like any other, and not text between them.
+        std::panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string);
+            tracing::error!(message = panic.payload_as_str().unwrap_or("panicked"), location);
+        }));
         Ok(guard)
     }
 
