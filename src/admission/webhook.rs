@@ -20,10 +20,10 @@ use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
+use super::body::{Bodies, BodyError};
 use super::decision::{Decision, Memory, Question};
 use super::metrics::Outcome;
 use super::review::{BadReview, Verdict};
-use super::body::{Bodies, BodyError};
 use super::{Metrics, Shutdown, deadline, review};
 
 /// What an admin sets for the whole cluster.
@@ -82,7 +82,15 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
-        Self(Arc::new(Inner { settings, namespaces, metrics, shutdown, planner, memory: Memory::default(), bodies: Bodies::default() }))
+        Self(Arc::new(Inner {
+            settings,
+            namespaces,
+            metrics,
+            shutdown,
+            planner,
+            memory: Memory::default(),
+            bodies: Bodies::default(),
+        }))
     }
 
     /// What the API server reaches.
@@ -233,7 +241,6 @@ impl Inner {
         self.metrics.panicked();
     }
 }
-
 
 /// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API
 /// server use its failure policy.

@@ -133,7 +133,7 @@ impl Serve {
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let namespaces = self.namespaces().await.map_err(Failure::Outside)?;
+        let namespaces = self.namespaces().await?;
 
         let shutdown = Shutdown::default();
         let metrics = Arc::new(Metrics::default());
@@ -195,11 +195,15 @@ impl Serve {
         }
     }
 
-    async fn namespaces(&self) -> anyhow::Result<Namespaces> {
+    async fn namespaces(&self) -> Result<Namespaces, Failure> {
         if self.standalone {
             return Ok(Namespaces::fixed(NamespacePolicy::default()));
         }
-        let client = cluster::connect(self.kubeconfig.as_deref()).await.context("cannot connect to the cluster")?;
+        let client = cluster::connect(self.kubeconfig.as_deref()).await;
+        let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
+            Some(_) => Failure::Input,
+            None => Failure::Outside,
+        })?;
         Ok(Namespaces::watch(client))
     }
 
