@@ -200,7 +200,8 @@ impl Inner {
             Some(Profile::default())
         });
         let profile = named.as_ref().unwrap_or(&self.settings.profile);
-        let context = Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile };
+        let context =
+            Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None };
         let fingerprints: Vec<Fingerprint> =
             pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
 

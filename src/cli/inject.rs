@@ -162,8 +162,13 @@ impl Inject {
         if policy::is_excluded(namespace, None) {
             return None;
         }
-        let context =
-            Context { namespace, cluster_domain: &self.policy.cluster_domain, mode: self.policy.mode, profile };
+        let context = Context {
+            namespace,
+            cluster_domain: &self.policy.cluster_domain,
+            mode: self.policy.mode,
+            profile,
+            holder_ignores: None,
+        };
         plan(pod, fingerprints(pod), &context).ok()
     }
 

@@ -182,6 +182,10 @@ impl Mended {
             for (name, default) in REPAIRED {
                 let option = &self.desired.options[index];
                 let text = option.text();
+                // Named twice in one text (`attempts: 5 attempts:0`), a later pass could not tell which of them was repaired.
+                if text.matches(name).count() > 1 {
+                    continue;
+                }
                 let Some(range) = resolver::zero_digits(&text, name) else { continue };
                 let number = row.iter().find_map(|option| option.split_once(':').filter(|(other, _)| *other == name));
                 let number = number.map_or(default, |(_, number)| number);

@@ -10,6 +10,7 @@ use crate::resolver::{Family, Version};
 mod annotations;
 mod any_pod;
 mod options;
+mod policy;
 
 /// A pod as JSON, and how it is looked at.
 struct Case {
@@ -17,6 +18,7 @@ struct Case {
     mode: Mode,
     profile: Profile,
     inspected: bool,
+    holder_ignores: Option<&'static str>,
 }
 
 /// What became of it.
@@ -34,7 +36,7 @@ impl Case {
     }
 
     fn json(pod: Value) -> Self {
-        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false }
+        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false, holder_ignores: None }
     }
 
     fn and(mut self, image: &str) -> Self {
@@ -93,8 +95,13 @@ impl Case {
                 fingerprint
             })
             .collect();
-        let context =
-            Context { namespace: "shop", cluster_domain: "cluster.local", mode: self.mode, profile: &self.profile };
+        let context = Context {
+            namespace: "shop",
+            cluster_domain: "cluster.local",
+            mode: self.mode,
+            profile: &self.profile,
+            holder_ignores: self.holder_ignores,
+        };
         plan(&pod, fingerprints, &context)
     }
 

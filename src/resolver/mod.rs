@@ -18,6 +18,7 @@ mod version;
 mod tests;
 
 use std::fmt;
+use std::str::FromStr;
 
 pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
 pub use search::{Answer, Lookup, candidates, lookup, resolves};
@@ -52,9 +53,29 @@ pub struct Resolver {
     pub version: Option<Version>,
 }
 
+/// A text that names no resolver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidResolver {
+    /// The first word is no family.
+    #[error("`{name}` is no resolver: use {}", Family::NAMED.map(Family::name).join(", "))]
+    Family {
+        /// The word.
+        name: String,
+    },
+    /// The second word is no version.
+    #[error(transparent)]
+    Version(#[from] InvalidVersion),
+    /// There are more than two words, or none.
+    #[error("`{0}` is not a resolver and its version, such as `musl 1.2.5`")]
+    Words(String),
+}
+
 // === impl Family ===
 
 impl Family {
+    /// Those that somebody can say an image has.
+    pub const NAMED: [Self; 6] = [Self::Musl, Self::Glibc, Self::Go, Self::Uclibc, Self::CAres, Self::Static];
+
     /// The name used in annotations and messages.
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,5 +110,22 @@ impl fmt::Display for Resolver {
             Some(version) => write!(f, "{} {version}", family.name()),
             None => f.write_str(family.name()),
         }
+    }
+}
+
+impl FromStr for Resolver {
+    type Err = InvalidResolver;
+
+    /// Reads what [`fmt::Display`] writes: `musl 1.2.4`, or `musl` alone.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let (name, version) = match words[..] {
+            [name] => (name, None),
+            [name, version] => (name, Some(version)),
+            _ => return Err(InvalidResolver::Words(text.to_owned())),
+        };
+        let family = Family::NAMED.into_iter().find(|family| family.name() == name);
+        let family = family.ok_or_else(|| InvalidResolver::Family { name: name.to_owned() })?;
+        Ok(Self { family, version: version.map(str::parse::<Version>).transpose()? })
     }
 }

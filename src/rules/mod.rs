@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::policy::Level;
 
-pub use subject::{Container, Subject};
+pub use subject::{Container, Ignored, Subject, option_path};
 
 /// One thing that can be wrong.
 pub struct Rule {
@@ -37,9 +37,12 @@ pub struct Finding {
     pub message: String,
     /// What to do about it, in words that are true for this container's resolver.
     pub help: String,
-    /// Where the cause stands, as a JSON pointer from the pod.
+    /// Where the cause stands, as a JSON pointer from the pod; after [`HOLDER`], from the object that holds its template.
     pub path: String,
 }
+
+/// Stands before a path that leads through the object that holds the pod's template: a Deployment, not its template.
+pub const HOLDER: &str = "..";
 
 /// Collects what one rule finds.
 pub struct Findings<'f> {
@@ -154,6 +157,7 @@ rules! {
     musl_slow_retry,
     node_resolv_conf,
     parallel_a_aaaa,
+    unknown_rule,
 }
 
 #[cfg(test)]

@@ -11,14 +11,11 @@
 
 use super::subject::option_path;
 use super::{Findings, Rule, Subject};
-use crate::policy::Level;
+use crate::policy::{Level, closest};
 use crate::resolver::{Family, known_option, known_options};
 
 pub(super) static RULE: Rule =
     Rule { slug: "option-ignored", level: Level::Warn, source: include_str!("option_ignored.rs"), check };
-
-/// How alike two names must be, from 0 to 1, for one to be proposed for the other.
-const SIMILAR: f64 = 0.8;
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for (index, text) in subject.authored_options() {
@@ -59,12 +56,8 @@ fn instead(name: &str, family: Family) -> &'static str {
 }
 
 fn correction(name: &str) -> String {
-    let likest = known_options()
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
-        .filter(|(likeness, _)| *likeness >= SIMILAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match likest {
-        Some((_, known)) => format!("did you mean `{known}`?"),
+    match closest(name, known_options()) {
+        Some(known) => format!("did you mean `{known}`?"),
         None => "remove it".to_owned(),
     }
 }

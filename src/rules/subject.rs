@@ -19,6 +19,17 @@ pub struct Subject<'a> {
     pub namespace: &'a str,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: &'a str,
+    /// What people asked to hear nothing of.
+    pub ignored: &'a [Ignored<'a>],
+}
+
+/// One word of the annotation `muslin.dev/ignore`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ignored<'a> {
+    /// The rule that it names; there may be none of this name.
+    pub slug: &'a str,
+    /// Where the annotation stands, as in [`super::Finding::path`].
+    pub path: &'static str,
 }
 
 /// A container as rules see it.
@@ -72,7 +83,7 @@ impl Container<'_> {
     }
 }
 
-/// Where option `index` of the pod stands.
-pub(super) fn option_path(index: usize) -> String {
+/// Where option `index` of the pod stands, as a JSON pointer from the pod.
+pub fn option_path(index: usize) -> String {
     format!("/spec/dnsConfig/options/{index}")
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Container, Finding, RULES, Subject, check};
+use super::{Container, Finding, Ignored, RULES, Subject, check};
 use crate::image;
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 
@@ -10,11 +10,12 @@ use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 pub(super) struct Case {
     images: Vec<String>,
     dns: Dns,
+    ignored: Vec<Ignored<'static>>,
 }
 
 impl Case {
     pub(super) fn pod(image: &str) -> Self {
-        Self { images: vec![image.to_owned()], dns: Dns::default() }
+        Self { images: vec![image.to_owned()], dns: Dns::default(), ignored: Vec::new() }
     }
 
     pub(super) fn and(mut self, image: &str) -> Self {
@@ -34,6 +35,11 @@ impl Case {
 
     pub(super) fn searches<const N: usize>(mut self, searches: [&str; N]) -> Self {
         self.dns.searches = searches.map(str::to_owned).to_vec();
+        self
+    }
+
+    pub(super) fn ignoring(mut self, slug: &'static str) -> Self {
+        self.ignored.push(Ignored { slug, path: "/metadata/annotations/muslin.dev~1ignore" });
         self
     }
 }
@@ -60,6 +66,7 @@ pub(super) fn fires(slug: &str, case: Case) -> Vec<Finding> {
         conf: &conf,
         namespace: "default",
         cluster_domain: "cluster.local",
+        ignored: &case.ignored,
     };
     check(&subject).into_iter().filter(|finding| finding.rule.slug == slug).collect()
 }
@@ -105,6 +112,7 @@ fn a_plain_alpine_pod_gets_at_most_two_warnings() {
         conf: &conf,
         namespace: "default",
         cluster_domain: "cluster.local",
+        ignored: &[],
     };
     let warnings = check(&subject).into_iter().filter(|finding| finding.level >= crate::policy::Level::Warn).count();
     assert!((1..=2).contains(&warnings), "{warnings}");

@@ -44,7 +44,13 @@ pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
     let profile = Profile::default();
-    let context = Context { namespace, cluster_domain: "cluster.local", mode: Mode::Inject, profile: &profile };
+    let context = Context {
+        namespace,
+        cluster_domain: "cluster.local",
+        mode: Mode::Inject,
+        profile: &profile,
+        holder_ignores: None,
+    };
     if let Ok(plan) = plan(&pod, fingerprints, &context) {
         json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
     }
