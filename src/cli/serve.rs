@@ -179,7 +179,7 @@ impl Serve {
         if human {
             builder.with_ansi(io::stderr().is_terminal()).init();
         } else {
-            builder.json().flatten_event(true).init();
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
         }
         // A panic is one line of the log like any other, and not text between them.
         std::panic::set_hook(Box::new(|panic| {
