@@ -7,6 +7,7 @@ mod notice;
 mod patch;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use json_patch::Patch;
@@ -165,20 +166,12 @@ fn claims(pod: &Pod<'_>) -> Injected {
 fn findings(changes: &mend::Mended, containers: &[Container<'_>], context: &Context<'_>) -> Vec<Planned> {
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        rules::check(&Subject {
-            containers,
-            dns,
-            conf: &conf,
-            namespace: context.namespace,
-            cluster_domain: context.cluster_domain,
-        })
+        rules::check(&Subject::new(containers, dns, &conf, context.namespace, context.cluster_domain))
     };
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
-    before
-        .into_iter()
-        .map(|finding| Planned { mended: !after.iter().any(|left| left.is_same_case(&finding)), finding })
-        .collect()
+    let left: HashSet<_> = after.iter().map(Finding::case).collect();
+    before.into_iter().map(|finding| Planned { mended: !left.contains(&finding.case()), finding }).collect()
 }
 
 // === impl Skip ===
