@@ -25,7 +25,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
                 container,
                 container.image_path(),
                 format!("{resolver} fails a name whose AAAA query fails, though it has an IPv4 address"),
-                "have the nameserver answer AAAA with NOERROR and no records; no option of the pod changes it",
+                "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library",
             );
         }
     }
