@@ -8,6 +8,7 @@ mod patch;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fmt;
 
 use json_patch::Patch;
@@ -193,32 +194,29 @@ fn findings(
 ) -> Vec<Planned> {
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        rules::check(&Subject {
-            containers,
-            dns,
-            conf: &conf,
-            namespace: context.namespace,
-            cluster_domain: context.cluster_domain,
-            ignored,
-        })
+        let subject = Subject::new(containers, dns, &conf, context.namespace, context.cluster_domain);
+        rules::check(&subject.ignoring(ignored))
     };
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
+    let left: HashSet<_> = after.iter().map(Finding::case).collect();
     let settled = choice::settled(context.profile, containers, &changes.authored);
+    let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
+    let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());
     for mut finding in before {
         let Some(level) = context.profile.levels.of(finding.rule.slug, finding.level) else { continue };
-        if settled.iter().any(|index| finding.path == rules::option_path(*index)) {
+        if settled.contains(&finding.path) {
             continue;
         }
-        if ignored.iter().any(|ignored| ignored.slug == finding.rule.slug) {
+        if ignored.contains(finding.rule.slug) {
             if context.mode < Mode::Enforce || level < Level::Deny {
                 continue;
             }
             notes.push(format!("{} cannot be ignored in a namespace of mode enforce", finding.rule.slug));
         }
         finding.level = level;
-        findings.push(Planned { mended: !after.iter().any(|left| left.is_same_case(&finding)), finding });
+        findings.push(Planned { mended: !left.contains(&finding.case()), finding });
     }
     findings.sort_by_key(|planned| Reverse(planned.finding.level));
     notes.dedup();

@@ -68,6 +68,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         pairing: Pairing::OneSocket, // one UDP connection to each server serves all queries (src/lib/ares_process.c)
         transport: Transport::Udp,
         rotate: false,
+        single_request: false,
     };
     for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
         let (name, value) = word.split_once(':').unwrap_or((word, ""));

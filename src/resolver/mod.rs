@@ -1,17 +1,18 @@
-//! What each stub resolver does with each option, by version: the ground floor. Every fact about a resolver stands here once,
-//! with its source. Must not know of pods, images, rules or Kubernetes.
+//! What each stub resolver does with each option, by version: the ground floor. Every fact about a resolver stands here
+//! once, with its source. Must not know of pods, images, rules or Kubernetes.
 
 pub mod alpine;
 mod c_ares;
-mod glibc;
-mod go;
+pub mod glibc;
+pub mod go;
 mod line;
 pub mod musl;
 mod options;
+pub mod resolv_conf_crate;
 mod search;
 mod settings;
 mod timing;
-mod uclibc;
+pub mod uclibc;
 mod version;
 
 #[cfg(test)]
@@ -21,8 +22,9 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
-pub use search::{Answer, Lookup, candidates, lookup, resolves};
+pub use search::{Answer, Lookup, candidates, lookup, resolves, search_domains_read};
 pub use settings::{Fate, Pairing, Settings, Transport};
+pub use timing::NAMESERVERS_MAX;
 pub use version::{InvalidVersion, Version};
 
 /// The code that answers `getaddrinfo`, or its like, in a container's main process.
@@ -51,6 +53,25 @@ pub struct Resolver {
     pub family: Family,
     /// Its release; `None` when only the family is known.
     pub version: Option<Version>,
+    /// What a Go program has besides; not known for every other family.
+    pub cgo: Cgo,
+}
+
+/// Whether a Go program also holds the C library's resolver, to which it can leave its lookups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cgo {
+    /// Not known, or no Go program.
+    #[default]
+    Unknown,
+    /// It does not: built with `CGO_ENABLED=0` or `-tags netgo` (Go: src/net/cgo_stub.go).
+    Absent,
+    /// It does.
+    Linked {
+        /// Whose C library it is.
+        libc: Family,
+        /// Its release, where it is known.
+        version: Option<Version>,
+    },
 }
 
 /// A text that names no resolver.
@@ -91,21 +112,28 @@ impl Family {
 
     /// This family in a release that is not known.
     pub const fn unversioned(self) -> Resolver {
-        Resolver { family: self, version: None }
+        Resolver { family: self, version: None, cgo: Cgo::Unknown }
     }
 
     /// This family in the given release.
     pub const fn at(self, version: Version) -> Resolver {
-        Resolver { family: self, version: Some(version) }
+        Resolver { family: self, version: Some(version), cgo: Cgo::Unknown }
     }
 }
 
 // === impl Resolver ===
 
+impl Resolver {
+    /// The same resolver in a Go program of which that is known.
+    pub const fn with_cgo(self, cgo: Cgo) -> Self {
+        Self { cgo, ..self }
+    }
+}
+
 impl fmt::Display for Resolver {
     /// `musl 1.2.4`, or `musl` alone where the release is not known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, version } = self;
+        let Self { family, version, cgo: _ } = self;
         match version {
             Some(version) => write!(f, "{} {version}", family.name()),
             None => f.write_str(family.name()),
@@ -126,6 +154,6 @@ impl FromStr for Resolver {
         };
         let family = Family::NAMED.into_iter().find(|family| family.name() == name);
         let family = family.ok_or_else(|| InvalidResolver::Family { name: name.to_owned() })?;
-        Ok(Self { family, version: version.map(str::parse::<Version>).transpose()? })
+        Ok(Self { version: version.map(str::parse::<Version>).transpose()?, ..family.unversioned() })
     }
 }

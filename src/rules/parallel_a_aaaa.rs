@@ -10,7 +10,7 @@
 
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
-use crate::resolver::{Family, Pairing, Transport};
+use crate::resolver::{Family, Fate, Pairing, Transport};
 
 pub(super) static RULE: Rule =
     Rule { slug: "parallel-a-aaaa", level: Level::Info, source: include_str!("parallel_a_aaaa.rs"), check };
@@ -18,7 +18,8 @@ pub(super) static RULE: Rule =
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for container in subject.using(Family::Glibc) {
         let Some(settings) = subject.settings(container) else { continue };
-        if settings.pairing == Pairing::OneSocket && settings.transport == Transport::Udp {
+        let is_raced = settings.pairing == Pairing::OneSocket && settings.transport == Transport::Udp;
+        if is_raced && settings.fate() == Fate::Works {
             findings.container(
                 container,
                 "/spec/dnsConfig/options",
@@ -44,6 +45,11 @@ mod tests {
         for option in ["single-request-reopen", "single-request", "use-vc"] {
             assert!(fires("parallel-a-aaaa", Case::pod("debian:12").option(option, None)).is_empty(), "{option}");
         }
+    }
+
+    #[test]
+    fn silent_where_nothing_is_sent() {
+        assert!(fires("parallel-a-aaaa", Case::pod("debian:12").option("attempts", Some("0"))).is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! Write the name that stands in brackets or before the colon of a finding, such as `musl-slow-retry`; several are separated by
 //! commas. `muslin explain` lists them all.
 
+use super::subject::shown;
 use super::{Findings, Ignored, RULES, Rule, Subject};
 use crate::policy::{Level, closest};
 
@@ -23,7 +24,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "remove it, or write the name of a rule as findings show it".to_owned(),
         };
-        findings.pod(*path, format!("muslin.dev/ignore names `{slug}`, which is no rule"), help);
+        findings.pod(*path, format!("muslin.dev/ignore names `{}`, which is no rule", shown(slug)), help);
     }
 }
 

@@ -1,0 +1,55 @@
+//! Each rule on whole manifests, as people write them: `<slug>/fires.yaml`, `near.yaml` that nearly is the same trouble
+//! and is none, and `fixed.yaml`, which is `fires.yaml` after its author did what the rule says. And all rules on known
+//! images, against what is true of these by another account. Through the library's public face only.
+
+#![expect(clippy::unwrap_used, reason = "an example that cannot be read fails the test")]
+
+mod examples;
+mod truth;
+
+use json_patch::patch;
+use muslin::image;
+use muslin::manifest::{Stream, templates};
+use muslin::plan::{Context, Plan, plan};
+use muslin::pod::Pod;
+use muslin::policy::{Mode, Profile};
+use serde_json::Value;
+
+/// The pods and pod templates of a manifest.
+fn pods(manifest: &str) -> Vec<Value> {
+    let documents = Stream::new(manifest).documents;
+    let documents = documents.iter().map(|document| document.parse().unwrap());
+    documents
+        .flat_map(|document: Value| {
+            let pods: Vec<Value> = templates(&document)
+                .iter()
+                .map(|template| document.pointer(&template.pointer).unwrap().clone())
+                .collect();
+            pods
+        })
+        .collect()
+}
+
+/// What muslin makes of a pod whose images it knows by their references.
+fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
+    let json = pod.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&json).unwrap();
+    let fingerprints =
+        pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
+    let profile = Profile::builtin(profile).unwrap();
+    let context = Context {
+        namespace: "default",
+        cluster_domain: "cluster.local",
+        mode,
+        profile: &profile,
+        holder_ignores: None,
+    };
+    plan(&pod, fingerprints, &context).unwrap()
+}
+
+/// The pod after muslin changed it.
+fn changed(pod: &Value, profile: &str) -> Value {
+    let mut changed = pod.clone();
+    patch(&mut changed, &planned(pod, Mode::Inject, profile).patch).unwrap();
+    changed
+}
