@@ -294,3 +294,40 @@ fn a_pod_that_sets_nothing_gets_no_warning_without_musl_and_at_most_two_with_it(
         assert!(plan.at_least(Level::Deny).next().is_none(), "{}", image.reference);
     }
 }
+
+#[test]
+fn no_advice_on_musl_names_what_musl_does_not_do() {
+    for image in images().iter().filter(|image| image.is("musl")) {
+        for set in &SETS {
+            for (policy, host_network, _) in POLICIES {
+                let plan = planned(&set.pod(&image.reference, policy, host_network), Mode::Warn, "default");
+                for finding in plan.findings.iter().map(|planned| &planned.finding) {
+                    let told = format!("{} on {}: {}", finding.rule.slug, image.reference, finding.help);
+                    for ignored in ["single-request", "use-vc", "no-aaaa", "rotate", "ndots:2"] {
+                        assert!(!finding.help.contains(ignored), "{told}");
+                    }
+                    let reads_attempts = !matches!(image.alpine, Some(4 | 5));
+                    assert!(reads_attempts || !finding.help.contains("attempts:"), "{told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_message_is_a_short_clause_and_every_help_too() {
+    for image in images() {
+        for set in &SETS {
+            let plan = planned(&set.pod(&image.reference, "ClusterFirst", false), Mode::Warn, "default");
+            for finding in plan.findings.iter().map(|planned| &planned.finding) {
+                let (slug, message, help) = (finding.rule.slug, &finding.message, &finding.help);
+                assert!(message.len() <= 95, "{slug}: {message}");
+                assert!(
+                    !message.ends_with('.') && !help.ends_with('.') || help.ends_with("www.example.com."),
+                    "{slug}: {help}"
+                );
+                assert!(help.len() <= 120, "{slug}: {help}");
+            }
+        }
+    }
+}
