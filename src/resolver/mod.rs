@@ -1,5 +1,5 @@
-//! What each stub resolver does with each option, by version: the ground floor. Every fact about a resolver stands here once,
-//! with its source. Must not know of pods, images, rules or Kubernetes.
+//! What each stub resolver does with each option, by version: the ground floor. Every fact about a resolver stands here
+//! once, with its source. Must not know of pods, images, rules or Kubernetes.
 
 pub mod alpine;
 mod c_ares;

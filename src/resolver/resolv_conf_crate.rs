@@ -1,6 +1,6 @@
-//! resolv-conf, the Rust crate by which hickory-resolver and what is built on it read resolv.conf. It resolves nothing: what
-//! matters is that it answers one option that it does not know with an error for the whole file. Knows nothing of the programs
-//! that use it.
+//! resolv-conf, the Rust crate by which hickory-resolver and what is built on it read resolv.conf. It resolves nothing:
+//! what matters is that it answers one option that it does not know with an error for the whole file. Knows nothing of
+//! the programs that use it.
 
 use super::Version;
 

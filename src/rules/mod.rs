@@ -1,12 +1,14 @@
-//! What can be wrong with a pod's DNS: one file a rule. Each file's doc comment is the rule's documentation (what it finds, why
-//! it matters, how to mend it), read from the source itself. Must not know of plans, patches or the webhook.
+//! What can be wrong with a pod's DNS: one file a rule. Each file's doc comment is the rule's documentation (what it
+//! finds, why it matters, how to mend it), read from the source itself. Must not know of plans, patches or the webhook.
 //!
 //! What holds for all of them:
-//! - A rule speaks of the resolver of one container, in that release. Of a release that is not known it claims what is true of all;
-//!   what is true of some it says of those releases and as advice, and only where the pod sets something that they mind.
+//! - A rule speaks of the resolver of one container, in that release. Of a release that is not known it claims what is
+//!   true of all; what is true of some it says of those releases and as advice, and only where the pod sets something
+//!   that they mind.
 //! - What a healthy pod with no options has is a warning only if there is a remedy: a plain Alpine pod gets at most two.
-//! - A rule takes time in proportion to the pod: it looks at options, search names and containers one after the other, and at most
-//!   once for each resolver that occurs, never at each of one for each of another. A pod can be 1.5 MB of any of them.
+//! - A rule takes time in proportion to the pod: it looks at options, search names and containers one after the other,
+//!   at most once for each resolver that occurs, and never at each of one for each of another. A pod can be 1.5 MB of
+//!   any of them.
 //!
 //! To add a rule: write its file, name it in the list at the end of this one, and show it in `tests/rules`.
 
@@ -105,7 +107,8 @@ impl Eq for Rule {}
 // === impl Finding ===
 
 impl Finding {
-    /// What it is a case of: the rule, and the container or the pod. Where the rule has no finding left on that, it is mended.
+    /// What it is a case of: the rule, and the container or the pod. Where the rule has no finding left on that, it is
+    /// mended.
     pub fn case(&self) -> (&'static str, Option<&str>) {
         (self.rule.slug, self.container.as_deref())
     }

@@ -1,13 +1,14 @@
 //! An option has no effect on the resolver of a container that relies on it.
 //!
 //! ## Why it matters
-//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied from advice
-//! on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`, `single-request-reopen` and
-//! `use-vc` never changed a musl lookup (measured). Who believes that the option helps looks for the fault elsewhere.
+//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied
+//! from advice on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`,
+//! `single-request-reopen` and `use-vc` never changed a musl lookup (measured). Who believes that the option helps
+//! looks for the fault elsewhere.
 //!
 //! ## How to mend it
-//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An option
-//! that no resolver knows is a slip of the pen: correct or remove it.
+//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An
+//! option that no resolver knows is a slip of the pen: correct or remove it.
 
 use std::collections::HashSet;
 
@@ -23,8 +24,8 @@ pub(super) static RULE: Rule =
 /// How alike two names must be, from 0 to 1, for one to be proposed for the other.
 const SIMILAR: f64 = 0.8;
 
-/// No name that is longer is so alike to any: the longest option has 21 bytes. Longer ones are not even compared, as that takes
-/// memory for each of their bytes.
+/// No name that is longer is so alike to any: the longest option has 21 bytes. Longer ones are not even compared, as
+/// that takes memory for each of their bytes.
 const COMPARED_MAX: usize = 32;
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
@@ -79,9 +80,8 @@ fn correction(name: &str) -> String {
     let likest = comparable.into_iter().flat_map(|name| {
         known_options().map(move |known| (strsim::normalized_damerau_levenshtein(known, name), known))
     });
-    let likest = likest
-        .filter(|(likeness, _)| *likeness >= SIMILAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let likest =
+        likest.filter(|(likeness, _)| *likeness >= SIMILAR).max_by(|(one, _), (other, _)| one.total_cmp(other));
     match likest {
         Some((_, known)) => format!("did you mean `{known}`?"),
         None => "remove it".to_owned(),

@@ -1,15 +1,16 @@
 //! A line of resolv.conf, search or options, is longer than a container's resolver reads.
 //!
 //! ## Why it matters
-//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured: 254
-//! bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that `my-service` fails where
-//! it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts` with it. glibc before 2.26 reads
-//! six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes (`libc/inet/resolv.c`, not measured). The
-//! API server allows 32 names and 2048 bytes. The node may add search names of its own, which are not counted here.
+//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured:
+//! 254 bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that
+//! `my-service` fails where it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts`
+//! with it. glibc before 2.26 reads six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes
+//! (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node may add search names
+//! of its own, which are not counted here.
 //!
 //! ## How to mend it
-//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options line is too
-//! long, remove the options that this resolver ignores.
+//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options
+//! line is too long, remove the options that this resolver ignores.
 
 use std::collections::HashMap;
 
@@ -128,6 +129,9 @@ impl Fault {
     }
 }
 
+/// What to do about an options line that is too long.
+const HELP: &str = "remove the options that musl ignores: all but ndots, timeout and attempts";
+
 fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     let bytes = subject.conf.options_line_len();
     if bytes <= musl::LINE_MAX {
@@ -139,7 +143,7 @@ fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         let message =
             format!("{resolver} drops an options line of {bytes} bytes (over {}), ndots with it", musl::LINE_MAX);
-        findings.container(container, &*path, message, "remove the options that musl ignores: all but ndots, timeout, attempts");
+        findings.container(container, &*path, message, HELP);
     }
 }
 

@@ -1,16 +1,17 @@
 //! An option makes Rust programs that read resolv.conf with the resolv-conf crate refuse the whole file.
 //!
 //! ## Why it matters
-//! hickory-resolver, and what is built on it (reqwest's `hickory-dns`, linkerd's proxy), reads the file with that crate, which
-//! answers an option it does not know, or a number that is none, with an error for the whole file (resolv-conf 0.7.6 `src/lib.rs`
-//! `Config::parse`; hickory-dns#1285 and resolv-conf#25 were outages over `trust-ad`). hickory passes over it since 0.26.3 only.
-//! linkerd's proxy then stops at its start (linkerd2-proxy `linkerd/app/core/src/dns.rs`: "system DNS config must be valid"; with
-//! hickory 0.26.1 as late as v2.366.0 of August 2026), and reqwest 0.13.5 asks Google's servers, which know no Service
-//! (`src/dns/hickory.rs`). Which other programs use the crate no image tells, so of them it is advice.
+//! hickory-resolver, and what is built on it (reqwest's `hickory-dns`, linkerd's proxy), reads the file with that
+//! crate, which answers an option it does not know, or a number that is none, with an error for the whole file
+//! (resolv-conf 0.7.6 `src/lib.rs` `Config::parse`; hickory-dns#1285 and resolv-conf#25 were outages over `trust-ad`).
+//! hickory passes over it since 0.26.3 only. linkerd's proxy then stops at its start (linkerd2-proxy
+//! `linkerd/app/core/src/dns.rs`: "system DNS config must be valid"; with hickory 0.26.1 as late as v2.366.0 of August
+//! 2026), and reqwest 0.13.5 asks Google's servers, which know no Service (`src/dns/hickory.rs`). Which other programs
+//! use the crate no image tells, so of them it is advice.
 //!
 //! ## How to mend it
-//! Remove the option, or write its number in digits. `trust-ad` and `no-reload` need resolv-conf 0.7.0 in the program, `no-aaaa`
-//! needs 0.7.5.
+//! Remove the option, or write its number in digits. `trust-ad` and `no-reload` need resolv-conf 0.7.0 in the program,
+//! `no-aaaa` needs 0.7.5.
 
 use super::subject::{option_path, shown};
 use super::{Container, Findings, Rule, Subject};
@@ -25,8 +26,8 @@ pub(super) static RULE: Rule =
 /// The repository of linkerd's proxy at cr.l5d.io and ghcr.io, and the end of its name in mirrors.
 const LINKERD_PROXY: &str = "linkerd/proxy";
 
-/// Its releases that are known to stop: the stable ones from 2.7, when the words above came in (a7f22f6c), which ended with
-/// 2.14; the monthly ones from 2020 to the last that was seen whole, year and month.
+/// Its releases that are known to stop: the stable ones from 2.7, when the words above came in (a7f22f6c), which ended
+/// with 2.14; the monthly ones from 2020 to the last that was seen whole, year and month.
 const STOPPING_STABLE: [(u16, u16); 2] = [(2, 7), (2, 14)];
 const STOPPING_EDGE: [(u16, u16); 2] = [(20, 1), (26, 7)];
 
@@ -95,10 +96,7 @@ mod tests {
     #[test]
     fn advises_on_an_option_that_the_crate_does_not_know() {
         let findings = fires("strict-parser-breaks", Case::pod("debian:12").option("strict-error", None));
-        assert_eq!(
-            findings[0].message,
-            "Rust programs on hickory before 0.26.3 refuse the file over `strict-error`"
-        );
+        assert_eq!(findings[0].message, "Rust programs on hickory before 0.26.3 refuse the file over `strict-error`");
         assert_eq!((findings[0].level, &*findings[0].path), (Level::Info, "/spec/dnsConfig/options/0"));
     }
 
@@ -110,7 +108,9 @@ mod tests {
 
     #[test]
     fn warns_where_linkerd_s_proxy_stops_over_it() {
-        for image in ["cr.l5d.io/linkerd/proxy:stable-2.14.10", "mirror.example.com/cr.l5d.io/linkerd/proxy:edge-25.1.1"] {
+        for image in
+            ["cr.l5d.io/linkerd/proxy:stable-2.14.10", "mirror.example.com/cr.l5d.io/linkerd/proxy:edge-25.1.1"]
+        {
             let pod = Case::pod(image).option("strict-error", None);
             assert_eq!(
                 says("strict-parser-breaks", pod),

@@ -1,4 +1,5 @@
-//! What a rule looks at: the pod's resolv.conf as its containers will see it, and what each container resolves names with.
+//! What a rule looks at: the pod's resolv.conf as its containers will see it, and what each container resolves names
+//! with.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,8 +8,8 @@ use crate::image::Fingerprint;
 use crate::pod::{Dns, ResolvConf, ResolverEnv};
 use crate::resolver::{Family, Resolver, Settings, go};
 
-/// A pod as rules see it. What is asked of it for each container is worked out once, as a pod can have thousands of options
-/// and of containers.
+/// A pod as rules see it. What is asked of it for each container is worked out once, as a pod can have thousands of
+/// options and of containers.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// Every container, init containers first.
@@ -48,8 +49,8 @@ pub struct Container<'a> {
     pub path: Cow<'a, str>,
 }
 
-/// How much of a text of the pod's a message repeats, in bytes: more than the longest option that any resolver knows, with a
-/// number. A text can be as long as the pod may be, and a message must fit on a line.
+/// How much of a text of the pod's a message repeats, in bytes: more than the longest option that any resolver knows,
+/// with a number. A text can be as long as the pod may be, and a message must fit on a line.
 const SHOWN_MAX: usize = 32;
 
 // === impl Subject ===
@@ -116,7 +117,8 @@ impl<'a> Subject<'a> {
         self.places.get(option).copied().map(option_path)
     }
 
-    /// Whether some container may use musl: it does, or what it uses is not known. Options that break musl are no help there.
+    /// Whether some container may use musl: it does, or what it uses is not known. Options that break musl are no help
+    /// there.
     pub(super) fn may_use_musl(&self) -> bool {
         self.containers
             .iter()
@@ -144,7 +146,8 @@ impl Container<'_> {
         self.env.res_options.as_deref().filter(|_| self.resolver().family == Family::Glibc)
     }
 
-    /// The search list that its environment puts in place of the file's: glibc's `LOCALDOMAIN` (glibc: resolv/res_init.c).
+    /// The search list that its environment puts in place of the file's: glibc's `LOCALDOMAIN` (glibc:
+    /// resolv/res_init.c).
     pub(super) fn env_searches(&self) -> Option<Vec<&str>> {
         let text = self.env.local_domain.as_deref().filter(|_| self.resolver().family == Family::Glibc)?;
         Some(text.split_ascii_whitespace().collect())

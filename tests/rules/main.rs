@@ -1,6 +1,6 @@
-//! Each rule on whole manifests, as people write them: `<slug>/fires.yaml`, `near.yaml` that nearly is the same trouble and is
-//! none, and `fixed.yaml`, which is `fires.yaml` after its author did what the rule says. And all rules on known images, against
-//! what is true of these by another account. Through the library's public face only.
+//! Each rule on whole manifests, as people write them: `<slug>/fires.yaml`, `near.yaml` that nearly is the same trouble
+//! and is none, and `fixed.yaml`, which is `fires.yaml` after its author did what the rule says. And all rules on known
+//! images, against what is true of these by another account. Through the library's public face only.
 
 #![expect(clippy::unwrap_used, reason = "an example that cannot be read fails the test")]
 
