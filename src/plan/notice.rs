@@ -63,8 +63,8 @@ pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
     text
 }
 
-/// Every finding that is more than advice in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`. Advice holds for
-/// most pods of a cluster, and would be in the way of the rest.
+/// Every finding that is more than advice in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
+/// Advice holds for most pods of a cluster, and would be in the way of the rest.
 pub(super) fn audit(plan: &Plan) -> String {
     let findings: Vec<_> = plan.at_least(Level::Warn).map(|planned| &planned.finding).collect();
     let mut text = String::new();

@@ -2,7 +2,7 @@
 //!
 //! The merge is that of kubernetes `pkg/kubelet/network/dns/dns.go` (`getPodDNSType`, `mergeDNSOptions`, `GetPodDNS`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What decides a pod's resolv.conf: `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig` together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,38 +131,30 @@ impl DnsOption {
 impl Dns {
     /// Which of the options reach resolv.conf, by index: of several with one name the last.
     pub fn effective_options(&self) -> impl Iterator<Item = usize> {
-        let mut seen = HashSet::new();
-        let mut indices: Vec<usize> =
-            (0..self.options.len()).rev().filter(|index| seen.insert(&*self.options[*index].name)).collect();
-        indices.reverse();
-        indices.into_iter()
+        // Not by comparing each with each: nobody has counted them yet when a pod is reviewed.
+        let last: HashMap<&str, usize> =
+            self.options.iter().enumerate().map(|(index, option)| (option.name.as_str(), index)).collect();
+        (0..self.options.len()).filter(move |index| last.get(self.options[*index].name.as_str()) == Some(index))
     }
 
     /// The file that the kubelet makes of it, in a namespace and a cluster domain such as `cluster.local`.
     pub fn resolv_conf(&self, namespace: &str, cluster_domain: &str) -> ResolvConf {
         let base = self.policy.base();
-        let searches = match base {
+        let mut searches = match base {
             Base::Cluster => cluster_searches(namespace, cluster_domain),
             Base::Node | Base::Nothing => Vec::new(),
         };
+        let mut seen: HashSet<String> = searches.iter().cloned().collect();
+        searches.extend(self.searches.iter().filter(|search| seen.insert((*search).clone())).cloned());
         let mut options = Vec::with_capacity(self.options.len() + 1);
         if base == Base::Cluster && !self.options.iter().any(|option| option.name == "ndots") {
             options.push("ndots:5".to_owned());
         }
         options.extend(self.effective_options().map(|index| self.options[index].text()));
-        ResolvConf {
-            base,
-            nameservers: without_repeats(self.nameservers.iter().cloned()),
-            searches: without_repeats(searches.into_iter().chain(self.searches.iter().cloned())),
-            options,
-        }
+        let mut seen = HashSet::new();
+        let nameservers = self.nameservers.iter().filter(|address| seen.insert(address.as_str())).cloned().collect();
+        ResolvConf { base, nameservers, searches, options }
     }
-}
-
-/// What is left where only the first of several alike counts, as the kubelet has it (`omitDuplicates`).
-fn without_repeats(texts: impl Iterator<Item = String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 /// The search list of a `ClusterFirst` pod, without what the node's file adds to it

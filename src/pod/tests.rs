@@ -129,6 +129,19 @@ mod resolv_conf {
     }
 
     #[test]
+    fn what_is_given_twice_is_written_once() {
+        let twice = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let dns = Dns {
+            nameservers: twice(&["192.0.2.1", "192.0.2.2", "192.0.2.1"]),
+            searches: twice(&["a.test", "svc.cluster.local", "a.test"]),
+            ..Dns::default()
+        };
+        let conf = dns.resolv_conf("shop", "cluster.local");
+        assert_eq!(conf.nameservers, ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(conf.searches[2..], ["cluster.local", "a.test"]);
+    }
+
+    #[test]
     fn counts_the_options_line_as_it_is_written() {
         let conf = dns(Policy::ClusterFirst, &[("timeout", Some("5"))]).resolv_conf("shop", "cluster.local");
         assert_eq!(conf.options_line_len(), "options ndots:5 timeout:5".len());

@@ -1,5 +1,5 @@
-//! Go's own resolver: the options it reads, and how; and when a program that holds the C library's too leaves its lookups
-//! to that one. Knows nothing of how a program was built.
+//! Go's own resolver: the options it reads, and how; and when a program that holds the C library's too leaves its
+//! lookups to that one. Knows nothing of how a program was built.
 
 use std::time::Duration;
 
@@ -120,8 +120,8 @@ pub fn netdns(godebug: &str) -> Option<Netdns> {
     }
 }
 
-/// What Go makes of one word of an options line: `Ignored` where it does not know it. A program that can then leaves all
-/// lookups to the C library (`unknownOpt`; go1.26.8 src/net/dnsconfig_unix.go and conf.go; tried with `no-aaaa`).
+/// What Go makes of one word of an options line: `Ignored` where it does not know it. A program that can then leaves
+/// all lookups to the C library (`unknownOpt`; go1.26.8 src/net/dnsconfig_unix.go and conf.go; tried with `no-aaaa`).
 pub fn knows(resolver: Resolver, word: &str) -> Support {
     match word.split_once(':') {
         Some(("ndots" | "timeout" | "attempts", _)) => Support::Honoured,
@@ -130,8 +130,8 @@ pub fn knows(resolver: Resolver, word: &str) -> Support {
     }
 }
 
-/// Who answers in a program with this environment: the C library where the program holds it and `GODEBUG` chooses it, or
-/// where it has variables that only the C library reads (`RES_OPTIONS`, `LOCALDOMAIN`) and `GODEBUG` says nothing
+/// Who answers in a program with this environment: the C library where the program holds it and `GODEBUG` chooses it,
+/// or where it has variables that only the C library reads (`RES_OPTIONS`, `LOCALDOMAIN`) and `GODEBUG` says nothing
 /// (go1.26.8 src/net/conf.go `initConfVal`; tried).
 pub fn in_environment(resolver: Resolver, godebug: Option<&str>, has_libc_variables: bool) -> Resolver {
     let (Family::Go, Cgo::Linked { libc, version }) = (resolver.family, resolver.cgo) else { return resolver };

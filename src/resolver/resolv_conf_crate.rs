@@ -1,7 +1,12 @@
-//! resolv-conf, the Rust crate by which hickory-resolver and what is built on it read resolv.conf. It resolves nothing: what
-//! matters is that it refuses the whole file over one option that it does not know. Knows nothing of the programs that use it.
+//! resolv-conf, the Rust crate by which hickory-resolver and what is built on it read resolv.conf. It resolves nothing:
+//! what matters is that it answers one option that it does not know with an error for the whole file. Knows nothing of
+//! the programs that use it.
 
 use super::Version;
+
+/// The first hickory-resolver that passes over such errors and takes the rest of the file (`src/system_conf/unix.rs`:
+/// `Config::parse` in 0.26.2, `parse_with_errors` in 0.26.3).
+pub const LENIENT_HICKORY: Version = Version::new(0, 26, 3);
 
 /// What the crate makes of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,8 +75,8 @@ pub fn resolves(
     lookup(resolver, name, ndots, search, answer).map(|lookup| lookup.found.is_some())
 }
 
-/// How many of these search domains `resolver` reads whole. Fewer than there are where the list is too long for it; none
-/// where it never searches, as musl before 1.1.13.
+/// How many of these search domains `resolver` reads whole. Fewer than there are where the list is too long for it;
+/// none where it never searches, as musl before 1.1.13.
 pub fn search_domains_read(resolver: Resolver, search: &[&str]) -> usize {
     Candidates::domains(resolver, search).zip(search).take_while(|(read, written)| read == *written).count()
 }

@@ -1,9 +1,10 @@
 //! One option is given twice, and not every resolver takes the same one.
 //!
 //! ## Why it matters
-//! The kubelet merges options by name, and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`): the others
-//! have no effect. Where one is hidden in a name (`{name: "ndots:2"}`) both reach resolv.conf in random order: musl takes the
-//! first, glibc and Go the last (measured), so two containers of one pod, or two pods of one Deployment, can differ.
+//! The kubelet merges options by name, and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`): the
+//! others have no effect. Where one is hidden in a name (`{name: "ndots:2"}`) both reach resolv.conf in random order:
+//! musl takes the first, glibc and Go the last (measured), so two containers of one pod, or two pods of one Deployment,
+//! can differ.
 //!
 //! ## How to mend it
 //! Keep one.
@@ -78,10 +79,7 @@ mod tests {
     fn fires_on_two_values_for_one_name() {
         let pod = Case::pod("alpine:3.19").option("ndots", Some("2")).option("ndots", Some("1"));
         let findings = fires("duplicate-option", pod);
-        assert_eq!(
-            findings[0].message,
-            "`ndots` is given twice: `ndots:2` has no effect, the kubelet keeps `ndots:1`"
-        );
+        assert_eq!(findings[0].message, "`ndots` is given twice: `ndots:2` has no effect, the kubelet keeps `ndots:1`");
         assert_eq!(findings[0].path, "/spec/dnsConfig/options/0");
     }
 

@@ -1,15 +1,15 @@
 //! An option that Go does not know makes a Go program leave all its lookups to the C library.
 //!
 //! ## Why it matters
-//! Go's resolver knows few options. If resolv.conf holds another one and the program was built with cgo, it hands every lookup to
-//! the C library's `getaddrinfo` instead (Go `src/net/conf.go`, `unknownOpt`; tried with Go 1.26.8 and `no-aaaa`): a query pair from
-//! one socket, a thread for each lookup, and on Alpine musl's rules on `ndots` and on failing AAAA queries. Programs built without
-//! cgo pass over the option. Whether a program was built with cgo is known by inspection; of one that only its `GODEBUG` shows to be
-//! Go, it is advice.
+//! Go's resolver knows few options. If resolv.conf holds another one and the program was built with cgo, it hands every
+//! lookup to the C library's `getaddrinfo` instead (Go `src/net/conf.go`, `unknownOpt`; tried with Go 1.26.8 and
+//! `no-aaaa`): a query pair from one socket, a thread for each lookup, and on Alpine musl's rules on `ndots` and on
+//! failing AAAA queries. Programs built without cgo pass over the option. Whether a program was built with cgo is known
+//! by inspection; of one that only its `GODEBUG` shows to be Go, it is advice.
 //!
 //! ## How to mend it
-//! Remove the option. Or keep Go's resolver: `GODEBUG=netdns=go` in the container's environment, or a build with `CGO_ENABLED=0` or
-//! `-tags netgo`.
+//! Remove the option. Or keep Go's resolver: `GODEBUG=netdns=go` in the container's environment, or a build with
+//! `CGO_ENABLED=0` or `-tags netgo`.
 
 use std::collections::HashMap;
 
@@ -36,9 +36,11 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for container in subject.containers {
         let Some(Program { go, libc, level, is_certain }) = Program::of(container) else { continue };
         let option = unknown.entry(go).or_insert_with(|| {
-            subject.authored_options().iter().copied().find(|(_, text)| {
-                text.split_ascii_whitespace().any(|word| go::knows(go, word).is_ignored())
-            })
+            subject
+                .authored_options()
+                .iter()
+                .copied()
+                .find(|(_, text)| text.split_ascii_whitespace().any(|word| go::knows(go, word).is_ignored()))
         });
         let Some((index, text)) = *option else { continue };
         let text = shown(text);

@@ -2,9 +2,9 @@
 //!
 //! ## Why it matters
 //! A Go program built with `CGO_ENABLED=0` or `-tags netgo` has only Go's own resolver and passes over the setting (Go
-//! `src/net/conf.go`: "ignoring GODEBUG=netdns=cgo as the binary was compiled without support for the cgo resolver"; tried with Go
-//! 1.26.8). Who relies on it, for `/etc/nsswitch.conf` or mDNS, does not get it. A static program on an image without a C library
-//! was nearly always built so, but it is not certain before inspection: there it is advice.
+//! `src/net/conf.go`: "ignoring GODEBUG=netdns=cgo as the binary was compiled without support for the cgo resolver";
+//! tried with Go 1.26.8). Who relies on it, for `/etc/nsswitch.conf` or mDNS, does not get it. A static program on an
+//! image without a C library was nearly always built so, but it is not certain before inspection: there it is advice.
 //!
 //! ## How to mend it
 //! Remove the setting; or build the program with `CGO_ENABLED=1`, on an image that has a C library.

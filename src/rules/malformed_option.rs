@@ -2,19 +2,19 @@
 //!
 //! ## Why it matters
 //! The API server checks only that an option's name is not empty (kubernetes `pkg/apis/core/validation/validation.go`).
-//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random order,
-//! and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a fraction, is cut or
-//! dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a line of its own into
-//! resolv.conf.
+//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random
+//! order, and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a
+//! fraction, is cut or dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a
+//! line of its own into resolv.conf.
 //!
 //! ## How to mend it
-//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and `attempts`; no
-//! value for a switch such as `single-request-reopen`.
+//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and
+//! `attempts`; no value for a switch such as `single-request-reopen`.
 
 use super::subject::{option_path, shown};
 use super::{Findings, Rule, Subject};
-use crate::policy::Level;
 use crate::pod::DnsOption;
+use crate::policy::Level;
 use crate::resolver::{known_option, takes_number};
 
 pub(super) static RULE: Rule =

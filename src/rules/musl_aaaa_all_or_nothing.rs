@@ -1,21 +1,26 @@
 //! musl since 1.2.1 fails a lookup if either of its two queries fails, though the other was answered.
 //!
 //! ## Why it matters
-//! A nameserver that answers A and has trouble with AAAA is common: old appliances, broken zones, firewalls. musl since 1.2.1
-//! (5cf1ac24; Alpine 3.13) then fails the name: at once where AAAA gets NXDOMAIN, after the full timeout where it gets SERVFAIL,
-//! REFUSED or nothing (measured on 1.2.2 to 1.2.6; 1.1.24, glibc and Go return the IPv4 address). It wants NOERROR without
-//! records. No option mends it, and musl ignores `no-aaaa`, so this is advice.
+//! A nameserver that answers A and has trouble with AAAA is common: old appliances, broken zones, firewalls. musl since
+//! 1.2.1 (5cf1ac24; Alpine 3.13) then fails the name: at once where AAAA gets NXDOMAIN, after the full timeout where it
+//! gets SERVFAIL, REFUSED or nothing (measured on 1.2.2 to 1.2.6; 1.1.24, glibc and Go return the IPv4 address). It
+//! wants NOERROR without records. No option mends it, and musl ignores `no-aaaa`, so this is advice.
 //!
 //! ## How to mend it
-//! Mend the nameserver, or put an answer in front of it: CoreDNS's `template` plugin answers AAAA for a zone with NOERROR and no
-//! records. A program that asks for IPv4 alone is not affected; neither is an image on another C library.
+//! Mend the nameserver, or put an answer in front of it: CoreDNS's `template` plugin answers AAAA for a zone with
+//! NOERROR and no records. A program that asks for IPv4 alone is not affected; neither is an image on another C
+//! library.
 
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-aaaa-all-or-nothing", level: Level::Info, source: include_str!("musl_aaaa_all_or_nothing.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-aaaa-all-or-nothing",
+    level: Level::Info,
+    source: include_str!("musl_aaaa_all_or_nothing.rs"),
+    check,
+};
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for container in subject.using(Family::Musl) {

@@ -1,13 +1,13 @@
 //! An old musl does not read the `attempts` that the pod sets.
 //!
 //! ## Why it matters
-//! musl 1.1.13 broke the reading of `attempts` (d6cb08bc) and 1.1.17 mended it (1a7fa5e5): in between it sends twice within its
-//! timeout, whatever the number says, as does Alpine 3.4 and 3.5. musl 1.1.16 reads it only with the patch that Alpine 3.6 carries
-//! (aports 27bff2a1), so of that release it is advice.
+//! musl 1.1.13 broke the reading of `attempts` (d6cb08bc) and 1.1.17 mended it (1a7fa5e5): in between it sends twice
+//! within its timeout, whatever the number says, as does Alpine 3.4 and 3.5. musl 1.1.16 reads it only with the patch
+//! that Alpine 3.6 carries (aports 27bff2a1), so of that release it is advice.
 //!
 //! ## How to mend it
-//! Use Alpine 3.7 or later. Until then only `timeout` changes how soon a lost query is sent again, and it also bounds how long
-//! an answer may take. A NodeLocal DNSCache loses fewer queries.
+//! Use Alpine 3.7 or later. Until then only `timeout` changes how soon a lost query is sent again, and it also bounds
+//! how long an answer may take. A NodeLocal DNSCache loses fewer queries.
 
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
@@ -16,7 +16,8 @@ use crate::resolver::{Effect, Family, Resolver};
 pub(super) static RULE: Rule =
     Rule { slug: "musl-attempts-ignored", level: Level::Warn, source: include_str!("musl_attempts_ignored.rs"), check };
 
-/// How often musl sends where it does not read the option (musl v1.1.14 `src/network/resolvconf.c`): who asks for that gets it.
+/// How often musl sends where it does not read the option (musl v1.1.14 `src/network/resolvconf.c`): who asks for that
+/// gets it.
 const SENT: &str = "attempts:2";
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
@@ -28,7 +29,9 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         let (Some(level), Some(path)) = (level(resolver), subject.place_of(container, "attempts")) else { continue };
         let message = match level {
-            Level::Info => format!("{resolver} reads `attempts` only with the patch of Alpine 3.6; else it sends twice"),
+            Level::Info => {
+                format!("{resolver} reads `attempts` only with the patch of Alpine 3.6; else it sends twice")
+            }
             _ => format!("{resolver} does not read `attempts`: it sends twice, whatever the number"),
         };
         let help = "use Alpine 3.7 or later; until then only a shorter timeout makes it resend sooner";

@@ -1,14 +1,14 @@
 //! musl before 1.2.4 cannot ask by TCP, so that large answers are cut or lost.
 //!
 //! ## Why it matters
-//! An answer of over 512 bytes comes cut short, with a mark that says to ask again by TCP. musl learned that in 1.2.4 (51d4669f;
-//! Alpine 3.18). Older ones keep what fitted: 30 of 40 A and 17 of 40 AAAA records were measured, and nothing where the server
-//! sends a cut answer without records, so the name fails. A headless Service with some thirty pods reaches that size. No option
-//! changes it: `use-vc` is never read.
+//! An answer of over 512 bytes comes cut short, with a mark that says to ask again by TCP. musl learned that in 1.2.4
+//! (51d4669f; Alpine 3.18). Older ones keep what fitted: 30 of 40 A and 17 of 40 AAAA records were measured, and
+//! nothing where the server sends a cut answer without records, so the name fails. A headless Service with some thirty
+//! pods reaches that size. No option changes it: `use-vc` is never read.
 //!
 //! ## How to mend it
-//! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: a Service with a cluster
-//! address in place of a headless one.
+//! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: a Service with a
+//! cluster address in place of a headless one.
 
 use super::musl::NEWER_ALPINE;
 use super::{Findings, Rule, Subject};

@@ -1,14 +1,15 @@
 //! musl asks all nameservers at once and believes the first answer, also one that says there is no such name.
 //!
 //! ## Why it matters
-//! Other resolvers ask the second nameserver when the first is silent. musl sends every query to all of them and takes what comes
-//! first, NOERROR or NXDOMAIN (musl `src/network/res_msend.c`; measured: one server that answers NXDOMAIN early wins). Where they
-//! do not know the same names, names fail now and then: a public nameserver beside the cluster's knows no Service
-//! (kubernetes#16534). Where all of them do, it only costs queries, so that it is advice unless a public address stands beside
-//! the cluster's or a private one.
+//! Other resolvers ask the second nameserver when the first is silent. musl sends every query to all of them and takes
+//! what comes first, NOERROR or NXDOMAIN (musl `src/network/res_msend.c`; measured: one server that answers NXDOMAIN
+//! early wins). Where they do not know the same names, names fail now and then: a public nameserver beside the
+//! cluster's knows no Service (kubernetes#16534). Where all of them do, it only costs queries, so that it is advice
+//! unless a public address stands beside the cluster's or a private one.
 //!
 //! ## How to mend it
-//! Give the pod one nameserver that knows all names: leave `nameservers` out, and have the cluster's DNS forward other domains.
+//! Give the pod one nameserver that knows all names: leave `nameservers` out, and have the cluster's DNS forward other
+//! domains.
 
 use std::net::IpAddr;
 
@@ -49,8 +50,8 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether an address is of no use outside the networks at hand: those nameservers are somebody's own, and know own names
-/// (RFC 1918, 3927, 4193, 4291, 6598).
+/// Whether an address is of no use outside the networks at hand: those nameservers are somebody's own, and know own
+/// names (RFC 1918, 3927, 4193, 4291, 6598).
 fn is_private(address: &IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -58,9 +59,7 @@ fn is_private(address: &IpAddr) -> bool {
             let is_shared = first == 100 && (64..128).contains(&second);
             address.is_private() || address.is_loopback() || address.is_link_local() || is_shared
         }
-        IpAddr::V6(address) => {
-            address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local()
-        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! musl before 1.2.4 can give its two queries for a name the same id, and then takes one answer for both.
 //!
 //! ## Why it matters
-//! The id is made of the clock alone. Where the A and the AAAA query share it, musl stops listening after two answers to one of
-//! them (musl 6c858d6f, first in 1.2.4; Alpine 3.18): if the answer to the other is lost, the name seems not to exist, or to have
-//! only IPv6 (60 of 60 such lookups, measured on musl 1.1.24). It takes a coarse clock: none of 408,000 pairs shared an id on an
-//! ordinary one, nearly all did on one that was made coarse. So this is advice.
+//! The id is made of the clock alone. Where the A and the AAAA query share it, musl stops listening after two answers
+//! to one of them (musl 6c858d6f, first in 1.2.4; Alpine 3.18): if the answer to the other is lost, the name seems not
+//! to exist, or to have only IPv6 (60 of 60 such lookups, measured on musl 1.1.24). It takes a coarse clock: none of
+//! 408,000 pairs shared an id on an ordinary one, nearly all did on one that was made coarse. So this is advice.
 //!
 //! ## How to mend it
 //! Use an image on Alpine 3.18 or later, or on another C library. No option changes it.
@@ -14,8 +14,12 @@ use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-query-id-collision", level: Level::Info, source: include_str!("musl_query_id_collision.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-query-id-collision",
+    level: Level::Info,
+    source: include_str!("musl_query_id_collision.rs"),
+    check,
+};
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for container in subject.using(Family::Musl) {

@@ -1,15 +1,16 @@
 //! musl waits long before it sends a lost query again.
 //!
 //! ## Why it matters
-//! musl sends `attempts` times within `timeout`, so with its own 5 s and 2 a lost packet costs 2.5 s, and each name of the
-//! search list can pay it anew: 10 s were measured where one of each pair of queries is lost. It ignores every option that is
-//! advised for the 5 s delay of glibc (`single-request-reopen`, `use-vc`): only the ratio of these two helps.
+//! musl sends `attempts` times within `timeout`, so with its own 5 s and 2 a lost packet costs 2.5 s, and each name of
+//! the search list can pay it anew: 10 s were measured where one of each pair of queries is lost. It ignores every
+//! option that is advised for the 5 s delay of glibc (`single-request-reopen`, `use-vc`): only the ratio of these two
+//! helps.
 //!
 //! ## How to mend it
-//! `timeout:5` with `attempts:10` resends after 0.5 s and gives up no sooner than before (measured: no lookup that succeeded
-//! with the defaults failed with these). `timeout:5` with `attempts:5` resends after 1 s, for a pod that shares its file with
-//! glibc. musl 1.1.13 to 1.1.15 (Alpine 3.4 and 3.5) do not read `attempts`: there only a newer Alpine helps. A NodeLocal
-//! DNSCache removes most of the loss itself.
+//! `timeout:5` with `attempts:10` resends after 0.5 s and gives up no sooner than before (measured: no lookup that
+//! succeeded with the defaults failed with these). `timeout:5` with `attempts:5` resends after 1 s, for a pod that
+//! shares its file with glibc. musl 1.1.13 to 1.1.15 (Alpine 3.4 and 3.5) do not read `attempts`: there only a newer
+//! Alpine helps. A NodeLocal DNSCache removes most of the loss itself.
 
 use std::time::Duration;
 

@@ -1,14 +1,15 @@
 //! musl ends a lookup at the first search name whose server fails or has no address.
 //!
 //! ## Why it matters
-//! With too few dots, a name is first tried below each search name. musl goes on after NXDOMAIN only: SERVFAIL, REFUSED, no
-//! answer, and a name without address end the lookup, and the name itself is never tried (musl `src/network/lookup_name.c`
-//! `name_from_dns_search`; measured). glibc and Go go on. So every search name of the pod's own makes all outside names depend on
-//! the servers of that domain; kubernetes#64924 is such an outage. Whether it happens is up to those servers, so this is advice.
+//! With too few dots, a name is first tried below each search name. musl goes on after NXDOMAIN only: SERVFAIL,
+//! REFUSED, no answer, and a name without address end the lookup, and the name itself is never tried (musl
+//! `src/network/lookup_name.c` `name_from_dns_search`; measured). glibc and Go go on. So every search name of the pod's
+//! own makes all outside names depend on the servers of that domain; kubernetes#64924 is such an outage. Whether it
+//! happens is up to those servers, so this is advice.
 //!
 //! ## How to mend it
-//! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the program's
-//! configuration (`www.example.com.`): musl then does not search.
+//! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the
+//! program's configuration (`www.example.com.`): musl then does not search.
 
 use std::collections::HashMap;
 
@@ -45,7 +46,8 @@ fn is_in_the_cluster(name: &str, cluster_domain: &str) -> bool {
     name.strip_suffix(cluster_domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether musl looks below the search names at all: it does not before 1.1.13, with `ndots:0`, and where the line is too long.
+/// Whether musl looks below the search names at all: it does not before 1.1.13, with `ndots:0`, and where the line is
+/// too long.
 fn searches(resolver: Resolver, subject: &Subject<'_>) -> bool {
     let ndots = Settings::read(resolver, subject.options()).map_or(0, |settings| settings.ndots);
     ndots > 0 && search_domains_read(resolver, subject.searches()) > 0

@@ -1,9 +1,10 @@
 //! A lowered `ndots` makes cluster names fail on musl that resolve everywhere else.
 //!
 //! ## Why it matters
-//! A name with at least `ndots` dots is final for musl: it is asked for as it stands, and the search list is never tried
-//! (musl commit 3d6e2e47). glibc and Go try the search list afterwards. With `ndots:1`, the cure that is often advised for too
-//! many queries, `my-service.other-namespace` no longer resolves in an Alpine container (measured, each name and each ndots).
+//! A name with at least `ndots` dots is final for musl: it is asked for as it stands, and the search list is never
+//! tried (musl commit 3d6e2e47). glibc and Go try the search list afterwards. With `ndots:1`, the cure that is often
+//! advised for too many queries, `my-service.other-namespace` no longer resolves in an Alpine container (measured, each
+//! name and each ndots).
 //!
 //! ## How to mend it
 //! Leave `ndots` out, or keep it above the dots of the names in use; or write those names in full, as
@@ -19,8 +20,8 @@ use crate::resolver::{Answer, Family, Resolver, Settings, musl, resolves};
 pub(super) static RULE: Rule =
     Rule { slug: "ndots-breaks-musl", level: Level::Warn, source: include_str!("ndots_breaks_musl.rs"), check };
 
-/// The kubelet's own ndots for a pod with the cluster's DNS (kubernetes `pkg/kubelet/network/dns/dns.go`), and what the names
-/// below are compared with.
+/// The kubelet's own ndots for a pod with the cluster's DNS (kubernetes `pkg/kubelet/network/dns/dns.go`), and what the
+/// names below are compared with.
 const CLUSTER_NDOTS: u32 = 5;
 
 /// The forms in which programs write the name of a Service or of a StatefulSet's pod, the commonest first.
@@ -42,23 +43,24 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let breakage = by_resolver.entry(resolver).or_insert_with(|| breakage(subject, resolver));
         let Some((ndots, broken)) = breakage else { continue };
         let common: Vec<&str> = broken.iter().copied().filter(|form| COMMON.contains(form)).collect();
-        let (level, told) = if common.is_empty() { (Level::Info, broken.as_slice()) } else { (Level::Warn, common.as_slice()) };
+        let (level, told) =
+            if common.is_empty() { (Level::Info, broken.as_slice()) } else { (Level::Warn, common.as_slice()) };
         findings
             .container(
                 container,
                 subject.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig".to_owned()),
                 format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", told.join(", ")),
-                format!(
-                    "leave ndots out, or write such names in full (svc.ns.svc.{})",
-                    subject.cluster_domain
-                ),
+                format!("leave ndots out, or write such names in full (svc.ns.svc.{})", subject.cluster_domain),
             )
             .level(level);
     }
 }
 
-/// What stops resolving; `None` where nothing does.
+/// What stops resolving; `None` where nothing does, or where another rule says why.
 fn breakage(subject: &Subject<'_>, resolver: Resolver) -> Breakage {
+    if subject.conf.options_line_len() > musl::LINE_MAX {
+        return None; // search-line-too-long says that musl drops the line, ndots with it
+    }
     let ndots = lowest_ndots(subject, resolver)?;
     let broken: Vec<&str> = FORMS.into_iter().filter(|form| breaks(subject, resolver, form, ndots)).collect();
     (ndots < CLUSTER_NDOTS && !broken.is_empty()).then_some((ndots, broken))
@@ -67,12 +69,9 @@ fn breakage(subject: &Subject<'_>, resolver: Resolver) -> Breakage {
 /// The ndots that counts if the kubelet's random order turns out badly: of several on one line musl takes the first.
 fn lowest_ndots(subject: &Subject<'_>, resolver: Resolver) -> Option<u32> {
     let whole = Settings::read(resolver, subject.options())?.ndots;
-    if subject.conf.options_line_len() > musl::LINE_MAX {
-        return Some(whole); // musl drops the line
-    }
     let each = subject.options().iter().filter(|text| text.contains("ndots:"));
-    let lowest = each.filter_map(|text| Some(Settings::read(resolver, &[*text])?.ndots)).min();
-    Some(lowest.map_or(whole, |lowest| lowest.min(whole)))
+    let ndots = each.filter_map(|text| Some(Settings::read(resolver, &[*text])?.ndots));
+    Some(ndots.fold(whole, u32::min))
 }
 
 /// Whether a name of this form would resolve with the kubelet's ndots, and does not with this one.
@@ -105,10 +104,7 @@ mod tests {
             message("1").as_deref(),
             Some("with ndots:1 musl 1.2.4 cannot resolve names such as svc.ns, svc.ns.svc")
         );
-        assert_eq!(
-            message("2").as_deref(),
-            Some("with ndots:2 musl 1.2.4 cannot resolve names such as svc.ns.svc")
-        );
+        assert_eq!(message("2").as_deref(), Some("with ndots:2 musl 1.2.4 cannot resolve names such as svc.ns.svc"));
     }
 
     #[test]
@@ -132,10 +128,17 @@ mod tests {
 
     #[test]
     fn fires_where_no_policy_means_no_ndots() {
-        let pod = Case::pod("alpine:3.19")
-            .policy(Policy::None)
-            .searches(["default.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
+        let pod = Case::pod("alpine:3.19").policy(Policy::None).searches([
+            "default.svc.cluster.local",
+            "svc.cluster.local",
+            "cluster.local",
+        ]);
         assert_eq!(fires("ndots-breaks-musl", pod).len(), 1);
+    }
+
+    #[test]
+    fn silent_where_musl_drops_the_line_as_another_rule_says_that() {
+        assert!(fires("ndots-breaks-musl", Case::pod("alpine:3.19").option(&"x".repeat(300), None)).is_empty());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The search list holds a `.`, over which some resolvers fail every name that reaches it.
 //!
 //! ## Why it matters
-//! Kubernetes accepts `.` in `dnsConfig.searches` (KEP-4427), and for glibc it is of use: names are tried as they stand in that
-//! place. musl before 1.2.4 makes a malformed query of it and waits for an answer that never comes: after 5 s the lookup fails,
-//! and neither later search names nor the name itself are tried (measured on Alpine 3.4 to 3.17; mended by musl 001c1afb and
-//! 1e7fb12f). uClibc refuses the name at once (`libc/inet/resolv.c` `__encode_dotted`, not measured). musl since 1.2.4 and Go
-//! pass over the entry.
+//! Kubernetes accepts `.` in `dnsConfig.searches` (KEP-4427), and for glibc it is of use: names are tried as they stand
+//! in that place. musl before 1.2.4 makes a malformed query of it and waits for an answer that never comes: after 5 s
+//! the lookup fails, and neither later search names nor the name itself are tried (measured on Alpine 3.4 to 3.17;
+//! mended by musl 001c1afb and 1e7fb12f). uClibc refuses the name at once (`libc/inet/resolv.c` `__encode_dotted`, not
+//! measured). musl since 1.2.4 and Go pass over the entry.
 //!
 //! ## How to mend it
 //! Remove the `.`. Where outside names should be asked for first, end them with a dot in the program's configuration
@@ -46,9 +46,8 @@ fn fault(resolver: Resolver, ndots: u32, search: &[&str]) -> Option<(Level, Stri
         Family::Musl if resolver.version.is_none() => fails(FAILING_MUSL, ndots, search).then(|| {
             (Level::Info, "musl before 1.2.4 waits in vain at the search name `.`, and the lookup fails".to_owned())
         }),
-        Family::Musl => fails(resolver, ndots, search).then(|| {
-            (Level::Warn, format!("{resolver} waits in vain at the search name `.`, and the lookup fails"))
-        }),
+        Family::Musl => fails(resolver, ndots, search)
+            .then(|| (Level::Warn, format!("{resolver} waits in vain at the search name `.`, and the lookup fails"))),
         Family::Uclibc => fails(resolver, ndots, search)
             .then(|| (Level::Warn, format!("{resolver} fails every name that reaches the search name `.`"))),
         _ => None,
@@ -75,10 +74,7 @@ mod tests {
     #[test]
     fn fires_on_the_musl_that_waits_in_vain() {
         let findings = fires("search-dot", Case::pod("alpine:3.17").searches(["example.com", "."]));
-        assert_eq!(
-            findings[0].message,
-            "musl 1.2.3 waits in vain at the search name `.`, and the lookup fails"
-        );
+        assert_eq!(findings[0].message, "musl 1.2.3 waits in vain at the search name `.`, and the lookup fails");
         assert_eq!(findings[0].path, "/spec/dnsConfig/searches/1");
     }
 

@@ -1,15 +1,16 @@
 //! A line of resolv.conf, search or options, is longer than a container's resolver reads.
 //!
 //! ## Why it matters
-//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured: 254
-//! bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that `my-service` fails where
-//! it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts` with it. glibc before 2.26 reads
-//! six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes (`libc/inet/resolv.c`, not measured). The
-//! API server allows 32 names and 2048 bytes. The node may add search names of its own, which are not counted here.
+//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured:
+//! 254 bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that
+//! `my-service` fails where it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts`
+//! with it. glibc before 2.26 reads six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes
+//! (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node may add search names
+//! of its own, which are not counted here.
 //!
 //! ## How to mend it
-//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options line is too
-//! long, remove the options that this resolver ignores.
+//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options
+//! line is too long, remove the options that this resolver ignores.
 
 use std::collections::HashMap;
 
@@ -21,9 +22,10 @@ use crate::resolver::{Family, Resolver, glibc, musl, search_domains_read, uclibc
 pub(super) static RULE: Rule =
     Rule { slug: "search-line-too-long", level: Level::Warn, source: include_str!("search_line_too_long.rs"), check };
 
-/// What is wrong with a list for one resolver, at its `index`.
+/// What is wrong with a list for one resolver.
 #[derive(Clone)]
 struct Fault {
+    /// The first name that is not read.
     index: usize,
     level: Level,
     message: String,
@@ -36,74 +38,99 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 fn search_lines(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let mut of_the_file: HashMap<Resolver, Option<Fault>> = HashMap::new();
+    let mut of_the_file: HashMap<Resolver, Option<(String, Fault)>> = HashMap::new();
     for container in subject.containers {
         let resolver = container.resolver();
-        if let Some(own) = container.env_searches() {
-            if let Some(Fault { index: _, level, message, help }) = fault(resolver, &own) {
-                findings.container(container, container.env_path(), message, help).level(level);
-            }
-            continue;
-        }
-        let fault = of_the_file.entry(resolver).or_insert_with(|| fault(resolver, subject.searches())).clone();
-        if let Some(Fault { index, level, message, help }) = fault {
-            findings.container(container, place(subject, index), message, help).level(level);
+        let fault = match container.env_searches() {
+            Some(own) => Fault::of(resolver, &own).map(|fault| (container.env_path(), fault)),
+            None => of_the_file
+                .entry(resolver)
+                .or_insert_with(|| {
+                    Fault::of(resolver, subject.searches()).map(|fault| (place(subject, fault.index), fault))
+                })
+                .clone(),
+        };
+        if let Some((path, Fault { index: _, level, message, help })) = fault {
+            findings.container(container, path, message, help).level(level);
         }
     }
 }
 
 /// Where search name `index` of resolv.conf stands in the pod; what is not there comes from the policy.
 fn place(subject: &Subject<'_>, index: usize) -> String {
-    let name = &subject.conf.searches[index];
-    subject.dns.searches.iter().position(|search| search == name).map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
+    let name = subject.searches()[index];
+    let place = subject.dns.searches.iter().position(|search| search == name);
+    place.map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
 }
 
-/// What this resolver leaves out of a search list, and from where on.
-fn fault(resolver: Resolver, search: &[&str]) -> Option<Fault> {
-    let read = search_domains_read(resolver, search);
-    let bytes = length(search);
-    let over = |most: usize| search.iter().scan(0, |end, name| {
-        *end += name.len() + 1;
-        Some(*end - 1)
-    }).position(|end| end > most);
-    let fits_in = |most: usize| format!("shorten dnsConfig.searches to {most} bytes in all: {} too many", bytes - most);
-    match resolver.family {
-        Family::Musl if resolver.version.is_some_and(|release| release < musl::SEARCH_SINCE) => None,
-        Family::Musl => over(musl::SEARCH_LIST_MAX).map(|index| Fault {
+// === impl Fault ===
+
+impl Fault {
+    /// What this resolver leaves out of a search list.
+    fn of(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        match resolver.family {
+            Family::Musl => Self::of_musl(resolver, search),
+            Family::Glibc => Self::of_glibc(resolver, search),
+            Family::Uclibc => Self::cut(resolver, search).map(|cut| Self {
+                help: format!("shorten the search list to {} bytes", uclibc::SEARCH_LIST_MAX),
+                ..cut
+            }),
+            Family::Go | Family::CAres | Family::Static | Family::Unknown => None,
+        }
+    }
+
+    /// musl reads the whole list or nothing of it.
+    fn of_musl(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        if resolver.version.is_some_and(|release| release < musl::SEARCH_SINCE) {
+            return None; // it never searches
+        }
+        let most = musl::SEARCH_LIST_MAX;
+        let ends = search.iter().scan(0, |next, name| {
+            *next += name.len() + 1;
+            Some(*next - 1)
+        });
+        let bytes = ends.clone().last().unwrap_or(0);
+        let index = ends.clone().position(|end| end > most)?;
+        Some(Self {
             index,
             level: Level::Warn,
-            message: format!("{resolver} drops a search list of {bytes} bytes (over {}): short names fail", musl::SEARCH_LIST_MAX),
-            help: fits_in(musl::SEARCH_LIST_MAX),
-        }),
-        Family::Uclibc => (read < search.len()).then(|| Fault {
+            message: format!("{resolver} drops a search list of {bytes} bytes (over {most}): short names fail"),
+            help: format!("shorten the search list to {most} bytes: {} too many", bytes - most),
+        })
+    }
+
+    /// glibc of a release that is not known may be an old one.
+    fn of_glibc(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        let (names, bytes) = glibc::OLD_SEARCH_MAX;
+        let help = format!("keep to {names} search names and {bytes} bytes, or use an image with a newer glibc");
+        if resolver.version.is_some() {
+            return Self::cut(resolver, search).map(|cut| Self { help, ..cut });
+        }
+        let old = Self::cut(Family::Glibc.at(glibc::OLDEST_IN_IMAGES), search)?;
+        let message = format!(
+            "glibc before {}.{} reads only {} of the {} search names",
+            glibc::LONG_SEARCH_SINCE.major,
+            glibc::LONG_SEARCH_SINCE.minor,
+            old.index,
+            search.len()
+        );
+        Some(Self { level: Level::Info, message, help, ..old })
+    }
+
+    /// The names at the end that are not read whole.
+    fn cut(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        let read = search_domains_read(resolver, search);
+        (read < search.len()).then(|| Self {
             index: read,
             level: Level::Warn,
             message: format!("{resolver} reads only {read} of the {} search names", search.len()),
-            help: fits_in(uclibc::SEARCH_LIST_MAX),
-        }),
-        Family::Glibc => {
-            // Of a release that is not known it may be true.
-            let oldest = Family::Glibc.at(glibc::OLDEST_IN_IMAGES);
-            let (read, level, who) = match resolver.version {
-                Some(_) => (read, Level::Warn, resolver.to_string()),
-                None => (search_domains_read(oldest, search), Level::Info, format!("glibc before {}", glibc::LONG_SEARCH_SINCE)),
-            };
-            let (names, most) = glibc::OLD_SEARCH_MAX;
-            (read < search.len()).then(|| Fault {
-                index: read,
-                level,
-                message: format!("{who} reads only {read} of the {} search names", search.len()),
-                help: format!("keep to {names} search names and {most} bytes, or use an image with a newer glibc"),
-            })
-        }
-        Family::Go | Family::CAres | Family::Static | Family::Unknown => None,
+            help: String::new(),
+        })
     }
 }
 
-/// How long the list is in bytes, with a space between each two names.
-fn length(search: &[&str]) -> usize {
-    search.iter().map(|name| name.len() + 1).sum::<usize>().saturating_sub(1)
-}
+/// What to do about an options line that is too long.
+const HELP: &str = "remove the options that musl ignores: all but ndots, timeout and attempts";
 
 fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     let bytes = subject.conf.options_line_len();
@@ -116,7 +143,7 @@ fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         let message =
             format!("{resolver} drops an options line of {bytes} bytes (over {}), ndots with it", musl::LINE_MAX);
-        findings.container(container, &*path, message, "remove the options that musl ignores: all but ndots, timeout, attempts");
+        findings.container(container, &*path, message, HELP);
     }
 }
 
@@ -156,7 +183,7 @@ mod tests {
         let findings = fires("search-line-too-long", pod);
         assert_eq!(findings[0].path, "/spec/dnsConfig/searches/1");
         assert_eq!(findings[0].message, "musl 1.2.4 drops a search list of 272 bytes (over 247): short names fail");
-        assert_eq!(findings[0].help, "shorten dnsConfig.searches to 247 bytes in all: 25 too many");
+        assert_eq!(findings[0].help, "shorten the search list to 247 bytes: 25 too many");
     }
 
     #[test]
@@ -171,7 +198,7 @@ mod tests {
         assert!(fires("search-line-too-long", glibc(26)).is_empty());
         assert_eq!(
             says("search-line-too-long", Case::pod("debian:9").policy(Policy::None).searches(seven)),
-            [(Level::Info, "glibc before 2.26.0 reads only 6 of the 7 search names".to_owned())]
+            [(Level::Info, "glibc before 2.26 reads only 6 of the 7 search names".to_owned())]
         );
         let uclibc = Case::pod("busybox:1.28").searches([&name(119 - CLUSTER), "b.test"]);
         assert_eq!(

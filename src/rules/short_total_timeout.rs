@@ -1,15 +1,17 @@
 //! The pod's `timeout` is so short that answers which only take long are lost.
 //!
 //! ## Why it matters
-//! To musl `timeout` is for all attempts together, to Go for each, and a late answer to an earlier attempt is not heard: with
-//! `timeout:1` no name resolved whose answer took 1.5 s, with `timeout:2` none of 2.5 s, with `timeout:3` none of 4 s on musl
-//! (measured). glibc hears late answers for `timeout` times `attempts`. Answers do take long: CoreDNS waits 2 s for an upstream
-//! server before it asks the next, and gives up after 5 (coredns `plugin/forward/forward.go`), so that up to 2 s one packet lost
-//! behind it fails the lookup (a warning), and up to 5 s a second one does (advice).
+//! To musl `timeout` is for all attempts together, and to Go for each of them, with no ear for a late answer to an
+//! earlier one: with `timeout:1` no answer was heard that took 1.5 s, with `timeout:2` none of 2.5 s, and with
+//! `timeout:3` none of 4 s (measured). glibc hears most late answers, up to `timeout` times `attempts`. Answers do take
+//! that long: CoreDNS waits 2 s for an upstream server before it asks the next, and gives up after 5 s (coredns
+//! `plugin/forward/forward.go`). A patience of up to 2 s makes a failed lookup of one packet that is lost behind
+//! CoreDNS (a warning), one of less than 5 s of two (advice).
 //!
 //! ## How to mend it
-//! Leave `timeout` at 5. musl resends sooner with more `attempts` and the same timeout: `timeout:5` with `attempts:10` resends after
-//! 0.5 s. In a pod whose containers all use glibc, `single-request-reopen` cures what short timeouts are set for.
+//! Leave `timeout` at 5. musl resends sooner with more `attempts` and the same timeout: `timeout:5` with `attempts:10`
+//! resends after 0.5 s. In a pod whose containers all use glibc, `single-request-reopen` cures what short timeouts are
+//! set for.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -47,7 +49,11 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let (message, help) = match resolver.family {
             Family::Musl => (
                 format!("{resolver} gives up on a name after {seconds} s in all: slower answers are lost"),
-                "set timeout:5; more attempts make musl resend sooner, a shorter timeout only makes it give up",
+                if resolver.support("attempts").is_ignored() {
+                    "set timeout:5, and use a newer Alpine to resend sooner"
+                } else {
+                    "set timeout:5; more attempts make musl resend sooner, a shorter timeout only makes it give up"
+                },
             ),
             Family::Glibc => (
                 format!("{resolver} gives up on a nameserver after {seconds} s: slower answers are lost"),

@@ -1,13 +1,14 @@
 //! `use-vc` makes glibc ask by TCP alone, where no option bounds how long it waits.
 //!
 //! ## Why it matters
-//! A nameserver, or a firewall before it, that accepts the connection and never answers held a lookup for over 140 s (measured,
-//! glibc 2.36; `timeout` and `attempts` bound UDP only, glibc `resolv/res_send.c` `send_vc`), and where DNS has no TCP every lookup
-//! fails at once. glibc reads the option since 2.14. musl ignores it; Go asks by TCP too, within its timeout.
+//! A nameserver, or a firewall before it, that accepts the connection and never answers held a lookup for over 140 s
+//! (measured, glibc 2.36; `timeout` and `attempts` bound UDP only, glibc `resolv/res_send.c` `send_vc`), and where DNS
+//! has no TCP every lookup fails at once. glibc reads the option since 2.14. musl ignores it; Go asks by TCP too,
+//! within its timeout.
 //!
 //! ## How to mend it
-//! `single-request-reopen` cures the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal DNSCache speaks
-//! TCP to the cluster's DNS for the pods.
+//! `single-request-reopen` cures the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal
+//! DNSCache speaks TCP to the cluster's DNS for the pods.
 
 use std::collections::HashMap;
 
@@ -83,7 +84,8 @@ mod tests {
 
     #[test]
     fn silent_where_the_option_is_not_read_or_the_wait_is_bounded() {
-        for pod in [Case::pod("alpine:3.19"), Case::declared(Family::Go.unversioned()), Case::pod("example.com/app:1")] {
+        for pod in [Case::pod("alpine:3.19"), Case::declared(Family::Go.unversioned()), Case::pod("example.com/app:1")]
+        {
             assert!(fires("use-vc-hangs", pod.option("use-vc", None)).is_empty());
         }
         assert!(fires("use-vc-hangs", Case::pod("debian:12").option("xuse-vc", None)).is_empty());

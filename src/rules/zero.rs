@@ -14,7 +14,8 @@ pub(super) struct Zero {
     pub(super) help: &'static str,
 }
 
-/// Fires for each container on the first place in the pod that gives the option the number zero, and on its environment.
+/// Fires for each container on the first place in the pod that gives the option the number zero, and on its
+/// environment.
 pub(super) fn check(zero: &Zero, subject: &Subject<'_>, findings: &mut Findings<'_>) {
     let mut first: HashMap<Resolver, Option<(String, String)>> = HashMap::new();
     for container in subject.containers {
@@ -33,8 +34,8 @@ pub(super) fn check(zero: &Zero, subject: &Subject<'_>, findings: &mut Findings<
 // === impl Zero ===
 
 impl Zero {
-    /// What a resolver makes of the text, if that is the end of all lookups. The option is tried alone, because the kubelet
-    /// writes options in random order: any of them may be the one that counts.
+    /// What a resolver makes of the text, if that is the end of all lookups. The option is tried alone, because the
+    /// kubelet writes options in random order: any of them may be the one that counts.
     fn outcome(&self, resolver: Resolver, text: &str) -> Option<String> {
         if !text.contains(self.option) {
             return None;
