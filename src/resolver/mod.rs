@@ -3,6 +3,7 @@
 
 pub mod alpine;
 mod c_ares;
+mod changes;
 mod glibc;
 mod go;
 mod line;
@@ -19,6 +20,7 @@ mod tests;
 
 use std::fmt;
 
+pub use changes::{Change, changes};
 pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
 pub use search::{Answer, Lookup, candidates, lookup, resolves};
 pub use settings::{Fate, Pairing, Settings, Transport};
@@ -55,6 +57,9 @@ pub struct Resolver {
 // === impl Family ===
 
 impl Family {
+    /// All of which something is known, the most common in containers first.
+    pub const KNOWN: [Self; 5] = [Self::Musl, Self::Glibc, Self::Go, Self::Uclibc, Self::CAres];
+
     /// The name used in annotations and messages.
     pub const fn name(self) -> &'static str {
         match self {

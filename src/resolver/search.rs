@@ -9,7 +9,7 @@ use super::{Family, Resolver, Version, c_ares, line, musl, uclibc};
 /// `defdname[256]`; glibc 2.25 resolv/resolv.h).
 const OLD_GLIBC_SEARCH: (usize, usize) = (6, 255);
 /// The first glibc that takes a search list of any length (3f853f22c8).
-const GLIBC_UNBOUNDED_SINCE: Version = Version::new(2, 26, 0);
+pub(super) const GLIBC_UNBOUNDED_SINCE: Version = Version::new(2, 26, 0);
 
 /// What a nameserver says to the queries for one name, A and AAAA taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
