@@ -1,6 +1,11 @@
 //! The command line: one file a command. Data goes to standard output, all else to standard error.
 
+mod completions;
+mod docs;
+mod explain;
 mod inject;
+mod inspect;
+mod man;
 mod serve;
 
 use std::fmt;
@@ -19,7 +24,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed."
 )]
 pub struct Arguments {
-    /// When to use colour on standard error
+    /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 
@@ -33,6 +38,17 @@ enum Command {
     Serve(serve::Serve),
     /// Read manifests and write them back with the options that the webhook would inject
     Inject(inject::Inject),
+    /// Say which resolver images use, and how that is known
+    Inspect(inspect::Inspect),
+    /// Explain a rule, an option, a resolver or an image reference
+    Explain(explain::Explain),
+    /// Print a shell's completions
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(man::Man),
+    /// Write the generated part of docs/
+    #[command(hide = true)]
+    Docs(docs::Docs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,6 +83,11 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         Command::Serve(command) => command.run(),
         Command::Inject(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Docs(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

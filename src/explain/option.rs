@@ -2,7 +2,7 @@
 
 use super::page::{Page, code_list, release, seconds};
 use super::{option_name, resolver};
-use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, Support, option_facts, takes_number};
+use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, option_facts, takes_number};
 use crate::rules::RULES;
 
 /// `text` is `name[:value]`.
@@ -72,16 +72,6 @@ pub(super) fn cell(family: Family, name: &str) -> String {
         })
         .collect();
     if acted.is_empty() { "no".to_owned() } else { acted.join("; ") }
-}
-
-/// In a word, what can be said of a resolver and an option.
-pub(super) const fn support(support: Support) -> &'static str {
-    match support {
-        Support::Honoured => "honoured",
-        Support::Ignored => "ignored",
-        Support::Varies => "depends",
-        Support::Unclear => "not known",
-    }
 }
 
 pub(super) const fn effect(effect: Effect) -> &'static str {

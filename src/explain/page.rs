@@ -20,10 +20,6 @@ impl Page {
         self.write(format_args!("\n## {text}\n"));
     }
 
-    pub(super) fn subheading(&mut self, text: impl Display) {
-        self.write(format_args!("\n### {text}\n"));
-    }
-
     pub(super) fn paragraph(&mut self, text: impl Display) {
         self.write(format_args!("\n{text}\n"));
     }

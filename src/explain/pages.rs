@@ -28,7 +28,7 @@ pub struct Examples {
 const MADE: &str = "<!-- Made by `muslin docs`; do not edit. -->";
 
 /// Every generated page. `examples` gives those of the rule of this slug.
-pub fn pages(examples: impl Fn(&str) -> Examples) -> Vec<MadePage> {
+pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<MadePage> {
     let mut pages = vec![made("options.md", &options()), made("rules/README.md", &rules())];
     pages.extend(RULES.iter().map(|rule| made(&format!("rules/{}.md", rule.slug), &about(rule, &examples(rule.slug)))));
     pages

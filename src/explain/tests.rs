@@ -117,6 +117,7 @@ proptest! {
     fn a_reference_is_explained_as_it_was_given(path in "[a-z]{3,8}/[a-z]{3,8}", tag in "[a-z0-9]{1,8}") {
         let text = format!("{path}:{tag}");
         let reference = Reference::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        prop_assert!(Topic::Image(&text, reference).markdown().starts_with(&format!("# `{text}`\n")));
+        let title = format!("# `{text}`\n");
+        prop_assert!(Topic::Image(&text, reference).markdown().starts_with(&title));
     }
 }
