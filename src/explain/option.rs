@@ -60,18 +60,26 @@ pub(super) fn rows(page: &mut Page, name: &str) {
     page.items(sources);
 }
 
-/// What one resolver does with the option, in a cell of the matrix.
+/// What one resolver does with the option, in a cell of the matrix: the releases that act on it.
 pub(super) fn cell(family: Family, name: &str) -> String {
-    let acted: Vec<_> = option_facts()
-        .filter(|fact| fact.family == family && fact.option == name && fact.effect != Effect::Ignored)
-        .map(|fact| match (fact.effect, range(fact)) {
-            (Effect::Sometimes, None) => "depends".to_owned(),
-            (Effect::Sometimes, Some(range)) => format!("depends {range}"),
-            (_, None) => "yes".to_owned(),
-            (_, Some(range)) => range,
-        })
-        .collect();
-    if acted.is_empty() { "no".to_owned() } else { acted.join("; ") }
+    let acts = |fact: &&OptionFact| fact.family == family && fact.option == name && fact.effect != Effect::Ignored;
+    // Rows that differ only in what they say of the option are one here.
+    let mut spans: Vec<OptionFact> = Vec::new();
+    for fact in option_facts().filter(acts) {
+        match spans.last_mut() {
+            Some(last) if last.effect == fact.effect && last.until.is_some() && last.until == fact.since => {
+                last.until = fact.until;
+            }
+            _ => spans.push(*fact),
+        }
+    }
+    let text = |span: &OptionFact| match (span.effect, range(span)) {
+        (Effect::Sometimes, None) => "depends".to_owned(),
+        (Effect::Sometimes, Some(range)) => format!("depends {range}"),
+        (_, None) => "yes".to_owned(),
+        (_, Some(range)) => range,
+    };
+    if spans.is_empty() { "no".to_owned() } else { spans.iter().map(text).collect::<Vec<_>>().join("; ") }
 }
 
 pub(super) const fn effect(effect: Effect) -> &'static str {

@@ -132,8 +132,8 @@ fn timing(page: &mut Page, resolver: Resolver) {
     let header = [vec!["with"], settings.iter().map(|(name, _, _)| *name).collect()].concat();
     page.table(&header, rows);
     page.paragraph(format_args!(
-        "For a name that the whole search list is tried for, which is {CANDIDATES} names, and one nameserver where no other number \
-         is said. {}",
+        "For a lookup that tries {CANDIDATES} names (three search domains, and the name as it stands), with one nameserver where \
+         no other number is said. {}",
         match resolver.family {
             Family::Uclibc | Family::CAres => "Worked out from its source; not measured.",
             _ => "Worked out from its source, and checked against measurements.",

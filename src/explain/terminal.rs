@@ -10,13 +10,13 @@ use textwrap::core::display_width;
 const INDENT: &str = "  ";
 /// What stands between two columns of a table.
 const GAP: &str = "  ";
-/// A column is not made narrower than this, in characters: shorter lines cannot be read.
-const COLUMN_MIN: usize = 8;
+/// No terminal is taken to be narrower than this, in characters: shorter lines cannot be read.
+const WIDTH_MIN: usize = 20;
 
 /// The text as lines of at most `width` characters, where its words allow it. Styles are ANSI codes, for a stream that takes
 /// them out where they do not belong.
 pub fn for_terminal(markdown: &str, width: usize) -> String {
-    let mut writer = Writer { output: String::new(), width: width.max(COLUMN_MIN * 2) };
+    let mut writer = Writer { output: String::new(), width: width.max(WIDTH_MIN) };
     writer.write(Parser::new_ext(markdown, Options::ENABLE_TABLES));
     writer.output
 }
@@ -78,20 +78,20 @@ impl Writer {
         }
     }
 
-    /// Columns as wide as their cells, where the terminal has the room; otherwise the widest give way.
+    /// Columns as wide as their cells, where the terminal has the room; otherwise the widest give way, as far as their words
+    /// allow.
     fn table(&mut self, rows: &[Vec<String>]) {
         let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-        let mut widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                rows.iter().filter_map(|row| row.get(column)).map(|cell| display_width(cell)).max().unwrap_or(0)
-            })
-            .collect();
+        let widest = |column: usize, width: fn(&str) -> usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or_default()
+        };
+        let mut widths: Vec<usize> = (0..columns).map(|column| widest(column, display_width)).collect();
+        let least: Vec<usize> = (0..columns).map(|column| widest(column, longest_word)).collect();
         let room = self.width.saturating_sub(INDENT.len() + GAP.len() * columns.saturating_sub(1));
         while widths.iter().sum::<usize>() > room {
-            match widths.iter_mut().max() {
-                Some(widest) if *widest > COLUMN_MIN => *widest -= 1,
-                _ => break,
-            }
+            let shrinkable = widths.iter_mut().zip(&least).filter(|(width, least)| **width > **least);
+            let Some((width, _)) = shrinkable.max_by_key(|(width, _)| **width) else { break };
+            *width -= 1;
         }
         for (index, row) in rows.iter().enumerate() {
             self.row(row, &widths);
@@ -125,6 +125,10 @@ impl Writer {
             self.output.push('\n');
         }
     }
+}
+
+fn longest_word(text: &str) -> usize {
+    text.split(' ').map(display_width).max().unwrap_or_default()
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {
