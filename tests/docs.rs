@@ -102,6 +102,9 @@ fn the_guide_for_trouble_leads_to_every_rule() {
     let links = links(&fs::read_to_string(docs().join("troubleshooting.md")).unwrap());
     for rule in RULES {
         let page = format!("rules/{}.md", rule.slug);
-        assert!(links.contains(&page), "docs/troubleshooting.md has no link to {page}: say when that rule is the cause");
+        assert!(
+            links.contains(&page),
+            "docs/troubleshooting.md has no link to {page}: say when that rule is the cause"
+        );
     }
 }
