@@ -33,6 +33,12 @@ fn refuses(arguments: &[&str]) -> String {
     String::from_utf8(stderr).unwrap()
 }
 
+/// A page up to its part about rules, which changes with every new one.
+fn before_rules(page: &str) -> &str {
+    let headings = ["\nRules that speak of it\n", "\nFindings on a pod"];
+    headings.iter().find_map(|heading| page.split_once(heading)).map_or(page, |(before, _)| before)
+}
+
 #[test]
 fn explains_a_rule() {
     insta::assert_snapshot!(prints(&["explain", "attempts-zero"]));
@@ -40,17 +46,17 @@ fn explains_a_rule() {
 
 #[test]
 fn explains_an_option() {
-    insta::assert_snapshot!(prints(&["explain", "single-request-reopen"]));
+    insta::assert_snapshot!(before_rules(&prints(&["explain", "single-request-reopen"])));
 }
 
 #[test]
 fn explains_the_value_of_an_option() {
-    insta::assert_snapshot!(prints(&["explain", "ndots:1"]));
+    insta::assert_snapshot!(before_rules(&prints(&["explain", "ndots:1"])));
 }
 
 #[test]
 fn explains_a_resolver_of_one_release() {
-    insta::assert_snapshot!(prints(&["explain", "musl-1.2.3"]));
+    insta::assert_snapshot!(before_rules(&prints(&["explain", "musl-1.2.3"])));
     assert_eq!(prints(&["explain", "musl", "1.2.3"]), prints(&["explain", "musl-1.2.3"]));
 }
 

@@ -1,5 +1,5 @@
 //! Any lines as the options of a pod, each `name[:value]`: read as every resolver reads them, checked by every rule, mended, and
-//! checked again. What muslin writes once it does not write again.
+//! checked again. A second pass gives the pod nothing else.
 
 #![no_main]
 
@@ -80,5 +80,11 @@ fn twice(mut value: Value, mode: Mode, profile: &Profile) {
     let first = decide(&value);
     json_patch::patch(&mut value, &first.patch).expect("a plan's patch applies to its pod");
     let second = decide(&value);
-    assert!(second.patch.is_empty(), "a second pass changes the pod again: {:?}\n{value}", second.patch);
+    // Of two options with one text, the annotation does not tell which was repaired, so that a warning may be worded anew; what
+    // the pod is given may not.
+    let once = value.clone();
+    json_patch::patch(&mut value, &second.patch).expect("a plan's patch applies to its pod");
+    assert_eq!(value["spec"], once["spec"], "a second pass changes the pod again");
+    let injected = |value: &Value| value.pointer("/metadata/annotations/muslin.dev~1injected").cloned();
+    assert_eq!(injected(&value), injected(&once), "a second pass claims something else");
 }
