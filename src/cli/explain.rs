@@ -15,8 +15,8 @@ const WIDTH_MAX: usize = 100;
 
 /// Explain a rule, an option, a resolver or an image reference.
 ///
-/// A rule (attempts-zero), an option with or without a value (ndots, timeout:2), a resolver of any or of one release (glibc,
-/// musl 1.2.3), an image reference (alpine:3.17). Where a word is several of these, the first of them in this order is meant.
+/// A rule (attempts-zero), options with or without values (ndots, timeout:2 attempts:5), a resolver of any or of one release
+/// (glibc, musl 1.2.3), an image reference (alpine:3.17). Where a word is several of these, the first of them in this order is meant.
 /// Without WHAT, everything that can be explained is listed.
 #[derive(Debug, Args)]
 pub(super) struct Explain {

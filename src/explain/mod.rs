@@ -28,8 +28,8 @@ pub use terminal::for_terminal;
 pub enum Topic<'t> {
     /// A rule, by its slug.
     Rule(&'static Rule),
-    /// An option of resolv.conf as it was given, with or without a value: `ndots`, `ndots:2`.
-    Option(&'t str),
+    /// One option of resolv.conf or more, as they were given, with or without values: `ndots`, `timeout:2 attempts:5`.
+    Options(&'t str),
     /// A resolver, of one release or of any.
     Resolver(Resolver),
     /// An image reference, as it was given.
@@ -68,8 +68,9 @@ impl<'t> Topic<'t> {
         if let Some(rule) = RULES.iter().find(|rule| rule.slug.eq_ignore_ascii_case(text)) {
             return Ok(Self::Rule(rule));
         }
-        if known_option(option_name(text)) {
-            return Ok(Self::Option(text));
+        let mut words = text.split_whitespace().map(option_name).peekable();
+        if words.peek().is_some() && words.all(known_option) {
+            return Ok(Self::Options(text));
         }
         if let Some(resolver) = read_resolver(text) {
             return Ok(Self::Resolver(resolver));
@@ -87,7 +88,7 @@ impl<'t> Topic<'t> {
     pub fn markdown(&self) -> String {
         match *self {
             Self::Rule(rule) => rule::page(rule),
-            Self::Option(text) => option::page(text),
+            Self::Options(text) => option::page(text),
             Self::Resolver(resolver) => resolver::page(resolver),
             Self::Image(text, reference) => image::page(text, &reference),
         }

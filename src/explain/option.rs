@@ -5,26 +5,37 @@ use super::{option_name, resolver};
 use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, option_facts, takes_number};
 use crate::rules::RULES;
 
-/// `text` is `name[:value]`.
-pub(super) fn page(text: &str) -> String {
-    let name = option_name(text);
-    let mut page = Page::titled(format_args!("`{text}`"));
-    page.paragraph(how_to_write(name));
-    if text.contains(':') {
-        page.heading(format_args!("What `{text}` does"));
-        page.paragraph("The options line with nothing else on it, one nameserver, and four names to try:");
+/// `line` is one option or more, each `name[:value]`.
+pub(super) fn page(line: &str) -> String {
+    let mut page = Page::titled(format_args!("`{line}`"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    if line.contains(':') {
+        page.paragraph(
+            "In a pod that has these options and, unless it sets another, the cluster's `ndots:5`; with one nameserver, and four \
+             names to try:",
+        );
         page.table(
             &["resolver", "ndots", "timeout", "attempts", "resends after", "gives up after", "cluster names not found"],
-            Family::KNOWN.into_iter().filter_map(|family| value_row(family, text)),
+            Family::KNOWN.into_iter().filter_map(|family| settings_row(family, &in_a_cluster(&words))),
         );
     }
-    page.heading("What each resolver makes of it");
-    rows(&mut page, name);
+    let mut names: Vec<&str> = Vec::new();
+    for name in words.into_iter().map(option_name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in &names {
+        page.heading(format_args!("What each resolver makes of `{name}`"));
+        page.paragraph(how_to_write(name));
+        rows(&mut page, name);
+    }
     page.heading("Rules that speak of it");
-    let code = [format!("`{name}`"), format!("`{name}:")];
     let rules = RULES.iter().filter(|rule| {
         let documentation = rule.documentation();
-        code.iter().any(|code| documentation.contains(code))
+        names
+            .iter()
+            .any(|name| documentation.contains(&format!("`{name}`")) || documentation.contains(&format!("`{name}:")))
     });
     let rules: Vec<_> = rules.map(|rule| format!("`{}`: {}", rule.slug, rule.summary())).collect();
     if rules.is_empty() {
@@ -106,38 +117,35 @@ fn range(fact: &OptionFact) -> Option<String> {
     }
 }
 
-/// What this option alone makes of a family's settings.
-fn value_row(family: Family, text: &str) -> Option<[String; 7]> {
-    let settings = Settings::read(family.unversioned(), &[text])?;
-    let gives_up = match settings.fate() {
-        Fate::Crashes => "dies at its first lookup (SIGFPE)".to_owned(),
-        Fate::NeverSends => "at once: sends no query".to_owned(),
-        Fate::NeverWaits => "at once: waits for no answer".to_owned(),
-        Fate::Works => resolver::gives_up(&settings),
+/// The options of a pod that says these.
+fn in_a_cluster<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let sets_ndots = words.iter().any(|word| option_name(word) == "ndots");
+    words.iter().copied().chain((!sets_ndots).then_some(resolver::CLUSTER_OPTIONS)).collect()
+}
+
+/// What these options make of a family's settings.
+fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
+    let settings = Settings::read(family.unversioned(), options)?;
+    let fails = match settings.fate() {
+        Fate::Crashes => Some("dies at its first lookup (SIGFPE)"),
+        Fate::NeverSends => Some("at once: sends no query"),
+        Fate::NeverWaits => Some("at once: waits for no answer"),
+        Fate::Works => None,
     };
-    let works = settings.fate() == Fate::Works;
-    let lost: Vec<_> = resolver::CLUSTER_NAMES
-        .into_iter()
-        .filter(|name| resolver::queries(family.unversioned(), name, settings.ndots).is_none())
-        .collect();
-    Some([
-        family.name().to_owned(),
-        settings.ndots.to_string(),
-        seconds(settings.timeout),
-        settings.attempts.to_string(),
-        if works { seconds(settings.resend_after()) } else { "never".to_owned() },
-        gives_up,
-        if !works {
-            "all".to_owned()
-        } else if lost.is_empty() {
-            "none".to_owned()
-        } else {
-            code_list(lost)
-        },
-    ])
+    let (resends, gives_up, lost) = match fails {
+        Some(fails) => ("never".to_owned(), fails.to_owned(), "all".to_owned()),
+        None => {
+            let mut lost = resolver::CLUSTER_NAMES.to_vec();
+            lost.retain(|name| resolver::queries(family.unversioned(), name, settings.ndots).is_none());
+            let lost = if lost.is_empty() { "none".to_owned() } else { code_list(lost) };
+            (seconds(settings.resend_after()), resolver::gives_up(&settings), lost)
+        }
+    };
+    let Settings { ndots, timeout, attempts, .. } = settings;
+    Some([family.name().to_owned(), ndots.to_string(), seconds(timeout), attempts.to_string(), resends, gives_up, lost])
 }
 
 /// Sources are written over several lines in the code.
-pub(super) fn single_line(text: &str) -> String {
+fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,8 @@
 //! The page about a resolver: how it sends, sends again and gives up, which names it finds, which options it reads, and what
 //! its release lacks. All but a few sentences is worked out by the floor `resolver`.
 
+use std::time::Duration;
+
 use super::option;
 use super::page::{Page, code_list, release, resolver_name, seconds};
 use super::pod;
@@ -9,15 +11,15 @@ use crate::pod::cluster_searches;
 use crate::policy::Profile;
 use crate::resolver::alpine::Release;
 use crate::resolver::{
-    Answer, Change, Effect, Family, Pairing, Resolver, Settings, Transport, candidates, changes, known_options, lookup,
-    option_facts,
+    Answer, Change, Family, OptionFact, Pairing, Resolver, Settings, Transport, Version, candidates, changes,
+    known_option, known_options, lookup, option_facts,
 };
 
 /// The namespace and the domain of the cluster that examples are about.
 const NAMESPACE: &str = "default";
 const CLUSTER_DOMAIN: &str = "cluster.local";
 /// What the kubelet gives a pod that says nothing.
-const CLUSTER_OPTIONS: &str = "ndots:5";
+pub(super) const CLUSTER_OPTIONS: &str = "ndots:5";
 /// Names that programs in a cluster ask for: one Service, from its own namespace and from another, and one beyond the cluster.
 const EXAMPLE_NAMES: [&str; 5] = ["db", "db.shop", "db.shop.svc", "db.shop.svc.cluster.local", "www.example.com"];
 /// Those of them that only a search list can complete.
@@ -59,12 +61,12 @@ pub(super) const fn summary(family: Family) -> &'static str {
             "musl libc, the C library of Alpine Linux: the resolver of every program there that calls getaddrinfo."
         }
         Family::Glibc => {
-            "The GNU C library: the resolver of every program that calls getaddrinfo on Debian, Ubuntu, Fedora, \
-                          Red Hat, Wolfi and distroless images with a C library."
+            "The GNU C library: the resolver of every program that calls getaddrinfo on Debian, Ubuntu, Fedora, Red Hat, Wolfi \
+             and distroless images with a C library."
         }
         Family::Go => {
-            "Go's own resolver, in programs built without cgo, or with the tag netgo, and by default in others too. \
-                       A program built with cgo leaves a lookup to the C library in some cases, an unknown option among them."
+            "Go's own resolver, in programs built without cgo, or with the tag netgo, and by default in others too. A program \
+             built with cgo leaves a lookup to the C library in some cases, an unknown option among them."
         }
         Family::Uclibc => "uClibc and uClibc-ng, the C library of small images such as busybox's own.",
         Family::CAres => {
@@ -76,7 +78,7 @@ pub(super) const fn summary(family: Family) -> &'static str {
 }
 
 /// Which Alpine releases have this musl.
-fn carried_by(version: crate::resolver::Version) -> String {
+fn carried_by(version: Version) -> String {
     let releases: Vec<_> = Release::with_musl(version).map(|release| release.to_string()).collect();
     match (&*releases, Release::newest_musl()) {
         ([], Some(newest)) if version > newest => {
@@ -116,7 +118,7 @@ fn timing(page: &mut Page, resolver: Resolver) {
         cells.extend(settings.iter().map(|(_, _, settings)| value(settings)));
         cells
     };
-    let late = |duration: Option<std::time::Duration>| duration.map_or("the lookup fails".to_owned(), seconds);
+    let late = |duration: Option<Duration>| duration.map_or("the lookup fails".to_owned(), seconds);
     let rows = [
         [vec!["options".to_owned()], settings.iter().map(|(_, line, _)| format!("`{line}`")).collect()].concat(),
         row("A and AAAA leave", &|settings| pairing(settings).to_owned()),
@@ -210,10 +212,10 @@ fn after(resolver: Resolver, answer: Answer) -> &'static str {
 }
 
 fn options(page: &mut Page, resolver: Resolver) {
-    let speaks = |fact: &&crate::resolver::OptionFact| {
+    let speaks = |fact: &&OptionFact| {
         fact.family == resolver.family && resolver.version.is_none_or(|version| fact.covers(version))
     };
-    let own = || option_facts().filter(speaks).filter(|fact| fact.option != "*");
+    let own = || option_facts().filter(speaks).filter(|fact| known_option(fact.option));
     page.table(
         &["option", "releases", "effect", "what it makes of it"],
         own().map(|fact| {
@@ -226,8 +228,7 @@ fn options(page: &mut Page, resolver: Resolver) {
         }),
     );
     let others: Vec<_> = known_options().filter(|name| own().all(|fact| fact.option != *name)).collect();
-    if let Some(fact) = option_facts().filter(speaks).find(|fact| fact.option == "*" && fact.effect == Effect::Ignored)
-    {
+    if let Some(fact) = option_facts().filter(speaks).find(|fact| !known_option(fact.option)) {
         page.paragraph(format_args!(
             "Any other option is ignored, {} among them: it {}.",
             code_list(others),
@@ -271,7 +272,7 @@ fn history(page: &mut Page, resolver: Resolver) {
 }
 
 /// A release; of musl, with the first Alpine that has it.
-fn mended_in(family: Family, since: crate::resolver::Version) -> String {
+fn mended_in(family: Family, since: Version) -> String {
     let name = release(family, since);
     let alpine = (family == Family::Musl).then(|| Release::first_with_musl(since)).flatten();
     alpine.map_or(name.clone(), |alpine| format!("{name} (Alpine {alpine})"))

@@ -17,7 +17,7 @@ fn every_word_of_the_vocabulary_is_found() {
         assert_eq!(Topic::find(rule.slug), Ok(Topic::Rule(rule)));
     }
     for option in known_options() {
-        assert_eq!(Topic::find(option), Ok(Topic::Option(option)));
+        assert_eq!(Topic::find(option), Ok(Topic::Options(option)));
     }
     for family in Family::KNOWN.into_iter().chain([Family::Static, Family::Unknown]) {
         assert_eq!(Topic::find(family.name()), Ok(Topic::Resolver(family.unversioned())));
@@ -43,8 +43,11 @@ fn a_resolver_is_read_as_people_and_annotations_write_it() {
 }
 
 #[test]
-fn an_option_may_have_a_value_and_comes_before_an_image() {
-    assert_eq!(Topic::find("ndots:2"), Ok(Topic::Option("ndots:2")));
+fn options_may_have_values_and_come_before_an_image() {
+    for line in ["ndots:2", "timeout:2 attempts:5"] {
+        assert_eq!(Topic::find(line), Ok(Topic::Options(line)));
+    }
+    assert!(Topic::find("timeout:2 nothing").is_err());
 }
 
 #[test]
@@ -81,8 +84,8 @@ fn an_older_musl_says_what_it_lacks_and_which_alpine_has_the_cure() {
 
 #[test]
 fn an_options_page_says_what_a_value_does() {
-    let page = Topic::Option("attempts:0").markdown();
-    assert!(page.contains("| musl | 1 | 5 s | 0 | never | dies at its first lookup (SIGFPE) | all |"), "{page}");
+    let page = Topic::Options("attempts:0").markdown();
+    assert!(page.contains("| musl | 5 | 5 s | 0 | never | dies at its first lookup (SIGFPE) | all |"), "{page}");
 }
 
 #[test]
@@ -107,10 +110,10 @@ proptest! {
     }
 
     #[test]
-    fn any_option_value_is_explained(name in "ndots|timeout|attempts|use-vc", value in "[0-9a-z:. -]{0,12}") {
+    fn any_option_value_is_explained(name in "ndots|timeout|attempts|use-vc", value in "[0-9a-z:.-]{0,12}") {
         let text = format!("{name}:{value}");
-        prop_assert_eq!(Topic::find(&text), Ok(Topic::Option(text.trim())));
-        prop_assert!(Topic::Option(&text).markdown().contains("cluster names not found"));
+        prop_assert_eq!(Topic::find(&text), Ok(Topic::Options(&text)));
+        prop_assert!(Topic::Options(&text).markdown().contains("cluster names not found"));
     }
 
     #[test]
