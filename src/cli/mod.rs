@@ -32,21 +32,15 @@ pub struct Arguments {
     command: Command,
 }
 
+// No comments on these: clap would take one as the whole help, in place of what the command's own file says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the admission webhook
     Serve(serve::Serve),
-    /// Read manifests and write them back with the options that the webhook would inject
     Inject(inject::Inject),
-    /// Say which resolver images use, and how that is known
     Inspect(inspect::Inspect),
-    /// Explain a rule, an option, a resolver or an image reference
     Explain(explain::Explain),
-    /// Print a shell's completions
     Completions(completions::Completions),
-    /// Write the manual pages
     Man(man::Man),
-    /// Write the generated part of docs/
     #[command(hide = true)]
     Docs(docs::Docs),
 }
@@ -136,5 +130,12 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_commands_help_says_more_than_its_line_in_the_list() {
+        for command in super::Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(command.get_long_about().is_some(), "{}", command.get_name());
+        }
     }
 }
