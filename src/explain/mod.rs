@@ -150,10 +150,14 @@ impl UnknownTopic {
 
 impl fmt::Display for UnknownTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { text, invalid, similar: _ } = self;
+        let Self { text, invalid, similar } = self;
         match invalid {
-            Some(invalid) => write!(f, "{invalid}; nor is it a rule, an option or a resolver"),
-            None => write!(f, "`{text}` is no rule, option, resolver or image that muslin knows"),
+            Some(invalid) => write!(f, "{invalid}; nor is it a rule, an option or a resolver")?,
+            None => write!(f, "`{text}` is no rule, option, resolver or image that muslin knows")?,
         }
+        for (index, word) in similar.iter().enumerate() {
+            write!(f, "{}`{word}`", if index == 0 { "; did you mean " } else { " or " })?;
+        }
+        f.write_str(if similar.is_empty() { "" } else { "?" })
     }
 }
