@@ -1,6 +1,11 @@
 //! The command line: one file a command. Data goes to standard output, all else to standard error.
 
+mod completions;
+mod docs;
+mod explain;
 mod inject;
+mod inspect;
+mod man;
 mod serve;
 
 use std::fmt;
@@ -19,7 +24,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed."
 )]
 pub struct Arguments {
-    /// When to use colour on standard error
+    /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 
@@ -27,12 +32,17 @@ pub struct Arguments {
     command: Command,
 }
 
+// No comments on these: clap would take one as the whole help, in place of what the command's own file says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the admission webhook
     Serve(serve::Serve),
-    /// Read manifests and write them back with the options that the webhook would inject
     Inject(inject::Inject),
+    Inspect(inspect::Inspect),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+    Man(man::Man),
+    #[command(hide = true)]
+    Docs(docs::Docs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,6 +77,11 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         Command::Serve(command) => command.run(),
         Command::Inject(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Docs(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -115,5 +130,12 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_commands_help_says_more_than_its_line_in_the_list() {
+        for command in super::Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(command.get_long_about().is_some(), "{}", command.get_name());
+        }
     }
 }

@@ -237,6 +237,21 @@ impl fmt::Display for Skip {
     }
 }
 
+// === impl Context ===
+
+impl<'a> Context<'a> {
+    /// Of a pod in the namespace `default` of a cluster with the usual domain, in mode `inject`.
+    pub fn usual(profile: &'a Profile) -> Self {
+        Self {
+            namespace: "default",
+            cluster_domain: "cluster.local",
+            mode: Mode::Inject,
+            profile,
+            holder_ignores: None,
+        }
+    }
+}
+
 // === impl Plan ===
 
 impl Plan {

@@ -8,7 +8,7 @@ use super::settings::{Pairing, Settings, Transport};
 use super::{Family, Resolver, Version};
 
 /// The first release with a shorter default: 2 s and 3 tries in place of 5 s and 4 (src/lib/ares_private.h).
-const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
+pub(super) const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
 /// The first release that bounds the timeout, at 5 s (src/lib/ares_metrics.c `MAX_TIMEOUT_MS`).
 const BOUNDED_SINCE: Version = Version::new(1, 32, 0);
 /// That bound.

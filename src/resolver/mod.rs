@@ -3,6 +3,7 @@
 
 pub mod alpine;
 mod c_ares;
+mod changes;
 pub mod glibc;
 pub mod go;
 mod line;
@@ -21,6 +22,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+pub use changes::{Change, changes};
 pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
 pub use search::{Answer, Lookup, candidates, lookup, resolves, search_domains_read};
 pub use settings::{Fate, Pairing, Settings, Transport};
@@ -96,6 +98,9 @@ pub enum InvalidResolver {
 impl Family {
     /// Those that somebody can say an image has.
     pub const NAMED: [Self; 6] = [Self::Musl, Self::Glibc, Self::Go, Self::Uclibc, Self::CAres, Self::Static];
+
+    /// All of which something is known, the most common in containers first.
+    pub const KNOWN: [Self; 5] = [Self::Musl, Self::Glibc, Self::Go, Self::Uclibc, Self::CAres];
 
     /// The name used in annotations and messages.
     pub const fn name(self) -> &'static str {

@@ -13,7 +13,7 @@ const LINE_MAX: usize = 127;
 pub const SEARCH_LIST_MAX: usize = LINE_MAX - "search ".len();
 
 /// The first release that tries a name without dots with the search list first (uClibc-ng 03e03e71a).
-const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
+pub(super) const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
 
 const SOURCE: &str = "kraj/uClibc libc/inet/resolv.c __open_nameservers (cca45baf, tag v0.9.31); \
                       the same in wbx-github/uclibc-ng 5e6fd08b";

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use muslin::image;
 use muslin::plan::{Context, plan};
 use muslin::pod::Pod;
-use muslin::policy::{Mode, Profile};
+use muslin::policy::Profile;
 use serde_json::{Value, json};
 
 /// A pod with one container.
@@ -44,13 +44,7 @@ pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
     let profile = Profile::default();
-    let context = Context {
-        namespace,
-        cluster_domain: "cluster.local",
-        mode: Mode::Inject,
-        profile: &profile,
-        holder_ignores: None,
-    };
+    let context = Context { namespace, ..Context::usual(&profile) };
     if let Ok(plan) = plan(&pod, fingerprints, &context) {
         json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
     }

@@ -37,13 +37,7 @@ fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
     let profile = Profile::builtin(profile).unwrap();
-    let context = Context {
-        namespace: "default",
-        cluster_domain: "cluster.local",
-        mode,
-        profile: &profile,
-        holder_ignores: None,
-    };
+    let context = Context { mode, ..Context::usual(&profile) };
     plan(&pod, fingerprints, &context).unwrap()
 }
 
