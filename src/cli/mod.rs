@@ -1,18 +1,28 @@
 //! The command line: one file a command. Data goes to standard output, all else to standard error.
 
+mod check;
 mod completions;
 mod docs;
+mod examine;
 mod explain;
+mod files;
+mod fix;
+mod in_order;
 mod inject;
 mod inspect;
 mod man;
+mod policy;
+mod progress;
 mod serve;
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::report::Human;
 
 /// Makes DNS inside Kubernetes pods dependable.
 ///
@@ -36,6 +46,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Check(check::Check),
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Explain(explain::Explain),
@@ -76,6 +87,7 @@ pub fn run() -> ExitCode {
     choice.write_global();
     let outcome = match command {
         Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Explain(command) => command.run(),
@@ -115,12 +127,24 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         match self {
-            Self::Findings => write!(f, "{style}error{style:#}: there are findings at or above --fail-on"),
-            Self::Input(error) | Self::Outside(error) => write!(f, "{style}error{style:#}: {error:#}"),
+            Self::Findings => f.write_str(&error_line("there are findings at or above --fail-on")),
+            Self::Input(error) | Self::Outside(error) => f.write_str(&error_line(&format!("{error:#}"))),
         }
     }
+}
+
+/// How findings are written to a stream: in colour where it shows colour, and cut to its width where it is a terminal.
+fn human(stream: &(impl anstream::stream::RawStream + AsFd)) -> Human {
+    let in_colour = anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never;
+    let width = terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0));
+    Human::new(in_colour, width)
+}
+
+/// A message of something that went wrong, for standard error.
+fn error_line(message: &str) -> String {
+    let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    format!("{style}error{style:#}: {message}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Kubernetes' API or of any one rule.
 
 mod closest;
+mod config;
 mod declared;
 mod levels;
 mod mode;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use closest::closest;
+pub use config::{Config, InvalidConfig, Pattern};
 pub use declared::Declared;
 pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
