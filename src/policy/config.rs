@@ -257,7 +257,10 @@ mod tests {
                 "2:1: `a b` begins no image reference: write a registry, a repository or a part of one, such as `registry.example.com/team/`",
             ),
             ("[images]\napp = \"musl x\"\n", "2:7: `x` is not a version such as 1.2.4"),
-            ("[images]\napp = \"gilbc\"\n", "2:7: `gilbc` is no resolver: use musl, glibc, go, uclibc, c-ares, static"),
+            (
+                "[images]\napp = \"gilbc\"\n",
+                "2:7: `gilbc` is no resolver: use musl, glibc, go, uclibc, c-ares, static; did you mean `glibc`?",
+            ),
             ("profile = \"fast\"\nprofile = \"fast\"\n", "2:1: duplicate key"),
         ] {
             assert_eq!(fault(text), expected);
