@@ -5,27 +5,36 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// How many results may wait, for each thread, while an earlier piece takes longer: enough that a large file among small ones
-/// keeps nobody idle for long, and few enough that memory does not depend on how much work there is.
-const WAITING_EACH: usize = 32;
+/// How many batches of results may wait, for each thread, while an earlier one takes longer: enough that a large file among small
+/// ones keeps nobody idle for long, and few enough that memory does not depend on how much work there is.
+const WAITING_EACH: usize = 4;
+
+/// How much is handed over at once, at most: a job may take less time than waking a thread for it.
+const BATCH_MAX: usize = 32;
+
+/// Of how many jobs before it a batch has as many as one: few jobs are spread over all threads, for they may be large.
+const BATCH_GROWTH: usize = 16;
 
 /// Does `work` on each of `jobs` in so many threads, and hands the results on in the order of the jobs, until `take` has enough.
 pub(super) fn in_order<J: Send, R: Send>(
     threads: usize,
-    jobs: impl Iterator<Item = J> + Send,
+    mut jobs: impl Iterator<Item = J> + Send,
     work: impl Fn(J) -> R + Sync,
     mut take: impl FnMut(R) -> ControlFlow<()>,
 ) {
-    let (queue, waiting) = mpsc::sync_channel::<(J, SyncSender<R>)>(threads);
-    let (order, results) = mpsc::sync_channel::<Receiver<R>>(threads * WAITING_EACH);
+    let (queue, waiting) = mpsc::sync_channel::<(Vec<J>, SyncSender<Vec<R>>)>(threads);
+    let (order, results) = mpsc::sync_channel::<Receiver<Vec<R>>>(threads * WAITING_EACH);
     let waiting = Mutex::new(waiting);
     thread::scope(|scope| {
-        // Each job has a channel for its one result; the order of their receiving ends is the order of the jobs.
+        // Each batch has a channel for its results; the order of their receiving ends is the order of the jobs.
         scope.spawn(move || {
-            for job in jobs {
+            let mut count = 0;
+            loop {
+                let batch: Vec<J> = jobs.by_ref().take((count / BATCH_GROWTH).clamp(1, BATCH_MAX)).collect();
+                count += batch.len();
                 let (answer, result) = mpsc::sync_channel(1);
-                if order.send(result).is_err() || queue.send((job, answer)).is_err() {
-                    return; // nobody wants more
+                if batch.is_empty() || order.send(result).is_err() || queue.send((batch, answer)).is_err() {
+                    return; // there is no more, or nobody wants it
                 }
             }
         });
@@ -33,15 +42,15 @@ pub(super) fn in_order<J: Send, R: Send>(
         for _ in 0..threads {
             scope.spawn(move || {
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                while let Ok((job, answer)) = next() {
+                while let Ok((batch, answer)) = next() {
                     // The receiver is gone once `take` has enough.
-                    let _ = answer.send(work(job));
+                    let _ = answer.send(batch.into_iter().map(work).collect());
                 }
             });
         }
-        for result in results {
-            // A job without a result has panicked; the scope passes that on.
-            if result.recv().is_ok_and(|result| take(result).is_break()) {
+        // A batch without results has panicked; the scope passes that on.
+        for result in results.into_iter().flat_map(|results| results.recv().unwrap_or_default()) {
+            if take(result).is_break() {
                 return;
             }
         }

@@ -28,6 +28,13 @@ pub struct Object<'n> {
     pub template: Option<&'static str>,
 }
 
+impl Object<'_> {
+    /// Where its pod or pod template stands, as a JSON pointer from the document.
+    pub fn pod_pointer(&self) -> Option<String> {
+        Some(format!("{}{}", self.pointer, self.template?))
+    }
+}
+
 /// The Kubernetes objects of a document, those in a `List` in its place, in order.
 pub fn objects(document: &Node) -> Vec<Object<'_>> {
     let mut found = Vec::new();

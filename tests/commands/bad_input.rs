@@ -78,7 +78,13 @@ fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
         .with("other.yaml", "kind: {{ .Values.kind }}\n");
     let run = folder.run(&["check", "web/templates/a.yaml"]).ended(2);
     assert!(run.stderr.contains("error: web/templates/a.yaml:1:"), "{}", run.stderr);
-    assert!(run.stderr.contains("\nhint: this looks like a template: check what it makes, as in `helm template web | muslin check -`\n"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(
+            "\nhint: this looks like a template: check what it makes, as in `helm template web | muslin check -`\n"
+        ),
+        "{}",
+        run.stderr
+    );
     let run = folder.run(&["check", "other.yaml"]).ended(2);
     assert!(run.stderr.contains("`helm template CHART | muslin check -`"), "{}", run.stderr);
 }
@@ -86,7 +92,9 @@ fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
 #[test]
 fn wrong_use_is_said() {
     let folder = Folder::new();
-    for arguments in [&["check"][..], &["check", "-", "--fail-on", "error"], &["check", "-", "-o", "xml"], &["check", "-", "--fix"]] {
+    for arguments in
+        [&["check"][..], &["check", "-", "--fail-on", "error"], &["check", "-", "-o", "xml"], &["check", "-", "--fix"]]
+    {
         let run = folder.run(arguments).ended(2);
         assert!(run.stderr.starts_with("error: ") && run.stdout.is_empty(), "{}", run.stderr);
     }
@@ -94,7 +102,18 @@ fn wrong_use_is_said() {
 
 #[test]
 fn odd_but_good_input_is_no_error() {
-    for text in ["", "\n", "---\n", "%YAML 1.2\n---\na: 1\n", "\u{feff}a: 1\n", "- 1\n", "text\n", "a: !Custom {b: c}\n", "{}\n[]\n", "a: \"\\ud83d\\ude00\"\n"] {
+    for text in [
+        "",
+        "\n",
+        "---\n",
+        "%YAML 1.2\n---\na: 1\n",
+        "\u{feff}a: 1\n",
+        "- 1\n",
+        "text\n",
+        "a: !Custom {b: c}\n",
+        "{}\n[]\n",
+        "a: \"\\ud83d\\ude00\"\n",
+    ] {
         assert_eq!(rules(&Folder::new().with("a.yaml", text), &["a.yaml"]), [""; 0], "{text:?}");
     }
 }

@@ -39,10 +39,15 @@ fn fails_on_findings_from_the_level_that_is_asked_for() {
 
 #[test]
 fn reads_files_folders_and_standard_input() {
-    let folder = Folder::new().with("a.yaml", ALPINE).with("more/b.yml", ALPINE).with("more/c.json", "{}").with("more/d.txt", ALPINE);
+    let folder = Folder::new()
+        .with("a.yaml", ALPINE)
+        .with("more/b.yml", ALPINE)
+        .with("more/c.json", "{}")
+        .with("more/d.txt", ALPINE);
     let run = folder.run_with(DEBIAN, &["check", "-o", "json", "--fail-on", "never", "a.yaml", "-", "more"]).ended(0);
     let json = run.json();
-    let files: Vec<_> = json["findings"].as_array().unwrap().iter().map(|finding| finding["file"].as_str().unwrap()).collect();
+    let files: Vec<_> =
+        json["findings"].as_array().unwrap().iter().map(|finding| finding["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["a.yaml", "-", "more/b.yml"]);
     assert_eq!(json["summary"]["files"], 4);
 }
@@ -70,11 +75,16 @@ fn reads_nothing_twice() {
 fn names_files_as_they_were_named_and_in_order() {
     let mut folder = Folder::new();
     for index in 0..50 {
-        folder = folder.with(&format!("{index:02}.yaml"), if index % 7 == 0 { ALPINE.repeat(1) } else { ALPINE.to_owned() });
+        folder =
+            folder.with(&format!("{index:02}.yaml"), if index % 7 == 0 { ALPINE.repeat(1) } else { ALPINE.to_owned() });
     }
     let json = folder.run(&["check", "-o", "json", "."]).ended(0).json();
-    let files: Vec<String> =
-        json["findings"].as_array().unwrap().iter().map(|finding| finding["file"].as_str().unwrap().to_owned()).collect();
+    let files: Vec<String> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["file"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(files, (0..50).map(|index| format!("{index:02}.yaml")).collect::<Vec<_>>());
 }
 
@@ -92,7 +102,8 @@ fn finds_pods_in_every_document_and_in_lists() {
 fn says_what_it_passed_over_when_asked() {
     let opted_out = ALPINE.replace("name: web", "name: web\n  annotations: {muslin.dev/inject: \"false\"}");
     let system = ALPINE.replace("name: web", "name: web\n  namespace: kube-system");
-    let folder = Folder::new().with("a.yaml", format!("{SERVICE}---\n{SERVICE}---\n{opted_out}---\n{system}---\n{ALPINE}"));
+    let folder =
+        Folder::new().with("a.yaml", format!("{SERVICE}---\n{SERVICE}---\n{opted_out}---\n{system}---\n{ALPINE}"));
     let run = folder.run(&["check", "-v", "a.yaml"]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
     note: passed over 2 objects of kind Service
@@ -106,8 +117,13 @@ fn says_what_it_passed_over_when_asked() {
 #[test]
 fn points_at_the_nearest_thing_where_nothing_is() {
     let node = ALPINE.replace("alpine:3.19", "debian:12").replace("spec:\n", "spec:\n  hostNetwork: true\n");
-    let json = Folder::new().with("a.yaml", node).run(&["check", "-o", "json", "a.yaml", "--fail-on", "never"]).ended(0).json();
-    let finding = json["findings"].as_array().unwrap().iter().find(|finding| finding["rule"] == "node-resolv-conf").unwrap();
+    let json = Folder::new()
+        .with("a.yaml", node)
+        .run(&["check", "-o", "json", "a.yaml", "--fail-on", "never"])
+        .ended(0)
+        .json();
+    let finding =
+        json["findings"].as_array().unwrap().iter().find(|finding| finding["rule"] == "node-resolv-conf").unwrap();
     assert_eq!((finding["line"].as_u64(), finding["column"].as_u64()), (Some(6), Some(1)), "{finding}");
 }
 
@@ -115,14 +131,20 @@ fn points_at_the_nearest_thing_where_nothing_is() {
 fn points_into_what_an_alias_stands_for() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  dnsConfig:\n    options: &options\n      - {name: attempts, value: '0'}\n  containers:\n    - name: app\n      image: &image alpine:3.19\n    - name: other\n      image: *image\n";
     let json = Folder::new().with("a.yaml", text).run(&["check", "-o", "json", "a.yaml"]).ended(1).json();
-    let places: Vec<_> = json["findings"].as_array().unwrap().iter().map(|finding| (finding["line"].as_u64().unwrap(), finding["column"].as_u64().unwrap())).collect();
+    let places: Vec<_> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (finding["line"].as_u64().unwrap(), finding["column"].as_u64().unwrap()))
+        .collect();
     assert_eq!(places, [(7, 33), (7, 33)]);
 }
 
 #[test]
 fn an_annotation_silences_rules_on_the_pod_on_its_template_and_on_the_object_that_holds_it() {
     let annotations = "annotations: {muslin.dev/ignore: \"attempts-zero\"}";
-    let pod = ALPINE.replace("name: web", "name: web\n  annotations: {muslin.dev/ignore: \"musl-slow-retry, option-ignored\"}");
+    let pod = ALPINE
+        .replace("name: web", "name: web\n  annotations: {muslin.dev/ignore: \"musl-slow-retry, option-ignored\"}");
     let template = DENIED.replace("  template:\n", &format!("  template:\n    metadata:\n      {annotations}\n"));
     let holder = DENIED.replace("  namespace: shop\n", &format!("  namespace: shop\n  {annotations}\n"));
     let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}", holder.trim_end().replace('\n', "\n  "));
@@ -133,7 +155,8 @@ fn an_annotation_silences_rules_on_the_pod_on_its_template_and_on_the_object_tha
 
 #[test]
 fn a_silenced_rule_that_does_not_exist_is_a_finding_that_points_at_the_annotation() {
-    let holder = DENIED.replace("  namespace: shop\n", "  namespace: shop\n  annotations:\n    muslin.dev/ignore: atempts-zero\n");
+    let holder = DENIED
+        .replace("  namespace: shop\n", "  namespace: shop\n  annotations:\n    muslin.dev/ignore: atempts-zero\n");
     let run = Folder::new().with("a.yaml", holder).run(&["check", "a.yaml"]).ended(1);
     let finding = &run.stdout[run.stdout.find("warn[unknown-rule]").unwrap()..];
     insta::assert_snapshot!(finding, @"
@@ -190,7 +213,9 @@ fn a_manifest_cannot_write_to_the_terminal() {
 #[test]
 fn a_line_that_a_program_wrote_is_not_quoted_but_its_value_is() {
     let padding = "\"x\": 1, ".repeat(200);
-    let json = format!("{{{padding}\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"a\"}}, \"spec\": {{\"containers\": [{{\"name\": \"app\", \"image\": \"alpine:3.19\"}}]}}}}");
+    let json = format!(
+        "{{{padding}\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"a\"}}, \"spec\": {{\"containers\": [{{\"name\": \"app\", \"image\": \"alpine:3.19\"}}]}}}}"
+    );
     let run = Folder::new().with("a.json", json).run(&["check", "a.json"]).ended(0);
     insta::assert_snapshot!(run.stdout, @r#"
     warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s

@@ -32,7 +32,8 @@ fn changes_levels_and_with_them_how_a_run_ends() {
 
 #[test]
 fn declares_what_images_have() {
-    let config = "[images]\n\"registry.example.com/\" = \"musl 1.2.3\"\n\"registry.example.com/team/app\" = \"glibc\"\n";
+    let config =
+        "[images]\n\"registry.example.com/\" = \"musl 1.2.3\"\n\"registry.example.com/team/app\" = \"glibc\"\n";
     let pod = |image: &str| ALPINE.replace("alpine:3.19", image);
     let folder = Folder::new()
         .with("muslin.toml", config)
@@ -40,7 +41,11 @@ fn declares_what_images_have() {
         .with("b.yaml", pod("registry.example.com/team/app:2"));
     assert_eq!(rules(&folder, &["a.yaml", "b.yaml"]), ["musl-slow-retry", "parallel-a-aaaa"]);
     let run = folder.run(&["check", "a.yaml"]).ended(0);
-    assert!(run.stdout.contains("is musl 1.2.3 (declared): it was declared so for `registry.example.com/`"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("is musl 1.2.3 (declared): it was declared so for `registry.example.com/`"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

@@ -91,10 +91,17 @@ fn a_document_whose_layout_cannot_be_kept_is_left_and_that_is_said() {
 
 #[test]
 fn reports_what_is_left_where_it_then_stands() {
-    let text = DENIED.replace("          - name: attempts\n", "          - name: ndots\n            value: \"1\"\n          - name: attempts\n");
+    let text = DENIED.replace(
+        "          - name: attempts\n",
+        "          - name: ndots\n            value: \"1\"\n          - name: attempts\n",
+    );
     let folder = Folder::new().with("a.yaml", text);
     let run = folder.run(&["check", "--fix", "a.yaml"]).ended(0);
-    assert!(run.stdout.starts_with("warn[ndots-breaks-musl]") && run.stdout.contains("--> a.yaml:15:20"), "{}", run.stdout);
+    assert!(
+        run.stdout.starts_with("warn[ndots-breaks-musl]") && run.stdout.contains("--> a.yaml:15:20"),
+        "{}",
+        run.stdout
+    );
     assert!(run.stderr.ends_with("findings: 0 deny, 1 warn, 0 info\nmended 1 other\n"), "{}", run.stderr);
 }
 

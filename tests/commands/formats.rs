@@ -52,7 +52,10 @@ fn json_has_the_fields_that_programs_rely_on() {
 #[test]
 fn json_without_findings_is_whole_too() {
     let json = Folder::new().with("a.yaml", SERVICE).run(&["check", ".", "-o", "json"]).ended(0).json();
-    assert_eq!(json, json!({ "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "deny": 0, "warn": 0, "info": 0 } }));
+    assert_eq!(
+        json,
+        json!({ "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "deny": 0, "warn": 0, "info": 0 } })
+    );
 }
 
 #[test]
@@ -60,7 +63,8 @@ fn sarif_validates_against_its_schema() {
     let schema: Value = serde_json::from_str(include_str!("../data/sarif/sarif-2.1.0.json")).unwrap();
     let validator = jsonschema::draft7::new(&schema).unwrap();
     for log in [sarif(&folder()), sarif(&Folder::new().with("a.yaml", SERVICE))] {
-        let errors: Vec<String> = validator.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> =
+            validator.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert_eq!(errors, [""; 0]);
     }
     // The schema is one that can refuse.
@@ -92,12 +96,20 @@ fn the_fingerprints_of_sarif_stay_when_lines_move_and_differ_where_findings_do()
     let fingerprints = |text: &str| -> Vec<String> {
         let log = sarif(&Folder::new().with("a.yaml", text));
         let results = log["runs"][0]["results"].as_array().unwrap().clone();
-        results.iter().map(|result| result["partialFingerprints"]["muslinFinding/v1"].as_str().unwrap().to_owned()).collect()
+        results
+            .iter()
+            .map(|result| result["partialFingerprints"]["muslinFinding/v1"].as_str().unwrap().to_owned())
+            .collect()
     };
     let text = format!("{ALPINE}---\n{DENIED}");
-    let moved = format!("# one\n# two\n{}---\n{}", ALPINE.replace("spec:", "  labels: {a: b}\nspec:"), DENIED.replace("spec:\n  template", "spec:\n  replicas: 3\n  template"));
+    let moved = format!(
+        "# one\n# two\n{}---\n{}",
+        ALPINE.replace("spec:", "  labels: {a: b}\nspec:"),
+        DENIED.replace("spec:\n  template", "spec:\n  replicas: 3\n  template")
+    );
     assert_eq!(fingerprints(&text), fingerprints(&moved));
-    let mut all = fingerprints(&format!("{text}---\n{}", DENIED.replace("name: web", "name: other").replace("ndots", "x")));
+    let mut all =
+        fingerprints(&format!("{text}---\n{}", DENIED.replace("name: web", "name: other").replace("ndots", "x")));
     let count = all.len();
     all.sort();
     all.dedup();
@@ -116,7 +128,11 @@ fn github_gets_workflow_commands_escaped_as_its_toolkit_does() {
 #[test]
 fn only_findings_go_to_standard_output() {
     for format in ["human", "json", "sarif", "github"] {
-        let run = Folder::new().with("a.yaml", SERVICE).with("b.yaml", "a: [").run(&["check", ".", "-v", "-o", format]).ended(2);
+        let run = Folder::new()
+            .with("a.yaml", SERVICE)
+            .with("b.yaml", "a: [")
+            .run(&["check", ".", "-v", "-o", format])
+            .ended(2);
         assert!(!run.stdout.contains("error: ") && !run.stdout.contains("note: "), "{format}: {}", run.stdout);
         assert!(run.stderr.contains("error: b.yaml:"), "{format}: {}", run.stderr);
     }

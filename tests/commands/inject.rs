@@ -65,7 +65,9 @@ fn documents_without_a_pod_come_out_byte_for_byte() {
     let stream = format!("# head\n---\n{SERVICE}\n--- # second\n- not\n- an object\n---\n# nothing\n...\n");
     assert_eq!(inject(&stream, &[]).ended(0).stdout, stream);
     let mixed = inject(&format!("{SERVICE}---\n{ALPINE}---\n{SERVICE}"), &[]).ended(0).stdout;
-    assert!(mixed.starts_with(&format!("{SERVICE}---\n# The first line.\n")) && mixed.ends_with(&format!("---\n{SERVICE}")));
+    assert!(
+        mixed.starts_with(&format!("{SERVICE}---\n# The first line.\n")) && mixed.ends_with(&format!("---\n{SERVICE}"))
+    );
 }
 
 #[test]
@@ -138,7 +140,11 @@ fn json_in_gives_json_out() {
 fn what_anchors_share_is_written_out_where_it_differs_and_that_is_said() {
     let text = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}]\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
     let run = inject(text, &[]).ended(0);
-    assert!(run.stderr.contains("note: -:1: the document was written anew; its layout and comments are lost"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("note: -:1: the document was written anew; its layout and comments are lost"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(run.stdout.matches("single-request-reopen").count(), 2, "{}", run.stdout);
 }
 

@@ -115,7 +115,12 @@ impl Run {
     /// The rules of the findings, of a run that wrote JSON.
     fn rules(&self) -> Vec<String> {
         let json = self.json();
-        json["findings"].as_array().unwrap().iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect()
+        json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| finding["rule"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 

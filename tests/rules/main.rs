@@ -9,7 +9,7 @@ mod truth;
 
 use json_patch::patch;
 use muslin::image;
-use muslin::manifest::{Stream, templates};
+use muslin::manifest::{Stream, objects};
 use muslin::plan::{Context, Plan, plan};
 use muslin::pod::Pod;
 use muslin::policy::{Mode, Profile};
@@ -18,14 +18,12 @@ use serde_json::Value;
 /// The pods and pod templates of a manifest.
 fn pods(manifest: &str) -> Vec<Value> {
     let documents = Stream::new(manifest).documents;
-    let documents = documents.iter().map(|document| document.parse().unwrap());
     documents
-        .flat_map(|document: Value| {
-            let pods: Vec<Value> = templates(&document)
-                .iter()
-                .map(|template| document.pointer(&template.pointer).unwrap().clone())
-                .collect();
-            pods
+        .iter()
+        .flat_map(|document| {
+            let document = document.read().unwrap();
+            let pointers: Vec<String> = objects(&document).iter().filter_map(|object| object.pod_pointer()).collect();
+            pointers.into_iter().map(move |pointer| document.pointer(&pointer).unwrap().to_value())
         })
         .collect()
 }
