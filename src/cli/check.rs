@@ -22,7 +22,7 @@ use super::fix::{Fixed, fixed};
 use super::in_order::in_order;
 use super::policy::{Loaded, Policy};
 use super::progress::Progress;
-use super::{Failure, Outcome, error_line, files, human};
+use super::{Failure, Outcome, error_line, human};
 
 /// Find what is wrong with the DNS of pods in manifests.
 ///
@@ -95,7 +95,7 @@ struct Checked {
     passed_over: BTreeMap<String, usize>,
     left_alone: BTreeMap<Cow<'static, str>, usize>,
     /// The chart of which it is a template that only Helm can read.
-    chart: Option<PathBuf>,
+    chart: Option<String>,
 }
 
 /// What came of all files, as far as it is said at the end.
@@ -107,7 +107,7 @@ struct Total {
     fixed: usize,
     passed_over: BTreeMap<String, usize>,
     left_alone: BTreeMap<Cow<'static, str>, usize>,
-    charts: BTreeMap<PathBuf, usize>,
+    charts: BTreeMap<String, usize>,
 }
 
 // === impl Check ===
@@ -248,7 +248,7 @@ impl Checker {
         let Fixed { text, mended, notes } = fixed(&self.examiner, &source.name(), text);
         checked.notes = notes;
         let text = text?;
-        match files::replace(&source.path, &text) {
+        match source.replace(&text) {
             Ok(()) => {
                 checked.fixed = mended;
                 Some(text)
@@ -315,8 +315,8 @@ impl Checker {
     }
 }
 
-fn helm_hint(chart: Option<PathBuf>) -> String {
-    let chart = chart.map_or_else(|| "CHART".to_owned(), |chart| chart.display().to_string());
+fn helm_hint(chart: Option<String>) -> String {
+    let chart = chart.as_deref().unwrap_or("CHART");
     format!("\nhint: this looks like a template: check what it makes, as in `helm template {chart} | muslin check -`")
 }
 
@@ -361,7 +361,6 @@ impl Total {
         let Self { summary, errors: _, fixable, fixed, passed_over, left_alone, charts } = self;
         let mut stderr = anstream::stderr().lock();
         for (chart, count) in charts {
-            let chart = chart.display();
             writeln!(
                 stderr,
                 "note: passed over {} of Helm in {chart}; check what they make: helm template {chart} | muslin check -",

@@ -85,13 +85,20 @@ fn whole(path: &Path) -> PathBuf {
     absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// A path as it was named: without the `./` that a folder named `.` would put before everything, and `.` for nothing at all.
+fn shown(path: &Path) -> String {
+    match path.strip_prefix("./").unwrap_or(path) {
+        path if path.as_os_str().is_empty() => ".".to_owned(),
+        path => path.display().to_string(),
+    }
+}
+
 // === impl Source ===
 
 impl Source {
-    /// Its name in reports: without the `./` that folders named `.` would put before everything.
+    /// Its name in reports.
     pub(super) fn name(&self) -> String {
-        let path = self.path.strip_prefix("./").unwrap_or(&self.path);
-        path.display().to_string()
+        shown(&self.path)
     }
 
     /// Whether it is standard input.
@@ -115,31 +122,33 @@ impl Source {
         })
     }
 
-    /// The Helm chart of which it is a template: a file below the folder `templates` of a folder with a `Chart.yaml`.
-    pub(super) fn chart(&self) -> Option<PathBuf> {
-        let mut folders = self.path.ancestors().skip(1);
-        folders.find_map(|folder| {
-            let chart = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "templates"))?;
-            chart.join("Chart.yaml").is_file().then(|| chart.to_owned())
-        })
+    /// Puts a text in its place, at once or not at all. Its permissions stay, and a link stays a link.
+    pub(super) fn replace(&self, text: &str) -> anyhow::Result<()> {
+        let put = || -> io::Result<()> {
+            let target = fs::canonicalize(&self.path)?;
+            let permissions = fs::metadata(&target)?.permissions();
+            if permissions.readonly() {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
+            }
+            // In the same folder, because only there a rename cannot fail half-way.
+            let mut file = tempfile::NamedTempFile::new_in(target.parent().unwrap_or(&target))?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().set_permissions(permissions)?;
+            file.as_file().sync_all()?;
+            file.persist(&target).map_err(|error| error.error)?;
+            Ok(())
+        };
+        put().with_context(|| format!("cannot write {}", self.name()))
     }
-}
 
-/// Puts a text in the place of a file's, at once or not at all. Its permissions stay, and a link stays a link.
-pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let put = || -> io::Result<()> {
-        let target = fs::canonicalize(path)?;
-        let permissions = fs::metadata(&target)?.permissions();
-        if permissions.readonly() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
-        }
-        // In the same folder, because only there a rename cannot fail half-way.
-        let mut file = tempfile::NamedTempFile::new_in(target.parent().unwrap_or(&target))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(permissions)?;
-        file.as_file().sync_all()?;
-        file.persist(&target).map_err(|error| error.error)?;
-        Ok(())
-    };
-    put().with_context(|| format!("cannot write {}", path.display()))
+    /// The Helm chart of which it is a template: a file below the folder `templates` of a folder with a `Chart.yaml`.
+    pub(super) fn chart(&self) -> Option<String> {
+        let path = whole(&self.path);
+        let chart = path.ancestors().skip(1).find_map(|folder| {
+            let chart = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "templates"))?;
+            chart.join("Chart.yaml").is_file().then_some(chart)
+        })?;
+        let working = std::env::current_dir().unwrap_or_default();
+        Some(shown(chart.strip_prefix(&working).unwrap_or(chart)))
+    }
 }

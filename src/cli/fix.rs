@@ -18,62 +18,66 @@ pub(super) struct Fixed {
     pub(super) notes: Vec<String>,
 }
 
+/// How often a text is gone over. An absurd option can need it more than once (`attempts:0 attempts:0`).
+const PASSES_MAX: usize = 4;
+
 /// Mends the findings of a text that can be mended without losing its layout.
 pub(super) fn fixed(examiner: &Examiner, name: &str, text: &str) -> Fixed {
     let mut fixed = Fixed::default();
-    let mut output = String::with_capacity(text.len());
-    for document in Stream::new(text).documents {
-        match fixed.document(examiner, name, &document) {
-            Some(edited) => output.push_str(&edited),
-            None => output.push_str(&document.text().to_string()),
+    for _ in 0..PASSES_MAX {
+        fixed.notes.clear();
+        let text = fixed.text.as_deref().unwrap_or(text);
+        let mut output = String::with_capacity(text.len());
+        for document in Stream::new(text).documents {
+            match document_fixed(examiner, name, &document, &mut fixed.mended, &mut fixed.notes) {
+                Some(edited) => output.push_str(&edited),
+                None => output.push_str(&document.text().to_string()),
+            }
         }
+        if output == text {
+            break;
+        }
+        fixed.text = Some(output);
     }
-    fixed.text = (output != text).then_some(output);
     fixed
 }
 
-// === impl Fixed ===
-
-impl Fixed {
-    /// The document as it should be; `None` where it stays as it is. What is wrong with a document that cannot be read is said
-    /// when it is checked.
-    fn document(&mut self, examiner: &Examiner, name: &str, document: &Document<'_>) -> Option<String> {
-        let root = document.read().ok()?;
-        let mut patches = Vec::new();
-        let mut mended = 0;
-        for object in &objects(&root) {
-            let Some(template) = object.template else { continue };
-            let holder = Holder { document, root: &root, object, template };
-            let Ok(plan) = examiner.plan(holder) else { continue };
-            let count = plan.findings.iter().filter(|planned| planned.mended).count();
-            let patch = of_the_spec(plan.patch);
-            if count > 0 && !patch.is_empty() {
-                mended += count;
-                patches.push((holder.pod_pointer(), patch));
-            }
-        }
-        if patches.is_empty() {
-            return None;
-        }
-        let line = document.line();
-        match document.edited(&root, &patches) {
-            Ok(edited) if edited.layout_kept => {
-                self.mended += mended;
-                Some(edited.text)
-            }
-            Ok(_) => {
-                self.notes.push(format!(
-                    "{name}:{line}: left as it is: the document cannot be changed without losing its layout; \
-                     `muslin inject` writes it anew"
-                ));
-                None
-            }
-            Err(error) => {
-                self.notes.push(format!("{name}:{line}: left as it is: {error}"));
-                None
-            }
+/// The document as it should be; `None` where it stays as it is. What is wrong with one that cannot be read is said when it is
+/// checked.
+fn document_fixed(
+    examiner: &Examiner,
+    name: &str,
+    document: &Document<'_>,
+    all_mended: &mut usize,
+    notes: &mut Vec<String>,
+) -> Option<String> {
+    let root = document.read().ok()?;
+    let mut patches = Vec::new();
+    let mut mended = 0;
+    for object in &objects(&root) {
+        let Some(template) = object.template else { continue };
+        let holder = Holder { document, root: &root, object, template };
+        let Ok(plan) = examiner.plan(holder) else { continue };
+        let count = plan.findings.iter().filter(|planned| planned.mended).count();
+        let patch = of_the_spec(plan.patch);
+        if count > 0 && !patch.is_empty() {
+            mended += count;
+            patches.push((holder.pod_pointer(), patch));
         }
     }
+    if patches.is_empty() {
+        return None;
+    }
+    let why_not = match document.edited(&root, &patches) {
+        Ok(edited) if edited.layout_kept => {
+            *all_mended += mended;
+            return Some(edited.text);
+        }
+        Ok(_) => "it cannot be changed without losing its layout; `muslin inject` writes it anew".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    notes.push(format!("{name}:{}: the document is left as it is: {why_not}", document.line()));
+    None
 }
 
 /// The part of a patch that changes what the pod is, and not what is said of it.

@@ -15,7 +15,7 @@ fn a_bad_file_is_said_with_its_place_and_the_others_are_checked() {
     let run = folder.run(&["check", ".", "-o", "json"]).ended(2);
     assert_eq!(run.rules(), ["musl-slow-retry", "attempts-zero"]);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert!(errors[0].starts_with("error: b.yaml:3:"), "{errors:?}");
+    assert!(errors[0].starts_with("error: b.yaml:2:4: "), "{errors:?}");
     assert_eq!(errors[1], "error: c.yaml:2:4: the text is not UTF-8");
     assert_eq!(errors[2], "error: 2 places could not be checked: see above");
 }

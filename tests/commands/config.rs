@@ -73,7 +73,7 @@ fn names_the_profile_and_an_argument_wins_over_it() {
 fn its_errors_point_into_it_and_propose_what_was_meant() {
     for (text, expected) in [
         ("\n[levels]\natempts-zero = \"off\"\n", "3:1: there is no rule `atempts-zero`; did you mean `attempts-zero`?"),
-        ("exclude = [\"a\", \"b[\"]\n", "1:17: "),
+        ("exclude = [\"a\", \"b{\"]\n", "1:17: "),
         ("profile = fast\n", "1:11: "),
     ] {
         let folder = Folder::new().with("muslin.toml", text).with("a.yaml", ALPINE);

@@ -35,7 +35,7 @@ fn says_what_it_found_on_standard_error() {
     let run = inject(ALPINE, &[]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
     warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s (mended)
-     --> -:8:25
+     --> -:8:26
       |
     8 |     - {name: app, image: alpine:3.19} # the base
       |                          ^^^^^^^^^^^ Pod default/web, container app
@@ -170,7 +170,7 @@ fn fails_on_findings_from_the_level_that_is_asked_for() {
 fn bad_input_gives_no_half_output_and_says_where_it_is_bad() {
     let run = inject(&format!("{ALPINE}---\na: [1,\nb: 2\n"), &[]).ended(2);
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.starts_with("error: -:11:"), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: -:10:4: "), "{}", run.stderr);
     let number = DENIED.replace("\"5\"", "5");
     let run = inject(&number, &[]).ended(2);
     assert_eq!(
