@@ -53,7 +53,11 @@ fn repairs_a_zero_in_its_place() {
 
 #[test]
 fn needs_no_second_run_for_an_absurd_option() {
-    let fixed = fixed(&DENIED.replace("\"0\"", "\"0 attempts:0 timeout:0\""));
+    let fixed = fixed(
+        &DENIED
+            .replace("      dnsConfig", "        - {name: other, image: debian:12}\n      dnsConfig")
+            .replace("\"0\"", "\"0 attempts:0\""),
+    );
     assert!(!fixed.contains(":0") && !fixed.contains("\"0"), "{fixed}");
 }
 
