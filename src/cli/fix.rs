@@ -18,27 +18,17 @@ pub(super) struct Fixed {
     pub(super) notes: Vec<String>,
 }
 
-/// How often a text is gone over. An absurd option can need it more than once (`attempts:0 attempts:0`).
-const PASSES_MAX: usize = 4;
-
 /// Mends the findings of a text that can be mended without losing its layout.
 pub(super) fn fixed(examiner: &Examiner, name: &str, text: &str) -> Fixed {
     let mut fixed = Fixed::default();
-    for _ in 0..PASSES_MAX {
-        fixed.notes.clear();
-        let text = fixed.text.as_deref().unwrap_or(text);
-        let mut output = String::with_capacity(text.len());
-        for document in Stream::new(text).documents {
-            match document_fixed(examiner, name, &document, &mut fixed.mended, &mut fixed.notes) {
-                Some(edited) => output.push_str(&edited),
-                None => output.push_str(&document.text().to_string()),
-            }
+    let mut output = String::with_capacity(text.len());
+    for document in Stream::new(text).documents {
+        match document_fixed(examiner, name, &document, &mut fixed.mended, &mut fixed.notes) {
+            Some(edited) => output.push_str(&edited),
+            None => output.push_str(&document.text().to_string()),
         }
-        if output == text {
-            break;
-        }
-        fixed.text = Some(output);
     }
+    fixed.text = (output != text).then_some(output);
     fixed
 }
 

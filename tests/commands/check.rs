@@ -221,6 +221,6 @@ fn a_line_that_a_program_wrote_is_not_quoted_but_its_value_is() {
     --> a.json:1:1713
      = at: "alpine:3.19" of Pod default/a, container app
      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
-     = help: set dnsConfig.options timeout:5 and attempts:10 (muslin injects them), or use a NodeLocal DNSCache
+     = help: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
     "#);
 }

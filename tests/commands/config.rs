@@ -39,7 +39,7 @@ fn declares_what_images_have() {
         .with("muslin.toml", config)
         .with("a.yaml", pod("registry.example.com/x:1"))
         .with("b.yaml", pod("registry.example.com/team/app:2"));
-    assert_eq!(rules(&folder, &["a.yaml", "b.yaml"]), ["musl-slow-retry", "parallel-a-aaaa"]);
+    assert_eq!(rules(&folder, &["a.yaml", "b.yaml"]), ["musl-slow-retry", "musl-no-tcp", "parallel-a-aaaa"]);
     let run = folder.run(&["check", "a.yaml"]).ended(0);
     assert!(
         run.stdout.contains("is musl 1.2.3 (declared): it was declared so for `registry.example.com/`"),

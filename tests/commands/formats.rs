@@ -23,7 +23,7 @@ fn json_has_the_fields_that_programs_rely_on() {
                     "rule": "musl-slow-retry",
                     "level": "warn",
                     "message": "musl 1.2.4 resends a lost query only after 2.5 s",
-                    "help": "set dnsConfig.options timeout:5 and attempts:10 (muslin injects them), or use a NodeLocal DNSCache",
+                    "help": "set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache",
                     "file": "a.yaml",
                     "line": 8,
                     "column": 26,
@@ -120,7 +120,7 @@ fn the_fingerprints_of_sarif_stay_when_lines_move_and_differ_where_findings_do()
 fn github_gets_workflow_commands_escaped_as_its_toolkit_does() {
     let run = folder().run(&["check", ".", "-o", "github"]).ended(1);
     insta::assert_snapshot!(run.stdout, @"
-    ::warning file=a.yaml,line=8,endLine=8,col=26,endColumn=37,title=muslin%3A musl-slow-retry::Pod default/web, container app: musl 1.2.4 resends a lost query only after 2.5 s%0Ahelp: set dnsConfig.options timeout:5 and attempts:10 (muslin injects them), or use a NodeLocal DNSCache
+    ::warning file=a.yaml,line=8,endLine=8,col=26,endColumn=37,title=muslin%3A musl-slow-retry::Pod default/web, container app: musl 1.2.4 resends a lost query only after 2.5 s%0Ahelp: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
     ::error file=dir b/c%25.yaml,line=15,endLine=15,col=20,endColumn=23,title=muslin%3A attempts-zero::Deployment shop/web, container app: attempts:0 makes musl 1.2.4 crash (SIGFPE) at the first lookup%0Ahelp: remove the option, or set attempts to a number from 1 to 10
     ");
 }

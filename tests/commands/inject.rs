@@ -41,7 +41,7 @@ fn says_what_it_found_on_standard_error() {
       |                          ^^^^^^^^^^^ Pod default/web, container app
       |
       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
-      = help: set dnsConfig.options timeout:5 and attempts:10 (muslin injects them), or use a NodeLocal DNSCache
+      = help: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
 
     1 pod seen, 1 changed; findings: 0 deny, 1 warn, 0 info
     ");
