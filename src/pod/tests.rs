@@ -153,18 +153,25 @@ mod injected {
 
     #[test]
     fn reads_what_it_writes() {
-        let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) rotate";
+        let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) timeout:5 (was timeout:00 at 12)";
         let injected = Injected::parse(text);
         assert_eq!(injected.claims.len(), 4);
-        assert_eq!(injected.claims[2], Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()) });
+        assert_eq!(injected.claims[3].at, Some(12));
+        assert_eq!(
+            injected.claims[2],
+            Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()), at: None }
+        );
         assert_eq!(injected.to_string(), text);
     }
 
     #[test]
     fn passes_over_what_is_not_of_its_form() {
-        for text in ["", "(was", "(was x)", "a (was", "a (was b", ") ( was"] {
+        for text in
+            ["", "(was", "(was x)", "a (was", "a (was b", ") ( was", "a (was b at", "a (was b at x)", "a (was b at 1"]
+        {
             let _ = Injected::parse(text).to_string();
         }
-        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None }]);
+        assert_eq!(Injected::parse("a (was b at -1)").claims[0].was, None);
+        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None, at: None }]);
     }
 }
