@@ -7,6 +7,7 @@
 //! ```
 
 #![allow(missing_docs, reason = "criterion's macros make public functions without documentation")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and ends")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 //! | [`policy`] | modes, levels, profiles (pure) |
 //! | [`rules`] | one file a rule (pure) |
 //! | [`plan`] | (pod, fingerprints, profile, mode) to plan to JSON Patch (pure) |
+//! | [`explain`] | all of the above, for people to read (pure) |
 //! | [`manifest`] | files of manifests: documents, templates, edits that keep comments (pure) |
 //! | [`report`] | findings for people (pure) |
 //! | [`cluster`] | everything that talks to the Kubernetes API |
@@ -20,6 +21,7 @@
 pub mod admission;
 pub mod cli;
 pub mod cluster;
+pub mod explain;
 pub mod image;
 pub mod manifest;
 pub mod plan;

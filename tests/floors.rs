@@ -6,11 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const FLOORS: [&str; 11] =
-    ["resolver", "pod", "image", "policy", "rules", "plan", "manifest", "report", "cluster", "admission", "cli"];
+const FLOORS: [&str; 12] = [
+    "resolver",
+    "pod",
+    "image",
+    "policy",
+    "rules",
+    "plan",
+    "explain",
+    "manifest",
+    "report",
+    "cluster",
+    "admission",
+    "cli",
+];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 8] = ["resolver", "pod", "image", "policy", "rules", "plan", "manifest", "report"];
+const PURE: [&str; 9] = ["resolver", "pod", "image", "policy", "rules", "plan", "explain", "manifest", "report"];
 
 /// What a pure floor must not name, and where it belongs.
 const FOREIGN: [(&str, &str); 6] = [

@@ -71,7 +71,7 @@ struct Options {
     client_threads: u16,
 
     /// Servers to compare.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = ["muslin", "echo", "baseline"])]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = ["muslin", "echo", "walk", "baseline"])]
     servers: Vec<Kind>,
 
     /// Instead of comparing servers: muslin's resident memory, idle, before and after 100,000 reviews at 64
@@ -96,6 +96,10 @@ struct Options {
     #[arg(long, value_name = "BYTES", hide = true)]
     serve_echo: Option<usize>,
 
+    /// Be the echo server that walks over the JSON.
+    #[arg(long, hide = true)]
+    walk: bool,
+
     /// Cargo passes this to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -108,6 +112,8 @@ enum Kind {
     Muslin,
     /// A server on muslin's stack that reads as many bytes and answers as many.
     Echo,
+    /// The same, but it walks over the JSON of the review.
+    Walk,
     /// The Go webhook in `benches/baseline`.
     Baseline,
 }
@@ -117,7 +123,7 @@ fn main() -> Result<()> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok().context("a TLS provider is already set")?;
 
     if let Some(answer_bytes) = options.serve_echo {
-        return echo::serve(answer_bytes);
+        return echo::serve(answer_bytes, options.walk);
     }
 
     // `block_on` runs its future on this thread, so the servers are children of the main thread: they are killed when
@@ -158,7 +164,8 @@ async fn compare(options: &Options, review: &[u8]) -> Result<String> {
     kinds.sort_by_key(|kind| match kind {
         Kind::Muslin => 0,
         Kind::Echo => 1,
-        Kind::Baseline => 2,
+        Kind::Walk => 2,
+        Kind::Baseline => 3,
     });
     for kind in kinds {
         let lane = Lane::start(kind, options, review, answer_bytes).await?;
@@ -255,6 +262,7 @@ impl Lane {
                 // 1 KiB is about what muslin answers; it is used only when muslin is not among the servers.
                 Server::echo(muslin_answer.unwrap_or(1024), logs).await?
             }
+            Kind::Walk => Server::walk(muslin_answer.unwrap_or(1024), logs).await?,
             Kind::Baseline => baseline::start(logs).await?,
         };
         report::progress(&format!("{} is ready at {}", server.name(), server.url()));
@@ -262,7 +270,7 @@ impl Lane {
 
         let target = Target::new(server.url(), server.ca_pem(), review)?;
         let answer = client::ask_once(&target).await.with_context(|| format!("ask {} once", server.name()))?;
-        if kind != Kind::Echo {
+        if !matches!(kind, Kind::Echo | Kind::Walk) {
             client::check_answer(review, &answer).with_context(|| format!("check the answer of {}", server.name()))?;
         } else if let Some(expected) = muslin_answer.filter(|expected| *expected != answer.len()) {
             bail!("the echo answered {} bytes where {expected} were asked for", answer.len());

@@ -44,6 +44,13 @@ impl Server {
         Self::start("echo", &program, &arguments, None, logs).await
     }
 
+    /// The echo server, walking over the JSON of each review.
+    pub(crate) async fn walk(answer_bytes: usize, logs: bool) -> Result<Self> {
+        let program = std::env::current_exe().context("find the benchmark's own program")?;
+        let arguments = ["--serve-echo".to_owned(), answer_bytes.to_string(), "--walk".to_owned()];
+        Self::start("echo that walks", &program, &arguments, None, logs).await
+    }
+
     /// Starts a program and waits until it is ready: its first line is its URL. Unless its CA is given, the CA's
     /// certificate follows as PEM.
     pub(crate) async fn start(

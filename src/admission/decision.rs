@@ -94,8 +94,8 @@ impl Question {
         for Fingerprint { resolver, evidence, because: _ } in fingerprints {
             <(Resolver, Evidence)>::hash(&(*resolver, *evidence), &mut transcript);
         }
-        let Context { namespace, cluster_domain, mode, profile } = context;
-        (namespace, cluster_domain, mode, profile, notes).hash(&mut transcript);
+        let Context { namespace, cluster_domain, mode, profile, holder_ignores } = context;
+        (namespace, cluster_domain, mode, profile, holder_ignores, notes).hash(&mut transcript);
         Self(transcript.0.into())
     }
 }
@@ -155,7 +155,13 @@ mod tests {
         let fingerprints: Vec<Fingerprint> =
             pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
         let profile = Profile::default();
-        let context = Context { namespace: "shop", cluster_domain: "cluster.local", mode, profile: &profile };
+        let context = Context {
+            namespace: "shop",
+            cluster_domain: "cluster.local",
+            mode,
+            profile: &profile,
+            holder_ignores: None,
+        };
         Question::new(&pod, &fingerprints, &context, &[])
     }
 
@@ -176,6 +182,7 @@ mod tests {
             (r#""name":"app""#, r#""name":"apps""#),
             (r#""name":"a""#, r#""annotations":{}"#),
             (r#""name":"a""#, r#""annotations":{"muslin.dev/inject":"true"}"#),
+            (r#""name":"a""#, r#""annotations":{"muslin.dev/ignore":"musl-slow-retry"}"#),
             (r#""name":"a""#, r#""labels":{"muslin.dev/libc":"musl"}"#),
             (r#""spec":{"#, r#""spec":{"hostNetwork":true,"#),
             (r#""spec":{"#, r#""spec":{"dnsPolicy":"None","#),

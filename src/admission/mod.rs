@@ -3,6 +3,7 @@
 //! A review flows one way: bytes, the borrowed pod, fingerprints, findings, plan, patch, bytes. Nothing on that path waits for
 //! the network, except for a namespace that is too new to be known.
 
+mod body;
 mod deadline;
 mod decision;
 mod metrics;

@@ -49,6 +49,10 @@ pub struct Server {
     metrics: Arc<Metrics>,
 }
 
+/// How much of a connection is read ahead, a request's header included: the API server's has some hundred bytes. With hyper's
+/// default of 400 KiB a thousand connections could hold more than a pod is given.
+const BUFFER_MAX: usize = 64 * 1024;
+
 /// How long to wait after the kernel refused to accept, for want of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -158,6 +162,7 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.idle)
+            .max_buf_size(BUFFER_MAX)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let mut patience = Some(Box::pin(sleep(limits.first_request)));
@@ -198,3 +203,6 @@ async fn answer(
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,32 @@ async fn an_unknown_path_and_a_wrong_method_are_errors_of_the_caller() {
     assert_eq!(get(router.clone(), "/validate").await.0, StatusCode::NOT_FOUND);
     assert_eq!(get(router, "/mutate").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn no_allocation_grows_with_fields_that_are_not_read() {
+    let Webhook(webhook) = webhook(NamespacePolicy::default());
+    let policy = NamespacePolicy::default();
+    let measured = [1, 10, 100].map(|size| {
+        let mut pod = alpine();
+        let text = "\u{e9}\n\"x\"".repeat(size);
+        let list: Vec<Value> = (0..size).map(|index| json!({ "name": format!("V{index}"), "value": text })).collect();
+        pod["metadata"]["managedFields"] = json!([{ "fieldsV1": { "f:spec": list } }]);
+        pod["metadata"]["annotations"] = json!({ "example.com/notes": text });
+        pod["metadata"]["labels"] = json!({ "example.com/notes": text });
+        pod["spec"]["containers"][0]["env"] = json!(list);
+        pod["spec"]["volumes"] = json!(list);
+        pod["status"] = json!(list);
+        let body = review(pod).to_string();
+        let read = || {
+            let request = super::review::Review::read(body.as_bytes()).unwrap();
+            let (_, _, answer) = webhook.decide(&request.uid, request.object.as_ref().unwrap(), "shop", &policy);
+            assert!(!answer.is_empty());
+        };
+        // The first one is remembered, which takes memory of its own.
+        read();
+        let allocations = allocation_counter::measure(read);
+        (allocations.count_total, allocations.bytes_max)
+    });
+    assert_eq!(measured[0], measured[1]);
+    assert_eq!(measured[0], measured[2]);
+}

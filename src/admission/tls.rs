@@ -156,3 +156,6 @@ impl KeyFiles {
 async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     tokio::fs::read(path).await.map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
@@ -21,13 +20,11 @@ use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
+use super::body::{Bodies, BodyError};
 use super::decision::{Decision, Memory, Question};
 use super::metrics::Outcome;
 use super::review::{BadReview, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
-
-/// The largest body that is read. An object has at most 1.5 MiB in etcd, and can be several times that as JSON.
-const BODY_MAX: usize = 8 * 1024 * 1024;
 
 /// What an admin sets for the whole cluster.
 #[derive(Clone, Debug)]
@@ -47,26 +44,23 @@ pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>
 
 /// The webhook, apart from its sockets.
 #[derive(Clone)]
-pub struct Webhook(Arc<Inner>);
+pub struct Webhook(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     settings: Settings,
     namespaces: Namespaces,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
     planner: Planner,
     memory: Memory,
+    bodies: Bodies,
 }
 
 /// Why a request gets no review but an error.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("the body is larger than {BODY_MAX} bytes")]
-    TooLarge,
-    #[error("the body did not arrive within the time that the API server allows")]
-    TooSlow,
-    #[error("the body could not be read: {0}")]
-    Broken(String),
+    #[error(transparent)]
+    Body(#[from] BodyError),
     #[error(transparent)]
     Bad(#[from] BadReview),
     #[error("muslin failed to read the review")]
@@ -88,22 +82,34 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
-        Self(Arc::new(Inner { settings, namespaces, metrics, shutdown, planner, memory: Memory::default() }))
+        Self(Arc::new(Inner {
+            settings,
+            namespaces,
+            metrics,
+            shutdown,
+            planner,
+            memory: Memory::default(),
+            bodies: Bodies::default(),
+        }))
     }
 
     /// What the API server reaches.
     pub fn router(&self) -> Router {
-        Router::new().route("/mutate", post(mutate)).merge(health()).fallback(not_found).with_state(self.clone())
+        Router::new().route("/mutate", post(mutate)).merge(health()).with_state(self.clone())
     }
 
     /// What the kubelet and Prometheus reach, on a port of its own, where a busy webhook does not keep them waiting.
     pub fn metrics_router(&self) -> Router {
-        Router::new().route("/metrics", get(metrics)).merge(health()).fallback(not_found).with_state(self.clone())
+        Router::new().route("/metrics", get(metrics)).merge(health()).with_state(self.clone())
     }
 }
 
 fn health() -> Router<Webhook> {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(readyz))
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn readyz(State(Webhook(webhook)): State<Webhook>) -> (StatusCode, &'static str) {
@@ -123,6 +129,11 @@ async fn metrics(State(Webhook(webhook)): State<Webhook>) -> Response {
 
 async fn not_found(request: Request) -> Response {
     error_body(StatusCode::NOT_FOUND, &format!("there is nothing at {}", request.uri().path()))
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    error_body(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} does not answer {method}"))
 }
 
 async fn mutate(State(Webhook(webhook)): State<Webhook>, request: Request) -> Response {
@@ -145,7 +156,7 @@ async fn mutate(State(Webhook(webhook)): State<Webhook>, request: Request) -> Re
 
 impl Inner {
     async fn review(&self, body: Body, deadline: Deadline) -> Result<(Outcome, Option<Mode>, Vec<u8>), Refusal> {
-        let body = read_body(body, deadline).await?;
+        let body = self.bodies.read(body, deadline).await?;
         let request = catch_unwind(AssertUnwindSafe(|| review::Review::read(&body))).map_err(|panic| {
             self.note_panic(&panic, "unknown");
             Refusal::Panicked
@@ -172,7 +183,7 @@ impl Inner {
     }
 
     /// Decides about the pod, and writes the answer.
-    fn decide(
+    pub(super) fn decide(
         &self,
         uid: &str,
         pod: &Pod<'_>,
@@ -189,7 +200,8 @@ impl Inner {
             Some(Profile::default())
         });
         let profile = named.as_ref().unwrap_or(&self.settings.profile);
-        let context = Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile };
+        let context =
+            Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None };
         let fingerprints: Vec<Fingerprint> =
             pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
 
@@ -231,16 +243,6 @@ impl Inner {
     }
 }
 
-/// Reads the body within its bounds in size and time.
-async fn read_body(body: Body, deadline: Deadline) -> Result<Bytes, Refusal> {
-    match timeout_at(deadline, Limited::new(body, BODY_MAX).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Ok(Err(error)) => Err(Refusal::Broken(error.to_string())),
-        Err(_) => Err(Refusal::TooSlow),
-    }
-}
-
 /// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API
 /// server use its failure policy.
 fn written(uid: &str, verdict: &Verdict) -> Vec<u8> {
@@ -260,9 +262,10 @@ fn error_body(status: StatusCode, message: &str) -> Response {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken(_) | Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyError::NoRoom) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::Broken(_)) | Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         };
         error_body(status, &self.to_string())

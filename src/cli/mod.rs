@@ -1,13 +1,28 @@
 //! The command line: one file a command. Data goes to standard output, all else to standard error.
 
+mod check;
+mod completions;
+mod docs;
+mod examine;
+mod explain;
+mod files;
+mod fix;
+mod in_order;
 mod inject;
+mod inspect;
+mod man;
+mod policy;
+mod progress;
 mod serve;
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::report::Human;
 
 /// Makes DNS inside Kubernetes pods dependable.
 ///
@@ -19,7 +34,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed."
 )]
 pub struct Arguments {
-    /// When to use colour on standard error
+    /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 
@@ -27,12 +42,18 @@ pub struct Arguments {
     command: Command,
 }
 
+// No comments on these: clap would take one as the whole help, in place of what the command's own file says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the admission webhook
     Serve(serve::Serve),
-    /// Read manifests and write them back with the options that the webhook would inject
+    Check(check::Check),
     Inject(inject::Inject),
+    Inspect(inspect::Inspect),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+    Man(man::Man),
+    #[command(hide = true)]
+    Docs(docs::Docs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -66,7 +87,13 @@ pub fn run() -> ExitCode {
     choice.write_global();
     let outcome = match command {
         Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Inject(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Docs(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -100,12 +127,24 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         match self {
-            Self::Findings => write!(f, "{style}error{style:#}: there are findings at or above --fail-on"),
-            Self::Input(error) | Self::Outside(error) => write!(f, "{style}error{style:#}: {error:#}"),
+            Self::Findings => f.write_str(&error_line("there are findings at or above --fail-on")),
+            Self::Input(error) | Self::Outside(error) => f.write_str(&error_line(&format!("{error:#}"))),
         }
     }
+}
+
+/// How findings are written to a stream: in colour where it shows colour, and cut to its width where it is a terminal.
+fn human(stream: &(impl anstream::stream::RawStream + AsFd)) -> Human {
+    let in_colour = anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never;
+    let width = terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0));
+    Human::new(in_colour, width)
+}
+
+/// A message of something that went wrong, for standard error.
+fn error_line(message: &str) -> String {
+    let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    format!("{style}error{style:#}: {message}")
 }
 
 #[cfg(test)]
@@ -115,5 +154,12 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_commands_help_says_more_than_its_line_in_the_list() {
+        for command in super::Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(command.get_long_about().is_some(), "{}", command.get_name());
+        }
     }
 }

@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -99,6 +99,12 @@ enum LogFormat {
     Json,
 }
 
+/// What asks the process to stop: the kubelet's SIGTERM, a person's Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 /// How long the certificate of a standalone server is valid: longer than anybody tries something out.
 const STANDALONE_VALIDITY: time::Duration = time::Duration::days(30);
 
@@ -128,12 +134,14 @@ impl Serve {
 
     async fn serve(self) -> Outcome {
         let profile = Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+        // From here on a signal ends the process in good order.
+        let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
         // What the user gave is checked before a port is bound.
         let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let namespaces = self.namespaces().await.map_err(Failure::Outside)?;
+        let namespaces = self.namespaces().await?;
 
         let shutdown = Shutdown::default();
         let metrics = Arc::new(Metrics::default());
@@ -151,7 +159,7 @@ impl Serve {
         tokio::join!(
             server.run(webhook.router(), shutdown.clone()),
             metrics_server.run(webhook.metrics_router(), shutdown.clone()),
-            self.stop_on_signal(shutdown),
+            self.stop_on_signal(signals, shutdown),
         );
         tracing::info!("stopped");
         Ok(())
@@ -171,8 +179,13 @@ impl Serve {
         if human {
             builder.with_ansi(io::stderr().is_terminal()).init();
         } else {
-            builder.json().flatten_event(true).init();
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
         }
+        // A panic is one line of the log like any other, and not text between them.
+        std::panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string);
+            tracing::error!(message = panic.payload_as_str().unwrap_or("panicked"), location);
+        }));
         Ok(guard)
     }
 
@@ -190,11 +203,15 @@ impl Serve {
         }
     }
 
-    async fn namespaces(&self) -> anyhow::Result<Namespaces> {
+    async fn namespaces(&self) -> Result<Namespaces, Failure> {
         if self.standalone {
             return Ok(Namespaces::fixed(NamespacePolicy::default()));
         }
-        let client = cluster::connect(self.kubeconfig.as_deref()).await.context("cannot connect to the cluster")?;
+        let client = cluster::connect(self.kubeconfig.as_deref()).await;
+        let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
+            Some(_) => Failure::Input,
+            None => Failure::Outside,
+        })?;
         Ok(Namespaces::watch(client))
     }
 
@@ -217,25 +234,30 @@ impl Serve {
     }
 
     /// Leaves at the first signal, and drains when the others have had the time to notice, or at the second.
-    async fn stop_on_signal(&self, shutdown: Shutdown) {
-        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-            tracing::error!("cannot listen for signals; the server stops only when killed");
-            return;
-        };
-        let mut signalled = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        signalled().await;
+    async fn stop_on_signal(&self, mut signals: Signals, shutdown: Shutdown) {
+        signals.next().await;
         shutdown.leave();
         let unsaid = if self.standalone { Duration::ZERO } else { SHUTDOWN_DELAY };
         let delay = self.shutdown_delay.map_or(unsaid, Duration::from_secs);
         tracing::info!(delay = ?delay, "stopping");
-        let _ = tokio::time::timeout(delay, signalled()).await;
+        let _ = tokio::time::timeout(delay, signals.next()).await;
         shutdown.drain();
+    }
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        let Self { terminate, interrupt } = self;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the grammar of `host:port/path:tag@digest` | [`Reference`] |
 //! | resolver, evidence and reason of one image | [`Fingerprint`], [`Evidence`], [`Because`] |
+//! | the beginning that many references share | [`Prefix`] |
 //! | the decision | [`suggest()`] |
 //! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
 //! | which publisher builds on what, and who says so | [`publishers`], one row a repository |
@@ -13,6 +14,7 @@ mod because;
 mod conventions;
 mod fingerprint;
 pub mod inspect;
+mod prefix;
 pub mod publishers;
 mod reference;
 mod suggest;
@@ -22,6 +24,7 @@ mod tests;
 
 pub use because::{Because, Part};
 pub use fingerprint::{Evidence, Fingerprint};
+pub use prefix::{InvalidPrefix, Prefix};
 pub use reference::{InvalidReference, Problem, Reference};
 pub use suggest::suggest;
 

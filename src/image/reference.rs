@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The registry of a reference that names none.
-const DEFAULT_REGISTRY: &str = "docker.io";
+pub(super) const DEFAULT_REGISTRY: &str = "docker.io";
 /// The old name of that registry.
 const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// Where Docker Hub keeps its official images: `alpine` is `library/alpine`.
-const OFFICIAL: &str = "library/";
+pub(super) const OFFICIAL: &str = "library/";
 /// The longest repository (`RepositoryNameTotalLengthMax`), in bytes.
 const REPOSITORY_MAX_BYTES: usize = 255;
 /// The longest tag, in bytes.
@@ -203,7 +203,7 @@ impl InvalidReference {
 // === the grammar ===
 
 /// Splits off the registry: what is before the first `/`, if it cannot be the first component of a path.
-fn split_registry(name: &str) -> (&str, &str) {
+pub(super) fn split_registry(name: &str) -> (&str, &str) {
     let is_host = |first: &str| {
         first == "localhost" || first.bytes().any(|byte| matches!(byte, b'.' | b':') || byte.is_ascii_uppercase())
     };

@@ -13,8 +13,18 @@ fn patch(operations: Value) -> Patch {
 fn edit(text: &str, pointer: &str, operations: Value) -> Edited {
     let stream = Stream::new(text);
     let [document] = &stream.documents[..] else { panic!("{} documents", stream.documents.len()) };
-    let mut value = document.parse().unwrap();
-    document.edited(&mut value, &[(pointer.to_owned(), patch(operations))]).unwrap()
+    document.edited(&document.read().unwrap(), &[(pointer.to_owned(), patch(operations))]).unwrap()
+}
+
+fn read(text: &str) -> Vec<Value> {
+    Stream::new(text).documents.iter().map(|document| document.read().unwrap().to_value()).collect()
+}
+
+/// What the file has at the place to point at for a JSON pointer into its last document.
+fn pointed_at<'t>(text: &'t str, pointer: &str) -> &'t str {
+    let stream = Stream::new(text);
+    let document = stream.documents.last().unwrap();
+    &text[document.in_file(document.read().unwrap().locate(pointer))]
 }
 
 #[test]
@@ -36,23 +46,58 @@ fn the_documents_of_a_stream_are_its_text_to_the_byte() {
 
 #[test]
 fn reads_each_document() {
-    let stream = Stream::new("a: 1\n---\n# nothing\n--- {b: 2}\n---\n- 3\n");
-    let values: Vec<Value> = stream.documents.iter().map(|document| document.parse().unwrap()).collect();
+    let values = read("a: 1\n---\n# nothing\n--- {b: 2}\n---\n- 3\n");
     assert_eq!(values, [json!({ "a": 1 }), Value::Null, json!({ "b": 2 }), json!([3])]);
+    assert_eq!(read("%YAML 1.2\n---\na: 1\n...\n"), [Value::Null, json!({ "a": 1 })]);
+}
+
+#[test]
+fn reads_json_documents_that_follow_each_other() {
+    let text = " {\"a\": 1}\n{\"b\": [2]}{}\n\n";
+    assert_eq!(read(text), [json!({ "a": 1 }), json!({ "b": [2] }), json!({})]);
+    let parts: String = Stream::new(text).documents.iter().map(|document| document.text().to_string()).collect();
+    assert_eq!(parts, text);
+}
+
+#[test]
+fn reads_the_same_as_without_places() {
+    for text in [
+        "a: yes\nb: no\nc: 0o17\nd: 017\ne: 2001-01-01\nf: ~\ng:\nh: 1_000\ni: .inf\nj: 1.5\nk: -3\n1: x\ntrue: y\n",
+        "x: &a {k: 1, l: [1, '2']}\ny:\n  <<: *a\n  z: 2\nw: *a\n",
+        "a: |\n  text\n  more\nb: >-\n  folded\n  text\nc: \"\\u00e9\\n\"\nd: 'it''s'\n",
+        "a: !Ref x\nb: !!str 5\nc: {}\nd: []\n? e\n: f\n",
+        "n: 18446744073709551615\nm: -9223372036854775808\n",
+        "\u{feff}a: 1\n",
+    ] {
+        assert_eq!(read(text), [stream::parse_yaml(text).unwrap()], "{text}");
+    }
+    for text in [
+        "{\"a\": [1, -2.5e3, true, null, \"\\ud83d\\ude00\"], \"a/b\": {\"\\n\": {}}, \"c\": 1, \"c\": 2}",
+        "[\n\t1\n]",
+    ] {
+        assert_eq!(read(text), [serde_json::from_str::<Value>(text).unwrap()], "{text}");
+    }
+}
+
+#[test]
+fn a_node_is_written_as_what_it_says() {
+    let text = "a: [1, 2.5, true, null, text]\nb: {c: {}}\n";
+    let node = Stream::new(text).documents[0].read().unwrap();
+    assert_eq!(serde_json::to_value(&node).unwrap(), node.to_value());
 }
 
 #[test]
 fn an_error_says_where_in_the_file_it_is() {
-    let stream = Stream::new("a: 1\n---\nb: 2\nc: [1, 2\nd: 3\n");
-    let error = stream.documents[1].parse().unwrap_err();
-    assert!(error.line >= 4, "{error}");
-    let stream = Stream::new("a: 1\na: 2\n");
-    let error = stream.documents[0].parse().unwrap_err();
-    assert_eq!((error.line, error.column), (2, 1), "{error}");
+    let position = |text: &str, index: usize| Stream::new(text).documents[index].read().unwrap_err().at;
+    assert!(position("a: 1\n---\nb: 2\nc: [1, 2\nd: 3\n", 1).line >= 4);
+    assert_eq!(position("a: 1\na: 2\n", 0), Position { line: 2, column: 1 });
+    assert_eq!(position("{\"a\": 1}\n {\"é\": 1, \"b\": 1e999}", 1), Position { line: 2, column: 20 });
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    assert_eq!(position(&deep, 0).line, 1);
 }
 
 #[test]
-fn finds_pods_and_templates_in_lists_too() {
+fn finds_objects_and_their_templates_in_lists_too() {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": "v1", "kind": "Service", "metadata": { "name": "s" } },
         { "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "p-" } },
@@ -60,17 +105,148 @@ fn finds_pods_and_templates_in_lists_too() {
           "spec": { "jobTemplate": { "spec": { "template": { "spec": {} } } } } },
         { "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "no template" } },
         { "apiVersion": "apps/v1", "kind": "DeploymentList", "items": [
-            { "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d" }, "spec": { "template": {} } } ] }
+            { "metadata": { "name": "d" }, "spec": { "template": {} } } ] },
+        { "kind": "no version" }
     ]});
-    let found: Vec<_> = templates(&list).into_iter().map(|template| (template.pointer, template.name)).collect();
+    let text = list.to_string();
+    let node = Stream::new(&text).documents[0].read().unwrap();
+    let found = objects(&node);
+    let found: Vec<_> =
+        found.iter().map(|object| (&*object.pointer, object.kind, object.name, object.template)).collect();
     assert_eq!(
         found,
         [
-            ("/items/1".to_owned(), "p-".to_owned()),
-            ("/items/2/spec/jobTemplate/spec/template".to_owned(), "c".to_owned()),
-            ("/items/4/items/0/spec/template".to_owned(), "d".to_owned()),
+            ("/items/0", "Service", "s", None),
+            ("/items/1", "Pod", "p-", Some("")),
+            ("/items/2", "CronJob", "c", Some("/spec/jobTemplate/spec/template")),
+            ("/items/3", "Deployment", "no template", None),
+            ("/items/4/items/0", "Deployment", "d", Some("/spec/template")),
         ]
     );
+}
+
+#[test]
+fn points_at_a_scalar_at_a_key_or_at_the_nearest_key_above() {
+    let text =
+        "# héad\n---\nkind: Pod\nspec: # the spec\n  containers:\n  - name: app\n    image: 'alpine'\n  empty:\n";
+    for (pointer, expected) in [
+        ("/spec/containers/0/image", "'alpine'"),
+        ("/spec/containers", "containers"),
+        ("/spec/containers/0", "name"),
+        ("/spec/dnsConfig/options", "spec"),
+        ("/spec/empty", "empty"),
+        ("/spec/containers/5/image", "containers"),
+        ("/nothing", "kind"),
+        ("", "kind"),
+    ] {
+        assert_eq!(pointed_at(text, pointer), expected, "{pointer}");
+    }
+    assert_eq!(pointed_at("\u{feff}é: {a: [x, \"y\"]}\n", "/é/a/1"), "\"y\"");
+    assert_eq!(pointed_at("a: &x [p, q]\nb: *x\nc: {<<: {d: merged}}\n", "/b/1"), "q");
+    assert_eq!(pointed_at("a: &x [p, q]\nb: *x\nc: {<<: {d: merged}}\n", "/c/d"), "merged");
+}
+
+#[test]
+fn points_into_json() {
+    let text = "\n{\"kind\": \"Pod\", \"a/b\": [ {\"é\": \"x\"}, 2 ]}\n";
+    assert_eq!(pointed_at(text, "/a~1b/0/é"), "\"x\"");
+    assert_eq!(pointed_at(text, "/a~1b/1"), "2");
+    assert_eq!(pointed_at(text, "/a~1b/0"), "\"é\"");
+    assert_eq!(pointed_at(text, "/nothing"), "\"kind\"");
+}
+
+/// What one operation makes of a pod whose `spec` goes on like this after its containers.
+fn edited_spec(rest: &str, path: &str, value: Value) -> String {
+    let start = "kind: Pod\nspec:\n  containers:\n    - name: app\n";
+    let edited = edit(&format!("{start}{rest}"), "", json!([{ "op": "add", "path": path, "value": value }]));
+    assert!(edited.layout_kept, "{rest}\n{}", edited.text);
+    edited.text.strip_prefix(start).unwrap().to_owned()
+}
+
+#[test]
+fn what_is_new_is_put_beside_what_is_there_in_its_style() {
+    let option = || json!({ "name": "timeout", "value": "5" });
+    for (rest, expected) in [
+        (
+            "  dnsConfig:\n    options:\n      - name: a # x\n        value: \"0\" # y\n      # z\n",
+            "  dnsConfig:\n    options:\n      - name: a # x\n        value: \"0\" # y\n      - name: timeout\n        value: \"5\"\n      # z\n",
+        ),
+        (
+            "  dnsConfig:\n    options:\n      - {name: a}\n  # tail\n  restartPolicy: Never\n",
+            "  dnsConfig:\n    options:\n      - {name: a}\n      - name: timeout\n        value: \"5\"\n  # tail\n  restartPolicy: Never\n",
+        ),
+        (
+            "  dnsConfig: {options: [{name: a}]} # x\n",
+            "  dnsConfig: {options: [{name: a}, {name: timeout, value: \"5\"}]} # x\n",
+        ),
+        (
+            "  dnsConfig:\n    options: [\n      {name: a}, # x\n    ]\n",
+            "  dnsConfig:\n    options: [\n      {name: a}, # x\n      {name: timeout, value: \"5\"},\n    ]\n",
+        ),
+        ("  dnsConfig:\n    options: []", "  dnsConfig:\n    options: [{name: timeout, value: \"5\"}]"),
+        (
+            "  dnsConfig:\n    options:\n    -   name: a",
+            "  dnsConfig:\n    options:\n    -   name: a\n    - name: timeout\n      value: \"5\"",
+        ),
+    ] {
+        assert_eq!(edited_spec(rest, "/spec/dnsConfig/options/-", option()), expected);
+    }
+    let config = || json!({ "options": [option()] });
+    let block = "  dnsConfig:\n    options:\n      - name: timeout\n        value: \"5\"\n";
+    for (rest, expected) in [
+        ("", block.to_owned()),
+        ("      image: x # y\n      # z\n\n# end\n", format!("      image: x # y\n      # z\n{block}\n# end\n")),
+        ("      args:\n        - |\n          text\n", format!("      args:\n        - |\n          text\n{block}")),
+        (
+            "      args:\n        - |+\n          text\n\n",
+            format!("      args:\n        - |+\n          text\n\n{block}"),
+        ),
+        ("...\n", format!("{block}...\n")),
+        ("  dnsConfig:\n", "  dnsConfig: {options: [{name: timeout, value: \"5\"}]}\n".to_owned()),
+        ("  dnsConfig: ~ # x\n", "  dnsConfig: {options: [{name: timeout, value: \"5\"}]} # x\n".to_owned()),
+        ("  dnsConfig: {}\n", "  dnsConfig: {options: [{name: timeout, value: \"5\"}]}\n".to_owned()),
+    ] {
+        assert_eq!(edited_spec(rest, "/spec/dnsConfig", config()), expected);
+    }
+}
+
+#[test]
+fn a_scalar_is_replaced_where_it_stands() {
+    for (rest, expected) in [
+        ("  dnsPolicy: Default # x\n", "  dnsPolicy: None # x\n"),
+        ("  dnsPolicy: 'Default'\n", "  dnsPolicy: None\n"),
+        ("  dnsPolicy: # x\n", "  dnsPolicy: None # x\n"),
+        ("  dnsPolicy:", "  dnsPolicy: None"),
+    ] {
+        assert_eq!(edited_spec(rest, "/spec/dnsPolicy", json!("None")), expected);
+    }
+}
+
+#[test]
+fn maps_in_brackets_anchors_and_merged_maps_are_edited_where_they_stand() {
+    for (text, expected) in [
+        ("{kind: Pod, spec: {a: [1]}}\n", "{kind: Pod, spec: {a: [1], b: {c: d}}}\n"),
+        ("spec: {\n  a: 1, # x\n}\n", "spec: {\n  a: 1, # x\n  b: {c: d},\n}\n"),
+        ("spec: &s\n  a: 1\n", "spec: &s\n  a: 1\n  b:\n    c: d\n"),
+        ("x: &x {y: 1}\nspec:\n  <<: *x\n  a: *x\n", "x: &x {y: 1}\nspec:\n  <<: *x\n  a: *x\n  b:\n    c: d\n"),
+    ] {
+        let edited = edit(text, "", json!([{ "op": "add", "path": "/spec/b", "value": { "c": "d" } }]));
+        assert_eq!((&*edited.text, edited.layout_kept), (expected, true));
+    }
+}
+
+#[test]
+fn a_member_is_taken_out_with_its_lines() {
+    let remove = |text: &str, path: &str| {
+        let edited = edit(text, "", json!([{ "op": "remove", "path": path }]));
+        assert!(edited.layout_kept, "{text}");
+        edited.text
+    };
+    assert_eq!(remove("a:\n  b: |\n    text\n  # c\n  c: 1\n", "/a/b"), "a:\n  # c\n  c: 1\n");
+    assert_eq!(remove("a:\n  b:\n  # c\n  c: 1\n", "/a/b"), "a:\n  # c\n  c: 1\n");
+    assert_eq!(remove("a: {b: 1, c: 2}\n", "/a/b"), "a: {c: 2}\n");
+    assert_eq!(remove("a: {b: 1, c: 2}\n", "/a/c"), "a: {b: 1}\n");
+    assert_eq!(remove("a: {b: 1}\n", "/a/b"), "a: {}\n");
 }
 
 #[test]
@@ -96,7 +272,7 @@ fn an_edit_that_the_text_does_not_allow_is_made_by_writing_the_document_anew() {
     let text = "kind: Pod\nmetadata: &shared\n  name: web\nspec:\n  template: *shared\n";
     let edited = edit(text, "", json!([{ "op": "add", "path": "/spec/template/labels", "value": { "a": "yes" } }]));
     assert!(!edited.layout_kept);
-    let read = Stream::new(&edited.text).documents[0].parse().unwrap();
+    let read = &read(&edited.text)[0];
     assert_eq!(read["spec"]["template"], json!({ "name": "web", "labels": { "a": "yes" } }));
     assert_eq!(read["metadata"], json!({ "name": "web" }));
 }
@@ -114,25 +290,31 @@ fn a_document_written_anew_quotes_what_kubectl_would_take_for_something_else() {
 }
 
 #[test]
-fn json_stays_json_with_its_indentation_and_order() {
-    let text = "{\n    \"kind\": \"Pod\",\n    \"apiVersion\": \"v1\"\n}\n";
-    let edited = edit(text, "", json!([{ "op": "add", "path": "/spec", "value": { "a": 1 } }]));
-    assert_eq!(
-        edited.text,
-        "{\n    \"kind\": \"Pod\",\n    \"apiVersion\": \"v1\",\n    \"spec\": {\n        \"a\": 1\n    }\n}\n"
-    );
+fn json_stays_json_with_its_layout_and_order() {
+    for (text, expected) in [
+        (
+            "{\n    \"kind\": \"Pod\",\n    \"list\": [1, 2]\n}\n",
+            "{\n    \"kind\": \"Pod\",\n    \"list\": [1, 2],\n    \"spec\": {\n        \"a\": [\n            1\n        ]\n    }\n}\n",
+        ),
+        ("{\"b\":1,\"a\":2}", "{\"b\":1,\"a\":2,\"spec\":{\"a\":[1]}}"),
+        ("{\"b\": 1}\n", "{\"b\": 1, \"spec\": {\"a\": [1]}}\n"),
+        ("{}", "{\"spec\":{\"a\":[1]}}"),
+        ("{\n\t\"b\": 1\n}", "{\n\t\"b\": 1,\n\t\"spec\": {\n\t\t\"a\": [\n\t\t\t1\n\t\t]\n\t}\n}"),
+    ] {
+        let edited = edit(text, "", json!([{ "op": "add", "path": "/spec", "value": { "a": [1] } }]));
+        assert_eq!((&*edited.text, edited.layout_kept), (expected, true));
+    }
     let edited = edit("{\"b\":1,\"a\":2}", "", json!([{ "op": "remove", "path": "/b" }]));
-    assert_eq!(edited.text, "{\"a\":2}");
+    assert_eq!((&*edited.text, edited.layout_kept), ("{\"a\":2}", true));
 }
 
 #[test]
-fn locates_a_value_or_the_nearest_thing_above_it() {
-    let text = "# head\n---\nkind: Pod\nspec:\n  containers:\n  - name: app\n    image: alpine\n";
-    let stream = Stream::new(text);
-    let document = &stream.documents[1];
-    assert_eq!(document.locate("/spec/containers/0/image"), Some((7, 12)));
-    assert_eq!(document.locate("/spec/dnsConfig/options"), Some((5, 3)));
-    assert_eq!(document.locate(""), Some((3, 1)));
+fn lines_end_as_they_did() {
+    let text = "kind: Pod\r\nspec:\r\n  containers: [] # none\r\n";
+    let edited =
+        edit(text, "", json!([{ "op": "add", "path": "/spec/dnsConfig", "value": { "options": [{ "name": "x" }] } }]));
+    assert!(edited.layout_kept, "{}", edited.text);
+    assert_eq!(edited.text.matches('\n').count(), edited.text.matches("\r\n").count());
 }
 
 #[test]

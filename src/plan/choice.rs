@@ -1,6 +1,7 @@
 //! Which row of a profile a pod gets. A pod has one resolv.conf for all its containers, so all of them decide.
 
 use crate::image::Evidence;
+use crate::pod::Dns;
 use crate::policy::Profile;
 use crate::resolver::Family;
 use crate::rules::Container;
@@ -32,6 +33,17 @@ pub(super) fn options<'p>(profile: &'p Profile, containers: &[Container<'_>]) ->
     } else {
         &profile.no_musl
     }
+}
+
+/// The indexes of the author's options that are the profile's, where the pod has all that the profile gives it: as muslin would
+/// have made it, or did make it in the file that it comes from. What such an option means for one of the containers was weighed
+/// when the profile was chosen. An author who wrote only some of them relies on those, and hears of them.
+pub(super) fn settled(profile: &Profile, containers: &[Container<'_>], authored: &Dns) -> Vec<usize> {
+    let row = options(profile, containers);
+    let indexes: Vec<usize> =
+        authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
+    let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
+    if is_whole { indexes } else { Vec::new() }
 }
 
 /// What these resolvers have in common.

@@ -91,7 +91,7 @@ impl Entry {
     fn read(options: &[DnsOption], claims: &Injected, row: &[String], context: &Context<'_>) -> Vec<Self> {
         let mut entries: Vec<Self> =
             options.iter().map(|option| Self { authored: option.clone(), claimed: false }).collect();
-        for Claim { set, was } in &claims.claims {
+        for Claim { set, was, at: _ } in &claims.claims {
             let possible = set == CLUSTER_NDOTS || context.profile.every_option().any(|option| option == set);
             if was.is_some() || !possible || !row.iter().any(|option| same_name(option, set)) {
                 continue;
@@ -101,30 +101,36 @@ impl Entry {
                 entry.claimed = true;
             }
         }
-        // Repairs are noted in the order of the options, so the last one noted is the last one found.
-        for Claim { set, was } in claims.claims.iter().rev() {
+        for Claim { set, was, at } in &claims.claims {
             if let Some(was) = was {
-                undo_repair(&mut entries, set, was);
+                undo_repair(&mut entries, set, was, *at);
             }
         }
         entries
     }
 }
 
-/// Puts back the zero that an earlier pass replaced.
-fn undo_repair(entries: &mut [Entry], set: &str, was: &str) {
+/// Puts back the zero that an earlier pass replaced, in the option at that index, or in the only one that reads so.
+fn undo_repair(entries: &mut [Entry], set: &str, was: &str, at: Option<usize>) {
     let (Some((name, _)), Some((was_name, zeros))) = (set.split_once(':'), was.split_once(':')) else { return };
     let is_zero = !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0');
     if name != was_name || !is_zero || !REPAIRED.iter().any(|(repaired, _)| *repaired == name) {
         return;
     }
-    for entry in entries.iter_mut().rev().filter(|entry| !entry.claimed) {
-        let text = entry.authored.text();
-        if let Some(start) = text.find(set) {
-            entry.authored = replace(&entry.authored, start + name.len() + 1..start + set.len(), zeros);
-            return;
-        }
+    let found = entries.iter_mut().enumerate().find_map(|(index, entry)| {
+        let eligible = !entry.claimed && at.is_none_or(|at| at == index);
+        let start = place_of(&entry.authored.text(), set).filter(|_| eligible)?;
+        Some((entry, start))
+    });
+    if let Some((entry, start)) = found {
+        entry.authored = replace(&entry.authored, start + name.len() + 1..start + set.len(), zeros);
     }
+}
+
+/// Where a text holds an option such as `timeout:5`, which does not stand in `timeout:50`.
+fn place_of(text: &str, option: &str) -> Option<usize> {
+    let ends = |start: &usize| !text[start + option.len()..].starts_with(|next: char| next.is_ascii_digit());
+    text.match_indices(option).map(|(start, _)| start).find(ends)
 }
 
 /// Replaces a part of an option's text, and keeps what stands in its name and what in its value apart.
@@ -151,7 +157,7 @@ impl Mended {
     }
 
     fn claim(&mut self, set: &str, was: Option<String>) {
-        self.injected.claims.push(Claim { set: set.to_owned(), was });
+        self.injected.claims.push(Claim { set: set.to_owned(), was, at: None });
     }
 
     /// Keeps what the author set, renews what muslin set before, and adds what is missing of the row.
@@ -178,17 +184,32 @@ impl Mended {
 
     /// Gives options at zero the number of the row, or the one that resolvers use on their own.
     fn repair(&mut self, row: &[String]) {
+        let mut repaired = Vec::new();
         for index in self.desired.effective_options().collect::<Vec<_>>() {
             for (name, default) in REPAIRED {
                 let option = &self.desired.options[index];
                 let text = option.text();
+                // Named twice in one text (`attempts: 5 attempts:0`), a later pass could not tell which of them was repaired.
+                if text.matches(name).count() > 1 {
+                    continue;
+                }
                 let Some(range) = resolver::zero_digits(&text, name) else { continue };
+                if self.injected.claims.len() == Injected::CLAIMS_MAX {
+                    break;
+                }
                 let number = row.iter().find_map(|option| option.split_once(':').filter(|(other, _)| *other == name));
                 let number = number.map_or(default, |(_, number)| number);
                 let was = format!("{name}:{}", &text[range.clone()]);
                 self.desired.options[index] = replace(option, range, number);
+                repaired.push((self.injected.claims.len(), index));
                 self.claim(&format!("{name}:{number}"), Some(was));
             }
+        }
+        for (claim, index) in repaired {
+            let Claim { set, was: _, at } = &mut self.injected.claims[claim];
+            let reads_so = |option: &DnsOption| place_of(&option.text(), set).is_some();
+            let is_another = |(other, option): (usize, &DnsOption)| other != index && reads_so(option);
+            *at = self.desired.options.iter().enumerate().any(is_another).then_some(index);
         }
     }
 

@@ -7,14 +7,16 @@ mod notice;
 mod patch;
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fmt;
 
 use json_patch::Patch;
 
 use crate::image::Fingerprint;
-use crate::pod::{Dns, Injected, Pod};
+use crate::pod::{Dns, Injected, Pod, ignored_rules};
 use crate::policy::{Level, Mode, Profile};
-use crate::rules::{self, Container, Finding, Subject};
+use crate::rules::{self, Container, Finding, Ignored, Subject};
 
 pub use choice::{Libc, libc_of};
 pub use notice::ANNOTATION_LINE_MAX;
@@ -28,9 +30,16 @@ pub struct Context<'a> {
     pub cluster_domain: &'a str,
     /// How far to go.
     pub mode: Mode,
-    /// What to inject.
+    /// What to inject, and how strict to be.
     pub profile: &'a Profile,
+    /// The annotation `muslin.dev/ignore` of the object that holds the pod's template, where that is known.
+    pub holder_ignores: Option<&'a str>,
 }
+
+/// Where [`crate::pod::IGNORE_ANNOTATION`] stands, from the pod.
+const IGNORED_BY_POD: &str = "/metadata/annotations/muslin.dev~1ignore";
+/// The same, on the object that holds it ([`rules::HOLDER`]).
+const IGNORED_BY_HOLDER: &str = "../metadata/annotations/muslin.dev~1ignore";
 
 /// Why a pod is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +89,7 @@ pub struct Planned {
 pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
     let mut notes = Vec::new();
     check_skip(pod, context.mode, &mut notes)?;
-    let containers = containers(pod, fingerprints);
+    let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
@@ -91,7 +100,8 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
     } else {
         mend::Mended::unchanged(&current)
     };
-    let findings = findings(&changes, &containers, context);
+    let ignored = ignored(pod, context);
+    let findings = findings(&changes, &containers, &ignored, context, &mut notes);
     let mut plan = Plan {
         findings,
         injected: changes.injected,
@@ -138,20 +148,23 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>) -> Vec<Container<'p>> {
+fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>, profile: &Profile) -> Vec<Container<'p>> {
     let init = pod.init_containers().len();
     pod.containers()
         .zip(fingerprints)
         .enumerate()
-        .map(|(index, (container, fingerprint))| Container {
-            name: container.name.as_deref().unwrap_or_default(),
-            image: container.image.as_deref().unwrap_or_default(),
-            fingerprint,
-            env: &container.env,
-            path: Cow::Owned(match index.checked_sub(init) {
-                None => format!("/spec/initContainers/{index}"),
-                Some(index) => format!("/spec/containers/{index}"),
-            }),
+        .map(|(index, (container, fingerprint))| {
+            let image = container.image.as_deref().unwrap_or_default();
+            Container {
+                name: container.name.as_deref().unwrap_or_default(),
+                image,
+                fingerprint: profile.declared.apply(image, fingerprint),
+                env: &container.env,
+                path: Cow::Owned(match index.checked_sub(init) {
+                    None => format!("/spec/initContainers/{index}"),
+                    Some(index) => format!("/spec/containers/{index}"),
+                }),
+            }
         })
         .collect()
 }
@@ -161,24 +174,53 @@ fn claims(pod: &Pod<'_>) -> Injected {
     pod.annotations().injected.as_deref().map(Injected::parse).unwrap_or_default()
 }
 
-/// What is wrong with the pod as authored, and which of it the changes mend.
-fn findings(changes: &mend::Mended, containers: &[Container<'_>], context: &Context<'_>) -> Vec<Planned> {
+/// The rules that the pod, or the object that holds it, asks to hear nothing of.
+fn ignored<'p>(pod: &'p Pod<'_>, context: &Context<'p>) -> Vec<Ignored<'p>> {
+    let own = pod.annotations().ignore.as_deref().map(|value| (value, IGNORED_BY_POD));
+    let held = context.holder_ignores.map(|value| (value, IGNORED_BY_HOLDER));
+    own.into_iter()
+        .chain(held)
+        .flat_map(|(value, path)| ignored_rules(value).map(move |slug| Ignored { slug, path }))
+        .collect()
+}
+
+/// What is wrong with the pod as authored, as strict as the profile wants it, and which of it the changes mend.
+fn findings(
+    changes: &mend::Mended,
+    containers: &[Container<'_>],
+    ignored: &[Ignored<'_>],
+    context: &Context<'_>,
+    notes: &mut Vec<String>,
+) -> Vec<Planned> {
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        rules::check(&Subject {
-            containers,
-            dns,
-            conf: &conf,
-            namespace: context.namespace,
-            cluster_domain: context.cluster_domain,
-        })
+        let subject = Subject::new(containers, dns, &conf, context.namespace, context.cluster_domain);
+        rules::check(&subject.ignoring(ignored))
     };
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
-    before
-        .into_iter()
-        .map(|finding| Planned { mended: !after.iter().any(|left| left.is_same_case(&finding)), finding })
-        .collect()
+    let left: HashSet<_> = after.iter().map(Finding::case).collect();
+    let settled = choice::settled(context.profile, containers, &changes.authored);
+    let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
+    let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
+    let mut findings = Vec::with_capacity(before.len());
+    for mut finding in before {
+        let Some(level) = context.profile.levels.of(finding.rule.slug, finding.level) else { continue };
+        if settled.contains(&finding.path) {
+            continue;
+        }
+        if ignored.contains(finding.rule.slug) {
+            if context.mode < Mode::Enforce || level < Level::Deny {
+                continue;
+            }
+            notes.push(format!("{} cannot be ignored in a namespace of mode enforce", finding.rule.slug));
+        }
+        finding.level = level;
+        findings.push(Planned { mended: !left.contains(&finding.case()), finding });
+    }
+    findings.sort_by_key(|planned| Reverse(planned.finding.level));
+    notes.dedup();
+    findings
 }
 
 // === impl Skip ===
@@ -192,6 +234,21 @@ impl fmt::Display for Skip {
             Self::Windows => "the pod runs on Windows",
             Self::Empty => "the pod has no container",
         })
+    }
+}
+
+// === impl Context ===
+
+impl<'a> Context<'a> {
+    /// Of a pod in the namespace `default` of a cluster with the usual domain, in mode `inject`.
+    pub fn usual(profile: &'a Profile) -> Self {
+        Self {
+            namespace: "default",
+            cluster_domain: "cluster.local",
+            mode: Mode::Inject,
+            profile,
+            holder_ignores: None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The words of a plan: lines short enough for the places where a developer looks.
 
+use std::collections::HashMap;
+
 use crate::image::Evidence;
 use crate::policy::Level;
 use crate::resolver::Family;
@@ -61,12 +63,14 @@ pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
     text
 }
 
-/// Every finding in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
+/// Every finding that is more than advice in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
+/// Advice holds for most pods of a cluster, and would be in the way of the rest.
 pub(super) fn audit(plan: &Plan) -> String {
+    let findings: Vec<_> = plan.at_least(Level::Warn).map(|planned| &planned.finding).collect();
     let mut text = String::new();
-    for (index, Planned { finding, mended: _ }) in plan.findings.iter().enumerate() {
+    for (index, finding) in findings.iter().enumerate() {
         if text.len() > LIST_MAX {
-            text.push_str(&format!(" and {} more", plan.findings.len() - index));
+            text.push_str(&format!(" and {} more", findings.len() - index));
             break;
         }
         let separator = if index > 0 { ", " } else { "" };
@@ -88,17 +92,14 @@ fn resolver(container: &Container<'_>) -> String {
 /// One line for each thing that a developer should act on or know of, containers with the same trouble together.
 fn lines(plan: &Plan, limit: usize) -> Vec<String> {
     let mut groups: Vec<(&Planned, Vec<&str>)> = Vec::new();
+    let mut places = HashMap::new();
     for planned in plan.at_least(Level::Warn) {
-        let alike = groups.iter_mut().find(|(other, _)| {
-            other.finding.rule == planned.finding.rule
-                && other.finding.message == planned.finding.message
-                && other.mended == planned.mended
-        });
-        let name = planned.finding.container.as_deref();
-        match alike {
-            Some((_, names)) => names.extend(name),
-            None => groups.push((planned, name.into_iter().collect())),
+        let Planned { finding, mended } = planned;
+        let place = *places.entry((finding.rule.slug, &*finding.message, *mended)).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((planned, Vec::new()));
         }
+        groups[place].1.extend(finding.container.as_deref());
     }
     let findings = groups.into_iter().map(|(planned, names)| {
         let suffix = if planned.mended { MENDED } else { "" };

@@ -10,6 +10,7 @@ use crate::resolver::{Family, Version};
 mod annotations;
 mod any_pod;
 mod options;
+mod policy;
 
 /// A pod as JSON, and how it is looked at.
 struct Case {
@@ -17,6 +18,7 @@ struct Case {
     mode: Mode,
     profile: Profile,
     inspected: bool,
+    holder_ignores: Option<&'static str>,
 }
 
 /// What became of it.
@@ -34,7 +36,7 @@ impl Case {
     }
 
     fn json(pod: Value) -> Self {
-        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false }
+        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false, holder_ignores: None }
     }
 
     fn and(mut self, image: &str) -> Self {
@@ -93,8 +95,13 @@ impl Case {
                 fingerprint
             })
             .collect();
-        let context =
-            Context { namespace: "shop", cluster_domain: "cluster.local", mode: self.mode, profile: &self.profile };
+        let context = Context {
+            namespace: "shop",
+            cluster_domain: "cluster.local",
+            mode: self.mode,
+            profile: &self.profile,
+            holder_ignores: self.holder_ignores,
+        };
         plan(&pod, fingerprints, &context)
     }
 
@@ -165,7 +172,7 @@ fn an_unclear_opt_out_is_ignored_and_that_is_said() {
 fn each_mode_does_what_the_one_before_does_and_more() {
     let audit = Case::pod("alpine:3.19").mode(Mode::Audit).run();
     assert_eq!(audit.plan.patch.0, []);
-    assert_eq!(audit.plan.findings.len(), 1);
+    assert_eq!(audit.plan.at_least(Level::Warn).count(), 1);
 
     let warn = Case::pod("alpine:3.19").mode(Mode::Warn).run();
     assert_eq!(warn.pod["metadata"]["labels"]["muslin.dev/libc"], "musl");
@@ -177,7 +184,7 @@ fn each_mode_does_what_the_one_before_does_and_more() {
 }
 
 #[test]
-fn the_audit_log_gets_findings_and_what_was_set() {
+fn the_audit_log_gets_warnings_and_what_was_set() {
     let plan = Case::pod("alpine:3.19").run().plan;
     assert_eq!(
         plan.audit().collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Text;
-use super::{INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION};
+use super::{IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION};
 
 /// Set by a kubelet on the mirror of a static pod, which must not be changed
 /// (kubernetes `pkg/apis/core/annotation_key_constants.go`, `MirrorPodAnnotationKey`).
@@ -22,6 +22,8 @@ const SIZE_LIMIT: usize = 256 * 1024;
 pub struct Annotations<'a> {
     /// [`INJECT_ANNOTATION`].
     pub inject: Option<Text<'a>>,
+    /// [`IGNORE_ANNOTATION`].
+    pub ignore: Option<Text<'a>>,
     /// [`RESOLVERS_ANNOTATION`].
     pub resolvers: Option<Text<'a>>,
     /// [`INJECTED_ANNOTATION`].
@@ -38,8 +40,15 @@ pub struct Annotations<'a> {
 
 impl<'a> Annotations<'a> {
     /// Those of an object that has none.
-    pub const NONE: Self =
-        Self { inject: None, resolvers: None, injected: None, warnings: None, mirror: false, others_size: 0 };
+    pub const NONE: Self = Self {
+        inject: None,
+        ignore: None,
+        resolvers: None,
+        injected: None,
+        warnings: None,
+        mirror: false,
+        others_size: 0,
+    };
 
     /// How many bytes muslin's own annotations may have, keys and values together.
     pub fn room(&self) -> usize {
@@ -54,15 +63,21 @@ impl<'a> Annotations<'a> {
             _ => {
                 self.others_size += key.len() + value.get().len();
                 self.mirror |= key == MIRROR_ANNOTATION;
-                if key != INJECT_ANNOTATION {
-                    return Ok(());
+                match key {
+                    INJECT_ANNOTATION => &mut self.inject,
+                    IGNORE_ANNOTATION => &mut self.ignore,
+                    _ => return Ok(()),
                 }
-                &mut self.inject
             }
         };
         *slot = serde_json::from_str(value.get())?;
         Ok(())
     }
+}
+
+/// The rules that a value of [`IGNORE_ANNOTATION`] names, in order.
+pub fn ignored_rules(value: &str) -> impl Iterator<Item = &str> {
+    value.split([',', ' ', '\t', '\n']).map(str::trim).filter(|slug| !slug.is_empty())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {

@@ -58,6 +58,8 @@ pub struct DnsOption {
 pub struct ResolvConf {
     /// What it starts from.
     pub base: Base,
+    /// The nameservers, without the cluster's or the node's own, which stand before them.
+    pub nameservers: Vec<String>,
     /// The search list, without what the node's file adds.
     pub searches: Vec<String>,
     /// The options, one `name[:value]` each. The kubelet writes them in random order (it walks a Go map).
@@ -149,7 +151,9 @@ impl Dns {
             options.push("ndots:5".to_owned());
         }
         options.extend(self.effective_options().map(|index| self.options[index].text()));
-        ResolvConf { base, searches, options }
+        let mut seen = HashSet::new();
+        let nameservers = self.nameservers.iter().filter(|address| seen.insert(address.as_str())).cloned().collect();
+        ResolvConf { base, nameservers, searches, options }
     }
 }
 

@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use annotations::Annotations;
+pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Claim, Injected};
@@ -21,6 +21,8 @@ pub use text::Text;
 
 /// Annotation by which people opt a pod out: `"false"`.
 pub const INJECT_ANNOTATION: &str = "muslin.dev/inject";
+/// Annotation by which people silence rules on a pod, or on all that an object makes: `rule-a,rule-b`.
+pub const IGNORE_ANNOTATION: &str = "muslin.dev/ignore";
 /// Annotation that names each container's resolver.
 pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
 /// Annotation that lists what muslin set.

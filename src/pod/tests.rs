@@ -129,6 +129,19 @@ mod resolv_conf {
     }
 
     #[test]
+    fn what_is_given_twice_is_written_once() {
+        let twice = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let dns = Dns {
+            nameservers: twice(&["192.0.2.1", "192.0.2.2", "192.0.2.1"]),
+            searches: twice(&["a.test", "svc.cluster.local", "a.test"]),
+            ..Dns::default()
+        };
+        let conf = dns.resolv_conf("shop", "cluster.local");
+        assert_eq!(conf.nameservers, ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(conf.searches[2..], ["cluster.local", "a.test"]);
+    }
+
+    #[test]
     fn counts_the_options_line_as_it_is_written() {
         let conf = dns(Policy::ClusterFirst, &[("timeout", Some("5"))]).resolv_conf("shop", "cluster.local");
         assert_eq!(conf.options_line_len(), "options ndots:5 timeout:5".len());
@@ -140,18 +153,25 @@ mod injected {
 
     #[test]
     fn reads_what_it_writes() {
-        let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) rotate";
+        let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) timeout:5 (was timeout:00 at 12)";
         let injected = Injected::parse(text);
         assert_eq!(injected.claims.len(), 4);
-        assert_eq!(injected.claims[2], Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()) });
+        assert_eq!(injected.claims[3].at, Some(12));
+        assert_eq!(
+            injected.claims[2],
+            Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()), at: None }
+        );
         assert_eq!(injected.to_string(), text);
     }
 
     #[test]
     fn passes_over_what_is_not_of_its_form() {
-        for text in ["", "(was", "(was x)", "a (was", "a (was b", ") ( was"] {
+        for text in
+            ["", "(was", "(was x)", "a (was", "a (was b", ") ( was", "a (was b at", "a (was b at x)", "a (was b at 1"]
+        {
             let _ = Injected::parse(text).to_string();
         }
-        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None }]);
+        assert_eq!(Injected::parse("a (was b at -1)").claims[0].was, None);
+        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None, at: None }]);
     }
 }

@@ -1,12 +1,20 @@
 //! What an admin decides: how far muslin goes in a namespace, how serious a finding is, and what is injected. Must not know of
 //! Kubernetes' API or of any one rule.
 
+mod closest;
+mod config;
+mod declared;
+mod levels;
 mod mode;
 mod profile;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use closest::closest;
+pub use config::{Config, InvalidConfig, Pattern};
+pub use declared::Declared;
+pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
 pub use profile::{NodeLocal, Profile, UnknownProfile};
 

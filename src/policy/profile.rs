@@ -1,8 +1,10 @@
-//! What is injected into a pod. The four profiles that are built in; custom ones come from the cluster.
+//! What is injected into a pod, and how strict each rule is. The four profiles that are built in; custom ones come from the cluster.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What to inject, by what the pod's containers use.
+use super::{Declared, Levels};
+
+/// What to inject, by what the pod's containers use; how strict each rule is; what is known of images that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
     /// Its name, as in the namespace's label.
@@ -17,6 +19,10 @@ pub struct Profile {
     pub no_musl: Vec<String>,
     /// Replaces the pod's nameserver by a cache on its node.
     pub node_local: Option<NodeLocal>,
+    /// How strict each rule is; the built-in profiles change none.
+    pub levels: Levels,
+    /// What the admin says of images.
+    pub declared: Declared,
 }
 
 /// The cache on each node that takes the place of the cluster's DNS service.
@@ -53,6 +59,20 @@ impl Profile {
         }
     }
 
+    /// Injects nothing, and leaves every rule as it is.
+    fn nothing() -> Self {
+        Self {
+            name: String::new(),
+            summary: String::new(),
+            all_musl: Vec::new(),
+            some_musl: Vec::new(),
+            no_musl: Vec::new(),
+            node_local: None,
+            levels: Levels::default(),
+            declared: Declared::default(),
+        }
+    }
+
     /// A second query socket for glibc, for which it cures the conntrack race; musl ignores it.
     fn single_request_reopen() -> Self {
         let options = options(["single-request-reopen"]);
@@ -63,7 +83,7 @@ impl Profile {
             all_musl: options.clone(),
             some_musl: options.clone(),
             no_musl: options,
-            node_local: None,
+            ..Self::nothing()
         }
     }
 
@@ -78,7 +98,7 @@ impl Profile {
             all_musl: options.clone(),
             some_musl: options.clone(),
             no_musl: options,
-            node_local: None,
+            ..Self::nothing()
         }
     }
 
@@ -95,7 +115,7 @@ impl Profile {
 
     /// Every option text that this profile could inject.
     pub fn every_option(&self) -> impl Iterator<Item = &str> {
-        let Self { name: _, summary: _, all_musl, some_musl, no_musl, node_local: _ } = self;
+        let Self { all_musl, some_musl, no_musl, name: _, summary: _, node_local: _, levels: _, declared: _ } = self;
         [all_musl, some_musl, no_musl].into_iter().flatten().map(String::as_str)
     }
 }
@@ -109,8 +129,7 @@ impl Default for Profile {
             summary: "quicker resends for musl, separate sockets for what shares a pod with it".to_owned(),
             all_musl: options(["timeout:5", "attempts:10"]),
             some_musl: options(["single-request-reopen", "timeout:5", "attempts:5"]),
-            no_musl: Vec::new(),
-            node_local: None,
+            ..Self::nothing()
         }
     }
 }

@@ -193,7 +193,8 @@ fn places(file: &mut File, path: &Path, limits: &Limits) -> Result<Places, Error
             }
             Kind::Symlink(target) => {
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-                places.insert(name.clone(), Place::Link(crate::image::inspect::normalise(&format!("{folder}/{target}"))));
+                places
+                    .insert(name.clone(), Place::Link(crate::image::inspect::normalise(&format!("{folder}/{target}"))));
             }
             Kind::Hardlink(target) => {
                 places.insert(name, Place::Link(target.trim_start_matches("./").to_owned()));
@@ -244,7 +245,10 @@ fn failed(path: &Path, error: &std::io::Error) -> Error {
 
 fn missing(path: &Path, name: &str) -> Error {
     let shown: String = name.chars().take(160).collect();
-    Error::NoImage(format!("{} has no `{shown}`, so that it is no image of this kind, or not a whole one", path.display()))
+    Error::NoImage(format!(
+        "{} has no `{shown}`, so that it is no image of this kind, or not a whole one",
+        path.display()
+    ))
 }
 
 fn choose<'a>(path: &Path, names: impl Iterator<Item = &'a String>) -> Error {

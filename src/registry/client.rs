@@ -12,7 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -186,7 +188,8 @@ impl Client {
     ) -> Result<Response<Incoming>, Error> {
         let uri = self.uri(host, path)?;
         let key = format!("{host} {repository}");
-        let known = lock(&self.tokens).get(&key).filter(|(_, until)| *until > Instant::now()).map(|(token, _)| token.clone());
+        let known =
+            lock(&self.tokens).get(&key).filter(|(_, until)| *until > Instant::now()).map(|(token, _)| token.clone());
         let answer = self.follow(uri.clone(), accept, known.as_deref()).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return self.judge(host, path, answer);
@@ -359,8 +362,9 @@ impl Client {
             }
         }
         let bytes = self.small(&server, answer.into_body(), Subject::Token, self.limits.token_bytes).await?;
-        let TokenAnswer { token, access_token, expires_in } = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::malformed(Subject::Token, format!("line {}, column {}", error.line(), error.column())))?;
+        let TokenAnswer { token, access_token, expires_in } = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::malformed(Subject::Token, format!("line {}, column {}", error.line(), error.column()))
+        })?;
         let token = if token.is_empty() { access_token } else { token };
         if token.is_empty() {
             return Err(Error::malformed(Subject::Token, "the answer holds none"));
@@ -372,7 +376,8 @@ impl Client {
     /// Whether a token server may see a registry's credentials: it is the registry itself, is under the same domain
     /// (`auth.docker.io` for `registry-1.docker.io`, `gitlab.com` for `registry.gitlab.com`), or is named in the settings.
     fn is_token_host(&self, registry: &str, server: &str) -> bool {
-        let name = |authority: &str| authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase();
+        let name =
+            |authority: &str| authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase();
         let (registry_name, server_name) = (name(registry), name(server));
         let named = self.settings.token_hosts.iter().any(|(of, host)| of == registry && host == server);
         let parent = registry_name.split_once('.').map(|(_, parent)| parent).filter(|parent| parent.contains('.'));
@@ -530,7 +535,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn authority(uri: &Uri) -> String {
-    uri.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default().to_owned()).unwrap_or_default()
+    uri.authority()
+        .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default().to_owned())
+        .unwrap_or_default()
 }
 
 /// A URL without its query, which may hold a signature.

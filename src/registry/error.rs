@@ -45,7 +45,9 @@ pub enum Error {
     #[error(transparent)]
     Facts(#[from] TooMuch),
     /// What was read is not what was asked for.
-    #[error("{subject} has the digest {actual} and should have {expected}: the registry or what is between has changed it")]
+    #[error(
+        "{subject} has the digest {actual} and should have {expected}: the registry or what is between has changed it"
+    )]
     WrongDigest {
         /// What was read.
         subject: Subject,
@@ -84,7 +86,9 @@ pub enum Error {
         status: u16,
     },
     /// The registry wants other credentials.
-    #[error("{host} refuses the credentials, or the lack of them ({problem}); name a dockerconfigjson that has some for it")]
+    #[error(
+        "{host} refuses the credentials, or the lack of them ({problem}); name a dockerconfigjson that has some for it"
+    )]
     Unauthorized {
         /// The registry.
         host: String,

@@ -158,7 +158,10 @@ impl Inspector {
         // From the top down: a higher layer outranks those below, so that these may not be needed.
         for (left, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate().rev() {
             if descriptor.is_foreign() {
-                return Err(Error::malformed(Subject::Manifest, "a layer of it is kept elsewhere than in the registry"));
+                return Err(Error::malformed(
+                    Subject::Manifest,
+                    "a layer of it is kept elsewhere than in the registry",
+                ));
             }
             read.push(self.layer(source, descriptor, diff_id).await?);
             if left > 0 && depth == Depth::OwnCommand {

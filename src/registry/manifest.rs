@@ -134,7 +134,10 @@ impl Document {
             serde_json::from_slice(bytes).map_err(|error| Error::malformed(Subject::Manifest, error.to_string()))?;
         let RawDocument { schema_version, media_type, config, layers, manifests } = raw;
         if schema_version == 1 || media_type.starts_with(SCHEMA_1) {
-            return Err(Error::malformed(Subject::Manifest, "it is Docker's schema 1, which is no longer pulled; push it again"));
+            return Err(Error::malformed(
+                Subject::Manifest,
+                "it is Docker's schema 1, which is no longer pulled; push it again",
+            ));
         }
         match (config, layers, manifests) {
             (None, None, Some(Bounded(entries))) => {
@@ -258,8 +261,11 @@ impl ImageConfig {
         process.keep_env(env.iter().flatten().map(String::as_str));
         // Old builders leave both out; what they built was this.
         let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
-        let platform =
-            Platform { os: or(os, "linux"), arch: or(architecture, "amd64"), variant: variant.filter(|v| !v.is_empty()) };
+        let platform = Platform {
+            os: or(os, "linux"),
+            arch: or(architecture, "amd64"),
+            variant: variant.filter(|v| !v.is_empty()),
+        };
         Ok(Self { platform, process, diff_ids: rootfs.map(|root| root.diff_ids).unwrap_or_default() })
     }
 }

@@ -83,7 +83,8 @@ impl Remote {
         let Place { host, repository } = place;
         let path = format!("/v2/{repository}/manifests/{wanted}");
         let answer = self.client.get(host, repository, &path, Some(ACCEPT)).await?;
-        let announced = answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse().ok());
+        let announced =
+            answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse().ok());
         let limit = self.client.limits.document_bytes;
         let bytes = self.client.small(host, answer.into_body(), Subject::Manifest, limit).await?;
         let Some(expected) = digest.cloned().or(announced) else { return Ok((Digest::sha256(&bytes), bytes)) };

@@ -24,7 +24,10 @@ pub(super) struct Found {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A file of this size, whose content follows.
-    File { size: u64, executable: bool },
+    File {
+        size: u64,
+        executable: bool,
+    },
     /// A file with holes, whose content is not understood.
     Sparse,
     Folder,
@@ -255,9 +258,9 @@ impl Extension {
                 b"path" => self.path = Some(value),
                 b"linkpath" => self.link = Some(value),
                 b"size" => {
-                    let size = value.parse().map_err(|_| {
-                        Error::malformed(Subject::EntryHeader, "the size in a PAX record is no number")
-                    })?;
+                    let size = value
+                        .parse()
+                        .map_err(|_| Error::malformed(Subject::EntryHeader, "the size in a PAX record is no number"))?;
                     self.size = Some(size);
                 }
                 b"GNU.sparse.name" => (self.path, self.sparse) = (Some(value), true),

@@ -1,58 +1,69 @@
 //! Findings as a compiler prints them: readable without colour, and one glance from the place to the cure.
 
-use std::io::{self, Write};
+use annotate_snippets::{AnnotationKind, Group, Level as Title, Origin, Renderer, Snippet};
 
-use anstyle::{AnsiColor, Style};
-
-use super::{Counts, Reported};
+use super::{Format, Reported, shown};
+use crate::manifest::Place;
 use crate::policy::Level;
 
-/// Writes for a person. The stream decides whether colour reaches the terminal.
-#[derive(Clone, Copy, Debug)]
-pub struct Human;
+/// Writes for a person.
+#[derive(Clone, Debug)]
+pub struct Human {
+    renderer: Renderer,
+}
+
+/// Wider than any line that is shown. The renderer computes with it, so that the largest number there is would be too large.
+const UNBOUNDED: usize = 1 << 16;
 
 // === impl Human ===
 
 impl Human {
-    /// Writes one finding.
-    ///
-    /// # Errors
-    /// The stream cannot be written.
-    pub fn finding(&self, out: &mut impl Write, reported: &Reported) -> io::Result<()> {
-        let Reported { place, finding, because, mended } = reported;
-        let style = style(finding.level);
-        let bold = Style::new().bold();
-        let container = finding.container.as_deref().map(|name| format!("container {name}: ")).unwrap_or_default();
-        let suffix = if *mended { " (mended)" } else { "" };
-        writeln!(
-            out,
-            "{style}{}[{}]{style:#}{bold}: {container}{}{suffix}{bold:#}",
-            finding.level, finding.rule.slug, finding.message
-        )?;
-        let position = place.position.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-        writeln!(out, "  --> {}{position}: {}", place.file, place.object)?;
-        if let Some(because) = because {
-            writeln!(out, "   = why: {because}")?;
-        }
-        writeln!(out, "   = help: {}\n", finding.help)
-    }
-
-    /// Writes the last line: how much was seen, and how much of it has findings.
-    ///
-    /// # Errors
-    /// The stream cannot be written.
-    pub fn summary(&self, out: &mut impl Write, pods: usize, changed: usize, counts: Counts) -> io::Result<()> {
-        let Counts { deny, warn, info } = counts;
-        let plural = if pods == 1 { "" } else { "s" };
-        writeln!(out, "{pods} pod{plural} seen, {changed} changed; findings: {deny} deny, {warn} warn, {info} info")
+    /// In colour or not; lines of manifests are cut to a width where one is given, as that of a terminal.
+    pub fn new(in_colour: bool, width: Option<usize>) -> Self {
+        let renderer = if in_colour { Renderer::styled() } else { Renderer::plain() };
+        Self { renderer: renderer.term_width(width.unwrap_or(UNBOUNDED)) }
     }
 }
 
-fn style(level: Level) -> Style {
-    let colour = match level {
-        Level::Deny => AnsiColor::Red,
-        Level::Warn => AnsiColor::Yellow,
-        Level::Info => AnsiColor::Cyan,
-    };
-    Style::new().bold().fg_color(Some(colour.into()))
+impl Format for Human {
+    fn finding(&self, reported: &Reported<'_>) -> String {
+        let Reported { file, place, object, path: _, finding, because, earlier: _, mended } = reported;
+        let suffix = if *mended { " (mended)" } else { "" };
+        let title = shown(&format!("{}{suffix}", finding.message));
+        let whose = match &finding.container {
+            Some(container) => shown(&format!("{object}, container {container}")),
+            None => shown(&object.to_string()),
+        };
+        let file = shown(file);
+        let group = title_of(finding.level).primary_title(title).id(finding.rule.slug);
+        let because = because.as_deref().map(|because| Title::NOTE.with_name("why").message(shown(because)));
+        let group =
+            quoted(group, place, &file, whose).elements(because).element(Title::HELP.message(shown(&finding.help)));
+        format!("{}\n\n", self.renderer.render(&[group]))
+    }
+}
+
+/// Adds the place, quoted with its line where that can be shown.
+fn quoted<'g>(title: annotate_snippets::Title<'g>, place: &'g Place<'_>, file: &'g str, whose: String) -> Group<'g> {
+    match &place.line {
+        Some((line, span)) => title.element(
+            Snippet::source(*line)
+                .path(file)
+                .line_start(place.start.line)
+                .fold(false)
+                .annotation(AnnotationKind::Primary.span(span.clone()).label(whose)),
+        ),
+        None => title
+            .element(Origin::path(file).line(place.start.line).char_column(place.start.column))
+            .element(Title::NOTE.with_name("at").message(format!("{} of {whose}", shown(place.text)))),
+    }
+}
+
+fn title_of(level: Level) -> Title<'static> {
+    match level {
+        Level::Deny => Title::ERROR,
+        Level::Warn => Title::WARNING,
+        Level::Info => Title::INFO,
+    }
+    .with_name(level.name())
 }

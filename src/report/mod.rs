@@ -1,34 +1,62 @@
-//! Findings for people and programs. Must not know of where findings come from.
+//! Findings for people and programs, in the formats that both read. Must not know of where findings come from.
 
+mod github;
 mod human;
+mod json;
+mod sarif;
 
+use crate::manifest::Place;
 use crate::policy::Level;
 use crate::rules::Finding;
 
+pub use github::Github;
 pub use human::Human;
-
-/// Where a finding was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The file, `-` for standard input.
-    pub file: String,
-    /// Line and column, from 1, where they are known.
-    pub position: Option<(usize, usize)>,
-    /// The object: `Deployment default/web`.
-    pub object: String,
-}
+pub use json::Json;
+pub use sarif::Sarif;
 
 /// A finding to be reported.
 #[derive(Clone, Debug)]
-pub struct Reported {
-    /// Where.
-    pub place: Place,
+pub struct Reported<'r> {
+    /// The file, `-` for standard input.
+    pub file: &'r str,
+    /// The value that is wrong.
+    pub place: Place<'r>,
+    /// The object that holds it.
+    pub object: ObjectName<'r>,
+    /// Where in the object the cause stands, or would have to, as a JSON pointer.
+    pub path: &'r str,
     /// What.
-    pub finding: Finding,
+    pub finding: &'r Finding,
     /// How the container's resolver is known: `alpine:3.19 is musl 1.2.4 (assumed): …`.
     pub because: Option<String>,
+    /// How many findings of the same rule on the same container and path came before it.
+    pub earlier: u64,
     /// Whether it was mended.
     pub mended: bool,
+}
+
+/// What an object is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectName<'r> {
+    /// Its kind.
+    pub kind: &'r str,
+    /// Its namespace: its own, or the one that is taken where it says none.
+    pub namespace: &'r str,
+    /// Its name.
+    pub name: &'r str,
+}
+
+/// How much was seen, and what was found in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Files that could be read.
+    pub files: usize,
+    /// Kubernetes objects, of whatever kind.
+    pub objects: usize,
+    /// Pods and pod templates.
+    pub pods: usize,
+    /// Findings.
+    pub counts: Counts,
 }
 
 /// How many findings there are of each level.
@@ -40,6 +68,52 @@ pub struct Counts {
     pub warn: usize,
     /// Worth knowing.
     pub info: usize,
+}
+
+/// A way to write findings: one after another, so that none has to be kept, and each apart, so that many can be written at once.
+pub trait Format: Sync {
+    /// What stands before the first finding.
+    fn head(&self) -> String {
+        String::new()
+    }
+
+    /// One finding.
+    fn finding(&self, reported: &Reported<'_>) -> String;
+
+    /// What stands between two findings.
+    fn separator(&self) -> &'static str {
+        ""
+    }
+
+    /// What stands behind the last finding.
+    fn tail(&self, _summary: &Summary) -> String {
+        String::new()
+    }
+}
+
+// === impl ObjectName ===
+
+impl std::fmt::Display for ObjectName<'_> {
+    /// `Deployment shop/web`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, namespace, name } = self;
+        write!(f, "{kind} {namespace}/{name}")
+    }
+}
+
+// === impl Summary ===
+
+impl Summary {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        let Self { files, objects, pods, counts: Counts { deny, warn, info } } = other;
+        self.files += files;
+        self.objects += objects;
+        self.pods += pods;
+        self.counts.deny += deny;
+        self.counts.warn += warn;
+        self.counts.info += info;
+    }
 }
 
 // === impl Counts ===
@@ -64,3 +138,20 @@ impl Counts {
         }
     }
 }
+
+impl std::fmt::Display for Counts {
+    /// `1 deny, 2 warn, 0 info`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { deny, warn, info } = self;
+        write!(f, "{deny} deny, {warn} warn, {info} info")
+    }
+}
+
+/// Makes a text of a manifest fit to be shown: its control characters would be the terminal's to obey, or a program's to split
+/// lines at.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,21 @@ impl Release {
         Self { major, minor }
     }
 
+    /// The branches that carry this musl, the oldest first.
+    pub fn with_musl(version: Version) -> impl Iterator<Item = Self> {
+        MUSL_BY_BRANCH.iter().filter(move |(_, musl)| *musl == version).map(|(minor, _)| Self::new(3, *minor))
+    }
+
+    /// The first branch that carries this musl or a newer one.
+    pub fn first_with_musl(version: Version) -> Option<Self> {
+        MUSL_BY_BRANCH.iter().find(|(_, musl)| *musl >= version).map(|(minor, _)| Self::new(3, *minor))
+    }
+
+    /// The newest musl that any branch carries.
+    pub fn newest_musl() -> Option<Version> {
+        MUSL_BY_BRANCH.last().map(|(_, version)| *version)
+    }
+
     /// The musl that this branch carries; `None` for a branch that the table does not have (newer than it, or none).
     pub fn musl(self) -> Option<Version> {
         let Self { major, minor } = self;

@@ -8,7 +8,7 @@ use super::settings::{Pairing, Settings, Transport};
 use super::{Family, Resolver, Version};
 
 /// The first release with a shorter default: 2 s and 3 tries in place of 5 s and 4 (src/lib/ares_private.h).
-const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
+pub(super) const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
 /// The first release that bounds the timeout, at 5 s (src/lib/ares_metrics.c `MAX_TIMEOUT_MS`).
 const BOUNDED_SINCE: Version = Version::new(1, 32, 0);
 /// That bound.
@@ -68,6 +68,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         pairing: Pairing::OneSocket, // one UDP connection to each server serves all queries (src/lib/ares_process.c)
         transport: Transport::Udp,
         rotate: false,
+        single_request: false,
     };
     for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
         let (name, value) = word.split_once(':').unwrap_or((word, ""));

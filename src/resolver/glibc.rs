@@ -6,6 +6,16 @@ use super::options::{ANY_OTHER, Effect, OptionFact};
 use super::settings::{Pairing, Settings, Transport};
 use super::{Family, Resolver, Version, line};
 
+/// The oldest release that is still met in images (CentOS 6).
+pub const OLDEST_IN_IMAGES: Version = Version::new(2, 12, 0);
+/// The first release that takes a search list of any length (3f853f22c8).
+pub const LONG_SEARCH_SINCE: Version = Version::new(2, 26, 0);
+/// How many search domains older ones take, and how many bytes of the list (`MAXDNSRCH`, `defdname[256]`; glibc 2.25
+/// resolv/resolv.h).
+pub const OLD_SEARCH_MAX: (usize, usize) = (6, 255);
+/// The first release that asks by TCP alone if `use-vc` says so (16985fd0c7).
+pub const USE_VC_SINCE: Version = Version::new(2, 14, 0);
+
 /// The first release that reads `-name` as the opposite of `name` (95f61610f3).
 const NEGATION_SINCE: Version = Version::new(2, 41, 0);
 
@@ -98,20 +108,37 @@ const SWITCHES: [&str; 4] = ["rotate", "single-request-reopen", "single-request"
 
 /// What glibc makes of an options line: words, compared from their start, the last of a name wins.
 pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+    let defaults = Settings {
+        resolver,
+        ndots: 1,
+        timeout: Duration::from_secs(5),
+        attempts: 2,
+        pairing: Pairing::OneSocket,
+        transport: Transport::Udp,
+        rotate: false,
+        single_request: false,
+    };
+    read_after(defaults, options)
+}
+
+/// What it makes of more options after those it has read.
+pub(super) fn read_after(mut settings: Settings, options: &[&str]) -> Settings {
+    let resolver = settings.resolver;
     let negates = resolver.version.is_none_or(|release| release >= NEGATION_SINCE);
-    let (mut ndots, mut timeout, mut attempts) = (1, 5, 2);
-    let (mut rotate, mut reopen, mut single, mut use_vc) = (false, false, false, false);
+    let mut reopen = settings.pairing == Pairing::TwoSocketsSerial;
+    let mut single = settings.single_request || settings.pairing == Pairing::OneSocketSerial;
     let mut words = options.iter().flat_map(|option| option.split([' ', '\t'])).filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         // strtol passes over blanks, so `timeout: 3` is read across the space.
         let next = words.clone().next();
         let number = |value: &str| line::int(if value.is_empty() { next.unwrap_or_default() } else { value });
         if let Some(value) = word.strip_prefix("ndots:") {
-            ndots = bit_field(number(value));
+            settings.ndots = bit_field(number(value));
         } else if let Some(value) = word.strip_prefix("timeout:") {
-            timeout = number(value).clamp(1, 30); // what is not positive waits 1 s (res_send.c send_dg)
+            // What is not positive waits 1 s (res_send.c send_dg).
+            settings.timeout = Duration::from_secs(number(value).clamp(1, 30).unsigned_abs().into());
         } else if let Some(value) = word.strip_prefix("attempts:") {
-            attempts = number(value).clamp(0, 5); // a loop `for (try = 0; try < retry; try++)`
+            settings.attempts = number(value).clamp(0, 5).unsigned_abs(); // `for (try = 0; try < retry; try++)`
         } else {
             let (name, on) = match word.strip_prefix('-') {
                 Some(name) if negates => (name, false),
@@ -119,27 +146,21 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
             };
             let known = |switch: &&str| name.starts_with(switch) && !resolver.support(switch).is_ignored();
             match SWITCHES.into_iter().find(known) {
-                Some("rotate") => rotate = on,
+                Some("rotate") => settings.rotate = on,
                 Some("single-request-reopen") => reopen = on,
                 Some("single-request") => single = on,
-                Some("use-vc") => use_vc = on,
+                Some("use-vc") => settings.transport = if on { Transport::Tcp } else { Transport::Udp },
                 _ => {}
             }
         }
     }
-    Settings {
-        resolver,
-        ndots,
-        timeout: Duration::from_secs(timeout.unsigned_abs().into()),
-        attempts: attempts.unsigned_abs(),
-        pairing: match (reopen, single) {
-            (true, _) => Pairing::TwoSocketsSerial,
-            (false, true) => Pairing::OneSocketSerial,
-            (false, false) => Pairing::OneSocket,
-        },
-        transport: if use_vc { Transport::Tcp } else { Transport::Udp },
-        rotate,
-    }
+    settings.single_request = single;
+    settings.pairing = match (reopen, single) {
+        (true, _) => Pairing::TwoSocketsSerial,
+        (false, true) => Pairing::OneSocketSerial,
+        (false, false) => Pairing::OneSocket,
+    };
+    settings
 }
 
 /// `ndots` is a field of 4 bits, bounded above only: -1 becomes 15 (resolv/bits/types/res_state.h).

@@ -1,11 +1,11 @@
-//! Go's own resolver: the options it reads, and how. Knows nothing of cgo, by which a program may use the C library
-//! instead.
+//! Go's own resolver: the options it reads, and how; and when a program that holds the C library's too leaves its
+//! lookups to that one. Knows nothing of how a program was built.
 
 use std::time::Duration;
 
 use super::options::{ANY_OTHER, Effect, OptionFact};
 use super::settings::{Pairing, Settings, Transport};
-use super::{Family, Resolver, line};
+use super::{Cgo, Family, Resolver, Support, line, takes_number};
 
 /// The largest number that Go's parser gives, for any that is as large or larger (go1.26.8 src/net/parse.go `big`).
 const BIG: u32 = 0x00FF_FFFF;
@@ -76,6 +76,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         pairing: Pairing::TwoSockets,
         transport: Transport::Udp,
         rotate: false,
+        single_request: false,
     };
     for word in options.iter().flat_map(|option| option.split([' ', '\r', '\t', '\n'])) {
         if let Some(value) = word.strip_prefix("ndots:") {
@@ -94,6 +95,51 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         }
     }
     settings
+}
+
+/// What `netdns` of the environment variable `GODEBUG` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Netdns {
+    /// Go's own resolver, whatever resolv.conf says.
+    Go,
+    /// The C library's, if the program holds it.
+    Cgo,
+}
+
+/// What `GODEBUG` asks for; `None` where it leaves the choice to Go. Its words stand between commas, the last of a name
+/// counts, and the mode can stand beside a debug level: `netdns=2+cgo` (go1.26.8 src/net/conf.go `goDebugNetDNS`; each
+/// form was tried).
+pub fn netdns(godebug: &str) -> Option<Netdns> {
+    let value = godebug.split(',').rev().find_map(|word| word.strip_prefix("netdns="))?;
+    let (one, other) = value.split_once('+').unwrap_or((value, ""));
+    let is_level = |part: &&str| part.is_empty() || part.starts_with(|first: char| first.is_ascii_digit());
+    match [other, one].into_iter().find(|part| !is_level(part))? {
+        "go" => Some(Netdns::Go),
+        "cgo" => Some(Netdns::Cgo),
+        _ => None,
+    }
+}
+
+/// What Go makes of one word of an options line: `Ignored` where it does not know it. A program that can then leaves
+/// all lookups to the C library (`unknownOpt`; go1.26.8 src/net/dnsconfig_unix.go and conf.go; tried with `no-aaaa`).
+pub fn knows(resolver: Resolver, word: &str) -> Support {
+    match word.split_once(':') {
+        Some(("ndots" | "timeout" | "attempts", _)) => Support::Honoured,
+        None if !takes_number(word) => resolver.support(word),
+        _ => Support::Ignored,
+    }
+}
+
+/// Who answers in a program with this environment: the C library where the program holds it and `GODEBUG` chooses it,
+/// or where it has variables that only the C library reads (`RES_OPTIONS`, `LOCALDOMAIN`) and `GODEBUG` says nothing
+/// (go1.26.8 src/net/conf.go `initConfVal`; tried).
+pub fn in_environment(resolver: Resolver, godebug: Option<&str>, has_libc_variables: bool) -> Resolver {
+    let (Family::Go, Cgo::Linked { libc, version }) = (resolver.family, resolver.cgo) else { return resolver };
+    match godebug.and_then(netdns) {
+        Some(Netdns::Cgo) => Resolver { family: libc, version, cgo: Cgo::Unknown },
+        None if has_libc_variables => Resolver { family: libc, version, cgo: Cgo::Unknown },
+        Some(Netdns::Go) | None => resolver,
+    }
 }
 
 /// What `dtoi` gives: the digits that begin `value`, 0 without any, a bound for what is too large.

@@ -121,6 +121,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         pairing: Pairing::OneSocket,
         transport: Transport::Udp,
         rotate: false,
+        single_request: false,
     };
     if before(SEARCH_SINCE) {
         return read_without_search(defaults, options);

@@ -91,11 +91,11 @@ pub fn zero_digits(text: &str, option: &str) -> Option<Range<usize>> {
 /// that options as old as these do not count as uncertain.
 const fn oldest_in_images(family: Family) -> Version {
     match family {
-        Family::Musl => Version::new(1, 1, 5),    // Alpine 3.1
-        Family::Glibc => Version::new(2, 12, 0),  // CentOS 6
-        Family::Go => Version::new(1, 2, 0),      // the first release after containers became common
+        Family::Musl => Version::new(1, 1, 5), // Alpine 3.1
+        Family::Glibc => glibc::OLDEST_IN_IMAGES,
+        Family::Go => Version::new(1, 2, 0), // the first release after containers became common
         Family::Uclibc => Version::new(0, 9, 33), // Buildroot's before uClibc-ng
-        Family::CAres => Version::new(1, 10, 0),  // Node 0.12
+        Family::CAres => Version::new(1, 10, 0), // Node 0.12
         Family::Static | Family::Unknown => Version::new(0, 0, 0),
     }
 }
@@ -183,7 +183,7 @@ impl Resolver {
     /// What this resolver does with the option of this name (without a value). Where the release is not known, all
     /// releases that are met in images have to agree; otherwise it varies.
     pub fn support(self, option: &str) -> Support {
-        let Self { family, version } = self;
+        let Self { family, version, cgo: _ } = self;
         if matches!(family, Family::Static | Family::Unknown) {
             return Support::Unclear;
         }
@@ -202,7 +202,7 @@ impl Resolver {
     /// The rows that say what this resolver does with the option of this name: those of its release, or of all releases
     /// where the release is not known; the row for any other option where it has none of its own.
     pub fn facts(self, option: &str) -> impl Iterator<Item = &'static OptionFact> + use<> {
-        let Self { family, version } = self;
+        let Self { family, version, cgo: _ } = self;
         let rows = family.option_facts();
         let own = rows.iter().find(|fact| fact.speaks_of(option, version));
         let option = own.map_or(ANY_OTHER, |fact| fact.option);

@@ -3,13 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Family, Resolver, Version, c_ares, line, musl, uclibc};
-
-/// How many search domains glibc before [`GLIBC_UNBOUNDED_SINCE`] takes, and how many bytes of the list (`MAXDNSRCH`,
-/// `defdname[256]`; glibc 2.25 resolv/resolv.h).
-const OLD_GLIBC_SEARCH: (usize, usize) = (6, 255);
-/// The first glibc that takes a search list of any length (3f853f22c8).
-const GLIBC_UNBOUNDED_SINCE: Version = Version::new(2, 26, 0);
+use super::{Family, Resolver, c_ares, glibc, line, musl, uclibc};
 
 /// What a nameserver says to the queries for one name, A and AAAA taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +73,12 @@ pub fn resolves(
     answer: impl Fn(&str) -> Answer,
 ) -> Option<bool> {
     lookup(resolver, name, ndots, search, answer).map(|lookup| lookup.found.is_some())
+}
+
+/// How many of these search domains `resolver` reads whole. Fewer than there are where the list is too long for it;
+/// none where it never searches, as musl before 1.1.13.
+pub fn search_domains_read(resolver: Resolver, search: &[&str]) -> usize {
+    Candidates::domains(resolver, search).zip(search).take_while(|(read, written)| read == *written).count()
 }
 
 /// What comes after an answer.
@@ -165,7 +165,7 @@ impl<'a> Candidates<'a> {
         let before = |version| resolver.version.is_some_and(|release| release < version);
         let (most, room) = match resolver.family {
             Family::Musl if before(musl::SEARCH_SINCE) || line::length(search) > musl::SEARCH_LIST_MAX => (0, 0),
-            Family::Glibc if before(GLIBC_UNBOUNDED_SINCE) => OLD_GLIBC_SEARCH,
+            Family::Glibc if before(glibc::LONG_SEARCH_SINCE) => glibc::OLD_SEARCH_MAX,
             Family::Uclibc => (usize::MAX, uclibc::SEARCH_LIST_MAX),
             _ => (usize::MAX, usize::MAX),
         };

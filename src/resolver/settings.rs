@@ -22,6 +22,9 @@ pub struct Settings {
     pub transport: Transport,
     /// Whether it begins with another nameserver each time.
     pub rotate: bool,
+    /// Whether `single-request` stands beneath `single-request-reopen`, and counts once that is taken back
+    /// (`-single-request-reopen`, glibc from 2.41).
+    pub(super) single_request: bool,
 }
 
 /// How the two queries of one name leave: for A and for AAAA. Two that leave together from one socket can race in
@@ -76,9 +79,19 @@ impl Settings {
         }
     }
 
+    /// These settings in a process whose environment has `RES_OPTIONS`: glibc reads it after the file, and nobody else
+    /// does (glibc 04e750e7 resolv/res_init.c).
+    pub fn after_environment(self, res_options: &str) -> Self {
+        match self.resolver.family {
+            Family::Glibc => glibc::read_after(self, &[res_options]),
+            _ => self,
+        }
+    }
+
     /// Whether any name can resolve with these settings.
     pub fn fate(&self) -> Fate {
-        let Self { resolver, ndots: _, timeout, attempts, pairing: _, transport: _, rotate: _ } = self;
+        let Self { resolver, ndots: _, timeout, attempts, pairing: _, transport: _, rotate: _, single_request: _ } =
+            self;
         match resolver.family {
             // `retry_interval = timeout / attempts` in integers, before anything else (musl src/network/res_msend.c).
             // SIGFPE was measured on x86-64, Alpine 3.6 to 3.20; where the processor does not trap on it, as on arm64,

@@ -9,7 +9,7 @@ use super::settings::{Fate, Pairing, Settings, Transport};
 
 /// The nameservers that musl, glibc and Go take from resolv.conf; they pass over more (`MAXNS`; Go:
 /// src/net/dnsconfig_unix.go).
-const NAMESERVERS_MAX: u32 = 3;
+pub const NAMESERVERS_MAX: u32 = 3;
 
 // === impl Settings ===
 

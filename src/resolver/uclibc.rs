@@ -10,10 +10,10 @@ use super::{Family, Resolver, Version, line};
 /// What the buffer holds of a line; the rest counts as another line (`char szBuffer[MAXLEN_searchdomain]`).
 const LINE_MAX: usize = 127;
 /// What it holds of a search list, in bytes with a space between each two domains.
-pub(super) const SEARCH_LIST_MAX: usize = LINE_MAX - "search ".len();
+pub const SEARCH_LIST_MAX: usize = LINE_MAX - "search ".len();
 
 /// The first release that tries a name without dots with the search list first (uClibc-ng 03e03e71a).
-const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
+pub(super) const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
 
 const SOURCE: &str = "kraj/uClibc libc/inet/resolv.c __open_nameservers (cca45baf, tag v0.9.31); \
                       the same in wbx-github/uclibc-ng 5e6fd08b";
@@ -60,6 +60,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         pairing: Pairing::TwoSocketsSerial, // getaddrinfo makes one lookup after the other, each query on a new socket
         transport: Transport::Udp,
         rotate: false,
+        single_request: false,
     };
     let mut words = line::cut(options, LINE_MAX - "options ".len()).map(str::trim_ascii_start);
     let first = words.find(|word| !word.is_empty()).and_then(|word| word.split_once(':'));

@@ -1,14 +1,17 @@
 //! One option is given twice, and not every resolver takes the same one.
 //!
 //! ## Why it matters
-//! The kubelet merges options by name, and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`): the others
-//! have no effect. Where one is hidden in a name (`{name: "ndots:2"}`) both reach resolv.conf in random order: musl takes the
-//! first, glibc and Go the last (measured), so two containers of one pod, or two pods of one Deployment, can differ.
+//! The kubelet merges options by name, and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`): the
+//! others have no effect. Where one is hidden in a name (`{name: "ndots:2"}`) both reach resolv.conf in random order:
+//! musl takes the first, glibc and Go the last (measured), so two containers of one pod, or two pods of one Deployment,
+//! can differ.
 //!
 //! ## How to mend it
 //! Keep one.
 
-use super::subject::option_path;
+use std::collections::HashMap;
+
+use super::subject::{option_name, option_path, shown};
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 
@@ -23,31 +26,41 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 /// Options that the kubelet drops, because a later one has their name.
 fn replaced_by_a_later_one(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     let options = &subject.dns.options;
+    let last: HashMap<&str, usize> = options.iter().enumerate().map(|(index, option)| (&*option.name, index)).collect();
     for (index, option) in options.iter().enumerate() {
-        let Some(last) = options[index + 1..].iter().rfind(|later| later.name == option.name) else { continue };
-        let (dropped, kept) = (option.text(), last.text());
-        let message = if dropped == kept {
-            format!("`{kept}` is given twice")
+        let Some(last) = last.get(&*option.name).copied().filter(|last| *last > index) else { continue };
+        let (dropped, kept) = (option.text(), options[last].text());
+        if dropped == kept {
+            findings
+                .pod(option_path(index), format!("`{}` is given twice", shown(&kept)), "keep one of them")
+                .level(Level::Info);
         } else {
-            format!("`{}` is given twice: `{dropped}` has no effect, the kubelet keeps `{kept}`", option.name)
-        };
-        let level = if dropped == kept { Level::Info } else { Level::Warn };
-        findings.pod(option_path(index), message, "keep one of them").level(level);
+            let (name, dropped, kept) = (shown(&option.name), shown(&dropped), shown(&kept));
+            let message = format!("`{name}` is given twice: `{dropped}` has no effect, the kubelet keeps `{kept}`");
+            findings.pod(option_path(index), message, "keep one of them");
+        }
     }
 }
 
 /// Options that differ in name for the kubelet and are one for every resolver.
 fn twice_on_the_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for (index, text) in subject.authored_options() {
-        let Some((name, _)) = text.split_once(':') else { continue };
+    let mut first: HashMap<&str, &str> = HashMap::new();
+    let mut second: HashMap<&str, &str> = HashMap::new();
+    for text in subject.options().iter().copied().filter(|text| text.contains(':')) {
+        let name = option_name(text);
+        if *first.entry(name).or_insert(text) != text {
+            second.entry(name).or_insert(text);
+        }
+    }
+    for (index, text) in subject.authored_options().iter().copied() {
+        let name = option_name(text);
         // Only the one that hides its value in its name is reported, or each pair would be twice.
-        if subject.dns.options[index].name == name {
+        if !text.contains(':') || subject.dns.options[index].name == name {
             continue;
         }
-        let other = subject.conf.options.iter().find(|other| {
-            **other != text && other.split_once(':').is_some_and(|(other_name, _)| other_name == name)
-        });
-        if let Some(other) = other {
+        let others = [first.get(name), second.get(name)];
+        if let Some(other) = others.into_iter().flatten().find(|other| **other != text) {
+            let (text, other, name) = (shown(text), shown(other), shown(name));
             findings.pod(
                 option_path(index),
                 format!("`{text}` and `{other}` both reach resolv.conf: musl takes the first, glibc and Go the last"),
@@ -66,10 +79,7 @@ mod tests {
     fn fires_on_two_values_for_one_name() {
         let pod = Case::pod("alpine:3.19").option("ndots", Some("2")).option("ndots", Some("1"));
         let findings = fires("duplicate-option", pod);
-        assert_eq!(
-            findings[0].message,
-            "`ndots` is given twice: `ndots:2` has no effect, the kubelet keeps `ndots:1`"
-        );
+        assert_eq!(findings[0].message, "`ndots` is given twice: `ndots:2` has no effect, the kubelet keeps `ndots:1`");
         assert_eq!(findings[0].path, "/spec/dnsConfig/options/0");
     }
 

@@ -2,19 +2,19 @@
 //!
 //! ## Why it matters
 //! The API server checks only that an option's name is not empty (kubernetes `pkg/apis/core/validation/validation.go`).
-//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random order,
-//! and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a fraction, is cut or
-//! dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a line of its own into
-//! resolv.conf.
+//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random
+//! order, and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a
+//! fraction, is cut or dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a
+//! line of its own into resolv.conf.
 //!
 //! ## How to mend it
-//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and `attempts`; no
-//! value for a switch such as `single-request-reopen`.
+//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and
+//! `attempts`; no value for a switch such as `single-request-reopen`.
 
-use super::subject::option_path;
+use super::subject::{option_path, shown};
 use super::{Findings, Rule, Subject};
-use crate::policy::Level;
 use crate::pod::DnsOption;
+use crate::policy::Level;
 use crate::resolver::{known_option, takes_number};
 
 pub(super) static RULE: Rule =
@@ -38,24 +38,28 @@ fn fault(option: &DnsOption) -> Option<(String, String)> {
     let text = option.text();
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Some((
-            format!("{text:?} holds white space, so resolvers read it as something else"),
+            format!("`{}` holds white space, so resolvers read it as something else", shown(&text)),
             "write one option for each name, without spaces or line breaks".to_owned(),
         ));
     }
     if let Some((real_name, real_value)) = name.split_once(':') {
         return Some((
-            format!("the option's name `{name}` holds its value, so it stands beside other `{real_name}` options"),
-            format!("write it as name: {real_name}, value: \"{real_value}\""),
+            format!(
+                "the option's name `{}` holds its value, so it stands beside other `{}` options",
+                shown(name),
+                shown(real_name)
+            ),
+            format!("write it as name: {}, value: \"{}\"", shown(real_name), shown(real_value)),
         ));
     }
     match (takes_number(name), value) {
         (true, None) => Some((format!("`{name}` has no number"), format!("give it one: name: {name}, value: \"…\""))),
         (true, Some(value)) if !value.bytes().all(|byte| byte.is_ascii_digit()) => Some((
-            format!("`{text}` is not a whole number: {}", as_read(value)),
+            format!("`{}` is not a whole number: {}", shown(&text), as_read(value)),
             format!("give {name} a whole number"),
         )),
         (false, Some(_)) if known_option(name) => Some((
-            format!("`{name}` is a switch and takes no value: Go does not know `{text}`"),
+            format!("`{name}` is a switch and takes no value: Go does not know `{}`", shown(&text)),
             format!("write it as name: {name}, without a value"),
         )),
         _ => None,
@@ -67,7 +71,7 @@ fn as_read(value: &str) -> String {
     let digits: String = value.chars().take_while(char::is_ascii_digit).collect();
     match &*digits {
         "" => "resolvers ignore it or read 0".to_owned(),
-        digits => format!("resolvers read {digits}"),
+        digits => format!("resolvers read {}", shown(digits)),
     }
 }
 

@@ -1,70 +1,76 @@
 //! An option has no effect on the resolver of a container that relies on it.
 //!
 //! ## Why it matters
-//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied from advice
-//! on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`, `single-request-reopen` and
-//! `use-vc` never changed a musl lookup (measured). Who believes that the option helps looks for the fault elsewhere.
+//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied
+//! from advice on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`,
+//! `single-request-reopen` and `use-vc` never changed a musl lookup (measured). Who believes that the option helps
+//! looks for the fault elsewhere.
 //!
 //! ## How to mend it
-//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An option
-//! that no resolver knows is a slip of the pen: correct or remove it.
+//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An
+//! option that no resolver knows is a slip of the pen: correct or remove it.
 
-use super::subject::option_path;
+use std::collections::HashSet;
+
+use super::musl::{NEWER_ALPINE, quicker_resend};
+use super::subject::{option_name, option_path, shown};
 use super::{Findings, Rule, Subject};
-use crate::policy::Level;
-use crate::resolver::{Family, known_option, known_options};
+use crate::policy::{Level, closest};
+use crate::resolver::{Family, Resolver, known_option, known_options};
 
 pub(super) static RULE: Rule =
     Rule { slug: "option-ignored", level: Level::Warn, source: include_str!("option_ignored.rs"), check };
 
-/// How alike two names must be, from 0 to 1, for one to be proposed for the other.
-const SIMILAR: f64 = 0.8;
-
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for (index, text) in subject.authored_options() {
-        let name = text.split_once(':').map_or(&*text, |(name, _)| name);
+    let mut seen = HashSet::new();
+    for (index, text) in subject.authored_options().iter().copied() {
+        let name = option_name(text);
         if name.is_empty() || name.contains(char::is_whitespace) {
             continue; // malformed-option says so
+        }
+        if !seen.insert(name) {
+            continue; // duplicate-option says so
         }
         if known_option(name) {
             ignored_by_some(subject, index, name, findings);
         } else {
-            findings.pod(option_path(index), format!("no resolver knows the option `{name}`"), correction(name));
+            let message = format!("no resolver knows the option `{}`", shown(name));
+            findings.pod(option_path(index), message, correction(name));
         }
     }
 }
 
 /// A warning where it does nothing for the whole pod; advice where other containers have use for it.
 fn ignored_by_some(subject: &Subject<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
-    let ignores = |resolver: crate::resolver::Resolver| resolver.support(name).is_ignored();
+    let ignores = |resolver: Resolver| resolver.support(name).is_ignored();
     let by_all = subject.containers.iter().all(|container| ignores(container.resolver()));
     let level = if by_all { Level::Warn } else { Level::Info };
     for container in subject.containers.iter().filter(|container| ignores(container.resolver())) {
         let resolver = container.resolver();
+        if resolver.family == Family::Musl && name == "attempts" {
+            continue; // musl-attempts-ignored says so
+        }
         findings
-            .container(container, option_path(index), format!("{resolver} ignores `{name}`"), instead(name, resolver.family))
+            .container(container, option_path(index), format!("{resolver} ignores `{name}`"), instead(name, resolver))
             .level(level);
     }
 }
 
 /// What to do in place of an option that this resolver ignores.
-fn instead(name: &str, family: Family) -> &'static str {
-    match (family, name) {
-        (Family::Musl, "single-request" | "single-request-reopen" | "use-vc" | "rotate") => {
-            "for musl set timeout:5 and attempts:10, or use a NodeLocal DNSCache"
-        }
+fn instead(name: &str, resolver: Resolver) -> &'static str {
+    match (resolver.family, name) {
+        (Family::Musl, "single-request" | "single-request-reopen" | "use-vc") => quicker_resend(resolver),
+        (Family::Musl, "rotate") => "remove it: musl asks all nameservers at once",
         (Family::Musl, "no-aaaa") => "musl always asks for both families: filter AAAA in the cluster's DNS instead",
+        (Family::Musl, "ndots") => NEWER_ALPINE,
+        (Family::Go, "no-aaaa") => "remove it: the program has to ask for IPv4 alone (network \"ip4\")",
         _ => "remove it, or use an image whose resolver honours it",
     }
 }
 
 fn correction(name: &str) -> String {
-    let likest = known_options()
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
-        .filter(|(likeness, _)| *likeness >= SIMILAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match likest {
-        Some((_, known)) => format!("did you mean `{known}`?"),
+    match closest(name, known_options()) {
+        Some(known) => format!("did you mean `{known}`?"),
         None => "remove it".to_owned(),
     }
 }
@@ -72,14 +78,26 @@ fn correction(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::policy::Level;
-    use crate::rules::tests::{Case, fires};
+    use crate::rules::musl::quicker_resend;
+    use crate::rules::tests::{Case, fires, musl};
 
     #[test]
     fn fires_on_what_musl_ignores_and_says_what_helps_musl() {
         let findings = fires("option-ignored", Case::pod("alpine:3.19").option("single-request-reopen", None));
         assert_eq!(findings[0].message, "musl 1.2.4 ignores `single-request-reopen`");
-        assert_eq!(findings[0].help, "for musl set timeout:5 and attempts:10, or use a NodeLocal DNSCache");
+        assert_eq!(findings[0].help, quicker_resend(musl(1, 2, 4)));
         assert_eq!(findings[0].level, Level::Warn);
+    }
+
+    #[test]
+    fn leaves_attempts_on_old_musl_to_the_rule_that_is_about_it() {
+        assert!(fires("option-ignored", Case::pod("alpine:3.4").option("attempts", Some("5"))).is_empty());
+    }
+
+    #[test]
+    fn names_an_option_once_however_often_it_is_hidden_in_a_name() {
+        let pod = Case::pod("alpine:3.19").option("rotate:1", None).option("rotate:2", None);
+        assert_eq!(fires("option-ignored", pod).len(), 1);
     }
 
     #[test]

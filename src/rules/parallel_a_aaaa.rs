@@ -1,16 +1,18 @@
 //! glibc sends the A and the AAAA query from one socket, which older kernels can lose one of.
 //!
 //! ## Why it matters
-//! Two packets of one connection that are not yet confirmed clash in conntrack, and one is dropped: the lookup then takes 5 s.
-//! The kernel resolves every clash since about 5.6 (0 lost of 900,000 pairs measured on 6.18), so this is advice, not a fault.
+//! Two packets of one connection that are not yet confirmed clash in conntrack, and one is dropped: the lookup then
+//! takes 5 s. The kernel resolves every clash since about 5.6 (0 lost of 900,000 pairs measured on 6.18), so this is
+//! advice, not a fault.
 //!
 //! ## How to mend it
-//! `single-request-reopen` gives each query a socket of its own: 3876 clashes of 4,000 lookups became 0, and a healthy lookup
-//! took 83 ms in place of 42 ms (measured, 10 ms network). A NodeLocal DNSCache avoids conntrack at no such cost.
+//! `single-request-reopen` gives each query a socket of its own: 3876 clashes of 4,000 lookups became 0, and a healthy
+//! lookup took 83 ms in place of 42 ms (measured, 10 ms network). A NodeLocal DNSCache avoids conntrack at no such
+//! cost.
 
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
-use crate::resolver::{Family, Pairing, Transport};
+use crate::resolver::{Family, Fate, Pairing, Transport};
 
 pub(super) static RULE: Rule =
     Rule { slug: "parallel-a-aaaa", level: Level::Info, source: include_str!("parallel_a_aaaa.rs"), check };
@@ -18,7 +20,11 @@ pub(super) static RULE: Rule =
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     for container in subject.using(Family::Glibc) {
         let Some(settings) = subject.settings(container) else { continue };
-        if settings.pairing == Pairing::OneSocket && settings.transport == Transport::Udp {
+        let leave_together = settings.pairing == Pairing::OneSocket && settings.transport == Transport::Udp;
+        // Of a release that is not known nothing is said: it may be one that then asks for A alone.
+        let asks_for_aaaa =
+            subject.place_of(container, "no-aaaa").is_none() || container.resolver().support("no-aaaa").is_ignored();
+        if leave_together && asks_for_aaaa && settings.fate() == Fate::Works {
             findings.container(
                 container,
                 "/spec/dnsConfig/options",
@@ -32,6 +38,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 #[cfg(test)]
 mod tests {
     use crate::policy::Level;
+    use crate::resolver::{Family, Version};
     use crate::rules::tests::{Case, fires};
 
     #[test]
@@ -44,6 +51,21 @@ mod tests {
         for option in ["single-request-reopen", "single-request", "use-vc"] {
             assert!(fires("parallel-a-aaaa", Case::pod("debian:12").option(option, None)).is_empty(), "{option}");
         }
+    }
+
+    #[test]
+    fn silent_where_no_aaaa_is_asked_for() {
+        assert!(fires("parallel-a-aaaa", Case::pod("debian:12").option("no-aaaa", None)).is_empty());
+        let fired = |minor| {
+            let glibc = Family::Glibc.at(Version::new(2, minor, 0));
+            fires("parallel-a-aaaa", Case::declared(glibc).option("no-aaaa", None)).len()
+        };
+        assert_eq!([fired(35), fired(36)], [1, 0]);
+    }
+
+    #[test]
+    fn silent_where_nothing_is_sent() {
+        assert!(fires("parallel-a-aaaa", Case::pod("debian:12").option("attempts", Some("0"))).is_empty());
     }
 
     #[test]

@@ -2,23 +2,39 @@
 
 use std::borrow::Cow;
 
-use super::{Container, Finding, RULES, Subject, check};
-use crate::image;
+use super::{Container, Finding, Ignored, RULES, Subject, check};
+use crate::image::{self, Because, Evidence, Fingerprint};
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
+use crate::policy::Level;
+use crate::resolver::{Family, Resolver, Version};
 
 /// A pod to be checked, with one container `app`.
 pub(super) struct Case {
-    images: Vec<String>,
+    containers: Vec<(String, Fingerprint, ResolverEnv<'static>)>,
     dns: Dns,
+    ignored: Vec<Ignored<'static>>,
 }
 
 impl Case {
     pub(super) fn pod(image: &str) -> Self {
-        Self { images: vec![image.to_owned()], dns: Dns::default() }
+        Self::empty().and(image)
+    }
+
+    fn empty() -> Self {
+        Self { containers: Vec::new(), dns: Dns::default(), ignored: Vec::new() }
+    }
+
+    /// A pod of an image of which an administrator said what it holds.
+    pub(super) fn declared(resolver: Resolver) -> Self {
+        let because = Because::Fixed("an administrator said so");
+        let fingerprint = Fingerprint { resolver, evidence: Evidence::Declared, because };
+        let mut pod = Self::empty();
+        pod.containers.push(("example.com/app:1".to_owned(), fingerprint, ResolverEnv::default()));
+        pod
     }
 
     pub(super) fn and(mut self, image: &str) -> Self {
-        self.images.push(image.to_owned());
+        self.containers.push((image.to_owned(), image::assume(image), ResolverEnv::default()));
         self
     }
 
@@ -36,32 +52,63 @@ impl Case {
         self.dns.searches = searches.map(str::to_owned).to_vec();
         self
     }
+
+    pub(super) fn nameservers(mut self, nameservers: &[&str]) -> Self {
+        self.dns.nameservers = nameservers.iter().map(|text| (*text).to_owned()).collect();
+        self
+    }
+
+    pub(super) fn ignoring(mut self, slug: &'static str) -> Self {
+        self.ignored.push(Ignored { slug, path: "/metadata/annotations/muslin.dev~1ignore" });
+        self
+    }
+
+    /// Gives the last container an environment variable.
+    pub(super) fn env(mut self, name: &str, value: &'static str) -> Self {
+        if let Some((_, _, env)) = self.containers.last_mut() {
+            let value = Some(Cow::Borrowed(value));
+            match name {
+                "GODEBUG" => env.godebug = value,
+                "RES_OPTIONS" => env.res_options = value,
+                "LOCALDOMAIN" => env.local_domain = value,
+                _ => unreachable!("{name} decides nothing"),
+            }
+        }
+        self
+    }
+
+    /// What all rules find.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let containers: Vec<Container<'_>> = self
+            .containers
+            .iter()
+            .enumerate()
+            .map(|(index, (image, fingerprint, env))| Container {
+                name: ["app", "sidecar", "other"].get(index).copied().unwrap_or("more"),
+                image,
+                fingerprint: fingerprint.clone(),
+                env,
+                path: Cow::Owned(format!("/spec/containers/{index}")),
+            })
+            .collect();
+        let conf = self.dns.resolv_conf("default", "cluster.local");
+        let subject = Subject::new(&containers, &self.dns, &conf, "default", "cluster.local");
+        check(&subject.ignoring(&self.ignored))
+    }
 }
 
 /// What the rule finds on a pod.
 pub(super) fn fires(slug: &str, case: Case) -> Vec<Finding> {
-    let env = ResolverEnv::default();
-    let containers: Vec<Container<'_>> = case
-        .images
-        .iter()
-        .enumerate()
-        .map(|(index, image)| Container {
-            name: ["app", "sidecar", "other"][index],
-            image,
-            fingerprint: image::assume(image),
-            env: &env,
-            path: Cow::Owned(format!("/spec/containers/{index}")),
-        })
-        .collect();
-    let conf = case.dns.resolv_conf("default", "cluster.local");
-    let subject = Subject {
-        containers: &containers,
-        dns: &case.dns,
-        conf: &conf,
-        namespace: "default",
-        cluster_domain: "cluster.local",
-    };
-    check(&subject).into_iter().filter(|finding| finding.rule.slug == slug).collect()
+    case.findings().into_iter().filter(|finding| finding.rule.slug == slug).collect()
+}
+
+/// The levels at which the rule fires on a pod, and the words.
+pub(super) fn says(slug: &str, case: Case) -> Vec<(Level, String)> {
+    fires(slug, case).into_iter().map(|finding| (finding.level, finding.message)).collect()
+}
+
+pub(super) const fn musl(major: u16, minor: u16, patch: u16) -> Resolver {
+    Family::Musl.at(Version::new(major, minor, patch))
 }
 
 #[test]
@@ -88,24 +135,38 @@ fn every_rule_is_found_by_its_slug_and_its_file_is_named_for_it() {
 }
 
 #[test]
-fn a_plain_alpine_pod_gets_at_most_two_warnings() {
-    let env = ResolverEnv::default();
-    let containers = [Container {
-        name: "app",
-        image: "alpine:3.19",
-        fingerprint: image::assume("alpine:3.19"),
-        env: &env,
-        path: Cow::Borrowed("/spec/containers/0"),
-    }];
-    let dns = Dns::default();
-    let conf = dns.resolv_conf("default", "cluster.local");
-    let subject = Subject {
-        containers: &containers,
-        dns: &dns,
-        conf: &conf,
-        namespace: "default",
-        cluster_domain: "cluster.local",
-    };
-    let warnings = check(&subject).into_iter().filter(|finding| finding.level >= crate::policy::Level::Warn).count();
-    assert!((1..=2).contains(&warnings), "{warnings}");
+fn a_plain_alpine_pod_gets_at_most_two_warnings_and_the_most_useful_first() {
+    for minor in 1..=30 {
+        let findings = Case::pod(&format!("alpine:3.{minor}")).findings();
+        let warnings: Vec<_> = findings.iter().filter(|finding| finding.level >= Level::Warn).collect();
+        assert!((1..=2).contains(&warnings.len()), "Alpine 3.{minor}: {warnings:?}");
+        assert_eq!(warnings[0].rule.slug, "musl-slow-retry", "Alpine 3.{minor}");
+    }
+}
+
+#[test]
+fn of_a_plain_musl_whose_release_is_not_known_nothing_is_said_that_some_releases_do_not_do() {
+    let slugs: Vec<_> = Case::pod("alpine").findings().iter().map(|finding| finding.rule.slug).collect();
+    assert_eq!(slugs, ["musl-slow-retry", "ndots-amplification"]);
+}
+
+#[test]
+fn the_findings_on_a_pod_that_is_large_in_all_its_parts_stay_in_proportion_to_it() {
+    const PARTS: usize = 2000;
+    let names: Vec<String> = (0..PARTS).map(|index| format!("{index}attempts:0")).collect();
+    let long = "x".repeat(100_000);
+    let mut case =
+        names.iter().fold(Case::pod("alpine:3.17"), |case, name| case.option(name, None)).option(&long, None);
+    case.dns.searches = (0..PARTS).map(|index| format!("s{index}.example.com")).collect();
+    for _ in 0..PARTS {
+        case = case
+            .and("alpine:3.17")
+            .and("debian:12")
+            .env("RES_OPTIONS", "attempts:0 use-vc")
+            .env("LOCALDOMAIN", "a.test");
+    }
+    let findings = case.findings();
+    // Some rules fire once for each container, others once for each option.
+    assert!(findings.len() < 10 * PARTS * RULES.len(), "{}", findings.len());
+    assert!(findings.iter().all(|finding| finding.message.len() < 200), "a message repeats a long text");
 }

@@ -1,8 +1,10 @@
 //! What the rules on `attempts:0` and `timeout:0` share: an option whose number, read alone, stops a resolver.
 
-use super::subject::option_path;
-use super::{Container, Findings, Subject};
-use crate::resolver::{Fate, Settings};
+use std::collections::HashMap;
+
+use super::subject::{option_path, shown};
+use super::{Findings, Subject};
+use crate::resolver::{Fate, Resolver, Settings};
 
 /// An option that must not be zero.
 pub(super) struct Zero {
@@ -12,15 +14,19 @@ pub(super) struct Zero {
     pub(super) help: &'static str,
 }
 
-/// Fires once for each container and each place that gives the option the number zero.
+/// Fires for each container on the first place in the pod that gives the option the number zero, and on its
+/// environment.
 pub(super) fn check(zero: &Zero, subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let authored: Vec<_> = subject.authored_options().filter(|(_, text)| zero.is_in(text)).collect();
+    let mut first: HashMap<Resolver, Option<(String, String)>> = HashMap::new();
     for container in subject.containers {
-        for (index, text) in &authored {
-            zero.report(container, text, option_path(*index), findings);
-        }
-        for text in container.env_options().filter(|text| zero.is_in(text)) {
-            zero.report(container, text, format!("{}/env", container.path), findings);
+        let resolver = container.resolver();
+        let fatal = first.entry(resolver).or_insert_with(|| {
+            let outcome = |(index, text): &(usize, &str)| Some((option_path(*index), zero.outcome(resolver, text)?));
+            subject.authored_options().iter().find_map(outcome)
+        });
+        let own = container.env_options().find_map(|text| Some((container.env_path(), zero.outcome(resolver, text)?)));
+        for (path, message) in fatal.clone().into_iter().chain(own) {
+            findings.container(container, path, message, zero.help);
         }
     }
 }
@@ -28,22 +34,18 @@ pub(super) fn check(zero: &Zero, subject: &Subject<'_>, findings: &mut Findings<
 // === impl Zero ===
 
 impl Zero {
-    /// Whether the option is in this text at all; what a resolver makes of it is asked of the resolver.
-    fn is_in(&self, text: &str) -> bool {
-        text.contains(self.option)
-    }
-
-    /// The option is tried alone, because the kubelet writes options in random order: any of them may be the one that counts.
-    fn report(&self, container: &Container<'_>, text: &str, path: String, findings: &mut Findings<'_>) {
-        let resolver = container.resolver();
-        let outcome = match Settings::read(resolver, &[text]).map(|settings| settings.fate()) {
-            None | Some(Fate::Works) => return,
-            Some(Fate::Crashes) => format!("{text} makes {resolver} crash (SIGFPE) at the first lookup"),
-            Some(Fate::NeverWaits) => {
-                format!("{text} makes {resolver} fail every lookup without waiting for an answer")
-            }
-            Some(Fate::NeverSends) => format!("{text} makes {resolver} fail every lookup without sending a query"),
+    /// What a resolver makes of the text, if that is the end of all lookups. The option is tried alone, because the
+    /// kubelet writes options in random order: any of them may be the one that counts.
+    fn outcome(&self, resolver: Resolver, text: &str) -> Option<String> {
+        if !text.contains(self.option) {
+            return None;
+        }
+        let outcome = match Settings::read(resolver, &[text])?.fate() {
+            Fate::Works => return None,
+            Fate::Crashes => "crash (SIGFPE) at the first lookup",
+            Fate::NeverWaits => "fail every lookup without waiting for an answer",
+            Fate::NeverSends => "fail every lookup without sending a query",
         };
-        findings.container(container, path, outcome, self.help);
+        Some(format!("{} makes {resolver} {outcome}", shown(text)))
     }
 }

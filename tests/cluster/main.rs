@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
 mod control_plane;
+mod examples;
 mod impostor;
 mod installation;
 mod measuring;
@@ -39,7 +40,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 3] = [mutation::TESTS, outages::TESTS, installation::TESTS];
+const TOPICS: [Topic; 4] = [mutation::TESTS, examples::TESTS, outages::TESTS, installation::TESTS];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

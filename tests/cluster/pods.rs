@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use muslin::image;
-use muslin::plan::{Context, plan};
+use muslin::plan::{Context, Plan, plan};
 use muslin::pod::Pod;
-use muslin::policy::{Mode, Profile};
+use muslin::policy::Profile;
+use muslin::rules::Finding;
 use serde_json::{Value, json};
 
 /// A pod with one container.
@@ -39,16 +40,27 @@ pub(crate) fn without_identity(pod: &Value) -> Value {
 /// What the plan makes of a pod: computed here, by the library, from the pod as it is kept with no webhook.
 pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     let mut planned = without_identity(pod);
-    let text = planned.to_string();
+    if let Some(plan) = plan_of(pod, namespace)? {
+        json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
+    }
+    Ok(planned)
+}
+
+/// What muslin finds on a pod.
+pub(crate) fn found(pod: &Value, namespace: &str) -> Result<Vec<Finding>> {
+    let findings = plan_of(pod, namespace)?.map(|plan| plan.findings).unwrap_or_default();
+    Ok(findings.into_iter().map(|planned| planned.finding).collect())
+}
+
+/// `None` where muslin leaves the pod alone.
+fn plan_of(pod: &Value, namespace: &str) -> Result<Option<Plan>> {
+    let text = without_identity(pod).to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
     let profile = Profile::default();
-    let context = Context { namespace, cluster_domain: "cluster.local", mode: Mode::Inject, profile: &profile };
-    if let Ok(plan) = plan(&pod, fingerprints, &context) {
-        json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
-    }
-    Ok(planned)
+    let context = Context { namespace, ..Context::usual(&profile) };
+    Ok(plan(&pod, fingerprints, &context).ok())
 }
 
 /// Pods of odd shapes that the API server accepts.

@@ -54,13 +54,31 @@ fn cmd(words: &[&str]) -> Value {
 const CASES: &[Case] = &[
     ("musl", &[MUSL, APK, APP], server, "musl 1.2.3", "by apk's database"),
     ("musl-without-apk", &[MUSL, APP], server, "musl 1.2.3", "as it says itself"),
-    ("musl-apk-of-merged-usr", &[MUSL, &[Text("usr/lib/apk/db/installed", "P:musl\nV:1.2.3-r0\n\n")], APP], server, "musl 1.2.3", "by apk's database"),
-    ("musl-replaced-beside-apk", &[MUSL, &[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], APP], server, "musl 1.2.3", "as it says itself"),
+    (
+        "musl-apk-of-merged-usr",
+        &[MUSL, &[Text("usr/lib/apk/db/installed", "P:musl\nV:1.2.3-r0\n\n")], APP],
+        server,
+        "musl 1.2.3",
+        "by apk's database",
+    ),
+    (
+        "musl-replaced-beside-apk",
+        &[MUSL, &[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], APP],
+        server,
+        "musl 1.2.3",
+        "as it says itself",
+    ),
     ("glibc", &[GLIBC, GLIBC_APP], server, "glibc 2.36.0", "as it says itself"),
     ("both-and-musl-runs", &[GLIBC, MUSL, APP], server, "musl 1.2.3", "ld-musl-x86_64.so.1"),
     ("both-and-glibc-runs", &[MUSL, APK, GLIBC, GLIBC_APP], server, "glibc 2.36.0", "ld-linux-x86-64.so.2"),
     ("glibc-program-without-glibc", &[MUSL, GLIBC_APP], server, "unknown", "what the image has there is none"),
-    ("compat-link-to-musl", &[MUSL, &[Link("lib64/ld-linux-x86-64.so.2", "/lib/libc.musl-x86_64.so.1")], GLIBC_APP], server, "musl 1.2.3", "ld-linux-x86-64.so.2"),
+    (
+        "compat-link-to-musl",
+        &[MUSL, &[Link("lib64/ld-linux-x86-64.so.2", "/lib/libc.musl-x86_64.so.1")], GLIBC_APP],
+        server,
+        "musl 1.2.3",
+        "ld-linux-x86-64.so.2",
+    ),
     ("scratch-musl-static", &[&[Part("app/server", "musl-static-lookup")]], server, "musl", "static"),
     ("scratch-musl-static-stripped", &[&[Part("app/server", "musl-static-stripped")]], server, "musl", "static"),
     ("scratch-glibc-static", &[&[Part("app/server", "glibc-static-lookup")]], server, "glibc", "static"),
@@ -77,25 +95,130 @@ const CASES: &[Case] = &[
     ("go-netcgo", &[GLIBC, &[Part("app/server", "go-netcgo")]], server, "glibc 2.36.0", "netcgo"),
     ("go-cgo-on-musl", &[MUSL, &[Part("app/server", "go-musl-cgo")]], server, "go", "leaves to musl 1.2.3"),
     ("go-cgo-static-musl", &[&[Part("app/server", "go-static-musl")]], server, "go", "leaves to musl"),
-    ("go-cgo-told-to-use-libc", &[GLIBC, &[Part("app/server", "go-cgo")]], || json!({"Entrypoint": ["/app/server"], "Env": ["GODEBUG=http2client=0,netdns=cgo+1"]}), "glibc 2.36.0", "netdns=cgo"),
-    ("busybox-static", &[&[Part("bin/busybox", "busybox"), Hard("bin/sh", "bin/busybox"), Link("bin/ls", "busybox")]], || cmd(&["sh"]), "glibc", "static"),
-    ("replaced-loader", &[MUSL, APP, &[Part("lib/ld-musl-x86_64.so.1", "libc.so.6")]], server, "glibc 2.36.0", "ld-musl-x86_64.so.1"),
-    ("loader-removed", &[MUSL, APP, &[Gone("lib/ld-musl-x86_64.so.1")]], server, "unknown", "what the image has there is none"),
-    ("loader-hidden-by-opaque-folder", &[MUSL, APP, &[Folder("lib"), Opaque("lib"), Part("lib/other", "musl-nothing")]], server, "unknown", "is none"),
+    (
+        "go-cgo-told-to-use-libc",
+        &[GLIBC, &[Part("app/server", "go-cgo")]],
+        || json!({"Entrypoint": ["/app/server"], "Env": ["GODEBUG=http2client=0,netdns=cgo+1"]}),
+        "glibc 2.36.0",
+        "netdns=cgo",
+    ),
+    (
+        "busybox-static",
+        &[&[Part("bin/busybox", "busybox"), Hard("bin/sh", "bin/busybox"), Link("bin/ls", "busybox")]],
+        || cmd(&["sh"]),
+        "glibc",
+        "static",
+    ),
+    (
+        "replaced-loader",
+        &[MUSL, APP, &[Part("lib/ld-musl-x86_64.so.1", "libc.so.6")]],
+        server,
+        "glibc 2.36.0",
+        "ld-musl-x86_64.so.1",
+    ),
+    (
+        "loader-removed",
+        &[MUSL, APP, &[Gone("lib/ld-musl-x86_64.so.1")]],
+        server,
+        "unknown",
+        "what the image has there is none",
+    ),
+    (
+        "loader-hidden-by-opaque-folder",
+        &[MUSL, APP, &[Folder("lib"), Opaque("lib"), Part("lib/other", "musl-nothing")]],
+        server,
+        "unknown",
+        "is none",
+    ),
     ("program-replaced", &[GLIBC, MUSL, APP, GLIBC_APP], server, "glibc 2.36.0", "ld-linux"),
     ("program-removed", &[MUSL, APP, &[Gone("app")]], server, "unknown", "holds no program `/app/server`"),
-    ("program-replaced-by-text", &[MUSL, APP, &[Text("app/server", "no program")]], server, "unknown", "holds no program"),
-    ("link-across-layers", &[MUSL, APP, &[Link("start", "/srv/current"), Link("srv/current", "../app/server")]], || cmd(&["/start"]), "musl 1.2.3", "loaded by"),
-    ("through-merged-usr", &[GLIBC, &[Part("bin/server", "glibc-lookup")]], || cmd(&["/usr/bin/server"]), "glibc 2.36.0", "loaded by"),
-    ("found-on-the-path", &[MUSL, &[Part("opt/bin/server", "go-pure")]], || json!({"Cmd": ["server"], "Env": ["PATH=/opt/bin:/bin"]}), "go", "without cgo"),
-    ("tini", &[MUSL, APP, &[Part("sbin/tini", "glibc-static-nothing")]], || json!({"Entrypoint": ["/sbin/tini", "-g", "--"], "Cmd": ["/app/server", "-x"]}), "musl 1.2.3", "loaded by"),
-    ("shell-exec", &[GLIBC, &[Part("app/server", "go-pure")]], || cmd(&["/bin/sh", "-c", "set -e; exec /app/server --port \"$PORT\""]), "go", "without cgo"),
-    ("entrypoint-script", &[GLIBC, &[Script("entrypoint.sh", "#!/bin/sh\nset -e\nif [ \"$1\" = x ]; then\n  exec gosu app \"$0\" \"$@\"\nfi\nexec \"$@\"\n"), Part("app/server", "go-pure")]], || json!({"Entrypoint": ["/entrypoint.sh"], "Cmd": ["/app/server"]}), "go", "gives way"),
-    ("script-in-a-mixed-image", &[GLIBC, &[Script("run.sh", "#!/bin/sh\n/app/server\n"), Part("app/server", "go-pure")]], || cmd(&["/run.sh"]), "unknown", "several kinds"),
-    ("script-in-an-image-of-one-kind", &[GLIBC, GLIBC_APP, &[Script("run.sh", "#!/bin/sh\n/app/server\n")]], || cmd(&["/run.sh"]), "glibc 2.36.0", ""),
-    ("interpreted", &[MUSL, &[Part("usr/bin/python3", "musl-lookup"), Script("app.py", "#!/usr/bin/env python3\nprint(1)\n")]], || cmd(&["/app.py"]), "musl 1.2.3", "loaded by"),
+    (
+        "program-replaced-by-text",
+        &[MUSL, APP, &[Text("app/server", "no program")]],
+        server,
+        "unknown",
+        "holds no program",
+    ),
+    (
+        "link-across-layers",
+        &[MUSL, APP, &[Link("start", "/srv/current"), Link("srv/current", "../app/server")]],
+        || cmd(&["/start"]),
+        "musl 1.2.3",
+        "loaded by",
+    ),
+    (
+        "through-merged-usr",
+        &[GLIBC, &[Part("bin/server", "glibc-lookup")]],
+        || cmd(&["/usr/bin/server"]),
+        "glibc 2.36.0",
+        "loaded by",
+    ),
+    (
+        "found-on-the-path",
+        &[MUSL, &[Part("opt/bin/server", "go-pure")]],
+        || json!({"Cmd": ["server"], "Env": ["PATH=/opt/bin:/bin"]}),
+        "go",
+        "without cgo",
+    ),
+    (
+        "tini",
+        &[MUSL, APP, &[Part("sbin/tini", "glibc-static-nothing")]],
+        || json!({"Entrypoint": ["/sbin/tini", "-g", "--"], "Cmd": ["/app/server", "-x"]}),
+        "musl 1.2.3",
+        "loaded by",
+    ),
+    (
+        "shell-exec",
+        &[GLIBC, &[Part("app/server", "go-pure")]],
+        || cmd(&["/bin/sh", "-c", "set -e; exec /app/server --port \"$PORT\""]),
+        "go",
+        "without cgo",
+    ),
+    (
+        "entrypoint-script",
+        &[
+            GLIBC,
+            &[
+                Script(
+                    "entrypoint.sh",
+                    "#!/bin/sh\nset -e\nif [ \"$1\" = x ]; then\n  exec gosu app \"$0\" \"$@\"\nfi\nexec \"$@\"\n",
+                ),
+                Part("app/server", "go-pure"),
+            ],
+        ],
+        || json!({"Entrypoint": ["/entrypoint.sh"], "Cmd": ["/app/server"]}),
+        "go",
+        "gives way",
+    ),
+    (
+        "script-in-a-mixed-image",
+        &[GLIBC, &[Script("run.sh", "#!/bin/sh\n/app/server\n"), Part("app/server", "go-pure")]],
+        || cmd(&["/run.sh"]),
+        "unknown",
+        "several kinds",
+    ),
+    (
+        "script-in-an-image-of-one-kind",
+        &[GLIBC, GLIBC_APP, &[Script("run.sh", "#!/bin/sh\n/app/server\n")]],
+        || cmd(&["/run.sh"]),
+        "glibc 2.36.0",
+        "",
+    ),
+    (
+        "interpreted",
+        &[MUSL, &[Part("usr/bin/python3", "musl-lookup"), Script("app.py", "#!/usr/bin/env python3\nprint(1)\n")]],
+        || cmd(&["/app.py"]),
+        "musl 1.2.3",
+        "loaded by",
+    ),
     ("link-in-a-circle", &[MUSL, &[Link("a", "b"), Link("b", "a")]], || cmd(&["/a"]), "unknown", "holds no program"),
-    ("link-out-of-the-image", &[MUSL, &[Link("start", "../../../../app/server")], APP], || cmd(&["/start"]), "musl 1.2.3", "loaded by"),
+    (
+        "link-out-of-the-image",
+        &[MUSL, &[Link("start", "../../../../app/server")], APP],
+        || cmd(&["/start"]),
+        "musl 1.2.3",
+        "loaded by",
+    ),
     ("no-command", &[MUSL], || json!({}), "unknown", "what to run"),
 ];
 
@@ -133,7 +256,8 @@ fn every_image(world: &World) -> Result<()> {
 }
 
 fn commands(world: &World) -> Result<()> {
-    let layers = vec![world.layer(MUSL)?, world.layer(APK)?, world.layer(APP)?, world.layer(&[Part("bin/go", "go-pure")])?];
+    let layers =
+        vec![world.layer(MUSL)?, world.layer(APK)?, world.layer(APP)?, world.layer(&[Part("bin/go", "go-pure")])?];
     let config = json!({"Entrypoint": ["/app/server"], "Cmd": ["serve"]});
     world.registry.push("commands", &[Image::new(layers, config)])?;
     let facts = world.inspect("commands", "linux/amd64", Depth::Whole)?.facts;
@@ -159,7 +283,9 @@ fn platforms(world: &World) -> Result<()> {
     let mut go = Image::new(vec![world.layer(&[Part("app/server", "go-arm64")])?], server());
     go.platform = ("arm64", Some("v8"));
     world.registry.push("platforms", &[glibc, go])?;
-    for (platform, resolver) in [("linux/amd64", "glibc 2.36.0"), ("linux/arm64", "go"), ("linux/amd64/v3", "glibc 2.36.0")] {
+    for (platform, resolver) in
+        [("linux/amd64", "glibc 2.36.0"), ("linux/arm64", "go"), ("linux/amd64/v3", "glibc 2.36.0")]
+    {
         let facts = world.inspect("platforms", platform, Depth::Whole)?.facts;
         check(platform, &facts.fingerprint(None, None, &own), resolver, "")?;
     }

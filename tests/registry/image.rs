@@ -71,10 +71,8 @@ impl Image {
             Packing::Zstd => "+zstd",
         };
         let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
-        let layers: Vec<Value> = layers
-            .iter()
-            .map(|layer| blob(folder, &pack(layer, *packing)?, &media_type))
-            .collect::<Result<_>>()?;
+        let layers: Vec<Value> =
+            layers.iter().map(|layer| blob(folder, &pack(layer, *packing)?, &media_type)).collect::<Result<_>>()?;
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers});
         let mut descriptor = blob(folder, &serde_json::to_vec(&manifest)?, media_type)?;

@@ -111,7 +111,11 @@ enum LoaderScan {
     /// The headers have not all come.
     Headers,
     /// Behind the head, as after `patchelf`.
-    Behind { start: u64, length: usize, path: Vec<u8> },
+    Behind {
+        start: u64,
+        length: usize,
+        path: Vec<u8>,
+    },
     Done(Result<(), BadElf>),
 }
 
@@ -186,7 +190,8 @@ impl ElfScan {
             }
             if path.len() == *length {
                 let loader = loader_path(path);
-                self.loader = LoaderScan::Done(loader.map(|loader| self.elf.loader = Some(loader)).ok_or(BadElf::Loader));
+                self.loader =
+                    LoaderScan::Done(loader.map(|loader| self.elf.loader = Some(loader)).ok_or(BadElf::Loader));
             }
         }
     }

@@ -186,9 +186,8 @@ impl ImageFacts {
             .collect();
         self.families = families.into_iter().map(Family::name).map(Into::into).collect();
         let is_uniform = self.families.len() == 1 && ordinary.is_some();
-        let differs_by_name = |name: &str| {
-            programs.iter().any(|(path, kind)| split(path).1 == name && Some(kind) != ordinary.as_ref())
-        };
+        let differs_by_name =
+            |name: &str| programs.iter().any(|(path, kind)| split(path).1 == name && Some(kind) != ordinary.as_ref());
         let is_ordinary = |kind: &Kind| match kind {
             // What a shell script starts is any program of the image, and they are all alike.
             Kind::Script(_) if is_uniform => true,
@@ -223,7 +222,8 @@ impl ImageFacts {
         self.folders = folders.into_iter().take(FOLDERS_MAX).map(Into::into).collect();
         // A link to a folder matters if what it leads to holds programs, or leads there.
         let leads = |target: &str| {
-            let below = |path: &str| path.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let below =
+                |path: &str| path.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             self.folders.iter().any(|folder| below(folder)) || self.programs.keys().any(|path| below(path))
         };
         let mut links: Vec<(String, String)> = folder_links.into_iter().filter(|(_, target)| leads(target)).collect();

@@ -60,7 +60,11 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let (pointer_size, flags) = (bytes[14], bytes[15]);
     if flags & INLINE == 0 {
         // Before Go 1.18 the strings are elsewhere, behind pointers, and say nothing of cgo.
-        return if matches!(pointer_size, 4 | 8) && flags <= 1 { Parsed::Build(GoBuild::default()) } else { Parsed::No };
+        return if matches!(pointer_size, 4 | 8) && flags <= 1 {
+            Parsed::Build(GoBuild::default())
+        } else {
+            Parsed::No
+        };
     }
     let (version, next) = match string(bytes, HEADER, VERSION_MAX) {
         Ok(found) => found,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::resolver::{Family, Resolver, Version};
+use crate::resolver::{Cgo, Family, Resolver, Version};
 
 /// Which C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ impl LibcKind {
 impl Libc {
     /// The resolver that it holds.
     pub const fn resolver(self) -> Resolver {
-        Resolver { family: self.kind.family(), version: self.version }
+        Resolver { family: self.kind.family(), version: self.version, cgo: Cgo::Unknown }
     }
 }
 

@@ -5,14 +5,15 @@
 use std::fmt::Write as _;
 
 use super::facts::{DEFAULT_PATH, ImageFacts, Kind, Loader, Source};
-use super::go::{self, GoBuild};
+use super::go::GoBuild;
 use super::layer::{normalise, split};
 use super::libc::{Libc, LibcKind};
 use super::script::{Script, is_shell};
 use super::shell::{self, ARGUMENTS, ITSELF};
 use super::wrappers::{self, Unwrapped};
 use crate::image::{Because, Evidence, Fingerprint};
-use crate::resolver::{Family, Resolver};
+use crate::resolver::go::{Netdns, netdns as netdns_of};
+use crate::resolver::{Cgo, Family, Resolver};
 
 /// How many programs may start one another. Real chains have up to four: `tini`, a script, `gosu`, the program.
 const STEPS_MAX: usize = 16;
@@ -24,10 +25,8 @@ const LINKS_MAX: usize = 40;
 /// The process of a container, as far as it resolves names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Whose resolver it uses first.
+    /// Whose resolver it uses; for a Go program with cgo, also to which C library it may leave a lookup.
     pub resolver: Resolver,
-    /// The C library that a Go program with cgo may leave a lookup to.
-    pub falls_back_to: Option<Resolver>,
     /// How this is known, as the end of a sentence.
     pub because: String,
 }
@@ -49,9 +48,9 @@ enum Program<'a> {
 }
 
 /// One question about an image.
-struct Question<'a> {
+struct Question<'a, 'e> {
     facts: &'a ImageFacts,
-    env: &'a dyn Fn(&str) -> Option<&'a str>,
+    env: &'e dyn Fn(&str) -> Option<&'e str>,
     budget: usize,
 }
 
@@ -60,14 +59,14 @@ struct Question<'a> {
 impl ImageFacts {
     /// The fingerprint of a container: `command`, `args` and `env` are the pod's, which outrank the image's own. `env` gives the
     /// value of a variable that the pod sets.
-    pub fn fingerprint<'a>(
-        &'a self,
+    pub fn fingerprint<'e>(
+        &self,
         command: Option<&[String]>,
         args: Option<&[String]>,
-        env: &'a dyn Fn(&str) -> Option<&'a str>,
+        env: &'e dyn Fn(&str) -> Option<&'e str>,
     ) -> Fingerprint {
         match self.process(command, args, env) {
-            Ok(Process { resolver, falls_back_to: _, because }) => {
+            Ok(Process { resolver, because }) => {
                 Fingerprint { resolver, evidence: Evidence::Inspected, because: Because::Told(because.into()) }
             }
             Err(reason) => Fingerprint::unknown(Because::Told(reason.into())),
@@ -78,11 +77,11 @@ impl ImageFacts {
     ///
     /// # Errors
     /// Why it cannot be told.
-    pub fn process<'a>(
-        &'a self,
+    pub fn process<'e>(
+        &self,
         command: Option<&[String]>,
         args: Option<&[String]>,
-        env: &'a dyn Fn(&str) -> Option<&'a str>,
+        env: &'e dyn Fn(&str) -> Option<&'e str>,
     ) -> Result<Process, String> {
         let command = command.filter(|command| !command.is_empty());
         let args = args.filter(|args| !args.is_empty());
@@ -123,7 +122,7 @@ impl ImageFacts {
 
 // === impl Question ===
 
-impl<'a> Question<'a> {
+impl<'a> Question<'a, '_> {
     fn follow(&mut self, argv: &[String], depth: usize) -> Verdict {
         let Some(first) = argv.first().filter(|first| !first.is_empty()) else {
             return untold("neither the image nor the pod says what to run");
@@ -186,7 +185,8 @@ impl<'a> Question<'a> {
             };
             return Ok(self.at(&facts.real(&path)));
         }
-        let path = (self.env)("PATH").or_else(|| facts.config.env.get("PATH").map(String::as_str)).unwrap_or(DEFAULT_PATH);
+        let path =
+            (self.env)("PATH").or_else(|| facts.config.env.get("PATH").map(String::as_str)).unwrap_or(DEFAULT_PATH);
         if path.contains('$') {
             return untold("the search path is in a variable, of which only the container knows the value");
         }
@@ -314,7 +314,9 @@ impl<'a> Question<'a> {
         match families.as_slice() {
             _ if *partial => untold(why),
             [] => untold(format!("{why}, and the image holds no program")),
-            families => untold(format!("{why}, and the image holds programs of several kinds: {}", families.join(", "))),
+            families => {
+                untold(format!("{why}, and the image holds programs of several kinds: {}", families.join(", ")))
+            }
         }
     }
 
@@ -337,9 +339,10 @@ impl<'a> Question<'a> {
                         untold("not all of the image was read")
                     }
                     (Some(build), libc) => self.go(&path, build, libc.map(|(libc, _)| libc), *getaddrinfo),
-                    (None, Some((libc, source))) => {
-                        told(libc.resolver(), format!("{path} is loaded by `{loader}`, which is {libc}{}", from(source)))
-                    }
+                    (None, Some((libc, source))) => told(
+                        libc.resolver(),
+                        format!("{path} is loaded by `{loader}`, which is {libc}{}", from(source)),
+                    ),
                     (None, None) => untold(match LibcKind::of_loader_name(loader) {
                         Some(kind) => format!(
                             "{path} asks for the loader `{loader}`, which by its name is {}; what the image has there \
@@ -367,39 +370,41 @@ impl<'a> Question<'a> {
     /// what resolv.conf or nsswitch.conf ask for (go1.26.8 `src/net/conf.go`).
     fn go(&self, path: &str, build: &GoBuild, libc: Option<Libc>, getaddrinfo: bool) -> Verdict {
         let GoBuild { version, cgo, netgo, netcgo, netdns } = build;
-        let go = Resolver { family: Family::Go, version: *version };
+        let go = Resolver { family: Family::Go, version: *version, cgo: Cgo::Unknown };
         let built = if version.is_some() { go.to_string() } else { "Go".to_owned() };
+        let pure = go.with_cgo(Cgo::Absent);
         if build.is_pure() == Some(true) {
             let how = if *netgo { "with the tag netgo" } else { "without cgo" };
-            return told(go, format!("{path} was built by {built} {how}"));
+            return told(pure, format!("{path} was built by {built} {how}"));
         }
         let Some(libc) = libc else {
             return match cgo {
                 // A program that asks for no loader and holds no C library has none to ask.
-                _ if !getaddrinfo => told(go, format!("{path} was built by {built}, and has no C library to ask")),
+                _ if !getaddrinfo => told(pure, format!("{path} was built by {built}, and has no C library to ask")),
                 _ => untold(format!("{path} was built by {built} with cgo, and its C library is not known")),
             };
         };
         if !getaddrinfo {
-            return told(go, format!("{path} was built by {built}, and does not ask {libc} for addresses"));
+            return told(pure, format!("{path} was built by {built}, and does not ask {libc} for addresses"));
         }
         let pod = (self.env)("GODEBUG").or_else(|| self.facts.config.env.get("GODEBUG").map(String::as_str));
-        let asked = pod.and_then(go::netdns).or(netdns.as_deref()).map(|value| value.split('+').next().unwrap_or(value));
-        match asked {
-            Some("cgo") => told(libc.resolver(), format!("{path} was built by {built} with cgo, and netdns=cgo is set")),
-            Some("go") => told(go, format!("{path} was built by {built} with cgo, and netdns=go is set")),
-            _ if *netcgo => told(libc.resolver(), format!("{path} was built by {built} with the tag netcgo")),
-            _ => Ok(Process {
-                resolver: go,
-                falls_back_to: Some(libc.resolver()),
-                because: format!("{path} was built by {built} with cgo, and leaves to {libc} what its own resolver cannot do"),
-            }),
+        let of_program = || netdns.as_deref().and_then(|value| netdns_of(&format!("netdns={value}")));
+        match pod.and_then(netdns_of).or_else(of_program) {
+            Some(Netdns::Cgo) => {
+                told(libc.resolver(), format!("{path} was built by {built} with cgo, and netdns=cgo is set"))
+            }
+            Some(Netdns::Go) => told(pure, format!("{path} was built by {built} with cgo, and netdns=go is set")),
+            None if *netcgo => told(libc.resolver(), format!("{path} was built by {built} with the tag netcgo")),
+            None => told(
+                go.with_cgo(Cgo::Linked { libc: libc.kind.family(), version: libc.version }),
+                format!("{path} was built by {built} with cgo, and leaves to {libc} what its own resolver cannot do"),
+            ),
         }
     }
 }
 
 fn told(resolver: Resolver, because: String) -> Verdict {
-    Ok(Process { resolver, falls_back_to: None, because })
+    Ok(Process { resolver, because })
 }
 
 fn untold<T>(reason: impl Into<String>) -> Result<T, Untold> {
@@ -412,7 +417,7 @@ fn agreed(verdicts: Vec<Verdict>) -> Option<Verdict> {
     let first = verdicts.next()?.ok()?;
     for other in verdicts {
         let other = other.ok()?;
-        if (other.resolver, other.falls_back_to) != (first.resolver, first.falls_back_to) {
+        if other.resolver != first.resolver {
             return None;
         }
     }

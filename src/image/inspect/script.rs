@@ -92,7 +92,6 @@ impl Script {
         let name = |path: &str| path.rsplit('/').next().is_some_and(is_shell);
         let by_env = || self.argument.as_deref().is_some_and(|argument| argument.split_whitespace().any(name));
         // `#!/bin/busybox sh` names the shell in its argument, as `#!/usr/bin/env bash` does.
-        name(&self.interpreter)
-            || (matches!(self.interpreter.rsplit('/').next(), Some("env" | "busybox")) && by_env())
+        name(&self.interpreter) || (matches!(self.interpreter.rsplit('/').next(), Some("env" | "busybox")) && by_env())
     }
 }

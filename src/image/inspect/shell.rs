@@ -53,7 +53,8 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
 
 /// Makes a command of the words between two separators.
 fn simple(words: Vec<String>) -> Option<Command> {
-    let mut words = words.into_iter().skip_while(|word| KEYWORDS.contains(&word.as_str()) || is_assignment(word)).peekable();
+    let mut words =
+        words.into_iter().skip_while(|word| KEYWORDS.contains(&word.as_str()) || is_assignment(word)).peekable();
     let exec = words.next_if(|word| word == "exec").is_some();
     let mut words: Vec<String> = words.collect();
     if exec {
@@ -155,7 +156,13 @@ impl Splitter {
             let close = if open == '{' { '}' } else { ')' };
             let mut depth = 1_usize;
             for c in chars.by_ref() {
-                depth = if c == open { depth + 1 } else if c == close { depth - 1 } else { depth };
+                depth = if c == open {
+                    depth + 1
+                } else if c == close {
+                    depth - 1
+                } else {
+                    depth
+                };
                 if depth == 0 {
                     break;
                 }

@@ -109,7 +109,7 @@ proptest! {
     fn the_patch_applies_and_a_second_pass_finds_nothing_to_do(
         pod in pod(), mode in select(Mode::ALL.to_vec()), profile in select(Profile::NAMES.to_vec()), inspected: bool,
     ) {
-        let case = Case { pod, mode, profile: Profile::builtin(profile).unwrap(), inspected };
+        let case = Case { pod, mode, profile: Profile::builtin(profile).unwrap(), inspected, holder_ignores: None };
         if case.plan(&case.pod).is_ok() {
             let before = case.pod.clone();
             let outcome = case.run();

@@ -96,6 +96,12 @@ fn repairs_a_zero_that_stands_in_the_name() {
 }
 
 #[test]
+fn does_not_repair_a_text_that_names_the_option_twice() {
+    let outcome = Case::pod("debian:12").options(&[("attempts", Some("5 attempts:0"))]).run();
+    assert_eq!(outcome.options(), ["attempts:5 attempts:0"]);
+}
+
+#[test]
 fn does_not_repair_below_the_mode_inject() {
     let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0"))]).mode(Mode::Warn).run();
     assert_eq!(outcome.options(), ["attempts:0"]);
@@ -175,4 +181,10 @@ mod node_local {
         assert_eq!(outcome.pod["spec"]["dnsConfig"], config);
         assert_eq!(outcome.plan.notes.len(), 1);
     }
+}
+
+#[test]
+fn a_second_pass_knows_which_of_several_equal_options_was_repaired() {
+    let case = Case::pod("debian:12").options(&[("timeout", Some("5")), ("timeout:00", None), ("attempts", Some("3"))]);
+    assert_eq!(case.run().options(), ["timeout:5", "timeout:5", "attempts:3"]);
 }

@@ -1,6 +1,6 @@
 //! Which names are tried, and what ends a lookup, beyond the measured tables.
 
-use super::super::{Answer, Family, Resolver, Version, candidates, lookup, resolves};
+use super::super::{Answer, Family, Resolver, Version, candidates, lookup, resolves, search_domains_read};
 use super::{glibc, go, musl};
 
 const SEARCH: [&str; 2] = ["a.test", "b.test"];
@@ -126,4 +126,19 @@ fn tells_which_name_was_found() {
     let second = |name: &str| if name == "x.b.test" { Answer::Address } else { Answer::NxDomain };
     let found = lookup(musl(2, 5), "x", 1, &SEARCH, second);
     assert_eq!(found.map(|lookup| (lookup.found, lookup.queries)), Some((Some("x.b.test".to_owned()), 4)));
+}
+
+#[test]
+fn tells_how_much_of_a_search_list_is_read() {
+    let long = "x".repeat(117);
+    let names = ["a", "b", "c", "d", "e", "f", &long];
+    let read = |resolver| search_domains_read(resolver, &names);
+    assert_eq!(read(glibc()), 7);
+    assert_eq!(read(Family::Glibc.at(Version::new(2, 25, 0))), 6);
+    assert_eq!(read(Family::Uclibc.unversioned()), 6, "the last one is cut");
+    assert_eq!(read(musl(1, 12)), 0, "it never searches");
+    assert_eq!(read(musl(2, 5)), 7);
+    let longer = [&*long, &*long, &*long];
+    assert_eq!(search_domains_read(musl(2, 5), &longer), 0, "all or nothing");
+    assert_eq!(search_domains_read(Family::Glibc.at(Version::new(2, 25, 0)), &longer), 2, "255 bytes");
 }

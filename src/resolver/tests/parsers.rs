@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Family, Fate, Pairing, Resolver, Settings, Transport, Version};
+use super::super::go::{self, Netdns};
+use super::super::{Cgo, Family, Fate, Pairing, Resolver, Settings, Support, Transport, Version};
 use super::{glibc, go, musl, settings};
 
 fn numbers(resolver: Resolver, options: &[&str]) -> Option<(u32, u64, u32)> {
@@ -157,4 +158,71 @@ fn c_ares_and_uclibc_give_up_as_their_source_says() {
     let after = |family: Family, line| settings(family.unversioned(), line).gives_up_after(1, 4);
     assert_eq!(after(Family::CAres, ""), Some(Duration::from_secs(2 + 4 + 8)));
     assert_eq!(after(Family::Uclibc, ""), Some(Duration::from_secs(2 * 3 * 5)));
+}
+
+#[test]
+fn glibc_reads_its_environment_after_the_file() {
+    let after = |file: &str, environment| settings(glibc(), file).after_environment(environment);
+    let read = after("ndots:5 timeout:3 single-request", "ndots:1 attempts:4 use-vc");
+    assert_eq!((read.ndots, read.timeout, read.attempts), (1, Duration::from_secs(3), 4));
+    assert_eq!((read.pairing, read.transport), (Pairing::OneSocketSerial, Transport::Tcp));
+    assert_eq!(settings(musl(2, 5), "ndots:5").after_environment("ndots:1").ndots, 5, "nobody else does");
+}
+
+#[test]
+fn the_environment_can_take_back_a_switch_of_the_file() {
+    let of_2_41 = Family::Glibc.at(Version::new(2, 41, 0));
+    let file = settings(of_2_41, "single-request single-request-reopen");
+    assert_eq!(file.pairing, Pairing::TwoSocketsSerial);
+    assert_eq!(file.after_environment("-single-request-reopen").pairing, Pairing::OneSocketSerial);
+    assert_eq!(
+        settings(of_2_41, "single-request-reopen").after_environment("-single-request-reopen").pairing,
+        Pairing::OneSocket
+    );
+}
+
+#[test]
+fn go_reads_godebug_as_tried() {
+    for (godebug, asks) in [
+        ("netdns=go", Some(Netdns::Go)),
+        ("netdns=cgo", Some(Netdns::Cgo)),
+        ("netdns=cgo+2", Some(Netdns::Cgo)),
+        ("netdns=2+go", Some(Netdns::Go)),
+        ("madvdontneed=1,netdns=go", Some(Netdns::Go)),
+        ("netdns=go+2,netdns=cgo+2", Some(Netdns::Cgo)),
+        ("netdns=cgo+2,netdns=go+2", Some(Netdns::Go)),
+        ("netdns=1", None),
+        ("netdns=", None),
+        ("netdns=dns", None),
+        ("xnetdns=go", None),
+        ("", None),
+    ] {
+        assert_eq!(go::netdns(godebug), asks, "{godebug}");
+    }
+}
+
+#[test]
+fn go_knows_a_word_or_leaves_it_to_the_c_library() {
+    let release = Family::Go.at(Version::new(1, 26, 8));
+    for word in ["ndots:5", "timeout:x", "attempts:", "rotate", "trust-ad", "edns0", "use-vc"] {
+        assert_eq!(go::knows(release, word), Support::Honoured, "{word}");
+    }
+    for word in ["no-aaaa", "ndots", "rotate:1", "single-request-reopen:true", "strict-error", "*"] {
+        assert_eq!(go::knows(release, word), Support::Ignored, "{word}");
+    }
+    assert_eq!(go::knows(Family::Go.unversioned(), "trust-ad"), Support::Varies);
+}
+
+#[test]
+fn a_go_program_with_cgo_resolves_as_its_environment_says() {
+    let version = Some(Version::new(1, 2, 5));
+    let program = Family::Go.unversioned().with_cgo(Cgo::Linked { libc: Family::Musl, version });
+    let musl = musl(2, 5);
+    assert_eq!(go::in_environment(program, None, false), program);
+    assert_eq!(go::in_environment(program, Some("netdns=cgo"), false), musl);
+    assert_eq!(go::in_environment(program, Some("netdns=2"), true), musl);
+    assert_eq!(go::in_environment(program, Some("netdns=go"), true), program);
+    let without = Family::Go.unversioned().with_cgo(Cgo::Absent);
+    assert_eq!(go::in_environment(without, Some("netdns=cgo"), true), without);
+    assert_eq!(go::in_environment(musl, Some("netdns=cgo"), true), musl);
 }

@@ -17,9 +17,9 @@ fn family() -> impl Strategy<Value = Family> {
 
 fn resolver() -> impl Strategy<Value = Resolver> {
     let version = prop::option::of((0_u16..3, 0_u16..45, 0_u16..30));
-    (family(), version).prop_map(|(family, version)| Resolver {
-        family,
-        version: version.map(|(major, minor, patch)| Version::new(major, minor, patch)),
+    (family(), version).prop_map(|(family, version)| match version {
+        Some((major, minor, patch)) => family.at(Version::new(major, minor, patch)),
+        None => family.unversioned(),
     })
 }
 

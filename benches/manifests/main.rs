@@ -1,0 +1,171 @@
+//! `muslin check` on a folder of manifests against merely parsing the same bytes: both read the same files in as many threads,
+//! in turn and in one run, each in a process of its own, so that their ratio means something on a noisy machine.
+//!
+//! ```text
+//! cargo bench --bench check -- --help
+//! ```
+
+mod generate;
+mod process;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use muslin::manifest::Stream;
+
+use crate::generate::{Made, generate};
+use crate::process::{Cost, run};
+
+/// Check generated manifests, and compare with parsing them.
+#[derive(Debug, Parser)]
+#[command(name = "check", bin_name = "cargo bench --bench check --")]
+struct Options {
+    /// Files in the large folder
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    files: usize,
+
+    /// Files in the small folder, whose peak of memory the large one's is compared with
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    few: usize,
+
+    /// Rounds; in each, every program has its turn
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+
+    /// Of the generator
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_240_611)]
+    seed: u64,
+
+    /// The muslin to run [default: the one that this `cargo bench` built]
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_muslin"), hide_default_value = true)]
+    muslin: PathBuf,
+
+    /// Parse every manifest below this folder, and do nothing else. The benchmark starts itself so.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    parse: Option<PathBuf>,
+
+    /// Cargo passes this to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What is compared with parsing, by the formats that it writes.
+const FORMATS: [&str; 4] = ["human", "json", "sarif", "github"];
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if let Some(folder) = &options.parse {
+        return parse_all(folder);
+    }
+    let folder = tempfile::tempdir().context("make a temporary folder")?;
+    let (many, few) = (folder.path().join("many"), folder.path().join("few"));
+    let made = generate(&many, options.files, options.seed)?;
+    generate(&few, options.few, options.seed)?;
+    let text = report(&options, &many, &few, made)?;
+    std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout")
+}
+
+fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<String> {
+    let own = std::env::current_exe().context("find the benchmark itself")?;
+    let parse = |folder: &Path| run(&own, &["--parse".as_ref(), folder.as_os_str()]);
+    let check = |folder: &Path, format: &str| {
+        let arguments = ["check", "--no-config", "--fail-on", "never", "--output", format].map(AsRef::as_ref);
+        run(&options.muslin, &[&arguments[..], &[folder.as_os_str()]].concat())
+    };
+    // Once unmeasured, so that the first round does not read from the disk.
+    parse(many)?;
+    let mut parsed = Vec::new();
+    let mut checked: Vec<Vec<Cost>> = vec![Vec::new(); FORMATS.len()];
+    for round in 0..options.rounds {
+        writeln!(std::io::stderr(), "round {} of {}", round + 1, options.rounds)?;
+        parsed.push(parse(many)?);
+        for (format, costs) in FORMATS.iter().zip(&mut checked) {
+            costs.push(check(many, format)?);
+        }
+    }
+
+    let megabytes = made.bytes as f64 / 1e6;
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut text = format!(
+        "{} files, {megabytes:.1} MB, {threads} threads, {} rounds; medians, in brackets the least and the greatest\n\n\
+         | | wall | CPU | MB/s | wall / parse | CPU / parse | peak RSS | of {} files |\n|---|---|---|---|---|---|---|---|\n",
+        made.files, options.rounds, options.few,
+    );
+    row(&mut text, "parse alone", &parsed, &parsed, megabytes, parse(few)?);
+    for (format, costs) in FORMATS.iter().zip(&checked) {
+        row(&mut text, &format!("check -o {format}"), costs, &parsed, megabytes, check(few, format)?);
+    }
+    Ok(text)
+}
+
+fn row(text: &mut String, name: &str, costs: &[Cost], parsed: &[Cost], megabytes: f64, few: Cost) {
+    let wall = median(costs.iter().map(|cost| cost.wall.as_secs_f64()));
+    let cpu = median(costs.iter().map(|cost| cost.cpu.as_secs_f64()));
+    let peak = median(costs.iter().map(|cost| cost.peak_bytes as f64 / 1e6));
+    // Each round's ratio by itself, because what disturbs one program disturbs its neighbour too.
+    let wall_ratios =
+        costs.iter().zip(parsed).map(|(cost, parsed)| cost.wall.as_secs_f64() / parsed.wall.as_secs_f64());
+    let cpu_ratios = costs.iter().zip(parsed).map(|(cost, parsed)| cost.cpu.as_secs_f64() / parsed.cpu.as_secs_f64());
+    let _ = writeln!(
+        text,
+        "| {name} | {wall:.2} s | {cpu:.2} s | {:.1} | {} | {} | {peak:.1} MB | {:.1} MB |",
+        megabytes / wall,
+        spread(wall_ratios.collect()),
+        spread(cpu_ratios.collect()),
+        few.peak_bytes as f64 / 1e6,
+    );
+}
+
+fn spread(values: Vec<f64>) -> String {
+    let (least, greatest) =
+        values.iter().fold((f64::MAX, f64::MIN), |(least, greatest), value| (least.min(*value), greatest.max(*value)));
+    format!("{:.2} ({least:.2} to {greatest:.2})", median(values.into_iter()))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What `check` is compared with: every file is read, split into documents and parsed by the library that muslin uses, into the
+/// tree that most programs parse into; nothing is done with it.
+fn parse_all(folder: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    collect(folder, &mut files)?;
+    files.sort();
+    let next = AtomicUsize::new(0);
+    let parse_some = || -> Result<()> {
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+            for document in Stream::new(&text).documents {
+                let text = document.text().to_string();
+                let value: serde_json::Value =
+                    serde_saphyr::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+                std::hint::black_box(value);
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(parse_some)).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("a thread panicked"),
+        })
+    })
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() { collect(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
+}

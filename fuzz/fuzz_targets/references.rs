@@ -1,0 +1,26 @@
+//! Any text as an image reference: what is read is written back as the same reference, and only what is read tells anything.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use muslin::explain::{Topic, for_terminal};
+use muslin::image::{Evidence, Fingerprint, Reference, assume};
+use muslin::resolver::Family;
+
+fuzz_target!(|text: &str| {
+    let Fingerprint { resolver, evidence, because } = assume(text);
+    assert_eq!(evidence == Evidence::None, resolver.family == Family::Unknown, "{text:?}: {because}");
+    match Reference::parse(text) {
+        Ok(reference) => {
+            let full = reference.to_string();
+            assert_eq!(Reference::parse(&full), Ok(reference), "{text:?} is written as {full:?}");
+            assert_eq!(assume(&full).resolver, resolver, "{text:?} and {full:?}");
+        }
+        Err(invalid) => {
+            assert_eq!(evidence, Evidence::None, "{text:?}: {invalid}");
+        }
+    }
+    if let Ok(topic) = Topic::find(text) {
+        for_terminal(&topic.markdown(), text.len());
+    }
+});

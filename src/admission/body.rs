@@ -1,0 +1,154 @@
+//! Reads the bodies of requests within bounds: each in size and time, and all together in memory, so that no client and no
+//! crowd of them can make the server grow beyond what its pod is given. Must not know what a body says.
+
+use std::pin::pin;
+
+use axum::body::{Body, HttpBody as _};
+use http_body_util::BodyExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+/// The largest body that is read. An object has at most 1.5 MiB in etcd, and can be several times that as JSON.
+const BODY_MAX: usize = 8 * 1024 * 1024;
+
+/// So much of every body is read without asking for room. Ordinary reviews are smaller, so that none of them ever waits for the
+/// large ones of others.
+const ALWAYS_ROOM_FOR: usize = 64 * 1024;
+
+/// What all bodies together may hold beyond that.
+const ROOM: usize = 32 * 1024 * 1024;
+
+/// The room for bodies, shared by all requests.
+#[derive(Debug)]
+pub(super) struct Bodies(Semaphore);
+
+/// A body, and the room that it takes for as long as it is kept.
+#[derive(Debug)]
+pub(super) struct Kept<'b> {
+    bytes: Vec<u8>,
+    room: Option<SemaphorePermit<'b>>,
+}
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the body is larger than {BODY_MAX} bytes")]
+    TooLarge,
+    #[error("the body did not arrive within the time that the API server allows")]
+    TooSlow,
+    #[error("other large bodies are being read, and there was no room for this one in time; try again")]
+    NoRoom,
+    #[error("the body could not be read: {0}")]
+    Broken(#[from] axum::Error),
+}
+
+// === impl Bodies ===
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Semaphore::new(ROOM))
+    }
+}
+
+impl Bodies {
+    /// Reads a body to its end. Room is taken as bytes arrive, not as they are announced: an announcement costs nothing.
+    ///
+    /// # Errors
+    /// The body is too large, ends early, or is not there, or not let in, by the deadline.
+    pub(super) async fn read(&self, body: Body, deadline: Instant) -> Result<Kept<'_>, BodyError> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut kept = Kept { bytes: Vec::with_capacity(announced.min(ALWAYS_ROOM_FOR)), room: None };
+        let mut body = pin!(body);
+        while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)? {
+            // Trailers say nothing that is needed.
+            let Ok(bytes) = frame?.into_data() else { continue };
+            let length = kept.bytes.len() + bytes.len();
+            if length > BODY_MAX {
+                return Err(BodyError::TooLarge);
+            }
+            let beyond = |length: usize| length.saturating_sub(ALWAYS_ROOM_FOR);
+            let needed = beyond(length) - beyond(kept.bytes.len());
+            self.make_room(&mut kept, needed, deadline).await?;
+            kept.bytes.extend_from_slice(&bytes);
+        }
+        Ok(kept)
+    }
+
+    async fn make_room<'b>(&'b self, kept: &mut Kept<'b>, bytes: usize, deadline: Instant) -> Result<(), BodyError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // At most BODY_MAX, so it fits.
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let more = timeout_at(deadline, self.0.acquire_many(permits)).await;
+        let more = more.ok().and_then(Result::ok).ok_or(BodyError::NoRoom)?;
+        match &mut kept.room {
+            Some(room) => room.merge(more),
+            None => kept.room = Some(more),
+        }
+        Ok(())
+    }
+}
+
+// === impl Kept ===
+
+impl std::ops::Deref for Kept<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Bytes;
+    use futures::StreamExt as _;
+    use futures::stream;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(50)
+    }
+
+    /// So many bytes, and then nothing more, without an end.
+    fn unfinished(bytes: usize) -> Body {
+        let chunks = vec![Bytes::from(vec![b' '; 1024]); bytes / 1024];
+        Body::from_stream(stream::iter(chunks).map(Ok::<_, std::io::Error>).chain(stream::pending()))
+    }
+
+    #[tokio::test]
+    async fn many_large_bodies_at_once_are_refused_and_ordinary_ones_are_not() {
+        let bodies = Bodies::default();
+        let mut kept = Vec::new();
+        for _ in 0..ROOM / BODY_MAX {
+            kept.push(bodies.read(Body::from(vec![b' '; BODY_MAX]), soon()).await.unwrap());
+        }
+        let large = bodies.read(Body::from(vec![b' '; BODY_MAX]), soon()).await;
+        assert!(matches!(large, Err(BodyError::NoRoom)), "{large:?}");
+        assert_eq!(bodies.read(Body::from(vec![b' '; 12_345]), soon()).await.unwrap().len(), 12_345);
+        kept.pop();
+        assert!(bodies.read(Body::from(vec![b' '; BODY_MAX]), soon()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_gives_its_room_back() {
+        let bodies = Bodies::default();
+        for _ in 0..10 {
+            let read = bodies.read(unfinished(7 * 1024 * 1024), soon()).await;
+            assert!(matches!(read, Err(BodyError::TooSlow)), "{read:?}");
+        }
+        assert_eq!(bodies.0.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_an_error() {
+        let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))]);
+        let bodies = Bodies::default();
+        let read = bodies.read(Body::from_stream(broken), soon()).await;
+        assert!(matches!(read, Err(BodyError::Broken(_))), "{read:?}");
+    }
+}

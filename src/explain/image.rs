@@ -1,0 +1,29 @@
+//! The page about an image reference: what it suggests, why, and what that means for a pod.
+
+use super::page::{Page, resolver_name};
+use super::pod;
+use crate::image::{Fingerprint, Reference, suggest};
+use crate::resolver::{Family, known_options};
+
+/// `text` is the reference as it was given.
+pub(super) fn page(text: &str, reference: &Reference<'_>) -> String {
+    let fingerprint = suggest(reference);
+    let Fingerprint { resolver, evidence, because } = &fingerprint;
+    let mut page = Page::titled(format_args!("`{text}`"));
+    page.paragraph(format_args!("The image `{reference}`, by its reference alone; nothing was read from it."));
+    let mut items = vec![format!("resolver: {} ({evidence})", resolver_name(*resolver)), format!("because: {because}")];
+    items.extend(because.source().map(|source| format!("source: {source}")));
+    page.items(items);
+    if resolver.family == Family::Unknown
+        && let Some(option) = known_options().find(|option| strsim::damerau_levenshtein(option, reference.path()) == 1)
+    {
+        page.paragraph(format_args!("If the option `{option}` was meant: `muslin explain {option}`."));
+    }
+    page.heading("Findings on a pod of it that sets no options");
+    let more = (resolver.family != Family::Unknown).then(|| resolver_name(*resolver));
+    pod::findings(&mut page, text, fingerprint);
+    if let Some(resolver) = more {
+        page.paragraph(format_args!("More on this resolver: `muslin explain {resolver}`."));
+    }
+    page.into_text()
+}

@@ -1,0 +1,45 @@
+//! What can be explained, in columns.
+
+use super::option;
+use super::page::Page;
+use super::resolver::summary;
+use crate::resolver::{Family, known_options};
+use crate::rules::RULES;
+
+/// The page that lists all other pages.
+pub fn index() -> String {
+    let mut page = Page::titled("What muslin can explain");
+    page.paragraph("`muslin explain WHAT`, where WHAT is one of these; where a word is several, the first counts.");
+    page.heading("Rules");
+    page.table(
+        &["rule", "level", "finds"],
+        RULES.iter().map(|rule| [rule.slug.to_owned(), rule.level.to_string(), rule.summary().to_owned()]),
+    );
+    page.heading("Options");
+    matrix(&mut page, |name| name.to_owned());
+    page.heading("Resolvers");
+    page.table(
+        &["resolver", "is"],
+        Family::KNOWN
+            .into_iter()
+            .chain([Family::Static, Family::Unknown])
+            .map(|family| [family.name().to_owned(), summary(family).to_owned()]),
+    );
+    page.paragraph("A release may follow: `musl 1.2.3`, `glibc-2.36`.");
+    page.heading("Images");
+    page.paragraph("Any image reference: `alpine:3.17`, `registry.example.com/team/app:1.2`.");
+    page.into_text()
+}
+
+/// Which resolver acts on which option.
+pub(super) fn matrix(page: &mut Page, first: impl Fn(&str) -> String) {
+    let header = [&["option"][..], &Family::KNOWN.map(Family::name)].concat();
+    page.table(
+        &header,
+        known_options().map(|name| {
+            let mut cells = vec![first(name)];
+            cells.extend(Family::KNOWN.map(|family| option::cell(family, name)));
+            cells
+        }),
+    );
+}

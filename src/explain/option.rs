@@ -1,0 +1,151 @@
+//! The page about an option: what each resolver makes of it, in which releases.
+
+use super::page::{Page, code_list, release, seconds};
+use super::{option_name, resolver};
+use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, option_facts, takes_number};
+use crate::rules::RULES;
+
+/// `line` is one option or more, each `name[:value]`.
+pub(super) fn page(line: &str) -> String {
+    let mut page = Page::titled(format_args!("`{line}`"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    if line.contains(':') {
+        page.paragraph(
+            "In a pod that has these options and, unless it sets another, the cluster's `ndots:5`; with one nameserver, and four \
+             names to try:",
+        );
+        page.table(
+            &["resolver", "ndots", "timeout", "attempts", "resends after", "gives up after", "cluster names not found"],
+            Family::KNOWN.into_iter().filter_map(|family| settings_row(family, &in_a_cluster(&words))),
+        );
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for name in words.into_iter().map(option_name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in &names {
+        page.heading(format_args!("What each resolver makes of `{name}`"));
+        page.paragraph(how_to_write(name));
+        rows(&mut page, name);
+    }
+    page.heading("Rules that speak of it");
+    let rules = RULES.iter().filter(|rule| {
+        let documentation = rule.documentation();
+        names
+            .iter()
+            .any(|name| documentation.contains(&format!("`{name}`")) || documentation.contains(&format!("`{name}:")))
+    });
+    let rules: Vec<_> = rules.map(|rule| format!("`{}`: {}", rule.slug, rule.summary())).collect();
+    if rules.is_empty() {
+        page.paragraph("None.");
+    } else {
+        page.items(rules);
+    }
+    page.into_text()
+}
+
+/// How the option stands in `dnsConfig`.
+pub(super) fn how_to_write(name: &str) -> String {
+    if takes_number(name) {
+        format!("An option with a number: in `dnsConfig.options`, `{{name: {name}, value: \"…\"}}`.")
+    } else {
+        format!("A switch: in `dnsConfig.options`, `{{name: {name}}}`, without a value.")
+    }
+}
+
+/// Every resolver's rows about an option, and where they are from.
+pub(super) fn rows(page: &mut Page, name: &str) {
+    let facts = || Family::KNOWN.into_iter().flat_map(|family| family.unversioned().facts(name));
+    page.table(
+        &["resolver", "releases", "effect", "what it makes of it"],
+        facts().map(|fact| {
+            [fact.family.name().to_owned(), releases(fact), effect(fact.effect).to_owned(), fact.note.to_owned()]
+        }),
+    );
+    let mut sources: Vec<_> =
+        facts().map(|fact| format!("{}: {}", fact.family.name(), single_line(fact.source))).collect();
+    sources.dedup();
+    page.paragraph("Sources:");
+    page.items(sources);
+}
+
+/// What one resolver does with the option, in a cell of the matrix: the releases that act on it.
+pub(super) fn cell(family: Family, name: &str) -> String {
+    let acts = |fact: &&OptionFact| fact.family == family && fact.option == name && fact.effect != Effect::Ignored;
+    // Rows that differ only in what they say of the option are one here.
+    let mut spans: Vec<OptionFact> = Vec::new();
+    for fact in option_facts().filter(acts) {
+        match spans.last_mut() {
+            Some(last) if last.effect == fact.effect && last.until.is_some() && last.until == fact.since => {
+                last.until = fact.until;
+            }
+            _ => spans.push(*fact),
+        }
+    }
+    let text = |span: &OptionFact| match (span.effect, range(span)) {
+        (Effect::Sometimes, None) => "depends".to_owned(),
+        (Effect::Sometimes, Some(range)) => format!("depends {range}"),
+        (_, None) => "yes".to_owned(),
+        (_, Some(range)) => range,
+    };
+    if spans.is_empty() { "no".to_owned() } else { spans.iter().map(text).collect::<Vec<_>>().join("; ") }
+}
+
+pub(super) const fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Honoured => "honoured",
+        Effect::Ignored => "ignored",
+        Effect::Sometimes => "depends",
+    }
+}
+
+/// The releases of which a row speaks.
+pub(super) fn releases(fact: &OptionFact) -> String {
+    range(fact).unwrap_or_else(|| "all".to_owned())
+}
+
+/// `None` for all releases.
+fn range(fact: &OptionFact) -> Option<String> {
+    let name = |version| release(fact.family, version);
+    match (fact.since, fact.until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("from {}", name(since))),
+        (None, Some(until)) => Some(format!("before {}", name(until))),
+        (Some(since), Some(until)) => Some(format!("{} to before {}", name(since), name(until))),
+    }
+}
+
+/// The options of a pod that says these.
+fn in_a_cluster<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let sets_ndots = words.iter().any(|word| option_name(word) == "ndots");
+    words.iter().copied().chain((!sets_ndots).then_some(resolver::CLUSTER_OPTIONS)).collect()
+}
+
+/// What these options make of a family's settings.
+fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
+    let settings = Settings::read(family.unversioned(), options)?;
+    let fails = match settings.fate() {
+        Fate::Crashes => Some("dies at its first lookup (SIGFPE)"),
+        Fate::NeverSends => Some("at once: sends no query"),
+        Fate::NeverWaits => Some("at once: waits for no answer"),
+        Fate::Works => None,
+    };
+    let (resends, gives_up, lost) = match fails {
+        Some(fails) => ("never".to_owned(), fails.to_owned(), "all".to_owned()),
+        None => {
+            let mut lost = resolver::CLUSTER_NAMES.to_vec();
+            lost.retain(|name| resolver::queries(family.unversioned(), name, settings.ndots).is_none());
+            let lost = if lost.is_empty() { "none".to_owned() } else { code_list(lost) };
+            (seconds(settings.resend_after()), resolver::gives_up(&settings), lost)
+        }
+    };
+    let Settings { ndots, timeout, attempts, .. } = settings;
+    Some([family.name().to_owned(), ndots.to_string(), seconds(timeout), attempts.to_string(), resends, gives_up, lost])
+}
+
+/// Sources are written over several lines in the code.
+fn single_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,93 @@
+//! A page of text, written as Markdown piece by piece. Must not know what the page is about, nor where it is shown.
+
+use std::fmt::{self, Display, Write as _};
+use std::time::Duration;
+
+use crate::resolver::{Family, Resolver, Version};
+
+/// A text in Markdown: the simple part of it that a terminal can show too.
+#[derive(Debug, Default)]
+pub(super) struct Page(String);
+
+// === impl Page ===
+
+impl Page {
+    pub(super) fn titled(title: impl Display) -> Self {
+        Self(format!("# {title}\n"))
+    }
+
+    pub(super) fn heading(&mut self, text: impl Display) {
+        self.write(format_args!("\n## {text}\n"));
+    }
+
+    pub(super) fn paragraph(&mut self, text: impl Display) {
+        self.write(format_args!("\n{text}\n"));
+    }
+
+    pub(super) fn items(&mut self, items: impl IntoIterator<Item = impl Display>) {
+        self.0.push('\n');
+        for item in items {
+            self.write(format_args!("- {item}\n"));
+        }
+    }
+
+    /// A table; without rows, nothing.
+    pub(super) fn table<R: AsRef<[String]>>(&mut self, header: &[&str], rows: impl IntoIterator<Item = R>) {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        self.0.push('\n');
+        self.row(header);
+        self.row(&vec!["---"; header.len()]);
+        for row in rows {
+            self.row(row.as_ref());
+        }
+    }
+
+    fn row(&mut self, cells: &[impl AsRef<str>]) {
+        let cells: Vec<_> = cells.iter().map(|cell| cell.as_ref().replace('|', "\\|")).collect();
+        self.write(format_args!("| {} |\n", cells.join(" | ")));
+    }
+
+    /// A file, as it is.
+    pub(super) fn code(&mut self, language: &str, text: &str) {
+        self.write(format_args!("\n```{language}\n{}\n```\n", text.trim_end()));
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
+    fn write(&mut self, text: fmt::Arguments<'_>) {
+        // A String takes all that it is given.
+        let _ = self.0.write_fmt(text);
+    }
+}
+
+/// `2.5 s`.
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// A release as its project writes it: glibc and Go leave a last 0 away.
+pub(super) fn release(family: Family, version: Version) -> String {
+    match (family, version) {
+        (Family::Glibc | Family::Go, Version { major, minor, patch: 0 }) => format!("{major}.{minor}"),
+        _ => version.to_string(),
+    }
+}
+
+/// `glibc 2.36`, or `glibc` alone.
+pub(super) fn resolver_name(resolver: Resolver) -> String {
+    let Resolver { family, version, cgo: _ } = resolver;
+    match version {
+        Some(version) => format!("{} {}", family.name(), release(family, version)),
+        None => family.name().to_owned(),
+    }
+}
+
+/// Words as code, with commas between.
+pub(super) fn code_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,33 @@
+//! What the webhook would say of a pod with one container and no options of its own, and what it would inject.
+
+use serde_json::json;
+
+use super::page::Page;
+use crate::image::Fingerprint;
+use crate::plan::{Context, plan};
+use crate::pod::Pod;
+use crate::policy::Profile;
+
+/// Writes the findings on such a pod, and what the default profile gives it.
+pub(super) fn findings(page: &mut Page, image: &str, fingerprint: Fingerprint) {
+    let json = json!({ "spec": { "containers": [{ "name": "app", "image": image }] } }).to_string();
+    let profile = Profile::default();
+    let context = Context::usual(&profile);
+    let plan = serde_json::from_str::<Pod<'_>>(&json).ok().and_then(|pod| plan(&pod, vec![fingerprint], &context).ok());
+    let Some(plan) = plan else { return };
+    if plan.findings.is_empty() {
+        page.paragraph("None.");
+    } else {
+        page.items(plan.findings.iter().map(|planned| {
+            let finding = &planned.finding;
+            let mended = if planned.mended { " (the `default` profile mends it)" } else { "" };
+            let help = &finding.help;
+            format!("{}, `{}`: {}{mended}. To mend it: {help}.", finding.level, finding.rule.slug, finding.message)
+        }));
+    }
+    if plan.injected.claims.is_empty() {
+        page.paragraph("The `default` profile injects nothing into it.");
+    } else {
+        page.paragraph(format_args!("The `default` profile injects `{}` into it.", plan.injected));
+    }
+}

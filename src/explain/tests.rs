@@ -1,0 +1,126 @@
+//! Tests of what a word names, and of what pages say.
+
+use proptest::prelude::*;
+
+use super::{Topic, for_terminal, index};
+use crate::image::Reference;
+use crate::resolver::{Family, Version, known_options};
+use crate::rules::RULES;
+
+fn similar(text: &str) -> Vec<&'static str> {
+    Topic::find(text).map_err(|unknown| unknown.similar().to_vec()).unwrap_err()
+}
+
+#[test]
+fn every_word_of_the_vocabulary_is_found() {
+    for rule in RULES {
+        assert_eq!(Topic::find(rule.slug), Ok(Topic::Rule(rule)));
+    }
+    for option in known_options() {
+        assert_eq!(Topic::find(option), Ok(Topic::Options(option)));
+    }
+    for family in Family::KNOWN.into_iter().chain([Family::Static, Family::Unknown]) {
+        assert_eq!(Topic::find(family.name()), Ok(Topic::Resolver(family.unversioned())));
+    }
+}
+
+#[test]
+fn a_resolver_is_read_as_people_and_annotations_write_it() {
+    let musl = Topic::Resolver(Family::Musl.at(Version::new(1, 2, 3)));
+    for text in ["musl-1.2.3", "musl 1.2.3", "MUSL 1.2.3", "musl1.2.3", "musl-1.2.3-r5", "musl v1.2.3", " musl-1.2.3 "]
+    {
+        assert_eq!(Topic::find(text), Ok(musl), "{text}");
+    }
+    let others = [
+        ("glibc 2.36", Family::Glibc.at(Version::new(2, 36, 0))),
+        ("go1.22.1", Family::Go.at(Version::new(1, 22, 1))),
+        ("uclibc-ng 1.0.16", Family::Uclibc.at(Version::new(1, 0, 16))),
+        ("c-ares-1.20.0", Family::CAres.at(Version::new(1, 20, 0))),
+    ];
+    for (text, resolver) in others {
+        assert_eq!(Topic::find(text), Ok(Topic::Resolver(resolver)), "{text}");
+    }
+}
+
+#[test]
+fn options_may_have_values_and_come_before_an_image() {
+    for line in ["ndots:2", "timeout:2 attempts:5"] {
+        assert_eq!(Topic::find(line), Ok(Topic::Options(line)));
+    }
+    assert!(Topic::find("timeout:2 nothing").is_err());
+}
+
+#[test]
+fn a_word_is_an_image_only_where_its_publisher_is_known() {
+    assert!(matches!(Topic::find("nginx"), Ok(Topic::Image(..))));
+    assert!(matches!(Topic::find("my-own-app:1"), Ok(Topic::Image(..))));
+    assert!(matches!(Topic::find("registry.example.com/app"), Ok(Topic::Image(..))));
+    assert!(Topic::find("my-own-app").is_err());
+}
+
+#[test]
+fn a_slip_is_answered_with_what_was_meant() {
+    assert_eq!(similar("atempts-zero")[0], "attempts-zero");
+    assert_eq!(similar("ndot")[0], "ndots");
+    assert_eq!(similar("gilbc")[0], "glibc");
+    assert_eq!(similar("alpne")[0], "alpine");
+    assert!(similar("xyzzy").is_empty());
+}
+
+#[test]
+fn what_is_no_reference_says_what_is_wrong_with_it() {
+    let unknown = Topic::find("https://example.com/app").map_err(|unknown| unknown.to_string()).unwrap_err();
+    assert!(unknown.contains("it is a URL"), "{unknown}");
+}
+
+#[test]
+fn an_older_musl_says_what_it_lacks_and_which_alpine_has_the_cure() {
+    let page = Topic::Resolver(Family::Musl.at(Version::new(1, 2, 3))).markdown();
+    assert!(page.contains("Alpine 3.16 and 3.17 carry it."), "{page}");
+    assert!(page.contains("1.2.4 (Alpine 3.18) | never asks by TCP"), "{page}");
+    let newest = Topic::Resolver(Family::Musl.at(Version::new(1, 2, 6))).markdown();
+    assert!(newest.contains("Nothing that a later one is known to have mended."), "{newest}");
+}
+
+#[test]
+fn an_options_page_says_what_a_value_does() {
+    let page = Topic::Options("attempts:0").markdown();
+    assert!(page.contains("| musl | 5 | 5 s | 0 | never | dies at its first lookup (SIGFPE) | all |"), "{page}");
+}
+
+#[test]
+fn every_page_fits_a_terminal_of_eighty_columns() {
+    let names = RULES.iter().map(|rule| rule.slug).chain(known_options()).chain(Family::KNOWN.map(Family::name));
+    let pages = names.filter_map(|name| Some((name, Topic::find(name).ok()?.markdown())));
+    for (name, markdown) in pages.chain([("index", index())]) {
+        for line in for_terminal(&markdown, 80).lines() {
+            let line = anstream::adapter::strip_str(line).to_string();
+            // What cannot be broken may be longer: a word, a line of a file.
+            assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{name}: {line}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_explained_or_refused(text in "\\PC{0,40}", width in 0_usize..120) {
+        if let Ok(topic) = Topic::find(&text) {
+            for_terminal(&topic.markdown(), width);
+        }
+    }
+
+    #[test]
+    fn any_option_value_is_explained(name in "ndots|timeout|attempts|use-vc", value in "[0-9a-z:.-]{0,12}") {
+        let text = format!("{name}:{value}");
+        prop_assert_eq!(Topic::find(&text), Ok(Topic::Options(&text)));
+        prop_assert!(Topic::Options(&text).markdown().contains("cluster names not found"));
+    }
+
+    #[test]
+    fn a_reference_is_explained_as_it_was_given(path in "[a-z]{3,8}/[a-z]{3,8}", tag in "[a-z0-9]{1,8}") {
+        let text = format!("{path}:{tag}");
+        let reference = Reference::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let title = format!("# `{text}`\n");
+        prop_assert!(Topic::Image(&text, reference).markdown().starts_with(&title));
+    }
+}

@@ -1,0 +1,93 @@
+//! What an admin and an author may say of findings: levels, declarations, rules to hear nothing of.
+
+use super::*;
+use crate::policy::Strictness;
+
+const IGNORE: &str = "muslin.dev/ignore";
+
+/// The rules of which more than advice is heard.
+fn slugs(plan: &Plan) -> Vec<&'static str> {
+    plan.at_least(Level::Warn).map(|planned| planned.finding.rule.slug).collect()
+}
+
+fn with_level(mut case: Case, slug: &str, strictness: Strictness) -> Case {
+    case.profile.levels.set(slug, strictness);
+    case
+}
+
+#[test]
+fn a_rule_that_is_off_is_not_heard_and_its_cause_is_mended_all_the_same() {
+    let outcome = with_level(Case::pod("alpine:3.19"), "musl-slow-retry", Strictness::Off).run();
+    assert_eq!(slugs(&outcome.plan), [""; 0]);
+    assert_eq!(outcome.options().len(), 3);
+}
+
+#[test]
+fn a_level_replaces_the_rule_s_own_and_the_most_serious_still_comes_first() {
+    let case = Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("ndots", Some("1"))]);
+    let case = with_level(case, "attempts-zero", Strictness::At(Level::Info));
+    let plan = with_level(case, "ndots-breaks-musl", Strictness::At(Level::Deny)).run().plan;
+    let levels: Vec<_> =
+        plan.findings.iter().map(|planned| (planned.finding.rule.slug, planned.finding.level)).collect();
+    assert_eq!(levels[0], ("ndots-breaks-musl", Level::Deny));
+    assert!(levels.contains(&("attempts-zero", Level::Info)), "{levels:?}");
+    assert!(levels.is_sorted_by(|(_, one), (_, other)| one >= other), "{levels:?}");
+}
+
+#[test]
+fn a_declared_image_is_known_for_what_was_declared() {
+    let mut case = Case::pod("registry.example.com/team/app:1");
+    case.profile.declared.declare("registry.example.com/team/", "musl 1.2.5".parse().unwrap()).unwrap();
+    let outcome = case.run();
+    assert_eq!(outcome.annotation("muslin.dev/resolvers"), Some("app=musl-1.2.5 (declared)"));
+    assert_eq!(outcome.options(), ["timeout:5", "attempts:10"]);
+}
+
+#[test]
+fn an_ignored_rule_is_not_heard() {
+    let outcome = Case::pod("alpine:3.19").annotation(IGNORE, "musl-slow-retry, option-ignored").run();
+    assert_eq!(slugs(&outcome.plan), [""; 0]);
+    assert_eq!(outcome.annotation("muslin.dev/warnings"), None);
+}
+
+#[test]
+fn an_object_silences_rules_for_the_pods_it_makes() {
+    let mut case = Case::pod("alpine:3.19");
+    case.holder_ignores = Some("musl-slow-retry");
+    assert_eq!(slugs(&case.run().plan), [""; 0]);
+}
+
+#[test]
+fn an_ignored_rule_that_does_not_exist_is_a_finding_where_it_is_named() {
+    let mut case = Case::pod("debian:12").annotation(IGNORE, "no-such-rule,parallel-a-aaaa");
+    case.holder_ignores = Some("nor-this");
+    let plan = case.run().plan;
+    let found: Vec<_> =
+        plan.at_least(Level::Warn).map(|planned| (planned.finding.rule.slug, &*planned.finding.path)).collect();
+    assert_eq!(
+        found,
+        [
+            ("unknown-rule", "/metadata/annotations/muslin.dev~1ignore"),
+            ("unknown-rule", "../metadata/annotations/muslin.dev~1ignore"),
+        ]
+    );
+}
+
+#[test]
+fn what_would_be_denied_cannot_be_ignored_under_enforce_and_that_is_said() {
+    let case = |mode| {
+        Case::pod("debian:12").options(&[("attempts", Some("0"))]).annotation(IGNORE, "attempts-zero").mode(mode)
+    };
+    assert!(!slugs(&case(Mode::Inject).run().plan).contains(&"attempts-zero"));
+    let plan = case(Mode::Enforce).run().plan;
+    assert!(slugs(&plan).contains(&"attempts-zero"));
+    assert_eq!(plan.notes, ["attempts-zero cannot be ignored in a namespace of mode enforce"]);
+}
+
+#[test]
+fn a_pod_with_all_that_the_profile_gives_it_is_not_told_that_one_resolver_ignores_a_part_of_it() {
+    let given = [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))];
+    assert_eq!(slugs(&Case::pod("alpine:3.19").options(&given).run().plan), [""; 0]);
+    let relied_on = Case::pod("alpine:3.19").options(&given[..1]).run().plan;
+    assert!(slugs(&relied_on).contains(&"option-ignored"));
+}

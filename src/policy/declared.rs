@@ -1,0 +1,110 @@
+//! What an admin says of images: for those that muslin cannot read, or whose names tell nothing.
+
+use std::sync::Arc;
+
+use crate::image::{Because, Evidence, Fingerprint, InvalidPrefix, Prefix, Reference};
+use crate::resolver::Resolver;
+
+/// Resolvers by the beginning of the image reference. Of several that fit, the longest tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Declared {
+    /// The longest prefix first.
+    declarations: Vec<Declaration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Declaration {
+    prefix: Prefix,
+    resolver: Resolver,
+    /// `it was declared for ‹prefix›`, made once.
+    because: Arc<str>,
+}
+
+// === impl Declared ===
+
+impl Declared {
+    /// Says what the images have whose reference begins so. Said twice of one prefix, the later counts.
+    ///
+    /// # Errors
+    /// No reference can begin so.
+    pub fn declare(&mut self, prefix: &str, resolver: Resolver) -> Result<(), InvalidPrefix> {
+        let because = Arc::from(format!("it was declared so for `{prefix}`"));
+        let prefix = Prefix::parse(prefix)?;
+        self.declarations.retain(|declaration| declaration.prefix != prefix);
+        let longer = |declaration: &Declaration| declaration.prefix.length() >= prefix.length();
+        let index = self.declarations.partition_point(longer);
+        self.declarations.insert(index, Declaration { prefix, resolver, because });
+        Ok(())
+    }
+
+    /// What is known of an image once this is taken into account. What was read in the image itself is trusted more.
+    pub fn apply(&self, image: &str, fingerprint: Fingerprint) -> Fingerprint {
+        if self.declarations.is_empty() || fingerprint.evidence >= Evidence::Declared {
+            return fingerprint;
+        }
+        let Ok(reference) = Reference::parse(image) else { return fingerprint };
+        match self.declarations.iter().find(|declaration| declaration.prefix.begins(&reference)) {
+            None => fingerprint,
+            Some(Declaration { prefix: _, resolver, because }) => Fingerprint {
+                resolver: *resolver,
+                evidence: Evidence::Declared,
+                because: Because::Told(Arc::clone(because)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image;
+    use crate::resolver::{Family, Version};
+
+    fn declared(declarations: &[(&str, &str)]) -> Declared {
+        let mut declared = Declared::default();
+        for (prefix, resolver) in declarations {
+            declared.declare(prefix, resolver.parse().unwrap()).unwrap();
+        }
+        declared
+    }
+
+    fn resolver(declared: &Declared, image: &str) -> String {
+        declared.apply(image, image::assume(image)).to_string()
+    }
+
+    #[test]
+    fn the_longest_prefix_that_fits_tells() {
+        let declared = declared(&[
+            ("registry.example.com/", "glibc"),
+            ("registry.example.com/team", "musl 1.2.5"),
+            ("registry.example.com/team/app:1", "go"),
+        ]);
+        assert_eq!(resolver(&declared, "registry.example.com/other/app"), "glibc (declared)");
+        assert_eq!(resolver(&declared, "registry.example.com/team/app:2"), "musl 1.2.5 (declared)");
+        assert_eq!(resolver(&declared, "registry.example.com/team/app:1"), "go (declared)");
+        assert_eq!(resolver(&declared, "registry.example.com/teamwork/app:1"), "glibc (declared)");
+        assert_eq!(resolver(&declared, "alpine:3.19"), "musl 1.2.4 (assumed)");
+    }
+
+    #[test]
+    fn the_later_of_two_declarations_of_one_prefix_counts() {
+        let declared = declared(&[("alpine", "glibc"), ("docker.io/library/alpine", "go")]);
+        assert_eq!(resolver(&declared, "alpine:3.19"), "go (declared)");
+    }
+
+    #[test]
+    fn what_was_read_in_the_image_is_trusted_more() {
+        let mut inspected = image::assume("alpine:3.19");
+        inspected.evidence = Evidence::Inspected;
+        assert_eq!(declared(&[("alpine", "glibc")]).apply("alpine:3.19", inspected.clone()), inspected);
+    }
+
+    #[test]
+    fn what_is_no_reference_stays_unknown() {
+        assert_eq!(resolver(&declared(&[("alpine", "glibc")]), "::"), "unknown (none)");
+        assert_eq!(
+            Family::Musl.at(Version::new(1, 2, 5)).to_string().parse(),
+            Ok(Family::Musl.at(Version::new(1, 2, 5)))
+        );
+    }
+}

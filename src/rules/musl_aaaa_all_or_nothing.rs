@@ -1,0 +1,63 @@
+//! musl since 1.2.1 fails a lookup if either of its two queries fails, though the other was answered.
+//!
+//! ## Why it matters
+//! A nameserver that answers A and has trouble with AAAA is common: old appliances, broken zones, firewalls. musl since
+//! 1.2.1 (5cf1ac24; Alpine 3.13) then fails the name: at once where AAAA gets NXDOMAIN, after the full timeout where it
+//! gets SERVFAIL, REFUSED or nothing (measured on 1.2.2 to 1.2.6; 1.1.24, glibc and Go return the IPv4 address). It
+//! wants NOERROR without records. No option mends it, and musl ignores `no-aaaa`, so this is advice.
+//!
+//! ## How to mend it
+//! Mend the nameserver, or put an answer in front of it: CoreDNS's `template` plugin answers AAAA for a zone with
+//! NOERROR and no records. A program that asks for IPv4 alone is not affected; neither is an image on another C
+//! library.
+
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, musl};
+
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-aaaa-all-or-nothing",
+    level: Level::Info,
+    source: include_str!("musl_aaaa_all_or_nothing.rs"),
+    check,
+};
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for container in subject.using(Family::Musl) {
+        let resolver = container.resolver();
+        if resolver.version.is_some_and(|release| release >= musl::ALL_OR_NOTHING_SINCE) {
+            findings.container(
+                container,
+                container.image_path(),
+                format!("{resolver} fails a name whose AAAA query fails, though it has an IPv4 address"),
+                "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Level;
+    use crate::rules::tests::{Case, fires, musl};
+
+    #[test]
+    fn advises_from_the_release_that_does_it() {
+        for (patch, fired) in [(0, 0), (1, 1), (6, 1)] {
+            let findings = fires("musl-aaaa-all-or-nothing", Case::declared(musl(1, 2, patch)));
+            assert_eq!(findings.len(), fired, "1.2.{patch}");
+            assert!(findings.iter().all(|finding| finding.level == Level::Info));
+        }
+        for (minor, fired) in [(12, 0), (13, 1), (24, 1)] {
+            let findings = fires("musl-aaaa-all-or-nothing", Case::pod(&format!("alpine:3.{minor}")));
+            assert_eq!(findings.len(), fired, "Alpine 3.{minor}");
+        }
+    }
+
+    #[test]
+    fn silent_on_other_resolvers_and_where_no_release_is_known() {
+        for image in ["alpine", "debian:12", "busybox:1.28", "gcr.io/distroless/static"] {
+            assert!(fires("musl-aaaa-all-or-nothing", Case::pod(image)).is_empty(), "{image}");
+        }
+    }
+}

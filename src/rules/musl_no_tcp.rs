@@ -1,0 +1,51 @@
+//! musl before 1.2.4 cannot ask by TCP, so that large answers are cut or lost.
+//!
+//! ## Why it matters
+//! An answer of over 512 bytes comes cut short, with a mark that says to ask again by TCP. musl learned that in 1.2.4
+//! (51d4669f; Alpine 3.18). Older ones keep what fitted: 30 of 40 A and 17 of 40 AAAA records were measured, and
+//! nothing where the server sends a cut answer without records, so the name fails. A headless Service with some thirty
+//! pods reaches that size. No option changes it: `use-vc` is never read.
+//!
+//! ## How to mend it
+//! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: a Service with a
+//! cluster address in place of a headless one.
+
+use super::musl::NEWER_ALPINE;
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, musl};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "musl-no-tcp", level: Level::Warn, source: include_str!("musl_no_tcp.rs"), check };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for container in subject.using(Family::Musl) {
+        let resolver = container.resolver();
+        if resolver.version.is_some_and(|release| release < musl::TCP_SINCE) {
+            let message = format!("{resolver} cannot ask by TCP: answers over 512 bytes are cut or lost");
+            findings.container(container, container.image_path(), message, NEWER_ALPINE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires, musl};
+
+    #[test]
+    fn fires_on_every_release_without_tcp() {
+        for minor in 1..=17 {
+            assert_eq!(fires("musl-no-tcp", Case::pod(&format!("alpine:3.{minor}"))).len(), 1, "Alpine 3.{minor}");
+        }
+        let findings = fires("musl-no-tcp", Case::declared(musl(1, 2, 3)));
+        assert_eq!(findings[0].message, "musl 1.2.3 cannot ask by TCP: answers over 512 bytes are cut or lost");
+        assert_eq!(findings[0].path, "/spec/containers/0/image");
+    }
+
+    #[test]
+    fn silent_from_the_release_that_learned_it_and_where_no_release_is_known() {
+        for image in ["alpine:3.18", "alpine:3.24", "alpine", "nginx:alpine", "debian:12", "busybox:1.28"] {
+            assert!(fires("musl-no-tcp", Case::pod(image)).is_empty(), "{image}");
+        }
+    }
+}

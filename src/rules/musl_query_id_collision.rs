@@ -1,0 +1,54 @@
+//! musl before 1.2.4 can give its two queries for a name the same id, and then takes one answer for both.
+//!
+//! ## Why it matters
+//! The id is made of the clock alone. Where the A and the AAAA query share it, musl stops listening after two answers
+//! to one of them (musl 6c858d6f, first in 1.2.4; Alpine 3.18): if the answer to the other is lost, the name seems not
+//! to exist, or to have only IPv6 (60 of 60 such lookups, measured on musl 1.1.24). It takes a coarse clock: none of
+//! 408,000 pairs shared an id on an ordinary one, nearly all did on one that was made coarse. So this is advice.
+//!
+//! ## How to mend it
+//! Use an image on Alpine 3.18 or later, or on another C library. No option changes it.
+
+use super::musl::NEWER_ALPINE;
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, musl};
+
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-query-id-collision",
+    level: Level::Info,
+    source: include_str!("musl_query_id_collision.rs"),
+    check,
+};
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for container in subject.using(Family::Musl) {
+        let resolver = container.resolver();
+        if resolver.version.is_some_and(|release| release < musl::DISTINCT_IDS_SINCE) {
+            let message = format!("{resolver} can give the A and the AAAA query one id, and lose an answer");
+            findings.container(container, container.image_path(), message, NEWER_ALPINE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Level;
+    use crate::rules::tests::{Case, fires, musl};
+
+    #[test]
+    fn advises_on_every_release_that_can_do_it() {
+        for minor in 1..=17 {
+            let findings = fires("musl-query-id-collision", Case::pod(&format!("alpine:3.{minor}")));
+            assert_eq!((findings.len(), findings[0].level), (1, Level::Info), "Alpine 3.{minor}");
+        }
+    }
+
+    #[test]
+    fn silent_from_the_release_that_cannot_and_where_no_release_is_known() {
+        assert!(fires("musl-query-id-collision", Case::declared(musl(1, 2, 4))).is_empty());
+        for image in ["alpine:3.18", "alpine", "debian:12"] {
+            assert!(fires("musl-query-id-collision", Case::pod(image)).is_empty(), "{image}");
+        }
+    }
+}

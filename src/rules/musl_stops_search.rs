@@ -1,0 +1,94 @@
+//! musl ends a lookup at the first search name whose server fails or has no address.
+//!
+//! ## Why it matters
+//! With too few dots, a name is first tried below each search name. musl goes on after NXDOMAIN only: SERVFAIL,
+//! REFUSED, no answer, and a name without address end the lookup, and the name itself is never tried (musl
+//! `src/network/lookup_name.c` `name_from_dns_search`; measured). glibc and Go go on. So every search name of the pod's
+//! own makes all outside names depend on the servers of that domain; kubernetes#64924 is such an outage. Whether it
+//! happens is up to those servers, so this is advice.
+//!
+//! ## How to mend it
+//! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the
+//! program's configuration (`www.example.com.`): musl then does not search.
+
+use std::collections::HashMap;
+
+use super::subject::{search_path, shown};
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, Resolver, Settings, search_domains_read};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "musl-stops-search", level: Level::Info, source: include_str!("musl_stops_search.rs"), check };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    let foreign = |name: &String| name != "." && !is_in_the_cluster(name, subject.cluster_domain);
+    let Some(index) = subject.dns.searches.iter().position(foreign) else { return };
+    let name = shown(&subject.dns.searches[index]);
+    let mut searching: HashMap<Resolver, bool> = HashMap::new();
+    for container in subject.using(Family::Musl) {
+        let resolver = container.resolver();
+        if !*searching.entry(resolver).or_insert_with(|| searches(resolver, subject)) {
+            continue;
+        }
+        findings.container(
+            container,
+            search_path(index),
+            format!("{resolver} ends a lookup where {name} fails or has no address"),
+            "remove the search name, or end outside names with a dot; glibc would go on to the next name",
+        );
+    }
+}
+
+/// The cluster's own DNS answers for these, and says NXDOMAIN where there is nothing.
+fn is_in_the_cluster(name: &str, cluster_domain: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.strip_suffix(cluster_domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Whether musl looks below the search names at all: it does not before 1.1.13, with `ndots:0`, and where the line is
+/// too long.
+fn searches(resolver: Resolver, subject: &Subject<'_>) -> bool {
+    let ndots = Settings::read(resolver, subject.options()).map_or(0, |settings| settings.ndots);
+    ndots > 0 && search_domains_read(resolver, subject.searches()) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pod::Policy;
+    use crate::policy::Level;
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn advises_where_a_search_name_of_the_pod_s_own_can_end_a_lookup() {
+        let findings = fires("musl-stops-search", Case::pod("alpine:3.19").searches(["corp.example.com"]));
+        assert_eq!(findings[0].level, Level::Info);
+        assert_eq!(findings[0].message, "musl 1.2.4 ends a lookup where corp.example.com fails or has no address");
+        assert_eq!(findings[0].path, "/spec/dnsConfig/searches/0");
+    }
+
+    #[test]
+    fn silent_on_the_names_that_the_cluster_s_dns_answers_for() {
+        let rebuilt = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
+        let pod = Case::pod("alpine:3.19").policy(Policy::None).searches(rebuilt).option("ndots", Some("5"));
+        assert!(fires("musl-stops-search", pod).is_empty());
+        assert!(fires("musl-stops-search", Case::pod("alpine:3.19")).is_empty());
+        let lookalike = Case::pod("alpine:3.19").searches(["my-cluster.local"]);
+        assert_eq!(fires("musl-stops-search", lookalike).len(), 1);
+    }
+
+    #[test]
+    fn silent_where_musl_does_not_search() {
+        let old = Case::pod("alpine:3.3").searches(["corp.example.com"]);
+        let off = Case::pod("alpine:3.19").searches(["corp.example.com"]).option("ndots", Some("0"));
+        let dropped = Case::pod("alpine:3.19").searches(["corp.example.com", &"x".repeat(240)]);
+        for pod in [old, off, dropped] {
+            assert!(fires("musl-stops-search", pod).is_empty());
+        }
+    }
+
+    #[test]
+    fn silent_on_resolvers_that_go_on() {
+        assert!(fires("musl-stops-search", Case::pod("debian:12").searches(["corp.example.com"])).is_empty());
+    }
+}

@@ -1,0 +1,116 @@
+//! Every outside name is asked for below each search name first, which takes several times the queries.
+//!
+//! ## Why it matters
+//! With the kubelet's `ndots:5` and three search names, `www.example.com` takes 8 queries in place of 2 (measured on
+//! musl, glibc and Go; kubernetes `pkg/kubelet/network/dns/dns.go`). Each can be lost, and each loss costs a resend. It
+//! is Kubernetes' default and fails nothing, so this is advice.
+//!
+//! ## How to mend it
+//! End outside names with a dot in the program's configuration (`www.example.com.`), which holds for every resolver. In
+//! a pod without musl, `ndots:2` does it for all names: `my-service.other-namespace` still resolves with 4 queries. Not
+//! beside musl, where it makes names of Services fail (`ndots-breaks-musl`). Fewer search names help everywhere.
+
+use std::collections::HashMap;
+
+use super::{Findings, Rule, Subject};
+use crate::pod::Base;
+use crate::policy::Level;
+use crate::resolver::{Answer, Family, Resolver, lookup};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "ndots-amplification", level: Level::Info, source: include_str!("ndots_amplification.rs"), check };
+
+/// A name as most outside names are: two dots.
+const OUTSIDE: &str = "www.example.com";
+
+/// One for A and one for AAAA.
+const QUERIES_A_NAME: u32 = 2;
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    if subject.conf.base == Base::Node {
+        return; // what the node's file says is not known
+    }
+    let help = if subject.may_use_musl() {
+        "end outside names with a dot, as www.example.com.; a lower ndots makes musl fail names of Services"
+    } else {
+        "set ndots:2, or end outside names with a dot, as www.example.com."
+    };
+    let mut of_the_file: HashMap<(Resolver, u32), u32> = HashMap::new();
+    for container in subject.containers {
+        // Node's dns.resolve, which is c-ares', does not search (measured).
+        let Some(settings) = subject.settings(container).filter(|settings| settings.resolver.family != Family::CAres)
+        else {
+            continue;
+        };
+        let (resolver, ndots) = (settings.resolver, settings.ndots);
+        let before = match container.env_searches() {
+            Some(own) => names_before(resolver, ndots, &own),
+            None => *of_the_file
+                .entry((resolver, ndots))
+                .or_insert_with(|| names_before(resolver, ndots, subject.searches())),
+        };
+        if before > 0 {
+            let path = subject.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
+            let message =
+                format!("{resolver} asks for {OUTSIDE} below {before} search names first, as ndots is {ndots}");
+            findings.container(container, path, message, help);
+        }
+    }
+}
+
+/// How many names are asked for in vain before the name itself, which alone exists.
+fn names_before(resolver: Resolver, ndots: u32, search: &[&str]) -> u32 {
+    let exists = |name: &str| if name == OUTSIDE { Answer::Address } else { Answer::NxDomain };
+    lookup(resolver, OUTSIDE, ndots, search, exists).map_or(0, |lookup| lookup.queries / QUERIES_A_NAME - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pod::Policy;
+    use crate::policy::Level;
+    use crate::resolver::Family;
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn advises_on_the_default_of_the_kubelet() {
+        let findings = fires("ndots-amplification", Case::pod("debian:12"));
+        assert_eq!(findings[0].message, "glibc asks for www.example.com below 3 search names first, as ndots is 5");
+        assert_eq!(findings[0].level, Level::Info);
+    }
+
+    #[test]
+    fn counts_the_search_names_of_the_pod_s_own() {
+        let findings = fires("ndots-amplification", Case::pod("debian:12").searches(["a.test", "b.test"]));
+        assert!(findings[0].message.contains("below 5 search names"), "{}", findings[0].message);
+    }
+
+    #[test]
+    fn never_advises_a_lower_ndots_beside_what_may_be_musl() {
+        let help = |pod: Case| fires("ndots-amplification", pod)[0].help.clone();
+        assert!(help(Case::pod("debian:12")).starts_with("set ndots:2"));
+        for other in ["alpine:3.19", "example.com/app:1", "gcr.io/distroless/static"] {
+            assert!(!help(Case::pod("debian:12").and(other)).contains("set ndots"), "{other}");
+        }
+    }
+
+    #[test]
+    fn silent_where_the_name_is_asked_for_first() {
+        for pod in [
+            Case::pod("debian:12").option("ndots", Some("2")),
+            Case::pod("alpine:3.19").option("ndots", Some("2")),
+            Case::pod("debian:12").env("RES_OPTIONS", "ndots:1"),
+            Case::pod("debian:12").env("LOCALDOMAIN", ""),
+            Case::pod("debian:12").policy(Policy::None).searches(["a.test"]),
+            Case::pod("busybox:1.28"),
+            Case::pod("alpine:3.3"),
+            Case::declared(Family::CAres.unversioned()),
+        ] {
+            assert!(fires("ndots-amplification", pod).is_empty());
+        }
+    }
+
+    #[test]
+    fn claims_nothing_of_the_node_s_file() {
+        assert!(fires("ndots-amplification", Case::pod("debian:12").policy(Policy::Default)).is_empty());
+    }
+}

@@ -1,0 +1,240 @@
+//! A line of resolv.conf, search or options, is longer than a container's resolver reads.
+//!
+//! ## Why it matters
+//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured:
+//! 254 bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that
+//! `my-service` fails where it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts`
+//! with it. glibc before 2.26 reads six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes
+//! (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node may add search names
+//! of its own, which are not counted here.
+//!
+//! ## How to mend it
+//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options
+//! line is too long, remove the options that this resolver ignores.
+
+use std::collections::HashMap;
+
+use super::subject::{option_path, search_path};
+use super::{Container, Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, Resolver, glibc, musl, search_domains_read, uclibc};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "search-line-too-long", level: Level::Warn, source: include_str!("search_line_too_long.rs"), check };
+
+/// What is wrong with a list for one resolver.
+#[derive(Clone)]
+struct Fault {
+    /// The first name that is not read.
+    index: usize,
+    level: Level,
+    message: String,
+    help: String,
+}
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    search_lines(subject, findings);
+    options_line(subject, findings);
+}
+
+fn search_lines(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    let mut of_the_file: HashMap<Resolver, Option<(String, Fault)>> = HashMap::new();
+    for container in subject.containers {
+        let resolver = container.resolver();
+        let fault = match container.env_searches() {
+            Some(own) => Fault::of(resolver, &own).map(|fault| (container.env_path(), fault)),
+            None => of_the_file
+                .entry(resolver)
+                .or_insert_with(|| {
+                    Fault::of(resolver, subject.searches()).map(|fault| (place(subject, fault.index), fault))
+                })
+                .clone(),
+        };
+        if let Some((path, Fault { index: _, level, message, help })) = fault {
+            findings.container(container, path, message, help).level(level);
+        }
+    }
+}
+
+/// Where search name `index` of resolv.conf stands in the pod; what is not there comes from the policy.
+fn place(subject: &Subject<'_>, index: usize) -> String {
+    let name = subject.searches()[index];
+    let place = subject.dns.searches.iter().position(|search| search == name);
+    place.map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// What this resolver leaves out of a search list.
+    fn of(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        match resolver.family {
+            Family::Musl => Self::of_musl(resolver, search),
+            Family::Glibc => Self::of_glibc(resolver, search),
+            Family::Uclibc => Self::cut(resolver, search).map(|cut| Self {
+                help: format!("shorten the search list to {} bytes", uclibc::SEARCH_LIST_MAX),
+                ..cut
+            }),
+            Family::Go | Family::CAres | Family::Static | Family::Unknown => None,
+        }
+    }
+
+    /// musl reads the whole list or nothing of it.
+    fn of_musl(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        if resolver.version.is_some_and(|release| release < musl::SEARCH_SINCE) {
+            return None; // it never searches
+        }
+        let most = musl::SEARCH_LIST_MAX;
+        let ends = search.iter().scan(0, |next, name| {
+            *next += name.len() + 1;
+            Some(*next - 1)
+        });
+        let bytes = ends.clone().last().unwrap_or(0);
+        let index = ends.clone().position(|end| end > most)?;
+        Some(Self {
+            index,
+            level: Level::Warn,
+            message: format!("{resolver} drops a search list of {bytes} bytes (over {most}): short names fail"),
+            help: format!("shorten the search list to {most} bytes: {} too many", bytes - most),
+        })
+    }
+
+    /// glibc of a release that is not known may be an old one.
+    fn of_glibc(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        let (names, bytes) = glibc::OLD_SEARCH_MAX;
+        let help = format!("keep to {names} search names and {bytes} bytes, or use an image with a newer glibc");
+        if resolver.version.is_some() {
+            return Self::cut(resolver, search).map(|cut| Self { help, ..cut });
+        }
+        let old = Self::cut(Family::Glibc.at(glibc::OLDEST_IN_IMAGES), search)?;
+        let message = format!(
+            "glibc before {}.{} reads only {} of the {} search names",
+            glibc::LONG_SEARCH_SINCE.major,
+            glibc::LONG_SEARCH_SINCE.minor,
+            old.index,
+            search.len()
+        );
+        Some(Self { level: Level::Info, message, help, ..old })
+    }
+
+    /// The names at the end that are not read whole.
+    fn cut(resolver: Resolver, search: &[&str]) -> Option<Self> {
+        let read = search_domains_read(resolver, search);
+        (read < search.len()).then(|| Self {
+            index: read,
+            level: Level::Warn,
+            message: format!("{resolver} reads only {read} of the {} search names", search.len()),
+            help: String::new(),
+        })
+    }
+}
+
+/// What to do about an options line that is too long.
+const HELP: &str = "remove the options that musl ignores: all but ndots, timeout and attempts";
+
+fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    let bytes = subject.conf.options_line_len();
+    if bytes <= musl::LINE_MAX {
+        return;
+    }
+    let longest = subject.authored_options().iter().max_by_key(|(_, text)| text.len());
+    let path = longest.map_or_else(|| "/spec/dnsConfig/options".to_owned(), |(index, _)| option_path(*index));
+    for container in subject.using(Family::Musl).filter(|container| reads_whole_lines(container)) {
+        let resolver = container.resolver();
+        let message =
+            format!("{resolver} drops an options line of {bytes} bytes (over {}), ndots with it", musl::LINE_MAX);
+        findings.container(container, &*path, message, HELP);
+    }
+}
+
+/// musl before 1.1.13 cuts a line where newer ones drop it.
+fn reads_whole_lines(container: &Container<'_>) -> bool {
+    container.resolver().version.is_none_or(|release| release >= musl::SEARCH_SINCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pod::Policy;
+    use crate::policy::Level;
+    use crate::resolver::{Family, Version};
+    use crate::rules::tests::{Case, fires, says};
+
+    /// A search name of so many bytes.
+    fn name(bytes: usize) -> String {
+        "x".repeat(bytes)
+    }
+
+    /// The cluster's three names in the namespace `default`, and the space behind each.
+    const CLUSTER: usize = "default.svc.cluster.local svc.cluster.local cluster.local ".len();
+
+    #[test]
+    fn fires_one_byte_over_what_musl_reads_and_not_one_under() {
+        for (bytes, fired) in [(247, 0), (248, 1)] {
+            let pod = Case::pod("alpine:3.19").searches([&name(bytes - CLUSTER)]);
+            assert_eq!(fires("search-line-too-long", pod).len(), fired, "{bytes}");
+            let alone = Case::pod("alpine:3.19").policy(Policy::None).searches([&name(bytes)]);
+            assert_eq!(fires("search-line-too-long", alone).len(), fired, "{bytes} alone");
+        }
+    }
+
+    #[test]
+    fn points_at_the_name_that_is_too_much_and_says_by_how_much() {
+        let pod = Case::pod("alpine:3.19").searches(["a.test", &name(200), "b.test"]);
+        let findings = fires("search-line-too-long", pod);
+        assert_eq!(findings[0].path, "/spec/dnsConfig/searches/1");
+        assert_eq!(findings[0].message, "musl 1.2.4 drops a search list of 272 bytes (over 247): short names fail");
+        assert_eq!(findings[0].help, "shorten the search list to 247 bytes: 25 too many");
+    }
+
+    #[test]
+    fn uclibc_and_old_glibc_have_limits_of_their_own() {
+        let seven = ["a", "b", "c", "d", "e", "f", "g"];
+        let glibc =
+            |minor| Case::declared(Family::Glibc.at(Version::new(2, minor, 0))).policy(Policy::None).searches(seven);
+        assert_eq!(
+            says("search-line-too-long", glibc(25)),
+            [(Level::Warn, "glibc 2.25.0 reads only 6 of the 7 search names".to_owned())]
+        );
+        assert!(fires("search-line-too-long", glibc(26)).is_empty());
+        assert_eq!(
+            says("search-line-too-long", Case::pod("debian:9").policy(Policy::None).searches(seven)),
+            [(Level::Info, "glibc before 2.26 reads only 6 of the 7 search names".to_owned())]
+        );
+        let uclibc = Case::pod("busybox:1.28").searches([&name(119 - CLUSTER), "b.test"]);
+        assert_eq!(
+            says("search-line-too-long", uclibc),
+            [(Level::Warn, "uclibc reads only 4 of the 5 search names".to_owned())]
+        );
+    }
+
+    #[test]
+    fn silent_on_musl_that_never_searches_and_on_resolvers_without_a_limit() {
+        for image in ["alpine:3.3", "debian:12", "gcr.io/distroless/static", "example.com/app:1"] {
+            let pod = Case::pod(image).searches([&name(300)]);
+            let warned = says("search-line-too-long", pod).into_iter().any(|(level, _)| level >= Level::Warn);
+            assert!(!warned, "{image}");
+        }
+    }
+
+    #[test]
+    fn looks_at_the_list_of_the_environment_where_that_counts() {
+        let glibc = Family::Glibc.at(Version::new(2, 17, 0));
+        let pod = Case::declared(glibc).env("LOCALDOMAIN", "a b c d e f g");
+        assert_eq!(fires("search-line-too-long", pod)[0].path, "/spec/containers/0/env");
+        let replaced = Case::declared(glibc).searches(["a", "b", "c", "d"]).env("LOCALDOMAIN", "a.test");
+        assert!(fires("search-line-too-long", replaced).is_empty());
+    }
+
+    #[test]
+    fn fires_on_an_options_line_that_musl_drops() {
+        for (bytes, fired) in [(254, 0), (255, 1)] {
+            let option = name(bytes - "options ndots:5 ".len());
+            let findings = fires("search-line-too-long", Case::pod("alpine:3.19").option(&option, None));
+            assert_eq!(findings.len(), fired, "{bytes}");
+        }
+        let findings = fires("search-line-too-long", Case::pod("alpine:3.19").option(&name(300), None));
+        assert_eq!(findings[0].message, "musl 1.2.4 drops an options line of 316 bytes (over 254), ndots with it");
+        assert!(fires("search-line-too-long", Case::pod("alpine:3.3").option(&name(300), None)).is_empty());
+        assert!(fires("search-line-too-long", Case::pod("debian:12").option(&name(300), None)).is_empty());
+    }
+}

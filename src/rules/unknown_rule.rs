@@ -1,0 +1,47 @@
+//! The annotation `muslin.dev/ignore` names a rule that does not exist.
+//!
+//! ## Why it matters
+//! A slip of the pen silences nothing: the findings that it was written against are still reported, or will be once they
+//! come. Nothing in Kubernetes checks the value of an annotation, so nobody else would say so.
+//!
+//! ## How to mend it
+//! Write the name that stands in brackets or before the colon of a finding, such as `musl-slow-retry`; several are separated by
+//! commas. `muslin explain` lists them all.
+
+use super::subject::shown;
+use super::{Findings, Ignored, RULES, Rule, Subject};
+use crate::policy::{Level, closest};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "unknown-rule", level: Level::Warn, source: include_str!("unknown_rule.rs"), check };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    for Ignored { slug, path } in subject.ignored {
+        if Rule::named(slug).is_some() {
+            continue;
+        }
+        let help = match closest(slug, RULES.iter().map(|rule| rule.slug)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "remove it, or write the name of a rule as findings show it".to_owned(),
+        };
+        findings.pod(*path, format!("muslin.dev/ignore names `{}`, which is no rule", shown(slug)), help);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_on_a_slip_of_the_pen_and_proposes_what_was_meant() {
+        let findings = fires("unknown-rule", Case::pod("debian:12").ignoring("musl-slow-rety"));
+        assert_eq!(findings[0].message, "muslin.dev/ignore names `musl-slow-rety`, which is no rule");
+        assert_eq!(findings[0].help, "did you mean `musl-slow-retry`?");
+        assert_eq!(findings[0].path, "/metadata/annotations/muslin.dev~1ignore");
+    }
+
+    #[test]
+    fn silent_on_a_rule_even_one_that_would_not_have_fired() {
+        assert!(fires("unknown-rule", Case::pod("debian:12").ignoring("musl-slow-retry")).is_empty());
+    }
+}

@@ -1,0 +1,93 @@
+//! `use-vc` makes glibc ask by TCP alone, where no option bounds how long it waits.
+//!
+//! ## Why it matters
+//! A nameserver, or a firewall before it, that accepts the connection and never answers held a lookup for over 140 s
+//! (measured, glibc 2.36; `timeout` and `attempts` bound UDP only, glibc `resolv/res_send.c` `send_vc`), and where DNS
+//! has no TCP every lookup fails at once. glibc reads the option since 2.14. musl ignores it; Go asks by TCP too,
+//! within its timeout.
+//!
+//! ## How to mend it
+//! `single-request-reopen` cures the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal
+//! DNSCache speaks TCP to the cluster's DNS for the pods.
+
+use std::collections::HashMap;
+
+use super::subject::option_path;
+use super::{Findings, Rule, Subject};
+use crate::policy::Level;
+use crate::resolver::{Family, Fate, Resolver, Settings, Transport, glibc};
+
+pub(super) static RULE: Rule =
+    Rule { slug: "use-vc-hangs", level: Level::Warn, source: include_str!("use_vc_hangs.rs"), check };
+
+fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+    let mut places: HashMap<Resolver, Option<String>> = HashMap::new();
+    for container in subject.using(Family::Glibc) {
+        let resolver = container.resolver();
+        let hangs = |settings: &Settings| settings.fate() == Fate::Works && settings.transport == Transport::Tcp;
+        if !subject.settings(container).is_some_and(|settings| hangs(&settings)) {
+            continue;
+        }
+        let asks_for_it = |text: &str| Settings::read(resolver, &[text]).is_some_and(|settings| hangs(&settings));
+        let path = if container.env_options().any(asks_for_it) {
+            container.env_path()
+        } else {
+            let place = places.entry(resolver).or_insert_with(|| {
+                let place = subject.authored_options().iter().rfind(|(_, text)| asks_for_it(text));
+                place.map(|(index, _)| option_path(*index))
+            });
+            place.clone().unwrap_or_else(|| "/spec/dnsConfig/options".to_owned())
+        };
+        let who = match resolver.version {
+            Some(_) => resolver.to_string(),
+            None => format!("glibc from {}.{}", glibc::USE_VC_SINCE.major, glibc::USE_VC_SINCE.minor),
+        };
+        findings.container(
+            container,
+            path,
+            format!("{who} asks by TCP alone, and waits minutes for a server that never answers"),
+            "set single-request-reopen in its place, which cures the same race by UDP",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::resolver::{Family, Version};
+    use crate::rules::tests::{Case, fires};
+
+    #[test]
+    fn fires_on_glibc_and_says_from_which_release() {
+        let findings = fires("use-vc-hangs", Case::pod("debian:12").option("ndots", Some("2")).option("use-vc", None));
+        assert_eq!(
+            findings[0].message,
+            "glibc from 2.14 asks by TCP alone, and waits minutes for a server that never answers"
+        );
+        assert_eq!(findings[0].path, "/spec/dnsConfig/options/1");
+    }
+
+    #[test]
+    fn silent_before_the_release_that_reads_it() {
+        let fired = |minor| {
+            let pod = Case::declared(Family::Glibc.at(Version::new(2, minor, 0))).option("use-vc", None);
+            fires("use-vc-hangs", pod).len()
+        };
+        assert_eq!([fired(13), fired(14), fired(36)], [0, 1, 1]);
+    }
+
+    #[test]
+    fn fires_on_the_environment_of_one_container_alone() {
+        let pod = Case::pod("debian:12").and("debian:12").env("RES_OPTIONS", "use-vc");
+        let findings = fires("use-vc-hangs", pod);
+        assert_eq!((findings.len(), &*findings[0].path), (1, "/spec/containers/1/env"));
+    }
+
+    #[test]
+    fn silent_where_the_option_is_not_read_or_the_wait_is_bounded() {
+        for pod in [Case::pod("alpine:3.19"), Case::declared(Family::Go.unversioned()), Case::pod("example.com/app:1")]
+        {
+            assert!(fires("use-vc-hangs", pod.option("use-vc", None)).is_empty());
+        }
+        assert!(fires("use-vc-hangs", Case::pod("debian:12").option("xuse-vc", None)).is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! The examples of each rule (`tests/rules/<slug>/`): what the API server makes of the pods in them.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use muslin::manifest::{Stream, objects};
+use muslin::policy::Level;
+use muslin::rules::RULES;
+use serde_json::{Value, json};
+
+use crate::pods::found;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more", fixed_pods_are_silent),
+    ("the_author_of_each_troubled_pod_hears_of_the_rule", troubled_pods_are_told),
+];
+
+fn fixed_pods_are_silent(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("fixed", &[("muslin.dev/mode", "warn")])?;
+    cluster.namespace("fixed-injected", &[])?;
+    for rule in RULES {
+        for namespace in ["fixed", "fixed-injected"] {
+            let pod = example(rule.slug, "fixed.yaml", namespace)?;
+            let (created, warnings) = cluster.created(&pod).context(rule.slug)?;
+            let told = created["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
+            ensure!(!told.contains(rule.slug) && !warnings.contains(rule.slug), "{}: {warnings}{told}", rule.slug);
+            let (before, after) = (&pod["spec"], &created["spec"]);
+            ensure!(namespace != "fixed" || after["dnsConfig"] == before["dnsConfig"], "{}: {created:#}", rule.slug);
+            ensure!(
+                kept(&before["dnsConfig"]["options"], &after["dnsConfig"]["options"]),
+                "{}: {created:#}",
+                rule.slug
+            );
+        }
+    }
+    Ok(())
+}
+
+fn troubled_pods_are_told(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("troubled", &[("muslin.dev/mode", "warn")])?;
+    let mut told = 0;
+    for rule in RULES {
+        let pod = example(rule.slug, "fires.yaml", "troubled")?;
+        let findings = found(&pod, "troubled")?;
+        let level = findings.iter().filter(|finding| finding.rule.slug == rule.slug).map(|finding| finding.level).max();
+        let (created, warnings) = cluster.created(&pod).context(rule.slug)?;
+        let annotation = created["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
+        // Advice stays out of warnings.
+        let warns = level.with_context(|| format!("{} does not fire", rule.slug))? >= Level::Warn;
+        ensure!(annotation.contains(rule.slug) == warns, "{}: {annotation}", rule.slug);
+        ensure!(warnings.contains(rule.slug) == warns, "{}: {warnings}", rule.slug);
+        told += usize::from(warns);
+    }
+    ensure!(told > RULES.len() / 3, "only {told} rules warn");
+    Ok(())
+}
+
+/// The one pod, or pod template, of an example, as its controller would create it.
+fn example(slug: &str, file: &str, namespace: &str) -> Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(slug).join(file);
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    for document in Stream::new(&text).documents {
+        let document = document.read().ok().context("an example that is no YAML")?;
+        if let Some(pointer) = objects(&document).iter().find_map(|object| object.pod_pointer()) {
+            let mut pod = document.pointer(&pointer).context("an example without a pod")?.to_value();
+            pod["apiVersion"] = json!("v1");
+            pod["kind"] = json!("Pod");
+            pod["metadata"]["name"] = json!(slug);
+            pod["metadata"]["namespace"] = json!(namespace);
+            return Ok(pod);
+        }
+    }
+    anyhow::bail!("{}: no pod", path.display())
+}
+
+/// Whether every option that its author wrote is still there.
+fn kept(before: &Value, after: &Value) -> bool {
+    let list = |options: &Value| options.as_array().cloned().unwrap_or_default();
+    let after = list(after);
+    list(before).iter().all(|option| after.contains(option))
+}

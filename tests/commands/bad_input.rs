@@ -1,0 +1,119 @@
+//! What is wrong with one file is said, and keeps nothing else from being checked.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::{ALPINE, DENIED, Folder, rules};
+
+#[test]
+fn a_bad_file_is_said_with_its_place_and_the_others_are_checked() {
+    let folder = Folder::new()
+        .with("a.yaml", ALPINE)
+        .with("b.yaml", "a: 1\nb: [1,\nc: 2\n")
+        .with("c.yaml", b"a: 1\nb: \xff\n")
+        .with("d.yaml", DENIED);
+    let run = folder.run(&["check", ".", "-o", "json"]).ended(2);
+    assert_eq!(run.rules(), ["musl-slow-retry", "attempts-zero"]);
+    let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(errors[0].starts_with("error: b.yaml:2:4: "), "{errors:?}");
+    assert_eq!(errors[1], "error: c.yaml:2:4: the text is not UTF-8");
+    assert_eq!(errors[2], "error: 2 places could not be checked: see above");
+}
+
+#[test]
+fn the_other_documents_of_a_bad_file_are_checked() {
+    let folder = Folder::new().with("a.yaml", format!("{ALPINE}---\na: [1,\n---\n{DENIED}"));
+    let run = folder.run(&["check", "a.yaml", "-o", "json"]).ended(2);
+    assert_eq!(run.rules(), ["musl-slow-retry", "attempts-zero"]);
+}
+
+#[test]
+fn a_pod_that_cannot_be_read_is_said_with_the_place_of_its_fault() {
+    let folder = Folder::new().with("a.yaml", format!("{}---\n{ALPINE}", DENIED.replace("\"5\"", "5")));
+    let run = folder.run(&["check", "a.yaml", "-o", "json"]).ended(2);
+    assert_eq!(run.rules(), ["musl-slow-retry"]);
+    let expected = "error: a.yaml:17:20: Deployment shop/web: spec.dnsConfig.options.1.value: invalid type: integer `5`, expected a string\n";
+    assert!(run.stderr.starts_with(expected), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let folder = Folder::new().with("a.yaml", ALPINE);
+    let run = folder.run(&["check", "none.yaml", "a.yaml", "-o", "json"]).ended(2);
+    assert_eq!(run.rules(), ["musl-slow-retry"]);
+    assert!(run.stderr.starts_with("error: cannot read none.yaml: "), "{}", run.stderr);
+}
+
+#[test]
+fn what_may_not_be_read_is_said() {
+    let folder = Folder::new().with("a.yaml", ALPINE).with("b.yaml", ALPINE);
+    fs::set_permissions(folder.path("b.yaml"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(folder.path("b.yaml")).is_ok() {
+        return; // root may read everything
+    }
+    let run = folder.run(&["check", ".", "-o", "json"]).ended(2);
+    assert_eq!(run.rules(), ["musl-slow-retry"]);
+    assert!(run.stderr.starts_with("error: cannot read b.yaml: "), "{}", run.stderr);
+}
+
+#[test]
+fn templates_of_helm_are_passed_over_and_how_to_check_them_is_said() {
+    let folder = Folder::new()
+        .with("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+        .with("charts/web/values.yaml", "image: alpine:3.19\n")
+        .with("charts/web/templates/deployment.yaml", "{{- if .Values.on }}\nkind: Deployment\n{{- end }}\n")
+        .with("charts/web/templates/more/job.yaml", "kind: {{ .Values.kind }}\n")
+        .with("charts/web/templates/plain.yaml", ALPINE);
+    let run = folder.run(&["check", ".", "-o", "json"]).ended(0);
+    assert_eq!(run.rules(), ["musl-slow-retry"]);
+    let note = "note: passed over 2 templates of Helm in charts/web; check what they make: helm template charts/web | muslin check -\n";
+    assert!(run.stderr.ends_with(note) || run.stderr.contains(note), "{}", run.stderr);
+}
+
+#[test]
+fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
+    let folder = Folder::new()
+        .with("web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+        .with("web/templates/a.yaml", "{{- if .Values.on }}\nkind: Deployment\n{{- end }}\n")
+        .with("other.yaml", "kind: {{ .Values.kind }}\n");
+    let run = folder.run(&["check", "web/templates/a.yaml"]).ended(2);
+    assert!(run.stderr.contains("error: web/templates/a.yaml:1:"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(
+            "\nhint: this looks like a template: check what it makes, as in `helm template web | muslin check -`\n"
+        ),
+        "{}",
+        run.stderr
+    );
+    let run = folder.run(&["check", "other.yaml"]).ended(2);
+    assert!(run.stderr.contains("`helm template CHART | muslin check -`"), "{}", run.stderr);
+}
+
+#[test]
+fn wrong_use_is_said() {
+    let folder = Folder::new();
+    for arguments in
+        [&["check"][..], &["check", "-", "--fail-on", "error"], &["check", "-", "-o", "xml"], &["check", "-", "--fix"]]
+    {
+        let run = folder.run(arguments).ended(2);
+        assert!(run.stderr.starts_with("error: ") && run.stdout.is_empty(), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn odd_but_good_input_is_no_error() {
+    for text in [
+        "",
+        "\n",
+        "---\n",
+        "%YAML 1.2\n---\na: 1\n",
+        "\u{feff}a: 1\n",
+        "- 1\n",
+        "text\n",
+        "a: !Custom {b: c}\n",
+        "{}\n[]\n",
+        "a: \"\\ud83d\\ude00\"\n",
+    ] {
+        assert_eq!(rules(&Folder::new().with("a.yaml", text), &["a.yaml"]), [""; 0], "{text:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! `muslin.toml`.
+
+use crate::{ALPINE, DEBIAN, DENIED, Folder, rules, run_in};
+
+#[test]
+fn is_found_from_the_working_directory_upwards() {
+    let folder = Folder::new().with("muslin.toml", "[levels]\nmusl-slow-retry = \"off\"\n").with("a/b/c.yaml", ALPINE);
+    assert_eq!(rules(&folder, &["a"]), [""; 0]);
+    let below = run_in(&folder.path("a/b"), "", &["check", "-o", "json", "c.yaml"], &[]).ended(0);
+    assert_eq!(below.rules(), [""; 0]);
+}
+
+#[test]
+fn can_be_named_and_can_be_left_out() {
+    let folder = Folder::new()
+        .with("muslin.toml", "[levels]\nmusl-slow-retry = \"off\"\n")
+        .with("other.toml", "[levels]\nmusl-slow-retry = \"deny\"\n")
+        .with("a.yaml", ALPINE);
+    assert_eq!(rules(&folder, &["a.yaml", "--no-config"]), ["musl-slow-retry"]);
+    folder.run(&["check", "a.yaml", "--config", "other.toml"]).ended(1);
+    folder.run(&["check", "a.yaml", "--config", "other.toml", "--no-config"]).ended(2);
+    let missing = folder.run(&["check", "a.yaml", "--config", "none.toml"]).ended(2);
+    assert!(missing.stderr.starts_with("error: cannot read the configuration file none.toml: "), "{}", missing.stderr);
+}
+
+#[test]
+fn changes_levels_and_with_them_how_a_run_ends() {
+    let folder = Folder::new().with("a.yaml", DENIED).with("muslin.toml", "[levels]\nattempts-zero = \"info\"\n");
+    let run = folder.run(&["check", "a.yaml"]).ended(0);
+    assert!(run.stdout.starts_with("info[attempts-zero]"), "{}", run.stdout);
+}
+
+#[test]
+fn declares_what_images_have() {
+    let config =
+        "[images]\n\"registry.example.com/\" = \"musl 1.2.3\"\n\"registry.example.com/team/app\" = \"glibc\"\n";
+    let pod = |image: &str| ALPINE.replace("alpine:3.19", image);
+    let folder = Folder::new()
+        .with("muslin.toml", config)
+        .with("a.yaml", pod("registry.example.com/x:1"))
+        .with("b.yaml", pod("registry.example.com/team/app:2"));
+    assert_eq!(rules(&folder, &["a.yaml", "b.yaml"]), ["musl-slow-retry", "musl-no-tcp", "parallel-a-aaaa"]);
+    let run = folder.run(&["check", "a.yaml"]).ended(0);
+    assert!(
+        run.stdout.contains("is musl 1.2.3 (declared): it was declared so for `registry.example.com/`"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn excludes_files_of_folders_but_not_those_that_are_named() {
+    let folder = Folder::new()
+        .with("muslin.toml", "exclude = [\"vendor/\", \"*.gen.yaml\", \"!keep.gen.yaml\"]\n")
+        .with("a/vendor/x.yaml", ALPINE)
+        .with("a/b.gen.yaml", ALPINE)
+        .with("a/keep.gen.yaml", ALPINE)
+        .with("a/c.yaml", ALPINE);
+    assert_eq!(rules(&folder, &["."]).len(), 2);
+    assert_eq!(rules(&folder, &["a/vendor/x.yaml", "a/b.gen.yaml"]).len(), 2);
+    let below = run_in(&folder.path("a"), "", &["check", "-o", "json", "."], &[]).ended(0);
+    assert_eq!(below.rules().len(), 2);
+}
+
+#[test]
+fn names_the_profile_and_an_argument_wins_over_it() {
+    let folder = Folder::new().with("muslin.toml", "profile = \"fast\"\n").with("a.yaml", DEBIAN);
+    assert!(folder.run(&["inject", "a.yaml"]).ended(0).stdout.contains("value: \"3\""));
+    assert!(!folder.run(&["inject", "a.yaml", "--profile", "default"]).ended(0).stdout.contains("dnsConfig"));
+}
+
+#[test]
+fn its_errors_point_into_it_and_propose_what_was_meant() {
+    for (text, expected) in [
+        ("\n[levels]\natempts-zero = \"off\"\n", "3:1: there is no rule `atempts-zero`; did you mean `attempts-zero`?"),
+        ("exclude = [\"a\", \"b{\"]\n", "1:17: "),
+        ("profile = fast\n", "1:11: "),
+    ] {
+        let folder = Folder::new().with("muslin.toml", text).with("a.yaml", ALPINE);
+        let run = folder.run(&["check", "a.yaml"]).ended(2);
+        assert!(run.stderr.contains(&format!("muslin.toml:{expected}")), "{}", run.stderr);
+        folder.run(&["inject", "a.yaml"]).ended(2);
+    }
+}

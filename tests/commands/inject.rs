@@ -1,0 +1,209 @@
+//! `muslin inject`: manifests in, mended manifests out.
+
+use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE, inject, run_in};
+
+#[test]
+fn mends_a_pod_and_keeps_comments_and_order() {
+    let run = inject(ALPINE, &[]).ended(0);
+    insta::assert_snapshot!(run.stdout, @r#"
+    # The first line.
+    apiVersion: v1
+    kind: Pod
+    metadata:
+      name: web
+      labels:
+        muslin.dev/libc: musl
+      annotations:
+        muslin.dev/injected: "single-request-reopen timeout:5 attempts:5"
+        muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"
+        muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"
+    spec:
+      containers:
+        - {name: app, image: alpine:3.19} # the base
+      dnsConfig:
+        options:
+          - name: single-request-reopen
+          - name: timeout
+            value: "5"
+          - name: attempts
+            value: "5"
+    "#);
+}
+
+#[test]
+fn says_what_it_found_on_standard_error() {
+    let run = inject(ALPINE, &[]).ended(0);
+    insta::assert_snapshot!(run.stderr, @"
+    warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s (mended)
+     --> -:8:26
+      |
+    8 |     - {name: app, image: alpine:3.19} # the base
+      |                          ^^^^^^^^^^^ Pod default/web, container app
+      |
+      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+      = help: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
+
+    1 pod seen, 1 changed; findings: 0 deny, 1 warn, 0 info
+    ");
+}
+
+#[test]
+fn says_nothing_of_findings_when_told_to_be_quiet() {
+    assert_eq!(inject(ALPINE, &["--quiet"]).ended(0).stderr, "");
+}
+
+#[test]
+fn a_second_inject_of_the_output_changes_nothing() {
+    for text in [ALPINE, DENIED, DEBIAN, &format!("{ALPINE}---\n{SERVICE}---\n{DENIED}")] {
+        let once = inject(text, &["--fail-on", "never"]).ended(0).stdout;
+        assert_eq!(inject(&once, &["--fail-on", "never"]).ended(0).stdout, once);
+    }
+}
+
+#[test]
+fn documents_without_a_pod_come_out_byte_for_byte() {
+    let stream = format!("# head\n---\n{SERVICE}\n--- # second\n- not\n- an object\n---\n# nothing\n...\n");
+    assert_eq!(inject(&stream, &[]).ended(0).stdout, stream);
+    let mixed = inject(&format!("{SERVICE}---\n{ALPINE}---\n{SERVICE}"), &[]).ended(0).stdout;
+    assert!(
+        mixed.starts_with(&format!("{SERVICE}---\n# The first line.\n")) && mixed.ends_with(&format!("---\n{SERVICE}"))
+    );
+}
+
+#[test]
+fn an_empty_input_comes_out_empty() {
+    assert_eq!(inject("", &[]).ended(0).stdout, "");
+}
+
+#[test]
+fn mends_every_kind_that_makes_pods() {
+    let pod = "metadata: {name: x}\nspec:\n  containers: [{name: app, image: alpine:3.19}]";
+    let indented = |by: usize| pod.lines().map(|line| format!("{:by$}{line}\n", "")).collect::<String>();
+    let holder = |version: &str, kind: &str| {
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec:\n  template:\n{}", indented(4))
+    };
+    for manifest in [
+        format!("apiVersion: v1\nkind: Pod\n{pod}\n"),
+        format!("apiVersion: v1\nkind: PodTemplate\nmetadata: {{name: x}}\ntemplate:\n{}", indented(2)),
+        holder("v1", "ReplicationController"),
+        holder("apps/v1", "Deployment"),
+        holder("apps/v1", "StatefulSet"),
+        holder("apps/v1", "DaemonSet"),
+        holder("apps/v1", "ReplicaSet"),
+        holder("batch/v1", "Job"),
+        format!(
+            "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: x}}\nspec:\n  jobTemplate:\n    spec:\n      template:\n{}",
+            indented(8)
+        ),
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: apps/v1\n    kind: Deployment\n    metadata: {{name: x}}\n    spec:\n      template:\n{}",
+            indented(8)
+        ),
+    ] {
+        let run = inject(&manifest, &[]).ended(0);
+        assert!(run.stdout.contains("- name: attempts\n"), "{}", run.stdout);
+        assert!(run.stderr.contains("1 pod seen, 1 changed"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn mends_each_pod_of_a_list() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n  spec: {containers: [{name: app, image: alpine:3.19}]}\n- apiVersion: v1\n  kind: Service\n  metadata: {name: s}\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: b}\n  spec: {containers: [{name: app, image: debian:12}]}\n";
+    let run = inject(list, &[]).ended(0);
+    insta::assert_snapshot!(run.stdout, @r#"
+    apiVersion: v1
+    kind: List
+    items:
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "single-request-reopen timeout:5 attempts:5", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
+      spec: {containers: [{name: app, image: alpine:3.19}], dnsConfig: {options: [{name: single-request-reopen}, {name: timeout, value: "5"}, {name: attempts, value: "5"}]}}
+    - apiVersion: v1
+      kind: Service
+      metadata: {name: s}
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: b, labels: {muslin.dev/libc: glibc}, annotations: {muslin.dev/resolvers: "app=glibc (assumed)"}}
+      spec: {containers: [{name: app, image: debian:12}]}
+    "#);
+}
+
+#[test]
+fn json_in_gives_json_out() {
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"x\"},\n \"spec\": {\"containers\": [{\"name\": \"app\", \"image\": \"alpine:3.19\"}]}}\n";
+    let run = inject(json, &[]).ended(0);
+    assert_eq!(run.json()["spec"]["dnsConfig"]["options"][1], serde_json::json!({ "name": "timeout", "value": "5" }));
+    assert!(run.stdout.starts_with("{\"apiVersion\": \"v1\", \"kind\": \"Pod\", "), "{}", run.stdout);
+}
+
+#[test]
+fn what_anchors_share_is_written_out_where_it_differs_and_that_is_said() {
+    let text = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}]\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
+    let run = inject(text, &[]).ended(0);
+    assert!(
+        run.stderr.contains("note: -:1: the document was written anew; its layout and comments are lost"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stdout.matches("single-request-reopen").count(), 2, "{}", run.stdout);
+}
+
+#[test]
+fn fails_on_findings_from_the_level_that_is_asked_for() {
+    for (text, level, code) in [
+        (DENIED, "deny", 1),
+        (DENIED, "never", 0),
+        (ALPINE, "deny", 0),
+        (ALPINE, "warn", 1),
+        (ALPINE, "info", 1),
+        (DEBIAN, "warn", 0),
+        (DEBIAN, "info", 1),
+        (SERVICE, "info", 0),
+    ] {
+        let run = inject(text, &["--fail-on", level]).ended(code);
+        // The mended manifests are there all the same.
+        assert!(run.stdout.contains("kind: "), "{text}");
+    }
+}
+
+#[test]
+fn bad_input_gives_no_half_output_and_says_where_it_is_bad() {
+    let run = inject(&format!("{ALPINE}---\na: [1,\nb: 2\n"), &[]).ended(2);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.starts_with("error: -:10:4: "), "{}", run.stderr);
+    let number = DENIED.replace("\"5\"", "5");
+    let run = inject(&number, &[]).ended(2);
+    assert_eq!(
+        run.stderr,
+        "error: -:17:20: Deployment shop/web: spec.dnsConfig.options.1.value: invalid type: integer `5`, expected a string\n"
+    );
+}
+
+#[test]
+fn reads_a_file_by_name_and_says_which_one_is_missing() {
+    let folder = Folder::new().with("pod.yaml", DENIED);
+    assert!(folder.run(&["inject", "pod.yaml"]).ended(1).stderr.contains("--> pod.yaml:15:20"));
+    assert_eq!(folder.read("pod.yaml"), DENIED);
+    let missing = folder.run(&["inject", "none.yaml"]).ended(2);
+    assert!(missing.stderr.starts_with("error: cannot read none.yaml: "), "{}", missing.stderr);
+}
+
+#[test]
+fn a_mode_below_inject_sets_no_option() {
+    let run = inject(ALPINE, &["--mode", "warn"]).ended(0);
+    assert!(run.stdout.contains("muslin.dev/libc: musl") && !run.stdout.contains("dnsConfig"), "{}", run.stdout);
+    assert_eq!(inject(ALPINE, &["--mode", "audit"]).ended(0).stdout, ALPINE);
+    assert_eq!(inject(ALPINE, &["--mode", "off"]).ended(0).stdout, ALPINE);
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str], environment: &[(&str, &str)]| {
+        run_in(folder.0.path(), ALPINE, &[&["inject", "-"], arguments].concat(), environment).ended(0)
+    };
+    assert!(!run(&[], &[("TERM", "xterm-256color")]).stderr.contains('\u{1b}'));
+    let coloured = run(&["--color", "always"], &[]);
+    assert!(coloured.stderr.contains('\u{1b}') && !coloured.stdout.contains('\u{1b}'));
+    assert!(!run(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]).stderr.contains('\u{1b}'));
+}

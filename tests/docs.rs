@@ -1,0 +1,110 @@
+//! The documentation is what the code says, its links lead somewhere, and it speaks of every rule.
+
+#![expect(clippy::unwrap_used, reason = "a page that cannot be read fails the test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use muslin::explain::{Examples, pages};
+use muslin::rules::RULES;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
+
+fn docs() -> PathBuf {
+    Path::new(REPOSITORY).join("docs")
+}
+
+/// Every page of a folder and the folders in it.
+fn markdown(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(markdown(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Where the links of a page lead.
+fn links(text: &str) -> Vec<String> {
+    Parser::new_ext(text, Options::ENABLE_TABLES)
+        .filter_map(|event| match event {
+            Event::Start(Tag::Link { dest_url, .. }) => Some(dest_url.into_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What `#` may be followed by in a link to this page: its headings, as GitHub writes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    let mut heading: Option<String> = None;
+    for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::Text(part) | Event::Code(part) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&part);
+                }
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                let text = heading.take().unwrap_or_default().to_lowercase();
+                let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+                anchors.insert(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
+            }
+            _ => {}
+        }
+    }
+    anchors
+}
+
+#[test]
+fn the_generated_pages_are_up_to_date() {
+    let examples = |slug: &str| {
+        let folder = Path::new(REPOSITORY).join("tests/rules").join(slug);
+        let read = |name| fs::read_to_string(folder.join(name)).ok();
+        Examples { fires: read("fires.yaml"), fixed: read("fixed.yaml") }
+    };
+    let pages = pages(examples);
+    for page in &pages {
+        let written = fs::read_to_string(docs().join(&page.path)).unwrap_or_default();
+        assert!(written == page.text, "docs/{} is not what the code says: run `cargo run -- docs .`", page.path);
+    }
+    for path in markdown(&docs().join("rules")) {
+        let name = path.strip_prefix(docs()).unwrap();
+        assert!(pages.iter().any(|page| Path::new(&page.path) == name), "docs/{}: no such rule", name.display());
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in markdown(&docs()).into_iter().chain([Path::new(REPOSITORY).join("README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').map_or((&*link, None), |(file, anchor)| (file, Some(anchor)));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            if let Some(anchor) = anchor {
+                let anchors = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(anchors.contains(anchor), "{}: {link}: no such heading in {anchors:?}", page.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_guide_for_trouble_leads_to_every_rule() {
+    let links = links(&fs::read_to_string(docs().join("troubleshooting.md")).unwrap());
+    for rule in RULES {
+        let page = format!("rules/{}.md", rule.slug);
+        assert!(
+            links.contains(&page),
+            "docs/troubleshooting.md has no link to {page}: say when that rule is the cause"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The examples beside this file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use muslin::plan::Planned;
+use muslin::policy::{Level, Mode, Profile};
+use muslin::rules::{RULES, Rule};
+use serde_json::Value;
+
+use super::{changed, planned, pods};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules")
+}
+
+fn text(rule: &Rule, file: &str) -> String {
+    let path = folder().join(rule.slug).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| unreachable!("{}: {error}", path.display()))
+}
+
+/// The one pod of an example.
+fn pod(rule: &Rule, file: &str) -> Value {
+    let mut pods = pods(&text(rule, file));
+    assert_eq!(pods.len(), 1, "{}/{file} is about one pod", rule.slug);
+    pods.remove(0)
+}
+
+/// What is found on an example.
+fn findings(rule: &Rule, file: &str) -> Vec<Planned> {
+    planned(&pod(rule, file), Mode::Warn, "default").findings
+}
+
+fn slugs(findings: &[Planned], level: Level) -> Vec<&'static str> {
+    let findings = findings.iter().map(|planned| &planned.finding);
+    findings.filter(|finding| finding.level >= level).map(|finding| finding.rule.slug).collect()
+}
+
+#[test]
+fn every_rule_has_a_folder_and_every_folder_a_rule() {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<String> = entries
+        .filter(|path| path.is_dir())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    folders.sort();
+    let mut slugs: Vec<&str> = RULES.iter().map(|rule| rule.slug).collect();
+    slugs.sort_unstable();
+    assert_eq!(folders, slugs);
+    for slug in slugs {
+        let mut files: Vec<_> =
+            fs::read_dir(folder().join(slug)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["fires.yaml", "fixed.yaml", "near.yaml"], "{slug}");
+    }
+}
+
+#[test]
+fn each_rule_fires_on_its_trouble_and_neither_near_it_nor_after_the_fix() {
+    for rule in RULES {
+        for (file, fired) in [("fires.yaml", true), ("near.yaml", false), ("fixed.yaml", false)] {
+            let findings = slugs(&findings(rule, file), Level::Info);
+            assert_eq!(findings.contains(&rule.slug), fired, "{}/{file}: {findings:?}", rule.slug);
+        }
+    }
+}
+
+#[test]
+fn no_fix_brings_a_new_warning() {
+    for rule in RULES {
+        let before = slugs(&findings(rule, "fires.yaml"), Level::Warn);
+        let after = slugs(&findings(rule, "fixed.yaml"), Level::Warn);
+        assert!(after.iter().all(|slug| before.contains(slug)), "{}: {before:?} became {after:?}", rule.slug);
+    }
+}
+
+#[test]
+fn a_second_pass_over_a_fixed_pod_changes_nothing_more() {
+    for rule in RULES {
+        for profile in Profile::NAMES {
+            let once = changed(&pod(rule, "fixed.yaml"), profile);
+            assert_eq!(planned(&once, Mode::Inject, profile).patch.0, [], "{} with profile {profile}", rule.slug);
+        }
+    }
+}
+
+#[test]
+fn each_finding_points_at_what_is_wrong_or_where_the_cure_goes() {
+    for rule in RULES {
+        let pod = pod(rule, "fires.yaml");
+        for Planned { finding, .. } in findings(rule, "fires.yaml").iter().filter(|it| it.finding.rule == *rule) {
+            let is_there = pod.pointer(&finding.path).is_some();
+            // What is missing is the default that the pod should not have: options, or a policy.
+            let is_default = ["/spec/dnsConfig/options", "/spec/dnsPolicy"].contains(&&*finding.path);
+            assert!(is_there || is_default, "{}: {}", rule.slug, finding.path);
+        }
+    }
+}
+
+#[test]
+fn each_warning_fits_on_its_line() {
+    for rule in RULES {
+        let lines = planned(&pod(rule, "fires.yaml"), Mode::Warn, "default").warnings();
+        assert!(lines.iter().all(|line| !line.contains('…')), "{}: {lines:#?}", rule.slug);
+    }
+}
+
+#[test]
+fn each_example_is_a_manifest_as_people_write_it() {
+    for rule in RULES {
+        for file in ["fires.yaml", "near.yaml", "fixed.yaml"] {
+            let text = text(rule, file);
+            let place = format!("{}/{file}", rule.slug);
+            assert_eq!(text.starts_with("# "), file != "fixed.yaml", "{place}: the first line says why");
+            assert_eq!(text.matches("#").count(), usize::from(file != "fixed.yaml"), "{place}: and nothing else does");
+            assert!(text.contains(&format!("\n  name: {}\n", rule.slug)), "{place}: it is named for the rule");
+            assert!(!text.contains("namespace:"), "{place}: it can be tried in any namespace");
+            assert_eq!(pod(rule, file)["spec"]["automountServiceAccountToken"], false, "{place}");
+        }
+    }
+}

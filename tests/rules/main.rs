@@ -1,0 +1,47 @@
+//! Each rule on whole manifests, as people write them: `<slug>/fires.yaml`, `near.yaml` that nearly is the same trouble
+//! and is none, and `fixed.yaml`, which is `fires.yaml` after its author did what the rule says. And all rules on known
+//! images, against what is true of these by another account. Through the library's public face only.
+
+#![expect(clippy::unwrap_used, reason = "an example that cannot be read fails the test")]
+
+mod examples;
+mod truth;
+
+use json_patch::patch;
+use muslin::image;
+use muslin::manifest::{Stream, objects};
+use muslin::plan::{Context, Plan, plan};
+use muslin::pod::Pod;
+use muslin::policy::{Mode, Profile};
+use serde_json::Value;
+
+/// The pods and pod templates of a manifest.
+fn pods(manifest: &str) -> Vec<Value> {
+    let documents = Stream::new(manifest).documents;
+    documents
+        .iter()
+        .flat_map(|document| {
+            let document = document.read().unwrap();
+            let pointers: Vec<String> = objects(&document).iter().filter_map(|object| object.pod_pointer()).collect();
+            pointers.into_iter().map(move |pointer| document.pointer(&pointer).unwrap().to_value())
+        })
+        .collect()
+}
+
+/// What muslin makes of a pod whose images it knows by their references.
+fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
+    let json = pod.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&json).unwrap();
+    let fingerprints =
+        pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
+    let profile = Profile::builtin(profile).unwrap();
+    let context = Context { mode, ..Context::usual(&profile) };
+    plan(&pod, fingerprints, &context).unwrap()
+}
+
+/// The pod after muslin changed it.
+fn changed(pod: &Value, profile: &str) -> Value {
+    let mut changed = pod.clone();
+    patch(&mut changed, &planned(pod, Mode::Inject, profile).patch).unwrap();
+    changed
+}
