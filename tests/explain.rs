@@ -155,11 +155,6 @@ fn inspect_names_what_is_no_reference_and_writes_the_others() {
 }
 
 #[test]
-fn inspect_reads_no_image_yet_and_says_so() {
-    assert!(refuses(&["inspect", "alpine:3.17"]).contains("add --offline"));
-}
-
-#[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = prints(&["completions", shell]);

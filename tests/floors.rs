@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const FLOORS: [&str; 12] = [
+const FLOORS: [&str; 13] = [
     "resolver",
     "pod",
     "image",
@@ -16,6 +16,7 @@ const FLOORS: [&str; 12] = [
     "explain",
     "manifest",
     "report",
+    "registry",
     "cluster",
     "admission",
     "cli",
@@ -29,9 +30,9 @@ const FOREIGN: [(&str, &str); 6] = [
     ("kube::", "what talks to the Kubernetes API belongs in src/cluster"),
     ("k8s_openapi", "what talks to the Kubernetes API belongs in src/cluster"),
     ("axum", "what speaks HTTP belongs in src/admission"),
-    ("tokio", "what waits belongs in src/admission or src/cluster"),
-    ("std::fs", "what reads files belongs in src/cli"),
-    ("std::net::Tcp", "what opens sockets belongs in src/admission"),
+    ("tokio", "what waits belongs in src/registry, src/cluster or src/admission"),
+    ("std::fs", "what reads files belongs in src/registry or src/cli"),
+    ("std::net::Tcp", "what opens sockets belongs in src/registry or src/admission"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -1,22 +1,40 @@
 //! `muslin inspect`: which resolver images use, and how that is known.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{env, fs};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
+use futures::{StreamExt as _, stream};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
+use crate::registry::{
+    Archive, Client, Credentials, Depth, Error, Inspection, Inspector, Limits, Mirror, Network, Platform, Remote,
+    Settings, Source,
+};
+use crate::resolver::{Cgo, Resolver};
 
 use super::{Failure, Outcome};
 
+/// What is kept of layers that several images share.
+const CACHE_BYTES: u64 = 64 << 20;
+/// How many images are read at once.
+const AT_ONCE: usize = 4;
+
 /// Say which resolver images use, and how that is known.
 ///
-/// With --offline, what the references alone suggest, without a look at the images.
+/// Reads as much of each image as its own command needs: which program that starts, and which C library or resolver of its own
+/// this program has. With --offline, what the references alone suggest, without a look at the images.
 #[derive(Debug, Args)]
+#[command(after_help = "Images on disk: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME].")]
 pub(super) struct Inspect {
-    /// References, such as alpine:3.17 or registry.example.com/team/app@sha256:...
+    /// References, such as alpine:3.17 or registry.example.com/team/app@sha256:..., or images on disk
     #[arg(value_name = "REF", required = true)]
     references: Vec<String>,
 
@@ -24,16 +42,49 @@ pub(super) struct Inspect {
     #[arg(long)]
     offline: bool,
 
+    /// For which platform, such as linux/arm64; that of this machine if none is named
+    #[arg(long, value_name = "OS/ARCH", conflicts_with = "offline")]
+    platform: Option<Platform>,
+
+    #[command(flatten)]
+    reach: Reach,
+
     /// How to write it
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
+}
+
+/// How registries are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registries")]
+struct Reach {
+    /// A dockerconfigjson with credentials [default: what docker login wrote, if anything]
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    auth_file: Option<PathBuf>,
+
+    /// Authorities to trust besides the system's, as PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Vec<PathBuf>,
+
+    /// A mirror to ask first for what is under a prefix, such as docker.io=mirror.example.com/hub
+    #[arg(long, value_name = "PREFIX=MIRROR", value_parser = mirror)]
+    mirror: Vec<Mirror>,
+
+    /// A registry that speaks HTTP without TLS
+    #[arg(long, value_name = "HOST[:PORT]")]
+    plain_http: Vec<String>,
+
+    /// A network that may be reached though it is not public, such as 10.0.0.0/8
+    #[arg(long, value_name = "NETWORK")]
+    allow_network: Vec<Network>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
     /// For people
     Human,
-    /// An array of objects with image, libc, resolver, version, evidence and because
+    /// An array of objects with image, libc, resolver, version, evidence and because; of images that were read also digest,
+    /// platform and source
     Json,
 }
 
@@ -51,35 +102,62 @@ struct Inspected<'r> {
     because: String,
     /// Who says so, of what is known of a publisher.
     #[serde(skip)]
-    source: Option<&'static str>,
+    publisher: Option<&'static str>,
+    #[serde(flatten)]
+    read: Option<Read>,
+}
+
+/// What was read to know it.
+#[derive(Debug, Serialize)]
+struct Read {
+    /// Of the manifest for the platform; `null` in an archive that has none.
+    digest: Option<String>,
+    platform: String,
+    /// `registry`, `oci`, `oci-archive` or `docker-archive`.
+    source: &'static str,
 }
 
 // === impl Inspect ===
 
 impl Inspect {
     pub(super) fn run(&self) -> Outcome {
-        if !self.offline {
-            return Err(Failure::Input(anyhow!(
-                "reading images is not built in yet: add --offline to go by the references alone"
-            )));
-        }
-        let mut inspected = Vec::with_capacity(self.references.len());
-        let mut invalid = Vec::new();
-        for text in &self.references {
-            match Reference::parse(text) {
-                Ok(reference) => inspected.push(Inspected::new(text, suggest(&reference))),
-                Err(error) => invalid.push(error),
+        let answers =
+            if self.offline { self.references.iter().map(|text| suggested(text)).collect() } else { self.read()? };
+        let mut inspected = Vec::with_capacity(answers.len());
+        let mut failures = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(image) => inspected.push(image),
+                Err(failure) => failures.push(failure),
             }
         }
         if let Err(error) = self.write(&inspected) {
             Failure::output(error)?;
         }
-        let Some(last) = invalid.pop() else { return Ok(()) };
-        for error in invalid {
+        // Bad input outranks what failed outside: it fails every time.
+        failures.sort_by_key(|failure| matches!(failure, Failure::Input(_)));
+        let Some(last) = failures.pop() else { return Ok(()) };
+        for failure in failures {
             // Nobody is left to tell when standard error is gone too.
-            let _ = writeln!(anstream::stderr(), "{}", Failure::Input(error.into()));
+            let _ = writeln!(anstream::stderr(), "{failure}");
         }
-        Err(Failure::Input(last.into()))
+        Err(last)
+    }
+
+    /// Reads the images, several at once, and answers in the order in which they were named.
+    fn read(&self) -> Result<Vec<Result<Inspected<'_>, Failure>>, Failure> {
+        let own = || Platform::linux(own_arch());
+        let platform = self.platform.clone().unwrap_or_else(own);
+        let client = Client::new(self.reach.settings()?, Limits::default());
+        let client = Arc::new(client.map_err(|error| Failure::Input(error.into()))?);
+        let inspector = Inspector::new(Limits::default(), CACHE_BYTES);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
+        let (client, inspector, platform) = (&client, &inspector, &platform);
+        let images = stream::iter(&self.references)
+            .map(|text| async move { read(text, Arc::clone(client), inspector, platform).await })
+            .buffered(AT_ONCE);
+        Ok(runtime.block_on(images.collect()))
     }
 
     fn write(&self, inspected: &[Inspected<'_>]) -> io::Result<()> {
@@ -97,25 +175,145 @@ impl Inspect {
 // === impl Inspected ===
 
 impl<'r> Inspected<'r> {
-    fn new(image: &'r str, fingerprint: Fingerprint) -> Self {
+    fn new(image: &'r str, fingerprint: Fingerprint, read: Option<Read>) -> Self {
         let Fingerprint { resolver, evidence, because } = fingerprint;
         Self {
             image,
-            libc: libc_of(std::iter::once(resolver.family)).name(),
+            libc: libc(resolver),
             resolver: resolver.family.name(),
             version: resolver.version.map(|version| version.to_string()),
             evidence: evidence.name(),
             because: because.to_string(),
-            source: because.source(),
+            publisher: because.source(),
+            read,
         }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { image, libc: _, resolver, version, evidence, because, source } = self;
+        let Self { image, libc: _, resolver, version, evidence, because, publisher, read } = self;
         let bold = anstyle::Style::new().bold();
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         writeln!(out, "{bold}{image}{bold:#}: {resolver}{version} ({evidence})")?;
         writeln!(out, "  why: {because}")?;
-        source.map_or(Ok(()), |source| writeln!(out, "  source: {source}"))
+        if let Some(Read { digest, platform, source }) = read {
+            let digest = digest.as_deref().unwrap_or("no manifest");
+            writeln!(out, "  read: {digest} for {platform} ({source})")?;
+        }
+        publisher.map_or(Ok(()), |publisher| writeln!(out, "  source: {publisher}"))
     }
+}
+
+// === impl Reach ===
+
+impl Reach {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let Self { auth_file, ca_file, mirror, plain_http, allow_network } = self;
+        let credentials = match (auth_file, docker_config()) {
+            (Some(file), _) => credentials(file)?,
+            (None, Some(file)) if file.exists() => credentials(&file)?,
+            (None, _) => Credentials::default(),
+        };
+        let authorities = ca_file.iter().map(|file| authorities(file)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Settings {
+            mirrors: mirror.clone(),
+            plain_http: plain_http.clone(),
+            allowed: allow_network.clone(),
+            authorities: authorities.concat(),
+            credentials,
+            ..Settings::default()
+        })
+    }
+}
+
+/// Where `docker login` writes.
+fn docker_config() -> Option<PathBuf> {
+    let folder = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    folder.or_else(|| env::home_dir().map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
+}
+
+fn credentials(file: &Path) -> Result<Credentials, Failure> {
+    let read = || Ok(Credentials::parse(&fs::read(file)?)?);
+    read().map_err(|error: anyhow::Error| Failure::Input(error.context(file.display().to_string())))
+}
+
+fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let read = || -> anyhow::Result<Vec<_>> {
+        let certificates = CertificateDer::pem_slice_iter(&fs::read(file)?).collect::<Result<Vec<_>, _>>()?;
+        if certificates.is_empty() { Err(anyhow!("there is no certificate in it")) } else { Ok(certificates) }
+    };
+    read().map_err(|error| Failure::Input(error.context(file.display().to_string())))
+}
+
+fn mirror(text: &str) -> Result<Mirror, String> {
+    match text.split_once('=') {
+        Some((prefix, endpoint)) if !prefix.is_empty() && !endpoint.is_empty() => {
+            Ok(Mirror { prefix: prefix.to_owned(), endpoints: vec![endpoint.to_owned()] })
+        }
+        _ => Err("write PREFIX=MIRROR, such as docker.io=mirror.example.com/hub".to_owned()),
+    }
+}
+
+/// This machine's architecture, as images name it.
+fn own_arch() -> &'static str {
+    match env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+/// The C library that a process has, whether or not it asks it first.
+fn libc(resolver: Resolver) -> &'static str {
+    let family = match resolver.cgo {
+        Cgo::Linked { libc, .. } => libc,
+        Cgo::Unknown | Cgo::Absent => resolver.family,
+    };
+    libc_of(std::iter::once(family)).name()
+}
+
+/// What a reference alone tells.
+fn suggested(text: &str) -> Result<Inspected<'_>, Failure> {
+    let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
+    Ok(Inspected::new(text, suggest(&reference), None))
+}
+
+async fn read<'r>(
+    text: &'r str,
+    client: Arc<Client>,
+    inspector: &Inspector,
+    platform: &Platform,
+) -> Result<Inspected<'r>, Failure> {
+    let failed = |error: Error| {
+        let is_input = matches!(error, Error::NoImage(_));
+        let error = anyhow::Error::new(error).context(format!("cannot inspect {text}"));
+        if is_input { Failure::Input(error) } else { Failure::Outside(error) }
+    };
+    let (name, source) = match on_disk(text) {
+        Some((scheme, archive)) => (scheme, Source::Archive(Arc::new(archive.map_err(failed)?))),
+        None => {
+            let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
+            ("registry", Source::Remote(Arc::new(Remote::new(client, &reference).map_err(failed)?)))
+        }
+    };
+    let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;
+    let Inspection { manifest, platform, facts } = inspection;
+    let read = Read { digest: manifest.map(|digest| digest.to_string()), platform: platform.to_string(), source: name };
+    Ok(Inspected::new(text, facts.fingerprint(None, None, &|_| None), Some(read)))
+}
+
+/// The image that `oci:DIR[:NAME]` and the like name.
+fn on_disk(text: &str) -> Option<(&'static str, Result<Archive, Error>)> {
+    type Open = fn(&Path, Option<&str>, Limits) -> Result<Archive, Error>;
+    let schemes: [(&str, Open); 3] = [
+        ("oci", Archive::oci_folder),
+        ("oci-archive", Archive::oci_archive),
+        ("docker-archive", Archive::docker_archive),
+    ];
+    let (scheme, rest) = text.split_once(':')?;
+    let (scheme, open) = schemes.into_iter().find(|(known, _)| *known == scheme)?;
+    let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
+    Some((scheme, open(Path::new(path), name, Limits::default())))
 }

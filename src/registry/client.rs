@@ -212,12 +212,7 @@ impl Client {
                 self.token(host, repository, &realm, service.as_deref(), credential).await?
             }
         };
-        let mut tokens = lock(&self.tokens);
-        if tokens.len() >= TOKENS_MAX {
-            tokens.clear();
-        }
-        tokens.insert(key.clone(), (header.clone(), Instant::now() + life));
-        drop(tokens);
+        self.remember(key.clone(), header.clone(), life);
         let answer = self.follow(uri, accept, Some(&header)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             lock(&self.tokens).remove(&key);
@@ -225,6 +220,14 @@ impl Client {
             return Err(Error::Unauthorized { host: host.to_owned(), problem });
         }
         self.judge(host, path, answer)
+    }
+
+    fn remember(&self, key: String, header: String, life: Duration) {
+        let mut tokens = lock(&self.tokens);
+        if tokens.len() >= TOKENS_MAX {
+            tokens.clear();
+        }
+        tokens.insert(key, (header, Instant::now() + life));
     }
 
     fn judge(&self, host: &str, path: &str, answer: Response<Incoming>) -> Result<Response<Incoming>, Error> {

@@ -152,7 +152,7 @@ pub enum Error {
         problem: String,
     },
     /// It took too long.
-    #[error("{what} took more than {} s", .limit.as_secs())]
+    #[error("{what} took more than {} s", .limit.as_secs_f32())]
     Slow {
         /// What took so long.
         what: String,

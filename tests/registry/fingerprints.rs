@@ -241,7 +241,7 @@ fn every_image(world: &World) -> Result<()> {
     for (at, (name, layers, config, resolver, because)) in CASES.iter().enumerate() {
         let layers = layers.iter().map(|entries| world.layer(entries)).collect::<Result<_>>()?;
         let mut image = Image::new(layers, config());
-        image.packing = if at % 3 == 0 { Packing::Zstd } else { Packing::Gzip };
+        image.packing = [Packing::Zstd, Packing::Gzip, Packing::Plain][at % 3];
         world.registry.push(&format!("cases/{name}"), &[image])?;
         for depth in [Depth::Whole, Depth::OwnCommand] {
             let inspection = world.inspect(&format!("cases/{name}"), "linux/amd64", depth)?;

@@ -1,11 +1,138 @@
-//! Images on disk, and one image in several places.
+//! Images on disk, as `skopeo` writes them, and the command that reads all of these.
 
-use anyhow::Result;
+use std::process::{Command, Output};
 
-use crate::Test;
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[];
-#[allow(dead_code)]
-fn none() -> Result<()> {
+use crate::image::Entry::{Link, Part, Text};
+use crate::image::{Image, layout, run};
+use crate::{Test, World};
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive", archives),
+    ("what_cannot_be_read_is_an_error_and_the_rest_is_still_told", failures),
+    ("an_image_on_disk_that_is_none_is_said_to_be_none", no_archives),
+    ("a_person_sees_what_was_read_and_why", human),
+    ("a_private_address_is_not_reached_unless_allowed", private_addresses),
+];
+
+fn image(world: &World) -> Result<Image> {
+    let layers = vec![
+        world.layer(&[
+            Part("lib/ld-musl-x86_64.so.1", "ld-musl"),
+            Link("lib/libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1"),
+            Text("lib/apk/db/installed", "C:Q1\nP:musl\nV:1.2.3-r3\nA:x86_64\n\n"),
+        ])?,
+        world.layer(&[Part("app/server", "musl-lookup")])?,
+    ];
+    Ok(Image::new(layers, json!({"Entrypoint": ["/app/server"]})))
+}
+
+/// `muslin inspect`, with the test's registry within reach.
+fn inspect(world: &World, arguments: &[&str]) -> Result<Output> {
+    let address = world.registry.address.to_string();
+    let reach = ["--plain-http", &address, "--allow-network", "127.0.0.1"];
+    let home = tempfile::tempdir()?;
+    Ok(Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .arg("inspect")
+        .args(arguments)
+        .args(reach)
+        .env("HOME", home.path())
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("DOCKER_CONFIG")
+        .output()?)
+}
+
+fn archives(world: &World) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let image = image(world)?;
+    layout(&folder.path().join("oci"), std::slice::from_ref(&image))?;
+    world.registry.push("sources", &[image])?;
+    let layout = format!("oci:{}", path("oci"));
+    for scheme in ["oci-archive", "docker-archive"] {
+        let to = format!("{scheme}:{}:example.com/app:1", path(scheme));
+        run("skopeo", &["copy", "-q", "--insecure-policy", &layout, &to])?;
+    }
+    let references = [
+        format!("{}/sources", world.registry.address),
+        layout,
+        format!("oci-archive:{}", path("oci-archive")),
+        format!("docker-archive:{}", path("docker-archive")),
+    ];
+    let mut arguments = vec!["-o", "json", "--platform", "linux/amd64"];
+    arguments.extend(references.iter().map(String::as_str));
+    let output = inspect(world, &arguments)?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{complaint}");
+    let inspected: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    ensure!(inspected.len() == 4, "{inspected:#?}");
+    for ((image, reference), source) in
+        inspected.iter().zip(&references).zip(["registry", "oci", "oci-archive", "docker-archive"])
+    {
+        ensure!(image["image"] == **reference && image["source"] == source, "{image:#}");
+        ensure!(image["libc"] == "musl" && image["resolver"] == "musl" && image["version"] == "1.2.3", "{image:#}");
+        ensure!(image["evidence"] == "inspected" && image["platform"] == "linux/amd64", "{image:#}");
+        ensure!(image["because"].as_str().is_some_and(|because| because.contains("ld-musl-x86_64.so.1")), "{image:#}");
+        ensure!(image["digest"].is_string() || source == "docker-archive", "{image:#}");
+    }
+    ensure!(inspected[0]["digest"] == inspected[1]["digest"], "{inspected:#?}");
+    Ok(())
+}
+
+fn failures(world: &World) -> Result<()> {
+    world.registry.push("readable", &[image(world)?])?;
+    let (readable, missing) =
+        (format!("{}/readable", world.registry.address), format!("{}/missing", world.registry.address));
+    for (references, code, complaint) in [
+        (vec![missing.as_str(), &readable], 3, "cannot inspect 127.0.0.1:"),
+        (vec![missing.as_str(), "No:Such:Reference", &readable], 2, "No:Such:Reference"),
+    ] {
+        let arguments = [&["-o", "json", "--platform", "linux/amd64"], references.as_slice()].concat();
+        let output = inspect(world, &arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code) && said.contains(complaint), "{:?}: {said}", output.status);
+        let inspected: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        ensure!(inspected.len() == 1 && inspected[0]["image"] == readable, "{inspected:#?}");
+    }
+    Ok(())
+}
+
+fn no_archives(world: &World) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("text");
+    std::fs::write(&file, "no tar at all")?;
+    for reference in [
+        format!("oci:{}", folder.path().display()),
+        format!("oci-archive:{}", file.display()),
+        format!("docker-archive:{}", file.display()),
+        format!("docker-archive:{}", folder.path().join("missing").display()),
+    ] {
+        let output = inspect(world, &[&reference])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(3), "{reference}: {:?}: {said}", output.status);
+        ensure!(said.contains(&format!("cannot inspect {reference}: ")), "{said}");
+    }
+    Ok(())
+}
+
+fn human(world: &World) -> Result<()> {
+    world.registry.push("human", &[image(world)?])?;
+    let reference = format!("{}/human", world.registry.address);
+    let output = inspect(world, &["--platform", "linux/amd64", &reference])?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(said.contains(&format!("{reference}: musl 1.2.3 (inspected)\n  why: ")), "{said}");
+    ensure!(said.contains("  read: sha256:") && said.contains(" for linux/amd64 (registry)"), "{said}");
+    Ok(())
+}
+
+fn private_addresses(world: &World) -> Result<()> {
+    let address = world.registry.address.to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["inspect", "--plain-http", &address, &format!("{address}/human")])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(3) && said.contains("not allowed; allow its network"), "{said}");
     Ok(())
 }

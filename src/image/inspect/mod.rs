@@ -27,9 +27,6 @@ mod shell;
 mod tree;
 mod wrappers;
 
-#[cfg(test)]
-mod tests;
-
 pub use documents::Document;
 pub use elf::{Elf, ElfScan};
 pub use facts::{Config, ImageFacts};
