@@ -5,6 +5,7 @@
 
 mod fingerprints;
 mod hostile;
+mod hostile_layers;
 mod image;
 mod registry;
 mod sources;
@@ -32,7 +33,7 @@ type Test = fn(&World) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 3] = [fingerprints::TESTS, sources::TESTS, hostile::TESTS];
+const TOPICS: [Topic; 4] = [fingerprints::TESTS, sources::TESTS, hostile::TESTS, hostile_layers::TESTS];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use object::Endianness;
-use object::elf::{ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_INTERP};
+use object::elf::{ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PN_XNUM, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::go::{self, GoBuild, Parsed};
@@ -324,7 +324,11 @@ fn loader_segment<H: FileHeader<Endian = Endianness>>(head: &[u8]) -> Result<Opt
     if !matches!(header.e_type(endian), ET_EXEC | ET_DYN) {
         return Err(BadElf::NoProgram);
     }
-    // The kernel refuses program headers of more than 64 KiB in all (fs/binfmt_elf.c `load_elf_phdrs`), and linkers put them first.
+    // The kernel refuses a program with no program headers, and headers of more than 64 KiB in all: a count that stands elsewhere
+    // is of more (fs/binfmt_elf.c `load_elf_phdrs`). Linkers put them first.
+    if matches!(header.e_phnum(endian), 0 | PN_XNUM) {
+        return Err(BadElf::Header);
+    }
     let segments = header.program_headers(endian, head).map_err(|_| BadElf::Header)?;
     let loader = segments.iter().find(|segment| segment.p_type(endian) == PT_INTERP);
     Ok(loader.map(|segment| (segment.p_offset(endian).into(), segment.p_filesz(endian).into())))

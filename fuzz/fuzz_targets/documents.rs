@@ -1,0 +1,12 @@
+//! Any bytes as an index or manifest, as an image's configuration and as a dockerconfigjson: read, or refused.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use muslin::registry::{Credentials, Document, ImageConfig, Limits};
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = Document::parse(bytes, &Limits::default());
+    let _ = ImageConfig::parse(bytes);
+    let _ = Credentials::parse(bytes);
+});

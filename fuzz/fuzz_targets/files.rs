@@ -1,0 +1,30 @@
+//! Any bytes as a file of an image: an ELF program, with Go's build information or without, a script, an apk database. What it is
+//! does not depend on how its bytes come.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use muslin::image::inspect::{FileScan, Node};
+
+/// One of each kind that is read in its own way.
+const PATHS: [&str; 6] = [
+    "app/server",
+    "lib/ld-musl-x86_64.so.1",
+    "lib/apk/db/installed",
+    "usr/lib/apk/db/installed",
+    "etc/os-release",
+    "etc/alpine-release",
+];
+
+fuzz_target!(|input: &[u8]| {
+    let [path, part, bytes @ ..] = input else { return };
+    let path = PATHS[usize::from(*path) % PATHS.len()];
+    let whole = scan(path, bytes, bytes.len().max(1));
+    assert_eq!(whole, scan(path, bytes, usize::from(*part).max(1)), "by parts it is something else");
+});
+
+fn scan(path: &str, bytes: &[u8], part: usize) -> Option<Node> {
+    let mut scan = FileScan::new(path, bytes.len() as u64, true);
+    bytes.chunks(part).for_each(|part| scan.feed(part));
+    scan.finish()
+}

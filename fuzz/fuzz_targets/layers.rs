@@ -1,0 +1,24 @@
+//! Any bytes as a layer: a tar, plain or compressed. What it says of commands is asked too, since a layer names links and scripts.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use muslin::image::inspect::{Config, ImageFacts, Tree};
+use muslin::registry::{Descriptor, Digest, Limits, layer};
+
+const COMMANDS: [&[&str]; 3] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"]];
+
+fuzz_target!(|bytes: &[u8]| {
+    let described = serde_json::json!({ "digest": Digest::sha256(bytes), "size": bytes.len() });
+    let descriptor: Descriptor = serde_json::from_value(described).expect("a descriptor");
+    let limits = Limits { unpacked_bytes: 1 << 20, ..Limits::default() };
+    let Ok(layer) = layer::read(bytes, &descriptor, &limits) else { return };
+    let mut tree = Tree::default();
+    tree.lay(&layer.facts);
+    tree.lay(&layer.facts);
+    let facts = ImageFacts::new(&tree, Config::default(), false);
+    for command in COMMANDS {
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let _ = facts.fingerprint(Some(&command), None, &|_| None);
+    }
+});
