@@ -54,6 +54,7 @@ fn router() -> Router {
         profile: Profile::default(),
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
+        inspection: None,
     };
     let namespaces = Namespaces::fixed(NamespacePolicy::default());
     Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default()).router()

@@ -17,7 +17,7 @@ pub use metrics::Metrics;
 pub use server::{Limits, Server};
 pub use shutdown::Shutdown;
 pub use tls::{KeyFiles, Keys, TlsError, server_config};
-pub use webhook::{Settings, Webhook};
+pub use webhook::{Inspection, Settings, Webhook};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         profile: Profile::default(),
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
+        inspection: None,
     }
 }
 
@@ -230,7 +231,7 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
         let body = review(pod).to_string();
         let read = || {
             let request = super::review::Review::read(body.as_bytes()).unwrap();
-            let (_, _, answer) = webhook.decide(&request.uid, request.object.as_ref().unwrap(), "shop", &policy);
+            let (_, _, answer) = webhook.decide(&request.uid, request.object.as_ref().unwrap(), &[], "shop", &policy);
             assert!(!answer.is_empty());
         };
         // The first one is remembered, which takes memory of its own.

@@ -1,25 +1,20 @@
 //! `muslin inspect`: which resolver images use, and how that is known.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::{env, fs};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
-use crate::registry::{
-    Archive, Client, Credentials, Depth, Error, Inspection, Inspector, Limits, Mirror, Network, Platform, Remote,
-    Settings, Source,
-};
+use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
 use crate::resolver::{Cgo, Resolver};
 
+use super::reach::{Reach, own_platform};
 use super::{Failure, Outcome};
 
 /// What is kept of layers that several images share.
@@ -52,31 +47,6 @@ pub(super) struct Inspect {
     /// How to write it
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
-}
-
-/// How registries are reached.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Registries")]
-struct Reach {
-    /// A dockerconfigjson with credentials [default: what docker login wrote, if anything]
-    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
-    auth_file: Option<PathBuf>,
-
-    /// Authorities to trust besides the system's, as PEM
-    #[arg(long, value_name = "FILE")]
-    ca_file: Vec<PathBuf>,
-
-    /// A mirror to ask first for what is under a prefix, such as docker.io=mirror.example.com/hub
-    #[arg(long, value_name = "PREFIX=MIRROR", value_parser = mirror)]
-    mirror: Vec<Mirror>,
-
-    /// A registry that speaks HTTP without TLS
-    #[arg(long, value_name = "HOST[:PORT]")]
-    plain_http: Vec<String>,
-
-    /// A network that may be reached though it is not public, such as 10.0.0.0/8
-    #[arg(long, value_name = "NETWORK")]
-    allow_network: Vec<Network>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -146,8 +116,7 @@ impl Inspect {
 
     /// Reads the images, several at once, and answers in the order in which they were named.
     fn read(&self) -> Result<Vec<Result<Inspected<'_>, Failure>>, Failure> {
-        let own = || Platform::linux(own_arch());
-        let platform = self.platform.clone().unwrap_or_else(own);
+        let platform = self.platform.clone().unwrap_or_else(own_platform);
         let client = Client::new(self.reach.settings()?, Limits::default());
         let client = Arc::new(client.map_err(|error| Failure::Input(error.into()))?);
         let inspector = Inspector::new(Limits::default(), CACHE_BYTES);
@@ -200,68 +169,6 @@ impl<'r> Inspected<'r> {
             writeln!(out, "  read: {digest} for {platform} ({source})")?;
         }
         publisher.map_or(Ok(()), |publisher| writeln!(out, "  source: {publisher}"))
-    }
-}
-
-// === impl Reach ===
-
-impl Reach {
-    fn settings(&self) -> Result<Settings, Failure> {
-        let Self { auth_file, ca_file, mirror, plain_http, allow_network } = self;
-        let credentials = match (auth_file, docker_config()) {
-            (Some(file), _) => credentials(file)?,
-            (None, Some(file)) if file.exists() => credentials(&file)?,
-            (None, _) => Credentials::default(),
-        };
-        let authorities = ca_file.iter().map(|file| authorities(file)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Settings {
-            mirrors: mirror.clone(),
-            plain_http: plain_http.clone(),
-            allowed: allow_network.clone(),
-            authorities: authorities.concat(),
-            credentials,
-            ..Settings::default()
-        })
-    }
-}
-
-/// Where `docker login` writes.
-fn docker_config() -> Option<PathBuf> {
-    let folder = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    folder.or_else(|| env::home_dir().map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
-}
-
-fn credentials(file: &Path) -> Result<Credentials, Failure> {
-    let read = || Ok(Credentials::parse(&fs::read(file)?)?);
-    read().map_err(|error: anyhow::Error| Failure::Input(error.context(file.display().to_string())))
-}
-
-fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let read = || -> anyhow::Result<Vec<_>> {
-        let certificates = CertificateDer::pem_slice_iter(&fs::read(file)?).collect::<Result<Vec<_>, _>>()?;
-        if certificates.is_empty() { Err(anyhow!("there is no certificate in it")) } else { Ok(certificates) }
-    };
-    read().map_err(|error| Failure::Input(error.context(file.display().to_string())))
-}
-
-fn mirror(text: &str) -> Result<Mirror, String> {
-    match text.split_once('=') {
-        Some((prefix, endpoint)) if !prefix.is_empty() && !endpoint.is_empty() => {
-            Ok(Mirror { prefix: prefix.to_owned(), endpoints: vec![endpoint.to_owned()] })
-        }
-        _ => Err("write PREFIX=MIRROR, such as docker.io=mirror.example.com/hub".to_owned()),
-    }
-}
-
-/// This machine's architecture, as images name it.
-fn own_arch() -> &'static str {
-    match env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
     }
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod man;
 mod policy;
 mod progress;
+mod reach;
 mod serve;
 
 use std::fmt;

@@ -15,10 +15,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
+use crate::admission::{
+    Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
+};
 use crate::cluster::{self, Namespaces};
 use crate::policy::{Mode, NamespacePolicy, Profile};
+use crate::registry::{self, Client, Images, Pace};
 
+use super::reach::{Reach, own_platform};
 use super::{Failure, Outcome};
 
 /// Serve the admission webhook.
@@ -74,6 +78,21 @@ pub(super) struct Serve {
     /// muslin's own namespace, whose pods are left alone
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
     own_namespace: Option<String>,
+
+    /// Read images in their registries, and do not go by their references alone
+    #[arg(long, env = "MUSLIN_INSPECT_IMAGES")]
+    inspect_images: bool,
+
+    /// How long a review waits for an image that is not known yet; its inspection goes on
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300, env = "MUSLIN_INSPECTION_BUDGET")]
+    inspection_budget: u64,
+
+    /// How long a tag is believed to mean the same image
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, env = "MUSLIN_TAG_TTL")]
+    tag_ttl: u64,
+
+    #[command(flatten)]
+    reach: Reach,
 
     /// How many connections are served at once
     #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections, env = "MUSLIN_MAX_CONNECTIONS")]
@@ -137,6 +156,7 @@ impl Serve {
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
         // What the user gave is checked before a port is bound.
+        let inspection = self.inspection()?;
         let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
@@ -150,6 +170,7 @@ impl Serve {
             profile,
             cluster_domain: self.cluster_domain.clone(),
             own_namespace: self.own_namespace.clone(),
+            inspection,
         };
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         let limits = Limits { connections: self.max_connections, ..Limits::default() };
@@ -187,6 +208,17 @@ impl Serve {
             tracing::error!(message = panic.payload_as_str().unwrap_or("panicked"), location);
         }));
         Ok(guard)
+    }
+
+    fn inspection(&self) -> Result<Option<Inspection>, Failure> {
+        if !self.inspect_images {
+            return Ok(None);
+        }
+        let limits = registry::Limits::default();
+        let client = Client::new(self.reach.settings()?, limits).map_err(|error| Failure::Input(error.into()))?;
+        let pace = Pace { tag_ttl: Duration::from_secs(self.tag_ttl), ..Pace::default() };
+        let images = Images::new(client, limits, own_platform(), pace);
+        Ok(Some(Inspection { images, budget: Duration::from_millis(self.inspection_budget) }))
     }
 
     /// The serving key; with it, for a standalone server, the CA to trust.

@@ -11,6 +11,7 @@
 //! | images of a registry, mirrors | `remote.rs` |
 //! | connections, redirects, tokens, retries | `client.rs`, `credentials.rs` |
 //! | which addresses may be reached | `address.rs` |
+//! | what is known of images, for those who cannot wait | [`Images`] |
 //! | platforms, the cache of layers, how early reading ends | `inspector.rs` |
 
 mod address;
@@ -19,6 +20,7 @@ mod client;
 mod credentials;
 mod digest;
 mod error;
+mod images;
 mod inspector;
 pub mod layer;
 mod limits;
@@ -33,6 +35,7 @@ pub use client::{Client, Mirror, Settings};
 pub use credentials::{Credential, Credentials};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Subject};
+pub use images::{Images, Pace};
 pub use inspector::{Depth, Inspection, Inspector, Source};
 pub use layer::Layer;
 pub use limits::Limits;

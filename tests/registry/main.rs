@@ -7,6 +7,7 @@ mod fingerprints;
 mod hostile;
 mod hostile_layers;
 mod image;
+mod images;
 mod registry;
 mod sources;
 
@@ -33,7 +34,7 @@ type Test = fn(&World) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 4] = [fingerprints::TESTS, sources::TESTS, hostile::TESTS, hostile_layers::TESTS];
+const TOPICS: [Topic; 5] = [fingerprints::TESTS, sources::TESTS, hostile::TESTS, hostile_layers::TESTS, images::TESTS];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -1,0 +1,91 @@
+//! What is known of images while others wait: at once, soon, or later.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use muslin::registry::{Client, Images, Limits, Pace, Platform};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::image::Entry::Part;
+use crate::image::Image;
+use crate::registry::Registry;
+use crate::{Test, World};
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("an_image_is_known_once_it_was_waited_for_and_then_with_no_registry", known_without_a_registry),
+    ("nobody_waits_longer_than_they_like_and_the_image_is_known_later", known_later),
+    ("a_tag_is_asked_anew_after_its_time_and_a_digest_is_not", tags_are_asked_anew),
+    ("of_too_many_the_oldest_are_given_up", given_up),
+];
+
+/// Longer than an inspection takes.
+const LONG: Duration = Duration::from_secs(20);
+
+fn images(world: &World, registry: &Registry, pace: Pace) -> Result<Images> {
+    let mut settings = world.settings();
+    settings.plain_http = vec![registry.address.to_string()];
+    let client = Client::new(settings, Limits::default())?;
+    Ok(Images::new(client, Limits::default(), Platform::linux("amd64"), pace))
+}
+
+fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> Option<String> {
+    let facts = world.runtime.block_on(async { images.facts(&[reference], Instant::now() + wait).await });
+    let facts = facts.into_iter().next().flatten()?;
+    Some(facts.fingerprint(None, None, &|_| None).resolver.family.name().to_owned())
+}
+
+fn push(world: &World, registry: &Registry, name: &str, part: &str) -> Result<String> {
+    let layer = world.layer(&[Part("app/server", part)])?;
+    registry.push(name, &[Image::new(vec![layer], json!({"Entrypoint": ["/app/server"]}))])?;
+    Ok(format!("{}/{name}", registry.address))
+}
+
+fn known_without_a_registry(world: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let reference = push(world, &registry, "app:1", "go-pure")?;
+    let images = images(world, &registry, Pace::default())?;
+    ensure!(resolver(world, &images, &reference, LONG).as_deref() == Some("go"));
+    drop(registry);
+    ensure!(resolver(world, &images, &reference, Duration::ZERO).as_deref() == Some("go"));
+    Ok(())
+}
+
+fn known_later(world: &World) -> Result<()> {
+    let reference = push(world, &world.registry, "later:1", "musl-static-lookup")?;
+    let images = images(world, &world.registry, Pace::default())?;
+    ensure!(resolver(world, &images, &reference, Duration::ZERO).is_none());
+    let deadline = Instant::now() + LONG;
+    while resolver(world, &images, &reference, Duration::ZERO).is_none() {
+        ensure!(Instant::now() < deadline, "it never became known");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn tags_are_asked_anew(world: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let reference = push(world, &registry, "moving:1", "go-pure")?;
+    let inspection = crate::image::run("skopeo", &["inspect", "--tls-verify=false", &format!("docker://{reference}")])?;
+    let inspection: serde_json::Value = serde_json::from_slice(&inspection)?;
+    let digest = inspection["Digest"].as_str().context("it has a digest")?;
+    let by_digest = format!("{}/moving@{digest}", registry.address);
+    let images = images(world, &registry, Pace { tag_ttl: Duration::ZERO, ..Pace::default() })?;
+    ensure!(resolver(world, &images, &by_digest, LONG).as_deref() == Some("go"));
+    ensure!(resolver(world, &images, &reference, LONG).as_deref() == Some("go"));
+    push(world, &registry, "moving:1", "musl-static-lookup")?;
+    ensure!(resolver(world, &images, &reference, LONG).as_deref() == Some("musl"));
+    ensure!(resolver(world, &images, &by_digest, LONG).as_deref() == Some("go"));
+    Ok(())
+}
+
+fn given_up(world: &World) -> Result<()> {
+    let images = images(world, &world.registry, Pace { at_once: 1, queue: 2, ..Pace::default() })?;
+    let references: Vec<String> = (0..50).map(|at| format!("{}/many{at}", world.registry.address)).collect();
+    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    let started = Instant::now();
+    world.runtime.block_on(async { images.facts(&references, Instant::now() + LONG).await });
+    ensure!(started.elapsed() < LONG, "whoever was given up is still waited for");
+    ensure!(images.given_up() >= 40, "{} of 50 were given up", images.given_up());
+    Ok(())
+}
