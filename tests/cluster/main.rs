@@ -6,13 +6,19 @@
 
 mod control_plane;
 mod examples;
+#[path = "../registry/image.rs"]
+#[allow(dead_code, reason = "the tests of the registry use all of it")]
+mod image;
 mod impostor;
+mod inspection;
 mod installation;
 mod measuring;
 mod mutation;
 mod outages;
 mod pods;
 mod registration;
+#[path = "../registry/registry.rs"]
+mod registry;
 mod webhook;
 
 use std::path::PathBuf;
@@ -40,7 +46,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 4] = [mutation::TESTS, examples::TESTS, outages::TESTS, installation::TESTS];
+const TOPICS: [Topic; 5] = [mutation::TESTS, examples::TESTS, inspection::TESTS, outages::TESTS, installation::TESTS];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -86,7 +92,12 @@ impl Cluster {
     }
 
     fn muslin(&self) -> Result<Muslin<'_>> {
-        Muslin::start(&self.control_plane, &self.account)
+        self.muslin_with(&[])
+    }
+
+    /// The server with these arguments besides those that it needs here.
+    fn muslin_with(&self, arguments: &[String]) -> Result<Muslin<'_>> {
+        Muslin::start(&self.control_plane, &self.account, arguments)
     }
 
     /// Something else, registered as if it were muslin, and called.

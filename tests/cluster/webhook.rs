@@ -41,10 +41,10 @@ pub(crate) struct Certificate {
 
 impl<'c> Muslin<'c> {
     /// Starts the server, and registers it when it is ready.
-    pub(crate) fn start(control_plane: &'c ControlPlane, kubeconfig: &Path) -> Result<Self> {
+    pub(crate) fn start(control_plane: &'c ControlPlane, kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let certificate = Certificate::new()?;
         let asked = Instant::now();
-        let (process, address) = Process::start(kubeconfig, &certificate)?;
+        let (process, address) = Process::start(kubeconfig, &certificate, arguments)?;
         let started_in = asked.elapsed();
         let url = format!("https://{address}/mutate");
         let registration = Registration::of_muslin(control_plane, &url, &certificate.certificate)?;
@@ -79,7 +79,7 @@ impl<'c> Muslin<'c> {
 // === impl Process ===
 
 impl Process {
-    fn start(kubeconfig: &Path, certificate: &Certificate) -> Result<(Self, String)> {
+    fn start(kubeconfig: &Path, certificate: &Certificate, arguments: &[String]) -> Result<(Self, String)> {
         let folder = TempDir::new()?;
         let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
         fs::write(&certificate_file, &certificate.certificate)?;
@@ -87,6 +87,7 @@ impl Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
             .args(["--shutdown-delay", "0", "--own-namespace", "muslin"])
+            .args(arguments)
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .arg("--tls-cert")
