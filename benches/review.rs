@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
 use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
 use muslin::cluster::Namespaces;
@@ -39,6 +39,14 @@ fn reviews(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(review.len() as u64));
         group.bench_function(BenchmarkId::new("answer", size), |bencher| {
             bencher.iter(|| runtime.block_on(answer(&router, Bytes::from_static(review))));
+        });
+        let mut unseen = Unseen::of(review);
+        group.bench_function(BenchmarkId::new("answer, template not seen before", size), |bencher| {
+            bencher.iter_batched(
+                || unseen.next_review(),
+                |review| runtime.block_on(answer(&router, review)),
+                BatchSize::SmallInput,
+            );
         });
         group.bench_function(BenchmarkId::new("walk", size), |bencher| {
             bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(review)).expect("the review is JSON"));
@@ -65,6 +73,38 @@ async fn answer(router: &Router, review: Bytes) -> Bytes {
     let response = router.clone().oneshot(request).await.expect("the router answers");
     assert_eq!(response.status(), StatusCode::OK, "the review was refused");
     response.into_body().collect().await.expect("read the answer").to_bytes()
+}
+
+/// Reviews of pods whose first container is named by a number, so that no two are of one template.
+struct Unseen {
+    review: Vec<u8>,
+    /// Where the last digits of the name are.
+    digits: std::ops::Range<usize>,
+    number: u64,
+}
+
+// === impl Unseen ===
+
+impl Unseen {
+    const DIGITS: usize = 9;
+
+    fn of(review: &[u8]) -> Self {
+        let text = std::str::from_utf8(review).expect("the review is text");
+        let containers = text.find("\"containers\":[").expect("the pod has containers");
+        let name = "\"name\":\"";
+        let start = containers + text[containers..].find(name).expect("a container has a name") + name.len();
+        let end = start + text[start..].find('"').expect("the name ends");
+        let mut review = review.to_vec();
+        review.splice(start..end, b"c".iter().copied().chain([b'0'; Self::DIGITS]));
+        Self { review, digits: start + 1..start + 1 + Self::DIGITS, number: 0 }
+    }
+
+    fn next_review(&mut self) -> Bytes {
+        self.number += 1;
+        let digits = format!("{:0width$}", self.number, width = Self::DIGITS);
+        self.review[self.digits.clone()].copy_from_slice(digits.as_bytes());
+        Bytes::copy_from_slice(&self.review)
+    }
 }
 
 criterion_group!(benches, reviews);

@@ -1,11 +1,12 @@
 //! The webhook: reviews in, answers out, over HTTPS. Knows plans and the cluster's namespaces; must not know of command lines.
 //!
 //! A review flows one way: bytes, the borrowed pod, fingerprints, findings, plan, patch, bytes. Nothing on that path waits for
-//! the network, except for a namespace that is too new to be known.
+//! the network, except for a namespace that is too new to be known, and, for a little while, for an image that is.
 
 mod body;
 mod deadline;
 mod decision;
+mod inspection;
 mod metrics;
 mod review;
 mod server;
@@ -13,11 +14,12 @@ mod shutdown;
 mod tls;
 mod webhook;
 
+pub use inspection::Inspection;
 pub use metrics::Metrics;
 pub use server::{Limits, Server};
 pub use shutdown::Shutdown;
 pub use tls::{KeyFiles, Keys, TlsError, server_config};
-pub use webhook::{Inspection, Settings, Webhook};
+pub use webhook::{Settings, Webhook};
 
 #[cfg(test)]
 mod tests;

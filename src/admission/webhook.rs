@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,19 +12,17 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::cluster::Namespaces;
-use crate::image::inspect::ImageFacts;
-use crate::image::{self, Evidence, Fingerprint};
+use crate::image::{self, Fingerprint};
 use crate::plan::{Context, Plan, Skip, plan};
-use crate::pod::{Container, Pod};
+use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
-use crate::registry::Images;
 
 use super::body::{Bodies, BodyError};
 use super::decision::{Decision, Memory, Question};
+use super::inspection::Inspection;
 use super::metrics::Outcome;
 use super::review::{BadReview, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
@@ -43,18 +41,6 @@ pub struct Settings {
     /// Where images are read; without it, their references alone tell.
     pub inspection: Option<Inspection>,
 }
-
-/// How images are looked into while pods are reviewed.
-#[derive(Clone, Debug)]
-pub struct Inspection {
-    /// What is known of images, and who finds out more.
-    pub images: Images,
-    /// How long a review waits for what is not known yet.
-    pub budget: Duration,
-}
-
-/// What is known of images, in the order of a pod's containers.
-type Facts = Vec<Option<Arc<ImageFacts>>>;
 
 /// How a pod is planned: [`plan`], unless a test needs it to fail.
 pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
@@ -191,8 +177,8 @@ impl Inner {
             Ok(Err(error)) => return Ok(self.left_alone(uid, namespace, &error.to_string())),
             Err(_) => return Ok(self.left_alone(uid, namespace, "no answer from the API server in time")),
         };
-        let facts = self.facts(pod, policy.mode(self.settings.default_mode), deadline).await;
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, &facts, namespace, &policy)));
+        let (fingerprints, notes) = self.fingerprints(pod, policy.mode(self.settings.default_mode), deadline).await;
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, fingerprints, notes, namespace, &policy)));
         Ok(decided.unwrap_or_else(|panic| {
             self.note_panic(&panic, uid);
             let warning = "muslin: muslin failed on this pod and left it unchanged; please report it".to_owned();
@@ -200,15 +186,13 @@ impl Inner {
         }))
     }
 
-    /// What is known of the pod's images, in the order of its containers. Nothing is asked where nothing would be done.
-    async fn facts(&self, pod: &Pod<'_>, mode: Mode, deadline: Deadline) -> Facts {
-        let Some(Inspection { images, budget }) = self.settings.inspection.as_ref().filter(|_| mode != Mode::Off)
-        else {
-            return Vec::new();
-        };
-        let references: Vec<&str> =
-            pod.containers().map(|container| container.image.as_deref().unwrap_or_default()).collect();
-        images.facts(&references, deadline.min(Deadline::now() + *budget)).await
+    /// What the pod's containers use, in their order, and what its author should be told about that. Nothing is asked where
+    /// nothing would be done.
+    async fn fingerprints(&self, pod: &Pod<'_>, mode: Mode, deadline: Deadline) -> (Vec<Fingerprint>, Vec<String>) {
+        match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
+            Some(inspection) => inspection.fingerprints(pod, deadline).await,
+            None => (pod.containers().map(|container| image::assume(container.image())).collect(), Vec::new()),
+        }
     }
 
     /// Decides about the pod, and writes the answer.
@@ -216,12 +200,12 @@ impl Inner {
         &self,
         uid: &str,
         pod: &Pod<'_>,
-        facts: &[Option<Arc<ImageFacts>>],
+        fingerprints: Vec<Fingerprint>,
+        mut notes: Vec<String>,
         namespace: &str,
         policy: &NamespacePolicy,
     ) -> (Outcome, Option<Mode>, Vec<u8>) {
         let mode = policy.mode(self.settings.default_mode);
-        let mut notes = Vec::new();
         if let Some(invalid) = policy.invalid_mode() {
             notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
         }
@@ -232,10 +216,6 @@ impl Inner {
         let profile = named.as_ref().unwrap_or(&self.settings.profile);
         let context =
             Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None };
-        let facts = facts.iter().map(Option::as_deref).chain(std::iter::repeat(None));
-        let fingerprints: Vec<Fingerprint> =
-            pod.containers().zip(facts).map(|(container, facts)| fingerprint(container, facts)).collect();
-
         let question = Question::new(pod, &fingerprints, &context, &notes);
         let decision = self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
             Ok(plan) => Decision::of(&plan, mode, notes),
@@ -272,18 +252,6 @@ impl Inner {
         tracing::error!(uid, message, "a review panicked; the pod was left unchanged");
         self.metrics.panicked();
     }
-}
-
-/// The fingerprint of a container: read in its image, if that tells; otherwise by its reference.
-fn fingerprint(container: &Container<'_>, facts: Option<&ImageFacts>) -> Fingerprint {
-    // The API server takes lists of strings only.
-    let words = |list: Option<&RawValue>| list.and_then(|list| serde_json::from_str::<Vec<String>>(list.get()).ok());
-    let assumed = || image::assume(container.image.as_deref().unwrap_or_default());
-    let Some(facts) = facts else { return assumed() };
-    let (command, args) = (words(container.command), words(container.args));
-    let godebug = container.env.godebug.as_deref();
-    let read = facts.fingerprint(command.as_deref(), args.as_deref(), &|name| godebug.filter(|_| name == "GODEBUG"));
-    if read.evidence == Evidence::None { assumed() } else { read }
 }
 
 /// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API

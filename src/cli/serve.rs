@@ -83,6 +83,10 @@ pub(super) struct Serve {
     #[arg(long, env = "MUSLIN_INSPECT_IMAGES")]
     inspect_images: bool,
 
+    /// The architectures of the cluster's nodes, for pods that do not say on which they run [default: muslin's own]
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', env = "MUSLIN_ARCHITECTURES")]
+    architectures: Vec<String>,
+
     /// How long a review waits for an image that is not known yet; its inspection goes on
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 300, env = "MUSLIN_INSPECTION_BUDGET")]
     inspection_budget: u64,
@@ -217,8 +221,12 @@ impl Serve {
         let limits = registry::Limits::default();
         let client = Client::new(self.reach.settings()?, limits).map_err(|error| Failure::Input(error.into()))?;
         let pace = Pace { tag_ttl: Duration::from_secs(self.tag_ttl), ..Pace::default() };
-        let images = Images::new(client, limits, own_platform(), pace);
-        Ok(Some(Inspection { images, budget: Duration::from_millis(self.inspection_budget) }))
+        let images = Images::new(client, limits, pace);
+        let mut architectures = self.architectures.clone();
+        if architectures.is_empty() {
+            architectures.push(own_platform().arch);
+        }
+        Ok(Some(Inspection { images, architectures, budget: Duration::from_millis(self.inspection_budget) }))
     }
 
     /// The serving key; with it, for a standalone server, the CA to trust.

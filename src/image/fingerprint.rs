@@ -12,10 +12,10 @@ pub enum Evidence {
     None,
     /// From the reference alone.
     Assumed,
-    /// An administrator said so.
-    Declared,
     /// Read in the image.
     Inspected,
+    /// An administrator said so.
+    Declared,
 }
 
 /// The resolver of one image, for one platform.
@@ -55,6 +55,11 @@ impl Fingerprint {
     /// An image of which nothing is known, and why not.
     pub const fn unknown(because: Because) -> Self {
         Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, because }
+    }
+
+    /// What an administrator said, and of what.
+    pub const fn declared(resolver: Resolver, because: Because) -> Self {
+        Self { resolver, evidence: Evidence::Declared, because }
     }
 
     /// A resolver that the reference alone suggests.

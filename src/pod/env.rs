@@ -20,16 +20,31 @@ pub struct ResolverEnv<'a> {
     pub res_options: Option<Cow<'a, str>>,
     /// `LOCALDOMAIN`, a search list that glibc takes in place of resolv.conf's (glibc: resolv/res_init.c).
     pub local_domain: Option<Cow<'a, str>>,
+    /// `PATH`, where the command is looked for.
+    pub path: Option<Cow<'a, str>>,
 }
 
 // === impl ResolverEnv ===
 
 impl<'a> ResolverEnv<'a> {
+    /// The value of one of them, by its name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = match name {
+            "GODEBUG" => &self.godebug,
+            "RES_OPTIONS" => &self.res_options,
+            "LOCALDOMAIN" => &self.local_domain,
+            "PATH" => &self.path,
+            _ => &None,
+        };
+        value.as_deref()
+    }
+
     fn slot(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
         match name {
             "GODEBUG" => Some(&mut self.godebug),
             "RES_OPTIONS" => Some(&mut self.res_options),
             "LOCALDOMAIN" => Some(&mut self.local_domain),
+            "PATH" => Some(&mut self.path),
             _ => None,
         }
     }

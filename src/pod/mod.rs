@@ -5,6 +5,7 @@ mod annotations;
 mod dns;
 mod env;
 mod injected;
+mod placement;
 mod text;
 pub mod workload;
 
@@ -17,6 +18,7 @@ pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Claim, Injected};
+use placement::{Affinity, NodeSelector};
 pub use text::Text;
 
 /// Annotation by which people opt a pod out: `"false"`.
@@ -94,6 +96,12 @@ pub struct Spec<'a> {
     /// The operating system.
     #[serde(borrow, default)]
     os: Option<Os<'a>>,
+    /// Which nodes it wants.
+    #[serde(borrow, default)]
+    node_selector: Option<NodeSelector<'a>>,
+    /// Which nodes it wants, in more words.
+    #[serde(borrow, default)]
+    affinity: Option<Affinity<'a>>,
 }
 
 /// `spec.os`.
@@ -201,6 +209,14 @@ impl<'a> Pod<'a> {
             .is_some_and(|name| name.eq_ignore_ascii_case("windows"))
     }
 
+    /// The architectures (`amd64`, as Go names them) of the nodes that it may run on, of those that the `cluster` has and those
+    /// that it names itself.
+    pub fn architectures<'p>(&'p self, cluster: &[&'p str]) -> Vec<&'p str> {
+        let spec = self.spec.as_ref();
+        let selector = spec.and_then(|spec| spec.node_selector.as_ref());
+        placement::architectures(selector, spec.and_then(|spec| spec.affinity.as_ref()), cluster)
+    }
+
     /// What decides the pod's resolv.conf.
     pub fn dns(&self) -> Dns {
         let Some(spec) = self.spec.as_ref() else { return Dns::default() };
@@ -244,6 +260,13 @@ impl<'a> Pod<'a> {
 }
 
 // === impl Container ===
+
+impl Container<'_> {
+    /// The image reference; empty where there is none.
+    pub fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or_default()
+    }
+}
 
 impl Hash for Container<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {

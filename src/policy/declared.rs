@@ -37,7 +37,8 @@ impl Declared {
         Ok(())
     }
 
-    /// What is known of an image once this is taken into account. What was read in the image itself is trusted more.
+    /// What is known of an image once this is taken into account: it outranks what was read in the image, but not what was said
+    /// of that image alone.
     pub fn apply(&self, image: &str, fingerprint: Fingerprint) -> Fingerprint {
         if self.declarations.is_empty() || fingerprint.evidence >= Evidence::Declared {
             return fingerprint;
@@ -45,11 +46,9 @@ impl Declared {
         let Ok(reference) = Reference::parse(image) else { return fingerprint };
         match self.declarations.iter().find(|declaration| declaration.prefix.begins(&reference)) {
             None => fingerprint,
-            Some(Declaration { prefix: _, resolver, because }) => Fingerprint {
-                resolver: *resolver,
-                evidence: Evidence::Declared,
-                because: Because::Told(Arc::clone(because)),
-            },
+            Some(Declaration { prefix: _, resolver, because }) => {
+                Fingerprint::declared(*resolver, Because::Told(Arc::clone(because)))
+            }
         }
     }
 }
@@ -93,10 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_in_the_image_is_trusted_more() {
-        let mut inspected = image::assume("alpine:3.19");
-        inspected.evidence = Evidence::Inspected;
-        assert_eq!(declared(&[("alpine", "glibc")]).apply("alpine:3.19", inspected.clone()), inspected);
+    fn outranks_what_was_read_in_the_image_but_not_what_was_said_of_it_alone() {
+        let mut known = image::assume("alpine:3.19");
+        known.evidence = Evidence::Inspected;
+        let declared = declared(&[("alpine", "glibc")]);
+        assert_eq!(declared.apply("alpine:3.19", known.clone()).to_string(), "glibc (declared)");
+        known.evidence = Evidence::Declared;
+        assert_eq!(declared.apply("alpine:3.19", known.clone()), known);
     }
 
     #[test]

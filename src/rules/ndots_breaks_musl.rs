@@ -61,9 +61,9 @@ fn breakage(subject: &Subject<'_>, resolver: Resolver) -> Breakage {
     if subject.conf.options_line_len() > musl::LINE_MAX {
         return None; // search-line-too-long says that musl drops the line, ndots with it
     }
-    let ndots = lowest_ndots(subject, resolver)?;
+    let ndots = lowest_ndots(subject, resolver).filter(|ndots| *ndots < CLUSTER_NDOTS)?;
     let broken: Vec<&str> = FORMS.into_iter().filter(|form| breaks(subject, resolver, form, ndots)).collect();
-    (ndots < CLUSTER_NDOTS && !broken.is_empty()).then_some((ndots, broken))
+    (!broken.is_empty()).then_some((ndots, broken))
 }
 
 /// The ndots that counts if the kubelet's random order turns out badly: of several on one line musl takes the first.

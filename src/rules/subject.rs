@@ -160,7 +160,7 @@ impl<'a> Subject<'a> {
 impl Container<'_> {
     /// What it resolves names with, in its environment.
     pub fn resolver(&self) -> Resolver {
-        let ResolverEnv { godebug, res_options, local_domain } = self.env;
+        let ResolverEnv { godebug, res_options, local_domain, path: _ } = self.env;
         // An empty LOCALDOMAIN counts, an empty RES_OPTIONS does not (Go: src/net/conf.go).
         let has_libc_variables = local_domain.is_some() || res_options.as_deref().is_some_and(|text| !text.is_empty());
         go::in_environment(self.fingerprint.resolver, godebug.as_deref(), has_libc_variables)

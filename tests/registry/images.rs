@@ -1,9 +1,10 @@
 //! What is known of images while others wait: at once, soon, or later.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::registry::{Client, Images, Limits, Pace, Platform};
+use muslin::registry::{Client, Images, Known, Limits, Pace, Platform};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -26,13 +27,18 @@ fn images(world: &World, registry: &Registry, pace: Pace) -> Result<Images> {
     let mut settings = world.settings();
     settings.plain_http = vec![registry.address.to_string()];
     let client = Client::new(settings, Limits::default())?;
-    Ok(Images::new(client, Limits::default(), Platform::linux("amd64"), pace))
+    Ok(Images::new(client, Limits::default(), pace))
 }
 
 fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> Option<String> {
-    let facts = world.runtime.block_on(async { images.facts(&[reference], Instant::now() + wait).await });
-    let facts = facts.into_iter().next().flatten()?;
-    Some(facts.fingerprint(None, None, &|_| None).resolver.family.name().to_owned())
+    let platform = Platform::linux("amd64");
+    let wanted = [(reference, &platform)];
+    let known = world.runtime.block_on(async { images.known(&wanted, Instant::now() + wait).await });
+    match known.into_iter().next().flatten()? {
+        Known::Image(image) => Some(image.facts.fingerprint(None, None, &|_| None).resolver.family.name().to_owned()),
+        Known::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
+        Known::NoPlatform => Some("no platform".to_owned()),
+    }
 }
 
 fn push(world: &World, registry: &Registry, name: &str, part: &str) -> Result<String> {
@@ -82,10 +88,12 @@ fn tags_are_asked_anew(world: &World) -> Result<()> {
 fn given_up(world: &World) -> Result<()> {
     let images = images(world, &world.registry, Pace { at_once: 1, queue: 2, ..Pace::default() })?;
     let references: Vec<String> = (0..50).map(|at| format!("{}/many{at}", world.registry.address)).collect();
-    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    let platform = Platform::linux("amd64");
+    let wanted: Vec<_> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let started = Instant::now();
-    world.runtime.block_on(async { images.facts(&references, Instant::now() + LONG).await });
+    world.runtime.block_on(async { images.known(&wanted, Instant::now() + LONG).await });
     ensure!(started.elapsed() < LONG, "whoever was given up is still waited for");
-    ensure!(images.given_up() >= 40, "{} of 50 were given up", images.given_up());
+    let given_up = images.tally().given_up.load(Ordering::Relaxed);
+    ensure!(given_up >= 40, "{given_up} of 50 were given up");
     Ok(())
 }

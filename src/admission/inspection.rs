@@ -1,0 +1,102 @@
+//! What a pod's images hold, for a review: asked for each platform that the pod may run on, within the time that the review can
+//! spare, and by their references alone where that tells nothing. Must not know of HTTP, nor decide about the pod.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::image::{self, Because, Evidence, Fingerprint};
+use crate::pod::{Container, Pod};
+use crate::registry::{Images, Known, Platform};
+
+/// How images are looked into while pods are reviewed.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What is known of images, and who finds out more.
+    pub images: Images,
+    /// The architectures (`amd64`) of the cluster's nodes, for pods that do not say on which they run.
+    pub architectures: Vec<String>,
+    /// How long a review waits for what is not known yet.
+    pub budget: Duration,
+}
+
+/// What a container uses on one architecture.
+struct OnPlatform<'p> {
+    arch: &'p str,
+    fingerprint: Fingerprint,
+}
+
+// === impl Inspection ===
+
+impl Inspection {
+    /// What each container of the pod uses, in their order, and what its author should be told about that.
+    pub(super) async fn fingerprints(&self, pod: &Pod<'_>, deadline: Instant) -> (Vec<Fingerprint>, Vec<String>) {
+        let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
+        let architectures = pod.architectures(&cluster);
+        let platforms: Vec<Platform> = architectures.iter().map(|arch| Platform::linux(arch)).collect();
+        let containers: Vec<&Container<'_>> = pod.containers().collect();
+        let wanted: Vec<(&str, &Platform)> = containers
+            .iter()
+            .flat_map(|container| platforms.iter().map(|platform| (container.image(), platform)))
+            .collect();
+        let known = self.images.known(&wanted, deadline.min(Instant::now() + self.budget)).await;
+
+        let mut notes = Vec::new();
+        let fingerprints = containers
+            .iter()
+            .zip(known.chunks(platforms.len().max(1)))
+            .map(|(container, known)| match told(container, &architectures, known) {
+                Some(told) => settle(container, &told, &mut notes),
+                None => image::assume(container.image()),
+            })
+            .collect();
+        (fingerprints, notes)
+    }
+}
+
+/// What a container uses on each platform that there is an image for; `None` unless all of them tell.
+fn told<'p>(
+    container: &Container<'_>,
+    architectures: &[&'p str],
+    known: &[Option<Known>],
+) -> Option<Vec<OnPlatform<'p>>> {
+    // The API server takes lists of strings only.
+    let words = |list: Option<&RawValue>| list.and_then(|list| serde_json::from_str::<Vec<String>>(list.get()).ok());
+    let (command, args) = (words(container.command), words(container.args));
+    let mut told = Vec::with_capacity(known.len());
+    for (arch, known) in architectures.iter().zip(known) {
+        let fingerprint = match known.as_ref()? {
+            Known::NoPlatform => continue,
+            Known::Declared(resolver, digest) => {
+                let because = format!("it was declared so for {digest}");
+                Fingerprint::declared(*resolver, Because::Told(because.into()))
+            }
+            Known::Image(image) => {
+                let env = |name: &str| container.env.get(name);
+                image.facts.fingerprint(command.as_deref(), args.as_deref(), &env)
+            }
+        };
+        if fingerprint.evidence == Evidence::None {
+            return None;
+        }
+        told.push(OnPlatform { arch, fingerprint });
+    }
+    (!told.is_empty()).then_some(told)
+}
+
+/// One answer for a container that may run on several platforms. Where they differ, it is that of the platform that needs the
+/// most care, musl before others, and no more certain than a guess.
+fn settle(container: &Container<'_>, told: &[OnPlatform<'_>], notes: &mut Vec<String>) -> Fingerprint {
+    let is_musl = |told: &&OnPlatform<'_>| told.fingerprint.resolver.family == crate::resolver::Family::Musl;
+    let Some(chosen) = told.iter().find(is_musl).or(told.first()) else { return image::assume(container.image()) };
+    if told.iter().all(|other| other.fingerprint.resolver == chosen.fingerprint.resolver) {
+        return chosen.fingerprint.clone();
+    }
+    let each: Vec<String> =
+        told.iter().map(|OnPlatform { arch, fingerprint }| format!("{} on {arch}", fingerprint.resolver)).collect();
+    let text = format!("its platforms differ: {}", each.join(", "));
+    let name = container.name.as_deref().unwrap_or_default();
+    notes.push(format!("muslin: {name}: the image's platforms differ: {}", each.join(", ")));
+    Fingerprint::assumed(chosen.fingerprint.resolver, Because::Told(text.into()))
+}

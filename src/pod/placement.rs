@@ -1,0 +1,164 @@
+//! Where a pod may run, as far as it says so by itself: the architectures of the nodes that its node selector and its required
+//! node affinity admit. Must not know of images or platforms.
+
+use serde::Deserialize;
+
+use super::Text;
+
+/// The label of a node's architecture, and the name that it had before Kubernetes 1.14, which kubelets still set
+/// (kubernetes `staging/src/k8s.io/api/core/v1/well_known_labels.go`).
+const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
+
+/// `spec.nodeSelector`.
+#[derive(Debug, Default, Hash, Deserialize)]
+pub(super) struct NodeSelector<'a> {
+    #[serde(borrow, default, rename = "kubernetes.io/arch")]
+    arch: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "beta.kubernetes.io/arch")]
+    old_arch: Option<Text<'a>>,
+}
+
+/// `spec.affinity`.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Affinity<'a> {
+    #[serde(borrow, default)]
+    node_affinity: Option<NodeAffinity<'a>>,
+}
+
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeAffinity<'a> {
+    #[serde(borrow, default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    required: Option<Required<'a>>,
+}
+
+/// One of the terms has to hold.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Required<'a> {
+    #[serde(borrow, default)]
+    node_selector_terms: Option<Vec<Term<'a>>>,
+}
+
+/// All of the expressions have to hold.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Term<'a> {
+    #[serde(borrow, default)]
+    match_expressions: Option<Vec<Expression<'a>>>,
+}
+
+#[derive(Debug, Default, Hash, Deserialize)]
+struct Expression<'a> {
+    #[serde(borrow, default)]
+    key: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    operator: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    values: Option<Vec<Text<'a>>>,
+}
+
+/// The architectures that the pod may run on, of those that the cluster has and those that it names itself, each once. All of the
+/// cluster's where it does not say, and where nothing is left: such a pod stays pending.
+pub(super) fn architectures<'p>(
+    selector: Option<&'p NodeSelector<'_>>,
+    affinity: Option<&'p Affinity<'_>>,
+    cluster: &[&'p str],
+) -> Vec<&'p str> {
+    let named = selector.and_then(|selector| selector.arch.as_deref().or(selector.old_arch.as_deref()));
+    let terms = affinity
+        .and_then(|affinity| affinity.node_affinity.as_ref()?.required.as_ref()?.node_selector_terms.as_deref())
+        .unwrap_or_default();
+    let mut admitted: Vec<&str> = match named {
+        Some(arch) => vec![arch],
+        None => terms.iter().flat_map(|term| term.admits(cluster)).collect(),
+    };
+    let mut seen = Vec::new();
+    admitted.retain(|arch| {
+        let is_new = !seen.contains(arch);
+        seen.push(*arch);
+        is_new
+    });
+    if admitted.is_empty() { cluster.to_vec() } else { admitted }
+}
+
+// === impl Term ===
+
+impl Term<'_> {
+    fn admits<'p>(&'p self, cluster: &[&'p str]) -> Vec<&'p str> {
+        let mut admitted: Option<Vec<&str>> = None;
+        let mut excluded: Vec<&str> = Vec::new();
+        for Expression { key, operator, values } in self.match_expressions.iter().flatten() {
+            if !key.as_deref().is_some_and(|key| ARCH_LABELS.contains(&key)) {
+                continue;
+            }
+            let values = values.iter().flatten().map(|value| &**value);
+            match operator.as_deref() {
+                Some("In") => {
+                    let values: Vec<&str> = values.collect();
+                    admitted = Some(match admitted {
+                        Some(before) => before.into_iter().filter(|arch| values.contains(arch)).collect(),
+                        None => values,
+                    });
+                }
+                Some("NotIn") => excluded.extend(values),
+                _ => {} // whether there is the label says nothing of its value
+            }
+        }
+        let mut admitted = admitted.unwrap_or_else(|| cluster.to_vec());
+        admitted.retain(|arch| !excluded.contains(arch));
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pod::Pod;
+
+    fn architectures(spec: &str) -> Vec<String> {
+        let text = format!(r#"{{"spec":{spec}}}"#);
+        let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
+        pod.architectures(&["amd64", "arm64"]).into_iter().map(str::to_owned).collect()
+    }
+
+    fn affine(terms: &str) -> Vec<String> {
+        architectures(&format!(
+            r#"{{"affinity":{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":
+               {{"nodeSelectorTerms":[{terms}]}}}}}}}}"#
+        ))
+    }
+
+    fn arch(operator: &str, values: &str) -> String {
+        format!(r#"{{"key":"kubernetes.io/arch","operator":"{operator}","values":[{values}]}}"#)
+    }
+
+    #[test]
+    fn are_the_cluster_s_where_the_pod_says_nothing() {
+        assert_eq!(architectures("{}"), ["amd64", "arm64"]);
+        assert_eq!(architectures(r#"{"nodeSelector":{"disk":"ssd"},"affinity":null}"#), ["amd64", "arm64"]);
+        assert_eq!(affine(r#"{"matchExpressions":[{"key":"disk","operator":"Exists"}]}"#), ["amd64", "arm64"]);
+    }
+
+    #[test]
+    fn are_what_the_node_selector_names_also_where_the_cluster_names_it_not() {
+        assert_eq!(architectures(r#"{"nodeSelector":{"kubernetes.io/arch":"s390x"}}"#), ["s390x"]);
+        assert_eq!(architectures(r#"{"nodeSelector":{"beta.kubernetes.io/arch":"arm64"}}"#), ["arm64"]);
+    }
+
+    #[test]
+    fn are_what_any_term_of_the_required_affinity_admits() {
+        let one = format!(r#"{{"matchExpressions":[{}]}}"#, arch("In", r#""arm64""#));
+        let other = format!(r#"{{"matchExpressions":[{}]}}"#, arch("In", r#""riscv64","arm64""#));
+        assert_eq!(affine(&one), ["arm64"]);
+        assert_eq!(affine(&format!("{one},{other}")), ["arm64", "riscv64"]);
+    }
+
+    #[test]
+    fn are_what_all_expressions_of_a_term_admit() {
+        let both = [arch("In", r#""arm64","amd64""#), arch("NotIn", r#""arm64""#)].join(",");
+        assert_eq!(affine(&format!(r#"{{"matchExpressions":[{both}]}}"#)), ["amd64"]);
+        let not = arch("NotIn", r#""amd64""#);
+        assert_eq!(affine(&format!(r#"{{"matchExpressions":[{not}]}}"#)), ["arm64"]);
+    }
+}
