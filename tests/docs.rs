@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use muslin::explain::{Examples, pages};
 use muslin::rules::RULES;
@@ -79,6 +80,15 @@ fn the_generated_pages_are_up_to_date() {
         let name = path.strip_prefix(docs()).unwrap();
         assert!(pages.iter().any(|page| Path::new(&page.path) == name), "docs/{}: no such rule", name.display());
     }
+}
+
+#[test]
+fn the_definitions_of_resources_are_up_to_date() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_muslin")).args(["manifests", "crds"]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let path = Path::new(REPOSITORY).join("manifests/image-inspection/crds.yaml");
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == printed, "{}: write into it what `muslin manifests crds` prints", path.display());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod in_order;
 mod inject;
 mod inspect;
 mod man;
+mod manifests;
 mod policy;
 mod progress;
 mod reach;
@@ -46,11 +47,12 @@ pub struct Arguments {
 // No comments on these: clap would take one as the whole help, in place of what the command's own file says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Check(check::Check),
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Explain(explain::Explain),
+    Manifests(manifests::Manifests),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Docs(command) => command.run(),

@@ -21,19 +21,19 @@ pub(super) struct Reach {
     auth_file: Option<PathBuf>,
 
     /// Authorities to trust besides the system's, as PEM
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "MUSLIN_CA_FILE", value_delimiter = ',')]
     ca_file: Vec<PathBuf>,
 
     /// A mirror to ask first for what is under a prefix, such as docker.io=mirror.example.com/hub
-    #[arg(long, value_name = "PREFIX=MIRROR", value_parser = mirror)]
+    #[arg(long, value_name = "PREFIX=MIRROR", value_parser = mirror, env = "MUSLIN_MIRROR", value_delimiter = ',')]
     mirror: Vec<Mirror>,
 
     /// A registry that speaks HTTP without TLS
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", env = "MUSLIN_PLAIN_HTTP", value_delimiter = ',')]
     plain_http: Vec<String>,
 
     /// A network that may be reached though it is not public, such as 10.0.0.0/8
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", env = "MUSLIN_ALLOW_NETWORK", value_delimiter = ',')]
     allow_network: Vec<Network>,
 }
 

@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Namespaces};
+use crate::cluster::{self, Fingerprints, Lease, Namespaces};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace};
 
@@ -95,6 +95,14 @@ pub(super) struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 600, env = "MUSLIN_TAG_TTL")]
     tag_ttl: u64,
 
+    /// How many images to keep in the cluster as ImageFingerprints, so that a restart forgets nothing; 0 keeps none
+    #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
+    keep_fingerprints: usize,
+
+    /// What this replica calls itself in the lease [default: the host's name and the process id]
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    identity: Option<String>,
+
     #[command(flatten)]
     reach: Reach,
 
@@ -141,6 +149,12 @@ const SHUTDOWN_DELAY: Duration = Duration::from_secs(12);
 /// How many lines of the log wait for their reader before new ones are dropped: a few megabytes at most.
 const LOG_LINES_WAITING: usize = 4096;
 
+/// The lease of whichever replica does what one is enough for.
+const LEASE: &str = "muslin";
+
+/// How long the start waits for what the cluster keeps of images.
+const READ_BACK_MAX: Duration = Duration::from_secs(5);
+
 // === impl Serve ===
 
 impl Serve {
@@ -165,7 +179,11 @@ impl Serve {
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let namespaces = self.namespaces().await?;
+        let (namespaces, fingerprints) = self.cluster(inspection.as_ref()).await?;
+        if let Some(mut fingerprints) = fingerprints {
+            // What is known already is not asked again.
+            let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
+        }
 
         let shutdown = Shutdown::default();
         let metrics = Arc::new(Metrics::default());
@@ -243,16 +261,23 @@ impl Serve {
         }
     }
 
-    async fn namespaces(&self) -> Result<Namespaces, Failure> {
+    /// What the cluster says of namespaces, and where it keeps what is known of images.
+    async fn cluster(&self, inspection: Option<&Inspection>) -> Result<(Namespaces, Option<Fingerprints>), Failure> {
         if self.standalone {
-            return Ok(Namespaces::fixed(NamespacePolicy::default()));
+            return Ok((Namespaces::fixed(NamespacePolicy::default()), None));
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
             Some(_) => Failure::Input,
             None => Failure::Outside,
         })?;
-        Ok(Namespaces::watch(client))
+        let fingerprints = inspection.filter(|_| self.keep_fingerprints > 0).map(|inspection| {
+            let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
+            let identity = self.identity.clone().unwrap_or_else(own_identity);
+            let lease = Lease::take_part(client.clone(), namespace, LEASE, &identity);
+            Fingerprints::keep(client.clone(), inspection.images.clone(), lease, self.keep_fingerprints)
+        });
+        Ok((Namespaces::watch(client), fingerprints))
     }
 
     async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
@@ -299,6 +324,12 @@ impl Signals {
             _ = interrupt.recv() => {}
         }
     }
+}
+
+/// Unlike that of any other replica.
+fn own_identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), std::process::id())
 }
 
 /// A CA of its own making and a certificate for loopback, both forgotten when the process ends; the CA as PEM.

@@ -1,5 +1,8 @@
 //! Everything that talks to the Kubernetes API. Must not know of admission or of command lines.
 
+mod fingerprints;
+mod image_fingerprint;
+mod lease;
 mod namespaces;
 
 use std::path::Path;
@@ -8,6 +11,9 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+pub use fingerprints::Fingerprints;
+pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
+pub use lease::Lease;
 pub use namespaces::{LookupError, Namespaces};
 
 /// Why there is no connection to a cluster.

@@ -204,11 +204,16 @@ impl Images {
     /// Takes over what was found out before, `age` ago, without asking.
     pub fn learn(&self, reference: &str, image: Arc<Image>, age: Duration) {
         let Self(inner) = self;
-        let platform = Platform { variant: None, ..image.platform.clone() };
+        let platform = image.platform.without_variant();
         let until = inner.believed_until(reference, age);
         let told = AtomicU64::new(inner.started.elapsed().as_secs());
         let entry = Entry { meaning: Meaning::Image(image), until, told };
         inner.known.insert(Key { reference: reference.into(), platform }, Arc::new(entry));
+    }
+
+    /// Forgets what a reference means, so that it is found out again.
+    pub fn forget(&self, reference: &str, platform: &Platform) {
+        self.0.known.remove(&Sought { reference, platform });
     }
 
     /// Takes over what administrators say of images, by digest, in place of what they said before.

@@ -31,6 +31,12 @@ impl Platform {
         Self { os: "linux".to_owned(), arch: arch.to_owned(), variant: None }
     }
 
+    /// As a pod asks for it, which says nothing of variants.
+    #[must_use]
+    pub fn without_variant(&self) -> Self {
+        Self { variant: None, ..self.clone() }
+    }
+
     /// How well an image for `self` runs on `wanted`: the larger the better, `None` not at all. As containerd's
     /// `platforms.Only`: arm v7 runs v6 and v5, arm64 is v8, amd64 v3 runs v2 and v1.
     pub fn fitness(&self, wanted: &Self) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! Images that muslin reads: a real registry beside the real API server, and names that say nothing.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -15,6 +16,11 @@ pub(crate) const TESTS: Topic = &[
     ("a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry", mended_for_what_is_in_it),
     ("a_go_program_on_an_alpine_root_gets_no_musl_warnings", go_on_alpine),
     ("a_pod_whose_image_cannot_be_read_goes_by_its_reference", unreadable),
+    ("what_was_read_survives_a_restart_with_the_registry_stopped", survives_a_restart),
+    ("a_declaration_outranks_what_was_read", declaration_outranks),
+    ("a_declaration_that_names_no_resolver_or_no_digest_is_refused", bad_declarations_are_refused),
+    ("the_lease_holder_deletes_what_was_not_used_for_longest", oldest_are_deleted),
+    ("an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run", platforms_differ),
 ];
 
 const ALPINE: &[Entry<'_>] = &[
@@ -24,16 +30,79 @@ const ALPINE: &[Entry<'_>] = &[
     Text("lib/apk/db/installed", "C:Q1\nP:musl\nV:1.2.3-r3\nA:x86_64\n\n"),
 ];
 
+/// Images on the API server with the rights and the resource of `manifests/image-inspection`, which are taken away again.
+struct Kept<'c>(&'c Cluster);
+
+/// What the overlay adds to the base.
+const OVERLAY: [&str; 3] = ["crds.yaml", "cluster-role.yaml", "role.yaml"];
+
+/// How long muslin may take to write what it read, or to read what was written.
+const SOON: Duration = Duration::from_secs(20);
+
+// === impl Kept ===
+
+impl<'c> Kept<'c> {
+    fn apply(cluster: &'c Cluster) -> Result<Self> {
+        let kept = Self(cluster);
+        for file in OVERLAY {
+            kept.kubectl(&["apply", "-f", &overlay(file)])?;
+        }
+        kept.kubectl(&["wait", "--for=condition=Established", "crd/imagefingerprints.muslin.dev"])?;
+        Ok(kept)
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.0.control_plane.kubectl(arguments, None)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+        Ok(output.stdout)
+    }
+
+    fn fingerprints(&self) -> Result<Vec<Value>> {
+        let list: Value = serde_json::from_str(&self.kubectl(&["get", "imagefingerprints", "-o", "json"])?)?;
+        list["items"].as_array().cloned().context("kubectl get gave no list")
+    }
+
+    /// Waits until the fingerprints are as they should be.
+    fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let found = self.fingerprints()?;
+            if are(&found) {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < deadline, "not {what}: {found:#?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        for file in OVERLAY {
+            let _ = self.0.control_plane.kubectl(&["delete", "--ignore-not-found", "-f", &overlay(file)], None);
+        }
+    }
+}
+
+fn overlay(file: &str) -> String {
+    format!("{}/manifests/image-inspection/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A registry that holds one image, and the image's reference.
 fn registry(name: &str, program: &str) -> Result<(Registry, String)> {
-    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/registry/tools");
-    let printed = String::from_utf8(run(tools, &[])?)?;
-    let parts: PathBuf = printed.lines().last().context("the tools print a folder")?.into();
+    let parts = parts()?;
     let layers = vec![layer(&parts, ALPINE)?, layer(&parts, &[Part("app/server", program)])?];
     let registry = Registry::start()?;
     registry.push(name, &[Image::new(layers, json!({"Entrypoint": ["/app/server"]}))])?;
     let reference = format!("{}/{name}", registry.address);
     Ok((registry, reference))
+}
+
+/// The folder of real programs and libraries.
+fn parts() -> Result<PathBuf> {
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/registry/tools");
+    let printed = String::from_utf8(run(tools, &[])?)?;
+    Ok(printed.lines().last().context("the tools print a folder")?.into())
 }
 
 /// What makes muslin read the images of this registry, and wait until it has.
@@ -82,5 +151,142 @@ fn unreadable(cluster: &Cluster) -> Result<()> {
     let missing = format!("{}/library/alpine:3.19", registry.address);
     let (created, _) = cluster.created(&pod("unread", "app", &missing))?;
     ensure!(resolvers(&created) == "app=musl-1.2.4 (assumed)", "{created:#}");
+    Ok(())
+}
+
+fn survives_a_restart(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let (registry, reference) = registry("team/kept:1", "musl-lookup")?;
+    let arguments = reading(&registry);
+    cluster.namespace("kept", &[])?;
+    let muslin = cluster.muslin_with(&arguments)?;
+    let (first, _) = cluster.created(&pod("kept", "first", &reference))?;
+    let found = kept.wait("kept", |found| found.len() == 1 && found[0]["status"].is_object())?;
+    let status = &found[0]["status"];
+    ensure!(status["resolver"] == "musl" && status["version"] == "1.2.3", "{status:#}");
+    ensure!(status["image"] == reference.as_str() && status["evidence"] == "inspected", "{status:#}");
+    drop(muslin);
+    drop(registry);
+    let _restarted = cluster.muslin_with(&arguments)?;
+    let (second, _) = cluster.created(&pod("kept", "second", &reference))?;
+    ensure!(
+        resolvers(&second) == "app=musl-1.2.3 (inspected)" && resolvers(&first) == resolvers(&second),
+        "{second:#}"
+    );
+    let table = kept.kubectl(&["get", "imagefingerprints"])?;
+    ensure!(table.starts_with("NAME ") && table.contains("musl") && table.contains(&reference), "{table}");
+    Ok(())
+}
+
+fn declaration_outranks(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let (registry, reference) = registry("team/declared:1", "musl-lookup")?;
+    let _muslin = cluster.muslin_with(&reading(&registry))?;
+    cluster.namespace("declared", &[])?;
+    cluster.created(&pod("declared", "before", &reference))?;
+    let found = kept.wait("kept", |found| found.len() == 1 && found[0]["status"].is_object())?;
+    let name = found[0]["metadata"]["name"].as_str().context("it has a name")?;
+    let declare = r#"{"spec":{"declared":"glibc 2.36"}}"#;
+    kept.kubectl(&["patch", "imagefingerprint", name, "--type=merge", "-p", declare])?;
+    let deadline = Instant::now() + SOON;
+    for number in 0.. {
+        let (after, _) = cluster.created(&pod("declared", &format!("after-{number}"), &reference))?;
+        if resolvers(&after) == "app=glibc-2.36.0 (declared)" {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{after:#}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+fn bad_declarations_are_refused(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let object = |name: &str, declared: &str| {
+        json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint",
+            "metadata": { "name": name }, "spec": { "declared": declared },
+        })
+    };
+    let digest = format!("sha256-{}", "0".repeat(64));
+    let create = |object: &Value| kept.0.control_plane.kubectl(&["create", "-f", "-"], Some(&object.to_string()));
+    for (name, declared, why) in [
+        ("alpine", "musl", "the name is the digest of the image's manifest"),
+        (digest.as_str(), "bionic", "spec.declared"),
+        (digest.as_str(), "musl latest", "spec.declared"),
+    ] {
+        let output = create(&object(name, declared))?;
+        ensure!(!output.status.success() && output.stderr.contains(why), "{name} {declared}: {}", output.stderr);
+    }
+    let output = create(&object(&digest, "musl 1.2.5"))?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    Ok(())
+}
+
+fn oldest_are_deleted(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let (registry, reference) = registry("team/newest:1", "musl-lookup")?;
+    let old: Vec<String> = (0..3).map(|number| format!("sha256-{}", number.to_string().repeat(64))).collect();
+    for (day, name) in old.iter().enumerate() {
+        let object = json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint", "metadata": { "name": name }, "spec": {},
+        });
+        let output = kept.0.control_plane.kubectl(&["create", "-f", "-"], Some(&object.to_string()))?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        let status = json!({ "status": {
+            "resolver": "unknown", "evidence": "none", "because": "it is old", "image": "old", "facts": {},
+            "digest": name.replace('-', ":"), "platform": "linux/amd64", "lastUsed": format!("2020-01-0{}T00:00:00Z", day + 1),
+        } });
+        kept.kubectl(&[
+            "patch",
+            "imagefingerprint",
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &status.to_string(),
+        ])?;
+    }
+    let mut arguments = reading(&registry).to_vec();
+    arguments.extend(["--keep-fingerprints", "2"].map(str::to_owned));
+    let _muslin = cluster.muslin_with(&arguments)?;
+    cluster.namespace("pruned", &[])?;
+    cluster.created(&pod("pruned", "app", &reference))?;
+    let is_there = |found: &[Value], name: &str| found.iter().any(|object| object["metadata"]["name"] == name);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let found = kept.fingerprints()?;
+        // The newest of the old ones stays beside the one that is in use.
+        if found.len() == 2 && is_there(&found, &old[2]) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{found:#?}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn platforms_differ(cluster: &Cluster) -> Result<()> {
+    let parts = parts()?;
+    let registry = Registry::start()?;
+    let entrypoint = || json!({"Entrypoint": ["/app/server"]});
+    let musl = vec![layer(&parts, ALPINE)?, layer(&parts, &[Part("app/server", "musl-lookup")])?];
+    let go = vec![layer(&parts, &[Part("app/server", "go-pure")])?];
+    let images = [Image::new(musl, entrypoint()), Image { platform: ("arm64", None), ..Image::new(go, entrypoint()) }];
+    registry.push("team/both:1", &images)?;
+    let reference = format!("{}/team/both:1", registry.address);
+    let mut arguments = reading(&registry).to_vec();
+    arguments.extend(["--architectures", "amd64,arm64"].map(str::to_owned));
+    let _muslin = cluster.muslin_with(&arguments)?;
+    cluster.namespace("platforms", &[])?;
+
+    let (anywhere, warnings) = cluster.created(&pod("platforms", "anywhere", &reference))?;
+    ensure!(warnings.contains("platforms differ: musl 1.2.3 on amd64, go 1."), "{warnings}");
+    ensure!(resolvers(&anywhere) == "app=musl-1.2.3 (assumed)", "{anywhere:#}");
+
+    let mut on_arm = pod("platforms", "on-arm", &reference);
+    on_arm["spec"]["nodeSelector"] = json!({ "kubernetes.io/arch": "arm64" });
+    let (on_arm, warnings) = cluster.created(&on_arm)?;
+    ensure!(!warnings.contains("platforms differ"), "{warnings}");
+    ensure!(resolvers(&on_arm).as_str().is_some_and(|told| told.starts_with("app=go-1.")), "{on_arm:#}");
     Ok(())
 }

@@ -1,0 +1,117 @@
+//! The lease: of all replicas one does what one is enough for. Two that hold it at once, as after a pause of the whole process, do
+//! no harm: what depends on it can be done twice. Must not know what that is.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::sync::watch;
+
+/// How long a holder that says nothing is believed to live (as kube-controller-manager, `--leader-elect-lease-duration`).
+const DURATION: Duration = Duration::from_secs(15);
+/// How often the holder says that it lives, and the others look.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// Whether this replica holds the lease.
+#[derive(Clone, Debug)]
+pub struct Lease(watch::Receiver<bool>);
+
+struct Candidate {
+    api: Api<LeaseObject>,
+    name: String,
+    identity: String,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Takes part in who holds the lease of this name, by a task of its own for as long as the process lives. Needs the rights
+    /// get, create and update on leases in the namespace. `identity` names the replica, and no other.
+    pub fn take_part(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+        let api = Api::namespaced(client, namespace);
+        let candidate = Candidate { api, name: name.to_owned(), identity: identity.to_owned() };
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(candidate.run(sender));
+        Self(receiver)
+    }
+
+    /// Whether this replica holds it now.
+    pub fn is_held(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    async fn run(self, held: watch::Sender<bool>) {
+        let mut renewed = None;
+        loop {
+            let attempt = tokio::time::timeout(RENEWAL, self.hold()).await;
+            let now = tokio::time::Instant::now();
+            match attempt {
+                Ok(Ok(true)) => renewed = Some(now),
+                Ok(Ok(false)) => renewed = None,
+                Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "cannot renew the lease"),
+                Err(_) => tracing::warn!(lease = self.name, "the API server does not answer about the lease"),
+            }
+            // Whoever cannot renew it gives it up before others may take it.
+            let holds = renewed.is_some_and(|at| now.duration_since(at) < DURATION - RENEWAL);
+            held.send_if_modified(|before| {
+                if *before != holds {
+                    tracing::info!(lease = self.name, holds, "the lease changed hands");
+                }
+                std::mem::replace(before, holds) != holds
+            });
+            if held.is_closed() {
+                return;
+            }
+            tokio::time::sleep(RENEWAL).await;
+        }
+    }
+
+    /// Renews the lease, or takes it if nobody holds it; whether it is held then. Of two that try at once the API server refuses
+    /// one, by the resource's version.
+    async fn hold(&self) -> Result<bool, kube::Error> {
+        let now = Timestamp::now();
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = LeaseObject { metadata, spec: Some(self.spec(LeaseSpec::default(), now)) };
+            return won(self.api.create(&PostParams::default(), &lease).await);
+        };
+        let spec = lease.spec.take().unwrap_or_default();
+        let is_own = spec.holder_identity.as_deref() == Some(&*self.identity);
+        let lifetime = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
+        let is_over = spec.renew_time.as_ref().is_none_or(|MicroTime(renewed)| *renewed + lifetime < now)
+            || spec.holder_identity.as_deref().is_none_or(str::is_empty);
+        if !is_own && !is_over {
+            return Ok(false);
+        }
+        lease.spec = Some(self.spec(spec, now));
+        won(self.api.replace(&self.name, &PostParams::default(), &lease).await)
+    }
+
+    fn spec(&self, before: LeaseSpec, now: Timestamp) -> LeaseSpec {
+        let is_own = before.holder_identity.as_deref() == Some(&*self.identity);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            renew_time: Some(MicroTime(now)),
+            acquire_time: if is_own { before.acquire_time } else { Some(MicroTime(now)) },
+            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!is_own)),
+            ..before
+        }
+    }
+}
+
+/// Whether the API server took it; of a conflict another one is the winner.
+fn won(written: Result<LeaseObject, kube::Error>) -> Result<bool, kube::Error> {
+    match written {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
