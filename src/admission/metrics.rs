@@ -1,16 +1,21 @@
 //! What the webhook counts, in Prometheus' terms. No label names a pod, an image or a namespace, so that the number of series
 //! is bounded.
 
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::policy::{Level, Mode};
+use crate::registry::{Images, Tally};
 use crate::rules::Rule;
 
 /// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
@@ -55,6 +60,10 @@ struct FindingLabels {
     level: &'static str,
 }
 
+/// What images themselves count, read when somebody asks.
+#[derive(Debug)]
+struct Inspections(Images);
+
 // === impl Metrics ===
 
 impl Default for Metrics {
@@ -95,6 +104,11 @@ impl Metrics {
         }
     }
 
+    /// Tells also how the inspections of these images go.
+    pub fn count_inspections(&mut self, images: &Images) {
+        self.registry.register_collector(Box::new(Inspections(images.clone())));
+    }
+
     pub(super) fn reviewed(&self, outcome: Outcome, mode: Option<Mode>, took: Duration) {
         let labels = ReviewLabels { outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
         self.reviews.get_or_create(&labels).inc();
@@ -117,6 +131,24 @@ impl Metrics {
 
     pub(super) fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+}
+
+// === impl Inspections ===
+
+impl Collector for Inspections {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Tally { read, failed, given_up } = self.0.tally();
+        let mut count = |name, help, counter: &AtomicU64| {
+            let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+        };
+        count("inspections_read", "Images that were read", read)?;
+        count("inspections_failed", "Images that could not be read", failed)?;
+        count("inspections_given_up", "Images that were not read because too many waited", given_up)?;
+        let waiting = ConstGauge::new(i64::try_from(self.0.waiting()).unwrap_or(i64::MAX));
+        let help = "Images whose inspection has not begun";
+        waiting.encode(encoder.encode_descriptor("inspections_waiting", help, None, waiting.metric_type())?)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::admission::{
 };
 use crate::cluster::{self, Fingerprints, Lease, Namespaces};
 use crate::policy::{Mode, NamespacePolicy, Profile};
-use crate::registry::{self, Client, Images, Pace};
+use crate::registry::{self, Client, Images, Pace, Platform};
 
 use super::reach::{Reach, own_platform};
 use super::{Failure, Outcome};
@@ -94,6 +94,10 @@ pub(super) struct Serve {
     /// How long a tag is believed to mean the same image
     #[arg(long, value_name = "SECONDS", default_value_t = 600, env = "MUSLIN_TAG_TTL")]
     tag_ttl: u64,
+
+    /// After the start, inspect the images of running pods, one a second
+    #[arg(long, env = "MUSLIN_WARM_UP", conflicts_with = "standalone")]
+    warm_up: bool,
 
     /// How many images to keep in the cluster as ImageFingerprints, so that a restart forgets nothing; 0 keeps none
     #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
@@ -186,7 +190,11 @@ impl Serve {
         }
 
         let shutdown = Shutdown::default();
-        let metrics = Arc::new(Metrics::default());
+        let mut metrics = Metrics::default();
+        if let Some(Inspection { images, .. }) = &inspection {
+            metrics.count_inspections(images);
+        }
+        let metrics = Arc::new(metrics);
         let settings = Settings {
             default_mode: self.default_mode,
             profile,
@@ -271,12 +279,21 @@ impl Serve {
             Some(_) => Failure::Input,
             None => Failure::Outside,
         })?;
-        let fingerprints = inspection.filter(|_| self.keep_fingerprints > 0).map(|inspection| {
-            let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
-            let identity = self.identity.clone().unwrap_or_else(own_identity);
-            let lease = Lease::take_part(client.clone(), namespace, LEASE, &identity);
-            Fingerprints::keep(client.clone(), inspection.images.clone(), lease, self.keep_fingerprints)
-        });
+        let mut fingerprints = None;
+        if let Some(Inspection { images, architectures, budget: _ }) = inspection {
+            let lease = (self.keep_fingerprints > 0).then(|| {
+                let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
+                let identity = self.identity.clone().unwrap_or_else(own_identity);
+                Lease::take_part(client.clone(), namespace, LEASE, &identity)
+            });
+            fingerprints = lease
+                .clone()
+                .map(|lease| Fingerprints::keep(client.clone(), images.clone(), lease, self.keep_fingerprints));
+            if self.warm_up {
+                let platforms = architectures.iter().map(|arch| Platform::linux(arch)).collect();
+                cluster::warm_up(client.clone(), images.clone(), platforms, lease);
+            }
+        }
         Ok((Namespaces::watch(client), fingerprints))
     }
 

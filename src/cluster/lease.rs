@@ -38,6 +38,11 @@ impl Lease {
         Self(receiver)
     }
 
+    /// Waits until this replica holds it.
+    pub async fn wait(mut self) {
+        let _ = self.0.wait_for(|held| *held).await;
+    }
+
     /// Whether this replica holds it now.
     pub fn is_held(&self) -> bool {
         *self.0.borrow()

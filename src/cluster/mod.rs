@@ -4,6 +4,7 @@ mod fingerprints;
 mod image_fingerprint;
 mod lease;
 mod namespaces;
+mod warm_up;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;
 pub use namespaces::{LookupError, Namespaces};
+pub use warm_up::warm_up;
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]

@@ -194,6 +194,11 @@ impl Images {
         wanted.iter().map(|(reference, platform)| self.recall(reference, platform)).collect()
     }
 
+    /// Whether something is known of an image already.
+    pub fn is_known(&self, reference: &str, platform: &Platform) -> bool {
+        self.0.known.contains_key(&Sought { reference, platform })
+    }
+
     /// Has an image inspected, unless it is known, and waits for that as long as it takes.
     pub async fn look_into(&self, reference: &str, platform: &Platform) {
         if let Some(mut pending) = self.ask(reference, platform) {

@@ -20,6 +20,7 @@ pub(crate) const TESTS: Topic = &[
     ("a_declaration_outranks_what_was_read", declaration_outranks),
     ("a_declaration_that_names_no_resolver_or_no_digest_is_refused", bad_declarations_are_refused),
     ("the_lease_holder_deletes_what_was_not_used_for_longest", oldest_are_deleted),
+    ("after_the_start_the_images_of_running_pods_are_read", warms_up),
     ("an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run", platforms_differ),
 ];
 
@@ -288,5 +289,25 @@ fn platforms_differ(cluster: &Cluster) -> Result<()> {
     let (on_arm, warnings) = cluster.created(&on_arm)?;
     ensure!(!warnings.contains("platforms differ"), "{warnings}");
     ensure!(resolvers(&on_arm).as_str().is_some_and(|told| told.starts_with("app=go-1.")), "{on_arm:#}");
+    Ok(())
+}
+
+fn warms_up(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    // Of what other tests left behind the images are in registries that no test may reach.
+    kept.kubectl(&["delete", "pods", "--all", "--all-namespaces", "--force", "--grace-period=0"])?;
+    let (registry, reference) = registry("team/running:1", "go-pure")?;
+    cluster.namespace("running", &[("muslin.dev/mode", "off")])?;
+    cluster.create(&pod("running", "app", &reference))?;
+    let mut arguments = reading(&registry).to_vec();
+    arguments.push("--warm-up".to_owned());
+    let _muslin = cluster.muslin_with(&arguments)?;
+    let is_read =
+        |object: &Value| object["status"]["image"] == reference.as_str() && object["status"]["resolver"] == "go";
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !kept.fingerprints()?.iter().any(is_read) {
+        ensure!(Instant::now() < deadline, "{:#?}", kept.fingerprints()?);
+        std::thread::sleep(Duration::from_millis(500));
+    }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub(crate) const TESTS: Topic = &[
     ("muslin_may_read_namespaces_and_nothing_else", muslin_may_read_namespaces),
     ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
     ("the_examples_can_be_created", the_examples_can_be_created),
+    ("each_overlay_can_be_applied", each_overlay_can_be_applied),
 ];
 
 /// Does what the README says.
@@ -117,6 +118,15 @@ fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
         let created =
             cluster.control_plane.kubectl(&["create", "--dry-run=server", "-n", "examples", "-f", &file], None)?;
         ensure!(created.status.success(), "{example}: {}", created.stderr);
+    }
+    Ok(())
+}
+
+fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
+    for overlay in ["image-inspection", "private-registries"] {
+        let folder = format!("{MANIFESTS}/{overlay}");
+        let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", &folder], None)?;
+        ensure!(output.status.success() && !output.stderr.contains("Warning"), "{overlay}: {}", output.stderr);
     }
     Ok(())
 }
