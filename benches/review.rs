@@ -11,15 +11,18 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
-use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
+use muslin::admission::{Inspection, Metrics, Settings, Shutdown, Webhook};
 use muslin::cluster::Namespaces;
+use muslin::image::inspect::ImageFacts;
 use muslin::policy::{Mode, NamespacePolicy, Profile};
+use muslin::registry::{self, Client, Digest, Image, Images, Pace, Platform};
 use serde::de::IgnoredAny;
 use tower::ServiceExt as _;
 
@@ -55,14 +58,49 @@ fn reviews(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The webhook as it runs in a cluster, but for the namespaces, which are all alike.
+/// What is known of images does not grow with how many there are.
+fn known_images(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("make a runtime");
+    let mut group = criterion.benchmark_group("known images");
+    let (_, review) = REVIEWS[1];
+    for number in [10, 10_000] {
+        let router = runtime.block_on(async { router_with(Some(inspection(review, number))) });
+        group.bench_function(BenchmarkId::from_parameter(number), |bencher| {
+            bencher.iter(|| runtime.block_on(answer(&router, Bytes::from_static(review))));
+        });
+    }
+    group.finish();
+}
+
+/// As many images are known, those of the review among them.
+fn inspection(review: &[u8], number: usize) -> Inspection {
+    let review: serde_json::Value = serde_json::from_slice(review).expect("the review is JSON");
+    let spec = &review["request"]["object"]["spec"];
+    let containers = ["initContainers", "containers"].into_iter().filter_map(|field| spec[field].as_array()).flatten();
+    let mut references: Vec<String> =
+        containers.filter_map(|container| Some(container["image"].as_str()?.to_owned())).collect();
+    references.extend((0..).map(|at| format!("registry.example.com/team/app{at}:1.0")).take(number));
+    references.truncate(number);
+    let client = Client::new(registry::Settings::default(), registry::Limits::default()).expect("make a client");
+    let images = Images::new(client, registry::Limits::default(), Pace::default());
+    let (digest, platform) = (Digest::sha256(b""), Platform::linux("amd64"));
+    let image = Arc::new(Image { digest, platform, facts: ImageFacts::default() });
+    references.iter().for_each(|reference| images.learn(reference, Arc::clone(&image), Duration::ZERO));
+    Inspection { images, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
+}
+
 fn router() -> Router {
+    router_with(None)
+}
+
+/// The webhook as it runs in a cluster, but for the namespaces, which are all alike.
+fn router_with(inspection: Option<Inspection>) -> Router {
     let settings = Settings {
         default_mode: Mode::Inject,
         profile: Profile::default(),
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
-        inspection: None,
+        inspection,
     };
     let namespaces = Namespaces::fixed(NamespacePolicy::default());
     Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default()).router()
@@ -107,5 +145,5 @@ impl Unseen {
     }
 }
 
-criterion_group!(benches, reviews);
+criterion_group!(benches, reviews, known_images);
 criterion_main!(benches);
