@@ -21,6 +21,14 @@ pub struct Inspection {
     pub budget: Duration,
 }
 
+/// What is known of a pod's images: for each container, on each architecture that the pod may run on.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    architectures: Vec<String>,
+    /// Container by container.
+    known: Vec<Option<Known>>,
+}
+
 /// What a container uses on one architecture.
 struct OnPlatform<'p> {
     arch: &'p str,
@@ -30,23 +38,33 @@ struct OnPlatform<'p> {
 // === impl Inspection ===
 
 impl Inspection {
-    /// What each container of the pod uses, in their order, and what its author should be told about that.
-    pub(super) async fn fingerprints(&self, pod: &Pod<'_>, deadline: Instant) -> (Vec<Fingerprint>, Vec<String>) {
+    /// Asks for the pod's images.
+    pub(super) async fn ask(&self, pod: &Pod<'_>, deadline: Instant) -> Answers {
         let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
         let architectures = pod.architectures(&cluster);
         let platforms: Vec<Platform> = architectures.iter().map(|arch| Platform::linux(arch)).collect();
-        let containers: Vec<&Container<'_>> = pod.containers().collect();
-        let wanted: Vec<(&str, &Platform)> = containers
-            .iter()
+        let wanted: Vec<(&str, &Platform)> = pod
+            .containers()
             .flat_map(|container| platforms.iter().map(|platform| (container.image(), platform)))
             .collect();
         let known = self.images.known(&wanted, deadline.min(Instant::now() + self.budget)).await;
+        Answers { architectures: architectures.into_iter().map(str::to_owned).collect(), known }
+    }
+}
 
+// === impl Answers ===
+
+impl Answers {
+    /// What each container of the pod uses, in their order, and what its author should be told about that. Where nothing is known
+    /// the reference alone tells.
+    pub(super) fn fingerprints(&self, pod: &Pod<'_>) -> (Vec<Fingerprint>, Vec<String>) {
+        let Self { architectures, known } = self;
         let mut notes = Vec::new();
-        let fingerprints = containers
-            .iter()
-            .zip(known.chunks(platforms.len().max(1)))
-            .map(|(container, known)| match told(container, &architectures, known) {
+        let of_containers = known.chunks(architectures.len().max(1)).chain(std::iter::repeat(&[][..]));
+        let fingerprints = pod
+            .containers()
+            .zip(of_containers)
+            .map(|(container, known)| match told(container, architectures, known) {
                 Some(told) => settle(container, &told, &mut notes),
                 None => image::assume(container.image()),
             })
@@ -58,7 +76,7 @@ impl Inspection {
 /// What a container uses on each platform that there is an image for; `None` unless all of them tell.
 fn told<'p>(
     container: &Container<'_>,
-    architectures: &[&'p str],
+    architectures: &'p [String],
     known: &[Option<Known>],
 ) -> Option<Vec<OnPlatform<'p>>> {
     // The API server takes lists of strings only.
@@ -95,8 +113,7 @@ fn settle(container: &Container<'_>, told: &[OnPlatform<'_>], notes: &mut Vec<St
     }
     let each: Vec<String> =
         told.iter().map(|OnPlatform { arch, fingerprint }| format!("{} on {arch}", fingerprint.resolver)).collect();
-    let text = format!("its platforms differ: {}", each.join(", "));
-    let name = container.name.as_deref().unwrap_or_default();
-    notes.push(format!("muslin: {name}: the image's platforms differ: {}", each.join(", ")));
-    Fingerprint::assumed(chosen.fingerprint.resolver, Because::Told(text.into()))
+    let differ = format!("platforms differ: {}", each.join(", "));
+    notes.push(format!("muslin: {}: the image's {differ}", container.name.as_deref().unwrap_or_default()));
+    Fingerprint::assumed(chosen.fingerprint.resolver, Because::Told(format!("its {differ}").into()))
 }

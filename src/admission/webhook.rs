@@ -15,14 +15,14 @@ use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::cluster::Namespaces;
-use crate::image::{self, Fingerprint};
+use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
 use super::decision::{Decision, Memory, Question};
-use super::inspection::Inspection;
+use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
@@ -177,8 +177,9 @@ impl Inner {
             Ok(Err(error)) => return Ok(self.left_alone(uid, namespace, &error.to_string())),
             Err(_) => return Ok(self.left_alone(uid, namespace, "no answer from the API server in time")),
         };
-        let (fingerprints, notes) = self.fingerprints(pod, policy.mode(self.settings.default_mode), deadline).await;
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, fingerprints, notes, namespace, &policy)));
+        let answers = self.ask(pod, policy.mode(self.settings.default_mode), deadline).await;
+        // What is made of what strangers' images hold is inside, too.
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, &answers, namespace, &policy)));
         Ok(decided.unwrap_or_else(|panic| {
             self.note_panic(&panic, uid);
             let warning = "muslin: muslin failed on this pod and left it unchanged; please report it".to_owned();
@@ -186,12 +187,11 @@ impl Inner {
         }))
     }
 
-    /// What the pod's containers use, in their order, and what its author should be told about that. Nothing is asked where
-    /// nothing would be done.
-    async fn fingerprints(&self, pod: &Pod<'_>, mode: Mode, deadline: Deadline) -> (Vec<Fingerprint>, Vec<String>) {
+    /// What is known of the pod's images. Nothing is asked where nothing would be done.
+    async fn ask(&self, pod: &Pod<'_>, mode: Mode, deadline: Deadline) -> Answers {
         match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
-            Some(inspection) => inspection.fingerprints(pod, deadline).await,
-            None => (pod.containers().map(|container| image::assume(container.image())).collect(), Vec::new()),
+            Some(inspection) => inspection.ask(pod, deadline).await,
+            None => Answers::default(),
         }
     }
 
@@ -200,12 +200,12 @@ impl Inner {
         &self,
         uid: &str,
         pod: &Pod<'_>,
-        fingerprints: Vec<Fingerprint>,
-        mut notes: Vec<String>,
+        answers: &Answers,
         namespace: &str,
         policy: &NamespacePolicy,
     ) -> (Outcome, Option<Mode>, Vec<u8>) {
         let mode = policy.mode(self.settings.default_mode);
+        let (fingerprints, mut notes) = answers.fingerprints(pod);
         if let Some(invalid) = policy.invalid_mode() {
             notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
         }
