@@ -86,7 +86,7 @@ fn inspection(review: &[u8], number: usize) -> Inspection {
     let (digest, platform) = (Digest::sha256(b""), Platform::linux("amd64"));
     let image = Arc::new(Image { digest, platform, facts: ImageFacts::default() });
     references.iter().for_each(|reference| images.learn(reference, Arc::clone(&image), Duration::ZERO));
-    Inspection { images, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
+    Inspection { images, pull_secrets: None, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
 }
 
 fn router() -> Router {

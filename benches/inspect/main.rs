@@ -103,7 +103,7 @@ fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
     let wanted: Vec<(&str, &Platform)> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let known = runtime.block_on(async {
         let images = Images::new(client, Limits::default(), Pace::default());
-        images.known(&wanted, tokio::time::Instant::now() + Duration::from_secs(120)).await
+        images.known(&wanted, None, tokio::time::Instant::now() + Duration::from_secs(120)).await
     });
     ensure!(known.iter().all(|known| matches!(known, Some(Known::Image(_)))), "an image was not read");
     let read = counter.bytes.load(Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::cluster::PullSecrets;
 use crate::image::{self, Because, Evidence, Fingerprint};
 use crate::pod::{Container, Pod};
 use crate::registry::{Images, Known, Platform};
@@ -15,6 +16,8 @@ use crate::registry::{Images, Known, Platform};
 pub struct Inspection {
     /// What is known of images, and who finds out more.
     pub images: Images,
+    /// Who reads the Secrets that pods pull with, where that is allowed.
+    pub pull_secrets: Option<PullSecrets>,
     /// The architectures (`amd64`) of the cluster's nodes, for pods that do not say on which they run.
     pub architectures: Vec<String>,
     /// How long a review waits for what is not known yet.
@@ -38,8 +41,8 @@ struct OnPlatform<'p> {
 // === impl Inspection ===
 
 impl Inspection {
-    /// Asks for the pod's images.
-    pub(super) async fn ask(&self, pod: &Pod<'_>, deadline: Instant) -> Answers {
+    /// Asks for the images of a pod in this namespace.
+    pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Answers {
         let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
         let architectures = pod.architectures(&cluster);
         let platforms: Vec<Platform> = architectures.iter().map(|arch| Platform::linux(arch)).collect();
@@ -47,7 +50,9 @@ impl Inspection {
             .containers()
             .flat_map(|container| platforms.iter().map(|platform| (container.image(), platform)))
             .collect();
-        let known = self.images.known(&wanted, deadline.min(Instant::now() + self.budget)).await;
+        let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.of(namespace, pod.pull_secrets()));
+        let deadline = deadline.min(Instant::now() + self.budget);
+        let known = self.images.known(&wanted, keyring.as_ref(), deadline).await;
         Answers { architectures: architectures.into_iter().map(str::to_owned).collect(), known }
     }
 }

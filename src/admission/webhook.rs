@@ -177,7 +177,7 @@ impl Inner {
             Ok(Err(error)) => return Ok(self.left_alone(uid, namespace, &error.to_string())),
             Err(_) => return Ok(self.left_alone(uid, namespace, "no answer from the API server in time")),
         };
-        let answers = self.ask(pod, policy.mode(self.settings.default_mode), deadline).await;
+        let answers = self.ask(pod, namespace, policy.mode(self.settings.default_mode), deadline).await;
         // What is made of what strangers' images hold is inside, too.
         let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, &answers, namespace, &policy)));
         Ok(decided.unwrap_or_else(|panic| {
@@ -188,9 +188,9 @@ impl Inner {
     }
 
     /// What is known of the pod's images. Nothing is asked where nothing would be done.
-    async fn ask(&self, pod: &Pod<'_>, mode: Mode, deadline: Deadline) -> Answers {
+    async fn ask(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Deadline) -> Answers {
         match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
-            Some(inspection) => inspection.ask(pod, deadline).await,
+            Some(inspection) => inspection.ask(pod, namespace, deadline).await,
             None => Answers::default(),
         }
     }

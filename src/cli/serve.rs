@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Fingerprints, Lease, Namespaces};
+use crate::cluster::{self, Fingerprints, Lease, Namespaces, PullSecrets};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
@@ -99,6 +99,10 @@ pub(super) struct Serve {
     #[arg(long, env = "MUSLIN_WARM_UP", conflicts_with = "standalone")]
     warm_up: bool,
 
+    /// Read the Secrets that pods name as imagePullSecrets, to read their images with; needs the right to get secrets
+    #[arg(long, env = "MUSLIN_PULL_SECRETS", conflicts_with = "standalone")]
+    pull_secrets: bool,
+
     /// How many images to keep in the cluster as ImageFingerprints, so that a restart forgets nothing; 0 keeps none
     #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
     keep_fingerprints: usize,
@@ -140,6 +144,13 @@ struct Signals {
     interrupt: Signal,
 }
 
+/// What comes from the cluster, and goes there.
+struct OfCluster {
+    namespaces: Namespaces,
+    fingerprints: Option<Fingerprints>,
+    lease: Option<Lease>,
+}
+
 /// How long the certificate of a standalone server is valid: longer than anybody tries something out.
 const STANDALONE_VALIDITY: time::Duration = time::Duration::days(30);
 
@@ -178,12 +189,12 @@ impl Serve {
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
         // What the user gave is checked before a port is bound.
-        let inspection = self.inspection()?;
+        let mut inspection = self.inspection()?;
         let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let (namespaces, fingerprints) = self.cluster(inspection.as_ref()).await?;
+        let OfCluster { namespaces, fingerprints, lease } = self.cluster(inspection.as_mut()).await?;
         if let Some(mut fingerprints) = fingerprints {
             // What is known already is not asked again.
             let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
@@ -212,6 +223,9 @@ impl Serve {
             metrics_server.run(webhook.metrics_router(), shutdown.clone()),
             self.stop_on_signal(signals, shutdown),
         );
+        if let Some(lease) = lease {
+            lease.retire().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -252,7 +266,8 @@ impl Serve {
         if architectures.is_empty() {
             architectures.push(own_platform().arch);
         }
-        Ok(Some(Inspection { images, architectures, budget: Duration::from_millis(self.inspection_budget) }))
+        let budget = Duration::from_millis(self.inspection_budget);
+        Ok(Some(Inspection { images, pull_secrets: None, architectures, budget }))
     }
 
     /// The serving key; with it, for a standalone server, the CA to trust.
@@ -270,18 +285,20 @@ impl Serve {
     }
 
     /// What the cluster says of namespaces, and where it keeps what is known of images.
-    async fn cluster(&self, inspection: Option<&Inspection>) -> Result<(Namespaces, Option<Fingerprints>), Failure> {
+    async fn cluster(&self, inspection: Option<&mut Inspection>) -> Result<OfCluster, Failure> {
         if self.standalone {
-            return Ok((Namespaces::fixed(NamespacePolicy::default()), None));
+            let namespaces = Namespaces::fixed(NamespacePolicy::default());
+            return Ok(OfCluster { namespaces, fingerprints: None, lease: None });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
             Some(_) => Failure::Input,
             None => Failure::Outside,
         })?;
-        let mut fingerprints = None;
-        if let Some(Inspection { images, architectures, budget: _ }) = inspection {
-            let lease = (self.keep_fingerprints > 0).then(|| {
+        let (mut fingerprints, mut lease) = (None, None);
+        if let Some(Inspection { images, pull_secrets, architectures, budget: _ }) = inspection {
+            *pull_secrets = self.pull_secrets.then(|| PullSecrets::new(client.clone()));
+            lease = (self.keep_fingerprints > 0).then(|| {
                 let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
                 let identity = self.identity.clone().unwrap_or_else(own_identity);
                 Lease::take_part(client.clone(), namespace, LEASE, &identity)
@@ -291,10 +308,11 @@ impl Serve {
                 .map(|lease| Fingerprints::keep(client.clone(), images.clone(), lease, self.keep_fingerprints));
             if self.warm_up {
                 let platforms = architectures.iter().map(|arch| Platform::linux(arch)).collect();
-                cluster::warm_up(client.clone(), images.clone(), platforms, lease);
+                let secrets = pull_secrets.clone();
+                cluster::warm_up(client.clone(), images.clone(), platforms, secrets, lease.clone());
             }
         }
-        Ok((Namespaces::watch(client), fingerprints))
+        Ok(OfCluster { namespaces: Namespaces::watch(client), fingerprints, lease })
     }
 
     async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {

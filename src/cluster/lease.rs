@@ -1,6 +1,8 @@
 //! The lease: of all replicas one does what one is enough for. Two that hold it at once, as after a pause of the whole process, do
 //! no harm: what depends on it can be done twice. Must not know what that is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,13 +18,18 @@ const DURATION: Duration = Duration::from_secs(15);
 const RENEWAL: Duration = Duration::from_secs(5);
 
 /// Whether this replica holds the lease.
-#[derive(Clone, Debug)]
-pub struct Lease(watch::Receiver<bool>);
+#[derive(Clone)]
+pub struct Lease {
+    held: watch::Receiver<bool>,
+    candidate: Arc<Candidate>,
+}
 
 struct Candidate {
     api: Api<LeaseObject>,
     name: String,
     identity: String,
+    /// It takes part no longer.
+    is_retired: AtomicBool,
 }
 
 // === impl Lease ===
@@ -32,29 +39,47 @@ impl Lease {
     /// get, create and update on leases in the namespace. `identity` names the replica, and no other.
     pub fn take_part(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
         let api = Api::namespaced(client, namespace);
-        let candidate = Candidate { api, name: name.to_owned(), identity: identity.to_owned() };
-        let (sender, receiver) = watch::channel(false);
-        tokio::spawn(candidate.run(sender));
-        Self(receiver)
+        let (name, identity) = (name.to_owned(), identity.to_owned());
+        let candidate = Arc::new(Candidate { api, name, identity, is_retired: AtomicBool::new(false) });
+        let (sender, held) = watch::channel(false);
+        tokio::spawn(Arc::clone(&candidate).run(sender));
+        Self { held, candidate }
     }
 
     /// Waits until this replica holds it.
     pub async fn wait(mut self) {
-        let _ = self.0.wait_for(|held| *held).await;
+        let _ = self.held.wait_for(|held| *held).await;
     }
 
     /// Whether this replica holds it now.
     pub fn is_held(&self) -> bool {
-        *self.0.borrow()
+        *self.held.borrow()
+    }
+
+    /// Takes part no longer, and gives it up if it is held, so that another need not wait until it has run out.
+    pub async fn retire(self) {
+        let Self { held, candidate } = self;
+        candidate.is_retired.store(true, Ordering::Relaxed);
+        if *held.borrow()
+            && let Ok(Err(error)) = tokio::time::timeout(RENEWAL, candidate.give_up()).await
+        {
+            tracing::warn!(%error, lease = candidate.name, "cannot give the lease up; it runs out by itself");
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("is_held", &self.is_held()).finish_non_exhaustive()
     }
 }
 
 // === impl Candidate ===
 
 impl Candidate {
-    async fn run(self, held: watch::Sender<bool>) {
+    async fn run(self: Arc<Self>, held: watch::Sender<bool>) {
         let mut renewed = None;
-        loop {
+        while !self.is_retired.load(Ordering::Relaxed) {
             let attempt = tokio::time::timeout(RENEWAL, self.hold()).await;
             let now = tokio::time::Instant::now();
             match attempt {
@@ -71,9 +96,6 @@ impl Candidate {
                 }
                 std::mem::replace(before, holds) != holds
             });
-            if held.is_closed() {
-                return;
-            }
             tokio::time::sleep(RENEWAL).await;
         }
     }
@@ -97,6 +119,18 @@ impl Candidate {
         }
         lease.spec = Some(self.spec(spec, now));
         won(self.api.replace(&self.name, &PostParams::default(), &lease).await)
+    }
+
+    /// Names nobody as its holder. A renewal that is under way at the same time fails by the resource's version, or makes this one
+    /// fail, and it runs out.
+    async fn give_up(&self) -> Result<(), kube::Error> {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
+        let Some(spec) = lease.spec.as_mut() else { return Ok(()) };
+        if spec.holder_identity.as_deref() != Some(&*self.identity) {
+            return Ok(());
+        }
+        spec.holder_identity = None;
+        self.api.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
     }
 
     fn spec(&self, before: LeaseSpec, now: Timestamp) -> LeaseSpec {

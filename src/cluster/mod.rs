@@ -4,6 +4,7 @@ mod fingerprints;
 mod image_fingerprint;
 mod lease;
 mod namespaces;
+mod pull_secrets;
 mod warm_up;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;
 pub use namespaces::{LookupError, Namespaces};
+pub use pull_secrets::PullSecrets;
 pub use warm_up::warm_up;
 
 /// Why there is no connection to a cluster.

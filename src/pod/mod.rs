@@ -102,6 +102,16 @@ pub struct Spec<'a> {
     /// Which nodes it wants, in more words.
     #[serde(borrow, default)]
     affinity: Option<Affinity<'a>>,
+    /// What its images are pulled with.
+    #[serde(borrow, default)]
+    image_pull_secrets: Option<Vec<SecretName<'a>>>,
+}
+
+/// One of `spec.imagePullSecrets`.
+#[derive(Debug, Default, Hash, Deserialize)]
+struct SecretName<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
 }
 
 /// `spec.os`.
@@ -215,6 +225,13 @@ impl<'a> Pod<'a> {
         let spec = self.spec.as_ref();
         let selector = spec.and_then(|spec| spec.node_selector.as_ref());
         placement::architectures(selector, spec.and_then(|spec| spec.affinity.as_ref()), cluster)
+    }
+
+    /// The names of the Secrets, in its own namespace, that its images are pulled with; also those of its service account, which
+    /// the API server writes into the pod before it asks webhooks (kubernetes `plugin/pkg/admission/serviceaccount`).
+    pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.spec.as_ref().and_then(|spec| spec.image_pull_secrets.as_deref()).unwrap_or_default();
+        secrets.iter().filter_map(|secret| secret.name.as_deref()).filter(|name| !name.is_empty())
     }
 
     /// What decides the pod's resolv.conf.

@@ -74,7 +74,7 @@ pub struct Client {
     pub(super) limits: Limits,
     http: legacy::Client<HttpsConnector<Guarded>, Full<Bytes>>,
     tokens: Mutex<HashMap<String, (String, Instant)>>,
-    resting: Mutex<HashMap<String, Rest>>,
+    resting: Arc<Mutex<HashMap<String, Rest>>>,
 }
 
 /// A host that failed.
@@ -139,7 +139,15 @@ impl Client {
             .pool_max_idle_per_host(2)
             .http1_max_buf_size(limits.head_bytes)
             .build(connector);
-        Ok(Self { settings, limits, http, tokens: Mutex::default(), resting: Mutex::default() })
+        Ok(Self { settings, limits, http, tokens: Mutex::default(), resting: Arc::default() })
+    }
+
+    /// The same for somebody else, whose credentials come before its own: with its connections and what it knows of hosts that
+    /// failed, and with none of its tokens.
+    pub(super) fn on_behalf_of(&self, credentials: Credentials) -> Self {
+        let Self { settings, limits, http, tokens: _, resting } = self;
+        let settings = Settings { credentials: credentials.before(&settings.credentials), ..settings.clone() };
+        Self { settings, limits: *limits, http: http.clone(), tokens: Mutex::default(), resting: Arc::clone(resting) }
     }
 
     /// Gets `path` of the registry `host`, with the right to pull `repository`.

@@ -54,11 +54,26 @@ impl Credentials {
     /// # Errors
     /// It is none; the message does not repeat what is in it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        // serde's message may repeat a value, so that only the place of the mistake is told.
-        let Config { auths } = serde_json::from_slice(bytes).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Error::malformed(Subject::Credentials, format!("it is no dockerconfigjson, at {place}"))
-        })?;
+        let Config { auths } = serde_json::from_slice(bytes).map_err(|error| malformed("dockerconfigjson", &error))?;
+        Self::of(auths)
+    }
+
+    /// Reads a dockercfg, the older form, which has nothing around the registries.
+    ///
+    /// # Errors
+    /// It is none; the message does not repeat what is in it.
+    pub fn parse_dockercfg(bytes: &[u8]) -> Result<Self, Error> {
+        Self::of(serde_json::from_slice(bytes).map_err(|error| malformed("dockercfg", &error))?)
+    }
+
+    /// These, and `others` where they say nothing.
+    #[must_use]
+    pub fn before(mut self, others: &Self) -> Self {
+        self.0.extend_from_slice(&others.0);
+        self
+    }
+
+    fn of(auths: BTreeMap<String, Auth>) -> Result<Self, Error> {
         let mut credentials = Vec::new();
         for (key, auth) in auths {
             if let Some(credential) = auth.credential(&key)? {
@@ -74,6 +89,12 @@ impl Credentials {
         let Self(credentials) = self;
         credentials.iter().find(|(key, _)| matches(key, host, repository)).map(|(_, credential)| credential)
     }
+}
+
+/// serde's message may repeat a value, so that only the place of the mistake is told.
+fn malformed(what: &str, error: &serde_json::Error) -> Error {
+    let problem = format!("it is no {what}, at line {}, column {}", error.line(), error.column());
+    Error::malformed(Subject::Credentials, problem)
 }
 
 /// A key without its scheme, with Docker Hub's names made one.

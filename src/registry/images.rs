@@ -3,10 +3,12 @@
 //! not know Kubernetes, nor what the facts are used for.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
+use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::Error;
 use super::inspector::{Depth, Inspection, Inspector, Source};
@@ -68,6 +71,14 @@ pub enum Known {
     Declared(Resolver, Digest),
     /// There is no image for this platform, so that the pod cannot run on it.
     NoPlatform,
+}
+
+/// Who somebody is to registries, found out only if an image has to be read for them.
+pub trait Keyring: fmt::Debug + Send + Sync {
+    /// Of two with the same name one is as good as the other.
+    fn name(&self) -> &str;
+    /// What they log in with; none where that cannot be told.
+    fn credentials(&self) -> BoxFuture<'_, Credentials>;
 }
 
 /// News for whoever keeps what is known: a reference was found to mean this image, or was asked for after a while.
@@ -133,8 +144,10 @@ struct Entry {
 enum Meaning {
     Image(Arc<Image>),
     NoPlatform,
-    /// It could not be read.
-    Unread,
+    /// It could not be read by whoever has this keyring.
+    Unread {
+        keyring: Option<Box<str>>,
+    },
 }
 
 /// What is asked and not answered.
@@ -150,6 +163,7 @@ struct Asked {
 struct Inspecting {
     images: Arc<Inner>,
     key: Key,
+    keyring: Option<Arc<dyn Keyring>>,
     _done: watch::Sender<()>,
 }
 
@@ -182,9 +196,15 @@ impl Images {
     }
 
     /// What each reference means on the platform beside it, in order; `None` where that is not known by the deadline. What is not
-    /// known is asked, and found out also after it.
-    pub async fn known(&self, wanted: &[(&str, &Platform)], deadline: Instant) -> Vec<Option<Known>> {
-        let asked: Vec<_> = wanted.iter().filter_map(|(reference, platform)| self.ask(reference, platform)).collect();
+    /// known is asked with the keyring, and found out also after it.
+    pub async fn known(
+        &self,
+        wanted: &[(&str, &Platform)],
+        keyring: Option<&Arc<dyn Keyring>>,
+        deadline: Instant,
+    ) -> Vec<Option<Known>> {
+        let ask = |(reference, platform): &(&str, &Platform)| self.ask(reference, platform, keyring);
+        let asked: Vec<_> = wanted.iter().filter_map(ask).collect();
         for mut pending in asked {
             // The sender never sends: it is gone when there is something to know.
             if timeout_at(deadline, pending.changed()).await.is_err() {
@@ -200,8 +220,8 @@ impl Images {
     }
 
     /// Has an image inspected, unless it is known, and waits for that as long as it takes.
-    pub async fn look_into(&self, reference: &str, platform: &Platform) {
-        if let Some(mut pending) = self.ask(reference, platform) {
+    pub async fn look_into(&self, reference: &str, platform: &Platform, keyring: Option<&Arc<dyn Keyring>>) {
+        if let Some(mut pending) = self.ask(reference, platform, keyring) {
             let _ = pending.changed().await;
         }
     }
@@ -257,16 +277,21 @@ impl Images {
                 Some(Known::Image(Arc::clone(image)))
             }
             Meaning::NoPlatform => Some(Known::NoPlatform),
-            Meaning::Unread => None,
+            Meaning::Unread { .. } => None,
         }
     }
 
     /// Has an image inspected, unless it is known. What comes back closes when there is something to know.
-    fn ask(&self, reference: &str, platform: &Platform) -> Option<watch::Receiver<()>> {
+    fn ask(
+        &self,
+        reference: &str,
+        platform: &Platform,
+        keyring: Option<&Arc<dyn Keyring>>,
+    ) -> Option<watch::Receiver<()>> {
         let Self(inner) = self;
         let now = Instant::now();
         let known = inner.known.get(&Sought { reference, platform });
-        if known.is_some_and(|known| known.until.is_none_or(|until| now < until)) {
+        if known.is_some_and(|known| known.until.is_none_or(|until| now < until) && !known.may_be_read_with(keyring)) {
             return None;
         }
         let mut asked = inner.asked();
@@ -276,7 +301,8 @@ impl Images {
         }
         let (done, pending) = watch::channel(());
         asked.pending.insert(key.clone(), pending.clone());
-        let inspecting = Inspecting { images: Arc::clone(inner), key: key.clone(), _done: done };
+        let keyring = keyring.cloned();
+        let inspecting = Inspecting { images: Arc::clone(inner), key: key.clone(), keyring, _done: done };
         let task = tokio::spawn(inspecting.run()).abort_handle();
         asked.waiting.push_back((key, task));
         let too_many = asked.waiting.len().saturating_sub(inner.pace.queue);
@@ -297,9 +323,14 @@ impl Inner {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn inspect(&self, Key { reference, platform }: &Key) -> Result<Inspection, Error> {
+    async fn inspect(&self, key: &Key, keyring: Option<&dyn Keyring>) -> Result<Inspection, Error> {
+        let Key { reference, platform } = key;
         let reference = Reference::parse(reference).map_err(|error| Error::NoImage(error.to_string()))?;
-        let source = Source::Remote(Arc::new(Remote::new(Arc::clone(&self.client), &reference)?));
+        let client = match keyring {
+            Some(keyring) => Arc::new(self.client.on_behalf_of(keyring.credentials().await)),
+            None => Arc::clone(&self.client),
+        };
+        let source = Source::Remote(Arc::new(Remote::new(client, &reference)?));
         // A pod may bring a command of its own, so that all of the image is read.
         self.inspector.inspect(&source, platform, Depth::Whole).await
     }
@@ -335,14 +366,24 @@ impl Inner {
     }
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it could not be read, and somebody asks with another keyring.
+    fn may_be_read_with(&self, keyring: Option<&Arc<dyn Keyring>>) -> bool {
+        let Meaning::Unread { keyring: tried } = &self.meaning else { return false };
+        keyring.is_some_and(|keyring| tried.as_deref() != Some(keyring.name()))
+    }
+}
+
 // === impl Inspecting ===
 
 impl Inspecting {
     async fn run(self) {
-        let Self { images, key, .. } = &self;
+        let Self { images, key, keyring, _done } = &self;
         let Ok(_permit) = images.permits.acquire().await else { return };
         images.asked().waiting.retain(|(waiting, _)| waiting != key);
-        let outcome = images.inspect(key).await;
+        let outcome = images.inspect(key, keyring.as_deref()).await;
         let tally = if outcome.is_ok() { &images.tally.read } else { &images.tally.failed };
         tally.fetch_add(1, Ordering::Relaxed);
         let (meaning, until) = match outcome {
@@ -356,16 +397,23 @@ impl Inspecting {
             Err(Error::NoPlatform { .. }) => {
                 (Meaning::NoPlatform, images.believed_until(&key.reference, Duration::ZERO))
             }
-            Ok(Inspection { manifest: None, .. }) => (Meaning::Unread, Some(Instant::now() + REST)),
+            Ok(Inspection { manifest: None, .. }) => (self.unread(), Some(Instant::now() + REST)),
             Err(error) => {
                 tracing::warn!(image = &*key.reference, platform = %key.platform, %error, "cannot inspect an image");
                 // What was known before is better than nothing: the tag may mean something else by now, or not.
                 let before = images.known.get(key).map(|known| known.meaning.clone());
-                (before.unwrap_or(Meaning::Unread), Some(Instant::now() + REST))
+                (
+                    before.filter(|before| !matches!(before, Meaning::Unread { .. })).unwrap_or_else(|| self.unread()),
+                    Some(Instant::now() + REST),
+                )
             }
         };
         let told = AtomicU64::new(images.started.elapsed().as_secs());
         images.known.insert(key.clone(), Arc::new(Entry { meaning, until, told }));
+    }
+
+    fn unread(&self) -> Meaning {
+        Meaning::Unread { keyring: self.keyring.as_ref().map(|keyring| keyring.name().into()) }
     }
 }
 

@@ -35,7 +35,7 @@ pub use client::{Client, Mirror, Settings};
 pub use credentials::{Credential, Credentials};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Subject};
-pub use images::{Image, Images, Known, Pace, Tally, Used};
+pub use images::{Image, Images, Keyring, Known, Pace, Tally, Used};
 pub use inspector::{Depth, Inspection, Inspector, Source};
 pub use layer::Layer;
 pub use limits::Limits;

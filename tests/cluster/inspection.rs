@@ -16,6 +16,8 @@ pub(crate) const TESTS: Topic = &[
     ("a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry", mended_for_what_is_in_it),
     ("a_go_program_on_an_alpine_root_gets_no_musl_warnings", go_on_alpine),
     ("a_pod_whose_image_cannot_be_read_goes_by_its_reference", unreadable),
+    ("an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may", reads_with_pull_secret),
+    ("a_muslin_that_stops_gives_the_lease_up", gives_the_lease_up),
     ("what_was_read_survives_a_restart_with_the_registry_stopped", survives_a_restart),
     ("a_declaration_outranks_what_was_read", declaration_outranks),
     ("a_declaration_that_names_no_resolver_or_no_digest_is_refused", bad_declarations_are_refused),
@@ -35,7 +37,10 @@ const ALPINE: &[Entry<'_>] = &[
 struct Kept<'c>(&'c Cluster);
 
 /// What the overlay adds to the base.
-const OVERLAY: [&str; 3] = ["crds.yaml", "cluster-role.yaml", "role.yaml"];
+const OVERLAY: [&str; 3] =
+    ["image-inspection/crds.yaml", "image-inspection/cluster-role.yaml", "image-inspection/role.yaml"];
+/// What allows it to read the Secrets of pods.
+const PULL_SECRETS: &str = "pull-secrets/cluster-role.yaml";
 
 /// How long muslin may take to write what it read, or to read what was written.
 const SOON: Duration = Duration::from_secs(20);
@@ -86,7 +91,7 @@ impl Drop for Kept<'_> {
 }
 
 fn overlay(file: &str) -> String {
-    format!("{}/manifests/image-inspection/{file}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/manifests/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A registry that holds one image, and the image's reference.
@@ -152,6 +157,69 @@ fn unreadable(cluster: &Cluster) -> Result<()> {
     let missing = format!("{}/library/alpine:3.19", registry.address);
     let (created, _) = cluster.created(&pod("unread", "app", &missing))?;
     ensure!(resolvers(&created) == "app=musl-1.2.4 (assumed)", "{created:#}");
+    Ok(())
+}
+
+fn reads_with_pull_secret(cluster: &Cluster) -> Result<()> {
+    const PASSWORD: &str = "only-for-those-who-know";
+    let parts = parts()?;
+    let registry = Registry::with_password(PASSWORD)?;
+    let layers = vec![layer(&parts, ALPINE)?, layer(&parts, &[Part("app/server", "musl-lookup")])?];
+    registry.push("team/private:1", &[Image::new(layers, json!({"Entrypoint": ["/app/server"]}))])?;
+    let reference = format!("{}/team/private:1", registry.address);
+    cluster.namespace("private", &[])?;
+    let kubectl = |arguments: &[&str]| {
+        let output = cluster.control_plane.kubectl(arguments, None)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+        Ok(())
+    };
+    let (server, password) = (format!("--docker-server={}", registry.address), format!("--docker-password={PASSWORD}"));
+    let secret = ["create", "secret", "docker-registry", "pull", "-n", "private", "--docker-username=puller"];
+    kubectl(&[secret.as_slice(), &[&server, &password]].concat())?;
+    let mut named = pod("private", "named", &reference);
+    named["spec"]["imagePullSecrets"] = json!([{ "name": "missing" }, { "name": "pull" }]);
+
+    let mut arguments = reading(&registry).to_vec();
+    arguments.push("--pull-secrets".to_owned());
+    {
+        // Asked for, but the cluster does not allow it.
+        let _muslin = cluster.muslin_with(&arguments)?;
+        let (created, _) = cluster.created(&renamed(&named, "refused"))?;
+        ensure!(resolvers(&created) == "app=unknown", "{created:#}");
+    }
+    kubectl(&["apply", "-f", &overlay(PULL_SECRETS)])?;
+    let result = (|| {
+        let _muslin = cluster.muslin_with(&arguments)?;
+        let (without, _) = cluster.created(&pod("private", "without", &reference))?;
+        ensure!(resolvers(&without) == "app=unknown", "{without:#}");
+        // That it could not be read for a pod without the Secret does not keep it from being read for one that has it.
+        let (with, _) = cluster.created(&named)?;
+        ensure!(resolvers(&with) == "app=musl-1.2.3 (inspected)", "{with:#}");
+        Ok(())
+    })();
+    kubectl(&["delete", "-f", &overlay(PULL_SECRETS)])?;
+    result
+}
+
+fn renamed(pod: &Value, name: &str) -> Value {
+    let mut pod = pod.clone();
+    pod["metadata"]["name"] = json!(name);
+    pod
+}
+
+fn gives_the_lease_up(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let (registry, _) = registry("team/lease:1", "go-pure")?;
+    let mut muslin = cluster.muslin_with(&reading(&registry))?;
+    let holder = || kept.kubectl(&["get", "lease", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.holderIdentity}"]);
+    let deadline = Instant::now() + SOON;
+    // Until the last holder's has run out it is another's, or there is none yet.
+    while !holder().is_ok_and(|holder| holder.ends_with(&format!("-{}", muslin.id()))) {
+        ensure!(Instant::now() < deadline, "{:?}", holder());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    muslin.stop()?;
+    ensure!(holder()?.is_empty(), "{}", holder()?);
     Ok(())
 }
 

@@ -123,7 +123,7 @@ fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
 }
 
 fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
-    for overlay in ["image-inspection", "private-registries"] {
+    for overlay in ["image-inspection", "private-registries", "pull-secrets"] {
         let folder = format!("{MANIFESTS}/{overlay}");
         let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", &folder], None)?;
         ensure!(output.status.success() && !output.stderr.contains("Warning"), "{overlay}: {}", output.stderr);

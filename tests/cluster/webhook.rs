@@ -57,6 +57,11 @@ impl<'c> Muslin<'c> {
         self.started_in
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Ends the server as the kernel does when memory runs out.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.process.child.kill()?;

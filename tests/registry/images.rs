@@ -33,7 +33,7 @@ fn images(world: &World, registry: &Registry, pace: Pace) -> Result<Images> {
 fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> Option<String> {
     let platform = Platform::linux("amd64");
     let wanted = [(reference, &platform)];
-    let known = world.runtime.block_on(async { images.known(&wanted, Instant::now() + wait).await });
+    let known = world.runtime.block_on(async { images.known(&wanted, None, Instant::now() + wait).await });
     match known.into_iter().next().flatten()? {
         Known::Image(image) => Some(image.facts.fingerprint(None, None, &|_| None).resolver.family.name().to_owned()),
         Known::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
@@ -91,7 +91,7 @@ fn given_up(world: &World) -> Result<()> {
     let platform = Platform::linux("amd64");
     let wanted: Vec<_> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let started = Instant::now();
-    world.runtime.block_on(async { images.known(&wanted, Instant::now() + LONG).await });
+    world.runtime.block_on(async { images.known(&wanted, None, Instant::now() + LONG).await });
     ensure!(started.elapsed() < LONG, "whoever was given up is still waited for");
     let given_up = images.tally().given_up.load(Ordering::Relaxed);
     ensure!(given_up >= 40, "{given_up} of 50 were given up");

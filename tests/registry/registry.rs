@@ -14,22 +14,43 @@ use crate::image::{self, Image};
 /// How long the registry may take to listen.
 const START: Duration = Duration::from_secs(30);
 
+/// Who logs in, where it wants that.
+const USER: &str = "puller";
+
 /// A registry that runs until it is dropped.
 pub(crate) struct Registry {
     process: Child,
     pub(crate) address: SocketAddr,
     folder: TempDir,
+    /// What it wants, if anything.
+    password: Option<String>,
 }
 
 // === impl Registry ===
 
 impl Registry {
     pub(crate) fn start() -> Result<Self> {
+        Self::configured(None)
+    }
+
+    /// A registry that wants the name `puller` and this password.
+    #[allow(dead_code, reason = "only the tests in a cluster log in")]
+    pub(crate) fn with_password(password: &str) -> Result<Self> {
+        Self::configured(Some(password))
+    }
+
+    fn configured(password: Option<&str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let users = folder.path().join("users");
+        let mut more = String::new();
+        if let Some(password) = password {
+            fs::write(&users, image::run("htpasswd", &["-Bbn", USER, password])?)?;
+            more = format!("auth: {{htpasswd: {{realm: muslin, path: {}}}}}\n", users.display());
+        }
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let root = folder.path().join("storage");
         let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n{more}",
             root.display()
         );
         let path = folder.path().join("config.yml");
@@ -42,7 +63,7 @@ impl Registry {
             .stderr(log)
             .spawn()
             .context("cannot start docker-registry; tests/registry/tools installs it")?;
-        let mut registry = Self { process, address, folder };
+        let mut registry = Self { process, address, folder, password: password.map(str::to_owned) };
         let deadline = Instant::now() + START;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = registry.process.try_wait()? {
@@ -67,7 +88,9 @@ impl Registry {
         let from = format!("oci:{}", folder.display());
         let to = format!("docker://{}/{name}", self.address);
         let arguments = ["copy", "-q", "--all", "--preserve-digests", "--insecure-policy", "--dest-tls-verify=false"];
-        image::run("skopeo", &[arguments.as_slice(), &[&from, &to]].concat()).map(drop)
+        let login = self.password.as_ref().map(|password| format!("--dest-creds={USER}:{password}"));
+        let login: Vec<&str> = login.iter().map(String::as_str).collect();
+        image::run("skopeo", &[arguments.as_slice(), &login, &[&from, &to]].concat()).map(drop)
     }
 }
 
