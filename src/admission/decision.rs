@@ -100,6 +100,16 @@ impl Question {
     }
 }
 
+/// Whether two pods, or templates of pods, ask for the same decision.
+pub(super) fn is_same(one: &Pod<'_>, other: &Pod<'_>) -> bool {
+    let transcript = |pod: &Pod<'_>| {
+        let mut transcript = Transcript::default();
+        pod.hash_content(&mut transcript);
+        transcript.0
+    };
+    transcript(one) == transcript(other)
+}
+
 impl Hasher for Transcript {
     fn write(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);

@@ -40,6 +40,8 @@ pub(super) enum Outcome {
     Changed,
     /// There was nothing to change.
     Unchanged,
+    /// The object was refused.
+    Denied,
     /// The pod was left alone: by its mode, by its own wish, or for what it is.
     Skipped,
     /// The request was no review.
@@ -50,6 +52,7 @@ pub(super) enum Outcome {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReviewLabels {
+    hook: &'static str,
     outcome: &'static str,
     mode: &'static str,
 }
@@ -109,8 +112,8 @@ impl Metrics {
         self.registry.register_collector(Box::new(Inspections(images.clone())));
     }
 
-    pub(super) fn reviewed(&self, outcome: Outcome, mode: Option<Mode>, took: Duration) {
-        let labels = ReviewLabels { outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
+    pub(super) fn reviewed(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
+        let labels = ReviewLabels { hook, outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
         self.reviews.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());
     }
@@ -159,6 +162,7 @@ impl Outcome {
         match self {
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
+            Self::Denied => "denied",
             Self::Skipped => "skipped",
             Self::BadRequest => "bad_request",
             Self::Failed => "failed",

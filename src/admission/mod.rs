@@ -7,12 +7,16 @@ mod body;
 mod deadline;
 mod decision;
 mod inspection;
+mod labels;
 mod metrics;
+mod pods;
+mod preview;
 mod review;
 mod server;
 mod shutdown;
 mod tls;
 mod webhook;
+mod workloads;
 
 pub use inspection::Inspection;
 pub use metrics::Metrics;

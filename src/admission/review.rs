@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
-use crate::pod::{Pod, Text};
+use crate::pod::Text;
 
 /// The only version that the webhook is registered for.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
@@ -19,22 +19,22 @@ pub(super) const KIND: &str = "AdmissionReview";
 /// About how many bytes an answer has besides the texts of its verdict.
 const FRAME_SIZE: usize = 512;
 
-/// A review as the API server sends it.
+/// A review as the API server sends it, of an object of the type `O`.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Review<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+pub(super) struct Review<'a, O> {
     #[serde(borrow)]
     api_version: Option<Text<'a>>,
     #[serde(borrow)]
     kind: Option<Text<'a>>,
     #[serde(borrow)]
-    request: Option<Request<'a>>,
+    request: Option<Request<'a, O>>,
 }
 
 /// What is to be admitted.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Request<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+pub(super) struct Request<'a, O> {
     /// Names this call; the answer must repeat it.
     #[serde(borrow)]
     pub(super) uid: Text<'a>,
@@ -47,8 +47,20 @@ pub(super) struct Request<'a> {
     /// The namespace of the request; the object's own may be empty.
     #[serde(borrow, default)]
     pub(super) namespace: Option<Text<'a>>,
+    /// The object's name; empty where the API server is to make one.
     #[serde(borrow, default)]
-    pub(super) object: Option<Pod<'a>>,
+    pub(super) name: Option<Text<'a>>,
+    /// The object as it will be.
+    #[serde(default = "none")]
+    pub(super) object: Option<O>,
+    /// The object as it was, of an update.
+    #[serde(default = "none")]
+    pub(super) old_object: Option<O>,
+}
+
+/// `Option::default` would ask for a default of the object's type.
+fn none<O>() -> Option<O> {
+    None
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +99,16 @@ pub(super) struct Verdict {
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, String>,
+    /// Why the object is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
+/// The part of `metav1.Status` that the API server passes on to whoever made the request.
+#[derive(Debug, Serialize)]
+struct Status {
+    code: u16,
+    message: String,
 }
 
 #[derive(Serialize)]
@@ -107,9 +129,9 @@ struct Response<'a> {
 
 // === impl Review ===
 
-impl<'a> Review<'a> {
+impl<'a, O: Deserialize<'a>> Review<'a, O> {
     /// Reads a review.
-    pub(super) fn read(body: &'a [u8]) -> Result<Request<'a>, BadReview> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Request<'a, O>, BadReview> {
         // Checked once as a whole, which is several times quicker than string by string.
         let text = std::str::from_utf8(body).map_err(BadReview::Encoding)?;
         let Self { api_version, kind, request } = serde_json::from_str(text)?;
@@ -124,13 +146,28 @@ impl<'a> Review<'a> {
 
 // === impl Request ===
 
-impl Request<'_> {
+impl<O> Request<'_, O> {
     /// Whether this is the creation of a pod: all else is none of the webhook's business, whoever configured it so.
     pub(super) fn creates_a_pod(&self) -> bool {
-        &*self.kind.kind == "Pod"
-            && self.kind.group.as_deref().unwrap_or_default().is_empty()
-            && self.sub_resource.as_deref().unwrap_or_default().is_empty()
-            && &*self.operation == "CREATE"
+        self.is_of("", "Pod") && self.is_whole() && &*self.operation == "CREATE"
+    }
+
+    /// Whether this writes a namespace.
+    pub(super) fn writes_a_namespace(&self) -> bool {
+        self.is_of("", "Namespace") && self.writes()
+    }
+
+    /// Whether this creates or updates an object itself, and no part of it such as its status or scale.
+    pub(super) fn writes(&self) -> bool {
+        self.is_whole() && matches!(&*self.operation, "CREATE" | "UPDATE")
+    }
+
+    fn is_of(&self, group: &str, kind: &str) -> bool {
+        &*self.kind.kind == kind && self.kind.group.as_deref().unwrap_or_default() == group
+    }
+
+    fn is_whole(&self) -> bool {
+        self.sub_resource.as_deref().unwrap_or_default().is_empty()
     }
 }
 
@@ -159,16 +196,23 @@ impl Verdict {
         self
     }
 
+    /// The object is refused, and why.
+    pub(super) fn denied(mut self, message: String) -> Self {
+        self.status = Some(Status { code: 403, message });
+        self
+    }
+
     /// How many bytes its texts have.
     pub(super) fn size(&self) -> usize {
-        let Self { patch, patch_type: _, warnings, audit_annotations } = self;
-        let texts = warnings.iter().chain(audit_annotations.values()).chain(patch);
+        let Self { patch, patch_type: _, warnings, audit_annotations, status } = self;
+        let message = status.as_ref().map(|status| &status.message);
+        let texts = warnings.iter().chain(audit_annotations.values()).chain(patch).chain(message);
         texts.map(String::len).sum()
     }
 
-    /// The answer to the review of this uid: it is allowed, always.
+    /// The answer to the review of this uid.
     pub(super) fn answer(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
-        let response = Response { uid, allowed: true, verdict: self };
+        let response = Response { uid, allowed: self.status.is_none(), verdict: self };
         let mut bytes = Vec::with_capacity(FRAME_SIZE + self.size());
         serde_json::to_writer(&mut bytes, &Answer { api_version: API_VERSION, kind: KIND, response })?;
         Ok(bytes)

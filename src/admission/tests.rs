@@ -198,8 +198,8 @@ async fn counts_reviews_and_findings() {
     post(&webhook, "").await;
     let (_, text) = get(webhook.metrics_router(), "/metrics").await;
     for line in [
-        r#"muslin_reviews_total{outcome="changed",mode="inject"} 1"#,
-        r#"muslin_reviews_total{outcome="bad_request",mode="none"} 1"#,
+        r#"muslin_reviews_total{hook="mutate",outcome="changed",mode="inject"} 1"#,
+        r#"muslin_reviews_total{hook="mutate",outcome="bad_request",mode="none"} 1"#,
         r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} 1"#,
         "muslin_review_duration_seconds_count 2",
     ] {
@@ -230,11 +230,10 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
         pod["status"] = json!(list);
         let body = review(pod).to_string();
         let read = || {
-            let request = super::review::Review::read(body.as_bytes()).unwrap();
+            let request = super::review::Review::<Pod<'_>>::read(body.as_bytes()).unwrap();
             let pod = request.object.as_ref().unwrap();
-            let (_, _, answer) =
-                webhook.decide(&request.uid, pod, &super::inspection::Answers::default(), "shop", &policy);
-            assert!(!answer.is_empty());
+            let answers = super::inspection::Answers::default();
+            assert!(!webhook.decide(&request.uid, pod, &answers, "shop", &policy).answer.is_empty());
         };
         // The first one is remembered, which takes memory of its own.
         read();

@@ -1,6 +1,8 @@
-//! The routes: `/mutate` for the API server, `/healthz` and `/readyz` for the kubelet, `/metrics` for Prometheus.
+//! The routes: one for each hook of the API server, `/healthz` and `/readyz` for the kubelet, `/metrics` for Prometheus; and what all
+//! hooks have in common. Must not know what a hook decides.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +12,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
@@ -21,10 +24,10 @@ use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
-use super::decision::{Decision, Memory, Question};
+use super::decision::Memory;
 use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
-use super::review::{BadReview, Verdict};
+use super::review::{BadReview, Review, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
 
 /// What an admin sets for the whole cluster.
@@ -50,13 +53,36 @@ pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>
 pub struct Webhook(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    settings: Settings,
-    namespaces: Namespaces,
-    metrics: Arc<Metrics>,
+    pub(super) settings: Settings,
+    pub(super) namespaces: Namespaces,
+    pub(super) metrics: Arc<Metrics>,
     shutdown: Shutdown,
-    planner: Planner,
-    memory: Memory,
+    pub(super) planner: Planner,
+    pub(super) memory: Memory,
     bodies: Bodies,
+}
+
+/// What the API server can ask.
+#[derive(Clone, Copy, Debug)]
+enum Hook {
+    /// Pods that are created, to mend them.
+    Mutate,
+    /// Pods that are created in a namespace of mode enforce, as all webhooks have left them.
+    Enforce,
+    /// What makes pods, to warn of what they will be.
+    Workloads,
+    /// Namespaces, for their labels.
+    Namespaces,
+}
+
+const HOOKS: [Hook; 4] = [Hook::Mutate, Hook::Enforce, Hook::Workloads, Hook::Namespaces];
+
+/// The answer to a review, and what is counted of it.
+pub(super) struct Answered {
+    pub(super) outcome: Outcome,
+    pub(super) mode: Option<Mode>,
+    /// The review with its response, as it is sent.
+    pub(super) answer: Vec<u8>,
 }
 
 /// Why a request gets no review but an error.
@@ -98,7 +124,11 @@ impl Webhook {
 
     /// What the API server reaches.
     pub fn router(&self) -> Router {
-        Router::new().route("/mutate", post(mutate)).merge(health()).with_state(self.clone())
+        HOOKS
+            .into_iter()
+            .fold(Router::new(), |router, hook| router.route(&format!("/{}", hook.name()), hook.route()))
+            .merge(health())
+            .with_state(self.clone())
     }
 
     /// What the kubelet and Prometheus reach, on a port of its own, where a busy webhook does not keep them waiting.
@@ -139,108 +169,122 @@ async fn method_not_allowed(request: Request) -> Response {
     error_body(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} does not answer {method}"))
 }
 
-async fn mutate(State(Webhook(webhook)): State<Webhook>, request: Request) -> Response {
+/// Answers what the API server asks of one of muslin's hooks.
+async fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> Response {
     let started = Instant::now();
     let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
-    let (outcome, mode, response) = match webhook.review(request.into_body(), deadline).await {
-        Ok((outcome, mode, answer)) => {
+    let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
+        Ok(Answered { outcome, mode, answer }) => {
             (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Err(refusal) => {
-            tracing::warn!(error = %refusal, "refused a request");
+            tracing::warn!(hook = hook.name(), error = %refusal, "refused a request");
             (Outcome::BadRequest, None, refusal.into_response())
         }
     };
-    webhook.metrics.reviewed(outcome, mode, started.elapsed());
+    webhook.metrics.reviewed(hook.name(), outcome, mode, started.elapsed());
     response
+}
+
+// === impl Hook ===
+
+impl Hook {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Enforce => "enforce",
+            Self::Workloads => "workloads",
+            Self::Namespaces => "namespaces",
+        }
+    }
+
+    fn route(self) -> MethodRouter<Webhook> {
+        post(move |State(webhook): State<Webhook>, request: Request| answer(self, webhook, request))
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    pub(super) fn new(uid: &str, outcome: Outcome, mode: Option<Mode>, verdict: &Verdict) -> Self {
+        Self { outcome, mode, answer: written(uid, verdict) }
+    }
+
+    /// It is none of the webhook's business.
+    pub(super) fn skipped(uid: &str) -> Self {
+        Self::new(uid, Outcome::Skipped, None, &Verdict::default())
+    }
 }
 
 // === impl Inner ===
 
 impl Inner {
-    async fn review(&self, body: Body, deadline: Deadline) -> Result<(Outcome, Option<Mode>, Vec<u8>), Refusal> {
+    async fn review(&self, hook: Hook, body: Body, deadline: Deadline) -> Result<Answered, Refusal> {
         let body = self.bodies.read(body, deadline).await?;
-        let request = catch_unwind(AssertUnwindSafe(|| review::Review::read(&body))).map_err(|panic| {
+        Ok(match hook {
+            Hook::Mutate => self.mutate(&self.read(&body)?, deadline).await,
+            Hook::Enforce => self.enforce(&self.read(&body)?, deadline).await,
+            Hook::Workloads => self.warn(&self.read(&body)?, deadline).await,
+            Hook::Namespaces => self.label(&self.read(&body)?, deadline).await,
+        })
+    }
+
+    fn read<'b, O: Deserialize<'b>>(&self, body: &'b [u8]) -> Result<review::Request<'b, O>, Refusal> {
+        let read = catch_unwind(AssertUnwindSafe(|| Review::read(body))).map_err(|panic| {
             self.note_panic(&panic, "unknown");
             Refusal::Panicked
-        })??;
-        let uid = &*request.uid;
-        let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else {
-            return Ok((Outcome::Skipped, None, written(uid, &Verdict::default())));
-        };
-        let namespace = request.namespace.as_deref().or(pod.namespace()).unwrap_or("default");
-        if crate::policy::is_excluded(namespace, self.settings.own_namespace.as_deref()) {
-            return Ok((Outcome::Skipped, None, written(uid, &Verdict::default())));
-        }
-        let policy = match timeout_at(deadline, self.namespaces.policy(namespace)).await {
-            Ok(Ok(policy)) => policy,
-            Ok(Err(error)) => return Ok(self.left_alone(uid, namespace, &error.to_string())),
-            Err(_) => return Ok(self.left_alone(uid, namespace, "no answer from the API server in time")),
-        };
-        let answers = self.ask(pod, namespace, policy.mode(self.settings.default_mode), deadline).await;
-        // What is made of what strangers' images hold is inside, too.
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(uid, pod, &answers, namespace, &policy)));
-        Ok(decided.unwrap_or_else(|panic| {
+        })?;
+        Ok(read?)
+    }
+
+    /// Decides; where muslin itself fails on that, answers what `failed` says.
+    pub(super) fn guarded(
+        &self,
+        uid: &str,
+        decide: impl FnOnce() -> Answered,
+        failed: impl FnOnce() -> Verdict,
+    ) -> Answered {
+        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
             self.note_panic(&panic, uid);
-            let warning = "muslin: muslin failed on this pod and left it unchanged; please report it".to_owned();
-            (Outcome::Failed, None, written(uid, &Verdict::default().with_warnings([warning])))
-        }))
+            Answered::new(uid, Outcome::Failed, None, &failed())
+        })
+    }
+
+    /// Whether muslin keeps its hands off a namespace.
+    pub(super) fn is_excluded(&self, namespace: &str) -> bool {
+        crate::policy::is_excluded(namespace, self.settings.own_namespace.as_deref())
+    }
+
+    /// What a namespace's labels ask for, or why that is not known in time.
+    pub(super) async fn policy(&self, namespace: &str, deadline: Deadline) -> Result<NamespacePolicy, String> {
+        match timeout_at(deadline, self.namespaces.policy(namespace)).await {
+            Ok(policy) => policy.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer from the API server in time".to_owned()),
+        }
     }
 
     /// What is known of the pod's images. Nothing is asked where nothing would be done.
-    async fn ask(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Deadline) -> Answers {
+    pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Deadline) -> Answers {
         match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
             Some(inspection) => inspection.ask(pod, namespace, deadline).await,
             None => Answers::default(),
         }
     }
 
-    /// Decides about the pod, and writes the answer.
-    pub(super) fn decide(
-        &self,
-        uid: &str,
-        pod: &Pod<'_>,
-        answers: &Answers,
-        namespace: &str,
-        policy: &NamespacePolicy,
-    ) -> (Outcome, Option<Mode>, Vec<u8>) {
-        let mode = policy.mode(self.settings.default_mode);
-        let (fingerprints, mut notes) = answers.fingerprints(pod);
-        if let Some(invalid) = policy.invalid_mode() {
-            notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
+    /// The profile that a namespace gets, and what is to be said of that.
+    pub(super) fn profile(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Cow<'_, Profile> {
+        match policy.profile().map(Profile::builtin) {
+            None => Cow::Borrowed(&self.settings.profile),
+            Some(Ok(profile)) => Cow::Owned(profile),
+            Some(Err(unknown)) => {
+                notes.push(format!("muslin: {unknown}; the built-in default is used"));
+                Cow::Owned(Profile::default())
+            }
         }
-        let named = policy.profile().map(Profile::builtin).transpose().unwrap_or_else(|unknown| {
-            notes.push(format!("muslin: {unknown}; the built-in default is used"));
-            Some(Profile::default())
-        });
-        let profile = named.as_ref().unwrap_or(&self.settings.profile);
-        let context =
-            Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None };
-        let question = Question::new(pod, &fingerprints, &context, &notes);
-        let decision = self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
-            Ok(plan) => Decision::of(&plan, mode, notes),
-            Err(skip) => Decision::skipped(skip),
-        });
-        self.metrics.found(&decision.findings);
-        if decision.outcome == Outcome::Changed {
-            tracing::info!(
-                uid,
-                namespace,
-                pod = pod.name().unwrap_or_default(),
-                mode = mode.name(),
-                profile = profile.name,
-                resolvers = decision.resolvers,
-                injected = decision.injected,
-                "changed a pod"
-            );
-        }
-        (decision.outcome, Some(mode), written(uid, &decision.verdict))
     }
 
-    fn left_alone(&self, uid: &str, namespace: &str, why: &str) -> (Outcome, Option<Mode>, Vec<u8>) {
-        tracing::warn!(uid, namespace, why, "left a pod alone: its namespace is not known");
-        let warning = "muslin: the pod's namespace is not known yet, so the pod was left unchanged".to_owned();
-        (Outcome::Failed, None, written(uid, &Verdict::default().with_warnings([warning])))
+    pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
+        Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None }
     }
 
     fn note_panic(&self, panic: &Box<dyn Any + Send>, uid: &str) {
@@ -249,7 +293,7 @@ impl Inner {
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        tracing::error!(uid, message, "a review panicked; the pod was left unchanged");
+        tracing::error!(uid, message, "muslin failed on a review");
         self.metrics.panicked();
     }
 }

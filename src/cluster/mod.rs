@@ -3,6 +3,7 @@
 mod fingerprints;
 mod image_fingerprint;
 mod lease;
+mod listing;
 mod namespaces;
 mod pull_secrets;
 mod warm_up;
@@ -16,6 +17,7 @@ use kube::{Client, Config};
 pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;
+pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
 pub use pull_secrets::PullSecrets;
 pub use warm_up::warm_up;

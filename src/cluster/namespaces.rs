@@ -12,6 +12,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 
+use super::listing::Listing;
 use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
 
 /// The policies of the cluster's namespaces.
@@ -32,6 +33,9 @@ struct Watched {
     known: RwLock<Policies>,
     listed: AtomicBool,
 }
+
+/// How many pods one page has: some megabytes.
+const PODS_PAGE: u32 = 500;
 
 type Policies = HashMap<Box<str>, NamespacePolicy>;
 
@@ -90,6 +94,30 @@ impl Namespaces {
                 Some(policy) => Ok(policy),
                 None => watched.fetch(name).await,
             },
+        }
+    }
+}
+
+impl Namespaces {
+    /// The same, from the API server itself, whatever the watch has seen.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn read(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
+        match &self.0 {
+            Source::Fixed(policy) => Ok(policy.clone()),
+            Source::Cluster(watched) => watched.fetch(name).await,
+        }
+    }
+
+    /// The pods of a namespace, which needs the right to list pods; `None` where there is no cluster.
+    pub fn pods(&self, name: &str) -> Option<Listing> {
+        match &self.0 {
+            Source::Fixed(_) => None,
+            Source::Cluster(watched) => {
+                let path = format!("/api/v1/namespaces/{name}/pods");
+                Some(Listing::new(watched.api.clone().into_client(), path, PODS_PAGE))
+            }
         }
     }
 }

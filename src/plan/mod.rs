@@ -19,7 +19,7 @@ use crate::policy::{Level, Mode, Profile};
 use crate::rules::{self, Container, Finding, Ignored, Subject};
 
 pub use choice::{Libc, libc_of};
-pub use notice::ANNOTATION_LINE_MAX;
+pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, fit};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +115,22 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
         plan.patch = patch::patch(pod, &current, &changes.desired, &plan);
     }
     Ok(plan)
+}
+
+/// What is wrong with a pod as it is, whatever could still be done about it.
+///
+/// # Errors
+/// The pod is to be left alone, and why.
+pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Vec<Finding>, Skip> {
+    let mut notes = Vec::new();
+    check_skip(pod, context.mode, &mut notes)?;
+    let containers = containers(pod, fingerprints, context.profile);
+    if containers.is_empty() {
+        return Err(Skip::Empty);
+    }
+    let as_it_is = mend::Mended::unchanged(&pod.dns());
+    let findings = findings(&as_it_is, &containers, &ignored(pod, context), context, &mut notes);
+    Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 
 /// Whether muslin keeps its hands off the pod.
@@ -258,7 +274,12 @@ impl Plan {
     /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
     /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
     pub fn warnings(&self) -> Vec<String> {
-        notice::warnings(self)
+        notice::warnings(self, notice::WARNINGS_MAX)
+    }
+
+    /// The same in fewer lines, for whoever makes not a pod but what makes pods.
+    pub fn warnings_of_workload(&self) -> Vec<String> {
+        notice::warnings(self, notice::WORKLOAD_WARNINGS_MAX)
     }
 
     /// What the API server's audit log should keep of it, by key.
@@ -268,6 +289,11 @@ impl Plan {
         [("findings", findings), ("injected", injected), ("libc", self.libc.name().to_owned())]
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
+    }
+
+    /// What a pod that is mended so is denied for in mode [`Mode::Enforce`].
+    pub fn denials(&self) -> impl Iterator<Item = &Finding> {
+        self.at_least(Level::Deny).filter(|planned| !planned.mended).map(|planned| &planned.finding)
     }
 
     /// The findings at a level or above it, mended or not.

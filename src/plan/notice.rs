@@ -15,10 +15,13 @@ pub const ANNOTATION_LINE_MAX: usize = 138;
 
 /// The API server may cut longer warnings, counted in bytes
 /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`, `truncateItemLength`).
-const WARNING_MAX: usize = 120;
+pub const WARNING_MAX: usize = 120;
 
 /// How many findings one request is answered with; the rest is counted. The API server drops what exceeds 4096 in all.
-const WARNINGS_MAX: usize = 5;
+pub(super) const WARNINGS_MAX: usize = 5;
+
+/// The same of a workload, which is applied together with many.
+pub(super) const WORKLOAD_WARNINGS_MAX: usize = 3;
 
 /// How many lines the annotation has; the rest is counted.
 const ANNOTATION_LINES_MAX: usize = 20;
@@ -35,8 +38,8 @@ const NAMES_MAX: usize = 3;
 const MENDED: &str = " (mended)";
 
 /// The lines for whoever made the request.
-pub(super) fn warnings(plan: &Plan) -> Vec<String> {
-    capped(lines(plan, WARNING_MAX - WARNING_PREFIX.len()), WARNINGS_MAX)
+pub(super) fn warnings(plan: &Plan, most: usize) -> Vec<String> {
+    capped(lines(plan, WARNING_MAX - WARNING_PREFIX.len()), most)
         .into_iter()
         .map(|line| format!("{WARNING_PREFIX}{line}"))
         .collect()
@@ -129,7 +132,7 @@ fn capped(mut lines: Vec<String>, most: usize) -> Vec<String> {
 
 /// Makes one line of a text, and cuts it to so many bytes. Line breaks would make two lines of it, and control characters
 /// would be the terminal's to obey.
-fn fit(text: String, limit: usize) -> String {
+pub fn fit(text: String, limit: usize) -> String {
     const ELLIPSIS: &str = "…";
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > limit {

@@ -1,4 +1,54 @@
-//! Where the pod template stands in each kind of workload.
+//! What makes pods: where the pod template stands in each kind of workload, and the part of one that matters.
+
+use serde::Deserialize;
+
+use super::{Metadata, Pod};
+
+/// A Deployment, a CronJob or another object that holds a pod template. Which of the two places has it its kind tells.
+#[derive(Debug, Default, Deserialize)]
+pub struct Workload<'a> {
+    /// Its own metadata, not the template's.
+    #[serde(borrow, default)]
+    pub metadata: Option<Metadata<'a>>,
+    #[serde(borrow, default)]
+    spec: Option<Spec<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    #[serde(borrow, default)]
+    template: Option<Pod<'a>>,
+    #[serde(borrow, default)]
+    job_template: Option<JobTemplate<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct JobTemplate<'a> {
+    #[serde(borrow, default)]
+    spec: Option<JobSpec<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct JobSpec<'a> {
+    #[serde(borrow, default)]
+    template: Option<Pod<'a>>,
+}
+
+// === impl Workload ===
+
+impl<'a> Workload<'a> {
+    /// The template of its pods.
+    pub fn template(&self) -> Option<&Pod<'a>> {
+        let Spec { template, job_template } = self.spec.as_ref()?;
+        template.as_ref().or_else(|| job_template.as_ref()?.spec.as_ref()?.template.as_ref())
+    }
+
+    /// The annotation [`super::IGNORE_ANNOTATION`] on the workload itself.
+    pub fn ignores(&self) -> Option<&str> {
+        self.metadata.as_ref()?.annotations.as_ref()?.ignore.as_deref()
+    }
+}
 
 /// The JSON pointer from an object of this kind to its pod, or to its pod template; `None` for a kind that has none.
 ///
@@ -20,6 +70,20 @@ pub fn template_pointer(api_version: &str, kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_is_found_where_its_kind_has_it() {
+        let template = r#"{"spec":{"containers":[{"name":"app","image":"alpine"}]}}"#;
+        for text in [
+            format!(r#"{{"spec":{{"replicas":2,"template":{template}}}}}"#),
+            format!(r#"{{"spec":{{"schedule":"@daily","jobTemplate":{{"spec":{{"template":{template}}}}}}}}}"#),
+        ] {
+            let workload: Workload<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(workload.template().unwrap().containers().count(), 1, "{text}");
+        }
+        let none: Workload<'_> = serde_json::from_str(r#"{"spec":{"jobTemplate":null,"template":null}}"#).unwrap();
+        assert!(none.template().is_none());
+    }
 
     #[test]
     fn finds_the_template_of_each_kind() {

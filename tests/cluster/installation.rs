@@ -13,7 +13,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = &[
     ("applying_the_manifests_again_changes_nothing", applying_again_changes_nothing),
     ("a_pod_of_the_deployment_is_admitted_without_a_warning", a_pod_of_the_deployment_is_admitted),
-    ("muslin_may_read_namespaces_and_nothing_else", muslin_may_read_namespaces),
+    ("muslin_may_read_namespaces_and_list_pods_and_nothing_else", muslin_may_read_namespaces),
     ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
     ("the_examples_can_be_created", the_examples_can_be_created),
     ("each_overlay_can_be_applied", each_overlay_can_be_applied),
@@ -29,8 +29,10 @@ pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
 
 /// Takes the webhook's configuration away, so that a test can register a muslin that runs on loopback.
 pub(crate) fn unregister(control_plane: &ControlPlane) -> Result<()> {
-    let output = control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", MUSLIN], None)?;
-    ensure!(output.status.success(), "{}", output.stderr);
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        let output = control_plane.kubectl(&["delete", kind, MUSLIN], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
     Ok(())
 }
 
@@ -80,9 +82,11 @@ fn muslin_may_read_namespaces(cluster: &Cluster) -> Result<()> {
     for verb in ["get", "list", "watch"] {
         ensure!(may(verb, "namespaces")?, "{verb} namespaces");
     }
+    ensure!(may("list", "pods")?, "list pods");
     for (verb, resource) in [
         ("update", "namespaces"),
-        ("list", "pods"),
+        ("get", "pods"),
+        ("watch", "pods"),
         ("create", "pods"),
         ("get", "secrets"),
         ("list", "secrets"),
@@ -104,7 +108,11 @@ fn the_development_certificate_can_be_applied(cluster: &Cluster) -> Result<()> {
     let folder = folder.path().to_str().context("the folder's name is not UTF-8")?;
     let applied = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;
     ensure!(applied.status.success(), "{}", applied.stderr);
-    for object in ["secret/muslin-tls", "mutatingwebhookconfiguration.admissionregistration.k8s.io/muslin.dev"] {
+    for object in [
+        "secret/muslin-tls",
+        "mutatingwebhookconfiguration.admissionregistration.k8s.io/muslin.dev",
+        "validatingwebhookconfiguration.admissionregistration.k8s.io/muslin.dev",
+    ] {
         ensure!(applied.stdout.contains(object), "no {object}:\n{}", applied.stdout);
     }
     Ok(())

@@ -16,6 +16,7 @@ mod measuring;
 mod mutation;
 mod outages;
 mod pods;
+mod policy;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
@@ -46,7 +47,8 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 5] = [mutation::TESTS, examples::TESTS, inspection::TESTS, outages::TESTS, installation::TESTS];
+const TOPICS: [Topic; 6] =
+    [mutation::TESTS, policy::TESTS, examples::TESTS, inspection::TESTS, outages::TESTS, installation::TESTS];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

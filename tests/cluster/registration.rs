@@ -27,26 +27,42 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// How often it is tried.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A MutatingWebhookConfiguration in the cluster; deleted when dropped.
+/// A webhook configuration in the cluster; deleted when dropped.
 pub(crate) struct Registration<'c> {
     control_plane: &'c ControlPlane,
+    kind: String,
     name: String,
 }
 
 // === impl Registration ===
 
 impl<'c> Registration<'c> {
-    /// Registers what serves at this address as muslin.
+    /// Registers what serves at this address as the webhook by which muslin mends pods.
     pub(crate) fn of_muslin(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
+        Self::of_kind(control_plane, "MutatingWebhookConfiguration", |_| url.to_owned(), ca)
+    }
+
+    /// Registers what serves there as the webhooks by which muslin warns and refuses.
+    pub(crate) fn of_policy(control_plane: &'c ControlPlane, server: &str, ca: &str) -> Result<Self> {
+        let url = |webhook: &Value| {
+            format!("{server}{}", webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default())
+        };
+        Self::of_kind(control_plane, "ValidatingWebhookConfiguration", url, ca)
+    }
+
+    /// Registers what `manifests/` have of this kind at other addresses.
+    fn of_kind(control_plane: &'c ControlPlane, kind: &str, url: impl Fn(&Value) -> String, ca: &str) -> Result<Self> {
         let built = control_plane.kubectl(&["kustomize", MANIFESTS], None)?;
         ensure!(built.status.success(), "{}", built.stderr);
         let configuration = built
             .stdout
             .split("\n---\n")
-            .find(|document| document.contains("kind: MutatingWebhookConfiguration"))
-            .context("manifests/ has no MutatingWebhookConfiguration")?;
+            .find(|document| document.contains(&format!("kind: {kind}")))
+            .with_context(|| format!("manifests/ has no {kind}"))?;
         let mut configuration: Value = serde_saphyr::from_str(configuration)?;
-        configuration["webhooks"][0]["clientConfig"] = json!({ "url": url, "caBundle": BASE64_STANDARD.encode(ca) });
+        for webhook in configuration["webhooks"].as_array_mut().context("it has no webhooks")? {
+            webhook["clientConfig"] = json!({ "url": url(webhook), "caBundle": BASE64_STANDARD.encode(ca) });
+        }
         Self::create(control_plane, &configuration)
     }
 
@@ -72,13 +88,28 @@ impl<'c> Registration<'c> {
     fn create(control_plane: &'c ControlPlane, configuration: &Value) -> Result<Self> {
         let created = control_plane.kubectl(&["create", "-f", "-"], Some(&configuration.to_string()))?;
         ensure!(created.status.success(), "{}", created.stderr);
-        let name = configuration["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { control_plane, name })
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (kind, name) = (text(&configuration["kind"]), text(&configuration["metadata"]["name"]));
+        Ok(Self { control_plane, kind, name })
     }
 
     /// Waits until the API server calls muslin, and muslin answers.
     pub(crate) fn wait_until_muslin_answers(&self) -> Result<()> {
         self.wait_until(|answer| answer.contains("muslin.dev/libc"))
+    }
+
+    /// Waits until the API server asks muslin about namespaces, and muslin answers.
+    pub(crate) fn wait_until_labels_are_judged(&self) -> Result<()> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let arguments = ["label", "namespace", PROBE_NAMESPACE, "muslin.dev/mode=probe", "--dry-run=server"];
+            let output = self.control_plane.kubectl(&arguments, None)?;
+            if output.stderr.contains("is not a mode") {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "no label is judged: {}{}", output.stdout, output.stderr);
+            thread::sleep(POLL_INTERVAL);
+        }
     }
 
     /// Creates a pod in the probe namespace, for nothing, until what the API server says is as expected.
@@ -91,7 +122,7 @@ impl<'c> Registration<'c> {
             if expected(&output.stdout) {
                 return Ok(());
             }
-            let Self { name, control_plane: _ } = self;
+            let Self { name, .. } = self;
             ensure!(Instant::now() < deadline, "{name} is not called: {}{}", output.stdout, output.stderr);
             thread::sleep(POLL_INTERVAL);
         }
@@ -100,8 +131,8 @@ impl<'c> Registration<'c> {
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        let Self { control_plane, name } = self;
-        let deleted = control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", name], None);
+        let Self { control_plane, kind, name } = self;
+        let deleted = control_plane.kubectl(&["delete", kind, name], None);
         if let Err(error) = deleted.and_then(|output| {
             ensure!(output.status.success(), "{}", output.stderr);
             Ok(())

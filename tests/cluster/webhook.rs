@@ -20,7 +20,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(20);
 /// A running and registered `muslin serve`. Dropped, it is unregistered and killed.
 pub(crate) struct Muslin<'c> {
     // In this order: what is registered runs.
-    _registration: Registration<'c>,
+    _registrations: [Registration<'c>; 2],
     process: Process,
     started_in: Duration,
 }
@@ -46,10 +46,12 @@ impl<'c> Muslin<'c> {
         let asked = Instant::now();
         let (process, address) = Process::start(kubeconfig, &certificate, arguments)?;
         let started_in = asked.elapsed();
-        let url = format!("https://{address}/mutate");
-        let registration = Registration::of_muslin(control_plane, &url, &certificate.certificate)?;
-        registration.wait_until_muslin_answers()?;
-        Ok(Self { _registration: registration, process, started_in })
+        let server = format!("https://{address}");
+        let mutating = Registration::of_muslin(control_plane, &format!("{server}/mutate"), &certificate.certificate)?;
+        let validating = Registration::of_policy(control_plane, &server, &certificate.certificate)?;
+        mutating.wait_until_muslin_answers()?;
+        validating.wait_until_labels_are_judged()?;
+        Ok(Self { _registrations: [mutating, validating], process, started_in })
     }
 
     /// How long it took from the start of the process until it was ready.

@@ -1,0 +1,314 @@
+//! What namespaces ask for by their labels, who is told, and who is refused.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::control_plane::KubectlOutput;
+use crate::pods::pod;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("each_mode_treats_each_level_of_each_kind_as_it_says", each_mode_treats_each_level),
+    ("a_denial_says_what_is_wrong_and_how_to_mend_it", a_denial_says_how_to_mend_it),
+    ("an_opt_out_does_not_count_in_a_namespace_that_enforces", an_opt_out_does_not_count),
+    ("forged_labels_and_annotations_change_nothing", forgeries_change_nothing),
+    ("with_muslin_down_pods_are_denied_where_it_enforces_and_only_there", denied_only_where_enforced),
+    ("a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told", bad_labels),
+    ("a_namespace_with_a_bad_label_can_still_be_changed", other_changes_are_not_refused),
+    ("labelling_a_namespace_tells_what_its_pods_would_get", a_label_is_answered_with_a_preview),
+    ("a_workload_is_told_of_what_its_template_changes_and_of_nothing_else", only_changed_templates),
+    ("what_a_controller_makes_is_not_warned_of", controllers_are_not_told),
+    ("no_answer_mixes_two_policies_while_a_namespace_is_relabelled", no_answer_mixes_policies),
+];
+
+/// How long the watch may take to learn of a label.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A pod template with a finding of each level: `attempts:x` is read as 0 by glibc, and nothing says what its author meant.
+fn specification(level: &str) -> Value {
+    let container = |image: &str| json!([{ "name": "app", "image": image }]);
+    match level {
+        "deny" => json!({
+            "containers": container("debian:12"), "dnsConfig": { "options": [{ "name": "attempts", "value": "x" }] }
+        }),
+        "warn" => json!({ "containers": container("alpine:3.19") }),
+        _ => json!({ "containers": container("debian:12") }),
+    }
+}
+
+/// What a user applies, by its kind.
+fn object(kind: &str, namespace: &str, name: &str, specification: &Value) -> Value {
+    let metadata = json!({ "name": name, "namespace": namespace });
+    let labels = json!({ "app": name });
+    let template = json!({ "metadata": { "labels": labels }, "spec": specification });
+    match kind {
+        "Pod" => json!({
+            "apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": specification
+        }),
+        "CronJob" => {
+            let mut template = template;
+            template["spec"]["restartPolicy"] = json!("Never");
+            json!({
+                "apiVersion": "batch/v1", "kind": kind, "metadata": metadata,
+                "spec": { "schedule": "@daily", "jobTemplate": { "spec": { "template": template } } }
+            })
+        }
+        _ => json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": metadata,
+            "spec": { "selector": { "matchLabels": labels }, "template": template }
+        }),
+    }
+}
+
+fn apply(cluster: &Cluster, object: &Value) -> Result<KubectlOutput> {
+    cluster.control_plane.kubectl(&["apply", "--validate=ignore", "-f", "-"], Some(&object.to_string()))
+}
+
+fn label(cluster: &Cluster, namespace: &str, labels: &[&str]) -> Result<KubectlOutput> {
+    cluster.control_plane.kubectl(&[&["label", "--overwrite", "namespace", namespace], labels].concat(), None)
+}
+
+/// A service account's absence would keep the pod from being made.
+fn without_token(mut specification: Value) -> Value {
+    specification["automountServiceAccountToken"] = json!(false);
+    specification
+}
+
+fn each_mode_treats_each_level(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    for mode in ["off", "audit", "warn", "inject", "enforce"] {
+        let namespace = format!("level-{mode}");
+        cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
+        let tells = matches!(mode, "warn" | "inject" | "enforce");
+        for level in ["info", "warn", "deny"] {
+            for kind in ["Pod", "Deployment", "CronJob"] {
+                let case = format!("{mode} {level} {kind}");
+                let specification = without_token(specification(level));
+                let object = object(kind, &namespace, &format!("{level}-{}", kind.to_lowercase()), &specification);
+                let output = apply(cluster, &object)?;
+                let denied = (mode, level, kind) == ("enforce", "deny", "Pod");
+                ensure!(output.status.success() != denied, "{case}: {}", output.stderr);
+                let warned = output.stderr.contains("Warning: muslin: ");
+                ensure!(warned == (tells && level != "info"), "{case}: {}", output.stderr);
+                let foretold = output.stderr.contains("its pods will be denied");
+                ensure!(
+                    foretold == (mode == "enforce" && level == "deny" && kind != "Pod"),
+                    "{case}: {}",
+                    output.stderr
+                );
+                let lines = output.stderr.lines().filter(|line| line.starts_with("Warning: muslin: "));
+                ensure!(lines.clone().count() <= 4 && lines.clone().all(|line| line.len() <= 129), "{}", output.stderr);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn a_denial_says_how_to_mend_it(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("denials", &[("muslin.dev/mode", "enforce")])?;
+    let output = apply(cluster, &object("Pod", "denials", "web", &without_token(specification("deny"))))?;
+    ensure!(!output.status.success(), "{}", output.stdout);
+    for part in ["enforce.muslin.dev", "namespace denials", "attempts-zero: app: ", "(fix: "] {
+        ensure!(output.stderr.contains(part), "no {part} in {}", output.stderr);
+    }
+    Ok(())
+}
+
+fn an_opt_out_does_not_count(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("no-way-out", &[("muslin.dev/mode", "enforce")])?;
+    let mut wanted = object("Pod", "no-way-out", "web", &without_token(specification("deny")));
+    wanted["metadata"]["annotations"] = json!({ "muslin.dev/inject": "false", "muslin.dev/ignore": "attempts-zero" });
+    let output = apply(cluster, &wanted)?;
+    ensure!(!output.status.success() && output.stderr.contains("attempts-zero"), "{}", output.stderr);
+    wanted["metadata"]["name"] = json!("critical");
+    wanted["spec"]["priorityClassName"] = json!("system-node-critical");
+    let output = apply(cluster, &wanted)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    Ok(())
+}
+
+fn forgeries_change_nothing(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("forged", &[("muslin.dev/mode", "enforce")])?;
+    let (honest, _) = cluster.created(&pod("forged", "honest", "alpine:3.19"))?;
+    let mut forged = pod("forged", "forged", "alpine:3.19");
+    forged["metadata"]["labels"] = json!({ "muslin.dev/libc": "glibc", "muslin.dev/mode": "off" });
+    forged["metadata"]["annotations"] = json!({
+        "muslin.dev/resolvers": "app=glibc (inspected)", "muslin.dev/warnings": "all is well",
+        "muslin.dev/injected": "timeout:5 attempts:5 single-request-reopen",
+    });
+    let (forged, _) = cluster.created(&forged)?;
+    ensure!(forged["spec"]["dnsConfig"] == honest["spec"]["dnsConfig"], "{forged:#}");
+    ensure!(forged["metadata"]["annotations"] == honest["metadata"]["annotations"], "{forged:#}");
+    ensure!(forged["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{forged:#}");
+
+    let mut denied = object("Pod", "forged", "denied", &without_token(specification("deny")));
+    denied["metadata"]["annotations"] = json!({ "muslin.dev/injected": "attempts:x", "muslin.dev/warnings": "" });
+    let output = apply(cluster, &denied)?;
+    ensure!(!output.status.success() && output.stderr.contains("attempts-zero"), "{}", output.stderr);
+    Ok(())
+}
+
+fn denied_only_where_enforced(cluster: &Cluster) -> Result<()> {
+    let mut muslin = cluster.muslin()?;
+    cluster.namespace("strict", &[("muslin.dev/mode", "enforce")])?;
+    cluster.namespace("lenient", &[("muslin.dev/mode", "inject")])?;
+    muslin.kill()?;
+    let output = apply(cluster, &pod("strict", "web", "alpine:3.19"))?;
+    ensure!(!output.status.success() && output.stderr.contains("enforce.muslin.dev"), "{}", output.stderr);
+    let mut critical = pod("strict", "critical", "alpine:3.19");
+    critical["spec"]["priorityClassName"] = json!("system-node-critical");
+    for wanted in [pod("lenient", "web", "alpine:3.19"), critical] {
+        let output = apply(cluster, &wanted)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
+    let deployment = object("Deployment", "strict", "web", &specification("warn"));
+    let output = apply(cluster, &deployment)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let output = label(cluster, "lenient", &["muslin.dev/mode=warn"])?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    Ok(())
+}
+
+fn bad_labels(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("labelled", &[])?;
+    let output = label(cluster, "labelled", &["muslin.dev/mode=disabled"])?;
+    let told = "label muslin.dev/mode: `disabled` is not a mode: use off, audit, warn, inject or enforce";
+    ensure!(!output.status.success() && output.stderr.contains(told), "{}", output.stderr);
+    let output = label(cluster, "labelled", &["muslin.dev/profile=quick"])?;
+    ensure!(output.status.success() && output.stderr.contains("there is no profile `quick`"), "{}", output.stderr);
+    let output = label(cluster, "labelled", &["muslin.dev/profile=fast"])?;
+    ensure!(output.status.success() && output.stderr.is_empty(), "{}", output.stderr);
+    Ok(())
+}
+
+fn other_changes_are_not_refused(cluster: &Cluster) -> Result<()> {
+    // Made when nobody looked.
+    cluster.namespace("strange", &[("muslin.dev/mode", "on")])?;
+    let _muslin = cluster.muslin()?;
+    for labels in [["team=shop"], ["muslin.dev/profile=fast"]] {
+        let output = label(cluster, "strange", &labels)?;
+        ensure!(output.status.success(), "{labels:?}: {}", output.stderr);
+    }
+    let output = label(cluster, "strange", &["muslin.dev/mode=enforced"])?;
+    ensure!(!output.status.success(), "{}", output.stdout);
+    Ok(())
+}
+
+fn a_label_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("preview", &[("muslin.dev/mode", "off")])?;
+    for name in ["one", "two"] {
+        cluster.create(&pod("preview", name, "alpine:3.19"))?;
+    }
+    cluster.create(&object("Pod", "preview", "three", &without_token(specification("deny"))))?;
+    let dry = label(cluster, "preview", &["muslin.dev/mode=enforce", "--dry-run=server"])?;
+    ensure!(dry.status.success(), "{}", dry.stderr);
+    for line in [
+        "muslin: of 3 pods 1 would be denied for attempts-zero, such as three",
+        "muslin: of 3 pods 2 would get single-request-reopen timeout:5 attempts:5, such as one",
+        "muslin: of 3 pods 2 would be warned of musl-slow-retry (mended), such as one",
+    ] {
+        ensure!(dry.stderr.contains(line), "no {line} in\n{}", dry.stderr);
+    }
+    let warn = label(cluster, "preview", &["muslin.dev/mode=warn"])?;
+    ensure!(!warn.stderr.contains("would get") && !warn.stderr.contains("denied"), "{}", warn.stderr);
+    ensure!(warn.stderr.contains("2 would be warned of musl-slow-retry, such as one"), "{}", warn.stderr);
+    let off = label(cluster, "preview", &["muslin.dev/mode=off"])?;
+    ensure!(off.status.success() && off.stderr.is_empty(), "{}", off.stderr);
+    Ok(())
+}
+
+fn only_changed_templates(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("templates", &[])?;
+    let mut deployment = object("Deployment", "templates", "web", &specification("warn"));
+    let warned = |deployment: &Value| -> Result<bool> {
+        let output = apply(cluster, deployment)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        Ok(output.stderr.contains("muslin: musl-slow-retry"))
+    };
+    ensure!(warned(&deployment)?, "a new Deployment is told of nothing");
+    deployment["spec"]["replicas"] = json!(3);
+    ensure!(!warned(&deployment)?, "a changed number of replicas is told of");
+    deployment["metadata"]["labels"] = json!({ "team": "shop" });
+    ensure!(!warned(&deployment)?, "a label is told of");
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!("alpine:3.20");
+    ensure!(warned(&deployment)?, "a changed image is told of nothing");
+    let template = &mut deployment["spec"]["template"];
+    template["metadata"]["annotations"] = json!({ "muslin.dev/ignore": "musl-slow-retry" });
+    ensure!(!warned(&deployment)?, "what is ignored is told of");
+    let read = cluster.control_plane.kubectl(&["get", "deployment", "web", "-n", "templates", "-o", "json"], None)?;
+    let kept: Value = serde_json::from_str(&read.stdout)?;
+    ensure!(kept["spec"]["template"]["spec"].get("dnsConfig").is_none(), "a template was changed: {kept:#}");
+    Ok(())
+}
+
+fn controllers_are_not_told(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("owned", &[])?;
+    let mut set = object("ReplicaSet", "owned", "web", &specification("warn"));
+    set["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "controller": true,
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002"
+    }]);
+    let output = apply(cluster, &set)?;
+    ensure!(output.status.success() && !output.stderr.contains("muslin"), "{}", output.stderr);
+    set["metadata"]["ownerReferences"][0]["controller"] = json!(false);
+    set["metadata"]["name"] = json!("own");
+    let output = apply(cluster, &set)?;
+    ensure!(output.stderr.contains("muslin: musl-slow-retry"), "{}", output.stderr);
+    Ok(())
+}
+
+/// `audit` leaves a pod as it is, and `inject` gives it options, annotations and a label: each pod has all of it or nothing.
+fn no_answer_mixes_policies(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("relabelled", &[("muslin.dev/mode", "audit")])?;
+    let done = AtomicBool::new(false);
+    let (all, nothing) = std::thread::scope(|scope| -> Result<(usize, usize)> {
+        let relabelling = scope.spawn(|| -> Result<()> {
+            while !done.load(Ordering::Relaxed) {
+                for mode in ["muslin.dev/mode=inject", "muslin.dev/mode=audit"] {
+                    let output = label(cluster, "relabelled", &[mode])?;
+                    ensure!(output.status.success(), "{}", output.stderr);
+                }
+            }
+            Ok(())
+        });
+        let mut counts = (0, 0);
+        let deadline = Instant::now() + SOON;
+        let result = (|| {
+            for number in 0.. {
+                let (created, warnings) =
+                    cluster.created(&pod("relabelled", &format!("web-{number}"), "alpine:3.19"))?;
+                let options = created["spec"]["dnsConfig"]["options"].is_array();
+                let annotated = created["metadata"]["annotations"]["muslin.dev/injected"].is_string();
+                let labelled = created["metadata"]["labels"]["muslin.dev/libc"].is_string();
+                let warned = warnings.contains("(mended)");
+                ensure!([annotated, labelled, warned].iter().all(|part| *part == options), "{warnings}{created:#}");
+                if options {
+                    counts.0 += 1
+                } else {
+                    counts.1 += 1
+                }
+                if number >= 40 && counts.0 > 2 && counts.1 > 2 {
+                    break;
+                }
+                ensure!(Instant::now() < deadline, "only {counts:?}");
+            }
+            Ok(())
+        })();
+        done.store(true, Ordering::Relaxed);
+        relabelling.join().ok().context("the relabelling panicked")??;
+        result.map(|()| counts)
+    })?;
+    ensure!(all > 0 && nothing > 0, "{all} {nothing}");
+    Ok(())
+}
