@@ -2,7 +2,7 @@
 
 use crate::image::Evidence;
 use crate::pod::Dns;
-use crate::policy::Profile;
+use crate::policy::{MuslReleases, Profile};
 use crate::resolver::Family;
 use crate::rules::Container;
 
@@ -26,12 +26,23 @@ pub(super) fn options<'p>(profile: &'p Profile, containers: &[Container<'_>]) ->
     let is_musl = |container: &Container<'_>| container.resolver().family == Family::Musl;
     let is_certain =
         |container: &Container<'_>| matches!(container.fingerprint.evidence, Evidence::Inspected | Evidence::Declared);
+    let all_use = |family: Family| containers.iter().all(|container| container.resolver().family == family);
     if containers.iter().all(|container| is_musl(container) && is_certain(container)) {
-        &profile.all_musl
+        let release = |row: &&MuslReleases| {
+            containers.iter().all(|container| container.resolver().version.is_some_and(|version| row.include(version)))
+        };
+        profile.musl_releases.iter().find(release).map_or(&profile.all_musl, |row| &row.options)
     } else if containers.iter().any(is_musl) {
         &profile.some_musl
     } else {
-        &profile.no_musl
+        let own = if all_use(Family::Glibc) {
+            profile.glibc.as_ref()
+        } else if all_use(Family::Go) {
+            profile.go.as_ref()
+        } else {
+            None
+        };
+        own.unwrap_or(&profile.no_musl)
     }
 }
 

@@ -2,7 +2,7 @@
 //! known by the annotation, and are never counted as the author's.
 
 use crate::pod::{Base, Claim, Dns, DnsOption, Injected, Policy, cluster_searches};
-use crate::policy::NodeLocal;
+use crate::policy::{NodeLocal, OnConflict};
 use crate::resolver::{self, Family};
 use crate::rules::Container;
 
@@ -60,13 +60,15 @@ pub(super) fn mend(current: &Dns, claims: &Injected, containers: &[Container<'_>
         options: entries.iter().filter(|entry| !entry.claimed).map(|entry| entry.authored.clone()).collect(),
         ..base.clone()
     };
-    drop_what_a_short_timeout_forbids(&mut row, &authored);
+    if context.profile.on_conflict == OnConflict::Keep {
+        drop_what_a_short_timeout_forbids(&mut row, &authored);
+    }
 
     let mut mended = Mended { desired: base.clone(), injected: Injected::default(), notes, authored };
     if let Some(node_local) = node_local {
         mended.use_node_local(node_local, context);
     }
-    mended.set_options(&entries, &row);
+    mended.set_options(&entries, &row, context.profile.on_conflict);
     mended.repair(&row);
     if exceeds_a_line_of_musl(&mended, containers, context) {
         return mended.without_additions(context);
@@ -104,6 +106,7 @@ impl Entry {
         for Claim { set, was, at } in &claims.claims {
             if let Some(was) = was {
                 undo_repair(&mut entries, set, was, *at);
+                undo_override(&mut entries, set, was, row, context);
             }
         }
         entries
@@ -124,6 +127,19 @@ fn undo_repair(entries: &mut [Entry], set: &str, was: &str, at: Option<usize>) {
     });
     if let Some((entry, start)) = found {
         entry.authored = replace(&entry.authored, start + name.len() + 1..start + set.len(), zeros);
+    }
+}
+
+/// Puts back what the profile took the place of. A forged claim gains nothing: the profile takes its place again.
+fn undo_override(entries: &mut [Entry], set: &str, was: &str, row: &[String], context: &Context<'_>) {
+    let may = context.profile.on_conflict == OnConflict::Override
+        && same_name(set, was)
+        && row.iter().any(|option| same_name(option, set));
+    if !may {
+        return;
+    }
+    if let Some(entry) = entries.iter_mut().rfind(|entry| !entry.claimed && entry.authored.text() == set) {
+        entry.authored = DnsOption::parse(was);
     }
 }
 
@@ -160,20 +176,25 @@ impl Mended {
         self.injected.claims.push(Claim { set: set.to_owned(), was, at: None });
     }
 
-    /// Keeps what the author set, renews what muslin set before, and adds what is missing of the row.
-    fn set_options(&mut self, entries: &[Entry], row: &[String]) {
+    /// Keeps what the author set, unless the profile overrides it, renews what muslin set before, and adds what is missing of the
+    /// row.
+    fn set_options(&mut self, entries: &[Entry], row: &[String], on_conflict: OnConflict) {
         let mut missing: Vec<&String> = row.iter().collect();
         self.desired.options.clear();
         for entry in entries {
             let text = entry.authored.text();
             let wanted = missing.iter().position(|option| same_name(option, &text));
             let wanted = wanted.map(|index| missing.remove(index));
-            match wanted.filter(|_| entry.claimed) {
-                Some(wanted) => {
+            match wanted {
+                Some(wanted) if entry.claimed => {
                     self.desired.options.push(DnsOption::parse(wanted));
                     self.claim(wanted, None);
                 }
-                None => self.desired.options.push(entry.authored.clone()),
+                Some(wanted) if on_conflict == OnConflict::Override && *wanted != text && is_a_word(&text) => {
+                    self.desired.options.push(DnsOption::parse(wanted));
+                    self.claim(wanted, Some(text));
+                }
+                _ => self.desired.options.push(entry.authored.clone()),
             }
         }
         for option in missing {
@@ -243,11 +264,21 @@ impl Mended {
                         && text != option
                         && !REPAIRED.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some())
                 });
-            if let Some(kept) = kept {
-                self.notes.push(format!("kept the pod's own {kept} (profile {}: {option})", context.profile.name));
-            }
+            let Some(authored) = kept else { continue };
+            let name = &context.profile.name;
+            let is_there = self.desired.options.iter().any(|other| other.text() == authored);
+            self.notes.push(if is_there {
+                format!("kept the pod's own {authored} (profile {name}: {option})")
+            } else {
+                format!("profile {name} puts {option} in the place of the pod's own {authored}")
+            });
         }
     }
+}
+
+/// Whether the annotation can hold it, so that a later pass reads what was there.
+fn is_a_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')'))
 }
 
 /// Whether both texts are about one option, whatever its value.

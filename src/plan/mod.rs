@@ -5,6 +5,7 @@ mod choice;
 mod mend;
 mod notice;
 mod patch;
+mod risk;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -20,6 +21,7 @@ use crate::rules::{self, Container, Finding, Ignored, Subject};
 
 pub use choice::{Libc, libc_of};
 pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, fit};
+pub use risk::{RISKS, Risk, risks};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub enum Skip {
     Windows,
     /// It has no container, so there is nothing to decide.
     Empty,
+    /// Its service account, or the images of all its containers, are exempt.
+    Exempt,
 }
 
 /// What muslin will do to one pod.
@@ -88,7 +92,7 @@ pub struct Planned {
 /// The pod is to be left alone, and why.
 pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
     let mut notes = Vec::new();
-    check_skip(pod, context.mode, &mut notes)?;
+    check_skip(pod, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
@@ -123,7 +127,7 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
 /// The pod is to be left alone, and why.
 pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Vec<Finding>, Skip> {
     let mut notes = Vec::new();
-    check_skip(pod, context.mode, &mut notes)?;
+    check_skip(pod, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
@@ -134,7 +138,8 @@ pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
 }
 
 /// Whether muslin keeps its hands off the pod.
-fn check_skip(pod: &Pod<'_>, mode: Mode, notes: &mut Vec<String>) -> Result<(), Skip> {
+fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> Result<(), Skip> {
+    let Context { mode, profile, namespace, .. } = *context;
     if mode == Mode::Off {
         return Err(Skip::Off);
     }
@@ -143,6 +148,13 @@ fn check_skip(pod: &Pod<'_>, mode: Mode, notes: &mut Vec<String>) -> Result<(), 
     }
     if pod.is_windows() {
         return Err(Skip::Windows);
+    }
+    let exempt = &profile.exempt;
+    let mut images = pod.containers().map(|container| container.image()).peekable();
+    if exempt.is_account(namespace, pod.service_account())
+        || images.peek().is_some() && images.all(|image| exempt.is_image(image))
+    {
+        return Err(Skip::Exempt);
     }
     match pod.annotations().inject.as_deref().map(parse_bool) {
         Some(Some(false)) if mode == Mode::Enforce => {
@@ -216,13 +228,20 @@ fn findings(
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
     let left: HashSet<_> = after.iter().map(Finding::case).collect();
+    notes.extend(risk::taken(&before, &after, context.profile));
+    let exempt: HashSet<&str> = containers
+        .iter()
+        .filter(|container| context.profile.exempt.is_image(container.image))
+        .map(|it| it.name)
+        .collect();
     let settled = choice::settled(context.profile, containers, &changes.authored);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());
     for mut finding in before {
         let Some(level) = context.profile.levels.of(finding.rule.slug, finding.level) else { continue };
-        if settled.contains(&finding.path) {
+        let is_exempt = finding.container.as_deref().is_some_and(|name| exempt.contains(name));
+        if settled.contains(&finding.path) || is_exempt {
             continue;
         }
         if ignored.contains(finding.rule.slug) {
@@ -249,6 +268,7 @@ impl fmt::Display for Skip {
             Self::Mirror => "the pod mirrors a static pod",
             Self::Windows => "the pod runs on Windows",
             Self::Empty => "the pod has no container",
+            Self::Exempt => "the profile exempts it",
         })
     }
 }

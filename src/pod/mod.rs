@@ -9,9 +9,10 @@ mod placement;
 mod text;
 pub mod workload;
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use annotations::{Annotations, ignored_rules};
@@ -66,12 +67,19 @@ pub struct Metadata<'a> {
     pub annotations: Option<Annotations<'a>>,
 }
 
-/// The labels that muslin reads.
-#[derive(Debug, Default, Hash, Deserialize)]
+/// The labels: the one that muslin reads, and all of them as they are written.
+#[derive(Debug)]
 pub struct Labels<'a> {
     /// [`LIBC_LABEL`].
-    #[serde(borrow, default, rename = "muslin.dev/libc")]
     pub libc: Option<Text<'a>>,
+    all: &'a RawValue,
+}
+
+/// The label that muslin reads.
+#[derive(Deserialize)]
+struct OwnLabel<'a> {
+    #[serde(borrow, default, rename = "muslin.dev/libc")]
+    libc: Option<Text<'a>>,
 }
 
 /// The specification that muslin reads.
@@ -102,6 +110,9 @@ pub struct Spec<'a> {
     /// Which nodes it wants, in more words.
     #[serde(borrow, default)]
     affinity: Option<Affinity<'a>>,
+    /// Who it is to the API server; the API server writes it into every pod before it asks webhooks.
+    #[serde(borrow, default)]
+    service_account_name: Option<Text<'a>>,
     /// What its images are pulled with.
     #[serde(borrow, default)]
     image_pull_secrets: Option<Vec<SecretName<'a>>>,
@@ -190,6 +201,18 @@ impl<'a> Pod<'a> {
         self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()).unwrap_or(NONE)
     }
 
+    /// All its labels, read anew with each call.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+        // The API server takes texts only.
+        labels.and_then(|labels| serde_json::from_str(labels.all.get()).ok()).unwrap_or_default()
+    }
+
+    /// The name of its service account, `default` where it says none.
+    pub fn service_account(&self) -> &str {
+        self.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default")
+    }
+
     /// The value of [`LIBC_LABEL`].
     pub fn libc_label(&self) -> Option<&str> {
         self.metadata.as_ref()?.labels.as_ref()?.libc.as_deref()
@@ -273,6 +296,23 @@ impl<'a> Pod<'a> {
             is_object: config.is_some(),
             has_options: config.is_some_and(|config| config.options.is_some()),
         }
+    }
+}
+
+// === impl Labels ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = <&RawValue>::deserialize(deserializer)?;
+        let OwnLabel { libc } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { libc, all })
+    }
+}
+
+impl Hash for Labels<'_> {
+    /// Which profile the other labels choose is told by the profile.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.libc.hash(state);
     }
 }
 

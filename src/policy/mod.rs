@@ -4,6 +4,7 @@
 mod closest;
 mod config;
 mod declared;
+mod exempt;
 mod levels;
 mod mode;
 mod profile;
@@ -14,9 +15,10 @@ use std::str::FromStr;
 pub use closest::closest;
 pub use config::{Config, InvalidConfig, Pattern};
 pub use declared::Declared;
+pub use exempt::Exempt;
 pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
-pub use profile::{NodeLocal, Profile, UnknownProfile};
+pub use profile::{MuslReleases, NodeLocal, OnConflict, Profile, UnknownProfile};
 
 /// The namespace that muslin never looks at, whatever its labels: the cluster's own components start there, and must start
 /// when muslin cannot.

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Declared, Levels};
+use super::{Declared, Exempt, Levels};
+use crate::resolver::Version;
 
 /// What to inject, by what the pod's containers use; how strict each rule is; what is known of images that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,16 +14,47 @@ pub struct Profile {
     pub summary: String,
     /// Options for a pod whose containers all use musl, known by inspection or declaration.
     pub all_musl: Vec<String>,
+    /// The same for some releases of musl, the first that fits all of the pod's containers.
+    pub musl_releases: Vec<MuslReleases>,
     /// Options for a pod of which some container uses musl, or seems to by its reference alone.
     pub some_musl: Vec<String>,
-    /// Options for a pod of which no container is known to use musl.
+    /// Options for a pod whose containers all use glibc, where they differ from `no_musl`.
+    pub glibc: Option<Vec<String>>,
+    /// Options for a pod whose containers all use Go's resolver, where they differ from `no_musl`.
+    pub go: Option<Vec<String>>,
+    /// Options for any other pod of which no container is known to use musl.
     pub no_musl: Vec<String>,
+    /// What becomes of an option that the pod's author set otherwise.
+    pub on_conflict: OnConflict,
     /// Replaces the pod's nameserver by a cache on its node.
     pub node_local: Option<NodeLocal>,
     /// How strict each rule is; the built-in profiles change none.
     pub levels: Levels,
     /// What the admin says of images.
     pub declared: Declared,
+    /// What is left alone.
+    pub exempt: Exempt,
+}
+
+/// Options for some releases of musl.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MuslReleases {
+    /// The first of them; `None` for all before.
+    pub from: Option<Version>,
+    /// The first that is none of them; `None` for all after.
+    pub before: Option<Version>,
+    /// The options.
+    pub options: Vec<String>,
+}
+
+/// What becomes of an option that the pod's author set otherwise than the profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnConflict {
+    /// It stays, and its author is told.
+    #[default]
+    Keep,
+    /// The profile's takes its place, and its author is told.
+    Override,
 }
 
 /// The cache on each node that takes the place of the cluster's DNS service.
@@ -60,16 +92,21 @@ impl Profile {
     }
 
     /// Injects nothing, and leaves every rule as it is.
-    fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self {
             name: String::new(),
             summary: String::new(),
             all_musl: Vec::new(),
+            musl_releases: Vec::new(),
             some_musl: Vec::new(),
+            glibc: None,
+            go: None,
             no_musl: Vec::new(),
+            on_conflict: OnConflict::Keep,
             node_local: None,
             levels: Levels::default(),
             declared: Declared::default(),
+            exempt: Exempt::default(),
         }
     }
 
@@ -115,8 +152,10 @@ impl Profile {
 
     /// Every option text that this profile could inject.
     pub fn every_option(&self) -> impl Iterator<Item = &str> {
-        let Self { all_musl, some_musl, no_musl, name: _, summary: _, node_local: _, levels: _, declared: _ } = self;
-        [all_musl, some_musl, no_musl].into_iter().flatten().map(String::as_str)
+        let Self { all_musl, musl_releases, some_musl, glibc, go, no_musl, .. } = self;
+        let releases = musl_releases.iter().map(|row| &row.options);
+        let rows = [all_musl, some_musl, no_musl].into_iter().chain(releases).chain(glibc).chain(go);
+        rows.flatten().map(String::as_str)
     }
 }
 
@@ -131,6 +170,16 @@ impl Default for Profile {
             some_musl: options(["single-request-reopen", "timeout:5", "attempts:5"]),
             ..Self::nothing()
         }
+    }
+}
+
+// === impl MuslReleases ===
+
+impl MuslReleases {
+    /// Whether this release is one of them.
+    pub fn include(&self, version: Version) -> bool {
+        let Self { from, before, options: _ } = self;
+        from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
     }
 }
 

@@ -1,0 +1,141 @@
+//! What a profile risks: rules that fire on a pod only because of what the profile sets. Must not know where profiles come from.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::image::{Because, Fingerprint};
+use crate::pod::{Dns, DnsOption, ResolverEnv};
+use crate::policy::{Level, MuslReleases, Profile};
+use crate::resolver::{Family, Resolver, Version};
+use crate::rules::{self, Container, Finding, Subject};
+
+use super::Context;
+
+/// The rules of which a finding means that a name can fail that resolved before. What a profile does of it, it does by design, or by
+/// mistake: it must say so.
+pub const RISKS: [&str; 6] = [
+    "ndots-breaks-musl",
+    "short-total-timeout",
+    "use-vc-hangs",
+    "strict-parser-breaks",
+    "attempts-zero",
+    "timeout-zero",
+];
+
+/// A release of musl for where none is told: that of Alpine 3.20 to 3.22.
+const SOME_MUSL: Version = Version::new(1, 2, 5);
+
+/// That a profile can make a name fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    /// The rule that fires.
+    pub rule: &'static str,
+    /// On which pods: `pods that use musl`.
+    pub pods: String,
+    /// What is wrong, in one clause.
+    pub message: String,
+}
+
+/// What each row of a profile risks for the pods that get it.
+pub fn risks(profile: &Profile) -> Vec<Risk> {
+    let Profile { all_musl, musl_releases, some_musl, glibc, go, no_musl, .. } = profile;
+    let musl = Family::Musl.at(SOME_MUSL);
+    let [glibc_pod, go_pod, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
+    let mut risks = of_row("pods that use musl", all_musl, &[musl]);
+    for MuslReleases { from, before: _, options } in musl_releases {
+        let release = Family::Musl.at(from.unwrap_or(SOME_MUSL));
+        risks.extend(of_row(&format!("pods that use {release}"), options, &[release]));
+    }
+    risks.extend(of_row("pods that use musl beside something else", some_musl, &[musl, glibc_pod, go_pod]));
+    risks.extend(of_row("pods that use glibc", glibc.as_ref().unwrap_or(no_musl), &[glibc_pod]));
+    risks.extend(of_row("pods that use Go's resolver", go.as_ref().unwrap_or(no_musl), &[go_pod]));
+    // What is not known may be musl.
+    risks.extend(of_row("pods of which nothing is known", no_musl, &[musl, glibc_pod, go_pod, unknown]));
+    risks
+}
+
+/// What options risk for containers with these resolvers.
+fn of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
+    let none = ResolverEnv::default();
+    let containers: Vec<Container<'_>> = resolvers
+        .iter()
+        .map(|resolver| Container {
+            name: resolver.family.name(),
+            image: "",
+            fingerprint: Fingerprint::declared(*resolver, Because::Fixed("it is an example")),
+            env: &none,
+            path: Cow::Borrowed("/spec/containers/0"),
+        })
+        .collect();
+    let profile = Profile::nothing();
+    let context = Context::usual(&profile);
+    let check = |dns: &Dns| {
+        let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
+        rules::check(&Subject::new(&containers, dns, &conf, context.namespace, context.cluster_domain))
+    };
+    let with = Dns { options: options.iter().map(|option| DnsOption::parse(option)).collect(), ..Dns::default() };
+    let (before, after) = (check(&Dns::default()), check(&with));
+    let mut risks: Vec<Risk> = introduced(&before, &after)
+        .map(|finding| Risk { rule: finding.rule.slug, pods: pods.to_owned(), message: finding.message.clone() })
+        .collect();
+    risks.dedup_by_key(|risk| risk.rule);
+    risks
+}
+
+/// What fires after a change and did not before, and can make a name fail.
+fn introduced<'f>(before: &[Finding], after: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
+    let before: HashSet<_> = before.iter().map(|finding| (finding.rule.slug, finding.container.clone())).collect();
+    after.iter().filter(move |finding| {
+        finding.level >= Level::Warn
+            && RISKS.contains(&finding.rule.slug)
+            && !before.contains(&(finding.rule.slug, finding.container.clone()))
+    })
+}
+
+/// What the author of a pod is told of the risks that the profile takes with it.
+pub(super) fn taken(before: &[Finding], after: &[Finding], profile: &Profile) -> Vec<String> {
+    introduced(before, after)
+        .map(|finding| {
+            let container = finding.container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+            format!("profile {} accepts {}: {container}{}", profile.name, finding.rule.slug, finding.message)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(options: &[&str]) -> Vec<&'static str> {
+        let no_musl = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut rules: Vec<_> =
+            risks(&Profile { no_musl, ..Profile::nothing() }).into_iter().map(|risk| risk.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
+    #[test]
+    fn no_built_in_profile_but_fast_risks_anything() {
+        for name in Profile::NAMES.into_iter().filter(|name| *name != "fast") {
+            assert_eq!(risks(&Profile::builtin(name).unwrap()), [], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_lowered_ndots_is_a_risk_where_musl_may_be() {
+        assert_eq!(rules(&["ndots:1"]), ["ndots-breaks-musl"]);
+        let glibc = Some(vec!["ndots:1".to_owned()]);
+        assert_eq!(risks(&Profile { glibc, ..Profile::nothing() }), []);
+    }
+
+    #[test]
+    fn asking_by_tcp_alone_is_a_risk_for_glibc() {
+        assert!(rules(&["use-vc"]).contains(&"use-vc-hangs"));
+    }
+
+    #[test]
+    fn giving_up_within_a_second_is_a_risk() {
+        assert_eq!(rules(&["timeout:1", "attempts:1"]), ["short-total-timeout"]);
+    }
+}
