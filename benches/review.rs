@@ -19,9 +19,9 @@ use axum::http::{Request, StatusCode};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
 use muslin::admission::{Inspection, Metrics, Settings, Shutdown, Webhook};
-use muslin::cluster::Namespaces;
+use muslin::cluster::{Namespaces, Profiles};
 use muslin::image::inspect::ImageFacts;
-use muslin::policy::{Mode, NamespacePolicy, Profile};
+use muslin::policy::{Mode, NamespacePolicy};
 use muslin::registry::{self, Client, Digest, Image, Images, Pace, Platform};
 use serde::de::IgnoredAny;
 use tower::ServiceExt as _;
@@ -97,7 +97,8 @@ fn router() -> Router {
 fn router_with(inspection: Option<Inspection>) -> Router {
     let settings = Settings {
         default_mode: Mode::Inject,
-        profile: Profile::default(),
+        profile: "default".to_owned(),
+        profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
         inspection,

@@ -86,7 +86,7 @@ fn the_generated_pages_are_up_to_date() {
 fn the_definitions_of_resources_are_up_to_date() {
     let printed = Command::new(env!("CARGO_BIN_EXE_muslin")).args(["manifests", "crds"]).output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
-    let path = Path::new(REPOSITORY).join("manifests/image-inspection/crds.yaml");
+    let path = Path::new(REPOSITORY).join("manifests/base/crds.yaml");
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(written == printed, "{}: write into it what `muslin manifests crds` prints", path.display());
 }

@@ -94,8 +94,8 @@ impl Question {
         for Fingerprint { resolver, evidence, because: _ } in fingerprints {
             <(Resolver, Evidence)>::hash(&(*resolver, *evidence), &mut transcript);
         }
-        let Context { namespace, cluster_domain, mode, profile, holder_ignores } = context;
-        (namespace, cluster_domain, mode, profile, holder_ignores, notes).hash(&mut transcript);
+        let Context { namespace, cluster_domain, mode, profile, holder_ignores, believes_claims } = context;
+        (namespace, cluster_domain, mode, profile, holder_ignores, believes_claims, notes).hash(&mut transcript);
         Self(transcript.0.into())
     }
 }
@@ -171,6 +171,7 @@ mod tests {
             mode,
             profile: &profile,
             holder_ignores: None,
+            believes_claims: false,
         };
         Question::new(&pod, &fingerprints, &context, &[])
     }

@@ -1,25 +1,15 @@
 //! What is said to whoever labels a namespace: that a mode is none, that there is no such profile, and what the pods that run there
 //! would get. Must not know of HTTP.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::cluster::Listing;
-use crate::pod::{Pod, Text};
+use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
 
 use super::metrics::Outcome;
-use super::preview::Preview;
 use super::review::{Request, Verdict};
 use super::webhook::{Answered, Inner};
-
-/// How many pods are looked at, and for how long.
-const PODS_MAX: usize = 3000;
-const TIME_MAX: Duration = Duration::from_secs(1);
-/// What is left of the time for the answer itself.
-const MARGIN: Duration = Duration::from_millis(100);
 
 /// The part of a namespace that matters.
 #[derive(Debug, Default, Deserialize)]
@@ -82,64 +72,11 @@ impl Inner {
         if self.is_excluded(name) {
             warnings.push(format!("muslin: namespace {name} is left alone, whatever its labels"));
         } else {
-            self.profile(&policy, &mut warnings);
+            let chosen = self.chosen(&policy, &mut warnings);
             if before.is_some() && mode != Mode::Off {
-                let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
-                warnings.extend(self.preview(name, &policy, deadline).await);
+                warnings.extend(self.preview(&[(name.to_owned(), mode)], &chosen, deadline).await);
             }
         }
         Answered::new(uid, Outcome::Unchanged, Some(mode), &Verdict::default().with_warnings(warnings))
-    }
-
-    /// What the pods of a namespace would get, if they were made anew under this policy.
-    pub(super) async fn preview(&self, namespace: &str, policy: &NamespacePolicy, deadline: Instant) -> Vec<String> {
-        let Some(pods) = self.namespaces.pods(namespace) else { return Vec::new() };
-        let mut preview = Preview::default();
-        match tokio::time::timeout_at(deadline, self.look_at(pods, namespace, policy, &mut preview, deadline)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(namespace, %error, "cannot list the pods of a namespace that is labelled");
-                if preview.is_empty() {
-                    return vec!["muslin: what its pods would get is not told: they cannot be listed".to_owned()];
-                }
-                preview.stop();
-            }
-            Err(_) => preview.stop(),
-        }
-        preview.lines()
-    }
-
-    async fn look_at(
-        &self,
-        mut pods: Listing,
-        namespace: &str,
-        policy: &NamespacePolicy,
-        preview: &mut Preview,
-        deadline: Instant,
-    ) -> Result<(), kube::Error> {
-        let mode = policy.mode(self.settings.default_mode);
-        let profile = self.profile(policy, &mut Vec::new());
-        let context = self.context(namespace, mode, &profile);
-        while let Some(page) = pods.next().await? {
-            for pod in page.items::<Pod<'_>>()? {
-                if preview.pods() >= PODS_MAX || Instant::now() >= deadline {
-                    preview.stop();
-                    return Ok(());
-                }
-                // What is not known of its images yet is not waited for.
-                let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
-                self.guarded(
-                    "",
-                    || {
-                        preview.add(&pod, answers.fingerprints(&pod).0, &context);
-                        Answered::skipped("")
-                    },
-                    Verdict::default,
-                );
-            }
-            // A page is read and planned in some milliseconds, in which others wait.
-            tokio::task::yield_now().await;
-        }
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod labels;
 mod metrics;
 mod pods;
 mod preview;
+mod profiles;
 mod review;
 mod server;
 mod shutdown;

@@ -58,7 +58,7 @@ impl Inner {
         if let Some(invalid) = policy.invalid_mode() {
             notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
         }
-        let profile = self.profile(policy, &mut notes);
+        let profile = self.profile(&self.chosen(policy, &mut notes), pod);
         let context = self.context(namespace, mode, &profile);
         let question = Question::new(pod, &fingerprints, &context, &notes);
         let decision = self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
@@ -106,7 +106,7 @@ impl Inner {
             || {
                 let (fingerprints, _) = answers.fingerprints(pod);
                 // What is to be said of the profile was said when the pod was mended.
-                let profile = self.profile(&policy, &mut Vec::new());
+                let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), pod);
                 let left = plan::left(pod, fingerprints, &self.context(namespace, mode, &profile));
                 match denial(namespace, left) {
                     Some(message) => {

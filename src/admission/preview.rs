@@ -1,18 +1,30 @@
-//! What many pods would get, in a few lines. Must not know where the pods come from.
+//! What the pods that run would get, if they were made anew, in a few lines. Must not know who asks, nor of HTTP.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use crate::cluster::Chosen;
 use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
 
+use super::review::Verdict;
+use super::webhook::{Answered, Inner};
+
+/// How many pods are looked at, and for how long.
+const PODS_MAX: usize = 3000;
+const TIME_MAX: Duration = Duration::from_secs(1);
+/// What is left of the time for the answer itself.
+const MARGIN: Duration = Duration::from_millis(100);
 /// How many lines there are; what is left out is counted.
 const LINES_MAX: usize = 8;
 
 /// What many pods would get.
 #[derive(Debug, Default)]
-pub(super) struct Preview {
+struct Preview {
     pods: usize,
     /// There are more pods than were looked at.
     is_cut: bool,
@@ -32,11 +44,76 @@ struct Group {
     one: String,
 }
 
+// === impl Inner ===
+
+impl Inner {
+    /// What the pods of these namespaces, each with its mode, would get of a profile.
+    pub(super) async fn preview(
+        &self,
+        namespaces: &[(String, Mode)],
+        chosen: &Chosen,
+        deadline: Instant,
+    ) -> Vec<String> {
+        let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
+        let mut preview = Preview::default();
+        for (namespace, mode) in namespaces {
+            let looking = self.look_at(namespace, *mode, chosen, &mut preview, deadline);
+            match tokio::time::timeout_at(deadline, looking).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(namespace, %error, "cannot list the pods of a namespace");
+                    if preview.pods == 0 {
+                        return vec!["muslin: what the pods would get is not told: they cannot be listed".to_owned()];
+                    }
+                    preview.is_cut = true;
+                }
+                Err(_) => preview.is_cut = true,
+            }
+            if preview.is_cut {
+                break;
+            }
+        }
+        preview.lines()
+    }
+
+    async fn look_at(
+        &self,
+        namespace: &str,
+        mode: Mode,
+        chosen: &Chosen,
+        preview: &mut Preview,
+        deadline: Instant,
+    ) -> Result<(), kube::Error> {
+        let Some(mut pods) = self.namespaces.pods(namespace) else { return Ok(()) };
+        while let Some(page) = pods.next().await? {
+            for pod in page.items::<Pod<'_>>()? {
+                if preview.pods >= PODS_MAX || Instant::now() >= deadline {
+                    preview.is_cut = true;
+                    return Ok(());
+                }
+                // What is not known of its images yet is not waited for.
+                let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
+                let profile = self.profile(chosen, &pod);
+                let mut add = || {
+                    // It may have been mended by another profile.
+                    let context = Context { believes_claims: true, ..self.context(namespace, mode, &profile) };
+                    preview.add(&pod, answers.fingerprints(&pod).0, &context);
+                    Answered::skipped("")
+                };
+                self.guarded("", &mut add, Verdict::default);
+            }
+            // A page is read and planned in some milliseconds, in which others wait.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
 // === impl Preview ===
 
 impl Preview {
     /// Counts one pod in.
-    pub(super) fn add(&mut self, pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) {
+    fn add(&mut self, pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) {
         self.pods += 1;
         let Ok(plan) = plan(pod, fingerprints, context) else { return };
         let name = pod.name().unwrap_or_default();
@@ -64,22 +141,8 @@ impl Preview {
         }
     }
 
-    /// How many pods were looked at.
-    pub(super) const fn pods(&self) -> usize {
-        self.pods
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.pods == 0
-    }
-
-    /// There are more, which are not looked at.
-    pub(super) fn stop(&mut self) {
-        self.is_cut = true;
-    }
-
     /// It in lines that the API server does not cut.
-    pub(super) fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let Self { pods, is_cut, injected, denied, found } = self;
         if *pods == 0 {
             return Vec::new();

@@ -157,6 +157,11 @@ impl<O> Request<'_, O> {
         self.is_of("", "Namespace") && self.writes()
     }
 
+    /// Whether this writes a profile.
+    pub(super) fn writes_a_profile(&self) -> bool {
+        self.is_of("muslin.dev", "ResolverProfile") && self.writes()
+    }
+
     /// Whether this creates or updates an object itself, and no part of it such as its status or scale.
     pub(super) fn writes(&self) -> bool {
         self.is_whole() && matches!(&*self.operation, "CREATE" | "UPDATE")

@@ -11,16 +11,17 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::cluster::Namespaces;
+use crate::cluster::{Namespaces, Profiles};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
-use crate::policy::{Mode, NamespacePolicy, Profile};
+use crate::policy::{Mode, NamespacePolicy};
 
 fn settings() -> Settings {
     Settings {
         default_mode: Mode::Inject,
-        profile: Profile::default(),
+        profile: "default".to_owned(),
+        profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,

@@ -2,7 +2,6 @@
 //! hooks have in common. Must not know what a hook decides.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use crate::cluster::Namespaces;
+use crate::cluster::{Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
@@ -31,12 +30,14 @@ use super::review::{BadReview, Review, Verdict};
 use super::{Metrics, Shutdown, deadline, review};
 
 /// What an admin sets for the whole cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The mode of namespaces that say none.
     pub default_mode: Mode,
-    /// The profile of namespaces that name none.
-    pub profile: Profile,
+    /// The name of the profile of namespaces that name none.
+    pub profile: String,
+    /// The profiles that there are.
+    pub profiles: Profiles,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: String,
     /// muslin's own namespace, which is left alone as `kube-system` is.
@@ -73,9 +74,11 @@ enum Hook {
     Workloads,
     /// Namespaces, for their labels.
     Namespaces,
+    /// ResolverProfiles, for what they risk and change.
+    Profiles,
 }
 
-const HOOKS: [Hook; 4] = [Hook::Mutate, Hook::Enforce, Hook::Workloads, Hook::Namespaces];
+const HOOKS: [Hook; 5] = [Hook::Mutate, Hook::Enforce, Hook::Workloads, Hook::Namespaces, Hook::Profiles];
 
 /// The answer to a review, and what is counted of it.
 pub(super) struct Answered {
@@ -150,6 +153,8 @@ async fn readyz(State(Webhook(webhook)): State<Webhook>) -> (StatusCode, &'stati
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else if !webhook.namespaces.is_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, "the namespaces are not listed yet\n")
+    } else if !webhook.settings.profiles.is_ready() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the profiles are not listed yet\n")
     } else {
         (StatusCode::OK, "ok\n")
     }
@@ -195,6 +200,7 @@ impl Hook {
             Self::Enforce => "enforce",
             Self::Workloads => "workloads",
             Self::Namespaces => "namespaces",
+            Self::Profiles => "profiles",
         }
     }
 
@@ -226,6 +232,7 @@ impl Inner {
             Hook::Enforce => self.enforce(&self.read(&body)?, deadline).await,
             Hook::Workloads => self.warn(&self.read(&body)?, deadline).await,
             Hook::Namespaces => self.label(&self.read(&body)?, deadline).await,
+            Hook::Profiles => self.change_profile(&self.read(&body)?, deadline).await,
         })
     }
 
@@ -271,20 +278,32 @@ impl Inner {
         }
     }
 
-    /// The profile that a namespace gets, and what is to be said of that.
-    pub(super) fn profile(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Cow<'_, Profile> {
-        match policy.profile().map(Profile::builtin) {
-            None => Cow::Borrowed(&self.settings.profile),
-            Some(Ok(profile)) => Cow::Owned(profile),
-            Some(Err(unknown)) => {
-                notes.push(format!("muslin: {unknown}; the built-in default is used"));
-                Cow::Owned(Profile::default())
-            }
+    /// The profile that a namespace asks for, and what is to be said of that.
+    pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Chosen {
+        let Settings { profile: default, profiles, .. } = &self.settings;
+        let fallback = Profile::default().name;
+        [policy.profile().unwrap_or(default), &fallback]
+            .into_iter()
+            .find_map(|name| {
+                let found = profiles.find(name);
+                found.map_err(|none| notes.push(format!("muslin: {none}; the built-in default is used"))).ok()
+            })
+            .unwrap_or_else(Chosen::built_in_default)
+    }
+
+    /// The profile that a pod gets of the one that its namespace asks for: that, or the cluster's default, where it is for others.
+    pub(super) fn profile(&self, chosen: &Chosen, pod: &Pod<'_>) -> Arc<Profile> {
+        if chosen.is_for(|| pod.labels()) {
+            return Arc::clone(&chosen.profile);
         }
+        let default = self.settings.profiles.find(&self.settings.profile);
+        let default = default.ok().filter(|default| default.is_for(|| pod.labels()));
+        default.unwrap_or_else(Chosen::built_in_default).profile
     }
 
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
-        Context { namespace, cluster_domain: &self.settings.cluster_domain, mode, profile, holder_ignores: None }
+        let cluster_domain = &self.settings.cluster_domain;
+        Context { namespace, cluster_domain, mode, profile, holder_ignores: None, believes_claims: false }
     }
 
     fn note_panic(&self, panic: &Box<dyn Any + Send>, uid: &str) {

@@ -34,7 +34,7 @@ impl Inner {
             uid,
             || {
                 let (fingerprints, mut notes) = answers.fingerprints(pod);
-                let profile = self.profile(&policy, &mut notes);
+                let profile = self.profile(&self.chosen(&policy, &mut notes), pod);
                 let holder_ignores = workload.ignores();
                 let context = Context { holder_ignores, ..self.context(namespace, mode, &profile) };
                 match plan(pod, fingerprints, &context) {

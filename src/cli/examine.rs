@@ -60,6 +60,7 @@ impl Examiner {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: holder.ignores(),
+            believes_claims: false,
         };
         let fingerprints = pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or("")));
         plan(&pod, fingerprints.collect(), &context)

@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Fingerprints, Lease, Namespaces, PullSecrets};
+use crate::cluster::{self, Fingerprints, Lease, Namespaces, Profiles, PullSecrets};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
@@ -66,9 +66,8 @@ pub(super) struct Serve {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The profile of namespaces that name none
-    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE",
-          value_parser = PossibleValuesParser::new(Profile::NAMES))]
+    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in
+    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
     profile: String,
 
     /// The cluster's domain
@@ -147,6 +146,7 @@ struct Signals {
 /// What comes from the cluster, and goes there.
 struct OfCluster {
     namespaces: Namespaces,
+    profiles: Profiles,
     fingerprints: Option<Fingerprints>,
     lease: Option<Lease>,
 }
@@ -185,7 +185,9 @@ impl Serve {
     }
 
     async fn serve(self) -> Outcome {
-        let profile = Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+        if self.standalone {
+            Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+        }
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
         // What the user gave is checked before a port is bound.
@@ -194,7 +196,7 @@ impl Serve {
         let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let OfCluster { namespaces, fingerprints, lease } = self.cluster(inspection.as_mut()).await?;
+        let OfCluster { namespaces, profiles, fingerprints, lease } = self.cluster(inspection.as_mut()).await?;
         if let Some(mut fingerprints) = fingerprints {
             // What is known already is not asked again.
             let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
@@ -208,7 +210,8 @@ impl Serve {
         let metrics = Arc::new(metrics);
         let settings = Settings {
             default_mode: self.default_mode,
-            profile,
+            profile: self.profile.clone(),
+            profiles,
             cluster_domain: self.cluster_domain.clone(),
             own_namespace: self.own_namespace.clone(),
             inspection,
@@ -288,31 +291,33 @@ impl Serve {
     async fn cluster(&self, inspection: Option<&mut Inspection>) -> Result<OfCluster, Failure> {
         if self.standalone {
             let namespaces = Namespaces::fixed(NamespacePolicy::default());
-            return Ok(OfCluster { namespaces, fingerprints: None, lease: None });
+            let profiles = Profiles::built_in();
+            return Ok(OfCluster { namespaces, profiles, fingerprints: None, lease: None });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
             Some(_) => Failure::Input,
             None => Failure::Outside,
         })?;
-        let (mut fingerprints, mut lease) = (None, None);
+        let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
+        let identity = self.identity.clone().unwrap_or_else(own_identity);
+        let lease = Lease::take_part(client.clone(), namespace, LEASE, &identity);
+        let mut fingerprints = None;
         if let Some(Inspection { images, pull_secrets, architectures, budget: _ }) = inspection {
             *pull_secrets = self.pull_secrets.then(|| PullSecrets::new(client.clone()));
-            lease = (self.keep_fingerprints > 0).then(|| {
-                let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
-                let identity = self.identity.clone().unwrap_or_else(own_identity);
-                Lease::take_part(client.clone(), namespace, LEASE, &identity)
-            });
-            fingerprints = lease
-                .clone()
-                .map(|lease| Fingerprints::keep(client.clone(), images.clone(), lease, self.keep_fingerprints));
+            if self.keep_fingerprints > 0 {
+                let (client, images, lease) = (client.clone(), images.clone(), lease.clone());
+                fingerprints = Some(Fingerprints::keep(client, images, lease, self.keep_fingerprints));
+            }
             if self.warm_up {
                 let platforms = architectures.iter().map(|arch| Platform::linux(arch)).collect();
                 let secrets = pull_secrets.clone();
                 cluster::warm_up(client.clone(), images.clone(), platforms, secrets, lease.clone());
             }
         }
-        Ok(OfCluster { namespaces: Namespaces::watch(client), fingerprints, lease })
+        let namespaces = Namespaces::watch(client.clone());
+        let profiles = Profiles::watch(client, namespaces.clone(), lease.clone(), self.profile.clone());
+        Ok(OfCluster { namespaces, profiles, fingerprints, lease: Some(lease) })
     }
 
     async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {

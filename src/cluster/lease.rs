@@ -79,15 +79,20 @@ impl std::fmt::Debug for Lease {
 impl Candidate {
     async fn run(self: Arc<Self>, held: watch::Sender<bool>) {
         let mut renewed = None;
+        let mut is_broken = false;
         while !self.is_retired.load(Ordering::Relaxed) {
             let attempt = tokio::time::timeout(RENEWAL, self.hold()).await;
             let now = tokio::time::Instant::now();
+            let has_failed = !matches!(attempt, Ok(Ok(_)));
             match attempt {
                 Ok(Ok(true)) => renewed = Some(now),
                 Ok(Ok(false)) => renewed = None,
+                // Said once, as it may be so for as long as muslin runs.
+                Ok(Err(_)) | Err(_) if is_broken => {}
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "cannot renew the lease"),
                 Err(_) => tracing::warn!(lease = self.name, "the API server does not answer about the lease"),
             }
+            is_broken = has_failed;
             // Whoever cannot renew it gives it up before others may take it.
             let holds = renewed.is_some_and(|at| now.duration_since(at) < DURATION - RENEWAL);
             held.send_if_modified(|before| {

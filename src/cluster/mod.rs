@@ -5,7 +5,9 @@ mod image_fingerprint;
 mod lease;
 mod listing;
 mod namespaces;
+mod profiles;
 mod pull_secrets;
+mod resolver_profile;
 mod warm_up;
 
 use std::path::Path;
@@ -19,7 +21,9 @@ pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerp
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
+pub use profiles::{Chosen, NoProfile, Profiles};
 pub use pull_secrets::PullSecrets;
+pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 pub use warm_up::warm_up;
 
 /// Why there is no connection to a cluster.

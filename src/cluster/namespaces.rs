@@ -110,6 +110,19 @@ impl Namespaces {
         }
     }
 
+    /// The namespaces that use a profile, of which `default` is that of those that name none.
+    pub fn using(&self, profile: &str, default: &str) -> Vec<(Box<str>, NamespacePolicy)> {
+        match &self.0 {
+            Source::Fixed(_) => Vec::new(),
+            Source::Cluster(watched) => {
+                let known = watched.known.read().unwrap_or_else(PoisonError::into_inner);
+                let uses = |policy: &NamespacePolicy| policy.profile().unwrap_or(default) == profile;
+                let using = known.iter().filter(|(_, policy)| uses(policy));
+                using.map(|(name, policy)| (name.clone(), policy.clone())).collect()
+            }
+        }
+    }
+
     /// The pods of a namespace, which needs the right to list pods; `None` where there is no cluster.
     pub fn pods(&self, name: &str) -> Option<Listing> {
         match &self.0 {

@@ -25,19 +25,11 @@ const LEASE_MAX: Duration = Duration::from_secs(60);
 /// The images that are in use, each with what a pod that uses it pulls with.
 type InUse = BTreeMap<String, Option<Arc<dyn Keyring>>>;
 
-/// Inspects what the running pods use, on each platform, by a task of its own. Needs the right to list pods. Where there is a
-/// `lease`, its holder alone does it, and the others learn what it finds out.
-pub fn warm_up(
-    client: Client,
-    images: Images,
-    platforms: Vec<Platform>,
-    secrets: Option<PullSecrets>,
-    lease: Option<Lease>,
-) {
+/// Inspects what the running pods use, on each platform, by a task of its own. Needs the right to list pods. The holder of the
+/// lease alone does it, and the others learn what it finds out.
+pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets: Option<PullSecrets>, lease: Lease) {
     tokio::spawn(async move {
-        if let Some(lease) = lease
-            && tokio::time::timeout(LEASE_MAX, lease.wait()).await.is_err()
-        {
+        if tokio::time::timeout(LEASE_MAX, lease.wait()).await.is_err() {
             return;
         }
         match running(&Api::all(client), secrets.as_ref()).await {

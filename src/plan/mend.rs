@@ -68,7 +68,7 @@ pub(super) fn mend(current: &Dns, claims: &Injected, containers: &[Container<'_>
     if let Some(node_local) = node_local {
         mended.use_node_local(node_local, context);
     }
-    mended.set_options(&entries, &row, context.profile.on_conflict);
+    mended.set_options(&entries, &row, context);
     mended.repair(&row);
     if exceeds_a_line_of_musl(&mended, containers, context) {
         return mended.without_additions(context);
@@ -94,8 +94,11 @@ impl Entry {
         let mut entries: Vec<Self> =
             options.iter().map(|option| Self { authored: option.clone(), claimed: false }).collect();
         for Claim { set, was, at: _ } in &claims.claims {
-            let possible = set == CLUSTER_NDOTS || context.profile.every_option().any(|option| option == set);
-            if was.is_some() || !possible || !row.iter().any(|option| same_name(option, set)) {
+            let possible = context.believes_claims
+                || set == CLUSTER_NDOTS
+                || context.profile.every_option().any(|option| option == set);
+            let is_renewed = context.believes_claims || row.iter().any(|option| same_name(option, set));
+            if was.is_some() || !possible || !is_renewed {
                 continue;
             }
             let added = entries.iter_mut().rfind(|entry| !entry.claimed && entry.authored.text() == *set);
@@ -104,8 +107,10 @@ impl Entry {
             }
         }
         for Claim { set, was, at } in &claims.claims {
-            if let Some(was) = was {
-                undo_repair(&mut entries, set, was, *at);
+            if let Some(was) = was
+                && !undo_repair(&mut entries, set, was, *at)
+                && at.is_none()
+            {
                 undo_override(&mut entries, set, was, row, context);
             }
         }
@@ -113,32 +118,35 @@ impl Entry {
     }
 }
 
-/// Puts back the zero that an earlier pass replaced, in the option at that index, or in the only one that reads so.
-fn undo_repair(entries: &mut [Entry], set: &str, was: &str, at: Option<usize>) {
-    let (Some((name, _)), Some((was_name, zeros))) = (set.split_once(':'), was.split_once(':')) else { return };
+/// Puts back the zero that an earlier pass replaced, in the option at that index, or in the only one that reads so; whether there
+/// was one.
+fn undo_repair(entries: &mut [Entry], set: &str, was: &str, at: Option<usize>) -> bool {
+    let (Some((name, _)), Some((was_name, zeros))) = (set.split_once(':'), was.split_once(':')) else { return false };
     let is_zero = !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0');
     if name != was_name || !is_zero || !REPAIRED.iter().any(|(repaired, _)| *repaired == name) {
-        return;
+        return false;
     }
     let found = entries.iter_mut().enumerate().find_map(|(index, entry)| {
         let eligible = !entry.claimed && at.is_none_or(|at| at == index);
         let start = place_of(&entry.authored.text(), set).filter(|_| eligible)?;
         Some((entry, start))
     });
-    if let Some((entry, start)) = found {
-        entry.authored = replace(&entry.authored, start + name.len() + 1..start + set.len(), zeros);
-    }
+    let Some((entry, start)) = found else { return false };
+    entry.authored = replace(&entry.authored, start + name.len() + 1..start + set.len(), zeros);
+    true
 }
 
 /// Puts back what the profile took the place of. A forged claim gains nothing: the profile takes its place again.
 fn undo_override(entries: &mut [Entry], set: &str, was: &str, row: &[String], context: &Context<'_>) {
-    let may = context.profile.on_conflict == OnConflict::Override
-        && same_name(set, was)
-        && row.iter().any(|option| same_name(option, set));
-    if !may {
+    let may = context.profile.on_conflict == OnConflict::Override && row.iter().any(|option| same_name(option, set));
+    if !same_name(set, was) || !(may || context.believes_claims) {
         return;
     }
-    if let Some(entry) = entries.iter_mut().rfind(|entry| !entry.claimed && entry.authored.text() == set) {
+    let mut of_that_name = entries.iter_mut().filter(|entry| same_name(&entry.authored.text(), set));
+    if let (Some(entry), None) = (of_that_name.next(), of_that_name.next())
+        && !entry.claimed
+        && entry.authored.text() == set
+    {
         entry.authored = DnsOption::parse(was);
     }
 }
@@ -178,7 +186,8 @@ impl Mended {
 
     /// Keeps what the author set, unless the profile overrides it, renews what muslin set before, and adds what is missing of the
     /// row.
-    fn set_options(&mut self, entries: &[Entry], row: &[String], on_conflict: OnConflict) {
+    fn set_options(&mut self, entries: &[Entry], row: &[String], context: &Context<'_>) {
+        let overrides = context.profile.on_conflict == OnConflict::Override;
         let mut missing: Vec<&String> = row.iter().collect();
         self.desired.options.clear();
         for entry in entries {
@@ -190,10 +199,12 @@ impl Mended {
                     self.desired.options.push(DnsOption::parse(wanted));
                     self.claim(wanted, None);
                 }
-                Some(wanted) if on_conflict == OnConflict::Override && *wanted != text && is_a_word(&text) => {
+                Some(wanted) if overrides && *wanted != text && can_be_restored(entry, entries) => {
                     self.desired.options.push(DnsOption::parse(wanted));
                     self.claim(wanted, Some(text));
                 }
+                // Of another profile, which is not there any more.
+                None if entry.claimed && context.believes_claims => {}
                 _ => self.desired.options.push(entry.authored.clone()),
             }
         }
@@ -276,9 +287,12 @@ impl Mended {
     }
 }
 
-/// Whether the annotation can hold it, so that a later pass reads what was there.
-fn is_a_word(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')'))
+/// Whether a later pass can tell from the annotation what was there: it is the only option of its name, and written as options are.
+fn can_be_restored(entry: &Entry, entries: &[Entry]) -> bool {
+    let text = entry.authored.text();
+    let is_a_word = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+    let of_that_name = entries.iter().filter(|other| same_name(&other.authored.text(), &text)).count();
+    is_a_word && DnsOption::parse(&text) == entry.authored && of_that_name == 1
 }
 
 /// Whether both texts are about one option, whatever its value.

@@ -36,6 +36,9 @@ pub struct Context<'a> {
     pub profile: &'a Profile,
     /// The annotation `muslin.dev/ignore` of the object that holds the pod's template, where that is known.
     pub holder_ignores: Option<&'a str>,
+    /// Whether all is believed that the pod says muslin did, which anybody can write: only where nothing is done to the pod, and
+    /// the profile may have been another one.
+    pub believes_claims: bool,
 }
 
 /// Where [`crate::pod::IGNORE_ANNOTATION`] stands, from the pod.
@@ -284,6 +287,7 @@ impl<'a> Context<'a> {
             mode: Mode::Inject,
             profile,
             holder_ignores: None,
+            believes_claims: false,
         }
     }
 }

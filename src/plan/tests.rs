@@ -101,6 +101,7 @@ impl Case {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: self.holder_ignores,
+            believes_claims: false,
         };
         plan(&pod, fingerprints, &context)
     }

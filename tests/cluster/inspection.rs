@@ -33,12 +33,11 @@ const ALPINE: &[Entry<'_>] = &[
     Text("lib/apk/db/installed", "C:Q1\nP:musl\nV:1.2.3-r3\nA:x86_64\n\n"),
 ];
 
-/// Images on the API server with the rights and the resource of `manifests/image-inspection`, which are taken away again.
+/// Images on the API server with the rights of `manifests/image-inspection`, which are taken away again.
 struct Kept<'c>(&'c Cluster);
 
 /// What the overlay adds to the base.
-const OVERLAY: [&str; 3] =
-    ["image-inspection/crds.yaml", "image-inspection/cluster-role.yaml", "image-inspection/role.yaml"];
+const OVERLAY: &str = "image-inspection/cluster-role.yaml";
 /// What allows it to read the Secrets of pods.
 const PULL_SECRETS: &str = "pull-secrets/cluster-role.yaml";
 
@@ -50,10 +49,7 @@ const SOON: Duration = Duration::from_secs(20);
 impl<'c> Kept<'c> {
     fn apply(cluster: &'c Cluster) -> Result<Self> {
         let kept = Self(cluster);
-        for file in OVERLAY {
-            kept.kubectl(&["apply", "-f", &overlay(file)])?;
-        }
-        kept.kubectl(&["wait", "--for=condition=Established", "crd/imagefingerprints.muslin.dev"])?;
+        kept.kubectl(&["apply", "-f", &overlay(OVERLAY)])?;
         Ok(kept)
     }
 
@@ -84,8 +80,8 @@ impl<'c> Kept<'c> {
 
 impl Drop for Kept<'_> {
     fn drop(&mut self) {
-        for file in OVERLAY {
-            let _ = self.0.control_plane.kubectl(&["delete", "--ignore-not-found", "-f", &overlay(file)], None);
+        for what in [["imagefingerprints", "--all"], ["-f", &overlay(OVERLAY)]] {
+            let _ = self.0.control_plane.kubectl(&[["delete", "--ignore-not-found"], what].concat(), None);
         }
     }
 }

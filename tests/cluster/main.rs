@@ -17,6 +17,7 @@ mod mutation;
 mod outages;
 mod pods;
 mod policy;
+mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
@@ -47,8 +48,15 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 6] =
-    [mutation::TESTS, policy::TESTS, examples::TESTS, inspection::TESTS, outages::TESTS, installation::TESTS];
+const TOPICS: [Topic; 7] = [
+    mutation::TESTS,
+    policy::TESTS,
+    profiles::TESTS,
+    examples::TESTS,
+    inspection::TESTS,
+    outages::TESTS,
+    installation::TESTS,
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -120,6 +128,14 @@ impl Cluster {
         let output = self.control_plane.kubectl(&arguments, Some(&object.to_string()))?;
         ensure!(output.status.success(), "{}\n{object}", output.stderr);
         Ok(output.stderr)
+    }
+
+    /// Deletes the pods of a namespace, which no kubelet does here.
+    fn delete_pods(&self, namespace: &str) -> Result<()> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0");
+        let output = self.control_plane.kubectl(&["delete", "--raw", &path], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        Ok(())
     }
 
     fn pod(&self, namespace: &str, name: &str) -> Result<Value> {

@@ -310,5 +310,5 @@ fn no_answer_mixes_policies(cluster: &Cluster) -> Result<()> {
         result.map(|()| counts)
     })?;
     ensure!(all > 0 && nothing > 0, "{all} {nothing}");
-    Ok(())
+    cluster.delete_pods("relabelled")
 }

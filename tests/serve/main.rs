@@ -211,7 +211,7 @@ fn says_what_is_wrong_with_the_kubeconfig() {
 fn wrong_use_is_explained() {
     for (arguments, message) in [
         (["--standalone", "--mode", "on"], "[possible values: off, audit, warn, inject, enforce]"),
-        (["--standalone", "--profile", "quick"], "[possible values: default,"),
+        (["--standalone", "--profile", "quick"], "there is no profile `quick`: use default,"),
         (["--standalone", "--log", "muslin=loud"], "--log muslin=loud"),
         (["--mode", "warn", "--bind=127.0.0.1:0"], "--tls-cert"),
     ] {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::policy::OnConflict;
 
 fn option() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
@@ -108,8 +109,11 @@ proptest! {
     #[test]
     fn the_patch_applies_and_a_second_pass_finds_nothing_to_do(
         pod in pod(), mode in select(Mode::ALL.to_vec()), profile in select(Profile::NAMES.to_vec()), inspected: bool,
+        overrides: bool,
     ) {
-        let case = Case { pod, mode, profile: Profile::builtin(profile).unwrap(), inspected, holder_ignores: None };
+        let on_conflict = if overrides { OnConflict::Override } else { OnConflict::Keep };
+        let profile = Profile { on_conflict, ..Profile::builtin(profile).unwrap() };
+        let case = Case { pod, mode, profile, inspected, holder_ignores: None };
         if case.plan(&case.pod).is_ok() {
             let before = case.pod.clone();
             let outcome = case.run();

@@ -1,0 +1,280 @@
+//! The profiles of a cluster: those that are built in, and the ResolverProfiles that take their place or stand beside them, watched.
+//! The lease holder writes into each whether it is in use. Must not know pods' plans or reviews.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt as _;
+use kube::api::{Patch, PatchParams};
+use kube::core::{Selector, SelectorExt as _};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use super::lease::Lease;
+use super::namespaces::Namespaces;
+use super::resolver_profile::{Condition, ResolverProfile, ResolverProfileStatus};
+use crate::policy::Profile;
+
+/// Who owns what is written, in server-side apply.
+const MANAGER: &str = "muslin";
+/// How often the lease holder looks whether what is written of the profiles still holds.
+const TELL: Duration = Duration::from_secs(5);
+/// How long one write may take.
+const WRITE_MAX: Duration = Duration::from_secs(5);
+
+/// The profiles that there are.
+#[derive(Clone)]
+pub struct Profiles(Arc<Shared>);
+
+struct Shared {
+    /// Those of the cluster, by name.
+    own: ArcSwap<Entries>,
+    /// Whether they were listed once, or cannot be.
+    is_settled: AtomicBool,
+    built_in: HashMap<&'static str, Chosen>,
+}
+
+type Entries = HashMap<String, Entry>;
+
+/// A profile that can be used, and for which pods.
+#[derive(Clone)]
+pub struct Chosen {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// The pods of the namespace that it is for; `None` for all.
+    pods: Option<Arc<Selector>>,
+}
+
+/// One resource.
+#[derive(Clone)]
+struct Entry {
+    chosen: Result<Chosen, Vec<String>>,
+    generation: i64,
+    /// What is written in it.
+    status: Option<ResolverProfileStatus>,
+}
+
+/// Why a profile cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProfile {
+    /// There is none of this name.
+    #[error("there is no profile `{name}`: use {}", known.join(", "))]
+    Missing {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// It is not in order.
+    #[error("the profile `{name}` is not accepted: {}", problems.join("; "))]
+    Refused {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problems: Vec<String>,
+    },
+}
+
+// === impl Profiles ===
+
+impl Profiles {
+    /// Those that are built in, and no others.
+    pub fn built_in() -> Self {
+        let built_in = Profile::NAMES.into_iter().filter_map(|name| {
+            let profile = Arc::new(Profile::builtin(name).ok()?);
+            Some((name, Chosen { profile, pods: None }))
+        });
+        let built_in = built_in.collect();
+        Self(Arc::new(Shared { own: ArcSwap::default(), is_settled: AtomicBool::new(true), built_in }))
+    }
+
+    /// Those of a cluster too, watched by a task of its own for as long as the process lives. Needs the rights get, list and watch on
+    /// resolverprofiles, and patch on their status. Where there is no such resource, that is said once.
+    pub fn watch(client: Client, namespaces: Namespaces, lease: Lease, default: String) -> Self {
+        let profiles = Self::built_in();
+        profiles.0.is_settled.store(false, Ordering::Release);
+        let watcher = Watcher { api: Api::all(client), shared: Arc::clone(&profiles.0), namespaces, lease, default };
+        tokio::spawn(watcher.run());
+        profiles
+    }
+
+    /// Whether the cluster's were listed once, or cannot be.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_settled.load(Ordering::Acquire)
+    }
+
+    /// The profile of this name.
+    ///
+    /// # Errors
+    /// There is none, or it is not in order.
+    pub fn find(&self, name: &str) -> Result<Chosen, NoProfile> {
+        let Self(shared) = self;
+        let own = shared.own.load();
+        match (own.get(name), shared.built_in.get(name)) {
+            (Some(Entry { chosen: Ok(chosen), .. }), _) | (None, Some(chosen)) => Ok(chosen.clone()),
+            (Some(Entry { chosen: Err(problems), .. }), _) => {
+                Err(NoProfile::Refused { name: name.to_owned(), problems: problems.clone() })
+            }
+            (None, None) => {
+                let mut known: Vec<String> = Profile::NAMES.map(str::to_owned).to_vec();
+                let mut others: Vec<String> = own.keys().filter(|name| !known.contains(name)).cloned().collect();
+                others.sort_unstable();
+                known.extend(others);
+                Err(NoProfile::Missing { name: name.to_owned(), known })
+            }
+        }
+    }
+}
+
+// === impl Chosen ===
+
+impl Chosen {
+    /// The profile `default` as it is built in.
+    pub fn built_in_default() -> Self {
+        Self { profile: Arc::new(Profile::default()), pods: None }
+    }
+
+    /// What a resource says, whether or not the cluster has it.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn of(resource: &ResolverProfile) -> Result<Self, Vec<String>> {
+        let profile = Arc::new(resource.spec.profile(&resource.name_any())?);
+        let pods = resource.spec.pods().map_err(|problem| vec![problem])?.map(Arc::new);
+        Ok(Self { profile, pods })
+    }
+
+    /// Whether it is for a pod with these labels, which are asked for only where that matters.
+    pub fn is_for(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
+        self.pods.as_ref().is_none_or(|pods| pods.matches(&labels()))
+    }
+}
+
+/// Keeps the profiles as the cluster is, and tells in them what became of them.
+struct Watcher {
+    api: Api<ResolverProfile>,
+    shared: Arc<Shared>,
+    namespaces: Namespaces,
+    lease: Lease,
+    /// The profile of namespaces that name none.
+    default: String,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    async fn run(self) {
+        let mut events = pin!(watcher(self.api.clone(), watcher::Config::default()).default_backoff());
+        let mut tell = tokio::time::interval(TELL);
+        tell.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut listing = Entries::new();
+        let mut is_broken = false;
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => {
+                        is_broken = false;
+                        self.follow(event, &mut listing);
+                    }
+                    Some(Err(error)) => {
+                        if !std::mem::replace(&mut is_broken, true) {
+                            tracing::warn!(%error, "cannot watch the profiles; those that are known are used");
+                        }
+                        self.shared.is_settled.store(true, Ordering::Release);
+                    }
+                    None => return,
+                },
+                _ = tell.tick() => self.tell().await,
+            }
+        }
+    }
+
+    fn follow(&self, event: Event<ResolverProfile>, listing: &mut Entries) {
+        match event {
+            Event::Init => listing.clear(),
+            Event::InitApply(object) => {
+                listing.insert(object.name_any(), entry(&object));
+            }
+            Event::InitDone => {
+                tracing::info!(profiles = listing.len(), "listed the profiles");
+                self.shared.own.store(Arc::new(std::mem::take(listing)));
+                self.shared.is_settled.store(true, Ordering::Release);
+            }
+            Event::Apply(object) => self.change(|entries| {
+                entries.insert(object.name_any(), entry(&object));
+            }),
+            Event::Delete(object) => self.change(|entries| {
+                entries.remove(&object.name_any());
+            }),
+        }
+    }
+
+    /// One answer sees the profiles before the change, another those after it, and none something between.
+    fn change(&self, change: impl FnOnce(&mut Entries)) {
+        let mut entries = Entries::clone(&self.shared.own.load());
+        change(&mut entries);
+        self.shared.own.store(Arc::new(entries));
+    }
+
+    /// Writes into each profile whether it is in use, where that is not written in it yet.
+    async fn tell(&self) {
+        if !self.lease.is_held() {
+            return;
+        }
+        for (name, entry) in self.shared.own.load_full().iter() {
+            let namespaces = self.namespaces.using(name, &self.default).len();
+            let Some(status) = entry.news(i64::try_from(namespaces).unwrap_or(i64::MAX)) else { continue };
+            let object = json!({
+                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name },
+                "status": status,
+            });
+            let parameters = PatchParams::apply(MANAGER).force();
+            let patch = Patch::Apply(object);
+            match timeout(WRITE_MAX, self.api.patch_status(name, &parameters, &patch)).await {
+                Ok(Ok(_)) => {}
+                // It was deleted a moment ago.
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
+                Ok(Err(error)) => return tracing::warn!(name, %error, "cannot write a profile's status"),
+                Err(late) => return tracing::warn!(name, error = %late, "cannot write a profile's status"),
+            }
+        }
+    }
+}
+
+fn entry(object: &ResolverProfile) -> Entry {
+    let chosen = Chosen::of(object);
+    if let Err(problems) = &chosen {
+        tracing::warn!(name = object.name_any(), problems = problems.join("; "), "a profile is not accepted");
+    }
+    Entry { chosen, generation: object.metadata.generation.unwrap_or_default(), status: object.status.clone() }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// What is to be written; `None` where it is written.
+    fn news(&self, namespaces: i64) -> Option<ResolverProfileStatus> {
+        let Self { chosen, generation, status } = self;
+        let mut condition = Condition::accepted(chosen.as_ref().err().map(Vec::as_slice));
+        if let Some(before) = status.as_ref().and_then(|status| status.conditions.first()) {
+            if before.says(&condition)
+                && status
+                    .as_ref()
+                    .is_some_and(|status| status.namespaces == namespaces && status.observed_generation == *generation)
+            {
+                return None;
+            }
+            if before.status == condition.status {
+                condition.last_transition_time = before.last_transition_time.clone();
+            }
+        }
+        Some(ResolverProfileStatus { conditions: vec![condition], observed_generation: *generation, namespaces })
+    }
+}

@@ -1,0 +1,306 @@
+//! ResolverProfiles: what the API server and muslin take, what becomes of pods, and what whoever writes one is told.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::control_plane::KubectlOutput;
+use crate::pods::{default_options, pod};
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone", refused_by_the_schema),
+    ("each_built_in_profile_can_be_printed_and_applied", printed_profiles_can_be_applied),
+    ("kubectl_explains_a_profile", kubectl_explains),
+    ("a_namespace_gets_the_profile_that_it_names_until_it_is_gone", named_until_gone),
+    ("a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so", risks_are_accepted_by_name),
+    ("a_profile_says_whether_it_is_accepted_and_how_many_use_it", status_is_told),
+    ("a_profile_overrides_exempts_and_chooses_pods_as_it_says", overrides_exempts_and_chooses),
+    ("levels_of_a_profile_decide_what_is_denied", levels_decide),
+    ("changing_a_profile_in_use_tells_what_its_pods_would_get", a_change_is_answered_with_a_preview),
+    ("no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_made_anew", no_half_profiles),
+];
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A profile; deleted when dropped.
+struct Applied<'c>(&'c Cluster, String);
+
+impl Drop for Applied<'_> {
+    fn drop(&mut self) {
+        let arguments = ["delete", "resolverprofile", &self.1, "--ignore-not-found"];
+        let _ = self.0.control_plane.kubectl(&arguments, None);
+    }
+}
+
+fn object(name: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec })
+}
+
+fn apply(cluster: &Cluster, name: &str, spec: &Value) -> Result<KubectlOutput> {
+    cluster.control_plane.kubectl(&["apply", "-f", "-"], Some(&object(name, spec).to_string()))
+}
+
+fn applied<'c>(cluster: &'c Cluster, name: &str, spec: &Value) -> Result<(Applied<'c>, String)> {
+    let output = apply(cluster, name, spec)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    Ok((Applied(cluster, name.to_owned()), output.stderr))
+}
+
+/// Creates pods until one is as it should be: muslin learns of a profile by a watch.
+fn becomes(cluster: &Cluster, namespace: &str, wanted: &Value, is: impl Fn(&Value, &str) -> bool) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    let given = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    for number in 0.. {
+        let mut wanted = wanted.clone();
+        wanted["metadata"]["name"] = json!(format!("{given}-{number}-{}", Instant::now().elapsed().as_nanos()));
+        wanted["metadata"]["namespace"] = json!(namespace);
+        let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+        let output = cluster.control_plane.kubectl(&arguments, Some(&wanted.to_string()))?;
+        let pod: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+        if is(&pod, &output.stderr) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{pod:#}\n{}", output.stderr);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn options(texts: &[&str]) -> Value {
+    let option = |text: &&str| match text.split_once(':') {
+        Some((name, value)) => json!({ "name": name, "value": value }),
+        None => json!({ "name": text }),
+    };
+    texts.iter().map(option).collect()
+}
+
+fn refused_by_the_schema(cluster: &Cluster) -> Result<()> {
+    for (spec, why) in [
+        (json!({ "options": { "musl": ["timeout:5", "timeout:6"] } }), "an option is named once"),
+        (json!({ "options": { "others": ["attempts:0"] } }), "at 0 lookups die"),
+        (json!({ "options": { "musl": ["timeout 5"] } }), "spec.options.musl[0]"),
+        (json!({ "options": { "muslReleases": [{ "from": "new", "options": [] }] } }), "from"),
+        (json!({ "onConflict": "replace" }), "onConflict"),
+        (json!({ "rules": { "musl-slow-retry": "error" } }), "musl-slow-retry"),
+        (json!({ "nodeLocal": { "address": "node" } }), "the address is an IP address"),
+        (json!({ "images": [{ "prefix": "a", "resolver": "bionic" }] }), "resolver"),
+        (json!({ "exempt": { "serviceAccounts": ["builder"] } }), "serviceAccounts"),
+        (json!({ "acceptRisk": ["everything"] }), "acceptRisk"),
+        (json!({ "podSelector": { "matchExpressions": [{ "key": "a", "operator": "Is" }] } }), "operator"),
+    ] {
+        let output = apply(cluster, "refused", &spec)?;
+        ensure!(!output.status.success() && output.stderr.contains(why), "{spec}: {}{}", output.stdout, output.stderr);
+    }
+    Ok(())
+}
+
+fn printed_profiles_can_be_applied(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_muslin")).args(["manifests", "profiles"]).output()?;
+    let printed = String::from_utf8(printed.stdout)?;
+    let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(&printed))?;
+    // The default is in use, and so is told what it would change.
+    ensure!(output.status.success() && !output.stderr.contains("error"), "{}", output.stderr);
+    for name in ["default", "fast", "node-local", "single-request-reopen"] {
+        ensure!(output.stdout.contains(&format!("resolverprofile.muslin.dev/{name} ")), "{}", output.stdout);
+    }
+    Ok(())
+}
+
+fn kubectl_explains(cluster: &Cluster) -> Result<()> {
+    let output = cluster.control_plane.kubectl(&["explain", "resolverprofile.spec"], None)?;
+    for field in ["acceptRisk", "exempt", "images", "nodeLocal", "onConflict", "options", "podSelector", "rules"] {
+        let (_, described) =
+            output.stdout.split_once(&format!("\n  {field}\t")).with_context(|| output.stdout.clone())?;
+        let sentence = described.lines().skip(1).find(|line| !line.starts_with("  enum:")).unwrap_or_default();
+        ensure!(sentence.trim().len() > 20, "{field} is not explained: {}", output.stdout);
+    }
+    Ok(())
+}
+
+fn named_until_gone(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("named", &[("muslin.dev/profile", "patient")])?;
+    let alpine = pod("named", "web", "alpine:3.19");
+    let has =
+        |texts: &'static [&str]| move |pod: &Value, _: &str| pod["spec"]["dnsConfig"]["options"] == options(texts);
+    becomes(cluster, "named", &alpine, |pod, warnings| {
+        pod["spec"]["dnsConfig"]["options"] == default_options() && warnings.contains("there is no profile `patient`")
+    })?;
+    let (profile, _) = applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:9", "attempts:9"] } }))?;
+    becomes(cluster, "named", &alpine, has(&["timeout:9", "attempts:9"]))?;
+    applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:8"], "glibc": ["rotate"] } }))
+        .map(|(again, _)| std::mem::forget(again))?;
+    becomes(cluster, "named", &alpine, has(&["timeout:8"]))?;
+    becomes(cluster, "named", &pod("named", "glibc", "debian:12"), has(&["rotate"]))?;
+    drop(profile);
+    becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == default_options())
+}
+
+fn risks_are_accepted_by_name(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let risky = json!({ "options": { "mixed": ["ndots:1"] } });
+    let output = apply(cluster, "risky", &risky)?;
+    let told = "ndots-breaks-musl in acceptRisk";
+    ensure!(!output.status.success() && output.stderr.contains(told), "{}{}", output.stdout, output.stderr);
+    let mut accepted = risky;
+    accepted["acceptRisk"] = json!(["ndots-breaks-musl"]);
+    let (_profile, _) = applied(cluster, "risky", &accepted)?;
+    cluster.namespace("risky", &[("muslin.dev/profile", "risky")])?;
+    becomes(cluster, "risky", &pod("risky", "web", "alpine:3.19"), |pod, warnings| {
+        let annotation = pod["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
+        let says = "profile risky accepts ndots-breaks-musl: app: ";
+        annotation.contains(says) && warnings.contains(says)
+    })
+}
+
+fn status_is_told(cluster: &Cluster) -> Result<()> {
+    // Nobody looks at it when it is made.
+    let (_refused, _) = applied(cluster, "unseen", &json!({ "options": { "musl": ["use-vcs"] } }))?;
+    let (_profile, _) = applied(cluster, "seen", &json!({ "options": { "musl": ["timeout:5"] } }))?;
+    cluster.namespace("using-it", &[("muslin.dev/profile", "seen")])?;
+    cluster.namespace("using-it-too", &[("muslin.dev/profile", "seen")])?;
+    let _muslin = cluster.muslin()?;
+    let status = |name: &str| -> Result<Value> {
+        let output = cluster.control_plane.kubectl(&["get", "resolverprofile", name, "-o", "json"], None)?;
+        Ok(serde_json::from_str::<Value>(&output.stdout)?["status"].clone())
+    };
+    let deadline = Instant::now() + SOON;
+    loop {
+        let (refused, accepted) = (status("unseen")?, status("seen")?);
+        let condition = |status: &Value| status["conditions"][0].clone();
+        let message = condition(&refused)["message"].as_str().unwrap_or_default().to_owned();
+        if condition(&refused)["status"] == "False"
+            && message.contains("no resolver knows `use-vcs`; did you mean use-vc?")
+            && condition(&accepted)["status"] == "True"
+            && accepted["observedGeneration"] == 1
+            && accepted["namespaces"] == 2
+        {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{refused:#}{accepted:#}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let table = cluster.control_plane.kubectl(&["get", "rprof"], None)?.stdout;
+    ensure!(table.contains("ACCEPTED") && table.contains("NAMESPACES") && table.contains("False"), "{table}");
+    Ok(())
+}
+
+fn overrides_exempts_and_chooses(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let spec = json!({
+        "options": { "mixed": ["timeout:5"] }, "onConflict": "override",
+        "exempt": { "images": ["registry.example.com/vendor"], "serviceAccounts": ["choosing/robot"] },
+        "podSelector": { "matchLabels": { "tier": "web" }, "matchExpressions": [{ "key": "old", "operator": "DoesNotExist" }] },
+    });
+    let (_profile, _) = applied(cluster, "choosing", &spec)?;
+    cluster.namespace("choosing", &[("muslin.dev/profile", "choosing")])?;
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "robot", "namespace": "choosing" }
+    });
+    cluster.create(&account)?;
+    let mut own = pod("choosing", "web", "alpine:3.19");
+    own["metadata"]["labels"] = json!({ "tier": "web" });
+    own["spec"]["dnsConfig"] = json!({ "options": [{ "name": "timeout", "value": "9" }] });
+    becomes(cluster, "choosing", &own, |pod, warnings| {
+        pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5"])
+            && pod["metadata"]["annotations"]["muslin.dev/injected"] == "timeout:5 (was timeout:9)"
+            && warnings.contains("puts timeout:5 in the place of the pod's own timeout:9")
+    })?;
+    let mut other = own.clone();
+    other["metadata"]["labels"]["old"] = json!("true");
+    becomes(cluster, "choosing", &other, |pod, warnings| {
+        pod["spec"]["dnsConfig"]["options"][0]["value"] == "9" && warnings.contains("kept the pod's own timeout:9")
+    })?;
+    let mut vendor = own.clone();
+    vendor["spec"]["containers"][0]["image"] = json!("registry.example.com/vendor/app:1-alpine");
+    let mut robot = own;
+    robot["spec"]["serviceAccountName"] = json!("robot");
+    for exempt in [vendor, robot] {
+        becomes(cluster, "choosing", &exempt, |pod, warnings| {
+            pod["spec"]["dnsConfig"]["options"] == options(&["timeout:9"]) && !warnings.contains("muslin")
+        })?;
+    }
+    Ok(())
+}
+
+fn levels_decide(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let spec = json!({ "rules": { "musl-no-tcp": "deny", "musl-slow-retry": "off" } });
+    let (_profile, _) = applied(cluster, "no-old-musl", &spec)?;
+    cluster.namespace("levels", &[("muslin.dev/profile", "no-old-musl"), ("muslin.dev/mode", "enforce")])?;
+    becomes(cluster, "levels", &pod("levels", "old", "alpine:3.16"), |_, warnings| {
+        warnings.contains("enforce.muslin.dev") && warnings.contains("musl-no-tcp: app: ")
+    })?;
+    becomes(cluster, "levels", &pod("levels", "new", "alpine:3.19"), |pod, warnings| {
+        pod["metadata"]["labels"]["muslin.dev/libc"] == "musl" && !warnings.contains("musl-slow-retry")
+    })
+}
+
+fn a_change_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let (_profile, told) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:5"] } }))?;
+    ensure!(!told.contains("muslin: "), "nobody uses it: {told}");
+    cluster.namespace("changing", &[("muslin.dev/profile", "changing")])?;
+    cluster.create(&pod("changing", "web", "alpine:3.19"))?;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let (again, told) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:7"] } }))?;
+        std::mem::forget(again);
+        if told.contains("muslin: of 1 pods 1 would get timeout:7, such as web") {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{told}");
+        let (again, _) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:5"] } }))?;
+        std::mem::forget(again);
+    }
+}
+
+/// The profile has the options of one number or of another, or is not there: a pod has all of one of them, or the default's.
+fn no_half_profiles(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("edited", &[("muslin.dev/profile", "edited")])?;
+    let spec = |number: u32| {
+        let number = number.to_string();
+        json!({ "options": { "mixed": [format!("timeout:{number}"), format!("attempts:{number}")] } })
+    };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<()> {
+        let editing = scope.spawn(|| -> Result<()> {
+            while !done.load(Ordering::Relaxed) {
+                let (profile, _) = applied(cluster, "edited", &spec(6))?;
+                applied(cluster, "edited", &spec(7)).map(|(again, _)| std::mem::forget(again))?;
+                drop(profile);
+            }
+            Ok(())
+        });
+        let mut seen = [0; 3];
+        let deadline = Instant::now() + SOON;
+        let result = (|| {
+            for number in 0.. {
+                let (created, warnings) = cluster.created(&pod("edited", &format!("web-{number}"), "alpine:3.19"))?;
+                let found = &created["spec"]["dnsConfig"]["options"];
+                let which =
+                    [options(&["timeout:6", "attempts:6"]), options(&["timeout:7", "attempts:7"]), default_options()]
+                        .iter()
+                        .position(|whole| whole == found);
+                let which = which.with_context(|| format!("half a profile: {created:#}"))?;
+                let is_missing = warnings.contains("there is no profile `edited`");
+                ensure!((which == 2) == is_missing, "{warnings}{created:#}");
+                seen[which] += 1;
+                if number >= 40 && seen.iter().all(|times| *times > 1) {
+                    break;
+                }
+                ensure!(Instant::now() < deadline, "only {seen:?}");
+            }
+            Ok(())
+        })();
+        done.store(true, Ordering::Relaxed);
+        editing.join().ok().context("the editing panicked")??;
+        cluster.delete_pods("edited")?;
+        result
+    })
+}
