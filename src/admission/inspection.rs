@@ -57,6 +57,13 @@ impl Inspection {
     }
 }
 
+impl Inspection {
+    /// What each container of a pod in this namespace uses, in their order, as far as it is known by the deadline.
+    pub async fn fingerprints(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Vec<Fingerprint> {
+        self.ask(pod, namespace, deadline).await.fingerprints(pod).0
+    }
+}
+
 // === impl Answers ===
 
 impl Answers {

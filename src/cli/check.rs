@@ -171,7 +171,8 @@ impl Check {
                 |source| checker.check(source),
                 |checked| {
                     outcome = progress.around(|| total.take(checked, &mut written));
-                    progress.advance(total.summary.files, total.summary.counts);
+                    let Summary { files, counts, .. } = total.summary;
+                    progress.advance(|| format!("{files} files checked; findings: {counts}"));
                     if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 },
             );

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
 use crate::resolver::{Cgo, Resolver};
 
+use super::progress::Progress;
 use super::reach::{Reach, own_platform};
 use super::{Failure, Outcome};
 
@@ -126,7 +128,15 @@ impl Inspect {
         let images = stream::iter(&self.references)
             .map(|text| async move { read(text, Arc::clone(client), inspector, platform).await })
             .buffered(AT_ONCE);
-        Ok(runtime.block_on(images.collect()))
+        Ok(runtime.block_on(async {
+            let (mut progress, mut answers) = (Progress::default(), Vec::with_capacity(self.references.len()));
+            let mut images = pin!(images);
+            while let Some(answer) = images.next().await {
+                answers.push(answer);
+                progress.advance(|| format!("{} of {} images inspected", answers.len(), self.references.len()));
+            }
+            answers
+        }))
     }
 
     fn write(&self, inspected: &[Inspected<'_>]) -> io::Result<()> {

@@ -15,14 +15,16 @@ mod manifests;
 mod policy;
 mod progress;
 mod reach;
+mod scan;
 mod serve;
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::report::Human;
 
@@ -51,6 +53,7 @@ enum Command {
     Check(check::Check),
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
+    Scan(Box<scan::Scan>),
     Explain(explain::Explain),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),
@@ -77,11 +80,14 @@ pub(crate) enum Failure {
     Outside(anyhow::Error),
 }
 
+/// The name by which kubectl knows a plugin.
+const PLUGIN: &str = "kubectl-muslin";
+
 type Outcome = Result<(), Failure>;
 
 /// Runs the command that the process's arguments name.
 pub fn run() -> ExitCode {
-    let Arguments { color, command } = Arguments::parse();
+    let Arguments { color, command } = parse();
     let choice = match color {
         Color::Auto => anstream::ColorChoice::Auto,
         Color::Always => anstream::ColorChoice::Always,
@@ -93,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Scan(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(),
@@ -107,6 +114,16 @@ pub fn run() -> ExitCode {
             failure.code()
         }
     }
+}
+
+/// As a plugin, kubectl runs `kubectl-muslin` for `kubectl muslin`; the help then says so too.
+fn parse() -> Arguments {
+    let is_plugin = std::env::args_os()
+        .next()
+        .is_some_and(|program| Path::new(&program).file_name().is_some_and(|name| name == PLUGIN));
+    let command = Arguments::command();
+    let command = if is_plugin { command.bin_name("kubectl muslin") } else { command };
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 // === impl Failure ===

@@ -55,7 +55,7 @@ pub(super) struct Loaded {
 }
 
 /// `never` is no level; clap has checked the word.
-fn fail_on(text: String) -> FailOn {
+pub(super) fn fail_on(text: String) -> FailOn {
     FailOn(text.parse().ok())
 }
 

@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::report::Counts;
-
 /// How long a command may take before somebody wants to know why.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -35,8 +33,8 @@ impl Progress {
         }
     }
 
-    /// Shows how far it has come.
-    pub(super) fn advance(&mut self, files: usize, counts: Counts) {
+    /// Shows how far it has come, in words that are asked for only where somebody sees them.
+    pub(super) fn advance(&mut self, message: impl FnOnce() -> String) {
         if self.bar.is_none() && self.since.elapsed() < PATIENCE {
             return;
         }
@@ -46,7 +44,9 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        bar.set_message(format!("{files} files checked; findings: {counts}"));
+        if !bar.is_hidden() {
+            bar.set_message(message());
+        }
     }
 }
 

@@ -52,6 +52,13 @@ impl Listing {
         self
     }
 
+    /// Only those of which these fields are so.
+    #[must_use]
+    pub fn fields(mut self, selector: &str) -> Self {
+        self.parameters = self.parameters.fields(selector);
+        self
+    }
+
     /// The next page; `None` after the last.
     ///
     /// # Errors

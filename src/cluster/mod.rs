@@ -43,6 +43,21 @@ pub enum ConnectError {
 /// How long one read of the API may be silent; a watch is renewed by the server well within it.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
+/// A client by a kubeconfig file and one of its contexts, for a person at a command line.
+///
+/// # Errors
+/// Nothing to connect by was found, or it is unusable. Whether the cluster answers is not tried.
+pub async fn connect_as(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
+    let Some(context) = context else { return connect(kubeconfig).await };
+    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let mut config = match kubeconfig {
+        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
+        None => Config::from_kubeconfig(&options).await?,
+    };
+    config.read_timeout = Some(READ_TIMEOUT);
+    Ok(Client::try_from(config)?)
+}
+
 /// A client by a kubeconfig file, or by the surroundings: a service account in a pod, `$KUBECONFIG`, `~/.kube/config`.
 ///
 /// # Errors

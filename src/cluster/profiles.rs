@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::{Selector, SelectorExt as _};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -103,6 +103,17 @@ impl Profiles {
         let watcher = Watcher { api: Api::all(client), shared: Arc::clone(&profiles.0), namespaces, lease, default };
         tokio::spawn(watcher.run());
         profiles
+    }
+
+    /// Those of a cluster as they are now. Needs the right to list resolverprofiles.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn list(client: Client) -> Result<Self, kube::Error> {
+        let profiles = Self::built_in();
+        let list = Api::<ResolverProfile>::all(client).list(&ListParams::default()).await?;
+        profiles.0.own.store(Arc::new(list.iter().map(|object| (object.name_any(), entry(object))).collect()));
+        Ok(profiles)
     }
 
     /// Whether the cluster's were listed once, or cannot be.

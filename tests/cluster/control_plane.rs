@@ -157,6 +157,18 @@ impl ControlPlane {
         write(self.folder.path(), &format!("{namespace}-{name}.kubeconfig"), config.to_string())
     }
 
+    /// The kubeconfig file of a cluster admin.
+    pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig.clone()
+    }
+
+    /// kubectl with no arguments yet, and no kubeconfig.
+    pub(crate) fn kubectl_command(&self) -> Command {
+        let mut command = Command::new(self.programs.join("kubectl"));
+        command.env("HOME", self.folder.path());
+        command
+    }
+
     /// The last lines of the API server's log, which names webhooks that failed.
     pub(crate) fn api_server_log(&self) -> String {
         self.api_server.log_tail()

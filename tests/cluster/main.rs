@@ -21,6 +21,7 @@ mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
+mod scan;
 mod webhook;
 
 use std::path::PathBuf;
@@ -48,10 +49,11 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 7] = [
+const TOPICS: [Topic; 8] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
+    scan::TESTS,
     examples::TESTS,
     inspection::TESTS,
     outages::TESTS,

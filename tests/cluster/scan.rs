@@ -1,0 +1,175 @@
+//! `muslin scan` on the real API server: whole, with some rights only, and as a plugin of kubectl.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::pods::pod;
+use crate::registration::MANIFESTS;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("a_scan_groups_findings_by_what_makes_the_pods_and_by_rule", groups_findings),
+    ("a_scan_lists_the_images_in_use", lists_images),
+    ("a_scan_writes_sarif_and_exits_as_the_other_commands_do", writes_sarif),
+    ("a_scan_says_what_it_may_not_read_and_goes_on", goes_on_without_rights),
+    ("a_scan_is_a_plugin_of_kubectl", is_a_plugin),
+];
+
+fn scan(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
+    let output = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["scan", "--kubeconfig"])
+        .arg(kubeconfig)
+        .args(arguments)
+        .output()?;
+    Ok(output)
+}
+
+fn owned(mut object: Value, kind: &str, name: &str) -> Value {
+    object["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "apps/v1", "kind": kind, "name": name, "controller": true,
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002"
+    }]);
+    object
+}
+
+fn workload(kind: &str, namespace: &str, name: &str, image: &str) -> Value {
+    let labels = json!({ "app": name });
+    json!({
+        "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": name, "namespace": namespace },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "app", "image": image }] }
+            }
+        }
+    })
+}
+
+/// A Deployment with two pods, one without, and a pod of nobody; no muslin runs.
+fn fill(cluster: &Cluster, namespace: &str) -> Result<()> {
+    cluster.namespace(namespace, &[])?;
+    cluster.create(&workload("Deployment", namespace, "web", "alpine:3.19"))?;
+    cluster.create(&owned(workload("ReplicaSet", namespace, "web-5d", "alpine:3.19"), "Deployment", "web"))?;
+    for name in ["web-5d-1", "web-5d-2"] {
+        cluster.create(&owned(pod(namespace, name, "alpine:3.19"), "ReplicaSet", "web-5d"))?;
+    }
+    cluster.create(&workload("Deployment", namespace, "idle", "alpine:3.16"))?;
+    let mut alone = pod(namespace, "alone", "debian:12");
+    alone["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "0" }] });
+    cluster.create(&alone)?;
+    Ok(())
+}
+
+fn groups_findings(cluster: &Cluster) -> Result<()> {
+    fill(cluster, "scanned")?;
+    let admin = cluster.control_plane.admin_kubeconfig();
+    let output = scan(&admin, &["-n", "scanned", "-o", "json", "--fail-on", "never"])?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let objects = document["objects"].as_array().cloned().unwrap_or_default();
+    let names: Vec<String> = objects.iter().map(|object| format!("{}/{}", object["kind"], object["name"])).collect();
+    ensure!(names == [r#""Deployment"/"idle""#, r#""Deployment"/"web""#, r#""Pod"/"alone""#], "{document:#}");
+    let [idle, web, alone] = &objects[..] else { return Ok(()) };
+    let rules = |object: &Value| -> Vec<String> {
+        let findings = object["findings"].as_array().cloned().unwrap_or_default();
+        findings
+            .iter()
+            .map(|finding| format!("{} {} {}", finding["rule"], finding["pods"], finding["mended"]))
+            .collect()
+    };
+    // A template is mended in its pods; what runs is as it is.
+    ensure!(rules(idle).contains(&r#""musl-slow-retry" 0 true"#.to_owned()), "{idle:#}");
+    ensure!(web["pods"] == 2 && rules(web).contains(&r#""musl-slow-retry" 2 false"#.to_owned()), "{web:#}");
+    ensure!(rules(alone).contains(&r#""attempts-zero" 1 false"#.to_owned()), "{alone:#}");
+    let slow = document["rules"].as_array().into_iter().flatten().find(|row| row["rule"] == "musl-slow-retry");
+    ensure!(slow.is_some_and(|row| row["objects"] == 2 && row["pods"] == 2), "{document:#}");
+
+    let table = scan(&admin, &["-n", "scanned"])?;
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    ensure!(table.status.code() == Some(1), "attempts-zero is of the level deny: {text}");
+    ensure!(text.contains("NAMESPACE") && text.contains("Deployment/web") && text.contains("OBJECTS"), "{text}");
+    let selected = scan(&admin, &["-n", "scanned", "-l", "app=idle"])?;
+    let text = String::from_utf8_lossy(&selected.stdout).into_owned();
+    ensure!(selected.status.success() && !text.contains("Pod/alone"), "{text}");
+    Ok(())
+}
+
+fn lists_images(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("pictured", &[])?;
+    cluster.create(&pod("pictured", "one", "alpine:3.19"))?;
+    cluster.create(&pod("pictured", "two", "alpine:3.19"))?;
+    let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "pictured", "--images", "-o", "json"])?;
+    let images: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(images.as_array().is_some_and(|images| images.len() == 1), "{images:#}");
+    ensure!(images[0]["image"] == "alpine:3.19" && images[0]["pods"] == 2, "{images:#}");
+    ensure!(images[0]["resolver"] == "musl 1.2.4" && images[0]["evidence"] == "assumed", "{images:#}");
+    Ok(())
+}
+
+fn writes_sarif(cluster: &Cluster) -> Result<()> {
+    fill(cluster, "sarif")?;
+    let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "sarif", "-o", "sarif"])?;
+    ensure!(output.status.code() == Some(1));
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let results = document["runs"][0]["results"].as_array().cloned().unwrap_or_default();
+    let is_of_web = |result: &Value| {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sarif/deployment/web"
+            && result["ruleId"] == "musl-slow-retry"
+    };
+    ensure!(results.iter().any(is_of_web), "{document:#}");
+    Ok(())
+}
+
+fn goes_on_without_rights(cluster: &Cluster) -> Result<()> {
+    fill(cluster, "half-seen")?;
+    let kubectl = |arguments: &[&str]| -> Result<()> {
+        let output = cluster.control_plane.kubectl(arguments, None)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+        Ok(())
+    };
+    kubectl(&["create", "serviceaccount", "scanner", "-n", "half-seen"])?;
+    let account = cluster.control_plane.service_account_kubeconfig("half-seen", "scanner")?;
+    let nothing = scan(&account, &["-n", "half-seen"])?;
+    let told = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    ensure!(nothing.status.success() && told.contains("no right to list pods"), "{told}");
+
+    kubectl(&["create", "role", "see-pods", "--verb=list", "--resource=pods", "-n", "half-seen"])?;
+    let bound = "--serviceaccount=half-seen:scanner";
+    kubectl(&["create", "rolebinding", "see-pods", "--role=see-pods", bound, "-n", "half-seen"])?;
+    let some = scan(&account, &["-n", "half-seen", "--fail-on", "never"])?;
+    let (text, told) = (String::from_utf8_lossy(&some.stdout).into_owned(), String::from_utf8_lossy(&some.stderr));
+    // What made the ReplicaSet is not seen.
+    ensure!(text.contains("ReplicaSet/web-5d") && text.contains("Pod/alone"), "{text}");
+    ensure!(told.contains("no right to list deployments") && !told.contains("list pods"), "{told}");
+
+    kubectl(&["apply", "-k", &format!("{MANIFESTS}/scan")])?;
+    kubectl(&["create", "clusterrolebinding", "scanner", "--clusterrole=muslin-scan", bound])?;
+    let all = scan(&account, &["-A", "--fail-on", "never"])?;
+    let text = String::from_utf8_lossy(&all.stdout).into_owned();
+    ensure!(all.status.success() && all.stderr.is_empty(), "{}", String::from_utf8_lossy(&all.stderr));
+    ensure!(text.contains("Deployment/web"), "{text}");
+    kubectl(&["delete", "clusterrolebinding", "scanner"])
+}
+
+fn is_a_plugin(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("plugged", &[])?;
+    cluster.create(&pod("plugged", "web", "alpine:3.19"))?;
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_muslin"), folder.path().join("kubectl-muslin"))?;
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    let kubectl = |arguments: &[&str]| {
+        let mut command = cluster.control_plane.kubectl_command();
+        command.env("PATH", &path).env("KUBECONFIG", cluster.control_plane.admin_kubeconfig());
+        command.args(arguments).output()
+    };
+    let output = kubectl(&["muslin", "scan", "-n", "plugged"])?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(text.contains("Pod/web"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let help = kubectl(&["muslin", "scan", "--help"])?;
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    ensure!(text.contains("kubectl muslin scan [OPTIONS]"), "{text}");
+    Ok(())
+}
