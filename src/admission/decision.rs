@@ -11,7 +11,7 @@ use crate::image::{Evidence, Fingerprint};
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
-use crate::resolver::Resolver;
+use crate::resolver::{Resolver, known_options};
 use crate::rules::Rule;
 
 use super::metrics::Outcome;
@@ -34,6 +34,8 @@ pub(super) struct Decision {
     pub(super) resolvers: String,
     /// What was injected, as in the pod's annotation.
     pub(super) injected: String,
+    /// The names of the injected options, for the metrics.
+    pub(super) options: Vec<&'static str>,
 }
 
 /// All that a decision depends on, written out: equal keys are equal questions.
@@ -62,6 +64,7 @@ impl Decision {
             findings: Vec::new(),
             resolvers: String::new(),
             injected: String::new(),
+            options: Vec::new(),
         }
     }
 
@@ -80,8 +83,15 @@ impl Decision {
             findings: plan.findings.iter().map(|planned| (planned.finding.rule, planned.finding.level)).collect(),
             resolvers: plan.resolvers.clone(),
             injected: plan.injected.to_string(),
+            options: plan.injected.claims.iter().map(|claim| option_name(&claim.set)).collect(),
         }
     }
+}
+
+/// The name of an option, of a bounded number of them.
+fn option_name(text: &str) -> &'static str {
+    let name = text.split(':').next().unwrap_or_default();
+    known_options().find(|known| *known == name).unwrap_or("other")
 }
 
 // === impl Question ===
@@ -143,11 +153,12 @@ impl Memory {
 
 impl Weighter<Question, Arc<Decision>> for Weight {
     fn weight(&self, question: &Question, decision: &Arc<Decision>) -> u64 {
-        let Decision { outcome: _, verdict, findings, resolvers, injected } = &**decision;
+        let Decision { outcome: _, verdict, findings, resolvers, injected, options } = &**decision;
         let bytes = size_of::<Decision>()
             + question.0.len()
             + verdict.size()
             + size_of_val(&**findings)
+            + size_of_val(&**options)
             + resolvers.len()
             + injected.len();
         bytes as u64

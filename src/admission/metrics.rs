@@ -2,6 +2,7 @@
 //! is bounded.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::cluster::Watch;
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, Tally};
 use crate::rules::Rule;
+
+use super::Keys;
 
 /// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
 const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];
@@ -28,6 +32,7 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     duration: Histogram,
     findings: Family<FindingLabels, Counter>,
+    injected: Family<OptionLabels, Counter>,
     panics: Counter,
     handshakes_failed: Counter,
     connections_refused: Counter,
@@ -63,6 +68,24 @@ struct FindingLabels {
     level: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OptionLabels {
+    option: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WatchLabels {
+    resource: &'static str,
+}
+
+/// When the serving certificate ends, read when somebody asks.
+#[derive(Debug)]
+struct Expiry(Arc<Keys>);
+
+/// How far what is known of the cluster is behind it, read when somebody asks.
+#[derive(Debug)]
+struct Lag(Vec<Watch>);
+
 /// What images themselves count, read when somebody asks.
 #[derive(Debug)]
 struct Inspections(Images);
@@ -74,6 +97,7 @@ impl Default for Metrics {
         let reviews = Family::default();
         let duration = Histogram::new(DURATION_BUCKETS);
         let findings = Family::default();
+        let injected = Family::default();
         let panics = Counter::default();
         let handshakes_failed = Counter::default();
         let connections_refused = Counter::default();
@@ -86,6 +110,7 @@ impl Default for Metrics {
             duration.clone(),
         );
         registry.register("findings", "Rules that fired, mended or not", findings.clone());
+        registry.register("injected_options", "Options set in pods, by their name", injected.clone());
         registry.register("panics", "Reviews in which muslin itself failed", panics.clone());
         registry.register("handshakes_failed", "TLS handshakes that did not succeed", handshakes_failed.clone());
         registry.register(
@@ -93,7 +118,7 @@ impl Default for Metrics {
             "Connections closed because there were too many",
             connections_refused.clone(),
         );
-        Self { registry, reviews, duration, findings, panics, handshakes_failed, connections_refused }
+        Self { registry, reviews, duration, findings, injected, panics, handshakes_failed, connections_refused }
     }
 }
 
@@ -105,6 +130,16 @@ impl Metrics {
             Ok(()) => text,
             Err(error) => format!("# {error}\n"),
         }
+    }
+
+    /// Tells also when the serving certificate ends.
+    pub fn tell_expiry(&mut self, keys: Arc<Keys>) {
+        self.registry.register_collector(Box::new(Expiry(keys)));
+    }
+
+    /// Tells also how far these watches are behind.
+    pub fn tell_lag(&mut self, watches: Vec<Watch>) {
+        self.registry.register_collector(Box::new(Lag(watches)));
     }
 
     /// Tells also how the inspections of these images go.
@@ -121,6 +156,12 @@ impl Metrics {
     pub(super) fn found(&self, findings: &[(&'static Rule, Level)]) {
         for (rule, level) in findings {
             self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).inc();
+        }
+    }
+
+    pub(super) fn injected(&self, options: &[&'static str]) {
+        for option in options {
+            self.injected.get_or_create(&OptionLabels { option }).inc();
         }
     }
 
@@ -141,7 +182,7 @@ impl Metrics {
 
 impl Collector for Inspections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Tally { read, failed, given_up } = self.0.tally();
+        let Tally { read, failed, given_up, hits, misses } = self.0.tally();
         let mut count = |name, help, counter: &AtomicU64| {
             let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
@@ -149,9 +190,43 @@ impl Collector for Inspections {
         count("inspections_read", "Images that were read", read)?;
         count("inspections_failed", "Images that could not be read", failed)?;
         count("inspections_given_up", "Images that were not read because too many waited", given_up)?;
+        count("image_lookups_known", "Images of pods that were known when they were asked about", hits)?;
+        count("image_lookups_unknown", "Images of pods that were not known in time", misses)?;
+        let known = ConstGauge::new(i64::try_from(self.0.len()).unwrap_or(i64::MAX));
+        known.encode(encoder.encode_descriptor(
+            "images",
+            "Images that are remembered",
+            None,
+            known.metric_type(),
+        )?)?;
         let waiting = ConstGauge::new(i64::try_from(self.0.waiting()).unwrap_or(i64::MAX));
         let help = "Images whose inspection has not begun";
         waiting.encode(encoder.encode_descriptor("inspections_waiting", help, None, waiting.metric_type())?)
+    }
+}
+
+// === impl Expiry ===
+
+impl Collector for Expiry {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(seconds) = self.0.expiry_seconds() else { return Ok(()) };
+        let expiry = ConstGauge::new(seconds);
+        let help = "When the serving certificate stops to be valid, in seconds since 1970";
+        let unit = Unit::Seconds;
+        expiry.encode(encoder.encode_descriptor("certificate_expiry", help, Some(&unit), expiry.metric_type())?)
+    }
+}
+
+// === impl Lag ===
+
+impl Collector for Lag {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "For how long a watch of the cluster has been broken; 0 while it works";
+        let lag = Family::<WatchLabels, Gauge<f64, AtomicU64>>::default();
+        for watch in &self.0 {
+            lag.get_or_create(&WatchLabels { resource: watch.resource() }).set(watch.lag().as_secs_f64());
+        }
+        lag.encode(encoder.encode_descriptor("watch_lag", help, Some(&Unit::Seconds), lag.metric_type())?)
     }
 }
 

@@ -67,6 +67,7 @@ impl Inner {
         });
         self.metrics.found(&decision.findings);
         if decision.outcome == Outcome::Changed {
+            self.metrics.injected(&decision.options);
             tracing::info!(
                 uid,
                 namespace,

@@ -88,6 +88,14 @@ impl Keys {
         Ok(Self(ArcSwap::from_pointee(certified(certificate, key)?)))
     }
 
+    /// When the serving certificate stops to be valid, in seconds since 1970; `None` if it does not say that in a way that is
+    /// understood.
+    pub fn expiry_seconds(&self) -> Option<i64> {
+        let certified = self.0.load();
+        let (_, certificate) = x509_parser::parse_x509_certificate(certified.end_entity_cert().ok()?).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    }
+
     /// Replaces the key for the handshakes to come.
     fn replace(&self, content: &Content) -> Result<(), TlsError> {
         self.0.store(Arc::new(certified(&content.certificate, &content.key)?));

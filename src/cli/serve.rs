@@ -193,7 +193,7 @@ impl Serve {
         // What the user gave is checked before a port is bound.
         let mut inspection = self.inspection()?;
         let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
-        let tls = server_config(keys).context("cannot set up TLS").map_err(Failure::Input)?;
+        let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
         let OfCluster { namespaces, profiles, fingerprints, lease } = self.cluster(inspection.as_mut()).await?;
@@ -206,6 +206,10 @@ impl Serve {
         let mut metrics = Metrics::default();
         if let Some(Inspection { images, .. }) = &inspection {
             metrics.count_inspections(images);
+        }
+        metrics.tell_expiry(keys);
+        if let Some(watch) = namespaces.health() {
+            metrics.tell_lag(vec![watch, profiles.health()]);
         }
         let metrics = Arc::new(metrics);
         let settings = Settings {

@@ -9,6 +9,7 @@ mod profiles;
 mod pull_secrets;
 mod resolver_profile;
 mod warm_up;
+mod watch;
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use profiles::{Chosen, NoProfile, Profiles};
 pub use pull_secrets::PullSecrets;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 pub use warm_up::warm_up;
+pub use watch::Watch;
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 
 use super::listing::Listing;
+use super::watch::Watch;
 use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
 
 /// The policies of the cluster's namespaces.
@@ -32,6 +33,7 @@ struct Watched {
     api: Api<PartialObjectMeta<Namespace>>,
     known: RwLock<Policies>,
     listed: AtomicBool,
+    watch: Watch,
 }
 
 /// How many pods one page has: some megabytes.
@@ -69,10 +71,22 @@ impl Namespaces {
     /// The namespaces of a cluster, watched by a task of its own for as long as the process lives. Needs the rights get, list
     /// and watch on namespaces.
     pub fn watch(client: Client) -> Self {
-        let watched =
-            Arc::new(Watched { api: Api::all(client), known: RwLock::default(), listed: AtomicBool::new(false) });
+        let watched = Arc::new(Watched {
+            api: Api::all(client),
+            known: RwLock::default(),
+            listed: AtomicBool::new(false),
+            watch: Watch::new("namespaces"),
+        });
         tokio::spawn(Arc::clone(&watched).follow());
         Self(Source::Cluster(watched))
+    }
+
+    /// How the watch is; `None` where there is no cluster.
+    pub fn health(&self) -> Option<Watch> {
+        match &self.0 {
+            Source::Cluster(watched) => Some(watched.watch.clone()),
+            Source::Fixed(_) => None,
+        }
     }
 
     /// Whether every namespace was listed once.
@@ -156,6 +170,7 @@ impl Watched {
         let mut events = pin!(watcher(self.api.clone(), watcher::Config::default()).default_backoff());
         let mut listing = Policies::new();
         while let Some(event) = events.next().await {
+            self.watch.works(event.is_ok());
             match event {
                 Ok(Event::Init) => listing.clear(),
                 Ok(Event::InitApply(namespace)) => {

@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use super::lease::Lease;
 use super::namespaces::Namespaces;
 use super::resolver_profile::{Condition, ResolverProfile, ResolverProfileStatus};
+use super::watch::Watch;
 use crate::policy::Profile;
 
 /// Who owns what is written, in server-side apply.
@@ -39,6 +40,7 @@ struct Shared {
     /// Whether they were listed once, or cannot be.
     is_settled: AtomicBool,
     built_in: HashMap<&'static str, Chosen>,
+    watch: Watch,
 }
 
 type Entries = HashMap<String, Entry>;
@@ -92,7 +94,12 @@ impl Profiles {
             Some((name, Chosen { profile, pods: None }))
         });
         let built_in = built_in.collect();
-        Self(Arc::new(Shared { own: ArcSwap::default(), is_settled: AtomicBool::new(true), built_in }))
+        Self(Arc::new(Shared {
+            own: ArcSwap::default(),
+            is_settled: AtomicBool::new(true),
+            built_in,
+            watch: Watch::new("resolverprofiles"),
+        }))
     }
 
     /// Those of a cluster too, watched by a task of its own for as long as the process lives. Needs the rights get, list and watch on
@@ -114,6 +121,11 @@ impl Profiles {
         let list = Api::<ResolverProfile>::all(client).list(&ListParams::default()).await?;
         profiles.0.own.store(Arc::new(list.iter().map(|object| (object.name_any(), entry(object))).collect()));
         Ok(profiles)
+    }
+
+    /// How the watch of the cluster's profiles is.
+    pub fn health(&self) -> Watch {
+        self.0.watch.clone()
     }
 
     /// Whether the cluster's were listed once, or cannot be.
@@ -191,10 +203,12 @@ impl Watcher {
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
+                        self.shared.watch.works(true);
                         is_broken = false;
                         self.follow(event, &mut listing);
                     }
                     Some(Err(error)) => {
+                        self.shared.watch.works(false);
                         if !std::mem::replace(&mut is_broken, true) {
                             tracing::warn!(%error, "cannot watch the profiles; those that are known are used");
                         }

@@ -99,6 +99,10 @@ pub struct Tally {
     pub failed: AtomicU64,
     /// Images that were asked about and given up, because too many waited.
     pub given_up: AtomicU64,
+    /// Images that were asked about and known.
+    pub hits: AtomicU64,
+    /// Images that were asked about and not known in time.
+    pub misses: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -211,7 +215,11 @@ impl Images {
                 break;
             }
         }
-        wanted.iter().map(|(reference, platform)| self.recall(reference, platform)).collect()
+        let known: Vec<_> = wanted.iter().map(|(reference, platform)| self.recall(reference, platform)).collect();
+        let hits = known.iter().flatten().count();
+        self.0.tally.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        self.0.tally.misses.fetch_add((known.len() - hits) as u64, Ordering::Relaxed);
+        known
     }
 
     /// Whether something is known of an image already.
@@ -256,6 +264,16 @@ impl Images {
     /// How inspections went so far.
     pub fn tally(&self) -> &Tally {
         &self.0.tally
+    }
+
+    /// How many images are remembered, on how many platforms.
+    pub fn len(&self) -> usize {
+        self.0.known.len()
+    }
+
+    /// Whether no image is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.0.known.len() == 0
     }
 
     /// How many images wait for their inspection to begin.

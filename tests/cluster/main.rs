@@ -13,6 +13,7 @@ mod impostor;
 mod inspection;
 mod installation;
 mod measuring;
+mod monitoring;
 mod mutation;
 mod outages;
 mod pods;
@@ -49,11 +50,12 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
     scan::TESTS,
+    monitoring::TESTS,
     examples::TESTS,
     inspection::TESTS,
     outages::TESTS,

@@ -1,7 +1,8 @@
 //! muslin itself in a test: the real binary on loopback, with the rights of its own service account and no others.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(crate) struct Muslin<'c> {
 /// The process of a `muslin serve`; killed when dropped.
 struct Process {
     child: Child,
+    /// Where /metrics is.
+    metrics: String,
     _folder: TempDir,
 }
 
@@ -57,6 +60,16 @@ impl<'c> Muslin<'c> {
     /// How long it took from the start of the process until it was ready.
     pub(crate) fn started_in(&self) -> Duration {
         self.started_in
+    }
+
+    /// What it answers at `/metrics`.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.process.metrics)?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: muslin\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, text) = answer.split_once("\r\n\r\n").context("/metrics has no body")?;
+        Ok(text.to_owned())
     }
 
     /// Its process id.
@@ -105,8 +118,9 @@ impl Process {
             .spawn()
             .context("cannot start muslin")?;
         let log = child.stderr.take().context("muslin has no standard error")?;
-        let process = Self { child, _folder: folder };
-        let address = wait_until_ready(log)?;
+        let mut process = Self { child, metrics: String::new(), _folder: folder };
+        let (address, metrics) = wait_until_ready(log)?;
+        process.metrics = metrics;
         Ok((process, address))
     }
 
@@ -125,8 +139,8 @@ impl Drop for Process {
     }
 }
 
-/// Reads the log until the server serves and knows the namespaces; the address that it serves at.
-fn wait_until_ready(log: impl std::io::Read + Send + 'static) -> Result<String> {
+/// Reads the log until the server serves and knows the namespaces; the addresses that it serves reviews and metrics at.
+fn wait_until_ready(log: impl std::io::Read + Send + 'static) -> Result<(String, String)> {
     let (sender, lines) = std::sync::mpsc::channel();
     // The log is read to its end, so that the server never blocks on a full pipe.
     std::thread::spawn(move || {
@@ -143,7 +157,10 @@ fn wait_until_ready(log: impl std::io::Read + Send + 'static) -> Result<String> 
         };
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
         match event["message"].as_str() {
-            Some("serving") => address = event["address"].as_str().map(str::to_owned),
+            Some("serving") => {
+                let text = |field: &str| event[field].as_str().map(str::to_owned);
+                address = text("address").zip(text("metrics"));
+            }
             Some("listed the namespaces") => listed = true,
             _ => {}
         }

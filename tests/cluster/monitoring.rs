@@ -1,0 +1,75 @@
+//! The dashboard and the alert rules speak of metrics that there are.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::pods::pod;
+use crate::registration::MANIFESTS;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("every_metric_of_the_dashboard_and_the_alerts_is_there", every_metric_is_there),
+    ("promtool_takes_the_alert_rules", promtool_takes_the_rules),
+];
+
+fn rules() -> Result<Value> {
+    let text = fs::read_to_string(format!("{MANIFESTS}/monitoring/prometheus-rule.yaml"))?;
+    let resource: Value = serde_saphyr::from_str(&text)?;
+    Ok(resource["spec"].clone())
+}
+
+/// The texts of a document below a key, wherever they stand.
+fn texts<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| match value.as_str() {
+            Some(text) if name == key => found.push(text),
+            _ => texts(value, key, found),
+        }),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, key, found)),
+        _ => {}
+    }
+}
+
+/// The names of muslin's metrics in expressions.
+fn metrics(expressions: &[&str]) -> BTreeSet<String> {
+    let words = expressions.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    words.filter(|word| word.starts_with("muslin_")).map(str::to_owned).collect()
+}
+
+fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
+    let muslin = cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))?;
+    cluster.namespace("measured", &[])?;
+    cluster.created(&pod("measured", "web", "alpine:3.19"))?;
+    let text = muslin.metrics()?;
+    let there: BTreeSet<&str> =
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next()).collect();
+    let dashboard: Value =
+        serde_json::from_str(&fs::read_to_string(format!("{MANIFESTS}/monitoring/dashboard.json"))?)?;
+    let rules = rules()?;
+    let mut expressions = Vec::new();
+    texts(&dashboard, "expr", &mut expressions);
+    texts(&rules, "expr", &mut expressions);
+    ensure!(expressions.len() > 15, "{expressions:?}");
+    for metric in metrics(&expressions) {
+        ensure!(there.contains(metric.as_str()), "there is no {metric} in\n{text}");
+    }
+    for forbidden in ["pod=", "image=", "namespace="] {
+        ensure!(!text.contains(forbidden), "a label is unbounded: {forbidden}\n{text}");
+    }
+    Ok(())
+}
+
+fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("rules.yaml");
+    fs::write(&file, serde_saphyr::to_string(&rules()?)?)?;
+    let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
+    let output = output.context("cannot run promtool, which scripts/test installs")?;
+    let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success() && said.contains("7 rules found"), "{said}{complaint}");
+    Ok(())
+}
