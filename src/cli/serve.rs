@@ -333,7 +333,7 @@ impl Serve {
     /// Logs where the server listens; a standalone one also prints what a client needs.
     fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
-        tracing::info!(%address, %metrics, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(%address, %metrics, version = super::version(), "serving");
         if let Some(authority) = authority {
             let mut stdout = io::stdout().lock();
             write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;
