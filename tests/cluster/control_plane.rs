@@ -102,6 +102,14 @@ impl ControlPlane {
     /// If the programs cannot be built or started, or if one ends or is not ready in time; then the error carries the
     /// end of its log.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with these arguments of kube-apiserver besides those that it needs here.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
         // An error means that somebody else in this process was first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
@@ -129,8 +137,9 @@ impl ControlPlane {
 
         let mut etcd = Component::start("etcd", &programs, root, &etcd_arguments(root, &socket))?;
         etcd.wait_until_ready(|| UnixStream::connect(&socket).map(drop).context("connecting to its socket"))?;
-        let mut api_server =
-            Component::start("kube-apiserver", &programs, root, &api_server_arguments(root, &socket, address))?;
+        let mut flags = api_server_arguments(root, &socket, address);
+        flags.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let mut api_server = Component::start("kube-apiserver", &programs, root, &flags)?;
         let tls = authority.client_config(&admin)?;
         api_server.wait_until_ready(|| ask_readyz(address, &tls))?;
 
