@@ -25,6 +25,7 @@ fn settings() -> Settings {
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        certificates: None,
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use crate::cluster::{Chosen, Namespaces, Profiles};
+use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub own_namespace: Option<String>,
     /// Where images are read; without it, their references alone tell.
     pub inspection: Option<Inspection>,
+    /// Where the serving certificate comes from; without it, it is there from the start.
+    pub certificates: Option<Certificates>,
 }
 
 /// How a pod is planned: [`plan`], unless a test needs it to fail.
@@ -160,6 +162,8 @@ async fn readyz(State(Webhook(webhook)): State<Webhook>) -> (StatusCode, &'stati
         (StatusCode::SERVICE_UNAVAILABLE, "the namespaces are not listed yet\n")
     } else if !webhook.settings.profiles.is_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, "the profiles are not listed yet\n")
+    } else if !webhook.settings.certificates.as_ref().is_none_or(Certificates::is_ready) {
+        (StatusCode::SERVICE_UNAVAILABLE, "there is no serving certificate yet that a webhook configuration trusts\n")
     } else {
         (StatusCode::OK, "ok\n")
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
+mod certificates;
 mod control_plane;
 mod examples;
 #[path = "../registry/image.rs"]
@@ -22,6 +23,7 @@ mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
+mod replicas;
 mod scan;
 mod webhook;
 
@@ -50,7 +52,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
@@ -60,6 +62,7 @@ const TOPICS: [Topic; 9] = [
     inspection::TESTS,
     outages::TESTS,
     installation::TESTS,
+    certificates::TESTS,
 ];
 
 fn main() -> ExitCode {
