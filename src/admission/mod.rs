@@ -15,6 +15,7 @@ mod profiles;
 mod review;
 mod server;
 mod shutdown;
+mod story;
 mod tls;
 mod webhook;
 mod workloads;

@@ -11,8 +11,7 @@ use crate::plan::{Context, WARNING_MAX, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
 
-use super::review::Verdict;
-use super::webhook::{Answered, Inner};
+use super::webhook::Inner;
 
 /// How many pods are looked at, and for how long.
 const PODS_MAX: usize = 3000;
@@ -94,13 +93,11 @@ impl Inner {
                 // What is not known of its images yet is not waited for.
                 let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
                 let profile = self.profile(chosen, &pod);
-                let mut add = || {
+                self.caught("", || {
                     // It may have been mended by another profile.
                     let context = Context { believes_claims: true, ..self.context(namespace, mode, &profile) };
                     preview.add(&pod, answers.fingerprints(&pod).0, &context);
-                    Answered::skipped("")
-                };
-                self.guarded("", &mut add, Verdict::default);
+                });
             }
             // A page is read and planned in some milliseconds, in which others wait.
             tokio::task::yield_now().await;

@@ -251,10 +251,12 @@ impl Inner {
         decide: impl FnOnce() -> Answered,
         failed: impl FnOnce() -> Verdict,
     ) -> Answered {
-        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
-            self.note_panic(&panic, uid);
-            Answered::new(uid, Outcome::Failed, None, &failed())
-        })
+        self.caught(uid, decide).unwrap_or_else(|| Answered::new(uid, Outcome::Failed, None, &failed()))
+    }
+
+    /// What is made of what others wrote; `None` where muslin itself fails on that.
+    pub(super) fn caught<T>(&self, uid: &str, make: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(make)).map_err(|panic| self.note_panic(&panic, uid)).ok()
     }
 
     /// Whether muslin keeps its hands off a namespace.

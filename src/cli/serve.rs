@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Fingerprints, Lease, Namespaces, Profiles, PullSecrets};
+use crate::cluster::{self, Events, Fingerprints, Lease, Namespaces, Profiles, PullSecrets};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
@@ -149,6 +149,7 @@ struct OfCluster {
     profiles: Profiles,
     fingerprints: Option<Fingerprints>,
     lease: Option<Lease>,
+    client: Option<kube::Client>,
 }
 
 /// How long the certificate of a standalone server is valid: longer than anybody tries something out.
@@ -196,7 +197,7 @@ impl Serve {
         let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let OfCluster { namespaces, profiles, fingerprints, lease } = self.cluster(inspection.as_mut()).await?;
+        let OfCluster { namespaces, profiles, fingerprints, lease, client } = self.cluster(inspection.as_mut()).await?;
         if let Some(mut fingerprints) = fingerprints {
             // What is known already is not asked again.
             let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
@@ -208,8 +209,10 @@ impl Serve {
             metrics.count_inspections(images);
         }
         metrics.tell_expiry(keys);
+        let events = Events::default();
         if let Some(watch) = namespaces.health() {
-            metrics.tell_lag(vec![watch, profiles.health()]);
+            metrics.tell_lag(vec![watch, profiles.health(), events.health()]);
+            metrics.count_events(&events);
         }
         let metrics = Arc::new(metrics);
         let settings = Settings {
@@ -221,6 +224,9 @@ impl Serve {
             inspection,
         };
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
+        if let (Some(client), Some(lease)) = (client, &lease) {
+            events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+        }
         let limits = Limits { connections: self.max_connections, ..Limits::default() };
         self.announce(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
         let server = Server::new(webhooks, Some(tls), limits, Arc::clone(&metrics));
@@ -296,7 +302,7 @@ impl Serve {
         if self.standalone {
             let namespaces = Namespaces::fixed(NamespacePolicy::default());
             let profiles = Profiles::built_in();
-            return Ok(OfCluster { namespaces, profiles, fingerprints: None, lease: None });
+            return Ok(OfCluster { namespaces, profiles, fingerprints: None, lease: None, client: None });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
@@ -304,8 +310,7 @@ impl Serve {
             None => Failure::Outside,
         })?;
         let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
-        let identity = self.identity.clone().unwrap_or_else(own_identity);
-        let lease = Lease::take_part(client.clone(), namespace, LEASE, &identity);
+        let lease = Lease::take_part(client.clone(), namespace, LEASE, &self.identity());
         let mut fingerprints = None;
         if let Some(Inspection { images, pull_secrets, architectures, budget: _ }) = inspection {
             *pull_secrets = self.pull_secrets.then(|| PullSecrets::new(client.clone()));
@@ -320,8 +325,12 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client, namespaces.clone(), lease.clone(), self.profile.clone());
-        Ok(OfCluster { namespaces, profiles, fingerprints, lease: Some(lease) })
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile.clone());
+        Ok(OfCluster { namespaces, profiles, fingerprints, lease: Some(lease), client: Some(client) })
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(own_identity)
     }
 
     async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {

@@ -6,6 +6,7 @@ mod mend;
 mod notice;
 mod patch;
 mod risk;
+mod story;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -22,6 +23,7 @@ use crate::rules::{self, Container, Finding, Ignored, Subject};
 pub use choice::{Libc, libc_of};
 pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, fit};
 pub use risk::{RISKS, Risk, risks};
+pub use story::{Reason, Told, story};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,8 @@ pub struct Plan {
     pub libc: Libc,
     /// Each container's resolver, for the annotation.
     pub resolvers: String,
+    /// Whether the pod's DNS is already as it should be.
+    pub is_done: bool,
     /// How the pod has to be changed.
     pub patch: Patch,
 }
@@ -94,6 +98,16 @@ pub struct Planned {
 /// # Errors
 /// The pod is to be left alone, and why.
 pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
+    plan_after(&claims(pod), pod, fingerprints, context)
+}
+
+/// The same, after an earlier pass that set this.
+fn plan_after(
+    claims: &Injected,
+    pod: &Pod<'_>,
+    fingerprints: Vec<Fingerprint>,
+    context: &Context<'_>,
+) -> Result<Plan, Skip> {
     let mut notes = Vec::new();
     check_skip(pod, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
@@ -103,7 +117,7 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
 
     let current = pod.dns();
     let changes = if context.mode >= Mode::Inject {
-        mend::mend(&current, &claims(pod), &containers, context)
+        mend::mend(&current, claims, &containers, context)
     } else {
         mend::Mended::unchanged(&current)
     };
@@ -115,6 +129,7 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: notice::resolvers(&containers),
         notes,
+        is_done: current == changes.desired,
         patch: Patch(Vec::new()),
     };
     plan.notes.extend(changes.notes);

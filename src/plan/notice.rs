@@ -35,7 +35,8 @@ const WARNING_PREFIX: &str = "muslin: ";
 /// How many containers a line names before it counts them.
 const NAMES_MAX: usize = 3;
 
-const MENDED: &str = " (mended)";
+/// Stands behind a finding that the plan mends.
+pub(super) const MENDED: &str = " (mended)";
 
 /// The lines for whoever made the request.
 pub(super) fn warnings(plan: &Plan, most: usize) -> Vec<String> {
@@ -94,9 +95,18 @@ fn resolver(container: &Container<'_>) -> String {
 
 /// One line for each thing that a developer should act on or know of, containers with the same trouble together.
 fn lines(plan: &Plan, limit: usize) -> Vec<String> {
+    let findings = grouped(plan.at_least(Level::Warn)).into_iter().map(|(planned, names)| {
+        let suffix = if planned.mended { MENDED } else { "" };
+        format!("{}{suffix}", fit(told(planned, &names), limit - suffix.len()))
+    });
+    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+}
+
+/// Findings that say the same, each with the containers that it is about.
+pub(super) fn grouped<'p>(findings: impl Iterator<Item = &'p Planned>) -> Vec<(&'p Planned, Vec<&'p str>)> {
     let mut groups: Vec<(&Planned, Vec<&str>)> = Vec::new();
     let mut places = HashMap::new();
-    for planned in plan.at_least(Level::Warn) {
+    for planned in findings {
         let Planned { finding, mended } = planned;
         let place = *places.entry((finding.rule.slug, &*finding.message, *mended)).or_insert(groups.len());
         if place == groups.len() {
@@ -104,12 +114,12 @@ fn lines(plan: &Plan, limit: usize) -> Vec<String> {
         }
         groups[place].1.extend(finding.container.as_deref());
     }
-    let findings = groups.into_iter().map(|(planned, names)| {
-        let suffix = if planned.mended { MENDED } else { "" };
-        let text = format!("{}: {}{}", planned.finding.rule.slug, listed(&names), planned.finding.message);
-        format!("{}{suffix}", fit(text, limit - suffix.len()))
-    });
-    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+    groups
+}
+
+/// `musl-slow-retry: app, proxy: …`
+pub(super) fn told(Planned { finding, mended: _ }: &Planned, names: &[&str]) -> String {
+    format!("{}: {}{}", finding.rule.slug, listed(names), finding.message)
 }
 
 /// `app, proxy and 4 more: `, or nothing.

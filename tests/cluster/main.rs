@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
 mod control_plane;
+mod events;
 mod examples;
 #[path = "../registry/image.rs"]
 #[allow(dead_code, reason = "the tests of the registry use all of it")]
@@ -50,10 +51,11 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
+    events::TESTS,
     scan::TESTS,
     monitoring::TESTS,
     examples::TESTS,

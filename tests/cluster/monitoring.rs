@@ -70,6 +70,6 @@ fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
     let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && said.contains("7 rules found"), "{said}{complaint}");
+    ensure!(output.status.success() && said.contains("8 rules found"), "{said}{complaint}");
     Ok(())
 }
