@@ -313,12 +313,12 @@ impl Plan {
     /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
     /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
     pub fn warnings(&self) -> Vec<String> {
-        notice::warnings(self, notice::WARNINGS_MAX)
+        notice::warnings(Vec::new(), self, notice::WARNINGS_MAX)
     }
 
-    /// The same in fewer lines, for whoever makes not a pod but what makes pods.
-    pub fn warnings_of_workload(&self) -> Vec<String> {
-        notice::warnings(self, notice::WORKLOAD_WARNINGS_MAX)
+    /// The same in fewer lines, for whoever makes not a pod but what makes pods; `before` are lines that come first, and count.
+    pub fn warnings_of_workload(&self, before: Vec<String>) -> Vec<String> {
+        notice::warnings(before, self, notice::WORKLOAD_WARNINGS_MAX)
     }
 
     /// What the API server's audit log should keep of it, by key.

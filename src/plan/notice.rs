@@ -38,17 +38,16 @@ const NAMES_MAX: usize = 3;
 /// Stands behind a finding that the plan mends.
 pub(super) const MENDED: &str = " (mended)";
 
-/// The lines for whoever made the request.
-pub(super) fn warnings(plan: &Plan, most: usize) -> Vec<String> {
-    capped(lines(plan, WARNING_MAX - WARNING_PREFIX.len()), most)
-        .into_iter()
-        .map(|line| format!("{WARNING_PREFIX}{line}"))
-        .collect()
+/// The lines for whoever made the request, after those that somebody else has to say.
+pub(super) fn warnings(before: Vec<String>, plan: &Plan, most: usize) -> Vec<String> {
+    let own = lines(plan, WARNING_MAX - WARNING_PREFIX.len());
+    let all = before.into_iter().chain(own.into_iter().map(|line| format!("{WARNING_PREFIX}{line}")));
+    capped(all.collect(), most, WARNING_PREFIX)
 }
 
 /// The value of the annotation `muslin.dev/warnings`; `None` where there is nothing to say.
 pub(super) fn annotation(plan: &Plan) -> Option<String> {
-    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX);
+    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX, "");
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -131,11 +130,11 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-fn capped(mut lines: Vec<String>, most: usize) -> Vec<String> {
+fn capped(mut lines: Vec<String>, most: usize, prefix: &str) -> Vec<String> {
     if lines.len() > most {
         let left_out = lines.len() - (most - 1);
         lines.truncate(most - 1);
-        lines.push(format!("and {left_out} more findings"));
+        lines.push(format!("{prefix}and {left_out} more findings"));
     }
     lines
 }
