@@ -13,6 +13,7 @@ mod image;
 mod impostor;
 mod inspection;
 mod installation;
+mod load;
 mod measuring;
 mod monitoring;
 mod mutation;
@@ -23,6 +24,7 @@ mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
+mod rights;
 mod scan;
 mod webhook;
 
@@ -51,13 +53,14 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 10] = [
+const TOPICS: [Topic; 11] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
     events::TESTS,
     scan::TESTS,
     monitoring::TESTS,
+    rights::TESTS,
     examples::TESTS,
     inspection::TESTS,
     outages::TESTS,

@@ -54,8 +54,24 @@ fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
     texts(&dashboard, "expr", &mut expressions);
     texts(&rules, "expr", &mut expressions);
     ensure!(expressions.len() > 15, "{expressions:?}");
-    for metric in metrics(&expressions) {
+    let shown = metrics(&expressions);
+    for metric in &shown {
         ensure!(there.contains(metric.as_str()), "there is no {metric} in\n{text}");
+    }
+    // The sum and the count of a histogram are read by nobody.
+    let read = |metric: &&&str| !metric.ends_with("_sum") && !metric.ends_with("_count");
+    for metric in there.iter().filter(read) {
+        ensure!(shown.contains(*metric), "{metric} is shown nowhere");
+    }
+    for counted in [
+        r#"muslin_reviews_total{hook="mutate",outcome="changed",mode="inject"} "#,
+        r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} "#,
+        r#"muslin_injected_options_total{option="attempts"} "#,
+        r#"muslin_watch_lag_seconds{resource="namespaces"} "#,
+        r#"muslin_watch_lag_seconds{resource="resolverprofiles"} "#,
+        r#"muslin_watch_lag_seconds{resource="pods"} "#,
+    ] {
+        ensure!(text.lines().any(|line| line.starts_with(counted)), "no {counted}in\n{text}");
     }
     for forbidden in ["pod=", "image=", "namespace="] {
         ensure!(!text.contains(forbidden), "a label is unbounded: {forbidden}\n{text}");
