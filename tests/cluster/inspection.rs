@@ -359,7 +359,7 @@ fn platforms_differ(cluster: &Cluster) -> Result<()> {
 fn warms_up(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     // Of what other tests left behind the images are in registries that no test may reach.
-    kept.kubectl(&["delete", "pods", "--all", "--all-namespaces", "--force", "--grace-period=0"])?;
+    cluster.delete_all_pods()?;
     let (registry, reference) = registry("team/running:1", "go-pure")?;
     cluster.namespace("running", &[("muslin.dev/mode", "off")])?;
     cluster.create(&pod("running", "app", &reference))?;

@@ -63,6 +63,12 @@ fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
     for metric in there.iter().filter(read) {
         ensure!(shown.contains(*metric), "{metric} is shown nowhere");
     }
+    let list = include_str!("../../docs/metrics.md");
+    let listed: BTreeSet<&str> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let parts = ["_bucket", "_sum", "_count"];
+    let whole = |metric: &&'_ str| parts.iter().find_map(|part| metric.strip_suffix(part)).unwrap_or(metric).to_owned();
+    let whole: BTreeSet<String> = there.iter().map(whole).collect();
+    ensure!(whole.iter().map(String::as_str).eq(listed.iter().copied()), "{whole:#?}\n{listed:#?}");
     for counted in [
         r#"muslin_reviews_total{hook="mutate",outcome="changed",mode="inject"} "#,
         r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} "#,

@@ -19,6 +19,8 @@ pub(crate) const TESTS: Topic = &[
     ("a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so", risks_are_accepted_by_name),
     ("a_profile_says_whether_it_is_accepted_and_how_many_use_it", status_is_told),
     ("a_profile_overrides_exempts_and_chooses_pods_as_it_says", overrides_exempts_and_chooses),
+    ("a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix", options_by_resolver),
+    ("a_profile_makes_a_cache_on_the_node_the_only_nameserver", node_local),
     ("levels_of_a_profile_decide_what_is_denied", levels_decide),
     ("changing_a_profile_in_use_tells_what_its_pods_would_get", a_change_is_answered_with_a_preview),
     ("no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load", no_half_profiles),
@@ -143,6 +145,15 @@ fn named_until_gone(cluster: &Cluster) -> Result<()> {
 
 fn risks_are_accepted_by_name(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
+    for (option, rule) in [
+        (json!(["use-vc"]), "use-vc-hangs"),
+        (json!(["timeout:1", "attempts:1"]), "short-total-timeout"),
+        (json!(["ndots:1"]), "ndots-breaks-musl"),
+    ] {
+        let output = apply(cluster, "risky", &json!({ "options": { "others": option } }))?;
+        let told = format!("name {rule} in acceptRisk");
+        ensure!(!output.status.success() && output.stderr.contains(&told), "{rule}: {}", output.stderr);
+    }
     let risky = json!({ "options": { "mixed": ["ndots:1"] } });
     let output = apply(cluster, "risky", &risky)?;
     let told = "ndots-breaks-musl in acceptRisk";
@@ -226,6 +237,51 @@ fn overrides_exempts_and_chooses(cluster: &Cluster) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+fn options_by_resolver(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let image =
+        |name: &str, resolver: &str| json!({ "prefix": format!("registry.example.com/{name}"), "resolver": resolver });
+    let spec = json!({
+        "options": {
+            "musl": ["timeout:5", "attempts:10"],
+            "muslReleases": [{ "before": "1.2.0", "options": ["timeout:5", "attempts:9"] }],
+            "mixed": ["timeout:5", "attempts:8"],
+            "glibc": ["timeout:5", "attempts:7"],
+            "go": ["timeout:5", "attempts:6"],
+            "others": ["timeout:5", "attempts:5"],
+        },
+        "images": [image("new", "musl 1.2.5"), image("old", "musl 1.1.24"), image("go", "go"), image("c", "glibc 2.36")],
+    });
+    let (_profile, _) = applied(cluster, "by-resolver", &spec)?;
+    cluster.namespace("by-resolver", &[("muslin.dev/profile", "by-resolver")])?;
+    for (name, attempts) in [("new", 10), ("old", 9), ("c", 7), ("go", 6), ("unknown", 5)] {
+        let wanted = pod("by-resolver", name, &format!("registry.example.com/{name}/app:1"));
+        becomes(cluster, "by-resolver", &wanted, |pod, _| {
+            pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", &format!("attempts:{attempts}")])
+        })?;
+    }
+    let mut mixed = pod("by-resolver", "mixed", "registry.example.com/new/app:1");
+    mixed["spec"]["initContainers"] = json!([{ "name": "init", "image": "registry.example.com/c/app:1" }]);
+    becomes(cluster, "by-resolver", &mixed, |pod, _| {
+        pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", "attempts:8"])
+            && pod["metadata"]["annotations"]["muslin.dev/resolvers"]
+                == "init=glibc-2.36.0 (declared), app=musl-1.2.5 (declared)"
+    })
+}
+
+fn node_local(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let (_profile, _) = applied(cluster, "on-node", &json!({ "nodeLocal": { "address": "169.254.20.20" } }))?;
+    cluster.namespace("on-node", &[("muslin.dev/profile", "on-node")])?;
+    becomes(cluster, "on-node", &pod("on-node", "web", "debian:12"), |pod, _| {
+        let config = &pod["spec"]["dnsConfig"];
+        pod["spec"]["dnsPolicy"] == "None"
+            && config["nameservers"] == json!(["169.254.20.20"])
+            && config["searches"] == json!(["on-node.svc.cluster.local", "svc.cluster.local", "cluster.local"])
+            && config["options"] == options(&["ndots:5"])
+    })
 }
 
 fn levels_decide(cluster: &Cluster) -> Result<()> {
