@@ -16,6 +16,7 @@ mod profiles;
 mod review;
 mod server;
 mod shutdown;
+mod story;
 mod tls;
 mod webhook;
 mod workloads;

@@ -18,7 +18,7 @@ use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
-use crate::plan::{Context, Plan, Skip, plan};
+use crate::plan::{Context, Plan, Skip, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
@@ -48,6 +48,10 @@ pub struct Settings {
     /// Where the serving certificate comes from; without it, it is there from the start.
     pub certificates: Option<Certificates>,
 }
+
+/// How many bytes a note on a profile has, which may name many others: the API server cuts longer warnings
+/// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`, `truncateItemLength`).
+const NOTE_MAX: usize = 250;
 
 /// How a pod is planned: [`plan`], unless a test needs it to fail.
 pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
@@ -272,10 +276,12 @@ impl Inner {
         decide: impl FnOnce() -> Answered,
         failed: impl FnOnce() -> Verdict,
     ) -> Answered {
-        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
-            self.note_panic(&panic, uid);
-            Answered::new(uid, Outcome::Failed, None, &failed())
-        })
+        self.caught(uid, decide).unwrap_or_else(|| Answered::new(uid, Outcome::Failed, None, &failed()))
+    }
+
+    /// What is made of what others wrote; `None` where muslin itself fails on that.
+    pub(super) fn caught<T>(&self, uid: &str, make: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(make)).map_err(|panic| self.note_panic(&panic, uid)).ok()
     }
 
     /// Whether muslin keeps its hands off a namespace.
@@ -302,24 +308,14 @@ impl Inner {
     /// The profile that a namespace asks for, and what is to be said of that.
     pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Chosen {
         let Settings { profile: default, profiles, .. } = &self.settings;
-        let fallback = Profile::default().name;
-        [policy.profile().unwrap_or(default), &fallback]
-            .into_iter()
-            .find_map(|name| {
-                let found = profiles.find(name);
-                found.map_err(|none| notes.push(format!("muslin: {none}; the built-in default is used"))).ok()
-            })
-            .unwrap_or_else(Chosen::built_in_default)
+        let (chosen, problems) = profiles.of_namespace(policy.profile(), default);
+        notes.extend(problems.iter().map(|none| fit(format!("muslin: the profile default is used: {none}"), NOTE_MAX)));
+        chosen
     }
 
     /// The profile that a pod gets of the one that its namespace asks for: that, or the cluster's default, where it is for others.
     pub(super) fn profile(&self, chosen: &Chosen, pod: &Pod<'_>) -> Arc<Profile> {
-        if chosen.is_for(|| pod.labels()) {
-            return Arc::clone(&chosen.profile);
-        }
-        let default = self.settings.profiles.find(&self.settings.profile);
-        let default = default.ok().filter(|default| default.is_for(|| pod.labels()));
-        default.unwrap_or_else(Chosen::built_in_default).profile
+        self.settings.profiles.of_pod(chosen, &self.settings.profile, || pod.labels())
     }
 
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {

@@ -151,7 +151,8 @@ impl ControlPlane {
         Ok(asked.elapsed())
     }
 
-    /// What the API server has written to its audit log: an event a line, about requests for pods.
+    /// What the API server has written to its audit log: an event a line, about requests for pods and by service
+    /// accounts.
     ///
     /// # Errors
     /// The log cannot be read; there is none before the first such request.
@@ -362,13 +363,17 @@ fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<
     ]
 }
 
-/// Keeps who did what to pods, with what admission noted, and nothing else.
+/// Keeps who did what to pods, with what admission noted, all that service accounts did, and nothing else.
 fn audit_policy() -> String {
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{ "level": "Metadata", "resources": [{ "group": "", "resources": ["pods"] }] }, { "level": "None" }],
+        "rules": [
+            { "level": "Metadata", "resources": [{ "group": "", "resources": ["pods"] }] },
+            { "level": "Metadata", "userGroups": ["system:serviceaccounts"] },
+            { "level": "None" },
+        ],
     })
     .to_string()
 }
