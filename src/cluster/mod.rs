@@ -1,5 +1,6 @@
 //! Everything that talks to the Kubernetes API. Must not know of admission or of command lines.
 
+mod corefile;
 mod fingerprints;
 mod image_fingerprint;
 mod lease;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+pub use corefile::corefile;
 pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;

@@ -129,8 +129,8 @@ struct Chosen {
 // === impl Probe ===
 
 impl Probe {
-    /// Asks; returns when all is seen, or the time is over.
-    pub async fn run(&self, on_progress: &dyn Fn(Progress)) -> Observations {
+    /// Asks; returns when all is seen, or the time is over: what was seen, and how many queries that took.
+    pub async fn run(&self, on_progress: &dyn Fn(Progress)) -> (Observations, u32) {
         let asker = Asker::new(self.queries_max, Instant::now() + self.timeout);
         let run = Run { probe: self, asker, asked: RefCell::default(), doing: RefCell::new("asking"), on_progress };
         let before = files::conntrack();
@@ -140,7 +140,8 @@ impl Probe {
         programs.extend(self.lookup_programs.iter().map(|program| Subject::File(program.path.clone()).identify(true)));
         let names: Vec<String> = self.targets.names.iter().chain(&self.targets.external_names).cloned().collect();
         let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Observations {
+        let sent = run.asker.sent();
+        let seen = Observations {
             targets: self.targets.clone(),
             asked: run.asked.into_inner(),
             pairs,
@@ -156,7 +157,8 @@ impl Probe {
                 node_nameservers: self.node_nameservers.clone(),
                 unix_time,
             },
-        }
+        };
+        (seen, sent)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The text of resolv.conf and nsswitch.conf, read as far as all resolvers agree on it. Where they differ, the lists below
+//! The text of resolv.conf, nsswitch.conf and CoreDNS's Corefile, read as far as all who read them agree on it. Where they differ, the lists below
 //! `resolver` say how. Must not know where the files stand.
 
 use serde::Serialize;
@@ -19,6 +19,19 @@ pub struct ResolvConf {
 pub struct Nsswitch {
     /// The sources, in their order, without the actions in brackets between them.
     pub hosts: Vec<String>,
+}
+
+/// To whom a Corefile forwards all names that it does not know itself: addresses, or a file such as `/etc/resolv.conf`
+/// (CoreDNS: plugin/forward, `forward FROM TO...`).
+pub fn forwards_to(corefile: &str) -> Vec<String> {
+    let mut to: Vec<String> = Vec::new();
+    for line in corefile.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        if words.next() == Some("forward") && words.next() == Some(".") {
+            to.extend(words.take_while(|word| !word.starts_with('{')).map(str::to_owned));
+        }
+    }
+    to
 }
 
 // === impl ResolvConf ===
@@ -98,6 +111,14 @@ mod tests {
     fn the_last_search_line_counts_and_comments_do_not() {
         let conf = ResolvConf::parse("# nameserver 1.1.1.1\nsearch a b\n;search d\ndomain c e\nnameserver\n");
         assert_eq!((conf.nameservers.len(), conf.search), (0, vec!["c".to_owned()]));
+    }
+
+    #[test]
+    fn a_corefile_forwards_to_servers_or_to_a_file() {
+        let corefile = "example.com:53 {\n forward example.com 192.0.2.1\n}\n.:53 {\n  errors # forward . x\n  forward . \
+                        192.0.2.7 tls://192.0.2.8 {\n max_concurrent 1000\n }\n}\n";
+        assert_eq!(forwards_to(corefile), ["192.0.2.7", "tls://192.0.2.8"]);
+        assert_eq!(forwards_to("forward . /etc/resolv.conf"), ["/etc/resolv.conf"]);
     }
 
     #[test]
