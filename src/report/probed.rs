@@ -90,9 +90,12 @@ impl Probed<'_> {
         let found = if verdicts.is_empty() { "nothing wrong was found".to_owned() } else { self.counts().to_string() };
         let _ = writeln!(
             text,
-            "{found}: {sent} queries to {} nameservers in {:.1} s; {unanswered} of {} single questions without an answer, {} of {} pairs \
+            "{found}: {sent} queries to {} in {:.1} s; {unanswered} of {} single questions without an answer, {} of {} pairs \
              whole, {} of {} lookups by getaddrinfo found",
-            seen.targets.servers.len(),
+            match seen.targets.servers.len() {
+                1 => "1 nameserver".to_owned(),
+                servers => format!("{servers} nameservers"),
+            },
             took.as_secs_f64(),
             seen.asked.len(),
             whole.hits,
@@ -187,8 +190,9 @@ fn milliseconds(time: Duration) -> String {
     }
 }
 
+/// In seconds, to a microsecond.
 fn round(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e3).round() / 1e3
+    (time.as_secs_f64() * 1e6).round() / 1e6
 }
 
 #[derive(Serialize)]

@@ -152,7 +152,7 @@ impl Sureness {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Likely => "likely",
-            Self::Sure => "sure",
+            Self::Sure => "certain",
         }
     }
 }

@@ -86,7 +86,14 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
         .evidence_if((first == 0).then(|| "it is not the first: glibc and Go ask it only where those before it fail".to_owned()))
         .evidence_if(stands_in(seen, dead))
         .help("take it out of where it stands: the node's resolv.conf, the kubelet's --cluster-dns, or the pod's dnsConfig");
+    let is_closed = |server: &&SocketAddr| {
+        let mut asked = seen.plain(**server, Via::Udp);
+        asked.all(|asked| asked.outcome == Outcome::PortClosed)
+    };
     match u32::try_from(first) {
+        Ok(_) if dead.iter().all(|server| is_closed(&server)) => {
+            verdict.relief(Relief::none("resolvers hear that the port is closed, and go on to the next at once"))
+        }
         Ok(first) if first > 0 => verdict.relief(Relief::from(seen, Trouble::DeadFirst(first))),
         _ => verdict.relief(Relief::none("no resolver waits for it while those before it answer")),
     }
