@@ -8,7 +8,7 @@
 //! ## How it is told
 //! A name outside that has an address of 198.18.0.0/15 is enough: the range is for benchmarks (RFC 2544). Any other address that is
 //! not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a name that
-//! nobody has and has such an address too. And a query is sent to 192.0.2.1 (TEST-NET-1, RFC 5737), where nobody can be: whoever
+//! nobody has and has the same address. And a query is sent to 192.0.2.1 (TEST-NET-1, RFC 5737), where nobody can be: whoever
 //! answers it takes in other people's packets. `--no-interception-query` leaves that out.
 //!
 //! ## What to do
@@ -38,11 +38,13 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let benchmark = of(&external, is_benchmark);
     let not_global = of(&external, |ip| !is_global(ip));
     let invented_too = of(&invented, |ip| !is_global(ip));
+    // A page for misspelt names, or one domain's wildcard, has an address of its own, and the same for all.
+    let alike = invented_too.iter().any(|ip| not_global.contains(ip));
     let short_lived = external.iter().any(|asked| {
         asked.addresses().iter().any(|ip| !is_global(*ip)) && asked.answer().is_some_and(|answer| answer.ttl <= Some(1))
     });
     let intercepted: Vec<&Asked> = seen.asked_for(Purpose::Interception).filter(|asked| asked.is_answered()).collect();
-    let fakes = !benchmark.is_empty() || (!not_global.is_empty() && (short_lived || !invented_too.is_empty()));
+    let fakes = !benchmark.is_empty() || (!not_global.is_empty() && (short_lived || alike));
     if !fakes && intercepted.is_empty() {
         return None;
     }
@@ -151,14 +153,15 @@ mod tests {
     fn another_address_needs_a_second_sign() {
         silent_of(FAKE, &external("10.8.0.7", 300));
         fires(FAKE, &external("10.8.0.7", 1));
-        fires(
-            FAKE,
-            &external("10.8.0.7", 300).change(|asked| {
+        let invented = |ip: &'static str| {
+            external("10.8.0.7", 300).change(move |asked| {
                 if asked.purpose == Purpose::Invented {
-                    asked.outcome = answer(&["10.8.0.8"], 300);
+                    asked.outcome = answer(&[ip], 300);
                 }
-            }),
-        );
+            })
+        };
+        fires(FAKE, &invented("10.8.0.7"));
+        silent_of(FAKE, &invented("10.8.0.8"));
     }
 
     #[test]

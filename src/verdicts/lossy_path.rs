@@ -32,8 +32,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
     if !is_lossy || rate.hits == rate.of || rate_limited::limited(seen).is_some() {
         return None;
     }
-    // A server that minds only the second of a socket loses nothing else.
-    if two.hits == 0 {
+    // A path minds neither how many sockets there are nor what came before.
+    if two.exceeds(serial) || serial.exceeds(two) {
         return None;
     }
     let what = format!("{} % of queries get no answer", (rate.share() * 100.0).round());
@@ -79,6 +79,17 @@ mod tests {
     #[test]
     fn silent_where_only_one_socket_loses() {
         silent_of(LOSSY, &Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4), Lost));
+    }
+
+    #[test]
+    fn silent_where_a_server_minds_only_the_second_of_a_socket() {
+        let seen = Seen::healthy().lose(PairMode::Serial, 50, Answered(4), Lost).lose(
+            PairMode::TwoSockets,
+            1,
+            Lost,
+            Answered(4),
+        );
+        silent_of(LOSSY, &seen);
     }
 
     #[test]

@@ -32,7 +32,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
         }
     }
     let (address, domains) = domains_by_address.iter().max_by_key(|(_, domains)| domains.len())?;
-    if domains.len() < 2 {
+    // A proxy that fakes all names fakes these too.
+    if domains.len() < 2 || seen.asked_for(Purpose::External).any(|asked| asked.addresses().contains(address)) {
         return None;
     }
     let answered = Rate::of(&invented, |asked| !asked.addresses().is_empty());

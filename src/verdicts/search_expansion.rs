@@ -29,6 +29,9 @@ const TRIES_MIN: usize = 2;
 /// What the search list may add to a lookup before it is worth a word.
 const EXTRA_MAX: Duration = Duration::from_millis(200);
 
+/// From where on a name is slow without the search list's doing: see `slow-server`.
+const SLOW: Duration = Duration::from_millis(500);
+
 fn check(seen: &Observations) -> Option<Verdict> {
     let harmful: Vec<(&str, Answer)> = seen
         .surroundings
@@ -90,7 +93,9 @@ fn expensive(seen: &Observations) -> Option<Verdict> {
     let of = |name: &str| costs.iter().filter(|cost| cost.name == name).max_by_key(|cost| cost.today.took).cloned();
     let (searched, rooted) = (of(external)?, of(&format!("{external}."))?);
     let extra = searched.today.took.saturating_sub(rooted.today.took);
-    if extra < EXTRA_MAX || searched.today.took < 2 * rooted.today.took {
+    // A name that is slow by itself, or is not found, has another fault.
+    let is_well = searched.today.found && rooted.today.found && rooted.today.took < SLOW;
+    if !is_well || extra < EXTRA_MAX || searched.today.took < 2 * rooted.today.took {
         return None;
     }
     let what = format!(

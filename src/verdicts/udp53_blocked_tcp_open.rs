@@ -99,7 +99,7 @@ fn of_go(program: &Program) -> Option<String> {
         Cgo::Absent => {
             let set = if *netdns_without_effect { ", which is set here," } else { "" };
             format!(
-                "{name}: GODEBUG=netdns=cgo{set} has no effect, as {because}; build it with CGO_ENABLED=1 and without the tag \
+                "{name}: GODEBUG=netdns=cgo{set} has no effect: {because}; build it with CGO_ENABLED=1 and without the tag \
                  netgo, or let it reach a nameserver by UDP"
             )
         }
