@@ -81,6 +81,8 @@ impl<'w> Lab<'w> {
              route add local 198.51.100.0/24 dev lo
              route add local 2001:db8:2::/64 dev lo",
         )?;
+        // A route makes an IPv4 address one's own; an IPv6 address has to be allowed besides.
+        servers.set("net/ipv6/ip_nonlocal_bind", "1")?;
         router.set("net/ipv4/ip_forward", "1")?;
         router.set("net/ipv6/conf/all/forwarding", "1")?;
         // Rules can then ask how many packets of a connection they have seen.

@@ -5,6 +5,7 @@
 mod fault;
 mod injected;
 mod measure;
+mod silence;
 mod table;
 
 use std::time::Duration;
@@ -20,7 +21,10 @@ use fault::{DOMAIN, FAULTS, Fault, Kind, Prediction};
 use injected::Options;
 use measure::{Measured, Measurements, Task, measure};
 
-pub(crate) const TESTS: Topic = &[("muslin_never_costs_a_lookup_and_musl_recovers_four_times_as_fast", claims_hold)];
+pub(crate) const TESTS: Topic = &[
+    ("muslin_never_costs_a_lookup_and_musl_recovers_four_times_as_fast", claims_hold),
+    ("who_hears_nothing_gives_up_when_the_model_says", silence::gives_up_when_the_model_says),
+];
 
 /// Run by hand: `cargo test --test lab -- --ignored proof`.
 pub(crate) const BY_HAND: Topic = &[("proof_is_written_to_docs", write)];
