@@ -1,6 +1,7 @@
 //! Everything that talks to the Kubernetes API. Must not know of admission or of command lines.
 
 mod certificates;
+mod corefile;
 mod events;
 mod fingerprints;
 mod image_fingerprint;
@@ -20,6 +21,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 pub use certificates::{Certificates, IssueError, Issued, ServingKey, Terms};
+pub use corefile::corefile;
 pub use events::{Events, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};

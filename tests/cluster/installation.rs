@@ -131,8 +131,8 @@ fn the_development_certificate_can_be_applied(cluster: &Cluster) -> Result<()> {
 fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
     cluster.namespace("examples", &[])?;
     let _muslin = cluster.muslin()?;
-    for example in ["alpine-pod.yaml", "deployment.yaml"] {
-        let file = format!("{MANIFESTS}/examples/{example}");
+    for example in ["examples/alpine-pod.yaml", "examples/deployment.yaml", "probe.yaml"] {
+        let file = format!("{MANIFESTS}/{example}");
         let created =
             cluster.control_plane.kubectl(&["create", "--dry-run=server", "-n", "examples", "-f", &file], None)?;
         ensure!(created.status.success(), "{example}: {}", created.stderr);
