@@ -1,7 +1,6 @@
 //! muslin in the node: deployed by kubectl, from its own image, as its documentation says.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -23,20 +22,18 @@ pub(crate) fn deploy(node: &Node) -> Result<()> {
     run(format!("{ROOT}/scripts/image"), &["layout", stripped, layout.to_str().context("UTF-8")?])?;
     node.push(&layout, &format!("muslin:{}", env!("CARGO_PKG_VERSION")))?;
 
-    // Beside the manifests: kustomize refuses an absolute path to its base.
-    let overlay = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let certificate = overlay.path().join("certificate");
-    let made = Command::new(format!("{ROOT}/certs/make-development-certificate")).arg(&certificate).output()?;
-    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let kustomization = certificate.join("kustomization.yaml");
-    let text = fs::read_to_string(&kustomization)?;
-    fs::write(&kustomization, text.replace("manifests'\n", "manifests/image-inspection'\n"))?;
+    let overlay = tempfile::tempdir()?;
+    // Kustomize refuses an absolute path to what is included.
+    let root = "../".repeat(overlay.path().components().count() - 1) + ROOT.trim_start_matches('/');
     fs::write(
         overlay.path().join("kustomization.yaml"),
         format!(
             "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
-resources: [certificate]
+resources: [{root}/manifests/base]
+components:
+  - {root}/manifests/components/high-availability
+  - {root}/manifests/components/image-inspection
 images: [{{name: muslin, newName: {REGISTRY}/muslin}}]
 patches:
   - patch: |

@@ -1,0 +1,66 @@
+//! The proof as a page for people. Knows no claim.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::fault::FAULTS;
+use super::measure::Measured;
+use super::{Proof, Subject};
+
+const INTRODUCTION: &str = "\
+# The proof
+
+What muslin promises, measured: it never makes a name fail that would have resolved without it, and musl recovers sooner from what
+a network loses. Real resolvers look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against a scripted DNS
+server that makes one fault at a time ([tests/lab](../tests/lab/main.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`,
+and the options of one of three pods. So a lookup asks for four names, twice each.
+
+This page is written by `cargo test --test lab -- --ignored proof` (as root; it takes three minutes). A shorter run of the same is one of the
+tests that always run, and fails if a claim does not hold or if the model in `src/resolver/` says otherwise than the measurement.
+";
+
+pub(super) fn page(proof: &Proof<'_>) -> Result<String> {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("\n## What is injected\n\n| resolver | Kubernetes | muslin, where all containers use it | muslin, beside other resolvers |\n|---|---|---|---|\n");
+    for subject in &proof.subjects {
+        let [kubernetes, alone, beside] = subject.confs().map(|conf| conf.options.join(" "));
+        writeln!(page, "| {} | `{kubernetes}` | `{alone}` | `{beside}` |", subject.program.resolver)?;
+    }
+    page.push_str("\n## What came of it\n\nShare of lookups that found an address, then the median and the 99th percentile of their time in seconds. \
+        A cell that says `=` has the same options as Kubernetes' own.\n");
+    for fault in FAULTS {
+        writeln!(page, "\n### Fault: {}\n", fault.title)?;
+        page.push_str(
+            "| resolver | Kubernetes | muslin, all containers | muslin, beside others |\n|---|---|---|---|\n",
+        );
+        for subject in &proof.subjects {
+            let cells = proof.of(fault, subject)?.map(cell);
+            let [kubernetes, alone, beside] = same_as_first(subject, cells);
+            writeln!(page, "| {} | {kubernetes} | {alone} | {beside} |", subject.program.resolver)?;
+        }
+    }
+    Ok(page)
+}
+
+/// Cells with the options of the first say so.
+fn same_as_first(subject: &Subject<'_>, [first, alone, beside]: [String; 3]) -> [String; 3] {
+    let unless = |conf: &muslin::pod::ResolvConf, cell| {
+        if conf.options == subject.kubernetes.options { "=".to_owned() } else { cell }
+    };
+    [first, unless(&subject.alone, alone), unless(&subject.beside, beside)]
+}
+
+fn cell(measured: &Measured) -> String {
+    let Measured { lookups, succeeded, halved, median, p99, queries: _ } = measured;
+    let share = |part: usize| f64::from(u32::try_from(part * 1000 / lookups).unwrap_or_default()) / 10.0;
+    let halved = if *halved > 0 { format!(" ({} % one family alone)", share(*halved)) } else { String::new() };
+    format!("{} %{halved} {} / {}", share(*succeeded), seconds(*median), seconds(*p99))
+}
+
+/// In hundredths below a second, in tenths above.
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 0.995 { format!("{seconds:.2}") } else { format!("{seconds:.1}") }
+}
