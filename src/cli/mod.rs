@@ -13,6 +13,7 @@ mod inspect;
 mod man;
 mod manifests;
 mod policy;
+mod probe;
 mod progress;
 mod reach;
 mod scan;
@@ -54,6 +55,7 @@ enum Command {
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Scan(Box<scan::Scan>),
+    Probe(Box<probe::Ask>),
     Explain(explain::Explain),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),
@@ -100,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Scan(command) => command.run(),
+        Command::Probe(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(),

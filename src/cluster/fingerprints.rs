@@ -86,7 +86,7 @@ struct New {
 
 impl Fingerprints {
     /// Keeps what `images` finds out, at most so many, by a task of its own for as long as the process lives; the lease holder
-    /// deletes those that were not used for longest. Needs the rights get, list, watch, create, patch and delete on
+    /// deletes those that were not used for longest. Needs the rights list, watch, create, patch and delete on
     /// imagefingerprints, and patch on their status.
     pub fn keep(client: Client, images: Images, lease: Lease, most: usize) -> Self {
         let (news, used) = mpsc::channel(NEWS_MAX);

@@ -5,6 +5,7 @@ mod annotations;
 mod dns;
 mod env;
 mod injected;
+mod outline;
 mod placement;
 mod text;
 pub mod workload;
@@ -19,6 +20,7 @@ pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Claim, Injected};
+pub use outline::{Excerpt, Outline, POD, StringAt};
 use placement::{Affinity, NodeSelector};
 pub use text::Text;
 

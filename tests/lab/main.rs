@@ -37,6 +37,7 @@ mod coarse_clock;
 mod coredns;
 mod namespace;
 mod network;
+mod probe;
 mod process;
 mod proof;
 mod resolvers;
@@ -84,6 +85,6 @@ fn trials(world: Option<Arc<World>>) -> Vec<Trial> {
             test(&world).map_err(|error| Failed::from(format!("{error:?}")))
         })
     };
-    let always = TOPICS.iter().flat_map(|topic| topic.iter()).map(trial);
+    let always = TOPICS.iter().chain(&probe::TOPICS).flat_map(|topic| topic.iter()).map(trial);
     always.chain(proof::BY_HAND.iter().map(trial).map(|trial| trial.with_ignored_flag(true))).collect()
 }

@@ -66,6 +66,11 @@ impl Program {
         })
     }
 
+    /// The program's own file.
+    pub(crate) fn program(&self) -> &Path {
+        self.command.last().map(PathBuf::as_path).unwrap_or(Path::new(""))
+    }
+
     /// The C library that runs the program, if one is named.
     pub(crate) fn loader(&self) -> Result<&Path> {
         ensure!(self.command.len() > 1, "{} is run by no loader of its own", self.resolver);

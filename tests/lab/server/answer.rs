@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use fnv::FnvHasher;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, SOA};
+use hickory_proto::rr::rdata::{A, AAAA, NULL, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::Seen;
 use super::script::{
-    Chance, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits, truth,
+    Chance, Collisions, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits, truth,
 };
 
 /// What a client without EDNS takes by UDP.
@@ -31,6 +31,8 @@ pub(super) struct Answering {
     counts: HashMap<(usize, Counted), u32>,
     /// How often each question was asked.
     asked: HashMap<(String, RecordType), u32>,
+    /// By socket and id: the first query by UDP that had them.
+    ids: HashMap<(SocketAddr, u16), Vec<u8>>,
     began: Instant,
     pub(super) seen: Vec<Seen>,
 }
@@ -54,7 +56,14 @@ pub(super) struct Outgoing {
 
 impl Answering {
     pub(super) fn new(script: Script) -> Self {
-        Self { script, counts: HashMap::new(), asked: HashMap::new(), began: Instant::now(), seen: Vec::new() }
+        Self {
+            script,
+            counts: HashMap::new(),
+            asked: HashMap::new(),
+            ids: HashMap::new(),
+            began: Instant::now(),
+            seen: Vec::new(),
+        }
     }
 
     /// Follows another script from now on; what was seen stays.
@@ -66,7 +75,8 @@ impl Answering {
 
     /// What is sent for a query; `None` where nothing is.
     pub(super) fn answer(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Result<Option<Outgoing>> {
-        let message = Message::from_vec(bytes).context("reading a query")?;
+        let Some(bytes) = self.unless_it_collides(bytes, from, transport) else { return Ok(None) };
+        let message = Message::from_vec(&bytes).context("reading a query")?;
         let question = message.queries.first().context("a query without a question")?;
         let name = question.name().to_ascii();
         let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
@@ -97,6 +107,20 @@ impl Answering {
         reply.without_edns |= manners != EdnsManners::Honours;
         let bytes = self.message(&message, question, &name, &reply, transport)?;
         Ok(Some(Outgoing { after: reply.after + self.script.latency, bytes }))
+    }
+
+    /// The query that is answered for this one: another, or none, where both have one id.
+    fn unless_it_collides(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+        let id = u16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
+        let collisions = self.script.collisions;
+        if transport == Transport::Tcp || collisions == Collisions::Harmless {
+            return Some(bytes.to_vec());
+        }
+        let first = self.ids.entry((from, id)).or_insert_with(|| bytes.to_vec());
+        if first == bytes {
+            return Some(bytes.to_vec());
+        }
+        (collisions == Collisions::MixedUp).then(|| first.clone())
     }
 
     /// What the first rule says that takes the query. A rule counts all queries that it could take but for its count, also
@@ -167,6 +191,12 @@ impl Answering {
             Some(Record::from_rdata(question.name().clone(), reply.ttl, data))
         });
         message.answers.extend(records);
+        if let (true, RecordType::DNSKEY, Some(times)) =
+            (name.is_empty(), question.query_type(), self.script.root_signed)
+        {
+            message.metadata.response_code = ResponseCode::NoError;
+            message.answers.extend(signed_root(times, reply.ttl));
+        }
         if message.answers.is_empty() && matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
             message.authorities.push(start_of_authority(reply.ttl));
         }
@@ -190,6 +220,18 @@ impl Answering {
         }
         Ok(bytes)
     }
+}
+
+/// The root's keys, and a signature of them that nobody could check but for its times (RFC 4034, 2.1 and 3.1).
+fn signed_root((inception, expiration): (u64, u64), ttl: u32) -> [Record; 2] {
+    let time = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX).to_be_bytes();
+    let record =
+        |code, data: Vec<u8>| Record::from_rdata(Name::root(), ttl, RData::Unknown { code, rdata: NULL::with(data) });
+    let key = [&[1, 1, 3, 8][..], &[7; 64]].concat();
+    let covers = u16::from(RecordType::DNSKEY).to_be_bytes();
+    let signature =
+        [&covers[..], &[8, 0], &ttl.to_be_bytes(), &time(expiration), &time(inception), &[0, 1, 0], &[7; 64]].concat();
+    [record(RecordType::DNSKEY, key), record(RecordType::RRSIG, signature)]
 }
 
 /// What negative answers carry.

@@ -18,7 +18,7 @@ use crate::namespace::Namespace;
 use answer::{Answering, Outgoing};
 #[allow(unused_imports, reason = "what a script is made of, whichever of it the tests of today use")]
 pub(crate) use script::{
-    Cut, EdnsManners, Reply, Script, Tcp, Then, Transport, When, a, aaaa, addresses, any, code, truth,
+    Collisions, Cut, EdnsManners, Reply, Script, Tcp, Then, Transport, When, a, aaaa, addresses, any, code, truth,
 };
 
 /// A server that runs until it is dropped.

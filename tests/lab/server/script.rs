@@ -16,6 +16,21 @@ pub(crate) struct Script {
     pub(super) latency: Duration,
     pub(super) tcp: Tcp,
     pub(super) edns: EdnsManners,
+    pub(super) collisions: Collisions,
+    /// From when to when a signature of the root's keys holds, in seconds since 1970.
+    pub(super) root_signed: Option<(u64, u64)>,
+}
+
+/// What becomes of the second of two queries from one socket with one id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Collisions {
+    /// It is a query like any other.
+    #[default]
+    Harmless,
+    /// It is taken for a repetition of the first, and dropped.
+    Lost,
+    /// The same, and the first one's answer is sent again.
+    MixedUp,
 }
 
 /// The names that there are. A name above one that there is exists too, without addresses; all others do not exist.
@@ -204,6 +219,17 @@ impl Script {
 
     pub(crate) fn edns(mut self, edns: EdnsManners) -> Self {
         self.edns = edns;
+        self
+    }
+
+    pub(crate) fn collisions(mut self, collisions: Collisions) -> Self {
+        self.collisions = collisions;
+        self
+    }
+
+    /// The root has keys, with a signature that holds between these times, in seconds since 1970.
+    pub(crate) fn root_signed(mut self, inception: u64, expiration: u64) -> Self {
+        self.root_signed = Some((inception, expiration));
         self
     }
 }
