@@ -15,8 +15,10 @@ use crate::network::{Lab, server};
 use crate::resolvers::{Found, Program};
 use crate::world::World;
 
-/// How many resolvers look names up at the same time. They wait for most of it; more would wait for the processor instead.
-const AT_ONCE: usize = 24;
+/// How many measurements run at the same time, of those that wait longest and of those that wait least. The latter keep the
+/// processor busy, and more of them at once would be measured waiting for it.
+const LONGEST_AT_ONCE: usize = 18;
+const SHORTEST_AT_ONCE: usize = 6;
 
 /// One measurement to make.
 #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ pub(super) type Key = (&'static str, Resolver, String);
 /// All of it, by what was measured.
 pub(super) type Measurements = HashMap<Key, Measured>;
 
-/// Makes all these measurements, those that take longest first, and each only once.
+/// Makes all these measurements, each only once, from both ends of the list of how long they take.
 pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements> {
     let mut labs = HashMap::new();
     let mut addresses: HashMap<&str, u8> = HashMap::new();
@@ -71,9 +73,9 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
     });
     let queue = Mutex::new(VecDeque::from(queue));
     let done = Mutex::new(HashMap::new());
-    let work = || -> Result<()> {
+    let work = |next: fn(&mut VecDeque<_>) -> Option<_>| -> Result<()> {
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
+            let next = next(&mut queue.lock().unwrap_or_else(PoisonError::into_inner));
             let Some((address, task)) = next else { return Ok(()) };
             let lab = labs.get(task.fault.title).context("a fault without a laboratory")?;
             let measured = task.run(lab, address).with_context(|| format!("{:?}", task.key()))?;
@@ -81,7 +83,9 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
         }
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let longest = (0..LONGEST_AT_ONCE).map(|_| scope.spawn(|| work(VecDeque::pop_back)));
+        let shortest = (0..SHORTEST_AT_ONCE).map(|_| scope.spawn(|| work(VecDeque::pop_front)));
+        let workers: Vec<_> = longest.chain(shortest).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a measurement panicked"))?)
     })?;
     Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
