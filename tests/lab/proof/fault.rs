@@ -100,6 +100,12 @@ pub(super) const FAULTS: &[Fault] = &[
         names: Names::V6,
         lookups: (10, 100),
     },
+    Fault {
+        title: "one packet lost: the second of a pair, of names with IPv6 alone",
+        kind: Kind::Lost(2),
+        names: Names::V6,
+        lookups: (10, 100),
+    },
     Fault { title: "conntrack race, emulated", kind: Kind::Race, names: Names::Both, lookups: (20, 200) },
     Fault { title: "first of two servers dead", kind: Kind::FirstDead, names: Names::Both, lookups: (10, 100) },
     Fault {
@@ -112,6 +118,12 @@ pub(super) const FAULTS: &[Fault] = &[
         title: "answers take 2.5 s",
         kind: Kind::Slow(Duration::from_millis(2500)),
         names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "answers take 2.5 s, of names with IPv6 alone",
+        kind: Kind::Slow(Duration::from_millis(2500)),
+        names: Names::V6,
         lookups: (10, 100),
     },
     Fault {
