@@ -88,25 +88,25 @@ pub(super) const FAULTS: &[Fault] = &[
         names: Names::Both,
         lookups: (100, 200),
     },
-    Fault { title: "conntrack race, emulated", kind: Kind::Race, names: Names::Both, lookups: (20, 200) },
     Fault {
-        title: "one packet lost: the second of a pair; names with IPv6 alone",
-        kind: Kind::Lost(2),
-        names: Names::V6,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "one packet lost: the first of a pair; names with IPv4 alone",
+        title: "one packet lost: the first of a pair, of names with IPv4 alone",
         kind: Kind::Lost(1),
         names: Names::V4,
         lookups: (10, 100),
     },
     Fault {
-        title: "answers take 2.5 s; names with IPv6 alone",
-        kind: Kind::Slow(Duration::from_millis(2500)),
+        title: "one packet lost: the first of a pair, of names with IPv6 alone",
+        kind: Kind::Lost(1),
         names: Names::V6,
         lookups: (10, 100),
     },
+    Fault {
+        title: "one packet lost: the second of a pair, of names with IPv6 alone",
+        kind: Kind::Lost(2),
+        names: Names::V6,
+        lookups: (10, 100),
+    },
+    Fault { title: "conntrack race, emulated", kind: Kind::Race, names: Names::Both, lookups: (20, 200) },
     Fault { title: "first of two servers dead", kind: Kind::FirstDead, names: Names::Both, lookups: (10, 100) },
     Fault {
         title: "answers take 1.5 s",
@@ -118,6 +118,12 @@ pub(super) const FAULTS: &[Fault] = &[
         title: "answers take 2.5 s",
         kind: Kind::Slow(Duration::from_millis(2500)),
         names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "answers take 2.5 s, of names with IPv6 alone",
+        kind: Kind::Slow(Duration::from_millis(2500)),
+        names: Names::V6,
         lookups: (10, 100),
     },
     Fault {
@@ -158,6 +164,11 @@ pub(super) const FAULTS: &[Fault] = &[
 // === impl Fault ===
 
 impl Fault {
+    /// Whether of the queries of a pair one is lost, and its repetition is not.
+    pub(super) fn is_loss_of_one_packet(&self) -> bool {
+        matches!(self.kind, Kind::Lost(_) | Kind::Race)
+    }
+
     /// Brings the fault about at an address of its own, and returns the nameservers to ask: the last of them knows the names.
     pub(super) fn start(&self, lab: &Lab<'_>, addresses: [Ipv4Addr; 2]) -> Result<Vec<Server>> {
         let [address, other] = addresses;

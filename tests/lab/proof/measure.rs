@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use muslin::pod::ResolvConf;
 use muslin::resolver::Resolver;
 
-use super::fault::{DOMAIN, Fault, Prediction};
+use super::fault::{DOMAIN, Fault, Names, Prediction};
 use crate::network::{Lab, server};
 use crate::resolvers::{Found, Program};
 use crate::world::World;
@@ -73,9 +73,11 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
     });
     let queue = Mutex::new(VecDeque::from(queue));
     let done = Mutex::new(HashMap::new());
-    let work = |next: fn(&mut VecDeque<_>) -> Option<_>| -> Result<()> {
+    let work = |longest_first: bool| -> Result<()> {
         loop {
-            let next = next(&mut queue.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut left = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = if longest_first { left.pop_back() } else { left.pop_front() };
+            drop(left);
             let Some((address, task)) = next else { return Ok(()) };
             let lab = labs.get(task.fault.title).context("a fault without a laboratory")?;
             let measured = task.run(lab, address).with_context(|| format!("{:?}", task.key()))?;
@@ -83,8 +85,8 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
         }
     };
     thread::scope(|scope| {
-        let longest = (0..LONGEST_AT_ONCE).map(|_| scope.spawn(|| work(VecDeque::pop_back)));
-        let shortest = (0..SHORTEST_AT_ONCE).map(|_| scope.spawn(|| work(VecDeque::pop_front)));
+        let longest = (0..LONGEST_AT_ONCE).map(|_| scope.spawn(|| work(true)));
+        let shortest = (0..SHORTEST_AT_ONCE).map(|_| scope.spawn(|| work(false)));
         let workers: Vec<_> = longest.chain(shortest).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a measurement panicked"))?)
     })?;
@@ -112,14 +114,14 @@ impl Task<'_> {
         let names: Vec<String> = (0..self.lookups).map(|number| format!("n{number}.{DOMAIN}")).collect();
         let found = self.program.look_up(&client, &names)?;
         let queries = servers.iter().map(|server| server.seen().len()).sum();
-        Ok(Measured::of(&found, queries))
+        Ok(Measured::of(&found, queries, self.fault.names == Names::Both))
     }
 }
 
 // === impl Measured ===
 
 impl Measured {
-    fn of(found: &[Found], queries: usize) -> Self {
+    fn of(found: &[Found], queries: usize, has_both: bool) -> Self {
         let mut times: Vec<Duration> = found.iter().map(|found| found.took).collect();
         times.sort_unstable();
         // The nearest rank: of 100 the 99th.
@@ -127,7 +129,7 @@ impl Measured {
         Self {
             lookups: found.len(),
             succeeded: found.iter().filter(|found| found.succeeded()).count(),
-            halved: found.iter().filter(|found| matches!(found.families(), (0, 1..) | (1.., 0))).count(),
+            halved: found.iter().filter(|found| has_both && matches!(found.families(), (0, 1..) | (1.., 0))).count(),
             median: rank(50),
             p99: rank(99),
             queries,
