@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
+use crate::image::inspect::Invocation;
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
@@ -218,7 +219,7 @@ async fn read<'r>(
     let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;
     let Inspection { manifest, platform, facts } = inspection;
     let read = Read { digest: manifest.map(|digest| digest.to_string()), platform: platform.to_string(), source: name };
-    Ok(Inspected::new(text, facts.fingerprint(None, None, &|_| None), Some(read)))
+    Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(read)))
 }
 
 /// The image that `oci:DIR[:NAME]` and the like name.

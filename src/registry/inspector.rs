@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::manifest::{self, Descriptor, Document, ImageConfig};
 use super::platform::Platform;
 use super::remote::Remote;
-use crate::image::inspect::{ImageFacts, Tree};
+use crate::image::inspect::{ImageFacts, Invocation, Tree};
 
 /// How many layers the cache is laid out for.
 const LAYERS_ESTIMATE: usize = 256;
@@ -166,7 +166,7 @@ impl Inspector {
             read.push(self.layer(source, descriptor, diff_id).await?);
             if left > 0 && depth == Depth::OwnCommand {
                 let facts = ImageFacts::new(&lay(&read), process.clone(), true);
-                if facts.process(None, None, &|_| None).is_ok() {
+                if facts.process(&Invocation::default()).is_ok() {
                     return Ok(Inspection { manifest, platform, facts });
                 }
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use muslin::image::inspect::Invocation;
 use muslin::registry::{Archive, Depth, Error, Inspection, Inspector, Limits, Platform, Source};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
@@ -45,7 +46,7 @@ fn refused(inspection: Result<Inspection, Error>, reason: &str) -> Result<()> {
 
 /// What the image's own command is, and why.
 fn told(inspection: Result<Inspection, Error>) -> Result<String> {
-    let fingerprint = inspection?.facts.fingerprint(None, None, &|_| None);
+    let fingerprint = inspection?.facts.fingerprint(&Invocation::default());
     Ok(format!("{fingerprint}: {}", fingerprint.because))
 }
 
