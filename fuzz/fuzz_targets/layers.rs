@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use muslin::image::inspect::{Config, ImageFacts, Invocation, Tree};
 use muslin::registry::{Descriptor, Digest, Limits, layer};
 
-const COMMANDS: [&[&str]; 3] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"]];
+const COMMANDS: [&[&str]; 4] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"], &["sh", "/app/server"]];
 
 fuzz_target!(|bytes: &[u8]| {
     let described = serde_json::json!({ "digest": Digest::sha256(bytes), "size": bytes.len() });

@@ -194,7 +194,9 @@ impl ImageFacts {
             .into_iter()
             .filter(|(kind, _)| matches!(kind, Kind::Dynamic { go: None, .. } | Kind::Static { go: None, .. }))
             .max_by_key(|(kind, count)| (*count, format!("{kind:?}")))
-            .map(|(kind, _)| kind.clone());
+            .map(|(kind, _)| kind.clone())
+            // Of an image that was not read whole nothing is concluded from what most are.
+            .filter(|_| !self.partial);
         let mut room = Room(KEPT_MAX);
         self.ordinary = ordinary.clone().filter(|kind| room.take(kind.bytes())).map(|kind| self.kind(kind));
         let families: BTreeSet<Family> = programs
@@ -281,6 +283,21 @@ impl ImageFacts {
             }
             self.links.insert(path.into(), target.into());
         }
+    }
+
+    /// About how much memory this takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let Self { config, loaders, kinds, families, folders, programs, names, aliases, links, .. } = self;
+        let Config { entrypoint, cmd, env, working_dir } = config;
+        let each = size_of::<Box<str>>() * 2;
+        let words = entrypoint.iter().chain(cmd).chain(env.values()).chain([working_dir]).map(|word| word.len() + each);
+        let paths = folders.iter().chain(programs.keys()).chain(loaders.keys()).chain(families);
+        let links = aliases.iter().chain(links).flat_map(|(path, target)| [path, target]);
+        size_of::<Self>()
+            + words.sum::<usize>()
+            + paths.chain(links).map(|path| path.len() + each).sum::<usize>()
+            + kinds.iter().map(Kind::bytes).sum::<usize>()
+            + names.bytes()
     }
 
     /// The place of a kind in the list, which it joins if it is not there.

@@ -140,6 +140,15 @@ impl LayerFacts {
         self.bytes
     }
 
+    /// Whether a file of an image, at a path without links, comes from this layer.
+    pub(super) fn holds(&self, path: &str, node: &Arc<Node>) -> bool {
+        let is_it = |other: &Arc<Node>| Arc::ptr_eq(node, other);
+        let (parent, name) = split(path);
+        let in_place = self.folders.get(parent).and_then(|folder| folder.nodes.get(name));
+        // It may have come through a link to a folder, or by another name.
+        in_place.is_some_and(is_it) || self.folders.values().flat_map(|folder| folder.nodes.values()).any(is_it)
+    }
+
     fn add(&mut self, path: &str, entry: Entry) {
         let (parent, name) = split(path);
         if name == OPAQUE {

@@ -12,6 +12,7 @@
 //! | programs that only start another (`tini`, `env`, `gosu`), supervisors | `wrappers.rs` |
 //! | package database, `os-release`, `alpine-release` | `documents.rs` |
 //! | whiteouts, links, which layer wins | `layer.rs`, `tree.rs` |
+//! | the files that say so, for people | `witness.rs` |
 //! | which resolver a container's process uses | `process.rs` |
 
 mod documents;
@@ -27,6 +28,7 @@ mod scan;
 mod script;
 mod shell;
 mod tree;
+mod witness;
 mod wrappers;
 
 pub use documents::Document;
@@ -39,6 +41,7 @@ pub use process::{Invocation, Process};
 pub use scan::{FileScan, Node};
 pub use script::Script;
 pub use tree::Tree;
+pub use witness::Witness;
 
 #[cfg(test)]
 mod tests;

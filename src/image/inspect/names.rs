@@ -26,6 +26,10 @@ impl Names {
         self.0.is_empty()
     }
 
+    pub(super) const fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether the path is one of them, but for a small mistake.
     pub(super) fn contains(&self, path: &str) -> bool {
         let Self(bytes) = self;

@@ -452,8 +452,13 @@ impl<'a> Question<'a, '_> {
             Kind::Dynamic { loader, go, getaddrinfo } => {
                 let libc = self.facts.loader(loader);
                 match (go, libc) {
-                    // What the loader is, and its release, may be told by a layer that was not read.
-                    (go, _) if self.facts.partial && go.as_ref().and_then(GoBuild::is_pure) != Some(true) => {
+                    // What the loader is, or its release, may be told by a layer that was not read; not where it says so itself,
+                    // which outranks all that is below.
+                    (go, libc)
+                        if self.facts.partial
+                            && libc.is_none_or(|(libc, _)| libc.version.is_none())
+                            && go.as_ref().and_then(GoBuild::is_pure) != Some(true) =>
+                    {
                         untold("not all of the image was read")
                     }
                     (Some(build), libc) => self.go(&path, build, libc.map(|(libc, _)| libc), *getaddrinfo),

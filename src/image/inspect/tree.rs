@@ -76,6 +76,16 @@ impl Tree {
         self.walk(path, true)
     }
 
+    /// The file at the end of `path`, and its path without links.
+    pub(super) fn file(&self, path: &str) -> Option<(String, &Arc<Node>)> {
+        let Found::Node(real, _) = self.find(path) else { return None };
+        let (parent, name) = split(&real);
+        match self.listing(parent)?.get(name)? {
+            Item::Node(node) => Some((real, node)),
+            Item::Folder(_) => None,
+        }
+    }
+
     /// Every file that matters, with its path.
     pub(super) fn each_node<'a>(&'a self, visit: &mut impl FnMut(&str, &'a Node)) {
         each(&self.root, &mut String::new(), visit);
