@@ -181,7 +181,7 @@ fn each_mode_does_what_the_one_before_does_and_more() {
     assert_eq!(warn.pod["spec"].get("dnsConfig"), None);
 
     let inject = Case::pod("alpine:3.19").mode(Mode::Inject).run();
-    assert_eq!(inject.options(), ["timeout:5", "attempts:5"]);
+    assert_eq!(inject.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_audit_log_gets_warnings_and_what_was_set() {
         plan.audit().collect::<Vec<_>>(),
         [
             ("findings", "musl-slow-retry(app)".to_owned()),
-            ("injected", "timeout:5 attempts:5".to_owned()),
+            ("injected", "single-request-reopen timeout:5 attempts:5".to_owned()),
             ("libc", "musl".to_owned()),
         ]
     );

@@ -143,7 +143,7 @@ fn describe_tells_the_story(cluster: &Cluster) -> Result<()> {
         let (_, events) = output.stdout.split_once("\nEvents:").with_context(|| output.stdout.clone())?;
         Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    let injected = "muslin has timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
+    let injected = "muslin has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
     let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)";
     let story = describe("pod", "web-5d-1")?;
     ensure!(story.contains("Normal DNSOptionsInjected") && story.contains(injected), "{story}");

@@ -29,7 +29,7 @@ fn an_alpine_pod_comes_out_mended(cluster: &Cluster) -> Result<()> {
     ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
     ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{pod:#}");
     let annotations = &pod["metadata"]["annotations"];
-    ensure!(annotations["muslin.dev/injected"] == "timeout:5 attempts:5", "{annotations}");
+    ensure!(annotations["muslin.dev/injected"] == "single-request-reopen timeout:5 attempts:5", "{annotations}");
     ensure!(annotations["muslin.dev/resolvers"] == "app=musl-1.2.4 (assumed)", "{annotations}");
     ensure!(warnings.contains("Warning: muslin: musl-slow-retry: app: musl 1.2.4 resends"), "{warnings}");
     let described = cluster.control_plane.kubectl(&["describe", "pod", "web", "-n", "mended"], None)?;

@@ -20,6 +20,7 @@ pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> Value {
 /// What the default profile injects into a pod that uses musl by its reference alone.
 pub(crate) fn default_options() -> Value {
     json!([
+        { "name": "single-request-reopen" },
         { "name": "timeout", "value": "5" },
         { "name": "attempts", "value": "5" }
     ])

@@ -151,7 +151,7 @@ fn forgeries_change_nothing(cluster: &Cluster) -> Result<()> {
     forged["metadata"]["labels"] = json!({ "muslin.dev/libc": "glibc", "muslin.dev/mode": "off" });
     forged["metadata"]["annotations"] = json!({
         "muslin.dev/resolvers": "app=glibc (inspected)", "muslin.dev/warnings": "all is well",
-        "muslin.dev/injected": "timeout:5 attempts:5",
+        "muslin.dev/injected": "timeout:5 attempts:5 single-request-reopen",
     });
     let (forged, _) = cluster.created(&forged)?;
     ensure!(forged["spec"]["dnsConfig"] == honest["spec"]["dnsConfig"], "{forged:#}");
@@ -230,7 +230,7 @@ fn a_label_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
     ensure!(dry.status.success(), "{}", dry.stderr);
     for line in [
         "muslin: of 3 pods 1 would be denied for attempts-zero, such as three",
-        "muslin: of 3 pods 2 would get timeout:5 attempts:5, such as one",
+        "muslin: of 3 pods 2 would get single-request-reopen timeout:5 attempts:5, such as one",
         "muslin: of 3 pods 2 would be warned of musl-slow-retry (mended), such as one",
     ] {
         ensure!(dry.stderr.contains(line), "no {line} in\n{}", dry.stderr);

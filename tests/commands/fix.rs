@@ -34,6 +34,7 @@ fn writes_options_only_and_loses_no_comment() {
         - {name: app, image: alpine:3.19} # the base
       dnsConfig:
         options:
+          - name: single-request-reopen
           - name: timeout
             value: "5"
           - name: attempts
@@ -44,7 +45,10 @@ fn writes_options_only_and_loses_no_comment() {
 
 #[test]
 fn repairs_a_zero_in_its_place() {
-    assert_eq!(fixed(DENIED), DENIED.replace("\"0\"", "\"5\""));
+    assert_eq!(
+        fixed(DENIED),
+        DENIED.replace("\"0\"", "\"5\"").replace("value: \"5\"\n          - name: timeout\n            value: \"5\"\n", "value: \"5\"\n          - name: timeout\n            value: \"5\"\n          - name: single-request-reopen\n")
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn mends_a_pod_and_keeps_comments_and_order() {
       labels:
         muslin.dev/libc: musl
       annotations:
-        muslin.dev/injected: "timeout:5 attempts:5"
+        muslin.dev/injected: "single-request-reopen timeout:5 attempts:5"
         muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"
         muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"
     spec:
@@ -22,6 +22,7 @@ fn mends_a_pod_and_keeps_comments_and_order() {
         - {name: app, image: alpine:3.19} # the base
       dnsConfig:
         options:
+          - name: single-request-reopen
           - name: timeout
             value: "5"
           - name: attempts
@@ -115,8 +116,8 @@ fn mends_each_pod_of_a_list() {
     items:
     - apiVersion: v1
       kind: Pod
-      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "timeout:5 attempts:5", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
-      spec: {containers: [{name: app, image: alpine:3.19}], dnsConfig: {options: [{name: timeout, value: "5"}, {name: attempts, value: "5"}]}}
+      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "single-request-reopen timeout:5 attempts:5", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
+      spec: {containers: [{name: app, image: alpine:3.19}], dnsConfig: {options: [{name: single-request-reopen}, {name: timeout, value: "5"}, {name: attempts, value: "5"}]}}
     - apiVersion: v1
       kind: Service
       metadata: {name: s}
@@ -144,7 +145,7 @@ fn what_anchors_share_is_written_out_where_it_differs_and_that_is_said() {
         "{}",
         run.stderr
     );
-    assert_eq!(run.stdout.matches("name: timeout").count(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.matches("single-request-reopen").count(), 2, "{}", run.stdout);
 }
 
 #[test]

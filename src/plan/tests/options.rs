@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn musl_by_its_name_alone_gets_what_no_other_resolver_minds() {
-    assert_eq!(Case::pod("alpine:3.19").run().options(), ["timeout:5", "attempts:5"]);
+    assert_eq!(Case::pod("alpine:3.19").run().options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn musl_that_was_inspected_gets_the_quickest_resend() {
 #[test]
 fn a_pod_that_is_only_partly_musl_gets_what_helps_both() {
     let outcome = Case::pod("alpine:3.19").and("debian:12").inspected().run();
-    assert_eq!(outcome.options(), ["timeout:5", "attempts:5"]);
+    assert_eq!(outcome.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn keeps_nameservers_searches_and_fields_it_does_not_know() {
     });
     let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config.clone()).run();
     let mut expected = config;
-    for (name, value) in [("timeout", Some("5")), ("attempts", Some("5"))] {
+    for (name, value) in [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))] {
         let mut option = json!({ "name": name });
         if let Some(value) = value {
             option["value"] = json!(value);
@@ -115,14 +115,13 @@ fn injects_nothing_where_musl_would_drop_the_whole_line() {
     assert_eq!(outcome.options(), [long]);
     assert!(outcome.plan.notes[0].contains("drops an options line"), "{:?}", outcome.plan.notes);
     let fits = "x".repeat(150);
-    assert_eq!(Case::pod("alpine:3.19").options(&[(&fits, None)]).run().options().len(), 3);
+    assert_eq!(Case::pod("alpine:3.19").options(&[(&fits, None)]).run().options().len(), 4);
 }
 
 #[test]
 fn injects_no_second_socket_beside_a_shorter_timeout() {
-    let mut case = Case::pod("alpine:3.19").and("debian:12").options(&[("timeout", Some("1"))]);
-    case.profile.some_musl.push("single-request-reopen".to_owned());
-    assert_eq!(case.run().options(), ["timeout:1", "attempts:5"]);
+    let outcome = Case::pod("alpine:3.19").and("debian:12").options(&[("timeout", Some("1"))]).run();
+    assert_eq!(outcome.options(), ["timeout:1", "attempts:5"]);
 }
 
 #[test]
@@ -130,10 +129,10 @@ fn a_sidecar_that_another_webhook_adds_changes_what_was_injected() {
     let first = Case::pod("alpine:3.19").inspected().run();
     assert_eq!(first.options(), ["timeout:5", "attempts:10"]);
     let second = Case::json(first.pod).and("debian:12").inspected().run();
-    assert_eq!(second.options(), ["timeout:5", "attempts:5"]);
+    assert_eq!(second.options(), ["timeout:5", "attempts:5", "single-request-reopen"]);
     let first = Case::pod("debian:12").run();
     let second = Case::json(first.pod).and("alpine:3.19").run();
-    assert_eq!(second.options(), ["timeout:5", "attempts:5"]);
+    assert_eq!(second.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
     assert_eq!(second.pod["metadata"]["labels"]["muslin.dev/libc"], "mixed");
 }
 

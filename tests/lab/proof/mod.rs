@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::pod::ResolvConf;
+use muslin::policy::Profile;
 use muslin::resolver::{Family, Settings};
 
 use crate::Topic;
 use crate::resolvers::Program;
 use crate::world::World;
-use fault::{DOMAIN, FAULTS, Fault, Kind, Prediction};
+use fault::{DOMAIN, FAULTS, Fault, Kind, Names, Prediction};
 use injected::Options;
 use measure::{Measured, Measurements, Task, measure};
 
@@ -50,6 +51,8 @@ struct Subject<'w> {
     alone: ResolvConf,
     /// With muslin, in a pod where the others use musl, glibc and Go.
     beside: ResolvConf,
+    /// The same, where pods have IPv6 addresses.
+    beside_with_ipv6: ResolvConf,
 }
 
 /// What was measured, and of whom.
@@ -93,16 +96,26 @@ impl<'w> Subject<'w> {
         let subject = |program: &'w Program| {
             let resolver = program.resolver;
             let beside: Vec<_> = others.into_iter().filter(|other| other.family != resolver.family).collect();
-            let Options { kubernetes, muslin: alone } = Options::of(&[resolver])?;
-            let Options { muslin: beside, .. } = Options::of(&[&[resolver], &beside[..]].concat())?;
-            Ok(Self { program, kubernetes, alone, beside })
+            let together = [&[resolver], &beside[..]].concat();
+            let (default, ipv6) = (Profile::default(), Profile::builtin("ipv6")?);
+            let Options { kubernetes, muslin: alone } = Options::of(&[resolver], &default)?;
+            let Options { muslin: beside, .. } = Options::of(&together, &default)?;
+            let Options { muslin: beside_with_ipv6, .. } = Options::of(&together, &ipv6)?;
+            Ok(Self { program, kubernetes, alone, beside, beside_with_ipv6 })
         };
         world.resolvers().iter().map(subject).collect()
     }
 
-    fn confs(&self) -> [&ResolvConf; 3] {
-        let Self { program: _, kubernetes, alone, beside } = self;
-        [kubernetes, alone, beside]
+    fn confs(&self) -> [&ResolvConf; 4] {
+        let Self { program: _, kubernetes, alone, beside, beside_with_ipv6 } = self;
+        [kubernetes, alone, beside, beside_with_ipv6]
+    }
+
+    /// Those that are held against this fault. A name that has IPv6 addresses alone is of use where pods have them, too; there
+    /// muslin's default is another.
+    fn confs_for(&self, fault: &Fault) -> [&ResolvConf; 3] {
+        let Self { program: _, kubernetes, alone, beside, beside_with_ipv6 } = self;
+        [kubernetes, alone, if fault.names == Names::V6 { beside_with_ipv6 } else { beside }]
     }
 
     fn settings(&self, conf: &ResolvConf) -> Result<Settings> {
@@ -127,7 +140,7 @@ impl<'w> Proof<'w> {
         let mut tasks = Vec::new();
         for fault in FAULTS {
             for subject in &subjects {
-                for conf in subject.confs() {
+                for conf in subject.confs_for(fault) {
                     let prediction = subject.predict(fault, conf)?;
                     tasks.push(Task { fault, program: subject.program, conf, lookups: lookups(fault), prediction });
                 }
@@ -141,7 +154,7 @@ impl<'w> Proof<'w> {
     /// What was measured of a resolver under a fault, with each resolv.conf.
     fn of(&self, fault: &Fault, subject: &Subject<'_>) -> Result<[&Measured; 3]> {
         let resolver = subject.program.resolver;
-        let [kubernetes, alone, beside] = subject.confs().map(|conf| {
+        let [kubernetes, alone, beside] = subject.confs_for(fault).map(|conf| {
             let key = (fault.title, resolver, conf.options.join(" "));
             self.measurements.get(&key).with_context(|| format!("{key:?} was not measured"))
         });
@@ -156,7 +169,7 @@ impl<'w> Proof<'w> {
                 let measured = self.of(fault, subject)?;
                 let where_ = format!("{}, {}", subject.program.resolver, fault.title);
                 wrong.extend(against_promise(fault, subject, measured).map(|what| format!("{where_}: {what}")));
-                for (conf, measured) in subject.confs().into_iter().zip(measured) {
+                for (conf, measured) in subject.confs_for(fault).into_iter().zip(measured) {
                     let prediction = subject.predict(fault, conf)?;
                     let against = prediction.and_then(|prediction| against_model(prediction, measured));
                     wrong.extend(against.map(|what| format!("{where_}, {}: {what}", conf.options.join(" "))));

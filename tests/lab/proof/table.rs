@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
+use muslin::pod::ResolvConf;
 
+use super::Proof;
 use super::fault::{FAULTS, Kind};
 use super::measure::Measured;
-use super::{Proof, Subject};
 
 const INTRODUCTION: &str = "\
 # The proof
@@ -25,7 +26,8 @@ const LEGEND: &str = "
 ## What came of it
 
 The share of lookups that found an address, then the median and the 99th percentile of their time in seconds. *One family alone*: of
-a name with both IPv4 and IPv6 addresses only one sort was found. A cell that says `=` has Kubernetes' own options.
+a name with both IPv4 and IPv6 addresses only one sort was found. A cell that says `=` has Kubernetes' own options. Names that have IPv6
+addresses alone are of use where pods have them too, and are looked up with the profile that muslin uses there, `ipv6`.
 ";
 
 /// The heading over the options.
@@ -35,11 +37,11 @@ pub(super) fn page(proof: &Proof<'_>) -> Result<String> {
     let mut page = INTRODUCTION.to_owned();
     page.push_str(&claims(proof)?);
     writeln!(page, "\n## {INJECTED}\n")?;
-    page.push_str("| resolver | Kubernetes | muslin, where all containers use it | muslin, beside other resolvers |\n");
-    page.push_str("|---|---|---|---|\n");
+    page.push_str("| resolver | Kubernetes | muslin, where all containers use it | muslin, beside other resolvers | ");
+    page.push_str("the same, where pods have IPv6 addresses |\n|---|---|---|---|---|\n");
     for subject in &proof.subjects {
-        let [kubernetes, alone, beside] = subject.confs().map(|conf| conf.options.join(" "));
-        writeln!(page, "| {} | `{kubernetes}` | `{alone}` | `{beside}` |", subject.program.resolver)?;
+        let confs = subject.confs().map(|conf| format!("`{}`", conf.options.join(" ")));
+        writeln!(page, "| {} | {} |", subject.program.resolver, confs.join(" | "))?;
     }
     page.push_str(LEGEND);
     for fault in FAULTS {
@@ -49,7 +51,7 @@ pub(super) fn page(proof: &Proof<'_>) -> Result<String> {
         );
         for subject in &proof.subjects {
             let cells = proof.of(fault, subject)?.map(cell);
-            let [kubernetes, alone, beside] = same_as_first(subject, cells);
+            let [kubernetes, alone, beside] = same_as_first(subject.confs_for(fault), cells);
             writeln!(page, "| {} | {kubernetes} | {alone} | {beside} |", subject.program.resolver)?;
         }
     }
@@ -98,11 +100,9 @@ On Linux {kernel}, in {lookups} lookups:
 }
 
 /// Cells with the options of the first say so.
-fn same_as_first(subject: &Subject<'_>, [first, alone, beside]: [String; 3]) -> [String; 3] {
-    let unless = |conf: &muslin::pod::ResolvConf, cell| {
-        if conf.options == subject.kubernetes.options { "=".to_owned() } else { cell }
-    };
-    [first, unless(&subject.alone, alone), unless(&subject.beside, beside)]
+fn same_as_first(confs: [&ResolvConf; 3], [first, alone, beside]: [String; 3]) -> [String; 3] {
+    let unless = |conf: &ResolvConf, cell| if conf.options == confs[0].options { "=".to_owned() } else { cell };
+    [first, unless(confs[1], alone), unless(confs[2], beside)]
 }
 
 fn cell(measured: &Measured) -> String {
