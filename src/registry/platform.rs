@@ -117,9 +117,9 @@ mod tests {
     fn what_runs_where_is_as_containerd_has_it() {
         let platform = |text: &str| text.parse::<Platform>().unwrap();
         let best = |wanted: &str, offered: &[&str]| {
-            let fitness = |offered: &str| platform(offered).fitness(&platform(wanted));
-            let fitting = offered.iter().filter_map(|offered| Some((fitness(offered)?, *offered)));
-            fitting.max().map(|(_, offered)| offered.to_owned())
+            let fit =
+                |text: &&str| platform(text).fitness(&platform(wanted)).map(|fitness| (fitness, text.to_string()));
+            offered.iter().filter_map(fit).max().map(|(_, text)| text)
         };
         for (wanted, offered, chosen) in [
             ("linux/amd64", &["linux/amd64", "linux/arm64/v8"][..], Some("linux/amd64")),

@@ -1,6 +1,5 @@
 //! Images as they exist in the wild, made of files that hold just what is looked at. Real programs are in `tests/registry`.
 
-
 mod commands;
 mod distributions;
 mod programs;
