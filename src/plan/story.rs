@@ -177,11 +177,11 @@ mod tests {
     /// An Alpine pod as the default profile makes it.
     fn mended() -> Value {
         json!({
-            "metadata": { "name": "web", "annotations": { "muslin.dev/injected": "single-request-reopen timeout:5 attempts:5" } },
+            "metadata": { "name": "web", "annotations": { "muslin.dev/injected": "timeout:5 attempts:5" } },
             "spec": {
                 "containers": [{ "name": "app", "image": "alpine:3.19" }],
                 "dnsConfig": { "options": [
-                    { "name": "single-request-reopen" }, { "name": "timeout", "value": "5" }, { "name": "attempts", "value": "5" }
+                    { "name": "timeout", "value": "5" }, { "name": "attempts", "value": "5" }
                 ] }
             }
         })
@@ -195,11 +195,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                (
-                    "DNSOptionsInjected",
-                    false,
-                    "has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)"
-                ),
+                ("DNSOptionsInjected", false, "has timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)"),
                 (
                     "MuslResolver",
                     false,
@@ -237,7 +233,7 @@ mod tests {
         let told = story(&pod, vec![fingerprint], &Context::usual(&profile)).unwrap();
         let reasons: Vec<Reason> = told.iter().map(|told| told.reason).collect();
         assert_eq!(reasons, [Reason::DnsOptionsInjected, Reason::MuslResolver], "{told:#?}");
-        assert!(told[0].message.starts_with("has single-request-reopen timeout:5 attempts:5 by "), "{told:#?}");
+        assert!(told[0].message.starts_with("has timeout:5 attempts:5 by "), "{told:#?}");
         assert!(told[1].message.ends_with("(mended)"), "{told:#?}");
     }
 

@@ -115,9 +115,10 @@ impl Profile {
         let options = options(["single-request-reopen"]);
         Self {
             name: "single-request-reopen".to_owned(),
-            summary: "single-request-reopen in every pod: cures the conntrack race for glibc, which then asks for AAAA but \
+            summary:
+                "single-request-reopen in every pod: cures the conntrack race for glibc, which then asks for AAAA but \
                       once; musl ignores it"
-                .to_owned(),
+                    .to_owned(),
             all_musl: options.clone(),
             some_musl: options.clone(),
             no_musl: options,

@@ -26,7 +26,7 @@ fn makes_the_parents_that_are_null() {
         .set("/metadata/annotations", Value::Null)
         .set("/spec/dnsConfig", Value::Null)
         .run();
-    assert_eq!(outcome.options().len(), 3);
+    assert_eq!(outcome.options().len(), 2);
 }
 
 #[test]
@@ -101,6 +101,6 @@ fn leaves_out_the_annotations_for_which_the_pod_has_no_room() {
         .map(|(key, value)| key.len() + value.as_str().unwrap().len())
         .sum();
     assert!(size <= 256 * 1024, "{size}");
-    assert_eq!(outcome.options().len(), 3);
+    assert_eq!(outcome.options().len(), 2);
     assert!(outcome.annotation("muslin.dev/injected").is_some());
 }

@@ -110,7 +110,7 @@ fn does_not_repair_below_the_mode_inject() {
 
 #[test]
 fn injects_nothing_where_musl_would_drop_the_whole_line() {
-    let long = "x".repeat(215);
+    let long = "x".repeat(230);
     let outcome = Case::pod("alpine:3.19").options(&[(&long, None)]).run();
     assert_eq!(outcome.options(), [long]);
     assert!(outcome.plan.notes[0].contains("drops an options line"), "{:?}", outcome.plan.notes);

@@ -19,7 +19,7 @@ fn with_level(mut case: Case, slug: &str, strictness: Strictness) -> Case {
 fn a_rule_that_is_off_is_not_heard_and_its_cause_is_mended_all_the_same() {
     let outcome = with_level(Case::pod("alpine:3.19"), "musl-slow-retry", Strictness::Off).run();
     assert_eq!(slugs(&outcome.plan), [""; 0]);
-    assert_eq!(outcome.options().len(), 3);
+    assert_eq!(outcome.options().len(), 2);
 }
 
 #[test]
