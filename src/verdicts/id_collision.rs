@@ -26,8 +26,10 @@ fn check(seen: &Observations) -> Option<Verdict> {
     if !same.exceeds(different) {
         return None;
     }
-    let halves =
-        |half: Half| seen.pairs_of(PairMode::SameId).flat_map(|pair| pair.halves()).filter(|it| *it == half).count();
+    let halves = |half: Half| {
+        let halves = seen.pairs_of(PairMode::SameId).flat_map(|pair| pair.halves());
+        halves.filter(|it| *it == half).count()
+    };
     let ipv6_only = seen
         .pairs_of(PairMode::SameId)
         .filter(|pair| !matches!(pair.a, Half::Answered(_)) && matches!(pair.aaaa, Half::Answered(_)));

@@ -34,12 +34,12 @@ const ALPINE: &[Entry<'_>] = &[
 ];
 
 /// Images on the API server with the rights of `manifests/image-inspection`, which are taken away again.
-struct Kept<'c>(&'c Cluster);
+pub(crate) struct Kept<'c>(&'c Cluster);
 
 /// What the overlay adds to the base.
-const OVERLAY: &str = "image-inspection/cluster-role.yaml";
+const OVERLAY: &str = "components/image-inspection/cluster-role.yaml";
 /// What allows it to read the Secrets of pods.
-const PULL_SECRETS: &str = "pull-secrets/cluster-role.yaml";
+pub(crate) const PULL_SECRETS: &str = "components/pull-secrets/cluster-role.yaml";
 
 /// How long muslin may take to write what it read, or to read what was written.
 const SOON: Duration = Duration::from_secs(20);
@@ -47,13 +47,13 @@ const SOON: Duration = Duration::from_secs(20);
 // === impl Kept ===
 
 impl<'c> Kept<'c> {
-    fn apply(cluster: &'c Cluster) -> Result<Self> {
+    pub(crate) fn apply(cluster: &'c Cluster) -> Result<Self> {
         let kept = Self(cluster);
         kept.kubectl(&["apply", "-f", &overlay(OVERLAY)])?;
         Ok(kept)
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let output = self.0.control_plane.kubectl(arguments, None)?;
         ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
         Ok(output.stdout)
@@ -86,12 +86,12 @@ impl Drop for Kept<'_> {
     }
 }
 
-fn overlay(file: &str) -> String {
+pub(crate) fn overlay(file: &str) -> String {
     format!("{}/manifests/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A registry that holds one image, and the image's reference.
-fn registry(name: &str, program: &str) -> Result<(Registry, String)> {
+pub(crate) fn registry(name: &str, program: &str) -> Result<(Registry, String)> {
     let parts = parts()?;
     let layers = vec![layer(&parts, ALPINE)?, layer(&parts, &[Part("app/server", program)])?];
     let registry = Registry::start()?;
@@ -108,7 +108,7 @@ fn parts() -> Result<PathBuf> {
 }
 
 /// What makes muslin read the images of this registry, and wait until it has.
-fn reading(registry: &Registry) -> [String; 7] {
+pub(crate) fn reading(registry: &Registry) -> [String; 7] {
     let arguments = ["--inspect-images", "--inspection-budget", "4000", "--allow-network", "127.0.0.1", "--plain-http"];
     let [a, b, c, d, e, f] = arguments.map(str::to_owned);
     [a, b, c, d, e, f, registry.address.to_string()]
@@ -359,7 +359,7 @@ fn platforms_differ(cluster: &Cluster) -> Result<()> {
 fn warms_up(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     // Of what other tests left behind the images are in registries that no test may reach.
-    kept.kubectl(&["delete", "pods", "--all", "--all-namespaces", "--force", "--grace-period=0"])?;
+    cluster.delete_all_pods()?;
     let (registry, reference) = registry("team/running:1", "go-pure")?;
     cluster.namespace("running", &[("muslin.dev/mode", "off")])?;
     cluster.create(&pod("running", "app", &reference))?;

@@ -13,7 +13,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = &[
     ("applying_the_manifests_again_changes_nothing", applying_again_changes_nothing),
     ("a_pod_of_the_deployment_is_admitted_without_a_warning", a_pod_of_the_deployment_is_admitted),
-    ("muslin_may_read_namespaces_and_list_pods_and_nothing_else", muslin_may_read_namespaces),
+    ("muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else", muslin_may_read_namespaces),
     ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
     ("the_examples_can_be_created", the_examples_can_be_created),
     ("each_overlay_can_be_applied", each_overlay_can_be_applied),
@@ -82,15 +82,25 @@ fn muslin_may_read_namespaces(cluster: &Cluster) -> Result<()> {
     for verb in ["get", "list", "watch"] {
         ensure!(may(verb, "namespaces")?, "{verb} namespaces");
     }
-    ensure!(may("list", "pods")?, "list pods");
+    for (verb, resource) in [
+        ("get", "pods"),
+        ("list", "pods"),
+        ("watch", "pods"),
+        ("get", "replicasets.apps"),
+        ("get", "jobs.batch"),
+        ("create", "events.events.k8s.io"),
+    ] {
+        ensure!(may(verb, resource)?, "{verb} {resource}");
+    }
     for (verb, resource) in [
         ("update", "namespaces"),
-        ("get", "pods"),
-        ("watch", "pods"),
         ("create", "pods"),
+        ("get", "deployments.apps"),
+        ("list", "replicasets.apps"),
         ("get", "secrets"),
         ("list", "secrets"),
         ("update", "mutatingwebhookconfigurations"),
+        ("patch", "events.events.k8s.io"),
         ("create", "events"),
     ] {
         ensure!(!may(verb, resource)?, "{verb} {resource}");

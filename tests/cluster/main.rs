@@ -4,7 +4,9 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
+mod certificates;
 mod control_plane;
+mod events;
 mod examples;
 #[path = "../registry/image.rs"]
 #[allow(dead_code, reason = "the tests of the registry use all of it")]
@@ -12,6 +14,7 @@ mod image;
 mod impostor;
 mod inspection;
 mod installation;
+mod load;
 mod measuring;
 mod monitoring;
 mod mutation;
@@ -22,6 +25,8 @@ mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
+mod replicas;
+mod rights;
 mod scan;
 mod webhook;
 
@@ -32,6 +37,9 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use control_plane::ControlPlane;
 use impostor::{Answer, Impostor};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use registration::Registration;
 use serde_json::Value;
@@ -50,16 +58,19 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 12] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
+    events::TESTS,
     scan::TESTS,
     monitoring::TESTS,
+    rights::TESTS,
     examples::TESTS,
     inspection::TESTS,
     outages::TESTS,
     installation::TESTS,
+    certificates::TESTS,
 ];
 
 fn main() -> ExitCode {
@@ -140,6 +151,22 @@ impl Cluster {
         let output = self.control_plane.kubectl(&["delete", "--raw", &path], None)?;
         ensure!(output.status.success(), "{}", output.stderr);
         Ok(())
+    }
+
+    /// Deletes the pods of all namespaces.
+    fn delete_all_pods(&self) -> Result<()> {
+        let names = self.control_plane.kubectl(&["get", "namespaces", "-o", "name"], None)?;
+        ensure!(names.status.success(), "{}", names.stderr);
+        let names = names.stdout.lines().filter_map(|line| line.strip_prefix("namespace/")).map(str::to_owned);
+        self.runtime.block_on(async {
+            let client = self.control_plane.client().await?;
+            for name in names.collect::<Vec<_>>() {
+                let pods: Api<Pod> = Api::namespaced(client.clone(), &name);
+                let at_once = DeleteParams::default().grace_period(0);
+                pods.delete_collection(&at_once, &ListParams::default()).await?;
+            }
+            Ok(())
+        })
     }
 
     fn pod(&self, namespace: &str, name: &str) -> Result<Value> {
