@@ -177,7 +177,7 @@ fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
 }
 
 fn rights_of_inspection(cluster: &Cluster) -> Result<()> {
-    let files = [overlay("image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
+    let files = [overlay("components/image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
     let own = granted(&files.iter().map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n---\n"))?;
     let kept = Kept::apply(cluster)?;
     kept.kubectl(&["apply", "-f", &overlay(PULL_SECRETS)])?;
