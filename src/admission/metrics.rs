@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::Watch;
+use crate::cluster::{EventTally, Events, Watch};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, Tally};
 use crate::rules::Rule;
@@ -90,6 +90,10 @@ struct Lag(Vec<Watch>);
 #[derive(Debug)]
 struct Inspections(Images);
 
+/// What became of Events, read when somebody asks.
+#[derive(Debug)]
+struct Told(Events);
+
 // === impl Metrics ===
 
 impl Default for Metrics {
@@ -147,6 +151,11 @@ impl Metrics {
         self.registry.register_collector(Box::new(Inspections(images.clone())));
     }
 
+    /// Tells also what becomes of Events.
+    pub fn count_events(&mut self, events: &Events) {
+        self.registry.register_collector(Box::new(Told(events.clone())));
+    }
+
     pub(super) fn reviewed(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
         let labels = ReviewLabels { hook, outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
         self.reviews.get_or_create(&labels).inc();
@@ -202,6 +211,21 @@ impl Collector for Inspections {
         let waiting = ConstGauge::new(i64::try_from(self.0.waiting()).unwrap_or(i64::MAX));
         let help = "Images whose inspection has not begun";
         waiting.encode(encoder.encode_descriptor("inspections_waiting", help, None, waiting.metric_type())?)
+    }
+}
+
+// === impl Told ===
+
+impl Collector for Told {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let EventTally { written, dropped, failed } = self.0.tally();
+        let mut count = |name, help, counter: &AtomicU64| {
+            let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+        };
+        count("events_written", "Events that were written", written)?;
+        count("events_dropped", "Pods that were not told of, as there were too many at once", dropped)?;
+        count("events_failed", "Pods of which something could not be told", failed)
     }
 }
 

@@ -6,6 +6,7 @@
 mod body;
 mod deadline;
 mod decision;
+mod imprint;
 mod inspection;
 mod labels;
 mod metrics;
@@ -15,6 +16,7 @@ mod profiles;
 mod review;
 mod server;
 mod shutdown;
+mod story;
 mod tls;
 mod webhook;
 mod workloads;

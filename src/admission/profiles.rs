@@ -30,9 +30,13 @@ impl Inner {
             }
         };
         let name = resource.metadata.name.clone().unwrap_or_default();
-        let chosen = match Chosen::of(&resource) {
-            Ok(chosen) => chosen,
-            Err(problems) => {
+        let chosen = match self.caught(uid, || Chosen::of(&resource)) {
+            Some(Ok(chosen)) => chosen,
+            None => {
+                let warning = "muslin: muslin failed on this profile, which is not used; please report it".to_owned();
+                return Answered::new(uid, Outcome::Failed, None, &Verdict::default().with_warnings([warning]));
+            }
+            Some(Err(problems)) => {
                 let told: Vec<String> = problems.into_iter().take(PROBLEMS_MAX).collect();
                 return Answered::new(uid, Outcome::Denied, None, &Verdict::default().denied(told.join("; ")));
             }

@@ -18,12 +18,13 @@ use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
-use crate::plan::{Context, Plan, Skip, plan};
+use crate::plan::{Context, Plan, Skip, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
 use super::decision::Memory;
+use super::imprint::Imprints;
 use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Review, Verdict};
@@ -48,6 +49,10 @@ pub struct Settings {
     pub certificates: Option<Certificates>,
 }
 
+/// How many bytes a note on a profile has, which may name many others: the API server cuts longer warnings
+/// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`, `truncateItemLength`).
+const NOTE_MAX: usize = 250;
+
 /// How a pod is planned: [`plan`], unless a test needs it to fail.
 pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
 
@@ -62,6 +67,7 @@ pub(super) struct Inner {
     shutdown: Shutdown,
     pub(super) planner: Planner,
     pub(super) memory: Memory,
+    pub(super) imprints: Imprints,
     bodies: Bodies,
 }
 
@@ -88,6 +94,8 @@ pub(super) struct Answered {
     pub(super) mode: Option<Mode>,
     /// The review with its response, as it is sent.
     pub(super) answer: Vec<u8>,
+    /// Whether it was decided before, about another pod of the same template.
+    pub(super) is_repeated: bool,
 }
 
 /// Why a request gets no review but an error.
@@ -123,6 +131,7 @@ impl Webhook {
             shutdown,
             planner,
             memory: Memory::default(),
+            imprints: Imprints::default(),
             bodies: Bodies::default(),
         }))
     }
@@ -183,7 +192,7 @@ async fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> Resp
     let started = Instant::now();
     let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
     let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
-        Ok(Answered { outcome, mode, answer }) => {
+        Ok(Answered { outcome, mode, answer, is_repeated: _ }) => {
             (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Err(refusal) => {
@@ -217,7 +226,7 @@ impl Hook {
 
 impl Answered {
     pub(super) fn new(uid: &str, outcome: Outcome, mode: Option<Mode>, verdict: &Verdict) -> Self {
-        Self { outcome, mode, answer: written(uid, verdict) }
+        Self { outcome, mode, answer: verdict.written().answer(uid), is_repeated: false }
     }
 
     /// It is none of the webhook's business.
@@ -232,12 +241,24 @@ impl Inner {
     async fn review(&self, hook: Hook, body: Body, deadline: Deadline) -> Result<Answered, Refusal> {
         let body = self.bodies.read(body, deadline).await?;
         Ok(match hook {
-            Hook::Mutate => self.mutate(&self.read(&body)?, deadline).await,
+            Hook::Mutate => self.mutate_like_others(&body, deadline).await?,
             Hook::Enforce => self.enforce(&self.read(&body)?, deadline).await,
             Hook::Workloads => self.warn(&self.read(&body)?, deadline).await,
             Hook::Namespaces => self.label(&self.read(&body)?, deadline).await,
             Hook::Profiles => self.change_profile(&self.read(&body)?, deadline).await,
         })
+    }
+
+    /// Mends a pod; of a review that is like one seen before, only what is needed is read.
+    async fn mutate_like_others(&self, review: &[u8], deadline: Deadline) -> Result<Answered, Refusal> {
+        let excerpt = self.imprints.excerpt(review);
+        let request = self.read(excerpt.as_deref().unwrap_or(review))?;
+        let answered = self.mutate(&request, deadline).await;
+        if answered.is_repeated && excerpt.is_none() {
+            let learnt = catch_unwind(AssertUnwindSafe(|| self.learn(review, &request)));
+            learnt.unwrap_or_else(|panic| self.note_panic(&panic, &request.uid));
+        }
+        Ok(answered)
     }
 
     fn read<'b, O: Deserialize<'b>>(&self, body: &'b [u8]) -> Result<review::Request<'b, O>, Refusal> {
@@ -255,10 +276,12 @@ impl Inner {
         decide: impl FnOnce() -> Answered,
         failed: impl FnOnce() -> Verdict,
     ) -> Answered {
-        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
-            self.note_panic(&panic, uid);
-            Answered::new(uid, Outcome::Failed, None, &failed())
-        })
+        self.caught(uid, decide).unwrap_or_else(|| Answered::new(uid, Outcome::Failed, None, &failed()))
+    }
+
+    /// What is made of what others wrote; `None` where muslin itself fails on that.
+    pub(super) fn caught<T>(&self, uid: &str, make: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(make)).map_err(|panic| self.note_panic(&panic, uid)).ok()
     }
 
     /// Whether muslin keeps its hands off a namespace.
@@ -285,24 +308,14 @@ impl Inner {
     /// The profile that a namespace asks for, and what is to be said of that.
     pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Chosen {
         let Settings { profile: default, profiles, .. } = &self.settings;
-        let fallback = Profile::default().name;
-        [policy.profile().unwrap_or(default), &fallback]
-            .into_iter()
-            .find_map(|name| {
-                let found = profiles.find(name);
-                found.map_err(|none| notes.push(format!("muslin: {none}; the built-in default is used"))).ok()
-            })
-            .unwrap_or_else(Chosen::built_in_default)
+        let (chosen, problems) = profiles.of_namespace(policy.profile(), default);
+        notes.extend(problems.iter().map(|none| fit(format!("muslin: the profile default is used: {none}"), NOTE_MAX)));
+        chosen
     }
 
     /// The profile that a pod gets of the one that its namespace asks for: that, or the cluster's default, where it is for others.
     pub(super) fn profile(&self, chosen: &Chosen, pod: &Pod<'_>) -> Arc<Profile> {
-        if chosen.is_for(|| pod.labels()) {
-            return Arc::clone(&chosen.profile);
-        }
-        let default = self.settings.profiles.find(&self.settings.profile);
-        let default = default.ok().filter(|default| default.is_for(|| pod.labels()));
-        default.unwrap_or_else(Chosen::built_in_default).profile
+        self.settings.profiles.of_pod(chosen, &self.settings.profile, || pod.labels())
     }
 
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
@@ -319,15 +332,6 @@ impl Inner {
         tracing::error!(uid, message, "muslin failed on a review");
         self.metrics.panicked();
     }
-}
-
-/// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API
-/// server use its failure policy.
-fn written(uid: &str, verdict: &Verdict) -> Vec<u8> {
-    verdict.answer(uid).unwrap_or_else(|error| {
-        tracing::error!(%error, "cannot write an answer");
-        Vec::new()
-    })
 }
 
 fn error_body(status: StatusCode, message: &str) -> Response {

@@ -38,7 +38,9 @@ impl Inner {
                 let holder_ignores = workload.ignores();
                 let context = Context { holder_ignores, ..self.context(namespace, mode, &profile) };
                 match plan(pod, fingerprints, &context) {
-                    Ok(plan) => Answered::new(uid, Outcome::Unchanged, Some(mode), &verdict(&plan, mode, namespace)),
+                    Ok(plan) => {
+                        Answered::new(uid, Outcome::Unchanged, Some(mode), &verdict(&plan, mode, namespace, notes))
+                    }
                     Err(_) => Answered::new(uid, Outcome::Skipped, Some(mode), &Verdict::default()),
                 }
             },
@@ -47,11 +49,12 @@ impl Inner {
     }
 }
 
-fn verdict(plan: &Plan, mode: Mode, namespace: &str) -> Verdict {
+fn verdict(plan: &Plan, mode: Mode, namespace: &str, notes: Vec<String>) -> Verdict {
     let mut verdict = Verdict::default();
     if mode >= Mode::Warn {
         let denied = Some(plan).filter(|_| mode == Mode::Enforce).and_then(|plan| denied(plan, namespace));
-        verdict = verdict.with_warnings(denied).with_warnings(plan.warnings_of_workload());
+        let notes = notes.into_iter().map(|note| fit(note, WARNING_MAX));
+        verdict = verdict.with_warnings(plan.warnings_of_workload(denied.into_iter().chain(notes).collect()));
     }
     plan.audit().fold(verdict, |verdict, (key, value)| verdict.with_audit(key, value))
 }

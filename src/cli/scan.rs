@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::admission::Inspection;
-use crate::cluster::{self, Chosen, Listing, Profiles};
+use crate::cluster::{self, Listing, Profiles};
 use crate::image::{self, Fingerprint};
 use crate::plan::{Context, left, plan};
 use crate::pod::workload::Workload;
@@ -37,6 +37,8 @@ const PAGE: u32 = 500;
 /// How many images are inspected at once, and how long one is waited for.
 const AT_ONCE: usize = 4;
 const IMAGE_MAX: Duration = Duration::from_secs(120);
+/// How often it is shown how far it has come, while nothing comes of it.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Find what is wrong with the DNS of what runs in a cluster.
 ///
@@ -72,6 +74,10 @@ pub(super) struct Scan {
     /// The mode of namespaces that say none, as `muslin serve` has it
     #[arg(long, value_name = "MODE", default_value = "inject")]
     default_mode: Mode,
+
+    /// The profile of namespaces that name none, as `muslin serve` has it
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    profile: String,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
@@ -275,11 +281,18 @@ impl Scan {
                 })
                 .buffer_unordered(AT_ONCE)
         );
-        while inspected.next().await.is_some() {
-            done += 1;
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                next = inspected.next() => match next {
+                    Some(_) => done += 1,
+                    None => return Ok(()),
+                },
+                // A single image can take long, and somebody waits for it.
+                _ = tick.tick() => {}
+            }
             progress.advance(|| format!("{done} of {all} images inspected"));
         }
-        Ok(())
     }
 
     async fn look_at_workloads(
@@ -308,7 +321,7 @@ impl Scan {
                     continue;
                 }
                 let Some(pod) = workload.template() else { continue };
-                let decides = surroundings.decides(pod, &top.namespace, self.default_mode).await;
+                let decides = surroundings.decides(pod, &top.namespace, self).await;
                 let fingerprints = decides.fingerprints.clone();
                 let context = Context {
                     holder_ignores: workload.ignores(),
@@ -345,7 +358,7 @@ impl Scan {
                 seen += 1;
                 let top = found.top(Top::of("Pod", &named.metadata), controller(&named.metadata));
                 let namespace = top.namespace.clone();
-                let decides = surroundings.decides(&pod, &namespace, self.default_mode).await;
+                let decides = surroundings.decides(&pod, &namespace, self).await;
                 for (container, fingerprint) in pod.containers().zip(&decides.fingerprints) {
                     let image = found.images.entry(container.image().to_owned());
                     let (_, pods) = image.or_insert_with(|| (fingerprint.clone(), 0));
@@ -416,12 +429,12 @@ impl Surroundings {
     }
 
     /// What decides about a pod. A namespace that muslin does not look at is looked at here: somebody may want to change that.
-    async fn decides(&self, pod: &Pod<'_>, namespace: &str, default: Mode) -> Decides {
+    async fn decides(&self, pod: &Pod<'_>, namespace: &str, scan: &Scan) -> Decides {
         let fingerprints = self.fingerprints(pod, namespace).await;
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
-        let chosen = self.profiles.find(policy.profile().unwrap_or("default")).ok();
-        let chosen = chosen.filter(|chosen| chosen.is_for(|| pod.labels())).unwrap_or_else(Chosen::built_in_default);
-        Decides { fingerprints, mode: policy.mode(default).max(Mode::Warn), profile: chosen.profile }
+        let (chosen, _) = self.profiles.of_namespace(policy.profile(), &scan.profile);
+        let profile = self.profiles.of_pod(&chosen, &scan.profile, || pod.labels());
+        Decides { fingerprints, mode: policy.mode(scan.default_mode).max(Mode::Warn), profile }
     }
 }
 

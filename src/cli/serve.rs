@@ -18,7 +18,9 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Certificates, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets, Terms};
+use crate::cluster::{
+    self, Certificates, Events, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets, Terms,
+};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
@@ -74,9 +76,14 @@ pub(super) struct Serve {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in
-    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
-    profile: String,
+    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in [default: default, or
+    /// ipv6 where muslin's own pod has an IPv6 address]
+    #[arg(long, value_name = "NAME", env = "MUSLIN_PROFILE")]
+    profile: Option<String>,
+
+    /// The addresses of muslin's own pod, which tell whether pods here have IPv6 addresses
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', env = "POD_IPS")]
+    pod_ips: Vec<String>,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
@@ -158,6 +165,7 @@ struct OfCluster {
     fingerprints: Option<Fingerprints>,
     lease: Option<Lease>,
     certificates: Option<Certificates>,
+    client: Option<kube::Client>,
 }
 
 /// How long the API server's connections take to notice that the pod is leaving
@@ -189,7 +197,7 @@ impl Serve {
 
     async fn serve(self) -> Outcome {
         if self.standalone {
-            Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+            Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
         }
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
@@ -199,7 +207,7 @@ impl Serve {
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
         let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
-        let OfCluster { namespaces, profiles, fingerprints, lease, certificates } = cluster;
+        let OfCluster { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
         let own = || certificates.as_ref().map(|certificates| (Keys::follow(certificates.key()), None));
         let (keys, authority) = given.or_else(own).unwrap_or_default();
         let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
@@ -214,14 +222,16 @@ impl Serve {
             metrics.count_inspections(images);
         }
         metrics.tell_expiry(keys);
+        let events = Events::default();
         if let Some(watch) = namespaces.health() {
             let certificates = certificates.iter().flat_map(Certificates::health);
-            metrics.tell_lag([watch, profiles.health()].into_iter().chain(certificates).collect());
+            metrics.tell_lag([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
+            metrics.count_events(&events);
         }
         let metrics = Arc::new(metrics);
         let settings = Settings {
             default_mode: self.default_mode,
-            profile: self.profile.clone(),
+            profile: self.profile().to_owned(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
             own_namespace: self.own_namespace.clone(),
@@ -229,6 +239,9 @@ impl Serve {
             certificates,
         };
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
+        if let (Some(client), Some(lease)) = (client, &lease) {
+            events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+        }
         let limits = Limits { connections: self.max_connections, ..Limits::default() };
         self.announce(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
         let server = Server::new(webhooks, Some(tls), limits, Arc::clone(&metrics));
@@ -319,7 +332,8 @@ impl Serve {
         if self.standalone {
             let namespaces = Namespaces::fixed(NamespacePolicy::default());
             let profiles = Profiles::built_in();
-            return Ok(OfCluster { namespaces, profiles, fingerprints: None, lease: None, certificates: None });
+            let (fingerprints, lease, certificates, client) = (None, None, None, None);
+            return Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
@@ -327,8 +341,7 @@ impl Serve {
             None => Failure::Outside,
         })?;
         let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
-        let identity = self.identity.clone().unwrap_or_else(own_identity);
-        let lease = Lease::take_part(client.clone(), namespace, LEASE, &identity);
+        let lease = Lease::take_part(client.clone(), namespace, LEASE, &self.identity());
         let certificates = keeps_certificates
             .then(|| Certificates::keep(client.clone(), namespace, self.terms(namespace), lease.clone()));
         let mut fingerprints = None;
@@ -345,8 +358,19 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client, namespaces.clone(), lease.clone(), self.profile.clone());
-        Ok(OfCluster { namespaces, profiles, fingerprints, lease: Some(lease), certificates })
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile().to_owned());
+        let (lease, client) = (Some(lease), Some(client));
+        Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client })
+    }
+
+    /// The profile of namespaces that name none.
+    fn profile(&self) -> &str {
+        let has_ipv6 = self.pod_ips.iter().any(|address| address.contains(':'));
+        self.profile.as_deref().unwrap_or(if has_ipv6 { "ipv6" } else { "default" })
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(own_identity)
     }
 
     async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
@@ -358,7 +382,7 @@ impl Serve {
     /// Logs where the server listens; a standalone one also prints what a client needs.
     fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
-        tracing::info!(%address, %metrics, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(%address, %metrics, version = super::version(), "serving");
         if let Some(authority) = authority {
             let mut stdout = io::stdout().lock();
             write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;

@@ -2,6 +2,7 @@
 //! The lease holder writes into each whether it is in use. Must not know pods' plans or reviews.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,8 @@ use crate::policy::Profile;
 
 /// Who owns what is written, in server-side apply.
 const MANAGER: &str = "muslin";
+/// The profile where there is no other: built in, or the resource that takes its place.
+const DEFAULT: &str = "default";
 /// How often the lease holder looks whether what is written of the profiles still holds.
 const TELL: Duration = Duration::from_secs(5);
 /// How long one write may take.
@@ -103,7 +106,7 @@ impl Profiles {
         }))
     }
 
-    /// Those of a cluster too, watched by a task of its own for as long as the process lives. Needs the rights get, list and watch on
+    /// Those of a cluster too, watched by a task of its own for as long as the process lives. Needs the rights list and watch on
     /// resolverprofiles, and patch on their status. Where there is no such resource, that is said once.
     pub fn watch(client: Client, namespaces: Namespaces, lease: Lease, default: String) -> Self {
         let profiles = Self::built_in();
@@ -155,16 +158,44 @@ impl Profiles {
             }
         }
     }
+
+    /// The profile of the pods of a namespace that names this one, or none; `default` names that of namespaces that name none. With it
+    /// what could not be used, which is to be said. `docs/policy.md` has the same in a table.
+    pub fn of_namespace(&self, named: Option<&str>, default: &str) -> (Chosen, Vec<NoProfile>) {
+        let name = named.unwrap_or(default);
+        match self.find(name) {
+            Ok(chosen) => (chosen, Vec::new()),
+            Err(none) => {
+                let default = self.find(DEFAULT).unwrap_or_else(|_| self.built_in_default());
+                (default, vec![none])
+            }
+        }
+    }
+
+    /// The profile of one pod, whose namespace has this one: that, unless it is for others.
+    pub fn of_pod(
+        &self,
+        chosen: &Chosen,
+        default: &str,
+        labels: impl Fn() -> BTreeMap<String, String>,
+    ) -> Arc<Profile> {
+        if chosen.is_for(&labels) {
+            return Arc::clone(&chosen.profile);
+        }
+        let default = self.find(default).ok().filter(|default| default.is_for(labels));
+        default.unwrap_or_else(|| self.built_in_default()).profile
+    }
+
+    /// The profile `default` as it is built in.
+    fn built_in_default(&self) -> Chosen {
+        let built_in = self.0.built_in.get(DEFAULT).cloned();
+        built_in.unwrap_or_else(|| Chosen { profile: Arc::new(Profile::default()), pods: None })
+    }
 }
 
 // === impl Chosen ===
 
 impl Chosen {
-    /// The profile `default` as it is built in.
-    pub fn built_in_default() -> Self {
-        Self { profile: Arc::new(Profile::default()), pods: None }
-    }
-
     /// What a resource says, whether or not the cluster has it.
     ///
     /// # Errors
@@ -176,7 +207,7 @@ impl Chosen {
     }
 
     /// Whether it is for a pod with these labels, which are asked for only where that matters.
-    pub fn is_for(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
+    fn is_for(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
         self.pods.as_ref().is_none_or(|pods| pods.matches(&labels()))
     }
 }
@@ -277,7 +308,9 @@ impl Watcher {
 }
 
 fn entry(object: &ResolverProfile) -> Entry {
-    let chosen = Chosen::of(object);
+    // Should muslin ever fail on one, the others are followed all the same.
+    let chosen = catch_unwind(AssertUnwindSafe(|| Chosen::of(object)));
+    let chosen = chosen.unwrap_or_else(|_| Err(vec!["muslin failed on it; please report it".to_owned()]));
     if let Err(problems) = &chosen {
         tracing::warn!(name = object.name_any(), problems = problems.join("; "), "a profile is not accepted");
     }
@@ -309,5 +342,74 @@ impl Entry {
             }
         }
         Some(ResolverProfileStatus { conditions: vec![condition], observed_generation: *generation, namespaces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::NamespacePolicy;
+
+    /// What there can be of a profile.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Is {
+        /// Not named at all.
+        Unnamed,
+        Missing,
+        Refused,
+        /// Accepted, and for the pod.
+        Fit,
+        /// Accepted, and for other pods.
+        Unfit,
+    }
+
+    fn resource(name: &str, is: Is) -> Option<(String, Entry)> {
+        let tier = if is == Is::Fit { "web" } else { "batch" };
+        let spec = match is {
+            Is::Unnamed | Is::Missing => return None,
+            Is::Refused => json!({ "options": { "mixed": ["rotat"] } }),
+            Is::Fit | Is::Unfit => json!({ "podSelector": { "matchLabels": { "tier": tier } } }),
+        };
+        let object = json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec
+        });
+        Some((name.to_owned(), entry(&serde_json::from_value(object).unwrap())))
+    }
+
+    /// Every profile that a namespace can name, beside every one that the cluster can have as its default and in the place of `default`.
+    #[test]
+    fn whatever_is_named_the_pod_gets_the_profile_that_the_table_has() {
+        let labels = || BTreeMap::from([("tier".to_owned(), "web".to_owned())]);
+        for named in [Is::Unnamed, Is::Missing, Is::Refused, Is::Fit, Is::Unfit] {
+            for cluster in [Is::Missing, Is::Refused, Is::Fit, Is::Unfit] {
+                for default in [Is::Missing, Is::Refused, Is::Fit, Is::Unfit] {
+                    let profiles = Profiles::built_in();
+                    let own = [resource("named", named), resource("cluster", cluster), resource("default", default)];
+                    profiles.0.own.store(Arc::new(own.into_iter().flatten().collect()));
+                    let policy = NamespacePolicy::from_labels(None, (named != Is::Unnamed).then_some("named"));
+                    let (chosen, problems) = profiles.of_namespace(policy.profile(), "cluster");
+                    let profile = profiles.of_pod(&chosen, "cluster", labels);
+                    let case = format!("{named:?} {cluster:?} {default:?}");
+
+                    let asked = if named == Is::Unnamed { cluster } else { named };
+                    let is_there = matches!(asked, Is::Fit | Is::Unfit);
+                    assert_eq!(problems.len(), usize::from(!is_there), "{case}");
+                    // What stands first, and whether it fits the pod.
+                    let (first, fits) = match (is_there, default) {
+                        (true, _) if named == Is::Unnamed => ("cluster", asked == Is::Fit),
+                        (true, _) => ("named", asked == Is::Fit),
+                        (false, Is::Fit | Is::Unfit) => ("default", default == Is::Fit),
+                        (false, _) => ("built in", true),
+                    };
+                    let expected = match (fits, cluster) {
+                        (true, _) => first,
+                        (false, Is::Fit) => "cluster",
+                        (false, _) => "built in",
+                    };
+                    let name = if *profile == Profile::default() { "built in" } else { &profile.name };
+                    assert_eq!(name, expected, "{case}");
+                }
+            }
+        }
     }
 }

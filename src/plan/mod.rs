@@ -6,22 +6,24 @@ mod mend;
 mod notice;
 mod patch;
 mod risk;
+mod story;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::fmt;
 
 use json_patch::Patch;
 
 use crate::image::Fingerprint;
 use crate::pod::{Dns, Injected, Pod, ignored_rules};
-use crate::policy::{Level, Mode, Profile};
+use crate::policy::{Decided, Label, Level, Mode, Nature, Profile, Says, Wish, precedence};
 use crate::rules::{self, Container, Finding, Ignored, Subject};
 
+pub use crate::policy::Skip;
 pub use choice::{Libc, libc_of};
 pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, fit};
 pub use risk::{RISKS, Risk, risks};
+pub use story::{Reason, Told, story};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -46,23 +48,6 @@ const IGNORED_BY_POD: &str = "/metadata/annotations/muslin.dev~1ignore";
 /// The same, on the object that holds it ([`rules::HOLDER`]).
 const IGNORED_BY_HOLDER: &str = "../metadata/annotations/muslin.dev~1ignore";
 
-/// Why a pod is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skip {
-    /// The mode of its namespace is `off`.
-    Off,
-    /// It says `muslin.dev/inject: "false"`.
-    OptedOut,
-    /// It mirrors a static pod.
-    Mirror,
-    /// It runs on Windows.
-    Windows,
-    /// It has no container, so there is nothing to decide.
-    Empty,
-    /// Its service account, or the images of all its containers, are exempt.
-    Exempt,
-}
-
 /// What muslin will do to one pod.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -76,6 +61,8 @@ pub struct Plan {
     pub libc: Libc,
     /// Each container's resolver, for the annotation.
     pub resolvers: String,
+    /// Whether the pod's DNS is already as it should be.
+    pub is_done: bool,
     /// How the pod has to be changed.
     pub patch: Patch,
 }
@@ -94,6 +81,16 @@ pub struct Planned {
 /// # Errors
 /// The pod is to be left alone, and why.
 pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
+    plan_after(&claims(pod), pod, fingerprints, context)
+}
+
+/// The same, after an earlier pass that set this.
+fn plan_after(
+    claims: &Injected,
+    pod: &Pod<'_>,
+    fingerprints: Vec<Fingerprint>,
+    context: &Context<'_>,
+) -> Result<Plan, Skip> {
     let mut notes = Vec::new();
     check_skip(pod, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
@@ -103,7 +100,7 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
 
     let current = pod.dns();
     let changes = if context.mode >= Mode::Inject {
-        mend::mend(&current, &claims(pod), &containers, context)
+        mend::mend(&current, claims, &containers, context)
     } else {
         mend::Mended::unchanged(&current)
     };
@@ -115,6 +112,7 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: notice::resolvers(&containers),
         notes,
+        is_done: current == changes.desired,
         patch: Patch(Vec::new()),
     };
     plan.notes.extend(changes.notes);
@@ -140,43 +138,31 @@ pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 
-/// Whether muslin keeps its hands off the pod.
+/// Whether muslin keeps its hands off the pod, in a namespace of the mode that the context has.
 fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> Result<(), Skip> {
     let Context { mode, profile, namespace, .. } = *context;
-    if mode == Mode::Off {
-        return Err(Skip::Off);
-    }
-    if pod.is_mirror() {
-        return Err(Skip::Mirror);
-    }
-    if pod.is_windows() {
-        return Err(Skip::Windows);
-    }
     let exempt = &profile.exempt;
     let mut images = pod.containers().map(|container| container.image()).peekable();
-    if exempt.is_account(namespace, pod.service_account())
-        || images.peek().is_some() && images.all(|image| exempt.is_image(image))
-    {
-        return Err(Skip::Exempt);
-    }
-    match pod.annotations().inject.as_deref().map(parse_bool) {
-        Some(Some(false)) if mode == Mode::Enforce => {
-            notes.push("muslin.dev/inject: \"false\" does not count in a namespace of mode enforce".to_owned());
-        }
-        Some(Some(false)) => return Err(Skip::OptedOut),
-        Some(None) => notes.push("muslin.dev/inject is neither \"true\" nor \"false\", and is ignored".to_owned()),
-        Some(Some(true)) | None => {}
+    let is_exempt = exempt.is_account(namespace, pod.service_account())
+        || images.peek().is_some() && images.all(|image| exempt.is_image(image));
+    let inject = Wish::read(pod.annotations().inject.as_deref());
+    let nature = match (pod.is_mirror(), pod.is_windows()) {
+        (true, _) => Nature::Mirror,
+        (_, true) => Nature::Windows,
+        _ => Nature::Ordinary,
+    };
+    let says = Says { default: mode, namespace: Label::Absent, pod: nature, is_exempt, inject };
+    let Decided { mode: _, overrules } = precedence(&says)?;
+    if overrules {
+        notes.push(
+            match inject {
+                Wish::Out => "muslin.dev/inject: \"false\" does not count in a namespace of mode enforce",
+                _ => "muslin.dev/inject is neither \"true\" nor \"false\", and is ignored",
+            }
+            .to_owned(),
+        );
     }
     Ok(())
-}
-
-/// Reads the words that Kubernetes itself reads as booleans in annotations (Go: `strconv.ParseBool`).
-fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>, profile: &Profile) -> Vec<Container<'p>> {
@@ -261,21 +247,6 @@ fn findings(
     findings
 }
 
-// === impl Skip ===
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "the namespace's mode is off",
-            Self::OptedOut => "the pod opted out",
-            Self::Mirror => "the pod mirrors a static pod",
-            Self::Windows => "the pod runs on Windows",
-            Self::Empty => "the pod has no container",
-            Self::Exempt => "the profile exempts it",
-        })
-    }
-}
-
 // === impl Context ===
 
 impl<'a> Context<'a> {
@@ -298,12 +269,12 @@ impl Plan {
     /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
     /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
     pub fn warnings(&self) -> Vec<String> {
-        notice::warnings(self, notice::WARNINGS_MAX)
+        notice::warnings(Vec::new(), self, notice::WARNINGS_MAX)
     }
 
-    /// The same in fewer lines, for whoever makes not a pod but what makes pods.
-    pub fn warnings_of_workload(&self) -> Vec<String> {
-        notice::warnings(self, notice::WORKLOAD_WARNINGS_MAX)
+    /// The same in fewer lines, for whoever makes not a pod but what makes pods; `before` are lines that come first, and count.
+    pub fn warnings_of_workload(&self, before: Vec<String>) -> Vec<String> {
+        notice::warnings(before, self, notice::WORKLOAD_WARNINGS_MAX)
     }
 
     /// What the API server's audit log should keep of it, by key.

@@ -35,19 +35,19 @@ const WARNING_PREFIX: &str = "muslin: ";
 /// How many containers a line names before it counts them.
 const NAMES_MAX: usize = 3;
 
-const MENDED: &str = " (mended)";
+/// Stands behind a finding that the plan mends.
+pub(super) const MENDED: &str = " (mended)";
 
-/// The lines for whoever made the request.
-pub(super) fn warnings(plan: &Plan, most: usize) -> Vec<String> {
-    capped(lines(plan, WARNING_MAX - WARNING_PREFIX.len()), most)
-        .into_iter()
-        .map(|line| format!("{WARNING_PREFIX}{line}"))
-        .collect()
+/// The lines for whoever made the request, after those that somebody else has to say.
+pub(super) fn warnings(before: Vec<String>, plan: &Plan, most: usize) -> Vec<String> {
+    let own = lines(plan, WARNING_MAX - WARNING_PREFIX.len());
+    let all = before.into_iter().chain(own.into_iter().map(|line| format!("{WARNING_PREFIX}{line}")));
+    capped(all.collect(), most, WARNING_PREFIX)
 }
 
 /// The value of the annotation `muslin.dev/warnings`; `None` where there is nothing to say.
 pub(super) fn annotation(plan: &Plan) -> Option<String> {
-    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX);
+    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX, "");
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -94,9 +94,18 @@ fn resolver(container: &Container<'_>) -> String {
 
 /// One line for each thing that a developer should act on or know of, containers with the same trouble together.
 fn lines(plan: &Plan, limit: usize) -> Vec<String> {
+    let findings = grouped(plan.at_least(Level::Warn)).into_iter().map(|(planned, names)| {
+        let suffix = if planned.mended { MENDED } else { "" };
+        format!("{}{suffix}", fit(told(planned, &names), limit - suffix.len()))
+    });
+    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+}
+
+/// Findings that say the same, each with the containers that it is about.
+pub(super) fn grouped<'p>(findings: impl Iterator<Item = &'p Planned>) -> Vec<(&'p Planned, Vec<&'p str>)> {
     let mut groups: Vec<(&Planned, Vec<&str>)> = Vec::new();
     let mut places = HashMap::new();
-    for planned in plan.at_least(Level::Warn) {
+    for planned in findings {
         let Planned { finding, mended } = planned;
         let place = *places.entry((finding.rule.slug, &*finding.message, *mended)).or_insert(groups.len());
         if place == groups.len() {
@@ -104,12 +113,12 @@ fn lines(plan: &Plan, limit: usize) -> Vec<String> {
         }
         groups[place].1.extend(finding.container.as_deref());
     }
-    let findings = groups.into_iter().map(|(planned, names)| {
-        let suffix = if planned.mended { MENDED } else { "" };
-        let text = format!("{}: {}{}", planned.finding.rule.slug, listed(&names), planned.finding.message);
-        format!("{}{suffix}", fit(text, limit - suffix.len()))
-    });
-    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+    groups
+}
+
+/// `musl-slow-retry: app, proxy: …`
+pub(super) fn told(Planned { finding, mended: _ }: &Planned, names: &[&str]) -> String {
+    format!("{}: {}{}", finding.rule.slug, listed(names), finding.message)
 }
 
 /// `app, proxy and 4 more: `, or nothing.
@@ -121,11 +130,11 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-fn capped(mut lines: Vec<String>, most: usize) -> Vec<String> {
+fn capped(mut lines: Vec<String>, most: usize, prefix: &str) -> Vec<String> {
     if lines.len() > most {
         let left_out = lines.len() - (most - 1);
         lines.truncate(most - 1);
-        lines.push(format!("and {left_out} more findings"));
+        lines.push(format!("{prefix}and {left_out} more findings"));
     }
     lines
 }

@@ -25,6 +25,9 @@ pub const RISKS: [&str; 6] = [
 /// A release of musl for where none is told: that of Alpine 3.20 to 3.22.
 const SOME_MUSL: Version = Version::new(1, 2, 5);
 
+/// Releases of musl that treat options differently: before `attempts` was read, while it was not read (1.1.13 to 1.1.16), and after.
+const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), Version::new(1, 1, 24), SOME_MUSL];
+
 /// That a profile can make a name fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
@@ -42,9 +45,12 @@ pub fn risks(profile: &Profile) -> Vec<Risk> {
     let musl = Family::Musl.at(SOME_MUSL);
     let [glibc_pod, go_pod, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
     let mut risks = of_row("pods that use musl", all_musl, &[musl]);
-    for MuslReleases { from, before: _, options } in musl_releases {
-        let release = Family::Musl.at(from.unwrap_or(SOME_MUSL));
-        risks.extend(of_row(&format!("pods that use {release}"), options, &[release]));
+    for row in musl_releases {
+        let MuslReleases { from, before: _, options } = row;
+        let releases = RELEASES.into_iter().chain(*from).filter(|release| row.include(*release));
+        for release in releases.map(|release| Family::Musl.at(release)) {
+            risks.extend(of_row(&format!("pods that use {release}"), options, &[release]));
+        }
     }
     risks.extend(of_row("pods that use musl beside something else", some_musl, &[musl, glibc_pod, go_pod]));
     risks.extend(of_row("pods that use glibc", glibc.as_ref().unwrap_or(no_musl), &[glibc_pod]));
@@ -127,6 +133,18 @@ mod tests {
         assert_eq!(rules(&["ndots:1"]), ["ndots-breaks-musl"]);
         let glibc = Some(vec!["ndots:1".to_owned()]);
         assert_eq!(risks(&Profile { glibc, ..Profile::nothing() }), []);
+    }
+
+    #[test]
+    fn a_row_for_old_releases_of_musl_is_judged_by_those() {
+        let before = Some(Version::new(1, 1, 17));
+        let options = vec!["timeout:1".to_owned(), "attempts:10".to_owned()];
+        let profile =
+            Profile { musl_releases: vec![MuslReleases { from: None, before, options }], ..Profile::nothing() };
+        let risks: Vec<String> =
+            risks(&profile).into_iter().map(|risk| format!("{} {}", risk.rule, risk.pods)).collect();
+        let expected = ["1.1.12", "1.1.14"].map(|release| format!("short-total-timeout pods that use musl {release}"));
+        assert_eq!(risks, expected);
     }
 
     #[test]

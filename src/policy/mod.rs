@@ -7,6 +7,7 @@ mod declared;
 mod exempt;
 mod levels;
 mod mode;
+mod precedence;
 mod profile;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use declared::Declared;
 pub use exempt::Exempt;
 pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
+pub use precedence::{Decided, Label, Nature, Says, Skip, Wish, precedence};
 pub use profile::{MuslReleases, NodeLocal, OnConflict, Profile, UnknownProfile};
 
 /// The namespace that muslin never looks at, whatever its labels: the cluster's own components start there, and must start

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::precedence::{Label, Says, precedence};
+
 /// Namespace label that holds a [`Mode`].
 pub const MODE_LABEL: &str = "muslin.dev/mode";
 /// Namespace label that names a [`super::Profile`].
@@ -20,7 +22,7 @@ pub enum Mode {
     /// Also options.
     #[default]
     Inject,
-    /// As `inject`, and a pod's own opt-out does not count.
+    /// As `inject`, and pods are refused that have a finding of the level `deny`; a pod's own opt-out does not count.
     Enforce,
 }
 
@@ -78,14 +80,14 @@ impl NamespacePolicy {
         Self { mode: mode.map(str::parse), profile: profile.map(Box::from) }
     }
 
-    /// The mode that counts: the label's, else the cluster's default. A label that is no mode means [`Mode::Warn`]: nothing is
-    /// changed for somebody who may have meant `off`, and everybody is told.
+    /// The mode that counts where no pod says otherwise, by [`precedence`]; `default` is that of namespaces without a label.
     pub fn mode(&self, default: Mode) -> Mode {
-        match &self.mode {
-            None => default,
-            Some(Ok(mode)) => *mode,
-            Some(Err(_)) => Mode::Warn,
-        }
+        let namespace = match &self.mode {
+            None => Label::Absent,
+            Some(Ok(mode)) => Label::Names(*mode),
+            Some(Err(_)) => Label::Unclear,
+        };
+        precedence(&Says { default, namespace, ..Says::default() }).map_or(Mode::Off, |decided| decided.mode)
     }
 
     /// What is wrong with the mode's label.

@@ -61,7 +61,8 @@ pub(crate) struct ControlPlane {
     _etcd: Component,
     _port: TcpSocket,
     address: SocketAddr,
-    socket: PathBuf,
+    /// What the API server is started with.
+    flags: Vec<String>,
     /// By which the admin asks whether the API server is ready.
     tls: Arc<rustls::ClientConfig>,
     programs: PathBuf,
@@ -109,6 +110,14 @@ impl ControlPlane {
     /// If the programs cannot be built or started, or if one ends or is not ready in time; then the error carries the
     /// end of its log.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with these arguments of kube-apiserver besides those that it needs here.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
         // An error means that somebody else in this process was first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
@@ -136,9 +145,11 @@ impl ControlPlane {
 
         let mut etcd = Component::start("etcd", &programs, root, &etcd_arguments(root, &socket))?;
         etcd.wait_until_ready(|| UnixStream::connect(&socket).map(drop).context("connecting to its socket"))?;
+        let mut flags = api_server_arguments(root, &socket, address);
+        flags.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let tls = authority.client_config(&admin)?;
-        let api_server = Mutex::new(start_api_server(&programs, root, &socket, address, &tls)?);
-        Ok(Self { api_server, _etcd: etcd, _port: port, address, socket, tls, programs, kubeconfig, audit_log, folder })
+        let api_server = Mutex::new(start_api_server(&programs, root, &flags, address, &tls)?);
+        Ok(Self { api_server, _etcd: etcd, _port: port, address, flags, tls, programs, kubeconfig, audit_log, folder })
     }
 
     /// Ends the API server as a node's shutdown does, and starts it again at the same address; for how long it was gone.
@@ -146,15 +157,16 @@ impl ControlPlane {
     /// # Errors
     /// It does not end, or is not ready in time.
     pub(crate) fn restart_api_server(&self) -> Result<Duration> {
-        let Self { programs, folder, socket, address, tls, .. } = self;
+        let Self { programs, folder, flags, address, tls, .. } = self;
         let mut api_server = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = Instant::now();
         api_server.stop()?;
-        *api_server = start_api_server(programs, folder.path(), socket, *address, tls)?;
+        *api_server = start_api_server(programs, folder.path(), flags, *address, tls)?;
         Ok(asked.elapsed())
     }
 
-    /// What the API server has written to its audit log: an event a line, about requests for pods.
+    /// What the API server has written to its audit log: an event a line, about requests for pods and by service
+    /// accounts.
     ///
     /// # Errors
     /// The log cannot be read; there is none before the first such request.
@@ -288,12 +300,11 @@ impl ControlPlane {
 fn start_api_server(
     programs: &Path,
     root: &Path,
-    socket: &Path,
+    flags: &[String],
     address: SocketAddr,
     tls: &Arc<rustls::ClientConfig>,
 ) -> Result<Component> {
-    let mut api_server =
-        Component::start("kube-apiserver", programs, root, &api_server_arguments(root, socket, address))?;
+    let mut api_server = Component::start("kube-apiserver", programs, root, flags)?;
     api_server.wait_until_ready(|| ask_readyz(address, tls))?;
     Ok(api_server)
 }
@@ -365,13 +376,17 @@ fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<
     ]
 }
 
-/// Keeps who did what to pods, with what admission noted, and nothing else.
+/// Keeps who did what to pods, with what admission noted, all that service accounts did, and nothing else.
 fn audit_policy() -> String {
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{ "level": "Metadata", "resources": [{ "group": "", "resources": ["pods"] }] }, { "level": "None" }],
+        "rules": [
+            { "level": "Metadata", "resources": [{ "group": "", "resources": ["pods"] }] },
+            { "level": "Metadata", "userGroups": ["system:serviceaccounts"] },
+            { "level": "None" },
+        ],
     })
     .to_string()
 }

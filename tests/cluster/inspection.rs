@@ -39,7 +39,7 @@ pub(crate) struct Kept<'c>(&'c Cluster);
 /// What the overlay adds to the base.
 const OVERLAY: &str = "components/image-inspection/cluster-role.yaml";
 /// What allows it to read the Secrets of pods.
-const PULL_SECRETS: &str = "components/pull-secrets/cluster-role.yaml";
+pub(crate) const PULL_SECRETS: &str = "components/pull-secrets/cluster-role.yaml";
 
 /// How long muslin may take to write what it read, or to read what was written.
 const SOON: Duration = Duration::from_secs(20);
@@ -53,7 +53,7 @@ impl<'c> Kept<'c> {
         Ok(kept)
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let output = self.0.control_plane.kubectl(arguments, None)?;
         ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
         Ok(output.stdout)
@@ -86,7 +86,7 @@ impl Drop for Kept<'_> {
     }
 }
 
-fn overlay(file: &str) -> String {
+pub(crate) fn overlay(file: &str) -> String {
     format!("{}/manifests/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -359,7 +359,7 @@ fn platforms_differ(cluster: &Cluster) -> Result<()> {
 fn warms_up(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     // Of what other tests left behind the images are in registries that no test may reach.
-    kept.kubectl(&["delete", "pods", "--all", "--all-namespaces", "--force", "--grace-period=0"])?;
+    cluster.delete_all_pods()?;
     let (registry, reference) = registry("team/running:1", "go-pure")?;
     cluster.namespace("running", &[("muslin.dev/mode", "off")])?;
     cluster.create(&pod("running", "app", &reference))?;

@@ -19,7 +19,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = &[
     ("applying_the_manifests_again_changes_nothing", applying_again_changes_nothing),
     ("a_pod_of_the_deployment_is_admitted_without_a_warning", a_pod_of_the_deployment_is_admitted),
-    ("muslin_may_read_namespaces_and_list_pods_and_nothing_else", muslin_may_read_namespaces),
+    ("muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else", muslin_may_read_namespaces),
     ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
     ("the_examples_can_be_created", the_examples_can_be_created),
     ("applying_the_manifests_again_takes_no_ca_away", applying_again_takes_no_ca_away),
@@ -110,15 +110,25 @@ fn muslin_may_read_namespaces(cluster: &Cluster) -> Result<()> {
     for verb in ["get", "list", "watch"] {
         ensure!(may(verb, "namespaces")?, "{verb} namespaces");
     }
-    ensure!(may("list", "pods")?, "list pods");
+    for (verb, resource) in [
+        ("get", "pods"),
+        ("list", "pods"),
+        ("watch", "pods"),
+        ("get", "replicasets.apps"),
+        ("get", "jobs.batch"),
+        ("create", "events.events.k8s.io"),
+    ] {
+        ensure!(may(verb, resource)?, "{verb} {resource}");
+    }
     for (verb, resource) in [
         ("update", "namespaces"),
-        ("get", "pods"),
-        ("watch", "pods"),
         ("create", "pods"),
+        ("get", "deployments.apps"),
+        ("list", "replicasets.apps"),
         ("get", "secrets"),
         ("list", "secrets"),
         ("update", "mutatingwebhookconfigurations"),
+        ("patch", "events.events.k8s.io"),
         ("create", "events"),
     ] {
         ensure!(!may(verb, resource)?, "{verb} {resource}");
@@ -149,8 +159,8 @@ fn the_development_certificate_can_be_applied(cluster: &Cluster) -> Result<()> {
 fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
     cluster.namespace("examples", &[])?;
     let _muslin = cluster.muslin()?;
-    for example in ["alpine-pod.yaml", "deployment.yaml"] {
-        let file = format!("{MANIFESTS}/examples/{example}");
+    for example in ["examples/alpine-pod.yaml", "examples/deployment.yaml", "probe.yaml"] {
+        let file = format!("{MANIFESTS}/{example}");
         let created =
             cluster.control_plane.kubectl(&["create", "--dry-run=server", "-n", "examples", "-f", &file], None)?;
         ensure!(created.status.success(), "{example}: {}", created.stderr);

@@ -7,6 +7,7 @@
 mod certificates;
 mod control_plane;
 mod endurance;
+mod events;
 mod examples;
 #[path = "../registry/image.rs"]
 #[allow(dead_code, reason = "the tests of the registry use all of it")]
@@ -14,6 +15,7 @@ mod image;
 mod impostor;
 mod inspection;
 mod installation;
+mod load;
 mod measuring;
 mod monitoring;
 mod mutation;
@@ -25,6 +27,7 @@ mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
 mod replicas;
+mod rights;
 mod scan;
 mod webhook;
 
@@ -35,6 +38,9 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use control_plane::ControlPlane;
 use impostor::{Answer, Impostor};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use registration::Registration;
 use serde_json::Value;
@@ -57,8 +63,10 @@ const TOPICS: [Topic; 12] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
+    events::TESTS,
     scan::TESTS,
     monitoring::TESTS,
+    rights::TESTS,
     examples::TESTS,
     inspection::TESTS,
     outages::TESTS,
@@ -147,6 +155,22 @@ impl Cluster {
         let output = self.control_plane.kubectl(&["delete", "--raw", &path], None)?;
         ensure!(output.status.success(), "{}", output.stderr);
         Ok(())
+    }
+
+    /// Deletes the pods of all namespaces.
+    fn delete_all_pods(&self) -> Result<()> {
+        let names = self.control_plane.kubectl(&["get", "namespaces", "-o", "name"], None)?;
+        ensure!(names.status.success(), "{}", names.stderr);
+        let names = names.stdout.lines().filter_map(|line| line.strip_prefix("namespace/")).map(str::to_owned);
+        self.runtime.block_on(async {
+            let client = self.control_plane.client().await?;
+            for name in names.collect::<Vec<_>>() {
+                let pods: Api<Pod> = Api::namespaced(client.clone(), &name);
+                let at_once = DeleteParams::default().grace_period(0);
+                pods.delete_collection(&at_once, &ListParams::default()).await?;
+            }
+            Ok(())
+        })
     }
 
     fn pod(&self, namespace: &str, name: &str) -> Result<Value> {

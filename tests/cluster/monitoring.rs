@@ -55,8 +55,30 @@ fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
     texts(&dashboard, "expr", &mut expressions);
     texts(&rules, "expr", &mut expressions);
     ensure!(expressions.len() > 15, "{expressions:?}");
-    for metric in metrics(&expressions) {
+    let shown = metrics(&expressions);
+    for metric in &shown {
         ensure!(there.contains(metric.as_str()), "there is no {metric} in\n{text}");
+    }
+    // The sum and the count of a histogram are read by nobody.
+    let read = |metric: &&&str| !metric.ends_with("_sum") && !metric.ends_with("_count");
+    for metric in there.iter().filter(read) {
+        ensure!(shown.contains(*metric), "{metric} is shown nowhere");
+    }
+    let list = include_str!("../../docs/metrics.md");
+    let listed: BTreeSet<&str> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let parts = ["_bucket", "_sum", "_count"];
+    let whole = |metric: &&'_ str| parts.iter().find_map(|part| metric.strip_suffix(part)).unwrap_or(metric).to_owned();
+    let whole: BTreeSet<String> = there.iter().map(whole).collect();
+    ensure!(whole.iter().map(String::as_str).eq(listed.iter().copied()), "{whole:#?}\n{listed:#?}");
+    for counted in [
+        r#"muslin_reviews_total{hook="mutate",outcome="changed",mode="inject"} "#,
+        r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} "#,
+        r#"muslin_injected_options_total{option="attempts"} "#,
+        r#"muslin_watch_lag_seconds{resource="namespaces"} "#,
+        r#"muslin_watch_lag_seconds{resource="resolverprofiles"} "#,
+        r#"muslin_watch_lag_seconds{resource="pods"} "#,
+    ] {
+        ensure!(text.lines().any(|line| line.starts_with(counted)), "no {counted}in\n{text}");
     }
     for forbidden in ["pod=", "image=", "namespace="] {
         ensure!(!text.contains(forbidden), "a label is unbounded: {forbidden}\n{text}");
@@ -71,7 +93,7 @@ fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
     let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && said.contains("7 rules found"), "{said}{complaint}");
+    ensure!(output.status.success() && said.contains("8 rules found"), "{said}{complaint}");
     Ok(())
 }
 

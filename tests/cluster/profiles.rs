@@ -1,12 +1,14 @@
 //! ResolverProfiles: what the API server and muslin take, what becomes of pods, and what whoever writes one is told.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use muslin::policy::Profile;
 use serde_json::{Value, json};
 
 use crate::control_plane::KubectlOutput;
+use crate::load::under_load;
 use crate::pods::{default_options, pod};
 use crate::{Cluster, Topic};
 
@@ -18,12 +20,14 @@ pub(crate) const TESTS: Topic = &[
     ("a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so", risks_are_accepted_by_name),
     ("a_profile_says_whether_it_is_accepted_and_how_many_use_it", status_is_told),
     ("a_profile_overrides_exempts_and_chooses_pods_as_it_says", overrides_exempts_and_chooses),
+    ("a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix", options_by_resolver),
+    ("a_profile_makes_a_cache_on_the_node_the_only_nameserver", node_local),
     ("levels_of_a_profile_decide_what_is_denied", levels_decide),
     ("changing_a_profile_in_use_tells_what_its_pods_would_get", a_change_is_answered_with_a_preview),
-    ("no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_made_anew", no_half_profiles),
+    ("no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load", no_half_profiles),
 ];
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A profile; deleted when dropped.
 struct Applied<'c>(&'c Cluster, String);
@@ -104,7 +108,7 @@ fn printed_profiles_can_be_applied(cluster: &Cluster) -> Result<()> {
     let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(&printed))?;
     // The default is in use, and so is told what it would change.
     ensure!(output.status.success() && !output.stderr.contains("error"), "{}", output.stderr);
-    for name in ["default", "fast", "node-local", "single-request-reopen"] {
+    for name in Profile::NAMES {
         ensure!(output.stdout.contains(&format!("resolverprofile.muslin.dev/{name} ")), "{}", output.stdout);
     }
     Ok(())
@@ -142,6 +146,15 @@ fn named_until_gone(cluster: &Cluster) -> Result<()> {
 
 fn risks_are_accepted_by_name(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
+    for (option, rule) in [
+        (json!(["use-vc"]), "use-vc-hangs"),
+        (json!(["timeout:1", "attempts:1"]), "short-total-timeout"),
+        (json!(["ndots:1"]), "ndots-breaks-musl"),
+    ] {
+        let output = apply(cluster, "risky", &json!({ "options": { "others": option } }))?;
+        let told = format!("name {rule} in acceptRisk");
+        ensure!(!output.status.success() && output.stderr.contains(&told), "{rule}: {}", output.stderr);
+    }
     let risky = json!({ "options": { "mixed": ["ndots:1"] } });
     let output = apply(cluster, "risky", &risky)?;
     let told = "ndots-breaks-musl in acceptRisk";
@@ -227,6 +240,51 @@ fn overrides_exempts_and_chooses(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+fn options_by_resolver(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let image =
+        |name: &str, resolver: &str| json!({ "prefix": format!("registry.example.com/{name}"), "resolver": resolver });
+    let spec = json!({
+        "options": {
+            "musl": ["timeout:5", "attempts:10"],
+            "muslReleases": [{ "before": "1.2.0", "options": ["timeout:5", "attempts:9"] }],
+            "mixed": ["timeout:5", "attempts:8"],
+            "glibc": ["timeout:5", "attempts:7"],
+            "go": ["timeout:5", "attempts:6"],
+            "others": ["timeout:5", "attempts:5"],
+        },
+        "images": [image("new", "musl 1.2.5"), image("old", "musl 1.1.24"), image("go", "go"), image("c", "glibc 2.36")],
+    });
+    let (_profile, _) = applied(cluster, "by-resolver", &spec)?;
+    cluster.namespace("by-resolver", &[("muslin.dev/profile", "by-resolver")])?;
+    for (name, attempts) in [("new", 10), ("old", 9), ("c", 7), ("go", 6), ("unknown", 5)] {
+        let wanted = pod("by-resolver", name, &format!("registry.example.com/{name}/app:1"));
+        becomes(cluster, "by-resolver", &wanted, |pod, _| {
+            pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", &format!("attempts:{attempts}")])
+        })?;
+    }
+    let mut mixed = pod("by-resolver", "mixed", "registry.example.com/new/app:1");
+    mixed["spec"]["initContainers"] = json!([{ "name": "init", "image": "registry.example.com/c/app:1" }]);
+    becomes(cluster, "by-resolver", &mixed, |pod, _| {
+        pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", "attempts:8"])
+            && pod["metadata"]["annotations"]["muslin.dev/resolvers"]
+                == "init=glibc-2.36.0 (declared), app=musl-1.2.5 (declared)"
+    })
+}
+
+fn node_local(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    let (_profile, _) = applied(cluster, "on-node", &json!({ "nodeLocal": { "address": "169.254.20.20" } }))?;
+    cluster.namespace("on-node", &[("muslin.dev/profile", "on-node")])?;
+    becomes(cluster, "on-node", &pod("on-node", "web", "debian:12"), |pod, _| {
+        let config = &pod["spec"]["dnsConfig"];
+        pod["spec"]["dnsPolicy"] == "None"
+            && config["nameservers"] == json!(["169.254.20.20"])
+            && config["searches"] == json!(["on-node.svc.cluster.local", "svc.cluster.local", "cluster.local"])
+            && config["options"] == options(&["ndots:5"])
+    })
+}
+
 fn levels_decide(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let spec = json!({ "rules": { "musl-no-tcp": "deny", "musl-slow-retry": "off" } });
@@ -259,7 +317,8 @@ fn a_change_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
     }
 }
 
-/// The profile has the options of one number or of another, or is not there: a pod has all of one of them, or the default's.
+/// The profile is made, edited, made anew under another name, and deleted, and the namespace follows: a pod has all that one of them
+/// has, or all that the default has.
 fn no_half_profiles(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("edited", &[("muslin.dev/profile", "edited")])?;
@@ -267,40 +326,53 @@ fn no_half_profiles(cluster: &Cluster) -> Result<()> {
         let number = number.to_string();
         json!({ "options": { "mixed": [format!("timeout:{number}"), format!("attempts:{number}")] } })
     };
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| -> Result<()> {
-        let editing = scope.spawn(|| -> Result<()> {
-            while !done.load(Ordering::Relaxed) {
-                let (profile, _) = applied(cluster, "edited", &spec(6))?;
-                applied(cluster, "edited", &spec(7)).map(|(again, _)| std::mem::forget(again))?;
-                drop(profile);
-            }
-            Ok(())
-        });
-        let mut seen = [0; 3];
+    let whole = |number: u32| options(&[&format!("timeout:{number}"), &format!("attempts:{number}")]);
+    let wholes = [whole(6), whole(7), whole(8), default_options()];
+    let seen = [const { AtomicUsize::new(0) }; 4];
+    let which = |pod: &Value| {
+        let found = &pod["spec"]["dnsConfig"]["options"];
+        let which = wholes.iter().position(|whole| whole == found);
+        which.with_context(|| format!("half a profile: {pod:#}"))
+    };
+    let look = |pod: &Value| {
+        seen[which(pod)?].fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    };
+    let names = |name: &str| -> Result<()> {
+        let label = format!("muslin.dev/profile={name}");
+        let output = cluster.control_plane.kubectl(&["label", "--overwrite", "namespace", "edited", &label], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        Ok(())
+    };
+    let mut number = 0;
+    // Of one that kubectl creates it is known what its author was told, too.
+    let mut create = || -> Result<()> {
+        number += 1;
+        let (created, warnings) = cluster.created(&pod("edited", &format!("web-{number}"), "alpine:3.19"))?;
+        ensure!((which(&created)? == 3) == warnings.contains("there is no profile `"), "{warnings}{created:#}");
+        Ok(())
+    };
+    under_load(cluster, &pod("edited", "load", "alpine:3.19"), look, || {
         let deadline = Instant::now() + SOON;
-        let result = (|| {
-            for number in 0.. {
-                let (created, warnings) = cluster.created(&pod("edited", &format!("web-{number}"), "alpine:3.19"))?;
-                let found = &created["spec"]["dnsConfig"]["options"];
-                let which =
-                    [options(&["timeout:6", "attempts:6"]), options(&["timeout:7", "attempts:7"]), default_options()]
-                        .iter()
-                        .position(|whole| whole == found);
-                let which = which.with_context(|| format!("half a profile: {created:#}"))?;
-                let is_missing = warnings.contains("there is no profile `edited`");
-                ensure!((which == 2) == is_missing, "{warnings}{created:#}");
-                seen[which] += 1;
-                if number >= 40 && seen.iter().all(|times| *times > 1) {
-                    break;
-                }
-                ensure!(Instant::now() < deadline, "only {seen:?}");
+        for round in 0.. {
+            let (profile, _) = applied(cluster, "edited", &spec(6))?;
+            create()?;
+            applied(cluster, "edited", &spec(7)).map(|(again, _)| std::mem::forget(again))?;
+            create()?;
+            let (renamed, _) = applied(cluster, "renamed", &spec(8))?;
+            names("renamed")?;
+            drop(profile);
+            create()?;
+            names("edited")?;
+            drop(renamed);
+            create()?;
+            let counts: Vec<usize> = seen.iter().map(|times| times.load(Ordering::Relaxed)).collect();
+            if round >= 3 && counts.iter().all(|times| *times > 20) {
+                break;
             }
-            Ok(())
-        })();
-        done.store(true, Ordering::Relaxed);
-        editing.join().ok().context("the editing panicked")??;
-        cluster.delete_pods("edited")?;
-        result
-    })
+            ensure!(Instant::now() < deadline, "only {counts:?}");
+        }
+        Ok(())
+    })?;
+    cluster.delete_pods("edited")
 }

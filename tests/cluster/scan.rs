@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use crate::inspection::registry;
 use crate::pods::pod;
 use crate::registration::MANIFESTS;
 use crate::{Cluster, Topic};
@@ -15,6 +17,8 @@ pub(crate) const TESTS: Topic = &[
     ("a_scan_lists_the_images_in_use", lists_images),
     ("a_scan_writes_sarif_and_exits_as_the_other_commands_do", writes_sarif),
     ("a_scan_says_what_it_may_not_read_and_goes_on", goes_on_without_rights),
+    ("a_scan_reads_images_if_asked_to", reads_images),
+    ("a_scan_shows_on_a_terminal_how_far_it_has_come", shows_how_far_it_has_come),
     ("a_scan_is_a_plugin_of_kubectl", is_a_plugin),
 ];
 
@@ -172,4 +176,61 @@ fn is_a_plugin(cluster: &Cluster) -> Result<()> {
     let text = String::from_utf8_lossy(&help.stdout).into_owned();
     ensure!(text.contains("kubectl muslin scan [OPTIONS]"), "{text}");
     Ok(())
+}
+
+fn reads_images(cluster: &Cluster) -> Result<()> {
+    let (registry, reference) = registry("team/scanned:1", "musl-lookup")?;
+    cluster.namespace("scanned-images", &[])?;
+    cluster.create(&pod("scanned-images", "web", &reference))?;
+    let address = registry.address.to_string();
+    let namespace = ["-n", "scanned-images", "--fail-on", "never", "-o", "json"];
+    let reach = ["--inspect", "--allow-network", "127.0.0.1", "--plain-http", &address];
+    let rules = |arguments: &[&str]| -> Result<Vec<String>> {
+        let output = scan(&cluster.control_plane.admin_kubeconfig(), arguments)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout)?;
+        let rules = document["rules"].as_array().into_iter().flatten();
+        Ok(rules.map(|row| row["rule"].as_str().unwrap_or_default().to_owned()).collect())
+    };
+    let no_tcp = "musl-no-tcp".to_owned();
+    ensure!(!rules(&namespace)?.contains(&no_tcp), "{:?}", rules(&namespace)?);
+    let inspected = rules(&[namespace.as_slice(), &reach].concat())?;
+    ensure!(inspected.contains(&no_tcp), "{inspected:?}");
+    Ok(())
+}
+
+/// A registry that takes connections and says nothing.
+fn shows_how_far_it_has_come(cluster: &Cluster) -> Result<()> {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = silent.local_addr()?;
+    cluster.namespace("waited-for", &[])?;
+    cluster.create(&pod("waited-for", "web", &format!("{address}/team/silent:1")))?;
+    let folder = tempfile::tempdir()?;
+    let shown = folder.path().join("typescript");
+    // `script` gives it a terminal.
+    let command = format!(
+        "{} scan -n waited-for --inspect --allow-network 127.0.0.1 --plain-http {address} --kubeconfig {}",
+        env!("CARGO_BIN_EXE_muslin"),
+        cluster.control_plane.admin_kubeconfig().display(),
+    );
+    let mut script = Command::new("script")
+        .args(["--quiet", "--flush", "--command", &command])
+        .arg(&shown)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let result = loop {
+        let text = std::fs::read_to_string(&shown).unwrap_or_default();
+        if text.contains("0 of 1 images inspected") {
+            break Ok(());
+        }
+        if Instant::now() > deadline {
+            break Err(anyhow::anyhow!("nothing is shown: {text}"));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    script.kill()?;
+    script.wait()?;
+    result
 }

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,16 +24,20 @@ const READY_DEADLINE: Duration = Duration::from_secs(20);
 /// A test that does not say otherwise waits for nobody to notice that muslin stops.
 const NO_DELAY: [&str; 2] = ["--shutdown-delay", "0"];
 
-/// A running and registered `muslin serve`. Dropped, it is unregistered and killed.
+/// How long the server may take to stop when it is asked to.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// A running and registered `muslin serve`. Dropped, it is unregistered and stopped.
 pub(crate) struct Muslin<'c> {
     // In this order: what is registered runs.
     _registrations: [Registration<'c>; 2],
     process: Process,
     started_in: Duration,
+    certificate: Certificate,
     _folder: TempDir,
 }
 
-/// The process of a `muslin serve`; killed when dropped.
+/// The process of a `muslin serve`; stopped when dropped.
 pub(crate) struct Process {
     child: Child,
     /// Where it serves reviews.
@@ -65,7 +72,7 @@ impl<'c> Muslin<'c> {
         let validating = Registration::of_policy(control_plane, &server, &certificate.certificate)?;
         mutating.wait_until_muslin_answers()?;
         validating.wait_until_labels_are_judged()?;
-        Ok(Self { _registrations: [mutating, validating], process, started_in, _folder: folder })
+        Ok(Self { _registrations: [mutating, validating], process, started_in, certificate, _folder: folder })
     }
 
     /// How long it took from the start of the process until it was ready.
@@ -76,6 +83,29 @@ impl<'c> Muslin<'c> {
     /// What it answers at `/metrics`.
     pub(crate) fn metrics(&self) -> Result<String> {
         Ok(self.process.get("/metrics")?.1)
+    }
+
+    /// What it answers to a review that no API server would send.
+    pub(crate) fn review(&self, path: &str, review: &Value) -> Result<String> {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(self.certificate.certificate.as_bytes()) {
+            roots.add(certificate?)?;
+        }
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let host: SocketAddr = self.process.address.parse()?;
+        let mut socket = TcpStream::connect(host)?;
+        let mut session = rustls::ClientConnection::new(Arc::new(config), host.ip().into())?;
+        let mut stream = rustls::Stream::new(&mut session, &mut socket);
+        let body = review.to_string();
+        let head = format!(
+            "POST {path}?timeout=5s HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// Its process id.
@@ -161,6 +191,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Asked to stop it gives the lease up, for which the next one would wait otherwise. One that hangs does not stop.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.signal("TERM");
+        }
+        let deadline = Instant::now() + STOP_MAX;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // Both fail only for a program that has ended and been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();

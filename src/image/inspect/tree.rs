@@ -9,8 +9,9 @@ use super::scan::Node;
 
 /// How many symbolic links the kernel follows on one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
-/// How many components a path may have while links are followed: each link may bring 4096 bytes of them.
-const COMPONENTS_MAX: usize = 4096;
+/// How many components are walked for one path, those that links bring among them. Real paths have up to 30; somebody may write
+/// thousands, in thousands of links.
+const STEPS_MAX: usize = 1000;
 
 /// Files and folders by name.
 pub(super) type Listing = BTreeMap<Box<str>, Item>;
@@ -75,6 +76,16 @@ impl Tree {
         self.walk(path, true)
     }
 
+    /// The file at the end of `path`, and its path without links.
+    pub(super) fn file(&self, path: &str) -> Option<(String, &Arc<Node>)> {
+        let Found::Node(real, _) = self.find(path) else { return None };
+        let (parent, name) = split(&real);
+        match self.listing(parent)?.get(name)? {
+            Item::Node(node) => Some((real, node)),
+            Item::Folder(_) => None,
+        }
+    }
+
     /// Every file that matters, with its path.
     pub(super) fn each_node<'a>(&'a self, visit: &mut impl FnMut(&str, &'a Node)) {
         each(&self.root, &mut String::new(), visit);
@@ -97,9 +108,13 @@ impl Tree {
     fn walk(&self, path: &str, follow_last: bool) -> Found<'_> {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut real: Vec<(String, Option<&Listing>)> = Vec::new();
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         let joined = |real: &[(String, _)]| real.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("/");
         while let Some(part) = todo.pop() {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Found::Endless;
+            }
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
@@ -119,7 +134,7 @@ impl Tree {
                     match &**node {
                         Node::Symlink(target) if follow_last || !last => {
                             links += 1;
-                            if links > LINKS_MAX || todo.len() > COMPONENTS_MAX {
+                            if links > LINKS_MAX {
                                 return Found::Endless;
                             }
                             if target.starts_with('/') {

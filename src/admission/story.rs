@@ -1,0 +1,55 @@
+//! What there is to tell of a pod that runs, decided as it was when the pod was made: by the same labels, profile and images, as far as
+//! they are known now. Nothing is waited for. Must not know who tells it where.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::time::{Duration, Instant};
+
+use crate::cluster::Teller;
+use crate::plan::{self, Told};
+use crate::pod::Pod;
+use crate::policy::Mode;
+
+use super::webhook::{Inner, Webhook};
+
+/// How long the namespace's labels are waited for, where the watch does not know them yet.
+const POLICY_MAX: Duration = Duration::from_secs(2);
+
+impl Teller for Webhook {
+    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Vec<Told>> {
+        self.0.story(namespace, pod).boxed()
+    }
+}
+
+impl Inner {
+    async fn story(&self, namespace: &str, pod: &str) -> Vec<Told> {
+        if self.is_excluded(namespace) {
+            return Vec::new();
+        }
+        let policy = match self.policy(namespace, Instant::now() + POLICY_MAX).await {
+            Ok(policy) => policy,
+            Err(why) => {
+                tracing::debug!(namespace, why, "nothing is told of a pod: its namespace is not known");
+                return Vec::new();
+            }
+        };
+        let mode = policy.mode(self.settings.default_mode);
+        if mode < Mode::Warn {
+            return Vec::new();
+        }
+        let pod: Pod<'_> = match serde_json::from_str(pod) {
+            Ok(pod) => pod,
+            Err(error) => {
+                tracing::warn!(namespace, %error, "nothing is told of a pod that cannot be read");
+                return Vec::new();
+            }
+        };
+        let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
+        let story = self.caught("", || {
+            // What is to be said of the profile was said when the pod was made.
+            let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);
+            plan::story(&pod, answers.fingerprints(&pod).0, &self.context(namespace, mode, &profile))
+        });
+        story.and_then(Result::ok).unwrap_or_default()
+    }
+}

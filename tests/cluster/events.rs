@@ -1,0 +1,361 @@
+//! The Events of pods, and of what made them, as `kubectl describe` shows them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::pods::pod;
+use crate::webhook::Muslin;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment", describe_tells_the_story),
+    ("events_are_written_of_what_each_mode_tells_of_and_of_nothing_else", each_mode_and_level),
+    ("no_event_says_what_is_only_written_on_a_pod", forgeries_are_not_told),
+    ("each_event_is_written_once_across_three_restarts", once_across_restarts),
+    ("a_namespace_with_many_pods_gets_a_bounded_number_of_events", bounded_by_namespace),
+];
+
+/// How long it may take until the lease of a muslin that was killed has run out, and its Events are written by another.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Creates many objects with one call, and gives those that the API server took.
+fn create_all(cluster: &Cluster, objects: &[Value]) -> Result<Vec<Value>> {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+    let arguments = ["create", "--validate=ignore", "-o", "json", "-f", "-"];
+    let output = cluster.control_plane.kubectl(&arguments, Some(&list.to_string()))?;
+    let made = serde_json::Deserializer::from_str(&output.stdout).into_iter::<Value>();
+    let made = made.collect::<Result<Vec<_>, _>>().with_context(|| output.stderr.clone())?;
+    Ok(made
+        .into_iter()
+        .flat_map(|object| match object["items"].as_array() {
+            Some(items) => items.clone(),
+            None => vec![object],
+        })
+        .collect())
+}
+
+/// An object as what made another, as that other says it.
+fn owner(object: &Value) -> Value {
+    json!([{
+        "apiVersion": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"],
+        "uid": object["metadata"]["uid"], "controller": true,
+    }])
+}
+
+fn owned(mut object: Value, by: &Value) -> Value {
+    object["metadata"]["ownerReferences"] = owner(by);
+    object
+}
+
+fn workload(api_version: &str, kind: &str, namespace: &str, name: &str, image: &str) -> Value {
+    let labels = json!({ "app": name });
+    let mut template = json!({
+        "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "app", "image": image }] }
+    });
+    let specification = match kind {
+        "CronJob" | "Job" => {
+            template["spec"]["restartPolicy"] = json!("Never");
+            let job = json!({ "template": template });
+            if kind == "Job" { job } else { json!({ "schedule": "@daily", "jobTemplate": { "spec": job } }) }
+        }
+        _ => json!({ "selector": { "matchLabels": labels }, "template": template }),
+    };
+    json!({
+        "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace },
+        "spec": specification,
+    })
+}
+
+/// muslin's Events in a namespace.
+fn events(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>> {
+    let output = cluster.control_plane.kubectl(&["get", "events", "-n", namespace, "-o", "json"], None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let list: Value = serde_json::from_str(&output.stdout)?;
+    let events = list["items"].as_array().cloned().context("kubectl get gave no list")?;
+    Ok(events.into_iter().filter(|event| event["reportingComponent"] == "muslin").collect())
+}
+
+/// `Deployment/web MuslResolver`
+fn short(event: &Value) -> String {
+    let (about, text) = (&event["involvedObject"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
+    format!("{}/{} {}", text(&about["kind"]), text(&about["name"]), text(&event["reason"]))
+}
+
+fn shorts(events: &[Value]) -> Vec<String> {
+    let mut all: Vec<String> = events.iter().map(short).collect();
+    all.sort();
+    all
+}
+
+/// Waits until all is told of the pods that were made so far: Events are written one after the other, so that it is once the story of
+/// a pod that was made last is.
+fn settle(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+    cluster.create(&pod(namespace, name, "alpine:3.19"))?;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let found = shorts(&events(cluster, namespace)?);
+        if found.contains(&format!("Pod/{name} MuslResolver")) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "nothing is told of {name}: {found:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A number that muslin counts.
+fn counted(muslin: &Muslin<'_>, metric: &str) -> Result<u64> {
+    let text = muslin.metrics()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+    line.with_context(|| format!("no {metric} in\n{text}"))?.parse().context("it is a number")
+}
+
+fn describe_tells_the_story(cluster: &Cluster) -> Result<()> {
+    let muslin = cluster.muslin()?;
+    cluster.namespace("told", &[])?;
+    let tops = [
+        workload("apps/v1", "Deployment", "told", "web", "alpine:3.19"),
+        workload("batch/v1", "CronJob", "told", "nightly", "alpine:3.16"),
+    ];
+    let tops = create_all(cluster, &tops)?;
+    let [deployment, cron] = &tops[..] else { anyhow::bail!("{tops:#?}") };
+    let between = [
+        owned(workload("apps/v1", "ReplicaSet", "told", "web-5d", "alpine:3.19"), deployment),
+        owned(workload("batch/v1", "Job", "told", "nightly-1", "alpine:3.16"), cron),
+        workload("apps/v1", "StatefulSet", "told", "store", "alpine:3.19"),
+    ];
+    let between = create_all(cluster, &between)?;
+    let [set, job, stateful] = &between[..] else { anyhow::bail!("{between:#?}") };
+    for (name, image, by) in [
+        ("web-5d-1", "alpine:3.19", set),
+        ("web-5d-2", "alpine:3.19", set),
+        ("nightly-1-x", "alpine:3.16", job),
+        ("store-0", "alpine:3.19", stateful),
+    ] {
+        cluster.create(&owned(pod("told", name, image), by))?;
+    }
+    settle(cluster, "told", "last")?;
+
+    let describe = |kind: &str, name: &str| -> Result<String> {
+        let output = cluster.control_plane.kubectl(&["describe", kind, name, "-n", "told"], None)?;
+        let (_, events) = output.stdout.split_once("\nEvents:").with_context(|| output.stdout.clone())?;
+        Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let injected = "muslin has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
+    let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)";
+    let story = describe("pod", "web-5d-1")?;
+    ensure!(story.contains("Normal DNSOptionsInjected") && story.contains(injected), "{story}");
+    ensure!(story.contains("Normal MuslResolver") && story.contains(slow), "{story}");
+    for (kind, name) in [("deployment", "web"), ("statefulset", "store")] {
+        let story = describe(kind, name)?;
+        ensure!(story.contains("Normal DNSOptionsInjected") && story.contains("its pods: has single-"), "{story}");
+        ensure!(story.contains(&format!("its pods: {slow}")), "{story}");
+    }
+    // What cannot be mended is a warning, and says what to do.
+    let story = describe("cronjob", "nightly")?;
+    ensure!(story.contains("Warning MuslResolver") && story.contains("musl-no-tcp: app: musl 1.2.3"), "{story}");
+    ensure!(story.contains("(fix: use Alpine 3.18 or later"), "{story}");
+
+    // The object at the top is told once, and what stands between is not.
+    let found = shorts(&events(cluster, "told")?);
+    let of = |what: &str| found.iter().filter(|event| event.starts_with(what)).count();
+    ensure!(of("Deployment/web ") == 2 && of("ReplicaSet/") == 0 && of("Job/") == 0, "{found:?}");
+    ensure!(counted(&muslin, "muslin_events_written_total")? == found.len() as u64, "{found:?}");
+    ensure!(counted(&muslin, "muslin_events_failed_total")? == 0, "{}", muslin.metrics()?);
+    Ok(())
+}
+
+/// Every mode and level, of a pod of nobody, of a Deployment and of a CronJob.
+fn each_mode_and_level(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    for mode in ["off", "audit", "warn", "inject", "enforce"] {
+        let namespace = format!("told-{mode}");
+        cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
+        let image = |level: &str| if level == "warn" { "alpine:3.19" } else { "debian:12" };
+        let levels = ["info", "warn", "deny"];
+        let tops: Vec<Value> = levels
+            .iter()
+            .flat_map(|level| {
+                [("apps/v1", "Deployment"), ("batch/v1", "CronJob")]
+                    .map(|(api_version, kind)| workload(api_version, kind, &namespace, level, image(level)))
+            })
+            .collect();
+        let between: Vec<Value> = create_all(cluster, &tops)?
+            .iter()
+            .map(|top| {
+                let is_job = top["kind"] == "CronJob";
+                let (api_version, kind) = if is_job { ("batch/v1", "Job") } else { ("apps/v1", "ReplicaSet") };
+                let level = top["metadata"]["name"].as_str().unwrap_or_default();
+                owned(workload(api_version, kind, &namespace, level, image(level)), top)
+            })
+            .collect();
+        let between = create_all(cluster, &between)?;
+        ensure!(between.len() == 6, "{between:#?}");
+        let of_level = |level: &str, name: &str| {
+            let mut pod = pod(&namespace, name, image(level));
+            if level == "deny" {
+                pod["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "x" }] });
+            }
+            pod
+        };
+        let mut pods: Vec<Value> = levels.iter().map(|level| of_level(level, &format!("{level}-of-nobody"))).collect();
+        pods.extend(between.iter().map(|by| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+            let level = text(&by["metadata"]["name"]);
+            owned(of_level(&level, &format!("{level}-of-{}", text(&by["kind"]))), by)
+        }));
+        let made = create_all(cluster, &pods)?;
+        // Three pods of the level deny are refused.
+        ensure!(made.len() == if mode == "enforce" { 6 } else { 9 }, "{mode}: {} pods", made.len());
+        let tells = matches!(mode, "warn" | "inject" | "enforce");
+        if tells {
+            settle(cluster, &namespace, "last")?;
+        } else {
+            cluster.namespace(&format!("after-{mode}"), &[])?;
+            settle(cluster, &format!("after-{mode}"), "last")?;
+        }
+
+        let found = events(cluster, &namespace)?;
+        let found: Vec<String> = shorts(&found).into_iter().filter(|event| !event.starts_with("Pod/last ")).collect();
+        let mut expected = Vec::new();
+        let mut expect = |level: &str, reason: &str| {
+            for about in ["of-nobody", "of-replicaset", "of-job"] {
+                expected.push(format!("Pod/{level}-{about} {reason}"));
+            }
+            expected.push(format!("Deployment/{level} {reason}"));
+            expected.push(format!("CronJob/{level} {reason}"));
+        };
+        if tells {
+            expect("warn", "MuslResolver");
+            if mode != "warn" {
+                expect("warn", "DNSOptionsInjected");
+            }
+            if mode != "enforce" {
+                expect("deny", "DNSOptions");
+            }
+        }
+        expected.sort();
+        ensure!(found == expected, "{mode}:\n{found:#?}\n{expected:#?}");
+    }
+    Ok(())
+}
+
+fn forgeries_are_not_told(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("lies", &[])?;
+    cluster.namespace("lies-audited", &[("muslin.dev/mode", "audit")])?;
+    let forge = |pod: &mut Value| {
+        pod["metadata"]["labels"]["muslin.dev/libc"] = json!("musl");
+        pod["metadata"]["annotations"]["muslin.dev/warnings"] = json!("attempts-zero: app: it crashes");
+        pod["metadata"]["annotations"]["muslin.dev/injected"] = json!("timeout:9 attempts:9");
+        pod["metadata"]["annotations"]["muslin.dev/resolvers"] = json!("app=musl-1.1.13 (inspected)");
+    };
+    let deployment = create_all(cluster, &[workload("apps/v1", "Deployment", "lies", "web", "alpine:3.19")])?;
+    let mut sets = Vec::new();
+    // A Deployment that somebody says made it, with another uid; the same of a ReplicaSet.
+    let mut stranger = deployment[0].clone();
+    stranger["metadata"]["uid"] = json!("705ab4f5-6393-11e8-b7cc-42010a800002");
+    sets.push(owned(workload("apps/v1", "ReplicaSet", "lies", "web-5d", "alpine:3.19"), &stranger));
+    let sets = create_all(cluster, &sets)?;
+    let mut of_stranger = sets[0].clone();
+    of_stranger["metadata"]["uid"] = stranger["metadata"]["uid"].clone();
+    let mut elsewhere = sets[0].clone();
+    elsewhere["metadata"]["name"] = json!("../../../../api/v1/namespaces/lies/pods/healthy");
+
+    let mut healthy = pod("lies", "healthy", "debian:12");
+    let mut opted_out = pod("lies", "opted-out", "alpine:3.19");
+    opted_out["metadata"]["annotations"]["muslin.dev/inject"] = json!("false");
+    let mut audited = pod("lies-audited", "audited", "alpine:3.19");
+    [&mut healthy, &mut opted_out, &mut audited].into_iter().for_each(forge);
+    for pod in [
+        healthy,
+        opted_out,
+        audited,
+        owned(pod("lies", "of-a-stranger", "alpine:3.19"), &of_stranger),
+        owned(pod("lies", "of-elsewhere", "alpine:3.19"), &elsewhere),
+    ] {
+        cluster.create(&pod)?;
+    }
+    // Written on it later, when nobody reviews it.
+    cluster.create(&pod("lies", "annotated", "debian:12"))?;
+    let arguments = ["annotate", "--overwrite", "pod", "annotated", "-n", "lies", "muslin.dev/injected=timeout:9"];
+    let annotated = cluster
+        .control_plane
+        .kubectl(&[arguments.as_slice(), &["muslin.dev/warnings=attempts-zero: app: it crashes"]].concat(), None)?;
+    ensure!(annotated.status.success(), "{}", annotated.stderr);
+    settle(cluster, "lies", "last")?;
+
+    let mut found = shorts(&events(cluster, "lies")?);
+    found.retain(|event| !event.starts_with("Pod/last "));
+    let expected: Vec<String> = ["of-a-stranger", "of-elsewhere"]
+        .iter()
+        .flat_map(|name| ["DNSOptionsInjected", "MuslResolver"].map(|reason| format!("Pod/{name} {reason}")))
+        .collect();
+    ensure!(found == expected, "{found:#?}");
+    ensure!(events(cluster, "lies-audited")?.is_empty());
+    Ok(())
+}
+
+fn once_across_restarts(cluster: &Cluster) -> Result<()> {
+    let mut muslin = cluster.muslin()?;
+    cluster.namespace("restarted", &[])?;
+    let top = create_all(cluster, &[workload("apps/v1", "Deployment", "restarted", "web", "alpine:3.16")])?;
+    let set = create_all(
+        cluster,
+        &[owned(workload("apps/v1", "ReplicaSet", "restarted", "web-5d", "alpine:3.16"), &top[0])],
+    )?;
+    for name in ["web-5d-1", "web-5d-2", "web-5d-3"] {
+        cluster.create(&owned(pod("restarted", name, "alpine:3.16"), &set[0]))?;
+    }
+    settle(cluster, "restarted", "after-0")?;
+    let written = |event: &Value| {
+        let metadata = &event["metadata"];
+        (metadata["name"].to_string(), (short(event), metadata["resourceVersion"].to_string()))
+    };
+    let mut before: BTreeMap<String, (String, String)> = events(cluster, "restarted")?.iter().map(written).collect();
+    let of_pods = before.values().filter(|(event, _)| event.starts_with("Pod/web-5d-")).count();
+    let of_top = before.values().filter(|(event, _)| event.starts_with("Deployment/web ")).count();
+    ensure!(of_pods == 3 * of_top && of_top >= 2, "{before:#?}");
+    for restart in 1..=3 {
+        if restart == 1 {
+            muslin.kill()?;
+        } else {
+            muslin.stop()?;
+        }
+        drop(muslin);
+        muslin = cluster.muslin()?;
+        let last = format!("after-{restart}");
+        settle(cluster, "restarted", &last)?;
+        let after: BTreeMap<String, (String, String)> = events(cluster, "restarted")?.iter().map(written).collect();
+        for (name, event) in &before {
+            ensure!(after.get(name) == Some(event), "{event:?} was written again: {:?}", after.get(name));
+        }
+        let new: Vec<&str> =
+            after.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, (event, _))| &**event).collect();
+        ensure!(new.iter().all(|event| event.starts_with(&format!("Pod/{last} "))), "{new:?}");
+        before = after;
+    }
+    Ok(())
+}
+
+fn bounded_by_namespace(cluster: &Cluster) -> Result<()> {
+    const PODS: usize = 160;
+    let muslin = cluster.muslin()?;
+    cluster.namespace("crowded", &[])?;
+    cluster.namespace("uncrowded", &[])?;
+    settle(cluster, "uncrowded", "first")?;
+    let pods: Vec<Value> = (0..PODS).map(|number| pod("crowded", &format!("web-{number}"), "alpine:3.19")).collect();
+    let began = Instant::now();
+    let made = create_all(cluster, &pods)?;
+    ensure!(made.len() == PODS, "{} pods", made.len());
+    settle(cluster, "uncrowded", "last")?;
+    let took = began.elapsed().as_secs() as usize + 1;
+    let found = shorts(&events(cluster, "crowded")?);
+    let told = found.iter().filter(|event| event.ends_with(" MuslResolver")).count();
+    ensure!((100..=100 + took).contains(&told), "{told} pods were told of in {took} s");
+    let dropped = counted(&muslin, "muslin_events_dropped_total")?;
+    ensure!(dropped as usize == PODS - told, "{dropped} of {PODS} were dropped, {told} told of");
+    cluster.delete_pods("crowded")
+}

@@ -1,0 +1,229 @@
+//! What muslin may do and what it does: by the audit log of the API server every right in `manifests/` is used, and none is missing.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::inspection::{Kept, PULL_SECRETS, overlay, reading, registry};
+use crate::pods::pod;
+use crate::registration::MANIFESTS;
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic = &[
+    ("the_server_uses_every_right_of_the_base_and_needs_no_other", rights_of_the_base),
+    ("image_inspection_uses_every_right_of_its_overlays_and_needs_no_other", rights_of_inspection),
+    ("a_scan_uses_every_right_of_its_role_and_needs_no_other", rights_of_a_scan),
+];
+
+/// How long it may take until all is done that muslin does by itself: to hold the lease that another one left, and to look around.
+const SOON: Duration = Duration::from_secs(90);
+
+const MUSLIN: &str = "system:serviceaccount:muslin:muslin";
+
+/// A verb, an API group, and a resource with its subresource: `("patch", "muslin.dev", "resolverprofiles/status")`.
+type Right = (String, String, String);
+
+/// What the audit log has of one account since some moment.
+struct Log<'c> {
+    cluster: &'c Cluster,
+    account: String,
+    from: usize,
+}
+
+// === impl Log ===
+
+impl<'c> Log<'c> {
+    fn of(cluster: &'c Cluster, account: &str) -> Self {
+        let from = cluster.control_plane.audit_log().unwrap_or_default().len();
+        Self { cluster, account: account.to_owned(), from }
+    }
+
+    fn entries(&self) -> Result<Vec<Value>> {
+        let log = self.cluster.control_plane.audit_log()?;
+        let lines = log.get(self.from..).context("the audit log was cut")?.lines();
+        // The last line may be half written.
+        let entries = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(entries.filter(|entry| entry["user"]["username"] == self.account.as_str()).collect())
+    }
+
+    /// What was done.
+    fn used(&self) -> Result<BTreeSet<Right>> {
+        let mut used = BTreeSet::new();
+        for entry in self.entries()? {
+            let about = &entry["objectRef"];
+            // What is no resource, such as /version, everybody may read.
+            let Some(resource) = about["resource"].as_str() else { continue };
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let resource = match about["subresource"].as_str() {
+                Some(part) => format!("{resource}/{part}"),
+                None => resource.to_owned(),
+            };
+            let (verb, group) = (text(&entry["verb"]), text(&about["apiGroup"]));
+            // An apply that makes the object needs the right to create it, and is logged as the patch that it is.
+            if verb == "patch" && entry["responseStatus"]["code"] == 201 {
+                used.insert(("create".to_owned(), group.clone(), resource.clone()));
+            }
+            used.insert((verb, group, resource));
+        }
+        Ok(used)
+    }
+
+    /// What was done without the right to.
+    fn refused(&self) -> Result<Vec<Value>> {
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry["annotations"]["authorization.k8s.io/decision"] == "forbid");
+        Ok(entries)
+    }
+
+    /// Waits until all these rights were used, and shows that no others were used or wanted.
+    fn is_exactly(&self, granted: &BTreeSet<Right>) -> Result<()> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let used = self.used()?;
+            let (unused, missing): (Vec<_>, Vec<_>) =
+                (granted.difference(&used).collect(), used.difference(granted).collect());
+            let refused = self.refused()?;
+            ensure!(missing.is_empty() && refused.is_empty(), "used, and not granted: {missing:?}\n{refused:#?}");
+            if unused.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "granted, and not used: {unused:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// What the roles among these manifests grant.
+fn granted(manifests: &str) -> Result<BTreeSet<Right>> {
+    let mut rights = BTreeSet::new();
+    for document in manifests.split("\n---\n") {
+        let object: Value = serde_saphyr::from_str(document)?;
+        if !matches!(object["kind"].as_str(), Some("ClusterRole" | "Role")) {
+            continue;
+        }
+        let texts = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        for rule in object["rules"].as_array().context("a role has rules")? {
+            for verb in texts(&rule["verbs"]) {
+                for group in texts(&rule["apiGroups"]) {
+                    for resource in texts(&rule["resources"]) {
+                        rights.insert((verb.clone(), group.clone(), resource));
+                    }
+                }
+            }
+        }
+    }
+    ensure!(!rights.is_empty(), "no role in\n{manifests}");
+    Ok(rights)
+}
+
+fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Result<String> {
+    let output = cluster.control_plane.kubectl(arguments, None)?;
+    ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+    Ok(output.stdout)
+}
+
+fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
+    let granted = granted(&kubectl(cluster, &["kustomize", MANIFESTS])?)?;
+    // The first to hold the lease makes it.
+    kubectl(cluster, &["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
+    let log = Log::of(cluster, MUSLIN);
+    let muslin = cluster.muslin()?;
+    cluster.namespace("rightful", &[])?;
+
+    // A profile, whose status is written; a label, which is answered with what the pods would get.
+    let profile = json!({
+        "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "rightful" },
+        "spec": { "options": { "mixed": ["timeout:5"] } }
+    });
+    cluster.create(&profile)?;
+    // Pods, of which Events are written, and of what made them.
+    for (api_version, kind, uid) in [
+        ("apps/v1", "ReplicaSet", "705ab4f5-6393-11e8-b7cc-42010a800002"),
+        ("batch/v1", "Job", "705ab4f5-6393-11e8-b7cc-42010a800003"),
+    ] {
+        let mut of_it = pod("rightful", &format!("of-{}", kind.to_lowercase()), "alpine:3.19");
+        of_it["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": api_version, "kind": kind, "name": "web", "controller": true, "uid": uid,
+        }]);
+        cluster.create(&of_it)?;
+    }
+    kubectl(cluster, &["label", "namespace", "rightful", "muslin.dev/profile=rightful"])?;
+    // A namespace that no watch knows.
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": "CREATE", "namespace": "nowhere",
+            "kind": { "group": "", "version": "v1", "kind": "Pod" }, "object": pod("nowhere", "web", "alpine:3.19")
+        }
+    });
+    let answer = muslin.review("/mutate", &review)?;
+    ensure!(answer.contains("namespace is not known yet"), "{answer}");
+
+    let result = log.is_exactly(&granted);
+    kubectl(cluster, &["delete", "resolverprofile", "rightful"])?;
+    result
+}
+
+fn rights_of_inspection(cluster: &Cluster) -> Result<()> {
+    let files = [overlay("image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
+    let own = granted(&files.iter().map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n---\n"))?;
+    let kept = Kept::apply(cluster)?;
+    kept.kubectl(&["apply", "-f", &overlay(PULL_SECRETS)])?;
+    let result = (|| {
+        cluster.namespace("rightful-images", &[])?;
+        let log = Log::of(cluster, MUSLIN);
+        let (first, one) = registry("team/one:1", "musl-lookup")?;
+        let mut arguments = reading(&first).to_vec();
+        arguments.extend(["--pull-secrets", "--keep-fingerprints", "1"].map(str::to_owned));
+        let _muslin = cluster.muslin_with(&arguments)?;
+        let mut named = pod("rightful-images", "named", &one);
+        named["spec"]["imagePullSecrets"] = json!([{ "name": "missing" }]);
+        cluster.create(&named)?;
+        // One more than is kept.
+        let digest = format!("sha256-{}", "0".repeat(64));
+        let old = json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint", "metadata": { "name": digest }, "spec": {},
+        });
+        cluster.create(&old)?;
+        let base = granted(&kubectl(cluster, &["kustomize", MANIFESTS])?)?;
+        let deadline = Instant::now() + SOON;
+        loop {
+            let used = log.used()?;
+            let unused: Vec<_> = own.difference(&used).collect();
+            let missing: Vec<_> = used.iter().filter(|right| !own.contains(*right) && !base.contains(*right)).collect();
+            let refused = log.refused()?;
+            ensure!(missing.is_empty() && refused.is_empty(), "used, and not granted: {missing:?}\n{refused:#?}");
+            if unused.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "granted, and not used: {unused:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    })();
+    kept.kubectl(&["delete", "-f", &overlay(PULL_SECRETS)])?;
+    result
+}
+
+fn rights_of_a_scan(cluster: &Cluster) -> Result<()> {
+    let granted = granted(&kubectl(cluster, &["kustomize", &format!("{MANIFESTS}/scan")])?)?;
+    cluster.namespace("rightful-scan", &[])?;
+    kubectl(cluster, &["create", "serviceaccount", "scanner", "-n", "rightful-scan"])?;
+    kubectl(cluster, &["apply", "-k", &format!("{MANIFESTS}/scan")])?;
+    let bound = "--serviceaccount=rightful-scan:scanner";
+    kubectl(cluster, &["create", "clusterrolebinding", "rightful-scan", "--clusterrole=muslin-scan", bound])?;
+    let account = cluster.control_plane.service_account_kubeconfig("rightful-scan", "scanner")?;
+    let log = Log::of(cluster, "system:serviceaccount:rightful-scan:scanner");
+    let scan = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["scan", "-A", "--fail-on", "never", "--kubeconfig"])
+        .arg(&account)
+        .output()?;
+    ensure!(scan.status.success() && scan.stderr.is_empty(), "{}", String::from_utf8_lossy(&scan.stderr));
+    let result = log.is_exactly(&granted);
+    kubectl(cluster, &["delete", "clusterrolebinding", "rightful-scan"])?;
+    result
+}
