@@ -26,7 +26,7 @@ pub(crate) const CONFIGURATIONS: [(&str, usize); 2] =
     [("mutatingwebhookconfiguration", 1), ("validatingwebhookconfiguration", 4)];
 
 /// What each webhook of both configurations trusts, as certificates in PEM.
-fn trusted(cluster: &Cluster) -> Result<Vec<Vec<String>>> {
+pub(crate) fn trusted(cluster: &Cluster) -> Result<Vec<Vec<String>>> {
     let mut trusted = Vec::new();
     for (kind, number) in CONFIGURATIONS {
         let configuration = get(cluster, &[kind, MUSLIN])?;
