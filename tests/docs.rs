@@ -130,3 +130,14 @@ fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
         );
     }
 }
+
+#[test]
+fn the_readme_shows_a_part_of_the_recorded_story() {
+    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
+    let story = fs::read_to_string(docs().join("story.md")).unwrap();
+    let shown = readme.split("```").find(|block| block.contains("$ kubectl describe pods")).unwrap();
+    let mut told = story.lines().map(str::trim);
+    for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
+        assert!(told.any(|of_story| of_story == line), "docs/story.md has not, or not in this order: {line}");
+    }
+}

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod control_plane;
+mod endurance;
 mod events;
 mod examples;
 #[path = "../registry/image.rs"]
@@ -71,6 +72,8 @@ const TOPICS: [Topic; 12] = [
     outages::TESTS,
     installation::TESTS,
     certificates::TESTS,
+    endurance::TESTS,
+    installation::LAST,
 ];
 
 fn main() -> ExitCode {
@@ -98,7 +101,8 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
                 .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
         })
     };
-    let on_request = measuring::TESTS.iter().map(|test| trial(test).with_ignored_flag(true));
+    let on_request =
+        measuring::TESTS.iter().chain(endurance::ON_REQUEST).map(|test| trial(test).with_ignored_flag(true));
     TOPICS.into_iter().flatten().map(trial).chain(on_request).collect()
 }
 

@@ -64,6 +64,9 @@ pub(crate) fn tells_the_story(node: &mut Option<Node>) -> Result<()> {
     let page = fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))?;
     let told = lines_of_muslin(&page);
     ensure!(told.len() >= 5, "{PAGE} hardly shows muslin: {told:?}");
+    for reason in ["DNSOptionsInjected muslin", "DNSOptionsInjected shop-*"] {
+        ensure!(told.iter().any(|line| line.contains(reason)), "{PAGE} shows no Event {reason}: {told:#?}");
+    }
     eventually(DEADLINE, || {
         let now = lines_of_muslin(&story(node)?);
         for line in &told {
@@ -101,12 +104,12 @@ $ kubectl apply -f shop.yaml
     Ok(page)
 }
 
-/// What a text says of muslin in the output of commands, without what differs from one cluster to the next.
+/// What a text says of muslin, and muslin of musl, in the output of commands, without what differs from one cluster to the next.
 fn lines_of_muslin(text: &str) -> Vec<String> {
     let is_age = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(['s', 'm', 'h']);
     let same = |word: &str| if word.contains("shop-") { "shop-*".to_owned() } else { word.to_owned() };
     let blocks = text.split("```").skip(1).step_by(2);
-    let lines = blocks.flat_map(str::lines).filter(|line| line.contains("muslin"));
+    let lines = blocks.flat_map(str::lines).filter(|line| line.contains("musl"));
     lines
         .map(|line| line.split_whitespace().filter(|word| !is_age(word)).map(same).collect::<Vec<_>>().join(" "))
         .collect()

@@ -63,8 +63,15 @@ const CASES: &[Case] = &[
         "by apk's database",
     ),
     (
-        "musl-replaced-beside-apk",
+        "musl-of-another-release-by-apk",
         &[MUSL, &[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], APP],
+        server,
+        "musl 1.2.5",
+        "by apk's database",
+    ),
+    (
+        "musl-replaced-over-apk",
+        &[&[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], MUSL, APP],
         server,
         "musl 1.2.3",
         "as it says itself",

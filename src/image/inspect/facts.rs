@@ -322,8 +322,7 @@ impl ImageFacts {
 // === impl Loader ===
 
 impl Loader {
-    /// Looks for what `path` leads to, and for its release: what the library itself says is what runs. The package database
-    /// tells the same, or of a library that was replaced.
+    /// Looks for what `path` leads to, and for its release.
     fn find(tree: &Tree, path: &str) -> Self {
         let (real, libc) = match tree.find(path) {
             Found::Node(real, Node::Libc(libc)) => (real, *libc),
@@ -331,7 +330,7 @@ impl Loader {
             _ => return Self { libc: None, source: None },
         };
         let (version, source) = match libc.kind {
-            LibcKind::Musl => musl_version(tree, libc.version),
+            LibcKind::Musl => musl_version(tree, &real, libc.version),
             LibcKind::Glibc => glibc_version(tree, &real, libc.version),
             LibcKind::Uclibc => (libc.version, libc.version.map(|_| Source::Library)),
         };
@@ -339,7 +338,9 @@ impl Loader {
     }
 }
 
-fn musl_version(tree: &Tree, own: Option<Version>) -> (Option<Version>, Option<Source>) {
+/// musl's release: of apk's database, which is of the library that its package brought; of the library itself, where that was
+/// replaced by a later layer or there is no database; or of the distribution's release.
+fn musl_version(tree: &Tree, loader: &str, own: Option<Version>) -> (Option<Version>, Option<Source>) {
     let documents = |paths: &[&str]| -> Vec<Document> {
         let document = |path: &&str| match tree.find(path) {
             Found::Node(_, Node::Document(document)) => Some(document.clone()),
@@ -347,14 +348,16 @@ fn musl_version(tree: &Tree, own: Option<Version>) -> (Option<Version>, Option<S
         };
         paths.iter().filter_map(document).collect()
     };
-    let apk = documents(&APK_DATABASES).into_iter().find_map(|document| match document {
-        Document::Apk(version) => version,
+    let apk = APK_DATABASES.into_iter().find_map(|path| match tree.find(path) {
+        Found::Node(_, Node::Document(Document::Apk(version))) => Some((path, (*version)?)),
         _ => None,
     });
     match (apk, own) {
-        (Some(apk), None) => return (Some(apk), Some(Source::Apk)),
-        (Some(apk), Some(own)) if apk == own => return (Some(apk), Some(Source::Apk)),
-        (_, Some(own)) => return (Some(own), Some(Source::Library)),
+        (Some((path, apk)), Some(own)) if apk != own && tree.layer(loader) > tree.layer(path) => {
+            return (Some(own), Some(Source::Library));
+        }
+        (Some((_, apk)), _) => return (Some(apk), Some(Source::Apk)),
+        (None, Some(own)) => return (Some(own), Some(Source::Library)),
         (None, None) => {}
     }
     for document in documents(&OS_RELEASES).into_iter().chain(documents(&[ALPINE_RELEASE])) {

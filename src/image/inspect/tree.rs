@@ -20,13 +20,16 @@ pub(super) type Listing = BTreeMap<Box<str>, Item>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     root: Listing,
+    /// How many layers were laid.
+    layers: usize,
 }
 
 /// A file or a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Folder(Listing),
-    Node(Arc<Node>),
+    /// A file, and which layer brought it, counted from the base up.
+    Node(Arc<Node>, usize),
 }
 
 /// What is at the end of a path.
@@ -47,12 +50,14 @@ pub(super) enum Found<'a> {
 impl Tree {
     /// Lays a layer over those below it.
     pub fn lay(&mut self, layer: &LayerFacts) {
+        self.layers += 1;
+        let number = self.layers;
         let mut hard_links = Vec::new();
         // Parents stand before what is in them, so that a link of this layer is there when its folder is used as one.
         for (path, folder) in &layer.folders {
             let Some(real) = self.real_folder(path, folder.listed) else { continue };
             let Some(listing) = self.make_folder(&real) else { continue };
-            folder.lay_over(listing);
+            folder.lay_over(listing, number);
             for (name, node) in &folder.nodes {
                 if let Node::Hardlink(target) = &**node {
                     hard_links.push((join(&real, name), normalise(target)));
@@ -64,7 +69,7 @@ impl Tree {
             let (parent, name) = split(&path);
             if let Some(listing) = self.listing_mut(parent) {
                 match node {
-                    Some(node) => listing.insert(name.into(), Item::Node(node)),
+                    Some(node) => listing.insert(name.into(), Item::Node(node, number)),
                     None => listing.remove(name),
                 };
             }
@@ -81,7 +86,17 @@ impl Tree {
         let Found::Node(real, _) = self.find(path) else { return None };
         let (parent, name) = split(&real);
         match self.listing(parent)?.get(name)? {
-            Item::Node(node) => Some((real, node)),
+            Item::Node(node, _) => Some((real, node)),
+            Item::Folder(_) => None,
+        }
+    }
+
+    /// Which layer brought the file at the end of `path`, counted from the base up.
+    pub(super) fn layer(&self, path: &str) -> Option<usize> {
+        let Found::Node(real, _) = self.find(path) else { return None };
+        let (parent, name) = split(&real);
+        match self.listing(parent)?.get(name)? {
+            Item::Node(_, layer) => Some(*layer),
             Item::Folder(_) => None,
         }
     }
@@ -96,7 +111,7 @@ impl Tree {
         for _ in 0..LINKS_MAX {
             let Found::Node(real, _) = self.walk(&target, false) else { return None };
             let (parent, name) = split(&real);
-            let Some(Item::Node(node)) = self.listing(parent)?.get(name) else { return None };
+            let Some(Item::Node(node, _)) = self.listing(parent)?.get(name) else { return None };
             match &**node {
                 Node::Hardlink(next) => target = normalise(next),
                 _ => return Some(Arc::clone(node)),
@@ -129,7 +144,7 @@ impl Tree {
             };
             match here.and_then(|listing| listing.get(part.as_str())) {
                 Some(Item::Folder(listing)) => real.push((part, Some(listing))),
-                Some(Item::Node(node)) => {
+                Some(Item::Node(node, _)) => {
                     let last = todo.iter().all(|rest| rest.is_empty() || rest == ".");
                     match &**node {
                         Node::Symlink(target) if follow_last || !last => {
@@ -177,12 +192,12 @@ impl Tree {
         let mut listing = &mut self.root;
         for name in real.split('/').filter(|name| !name.is_empty()) {
             let item = listing.entry(name.into()).or_insert_with(|| Item::Folder(Listing::new()));
-            if let Item::Node(_) = item {
+            if let Item::Node(..) = item {
                 *item = Item::Folder(Listing::new());
             }
             listing = match item {
                 Item::Folder(inner) => inner,
-                Item::Node(_) => return None,
+                Item::Node(..) => return None,
             };
         }
         Some(listing)
@@ -214,7 +229,7 @@ fn each<'a>(listing: &'a Listing, path: &mut String, visit: &mut impl FnMut(&str
         path.push_str(name);
         match item {
             Item::Folder(inner) => each(inner, path, visit),
-            Item::Node(node) => visit(path, node),
+            Item::Node(node, _) => visit(path, node),
         }
         path.truncate(length);
     }
@@ -227,7 +242,7 @@ fn join(parent: &str, name: &str) -> String {
 // === impl Folder ===
 
 impl Folder {
-    fn lay_over(&self, listing: &mut Listing) {
+    fn lay_over(&self, listing: &mut Listing, layer: usize) {
         let Self { listed: _, opaque, removed, nodes, plain } = self;
         if *opaque {
             listing.clear();
@@ -239,7 +254,7 @@ impl Folder {
             listing.retain(|name, _| plain.binary_search(&name_hash(name)).is_err());
         }
         for (name, node) in nodes {
-            listing.insert(name.clone(), Item::Node(Arc::clone(node)));
+            listing.insert(name.clone(), Item::Node(Arc::clone(node), layer));
         }
     }
 }
