@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use crate::image::{Evidence, Fingerprint};
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
-use crate::policy::{Level, Mode};
+use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::resolver::{Resolver, known_options};
 use crate::rules::Rule;
 
@@ -36,6 +36,15 @@ pub(super) struct Decision {
     pub(super) injected: String,
     /// The names of the injected options, for the metrics.
     pub(super) options: Vec<&'static str>,
+}
+
+/// What was decided of a pod, and by what, for the next one that is the same but for its name.
+#[derive(Debug)]
+pub(super) struct Repeat {
+    pub(super) namespace: Box<str>,
+    pub(super) policy: NamespacePolicy,
+    pub(super) profile: Arc<Profile>,
+    pub(super) decision: Arc<Decision>,
 }
 
 /// All that a decision depends on, written out: equal keys are equal questions.
@@ -169,7 +178,6 @@ impl Weighter<Question, Arc<Decision>> for Weight {
 mod tests {
     use super::*;
     use crate::image;
-    use crate::policy::Profile;
 
     fn question(pod: &str, mode: Mode) -> Question {
         let pod: Pod<'_> = serde_json::from_str(pod).unwrap();

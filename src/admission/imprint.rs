@@ -1,14 +1,17 @@
 //! Reviews of which only the strings differ from one that was read before: those of pods of one template, which have other uids,
 //! names and times, and are otherwise the same to the byte. Of such a review no more is read than what a pod is judged by, a
-//! twentieth of it; the rest is compared, which is ten times as quick. Must not know what is decided of a review.
+//! twentieth of it; the rest is compared, which is ten times as quick. If that part, too, is the same but for uid and names, it need
+//! not be read at all. Must not know what is decided of a review.
 //!
 //! What makes this sound: a document is recognised only if it is as long as the known one and differs from it only inside of
 //! strings that are values, by characters that JSON writes as they are. So it has the same fields in the same places, and the
 //! same parts of it are read.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arc_swap::ArcSwapOption;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -26,18 +29,30 @@ const REVIEW_MAX: usize = 128 * 1024;
 /// One in so many reviews that could be learnt is: where more templates are about than fit, most learning would be for nothing.
 const LEARN_ONE_IN: u32 = 4;
 
-/// The imprints of late, by the length of their review. Shared by all requests.
-pub(super) struct Imprints {
-    by_length: Cache<usize, Arc<Imprint>, Weight>,
+/// The imprints of late, by the length of their review, each with a memo of type `M`. Shared by all requests.
+pub(super) struct Imprints<M> {
+    by_length: Cache<usize, Arc<Imprint<M>>, Weight>,
     learnable: AtomicU32,
 }
 
 /// A review, where its strings are, and what is read of it.
 #[derive(Debug)]
-struct Imprint {
+struct Imprint<M> {
     review: Box<[u8]>,
     strings: Box<[StringAt]>,
     excerpt: Box<str>,
+    /// Where in the excerpt the strings are that each review has of its own, the uid first, and the name second.
+    own: Box<[Range<usize>]>,
+    /// What was decided of the last one like it.
+    memo: ArcSwapOption<M>,
+}
+
+/// A review that is like one before.
+pub(super) struct Recognised<M> {
+    imprint: Arc<Imprint<M>>,
+    excerpt: Vec<u8>,
+    /// Whether it says the same, but for its own strings.
+    is_twin: bool,
 }
 
 #[derive(Clone)]
@@ -45,26 +60,27 @@ struct Weight;
 
 // === impl Imprints ===
 
-impl Default for Imprints {
+impl<M> Default for Imprints<M> {
     fn default() -> Self {
         let by_length = Cache::with_weighter(IMPRINTS_EXPECTED, IMPRINTS_MAX, Weight);
         Self { by_length, learnable: AtomicU32::new(0) }
     }
 }
 
-impl Imprints {
-    /// What there is to read of a review, if it is recognised.
-    pub(super) fn excerpt(&self, review: &[u8]) -> Option<Vec<u8>> {
-        self.by_length.get(&review.len())?.excerpt(review)
+impl<M> Imprints<M> {
+    /// The review, if it is like one that was learnt.
+    pub(super) fn recognise(&self, review: &[u8]) -> Option<Recognised<M>> {
+        self.by_length.get(&review.len())?.recognise(review)
     }
 
-    /// Learns to recognise reviews like this one, now and then. It was read before, and so is JSON; `is_faithful` tells whether
-    /// an excerpt says the same.
-    pub(super) fn learn(&self, review: &[u8], outline: &Outline, is_faithful: impl FnOnce(&str) -> bool) {
+    /// Learns to recognise reviews like this one, now and then. It was read before, and so is JSON; `own` has the strings, borrowed
+    /// from it, that each review has of its own: its uid, its pod's name, and others. `is_faithful` tells whether an excerpt says the
+    /// same.
+    pub(super) fn learn(&self, review: &[u8], outline: &Outline, own: &[&str], is_faithful: impl FnOnce(&str) -> bool) {
         if review.len() > REVIEW_MAX || !self.learnable.fetch_add(1, Ordering::Relaxed).is_multiple_of(LEARN_ONE_IN) {
             return;
         }
-        let Some(imprint) = Imprint::of(review, outline) else { return };
+        let Some(imprint) = Imprint::of(review, outline, own) else { return };
         if is_faithful(&imprint.excerpt) {
             self.by_length.insert(review.len(), Arc::new(imprint));
         }
@@ -73,17 +89,27 @@ impl Imprints {
 
 // === impl Imprint ===
 
-impl Imprint {
-    fn of(review: &[u8], outline: &Outline) -> Option<Self> {
+impl<M> Imprint<M> {
+    /// `None` where a string of its own is not found, as one that is written with escapes.
+    fn of(review: &[u8], outline: &Outline, own: &[&str]) -> Option<Self> {
         let Excerpt { text, strings } = outline.excerpt(std::str::from_utf8(review).ok()?)?;
-        Some(Self { review: review.into(), strings: strings.into(), excerpt: text.into() })
+        let copy_of = |own: &&str| -> Option<Range<usize>> {
+            let start = u32::try_from(own.as_ptr().addr().checked_sub(review.as_ptr().addr())?).ok()?;
+            let found = strings.binary_search_by_key(&start, |string| string.start).ok()?;
+            let copied_to = strings[found].copied_to? as usize;
+            Some(copied_to..copied_to + own.len())
+        };
+        let own = own.iter().map(copy_of).collect::<Option<_>>()?;
+        let (review, strings, excerpt) = (review.into(), strings.into(), text.into());
+        Some(Self { review, strings, excerpt, own, memo: ArcSwapOption::empty() })
     }
 
-    fn excerpt(&self, review: &[u8]) -> Option<Vec<u8>> {
+    fn recognise(self: Arc<Self>, review: &[u8]) -> Option<Recognised<M>> {
         if review.len() != self.review.len() {
             return None;
         }
         let mut excerpt = self.excerpt.as_bytes().to_vec();
+        let mut is_twin = true;
         let mut strings = &*self.strings;
         let mut same = 0;
         while let Some(difference) = first_difference(&self.review[same..], &review[same..]) {
@@ -94,12 +120,36 @@ impl Imprint {
             if !text.iter().all(|byte| is_plain(*byte)) {
                 return None;
             }
-            if let Some(copied_to) = copied_to {
-                excerpt.get_mut(copied_to as usize..)?.get_mut(..text.len())?.copy_from_slice(text);
+            if let Some(copied_to) = copied_to.map(|copied_to| copied_to as usize) {
+                excerpt.get_mut(copied_to..copied_to + text.len())?.copy_from_slice(text);
+                is_twin &= self.own.iter().any(|own| own.start == copied_to);
             }
             same = end as usize;
         }
-        Some(excerpt)
+        Some(Recognised { imprint: self, excerpt, is_twin })
+    }
+}
+
+// === impl Recognised ===
+
+impl<M> Recognised<M> {
+    /// What there is to read of it.
+    pub(super) fn excerpt(&self) -> &[u8] {
+        &self.excerpt
+    }
+
+    /// What was decided of one that says the same but for its own strings, with the first two of them: its uid and its pod's name.
+    pub(super) fn memo(&self) -> Option<(Arc<M>, &str, &str)> {
+        let memo = self.imprint.memo.load_full().filter(|_| self.is_twin)?;
+        let own = |index: usize| str::from_utf8(self.excerpt.get(self.imprint.own.get(index)?.clone())?).ok();
+        Some((memo, own(0)?, own(1)?))
+    }
+
+    /// What was decided of it, for those that say the same. It is for what the imprint says, and so only for a twin.
+    pub(super) fn remember(&self, memo: M) {
+        if self.is_twin {
+            self.imprint.memo.store(Some(Arc::new(memo)));
+        }
     }
 }
 
@@ -118,10 +168,11 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
     Some(from + at)
 }
 
-impl Weighter<usize, Arc<Imprint>> for Weight {
-    fn weight(&self, _: &usize, imprint: &Arc<Imprint>) -> u64 {
-        let Imprint { review, strings, excerpt } = &**imprint;
-        (size_of::<Imprint>() + review.len() + size_of_val(&**strings) + excerpt.len()) as u64
+impl<M> Weighter<usize, Arc<Imprint<M>>> for Weight {
+    fn weight(&self, _: &usize, imprint: &Arc<Imprint<M>>) -> u64 {
+        let Imprint { review, strings, excerpt, own, memo: _ } = &**imprint;
+        let lists = size_of_val(&**strings) + size_of_val(&**own);
+        (size_of::<Imprint<M>>() + size_of::<M>() + review.len() + excerpt.len() + lists) as u64
     }
 }
 
@@ -136,8 +187,24 @@ mod tests {
     /// As a real API server sent it; benches/README.md says how.
     const REVIEW: &str = include_str!("../../benches/reviews/4k.json");
 
-    fn imprint() -> Imprint {
-        Imprint::of(REVIEW.as_bytes(), &POD_REVIEW).unwrap()
+    /// The name of the pod.
+    const NAME: &str = "checkout-4k";
+    /// The uid of the review.
+    const UID: &str = "d727e61c-57b1-4e6c-a7cb-e04655d7094d";
+
+    fn learn(imprints: &Imprints<&'static str>, review: &'static str, is_faithful: bool) {
+        let own: Vec<&str> = [UID, NAME].map(|own| &review[review.find(own).unwrap()..][..own.len()]).to_vec();
+        (0..LEARN_ONE_IN).for_each(|_| imprints.learn(review.as_bytes(), &POD_REVIEW, &own, |_| is_faithful));
+    }
+
+    fn recognise(review: &[u8]) -> Option<Recognised<&'static str>> {
+        let imprints = Imprints::default();
+        learn(&imprints, REVIEW, true);
+        imprints.recognise(review)
+    }
+
+    fn excerpt(review: &[u8]) -> Option<Vec<u8>> {
+        recognise(review).map(|recognised| recognised.excerpt().to_vec())
     }
 
     /// What is read of a review.
@@ -153,16 +220,15 @@ mod tests {
 
     #[test]
     fn a_review_with_other_texts_is_recognised_and_reads_as_it_is() {
-        let uid = &REVIEW[REVIEW.find(r#""uid":""#).unwrap()..][7..43];
         for (from, to) in [
-            (uid, "00000000-0000-4000-8000-000000000000"),
+            (UID, "00000000-0000-4000-8000-000000000000"),
             ("alpine", "debian"),
             ("ClusterFirst", "Default_____"),
             ("kubectl", "someone"),
             ("IfNotPresent", "Always______"),
         ] {
             let review = replaced(from, to);
-            let excerpt = imprint().excerpt(review.as_bytes()).unwrap();
+            let excerpt = excerpt(review.as_bytes()).unwrap();
             assert!(excerpt.len() < review.len() / 2, "{} of {}", excerpt.len(), review.len());
             assert_eq!(read(&excerpt), read(review.as_bytes()));
         }
@@ -180,11 +246,11 @@ mod tests {
             ("false", "true "),
             ("kubectl", "kubectl-1"),
         ] {
-            assert_eq!(imprint().excerpt(replaced(from, to).as_bytes()), None, "{from} {to}");
+            assert_eq!(excerpt(replaced(from, to).as_bytes()), None, "{from} {to}");
         }
         let mut not_text = REVIEW.as_bytes().to_vec();
         not_text[REVIEW.find("kubectl").unwrap()] = 0xff;
-        assert_eq!(imprint().excerpt(&not_text), None);
+        assert_eq!(excerpt(&not_text), None);
     }
 
     proptest! {
@@ -193,7 +259,7 @@ mod tests {
         fn no_change_is_overlooked(changes in prop::collection::vec((0..REVIEW.len(), any::<u8>()), 1..4)) {
             let mut review = REVIEW.as_bytes().to_vec();
             changes.iter().for_each(|(at, byte)| review[*at] = *byte);
-            if let Some(excerpt) = imprint().excerpt(&review) {
+            if let Some(excerpt) = excerpt(&review) {
                 prop_assert!(std::str::from_utf8(&review).is_ok());
                 prop_assert_eq!(read(&excerpt), read(&review));
             }
@@ -203,18 +269,33 @@ mod tests {
     #[test]
     fn what_an_excerpt_does_not_say_is_not_learnt() {
         let imprints = Imprints::default();
-        imprints.learn(REVIEW.as_bytes(), &POD_REVIEW, |_| false);
-        assert_eq!(imprints.excerpt(REVIEW.as_bytes()), None);
-        (0..LEARN_ONE_IN).for_each(|_| imprints.learn(REVIEW.as_bytes(), &POD_REVIEW, |_| true));
-        assert!(imprints.excerpt(REVIEW.as_bytes()).is_some());
+        learn(&imprints, REVIEW, false);
+        assert!(imprints.recognise(REVIEW.as_bytes()).is_none());
+        learn(&imprints, REVIEW, true);
+        assert!(imprints.recognise(REVIEW.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn a_memo_is_for_reviews_that_say_the_same_but_for_what_is_their_own() {
+        let imprints = Imprints::default();
+        learn(&imprints, REVIEW, true);
+        let recognise = |review: &str| imprints.recognise(review.as_bytes()).unwrap();
+        let (other_image, other_uid) = (replaced("alpine3.19", "alpine3.18"), UID.replace('7', "8"));
+        recognise(&other_image).remember("of another image");
+        assert!(recognise(REVIEW).memo().is_none());
+        recognise(REVIEW).remember("of this image");
+        assert!(recognise(&other_image).memo().is_none());
+        let twin = recognise(&replaced(UID, &other_uid));
+        let (memo, uid, _) = twin.memo().unwrap();
+        assert_eq!((*memo, uid), ("of this image", &*other_uid));
     }
 
     #[test]
     fn the_imprints_are_bounded() {
-        let imprints = Imprints::default();
+        let imprints = Imprints::<()>::default();
         for length in 0..4000 {
             let review = format!(r#"{{"a":"{}"}}"#, "x".repeat(length));
-            (0..LEARN_ONE_IN).for_each(|_| imprints.learn(review.as_bytes(), &POD_REVIEW, |_| true));
+            (0..LEARN_ONE_IN).for_each(|_| imprints.learn(review.as_bytes(), &POD_REVIEW, &[], |_| true));
         }
         assert!(imprints.by_length.weight() <= IMPRINTS_MAX, "{}", imprints.by_length.weight());
     }

@@ -1,14 +1,17 @@
 //! What is answered about a pod that is created: how it is mended, and whether it may be, where a namespace enforces. Must not know
 //! of HTTP.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::plan::{self, Skip};
-use crate::pod::Pod;
+use crate::pod::{Metadata, Pod};
 use crate::policy::{Level, Mode, NamespacePolicy};
 use crate::rules::Finding;
 
-use super::decision::{self, Decision, Question};
+use super::decision::{self, Decision, Question, Repeat};
+use super::imprint::Recognised;
 use super::inspection::Answers;
 use super::metrics::Outcome;
 use super::review::{POD_REVIEW, Request, Review, Verdict};
@@ -66,13 +69,21 @@ impl Inner {
                 Ok(plan) => Decision::of(&plan, mode, notes),
                 Err(skip) => Decision::skipped(skip),
             });
+        let repeat = Repeat { namespace: namespace.into(), policy: policy.clone(), profile, decision };
+        let answered = self.told(uid, pod.name().unwrap_or_default(), &repeat);
+        Answered { repeat: is_repeated.then_some(repeat), ..answered }
+    }
+
+    /// Counts and logs a decision, and writes the answer.
+    fn told(&self, uid: &str, pod: &str, Repeat { namespace, policy, profile, decision }: &Repeat) -> Answered {
+        let mode = policy.mode(self.settings.default_mode);
         self.metrics.found(&decision.findings);
         if decision.outcome == Outcome::Changed {
             self.metrics.injected(&decision.options);
             tracing::info!(
                 uid,
                 namespace,
-                pod = pod.name().unwrap_or_default(),
+                pod,
                 mode = mode.name(),
                 profile = profile.name,
                 resolvers = decision.resolvers,
@@ -81,12 +92,31 @@ impl Inner {
             );
         }
         let answer = decision.verdict.answer(uid);
-        Answered { outcome: decision.outcome, mode: Some(mode), answer, is_repeated }
+        Answered { outcome: decision.outcome, mode: Some(mode), answer, repeat: None }
+    }
+
+    /// The answer to a review of a pod that is the same as one before but for its name, if all else that decides is the same, too.
+    /// What is known of images can change at any time.
+    pub(super) fn repeated(&self, review: &Recognised<Repeat>) -> Option<Answered> {
+        let (repeat, uid, pod) = review.memo().filter(|_| self.settings.inspection.is_none())?;
+        let policy = self.namespaces.known(&repeat.namespace)?;
+        let mut notes = Vec::new();
+        let chosen = self.chosen(&policy, &mut notes);
+        let is_same = policy == repeat.policy
+            && notes.is_empty()
+            && chosen.is_for_all()
+            && Arc::ptr_eq(&chosen.profile, &repeat.profile);
+        is_same.then(|| self.told(uid, pod, &repeat))
     }
 
     /// Whoever asked this asks it again, for other pods of that template: then less of it is read.
     pub(super) fn learn(&self, review: &[u8], request: &Request<'_, Pod<'_>>) {
-        self.imprints.learn(review, &POD_REVIEW, |excerpt| {
+        let metadata = request.object.as_ref().and_then(|pod| pod.metadata.as_ref());
+        let Some(Metadata { name, generate_name, .. }) = metadata else { return };
+        // The uid and the name that is logged, in this order; then what else is not judged.
+        let names = [name, generate_name, &request.name].map(Option::as_deref);
+        let own: Vec<&str> = [Some(&*request.uid)].into_iter().chain(names).flatten().collect();
+        self.imprints.learn(review, &POD_REVIEW, &own, |excerpt| {
             Review::<Pod<'_>>::read(excerpt.as_bytes()).is_ok_and(|excerpt| says_the_same(request, &excerpt))
         });
     }

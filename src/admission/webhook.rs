@@ -23,8 +23,8 @@ use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
-use super::decision::Memory;
-use super::imprint::Imprints;
+use super::decision::{Memory, Repeat};
+use super::imprint::{Imprints, Recognised};
 use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Review, Verdict};
@@ -67,7 +67,7 @@ pub(super) struct Inner {
     shutdown: Shutdown,
     pub(super) planner: Planner,
     pub(super) memory: Memory,
-    pub(super) imprints: Imprints,
+    pub(super) imprints: Imprints<Repeat>,
     bodies: Bodies,
 }
 
@@ -94,8 +94,8 @@ pub(super) struct Answered {
     pub(super) mode: Option<Mode>,
     /// The review with its response, as it is sent.
     pub(super) answer: Vec<u8>,
-    /// Whether it was decided before, about another pod of the same template.
-    pub(super) is_repeated: bool,
+    /// What was decided, if it was decided before, about another pod of the same template.
+    pub(super) repeat: Option<Repeat>,
 }
 
 /// Why a request gets no review but an error.
@@ -192,7 +192,7 @@ async fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> Resp
     let started = Instant::now();
     let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
     let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
-        Ok(Answered { outcome, mode, answer, is_repeated: _ }) => {
+        Ok(Answered { outcome, mode, answer, repeat: _ }) => {
             (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Err(refusal) => {
@@ -226,7 +226,7 @@ impl Hook {
 
 impl Answered {
     pub(super) fn new(uid: &str, outcome: Outcome, mode: Option<Mode>, verdict: &Verdict) -> Self {
-        Self { outcome, mode, answer: verdict.written().answer(uid), is_repeated: false }
+        Self { outcome, mode, answer: verdict.written().answer(uid), repeat: None }
     }
 
     /// It is none of the webhook's business.
@@ -251,12 +251,20 @@ impl Inner {
 
     /// Mends a pod; of a review that is like one seen before, only what is needed is read.
     async fn mutate_like_others(&self, review: &[u8], deadline: Deadline) -> Result<Answered, Refusal> {
-        let excerpt = self.imprints.excerpt(review);
-        let request = self.read(excerpt.as_deref().unwrap_or(review))?;
-        let answered = self.mutate(&request, deadline).await;
-        if answered.is_repeated && excerpt.is_none() {
-            let learnt = catch_unwind(AssertUnwindSafe(|| self.learn(review, &request)));
-            learnt.unwrap_or_else(|panic| self.note_panic(&panic, &request.uid));
+        let recognised = self.imprints.recognise(review);
+        if let Some(answered) = recognised.as_ref().and_then(|review| self.repeated(review)) {
+            return Ok(answered);
+        }
+        let request = self.read(recognised.as_ref().map_or(review, Recognised::excerpt))?;
+        let mut answered = self.mutate(&request, deadline).await;
+        if let Some(repeat) = answered.repeat.take() {
+            match &recognised {
+                Some(recognised) => recognised.remember(repeat),
+                None => {
+                    let learnt = catch_unwind(AssertUnwindSafe(|| self.learn(review, &request)));
+                    learnt.unwrap_or_else(|panic| self.note_panic(&panic, &request.uid));
+                }
+            }
         }
         Ok(answered)
     }

@@ -137,6 +137,14 @@ impl Namespaces {
         }
     }
 
+    /// The same, as far as it is in memory.
+    pub fn known(&self, name: &str) -> Option<NamespacePolicy> {
+        match &self.0 {
+            Source::Fixed(policy) => Some(policy.clone()),
+            Source::Cluster(watched) => watched.known(name),
+        }
+    }
+
     /// The pods of a namespace, which needs the right to list pods; `None` where there is no cluster.
     pub fn pods(&self, name: &str) -> Option<Listing> {
         match &self.0 {

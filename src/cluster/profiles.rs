@@ -206,6 +206,11 @@ impl Chosen {
         Ok(Self { profile, pods })
     }
 
+    /// Whether it is for every pod of a namespace that has it.
+    pub fn is_for_all(&self) -> bool {
+        self.pods.is_none()
+    }
+
     /// Whether it is for a pod with these labels, which are asked for only where that matters.
     fn is_for(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
         self.pods.as_ref().is_none_or(|pods| pods.matches(&labels()))

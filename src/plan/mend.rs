@@ -106,7 +106,9 @@ impl Entry {
                 entry.claimed = true;
             }
         }
-        for Claim { set, was, at } in &claims.claims {
+        // Those that say where first: what is left then is what the others mean.
+        let (placed, unplaced) = claims.claims.iter().partition::<Vec<_>, _>(|claim| claim.at.is_some());
+        for Claim { set, was, at } in placed.into_iter().chain(unplaced) {
             if let Some(was) = was
                 && !undo_repair(&mut entries, set, was, *at)
                 && at.is_none()

@@ -1,6 +1,7 @@
 //! Which options a pod ends up with.
 
 use super::*;
+use crate::policy::OnConflict;
 
 #[test]
 fn musl_by_its_name_alone_gets_what_no_other_resolver_minds() {
@@ -187,4 +188,12 @@ mod node_local {
 fn a_second_pass_knows_which_of_several_equal_options_was_repaired() {
     let case = Case::pod("debian:12").options(&[("timeout", Some("5")), ("timeout:00", None), ("attempts", Some("3"))]);
     assert_eq!(case.run().options(), ["timeout:5", "timeout:5", "attempts:3"]);
+}
+
+/// Found by the random pods: of two claims of one text, the one that says where is the one that can be told.
+#[test]
+fn a_zero_that_is_written_twice_is_known_again_in_both_places() {
+    let mut case = Case::pod("alpine:3.19").options(&[("attempts:0 timeout:0", None), ("timeout", Some("00"))]);
+    case.profile.on_conflict = OnConflict::Override;
+    case.run();
 }
