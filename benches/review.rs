@@ -102,6 +102,7 @@ fn router_with(inspection: Option<Inspection>) -> Router {
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
         inspection,
+        certificates: None,
     };
     let namespaces = Namespaces::fixed(NamespacePolicy::default());
     Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default()).router()

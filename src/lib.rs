@@ -11,9 +11,11 @@
 //! | [`policy`] | modes, levels, profiles (pure) |
 //! | [`rules`] | one file a rule (pure) |
 //! | [`plan`] | (pod, fingerprints, profile, mode) to plan to JSON Patch (pure) |
+//! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
 //! | [`explain`] | all of the above, for people to read (pure) |
 //! | [`manifest`] | files of manifests: documents, templates, edits that keep comments (pure) |
 //! | [`report`] | findings for people (pure) |
+//! | [`probe`] | asks nameservers, and says what was seen |
 //! | [`cluster`] | everything that talks to the Kubernetes API |
 //! | [`admission`] | the webhook |
 //! | [`cli`] | one file a command |
@@ -27,7 +29,9 @@ pub mod manifest;
 pub mod plan;
 pub mod pod;
 pub mod policy;
+pub mod probe;
 pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
+pub mod verdicts;

@@ -1,4 +1,4 @@
-//! The documentation is what the code says, its links lead somewhere, and it speaks of every rule.
+//! The documentation is what the code says, its links lead somewhere, and it speaks of every rule and verdict.
 
 #![expect(clippy::unwrap_used, reason = "a page that cannot be read fails the test")]
 
@@ -9,6 +9,7 @@ use std::process::Command;
 
 use muslin::explain::{Examples, pages};
 use muslin::rules::RULES;
+use muslin::verdicts::FAULTS;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -76,9 +77,13 @@ fn the_generated_pages_are_up_to_date() {
         let written = fs::read_to_string(docs().join(&page.path)).unwrap_or_default();
         assert!(written == page.text, "docs/{} is not what the code says: run `cargo run -- docs .`", page.path);
     }
-    for path in markdown(&docs().join("rules")) {
+    for path in markdown(&docs().join("rules")).into_iter().chain(markdown(&docs().join("verdicts"))) {
         let name = path.strip_prefix(docs()).unwrap();
-        assert!(pages.iter().any(|page| Path::new(&page.path) == name), "docs/{}: no such rule", name.display());
+        assert!(
+            pages.iter().any(|page| Path::new(&page.path) == name),
+            "docs/{}: nothing is called so",
+            name.display()
+        );
     }
 }
 
@@ -108,7 +113,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn the_guide_for_trouble_leads_to_every_rule() {
+fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
     let links = links(&fs::read_to_string(docs().join("troubleshooting.md")).unwrap());
     for rule in RULES {
         let page = format!("rules/{}.md", rule.slug);
@@ -116,5 +121,23 @@ fn the_guide_for_trouble_leads_to_every_rule() {
             links.contains(&page),
             "docs/troubleshooting.md has no link to {page}: say when that rule is the cause"
         );
+    }
+    for fault in FAULTS {
+        let page = format!("verdicts/{}.md", fault.slug);
+        assert!(
+            links.contains(&page),
+            "docs/troubleshooting.md has no link to {page}: say when `muslin probe` tells it"
+        );
+    }
+}
+
+#[test]
+fn the_readme_shows_a_part_of_the_recorded_story() {
+    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
+    let story = fs::read_to_string(docs().join("story.md")).unwrap();
+    let shown = readme.split("```").find(|block| block.contains("$ kubectl describe pods")).unwrap();
+    let mut told = story.lines().map(str::trim);
+    for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
+        assert!(told.any(|of_story| of_story == line), "docs/story.md has not, or not in this order: {line}");
     }
 }

@@ -6,33 +6,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const FLOORS: [&str; 13] = [
+const FLOORS: [&str; 15] = [
     "resolver",
     "pod",
     "image",
     "policy",
     "rules",
     "plan",
+    "verdicts",
     "explain",
     "manifest",
     "report",
     "registry",
+    "probe",
     "cluster",
     "admission",
     "cli",
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 9] = ["resolver", "pod", "image", "policy", "rules", "plan", "explain", "manifest", "report"];
+const PURE: [&str; 10] =
+    ["resolver", "pod", "image", "policy", "rules", "plan", "verdicts", "explain", "manifest", "report"];
 
 /// What a pure floor must not name, and where it belongs.
 const FOREIGN: [(&str, &str); 6] = [
     ("kube::", "what talks to the Kubernetes API belongs in src/cluster"),
     ("k8s_openapi", "what talks to the Kubernetes API belongs in src/cluster"),
     ("axum", "what speaks HTTP belongs in src/admission"),
-    ("tokio", "what waits belongs in src/registry, src/cluster or src/admission"),
-    ("std::fs", "what reads files belongs in src/registry or src/cli"),
-    ("std::net::Tcp", "what opens sockets belongs in src/registry or src/admission"),
+    ("tokio", "what waits belongs in src/registry, src/probe, src/cluster or src/admission"),
+    ("std::fs", "what reads files belongs in src/registry, src/probe or src/cli"),
+    ("std::net::Tcp", "what opens sockets belongs in src/registry, src/probe or src/admission"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

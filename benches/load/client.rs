@@ -63,13 +63,20 @@ pub(crate) struct Target {
     request: Arc<[u8]>,
 }
 
-/// The bytes to post, in which the name of the first container tells one template from another.
+/// The bytes to post. Each review has a uid and a pod's name of its own, as those of a rollout have, and the name of the first
+/// container tells one template from another.
 #[derive(Debug)]
 struct Request {
     bytes: Vec<u8>,
-    slot: Range<usize>,
+    /// Where the uid and the names stand, as far as they are the review's own.
+    own: Vec<Range<usize>>,
+    /// Where the first container's name stands, unless all pods are of one template.
+    template: Range<usize>,
     templates: u64,
 }
+
+/// How many letters of a uid or a name are a review's own: more than there are reviews in a turn.
+const OWN_LETTERS: usize = 5;
 
 /// What stands before the name of the first container. Nothing else in a review is `containers` as a key and a list.
 const SLOT_PREFIX: &str = "\"containers\":[{\"name\":\"";
@@ -196,23 +203,42 @@ impl Target {
 impl Request {
     fn new(target: &Target, templates: u64) -> Result<Self> {
         let bytes = target.request.to_vec();
-        if templates == 1 {
-            return Ok(Self { bytes, slot: 0..0, templates });
+        let body = bytes.windows(4).position(|window| window == b"\r\n\r\n").context("the request has no body")? + 4;
+        let review: Value = serde_json::from_slice(&bytes[body..]).context("the review is not JSON")?;
+        let own = ["uid", "name"].into_iter().flat_map(|field| {
+            let text = format!("\"{field}\":{}", review["request"][field]);
+            let ends = places(&bytes, &text).map(|at| at + text.len() - 1);
+            ends.map(|end| end - OWN_LETTERS..end).collect::<Vec<_>>()
+        });
+        let mut template = 0..0;
+        if templates > 1 {
+            let at = places(&bytes, SLOT_PREFIX).next().with_context(|| format!("the review has no {SLOT_PREFIX}"))?;
+            let start = at + SLOT_PREFIX.len();
+            let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            template = start..start + length;
         }
-        let at = bytes.windows(SLOT_PREFIX.len()).position(|window| window == SLOT_PREFIX.as_bytes());
-        let start = at.with_context(|| format!("the review has no {SLOT_PREFIX}"))? + SLOT_PREFIX.len();
-        let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-        Ok(Self { bytes, slot: start..start + length, templates })
+        Ok(Self { own: own.collect(), bytes, template, templates })
     }
 
     /// The bytes of the review of this number.
     fn numbered(&mut self, number: u64) -> &[u8] {
-        let mut rest = number % self.templates;
-        for digit in self.bytes[self.slot.clone()].iter_mut().rev() {
-            *digit = b'a' + (rest % 26) as u8;
-            rest /= 26;
-        }
+        self.own.iter().for_each(|place| write_number(&mut self.bytes[place.clone()], number));
+        write_number(&mut self.bytes[self.template.clone()], number % self.templates);
         &self.bytes
+    }
+}
+
+/// Where a text stands, each time that it does.
+fn places<'b>(bytes: &'b [u8], text: &'b str) -> impl Iterator<Item = usize> + use<'b> {
+    let windows = bytes.windows(text.len()).enumerate();
+    windows.filter(move |(_, window)| *window == text.as_bytes()).map(|(at, _)| at)
+}
+
+/// Writes a number in letters.
+fn write_number(place: &mut [u8], mut number: u64) {
+    for letter in place.iter_mut().rev() {
+        *letter = b'a' + (number % 26) as u8;
+        number /= 26;
     }
 }
 

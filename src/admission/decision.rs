@@ -15,7 +15,7 @@ use crate::resolver::{Resolver, known_options};
 use crate::rules::Rule;
 
 use super::metrics::Outcome;
-use super::review::Verdict;
+use super::review::{Verdict, Written};
 
 /// How many bytes the memory may hold: some hundred templates.
 const MEMORY_MAX: u64 = 1024 * 1024;
@@ -27,7 +27,7 @@ const DECISIONS_EXPECTED: usize = 256;
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) outcome: Outcome,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Written,
     /// The rules that fired, mended or not.
     pub(super) findings: Vec<(&'static Rule, Level)>,
     /// Each container's resolver, as in the pod's annotation.
@@ -60,7 +60,7 @@ impl Decision {
     pub(super) fn skipped(skip: Skip) -> Self {
         Self {
             outcome: Outcome::Skipped,
-            verdict: Verdict::default().with_audit("skipped", skip.to_string()),
+            verdict: Verdict::default().with_audit("skipped", skip.to_string()).written(),
             findings: Vec::new(),
             resolvers: String::new(),
             injected: String::new(),
@@ -79,7 +79,7 @@ impl Decision {
         }
         Self {
             outcome: if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed },
-            verdict,
+            verdict: verdict.written(),
             findings: plan.findings.iter().map(|planned| (planned.finding.rule, planned.finding.level)).collect(),
             resolvers: plan.resolvers.clone(),
             injected: plan.injected.to_string(),
@@ -140,14 +140,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The decision of this question: remembered, or made and kept.
-    pub(super) fn recall(&self, question: Question, decide: impl FnOnce() -> Decision) -> Arc<Decision> {
+    /// The decision of this question: remembered, or made and kept; and whether it was remembered.
+    pub(super) fn recall(&self, question: Question, decide: impl FnOnce() -> Decision) -> (Arc<Decision>, bool) {
         if let Some(decision) = self.0.get(&question) {
-            return decision;
+            return (decision, true);
         }
         let decision = Arc::new(decide());
         self.0.insert(question, Arc::clone(&decision));
-        decision
+        (decision, false)
     }
 }
 
@@ -227,9 +227,10 @@ mod tests {
     fn a_question_is_answered_once_as_long_as_the_memory_holds() {
         let memory = Memory::default();
         let ask = || question(POD, Mode::Inject);
-        let first = memory.recall(ask(), || Decision::skipped(Skip::Empty));
-        let second = memory.recall(ask(), || unreachable!("it was decided before"));
-        assert!(Arc::ptr_eq(&first, &second));
+        let (first, is_known) = memory.recall(ask(), || Decision::skipped(Skip::Empty));
+        assert!(!is_known);
+        let (second, is_known) = memory.recall(ask(), || unreachable!("it was decided before"));
+        assert!(is_known && Arc::ptr_eq(&first, &second));
     }
 
     #[test]

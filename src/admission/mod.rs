@@ -6,6 +6,7 @@
 mod body;
 mod deadline;
 mod decision;
+mod imprint;
 mod inspection;
 mod labels;
 mod metrics;

@@ -8,10 +8,10 @@ use crate::pod::Pod;
 use crate::policy::{Level, Mode, NamespacePolicy};
 use crate::rules::Finding;
 
-use super::decision::{Decision, Question};
+use super::decision::{self, Decision, Question};
 use super::inspection::Answers;
 use super::metrics::Outcome;
-use super::review::{Request, Verdict};
+use super::review::{POD_REVIEW, Request, Review, Verdict};
 use super::webhook::{Answered, Inner};
 
 /// How many findings a denial names; the rest is counted.
@@ -61,10 +61,11 @@ impl Inner {
         let profile = self.profile(&self.chosen(policy, &mut notes), pod);
         let context = self.context(namespace, mode, &profile);
         let question = Question::new(pod, &fingerprints, &context, &notes);
-        let decision = self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
-            Ok(plan) => Decision::of(&plan, mode, notes),
-            Err(skip) => Decision::skipped(skip),
-        });
+        let (decision, is_repeated) =
+            self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
+                Ok(plan) => Decision::of(&plan, mode, notes),
+                Err(skip) => Decision::skipped(skip),
+            });
         self.metrics.found(&decision.findings);
         if decision.outcome == Outcome::Changed {
             self.metrics.injected(&decision.options);
@@ -79,7 +80,15 @@ impl Inner {
                 "changed a pod"
             );
         }
-        Answered::new(uid, decision.outcome, Some(mode), &decision.verdict)
+        let answer = decision.verdict.answer(uid);
+        Answered { outcome: decision.outcome, mode: Some(mode), answer, is_repeated }
+    }
+
+    /// Whoever asked this asks it again, for other pods of that template: then less of it is read.
+    pub(super) fn learn(&self, review: &[u8], request: &Request<'_, Pod<'_>>) {
+        self.imprints.learn(review, &POD_REVIEW, |excerpt| {
+            Review::<Pod<'_>>::read(excerpt.as_bytes()).is_ok_and(|excerpt| says_the_same(request, &excerpt))
+        });
     }
 
     /// The pod, as all webhooks have left it, is refused if something is wrong with it that its namespace does not take. What cannot
@@ -133,6 +142,16 @@ impl Inner {
             Err(_) => Err("no answer from the API server in time".to_owned()),
         }
     }
+}
+
+/// Whether all that is read of two requests is the same.
+fn says_the_same(one: &Request<'_, Pod<'_>>, other: &Request<'_, Pod<'_>>) -> bool {
+    let (Some(pod), Some(other_pod)) = (&one.object, &other.object) else { return false };
+    one.creates_a_pod()
+        && other.creates_a_pod()
+        && (&one.uid, &one.name, &one.namespace) == (&other.uid, &other.name, &other.namespace)
+        && decision::is_same(pod, other_pod)
+        && (pod.name(), pod.namespace(), pod.labels()) == (other_pod.name(), other_pod.namespace(), other_pod.labels())
 }
 
 /// The namespace of a request; the object's own may be empty.

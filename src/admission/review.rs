@@ -10,14 +10,29 @@ use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
-use crate::pod::Text;
+use crate::pod::{Outline, POD, Text};
 
 /// The only version that the webhook is registered for.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 pub(super) const KIND: &str = "AdmissionReview";
 
-/// About how many bytes an answer has besides the texts of its verdict.
-const FRAME_SIZE: usize = 512;
+/// What is read of the review of a pod.
+pub(super) const POD_REVIEW: Outline = Outline::Fields(&[
+    ("apiVersion", Outline::Whole),
+    ("kind", Outline::Whole),
+    (
+        "request",
+        Outline::Fields(&[
+            ("uid", Outline::Whole),
+            ("kind", Outline::Whole),
+            ("subResource", Outline::Whole),
+            ("operation", Outline::Whole),
+            ("namespace", Outline::Whole),
+            ("name", Outline::Whole),
+            ("object", POD),
+        ]),
+    ),
+]);
 
 /// A review as the API server sends it, of an object of the type `O`.
 #[derive(Debug, Deserialize)]
@@ -111,17 +126,12 @@ struct Status {
     message: String,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    response: Response<'a>,
-}
+/// A verdict as it is sent, but for the uid: what follows that in the answer.
+#[derive(Debug)]
+pub(super) struct Written(Vec<u8>);
 
 #[derive(Serialize)]
 struct Response<'a> {
-    uid: &'a str,
     allowed: bool,
     #[serde(flatten)]
     verdict: &'a Verdict,
@@ -207,19 +217,28 @@ impl Verdict {
         self
     }
 
-    /// How many bytes its texts have.
+    /// As it is sent.
+    pub(super) fn written(&self) -> Written {
+        // It holds strings, which cannot fail to be written. Should they ever, the API server gets what it does not understand,
+        // and uses its failure policy.
+        let response = Response { allowed: self.status.is_none(), verdict: self };
+        Written(serde_json::to_vec(&response).unwrap_or_default())
+    }
+}
+
+// === impl Written ===
+
+impl Written {
+    /// How many bytes it has.
     pub(super) fn size(&self) -> usize {
-        let Self { patch, patch_type: _, warnings, audit_annotations, status } = self;
-        let message = status.as_ref().map(|status| &status.message);
-        let texts = warnings.iter().chain(audit_annotations.values()).chain(patch).chain(message);
-        texts.map(String::len).sum()
+        self.0.len()
     }
 
     /// The answer to the review of this uid.
-    pub(super) fn answer(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
-        let response = Response { uid, allowed: self.status.is_none(), verdict: self };
-        let mut bytes = Vec::with_capacity(FRAME_SIZE + self.size());
-        serde_json::to_writer(&mut bytes, &Answer { api_version: API_VERSION, kind: KIND, response })?;
-        Ok(bytes)
+    pub(super) fn answer(&self, uid: &str) -> Vec<u8> {
+        let fields = self.0.strip_prefix(b"{").unwrap_or_default();
+        let uid = serde_json::Value::from(uid).to_string();
+        let start = format!(r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":{uid},"#);
+        [start.as_bytes(), fields, b"}"].concat()
     }
 }

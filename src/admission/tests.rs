@@ -25,6 +25,7 @@ fn settings() -> Settings {
         cluster_domain: "cluster.local".to_owned(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        certificates: None,
     }
 }
 
@@ -74,6 +75,33 @@ async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
         json!(["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"])
     );
     assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
+}
+
+/// A webhook that has answered reviews like these before, and reads only what it must of them, says the same as one to which
+/// each is the first.
+#[tokio::test]
+async fn a_review_like_one_before_is_answered_as_if_it_were_the_first() {
+    const REVIEW: &str = include_str!("../../benches/reviews/12k.json");
+    let used = webhook(NamespacePolicy::default());
+    for _ in 0..12 {
+        post(&used, REVIEW).await;
+    }
+    let Webhook(inner) = &used;
+    for (from, to) in [
+        ("7b7348de-060a", "00000000-0000"),
+        ("alpine3.19", "alpine3.18"),
+        ("alpine3.19", "bookworm12"),
+        (r#""name":"proxy""#, r#""name":"other""#),
+        (r#""dnsPolicy":"ClusterFirst""#, r#""dnsPolicy":"Default-----""#),
+        (r#""namespace":"shop""#, r#""namespace":"muslin""#),
+        (r#""operation":"CREATE""#, r#""operation":"UPDATE""#),
+    ] {
+        let review = REVIEW.replace(from, to);
+        assert_ne!(review, REVIEW);
+        assert_eq!(inner.imprints.excerpt(review.as_bytes()).is_some(), from.len() == to.len(), "{from} {to}");
+        let fresh = webhook(NamespacePolicy::default());
+        assert_eq!(post(&used, review.clone()).await, post(&fresh, review).await, "{from} {to}");
+    }
 }
 
 #[tokio::test]

@@ -5,21 +5,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use crate::cluster::ServingKey;
 
 /// How often the files are read again. A mounted Secret changes by a swap of symbolic links that an inotify watch on the file
 /// does not see, so the content is compared.
 const REREAD_EVERY: Duration = Duration::from_secs(5);
 
-/// The key that handshakes use now.
-#[derive(Debug)]
-pub struct Keys(ArcSwap<CertifiedKey>);
+/// The key that handshakes use now. Without one, as at first, they fail.
+#[derive(Debug, Default)]
+pub struct Keys(ArcSwapOption<CertifiedKey>);
 
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,27 +88,53 @@ impl Keys {
     /// # Errors
     /// The text holds no certificate or key, or they do not belong together.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(ArcSwap::from_pointee(certified(certificate, key)?)))
+        Ok(Self(ArcSwapOption::from_pointee(certified(certificate, key)?)))
     }
 
     /// When the serving certificate stops to be valid, in seconds since 1970; `None` if it does not say that in a way that is
     /// understood.
     pub fn expiry_seconds(&self) -> Option<i64> {
         let certified = self.0.load();
-        let (_, certificate) = x509_parser::parse_x509_certificate(certified.end_entity_cert().ok()?).ok()?;
+        let leaf = certified.as_ref()?.end_entity_cert().ok()?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(leaf).ok()?;
         Some(certificate.validity().not_after.timestamp())
     }
 
+    /// Keys that change with what comes from the cluster, by a task of their own. One that cannot be used leaves the key as it is.
+    pub fn follow(mut keys: watch::Receiver<Option<Arc<ServingKey>>>) -> Arc<Self> {
+        let followed = Arc::new(Self::default());
+        let following = Arc::clone(&followed);
+        tokio::spawn(async move {
+            loop {
+                let key = keys.borrow_and_update().clone();
+                if let Some(key) = key {
+                    match following.replace(key.certificate.as_bytes(), key.key.as_bytes()) {
+                        Ok(()) => {
+                            tracing::info!(expires = following.expiry_seconds(), "the serving certificate changed")
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "cannot use the new serving certificate; the old one stays")
+                        }
+                    }
+                }
+                if keys.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        followed
+    }
+
     /// Replaces the key for the handshakes to come.
-    fn replace(&self, content: &Content) -> Result<(), TlsError> {
-        self.0.store(Arc::new(certified(&content.certificate, &content.key)?));
+    fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<(), TlsError> {
+        self.0.store(Some(Arc::new(certified(certificate, key)?)));
         Ok(())
     }
 }
 
 impl ResolvesServerCert for Keys {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.0.load_full()
     }
 }
 
@@ -146,7 +175,7 @@ impl KeyFiles {
                     continue;
                 }
             };
-            match keys.replace(&content) {
+            match keys.replace(&content.certificate, &content.key) {
                 Ok(()) => tracing::info!(certificate = %self.certificate.display(), "the serving certificate changed"),
                 // Certificate and key are two files: what does not fit now may be half of a change.
                 Err(error) => tracing::warn!(%error, "cannot use the new serving certificate; the old one stays"),

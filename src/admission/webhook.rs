@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use crate::cluster::{Chosen, Namespaces, Profiles};
+use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, fit, plan};
 use crate::pod::Pod;
@@ -24,6 +24,7 @@ use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
 use super::decision::Memory;
+use super::imprint::Imprints;
 use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Review, Verdict};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub own_namespace: Option<String>,
     /// Where images are read; without it, their references alone tell.
     pub inspection: Option<Inspection>,
+    /// Where the serving certificate comes from; without it, it is there from the start.
+    pub certificates: Option<Certificates>,
 }
 
 /// How many bytes a note on a profile has, which may name many others: the API server cuts longer warnings
@@ -64,6 +67,7 @@ pub(super) struct Inner {
     shutdown: Shutdown,
     pub(super) planner: Planner,
     pub(super) memory: Memory,
+    pub(super) imprints: Imprints,
     bodies: Bodies,
 }
 
@@ -90,6 +94,8 @@ pub(super) struct Answered {
     pub(super) mode: Option<Mode>,
     /// The review with its response, as it is sent.
     pub(super) answer: Vec<u8>,
+    /// Whether it was decided before, about another pod of the same template.
+    pub(super) is_repeated: bool,
 }
 
 /// Why a request gets no review but an error.
@@ -125,6 +131,7 @@ impl Webhook {
             shutdown,
             planner,
             memory: Memory::default(),
+            imprints: Imprints::default(),
             bodies: Bodies::default(),
         }))
     }
@@ -159,6 +166,8 @@ async fn readyz(State(Webhook(webhook)): State<Webhook>) -> (StatusCode, &'stati
         (StatusCode::SERVICE_UNAVAILABLE, "the namespaces are not listed yet\n")
     } else if !webhook.settings.profiles.is_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, "the profiles are not listed yet\n")
+    } else if !webhook.settings.certificates.as_ref().is_none_or(Certificates::is_ready) {
+        (StatusCode::SERVICE_UNAVAILABLE, "there is no serving certificate yet that a webhook configuration trusts\n")
     } else {
         (StatusCode::OK, "ok\n")
     }
@@ -183,7 +192,7 @@ async fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> Resp
     let started = Instant::now();
     let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
     let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
-        Ok(Answered { outcome, mode, answer }) => {
+        Ok(Answered { outcome, mode, answer, is_repeated: _ }) => {
             (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Err(refusal) => {
@@ -217,7 +226,7 @@ impl Hook {
 
 impl Answered {
     pub(super) fn new(uid: &str, outcome: Outcome, mode: Option<Mode>, verdict: &Verdict) -> Self {
-        Self { outcome, mode, answer: written(uid, verdict) }
+        Self { outcome, mode, answer: verdict.written().answer(uid), is_repeated: false }
     }
 
     /// It is none of the webhook's business.
@@ -232,12 +241,24 @@ impl Inner {
     async fn review(&self, hook: Hook, body: Body, deadline: Deadline) -> Result<Answered, Refusal> {
         let body = self.bodies.read(body, deadline).await?;
         Ok(match hook {
-            Hook::Mutate => self.mutate(&self.read(&body)?, deadline).await,
+            Hook::Mutate => self.mutate_like_others(&body, deadline).await?,
             Hook::Enforce => self.enforce(&self.read(&body)?, deadline).await,
             Hook::Workloads => self.warn(&self.read(&body)?, deadline).await,
             Hook::Namespaces => self.label(&self.read(&body)?, deadline).await,
             Hook::Profiles => self.change_profile(&self.read(&body)?, deadline).await,
         })
+    }
+
+    /// Mends a pod; of a review that is like one seen before, only what is needed is read.
+    async fn mutate_like_others(&self, review: &[u8], deadline: Deadline) -> Result<Answered, Refusal> {
+        let excerpt = self.imprints.excerpt(review);
+        let request = self.read(excerpt.as_deref().unwrap_or(review))?;
+        let answered = self.mutate(&request, deadline).await;
+        if answered.is_repeated && excerpt.is_none() {
+            let learnt = catch_unwind(AssertUnwindSafe(|| self.learn(review, &request)));
+            learnt.unwrap_or_else(|panic| self.note_panic(&panic, &request.uid));
+        }
+        Ok(answered)
     }
 
     fn read<'b, O: Deserialize<'b>>(&self, body: &'b [u8]) -> Result<review::Request<'b, O>, Refusal> {
@@ -311,15 +332,6 @@ impl Inner {
         tracing::error!(uid, message, "muslin failed on a review");
         self.metrics.panicked();
     }
-}
-
-/// An answer cannot fail to be written: it holds strings. Should it ever, an empty body makes the API
-/// server use its failure policy.
-fn written(uid: &str, verdict: &Verdict) -> Vec<u8> {
-    verdict.answer(uid).unwrap_or_else(|error| {
-        tracing::error!(%error, "cannot write an answer");
-        Vec::new()
-    })
 }
 
 fn error_body(status: StatusCode, message: &str) -> Response {

@@ -1,4 +1,4 @@
-//! `muslin explain`: what muslin knows of a rule, an option, a resolver or an image reference. No network, no files.
+//! `muslin explain`: what muslin knows of a rule, a verdict, an option, a resolver or an image reference. No network, no files.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -15,11 +15,11 @@ const WIDTH_MAX: usize = 100;
 /// What to do about a word that cannot be explained.
 const HINT: &str = "hint: `muslin explain` lists what there is; an image of your own needs its tag, as in `app:1.2`";
 
-/// Explain a rule, an option, a resolver or an image reference.
+/// Explain a rule, a verdict, an option, a resolver or an image reference.
 ///
-/// A rule (attempts-zero), options with or without values (ndots, timeout:2 attempts:5), a resolver of any or of one release
-/// (glibc, musl 1.2.3), an image reference (alpine:3.17). Where a word is several of these, the first of them in this order is
-/// meant. Without WHAT, everything that can be explained is listed.
+/// A rule (attempts-zero), a verdict of `muslin probe` (stale-nameserver), options with or without values (ndots, timeout:2
+/// attempts:5), a resolver of any or of one release (glibc, musl 1.2.3), an image reference (alpine:3.17). Where a word is several of
+/// these, the first of them in this order is meant. Without WHAT, everything that can be explained is listed.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// What to explain; several words count as one

@@ -13,6 +13,7 @@ mod inspect;
 mod man;
 mod manifests;
 mod policy;
+mod probe;
 mod progress;
 mod reach;
 mod scan;
@@ -23,6 +24,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
@@ -33,7 +35,7 @@ use crate::report::Human;
 /// muslin knows which DNS resolver each container uses (musl, glibc, Go's own, ...), gives pods the dnsConfig options that this
 /// resolver honours, and says what is wrong and how to mend it.
 #[derive(Debug, Parser)]
-#[command(name = "muslin", version, max_term_width = 100)]
+#[command(name = "muslin", version = version(), max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad input or use, 3 the outside failed."
 )]
@@ -54,6 +56,7 @@ enum Command {
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Scan(Box<scan::Scan>),
+    Probe(Box<probe::Ask>),
     Explain(explain::Explain),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),
@@ -85,6 +88,16 @@ const PLUGIN: &str = "kubectl-muslin";
 
 type Outcome = Result<(), Failure>;
 
+/// The release, and the commit that it was built from where whoever built it said so, as `scripts/release` does: a build need not
+/// have git, nor be anew after each commit.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let release = env!("CARGO_PKG_VERSION");
+        option_env!("MUSLIN_COMMIT").map_or_else(|| release.to_owned(), |commit| format!("{release} ({commit})"))
+    });
+    &VERSION
+}
+
 /// Runs the command that the process's arguments name.
 pub fn run() -> ExitCode {
     let Arguments { color, command } = parse();
@@ -100,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Scan(command) => command.run(),
+        Command::Probe(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -18,7 +18,9 @@ use tracing_subscriber::EnvFilter;
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
-use crate::cluster::{self, Events, Fingerprints, Lease, Namespaces, Profiles, PullSecrets};
+use crate::cluster::{
+    self, Certificates, Events, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets, Terms,
+};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
@@ -27,8 +29,9 @@ use super::{Failure, Outcome};
 
 /// Serve the admission webhook.
 ///
-/// In a cluster, or with a kubeconfig, the mode of a pod's namespace comes from its label muslin.dev/mode. With --standalone no
-/// cluster is needed: muslin makes a certificate of its own, listens on loopback, and prints its address and its CA.
+/// In a cluster, or with a kubeconfig, the mode of a pod's namespace comes from its label muslin.dev/mode, and the serving certificate
+/// is muslin's own affair unless one is given. With --standalone no cluster is needed: muslin makes a certificate of its own, listens
+/// on loopback, and prints its address and its CA.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address to serve the webhook at, by HTTPS [default: 0.0.0.0:8443, standalone 127.0.0.1:8443]
@@ -39,19 +42,26 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
     metrics_bind: Option<SocketAddr>,
 
-    /// The serving certificate, a PEM file with its chain; read again when its content changes
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MUSLIN_TLS_CERT",
-        requires = "tls_key",
-        required_unless_present = "standalone"
-    )]
+    /// A serving certificate of your own, a PEM file with its chain; read again when its content changes [default: muslin makes,
+    /// renews and publishes one by itself]
+    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
     /// The serving certificate's private key, a PEM file
     #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+
+    /// The Service by which API servers reach muslin, for the certificate that it makes
+    #[arg(long, value_name = "NAME", default_value = "muslin", env = "MUSLIN_SERVICE")]
+    service: String,
+
+    /// Further names or addresses for that certificate, where a webhook configuration has a URL instead of the Service
+    #[arg(long, value_name = "NAME", value_delimiter = ',', env = "MUSLIN_CERTIFICATE_NAMES")]
+    certificate_names: Vec<String>,
+
+    /// How long a change of the CA waits until every API server and every replica has heard of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "MUSLIN_CERTIFICATE_OVERLAP")]
+    certificate_overlap: u32,
 
     /// Serve without a cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "tls_cert", "tls_key"])]
@@ -66,9 +76,14 @@ pub(super) struct Serve {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in
-    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
-    profile: String,
+    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in [default: default, or
+    /// ipv6 where muslin's own pod has an IPv6 address]
+    #[arg(long, value_name = "NAME", env = "MUSLIN_PROFILE")]
+    profile: Option<String>,
+
+    /// The addresses of muslin's own pod, which tell whether pods here have IPv6 addresses
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', env = "POD_IPS")]
+    pod_ips: Vec<String>,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
@@ -149,14 +164,9 @@ struct OfCluster {
     profiles: Profiles,
     fingerprints: Option<Fingerprints>,
     lease: Option<Lease>,
+    certificates: Option<Certificates>,
     client: Option<kube::Client>,
 }
-
-/// How long the certificate of a standalone server is valid: longer than anybody tries something out.
-const STANDALONE_VALIDITY: time::Duration = time::Duration::days(30);
-
-/// Clocks differ: a certificate that begins to be valid now is not valid yet for some.
-const CLOCK_SKEW: time::Duration = time::Duration::minutes(5);
 
 /// How long the API server's connections take to notice that the pod is leaving
 /// (endpoints propagate in seconds; kubernetes#127335 says why they linger).
@@ -187,17 +197,20 @@ impl Serve {
 
     async fn serve(self) -> Outcome {
         if self.standalone {
-            Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+            Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
         }
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
         // What the user gave is checked before a port is bound.
         let mut inspection = self.inspection()?;
-        let (keys, authority) = self.keys().await.map_err(Failure::Input)?;
-        let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
+        let given = self.given_keys().await.map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
-        let OfCluster { namespaces, profiles, fingerprints, lease, client } = self.cluster(inspection.as_mut()).await?;
+        let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
+        let OfCluster { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
+        let own = || certificates.as_ref().map(|certificates| (Keys::follow(certificates.key()), None));
+        let (keys, authority) = given.or_else(own).unwrap_or_default();
+        let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         if let Some(mut fingerprints) = fingerprints {
             // What is known already is not asked again.
             let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
@@ -211,17 +224,19 @@ impl Serve {
         metrics.tell_expiry(keys);
         let events = Events::default();
         if let Some(watch) = namespaces.health() {
-            metrics.tell_lag(vec![watch, profiles.health(), events.health()]);
+            let certificates = certificates.iter().flat_map(Certificates::health);
+            metrics.tell_lag([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
             metrics.count_events(&events);
         }
         let metrics = Arc::new(metrics);
         let settings = Settings {
             default_mode: self.default_mode,
-            profile: self.profile.clone(),
+            profile: self.profile().to_owned(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
             own_namespace: self.own_namespace.clone(),
             inspection,
+            certificates,
         };
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(client), Some(lease)) = (client, &lease) {
@@ -283,26 +298,42 @@ impl Serve {
         Ok(Some(Inspection { images, pull_secrets: None, architectures, budget }))
     }
 
-    /// The serving key; with it, for a standalone server, the CA to trust.
-    async fn keys(&self) -> anyhow::Result<(Arc<Keys>, Option<String>)> {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => {
-                let files = KeyFiles { certificate: certificate.clone(), key: key.clone() };
-                Ok((files.watch().await.context("cannot use the serving certificate")?, None))
-            }
-            _ => {
-                let (keys, authority) = standalone_certificate().context("cannot make a certificate")?;
-                Ok((Arc::new(keys), Some(authority)))
-            }
+    /// The serving key, unless it is kept in the cluster; with it, for a standalone server, the CA to trust.
+    async fn given_keys(&self) -> anyhow::Result<Option<(Arc<Keys>, Option<String>)>> {
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            let files = KeyFiles { certificate: certificate.clone(), key: key.clone() };
+            return Ok(Some((files.watch().await.context("cannot use the serving certificate")?, None)));
         }
+        if !self.standalone {
+            return Ok(None);
+        }
+        let (keys, authority) = standalone_certificate().context("cannot make a certificate")?;
+        Ok(Some((Arc::new(keys), Some(authority))))
     }
 
-    /// What the cluster says of namespaces, and where it keeps what is known of images.
-    async fn cluster(&self, inspection: Option<&mut Inspection>) -> Result<OfCluster, Failure> {
+    /// For whom the certificates are that muslin makes in a cluster.
+    fn terms(&self, namespace: &str) -> Terms {
+        let mut terms = Terms::of_service(&self.service, namespace, &self.cluster_domain);
+        for name in &self.certificate_names {
+            if !terms.names.contains(name) {
+                terms.names.push(name.clone());
+            }
+        }
+        terms.overlap = SignedDuration::from_secs(self.certificate_overlap.into());
+        terms
+    }
+
+    /// What the cluster says of namespaces, and where it keeps what is known of images, and the certificates.
+    async fn cluster(
+        &self,
+        inspection: Option<&mut Inspection>,
+        keeps_certificates: bool,
+    ) -> Result<OfCluster, Failure> {
         if self.standalone {
             let namespaces = Namespaces::fixed(NamespacePolicy::default());
             let profiles = Profiles::built_in();
-            return Ok(OfCluster { namespaces, profiles, fingerprints: None, lease: None, client: None });
+            let (fingerprints, lease, certificates, client) = (None, None, None, None);
+            return Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
@@ -311,6 +342,8 @@ impl Serve {
         })?;
         let namespace = self.own_namespace.as_deref().unwrap_or(client.default_namespace());
         let lease = Lease::take_part(client.clone(), namespace, LEASE, &self.identity());
+        let certificates = keeps_certificates
+            .then(|| Certificates::keep(client.clone(), namespace, self.terms(namespace), lease.clone()));
         let mut fingerprints = None;
         if let Some(Inspection { images, pull_secrets, architectures, budget: _ }) = inspection {
             *pull_secrets = self.pull_secrets.then(|| PullSecrets::new(client.clone()));
@@ -325,8 +358,15 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile.clone());
-        Ok(OfCluster { namespaces, profiles, fingerprints, lease: Some(lease), client: Some(client) })
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile().to_owned());
+        let (lease, client) = (Some(lease), Some(client));
+        Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client })
+    }
+
+    /// The profile of namespaces that name none.
+    fn profile(&self) -> &str {
+        let has_ipv6 = self.pod_ips.iter().any(|address| address.contains(':'));
+        self.profile.as_deref().unwrap_or(if has_ipv6 { "ipv6" } else { "default" })
     }
 
     fn identity(&self) -> String {
@@ -342,7 +382,7 @@ impl Serve {
     /// Logs where the server listens; a standalone one also prints what a client needs.
     fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
-        tracing::info!(%address, %metrics, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(%address, %metrics, version = super::version(), "serving");
         if let Some(authority) = authority {
             let mut stdout = io::stdout().lock();
             write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;
@@ -385,29 +425,9 @@ fn own_identity() -> String {
     format!("{}-{}", host.trim(), std::process::id())
 }
 
-/// A CA of its own making and a certificate for loopback, both forgotten when the process ends; the CA as PEM.
+/// A certificate for loopback and the CA that made it, both forgotten when the process ends; the CA as PEM.
 fn standalone_certificate() -> anyhow::Result<(Keys, String)> {
-    let now = time::OffsetDateTime::now_utc();
-    let validity = |params: &mut CertificateParams| {
-        params.not_before = now - CLOCK_SKEW;
-        params.not_after = now + STANDALONE_VALIDITY;
-    };
-    let mut authority = CertificateParams::default();
-    validity(&mut authority);
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "muslin standalone CA");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let authority_key = KeyPair::generate()?;
-    let authority_certificate = authority.self_signed(&authority_key)?;
-
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let mut leaf = CertificateParams::new(names)?;
-    validity(&mut leaf);
-    leaf.distinguished_name.push(rcgen::DnType::CommonName, "muslin standalone");
-    leaf.use_authority_key_identifier_extension = true;
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let leaf_key = KeyPair::generate()?;
-    let certificate = leaf.signed_by(&leaf_key, &Issuer::new(authority, authority_key))?;
-    let keys = Keys::from_pem(certificate.pem().as_bytes(), leaf_key.serialize_pem().as_bytes())?;
-    Ok((keys, authority_certificate.pem()))
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let Issued { authority, certificate, key } = Terms::new(names).issue()?;
+    Ok((Keys::from_pem(certificate.as_bytes(), key.as_bytes())?, authority))
 }

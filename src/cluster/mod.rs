@@ -1,5 +1,7 @@
 //! Everything that talks to the Kubernetes API. Must not know of admission or of command lines.
 
+mod certificates;
+mod corefile;
 mod events;
 mod fingerprints;
 mod image_fingerprint;
@@ -18,6 +20,8 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+pub use certificates::{Certificates, IssueError, Issued, ServingKey, Terms};
+pub use corefile::corefile;
 pub use events::{Events, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};

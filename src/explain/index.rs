@@ -5,6 +5,7 @@ use super::page::Page;
 use super::resolver::summary;
 use crate::resolver::{Family, known_options};
 use crate::rules::RULES;
+use crate::verdicts::FAULTS;
 
 /// The page that lists all other pages.
 pub fn index() -> String {
@@ -15,6 +16,8 @@ pub fn index() -> String {
         &["rule", "level", "finds"],
         RULES.iter().map(|rule| [rule.slug.to_owned(), rule.level.to_string(), rule.summary().to_owned()]),
     );
+    page.heading("Verdicts of `muslin probe`");
+    page.table(&["verdict", "is"], FAULTS.iter().map(|fault| [fault.slug.to_owned(), fault.summary().to_owned()]));
     page.heading("Options");
     matrix(&mut page, |name| name.to_owned());
     page.heading("Resolvers");

@@ -1,6 +1,7 @@
-//! What muslin knows, for people to read: a rule, an option, a resolver, an image reference; each as one page of Markdown. All
-//! of it is taken from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
+//! What muslin knows, for people to read: a rule, a verdict, an option, a resolver, an image reference; each as one page of Markdown.
+//! All of it is taken from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
 
+mod fault;
 mod image;
 mod index;
 mod option;
@@ -18,6 +19,7 @@ use std::fmt;
 use crate::image::{Because, InvalidReference, Reference, publishers, suggest};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
+use crate::verdicts::{FAULTS, Fault};
 
 pub use index::index;
 pub use pages::{Examples, MadePage, pages};
@@ -28,6 +30,8 @@ pub use terminal::for_terminal;
 pub enum Topic<'t> {
     /// A rule, by its slug.
     Rule(&'static Rule),
+    /// A fault that a probe tells, by its slug.
+    Fault(&'static Fault),
     /// One option of resolv.conf or more, as they were given, with or without values: `ndots`, `timeout:2 attempts:5`.
     Options(&'t str),
     /// A resolver, of one release or of any.
@@ -58,8 +62,8 @@ const ALIASES: [(&str, Family); 4] =
 // === impl Topic ===
 
 impl<'t> Topic<'t> {
-    /// What a text names. Where it could be several things, it is a rule before an option, an option before a resolver, and a
-    /// resolver before an image. A single word of which no publisher is known counts as a slip rather than as an image.
+    /// What a text names. Where it could be several things, it is a rule before a verdict, a verdict before an option, an option
+    /// before a resolver, and a resolver before an image. A single word of which no publisher is known counts as a slip rather than as an image.
     ///
     /// # Errors
     /// It is nothing of these; the error proposes what is similar.
@@ -67,6 +71,9 @@ impl<'t> Topic<'t> {
         let text = text.trim();
         if let Some(rule) = RULES.iter().find(|rule| rule.slug.eq_ignore_ascii_case(text)) {
             return Ok(Self::Rule(rule));
+        }
+        if let Some(fault) = FAULTS.iter().find(|fault| fault.slug.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Fault(fault));
         }
         let mut words = text.split_whitespace().map(option_name).peekable();
         if words.peek().is_some() && words.all(known_option) {
@@ -88,6 +95,7 @@ impl<'t> Topic<'t> {
     pub fn markdown(&self) -> String {
         match *self {
             Self::Rule(rule) => rule::page(rule),
+            Self::Fault(fault) => fault::page(fault).into_text(),
             Self::Options(text) => option::page(text),
             Self::Resolver(resolver) => resolver::page(resolver),
             Self::Image(text, reference) => image::page(text, &reference),
@@ -124,7 +132,7 @@ fn is_word(text: &str) -> bool {
 fn similar(text: &str) -> Vec<&'static str> {
     let text = text.to_ascii_lowercase();
     let official = publishers::rows().filter(|(registry, _)| registry.is_none()).map(|(_, row)| row.name);
-    let words = RULES.iter().map(|rule| rule.slug);
+    let words = RULES.iter().map(|rule| rule.slug).chain(FAULTS.iter().map(|fault| fault.slug));
     let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();
@@ -152,8 +160,8 @@ impl fmt::Display for UnknownTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, invalid, similar } = self;
         match invalid {
-            Some(invalid) => write!(f, "{invalid}; nor is it a rule, an option or a resolver")?,
-            None => write!(f, "`{text}` is no rule, option, resolver or image that muslin knows")?,
+            Some(invalid) => write!(f, "{invalid}; nor is it a rule, a verdict, an option or a resolver")?,
+            None => write!(f, "`{text}` is no rule, verdict, option, resolver or image that muslin knows")?,
         }
         for (index, word) in similar.iter().enumerate() {
             write!(f, "{}`{word}`", if index == 0 { "; did you mean " } else { " or " })?;

@@ -1,10 +1,11 @@
-//! The generated part of `docs/`: one page a rule, and the matrix of options and resolvers. Must not know of files: it is given
+//! The generated part of `docs/`: one page a rule, one a verdict, and the matrix of options and resolvers. Must not know of files: it is given
 //! the examples, and gives back texts.
 
 use super::page::Page;
-use super::{index, option, rule};
+use super::{fault, index, option, rule};
 use crate::resolver::known_options;
 use crate::rules::{RULES, Rule};
+use crate::verdicts::{FAULTS, Fault};
 
 /// A page of `docs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,13 @@ const MADE: &str = "<!-- Made by `muslin docs`; do not edit. -->";
 
 /// Every generated page. `examples` gives those of the rule of this slug.
 pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<MadePage> {
-    let mut pages = vec![made("options.md", &options()), made("rules/README.md", &rules())];
+    let mut pages = vec![
+        made("options.md", &options()),
+        made("rules/README.md", &rules()),
+        made("verdicts/README.md", &verdicts()),
+    ];
     pages.extend(RULES.iter().map(|rule| made(&format!("rules/{}.md", rule.slug), &about(rule, &examples(rule.slug)))));
+    pages.extend(FAULTS.iter().map(|fault| made(&format!("verdicts/{}.md", fault.slug), &told(fault))));
     pages
 }
 
@@ -50,6 +56,25 @@ fn about(rule: &Rule, examples: &Examples) -> String {
         page.code("yaml", fixed);
     }
     page.paragraph("[All rules](README.md)");
+    page.into_text()
+}
+
+fn told(fault: &Fault) -> String {
+    let mut page = fault::page(fault);
+    page.paragraph("[All verdicts](README.md)");
+    page.into_text()
+}
+
+fn verdicts() -> String {
+    let mut page = Page::titled("Verdicts");
+    page.paragraph(
+        "What `muslin probe` can find to be wrong with DNS where it runs. Each is held against what looks much like it, and none rests \
+         on a single packet. `muslin explain VERDICT` shows the same texts.",
+    );
+    page.table(
+        &["verdict", "is"],
+        FAULTS.iter().map(|fault| [format!("[{slug}]({slug}.md)", slug = fault.slug), fault.summary().to_owned()]),
+    );
     page.into_text()
 }
 

@@ -6,6 +6,7 @@ use super::{Topic, for_terminal, index};
 use crate::image::Reference;
 use crate::resolver::{Family, Version, known_options};
 use crate::rules::RULES;
+use crate::verdicts::FAULTS;
 
 fn similar(text: &str) -> Vec<&'static str> {
     Topic::find(text).map_err(|unknown| unknown.similar().to_vec()).unwrap_err()
@@ -15,6 +16,9 @@ fn similar(text: &str) -> Vec<&'static str> {
 fn every_word_of_the_vocabulary_is_found() {
     for rule in RULES {
         assert_eq!(Topic::find(rule.slug), Ok(Topic::Rule(rule)));
+    }
+    for fault in FAULTS {
+        assert_eq!(Topic::find(fault.slug), Ok(Topic::Fault(fault)));
     }
     for option in known_options() {
         assert_eq!(Topic::find(option), Ok(Topic::Options(option)));
@@ -90,7 +94,9 @@ fn an_options_page_says_what_a_value_does() {
 
 #[test]
 fn every_page_fits_a_terminal_of_eighty_columns() {
-    let names = RULES.iter().map(|rule| rule.slug).chain(known_options()).chain(Family::KNOWN.map(Family::name));
+    let faults = FAULTS.iter().map(|fault| fault.slug);
+    let names =
+        RULES.iter().map(|rule| rule.slug).chain(faults).chain(known_options()).chain(Family::KNOWN.map(Family::name));
     let pages = names.filter_map(|name| Some((name, Topic::find(name).ok()?.markdown())));
     for (name, markdown) in pages.chain([("index", index())]) {
         for line in for_terminal(&markdown, 80).lines() {

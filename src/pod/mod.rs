@@ -5,6 +5,7 @@ mod annotations;
 mod dns;
 mod env;
 mod injected;
+mod outline;
 mod placement;
 mod text;
 pub mod workload;
@@ -19,6 +20,7 @@ pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Claim, Injected};
+pub use outline::{Excerpt, Outline, POD, StringAt};
 use placement::{Affinity, NodeSelector};
 pub use text::Text;
 
@@ -167,6 +169,9 @@ pub struct Container<'a> {
     /// The arguments, where the pod overrides the image's: a JSON array of strings, not parsed.
     #[serde(borrow, default)]
     pub args: Option<&'a RawValue>,
+    /// The folder in which it starts, where the pod overrides the image's.
+    #[serde(borrow, default, rename = "workingDir")]
+    pub working_dir: Option<Text<'a>>,
     /// The environment variables that decide how names are resolved.
     #[serde(borrow, default)]
     pub env: ResolverEnv<'a>,
@@ -327,8 +332,8 @@ impl Container<'_> {
 
 impl Hash for Container<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { name, image, command, args, env } = self;
-        (name, image, env).hash(state);
+        let Self { name, image, command, args, working_dir, env } = self;
+        (name, image, working_dir, env).hash(state);
         (command.map(RawValue::get), args.map(RawValue::get)).hash(state);
     }
 }

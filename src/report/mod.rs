@@ -3,6 +3,7 @@
 mod github;
 mod human;
 mod json;
+mod probed;
 mod sarif;
 
 use crate::manifest::Place;
@@ -12,6 +13,7 @@ use crate::rules::Finding;
 pub use github::Github;
 pub use human::Human;
 pub use json::Json;
+pub use probed::Probed;
 pub use sarif::Sarif;
 
 /// A finding to be reported.

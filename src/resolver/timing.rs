@@ -64,7 +64,7 @@ impl Settings {
                 Some(timeout.saturating_mul(doubled).saturating_mul(servers))
             }
             Family::Go | Family::Static | Family::Unknown => {
-                Some(timeout.saturating_mul(rounds).saturating_mul(candidates))
+                Some(timeout.saturating_mul(rounds).saturating_mul(candidates).saturating_mul(self.go_waits()))
             }
         }
     }
@@ -81,7 +81,9 @@ impl Settings {
             Family::Glibc => self.glibc_round(dead, servers).saturating_mul(candidates),
             // They remember which server answered.
             Family::Uclibc | Family::CAres => timeout.saturating_mul(dead),
-            Family::Go | Family::Static | Family::Unknown => timeout.saturating_mul(dead).saturating_mul(candidates),
+            Family::Go | Family::Static | Family::Unknown => {
+                timeout.saturating_mul(dead).saturating_mul(candidates).saturating_mul(self.go_waits())
+            }
         }
     }
 
@@ -129,6 +131,15 @@ impl Settings {
             shared.max(1)
         };
         Duration::from_secs((0..asked).map(seconds).sum())
+    }
+
+    /// How often Go waits for one name: with `single-request` it asks for AAAA when it is done with A, whether A was answered
+    /// or not (go1.26.8 src/net/dnsclient_unix.go goLookupIPCNAMEOrder; measured: tests/lab).
+    fn go_waits(&self) -> u32 {
+        match self.pairing {
+            Pairing::OneSocketSerial | Pairing::TwoSocketsSerial => 2,
+            Pairing::OneSocket | Pairing::TwoSockets => 1,
+        }
     }
 
     /// How many of the nameservers in resolv.conf it asks; without any, all resolvers ask the local host.

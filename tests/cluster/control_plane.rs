@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,9 @@ const START_DEADLINE: Duration = Duration::from_secs(40);
 /// How long one call of kubectl may take: far beyond any webhook timeout (30 s at most), and short of a CI timeout.
 const KUBECTL_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long a component that is restarted may take to end: the API server waits a minute for whoever watches.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How often something is looked at while it is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -54,9 +57,14 @@ const LOG_TAIL_LINES: usize = 40;
 pub(crate) struct ControlPlane {
     // Dropped in this order. An etcd whose folder is removed under it may spoil the next one, so the folder goes last,
     // when both programs have been waited for.
-    api_server: Component,
+    api_server: Mutex<Component>,
     _etcd: Component,
     _port: TcpSocket,
+    address: SocketAddr,
+    /// What the API server is started with.
+    flags: Vec<String>,
+    /// By which the admin asks whether the API server is ready.
+    tls: Arc<rustls::ClientConfig>,
     programs: PathBuf,
     kubeconfig: PathBuf,
     audit_log: PathBuf,
@@ -102,6 +110,14 @@ impl ControlPlane {
     /// If the programs cannot be built or started, or if one ends or is not ready in time; then the error carries the
     /// end of its log.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with these arguments of kube-apiserver besides those that it needs here.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
         // An error means that somebody else in this process was first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
@@ -129,12 +145,24 @@ impl ControlPlane {
 
         let mut etcd = Component::start("etcd", &programs, root, &etcd_arguments(root, &socket))?;
         etcd.wait_until_ready(|| UnixStream::connect(&socket).map(drop).context("connecting to its socket"))?;
-        let mut api_server =
-            Component::start("kube-apiserver", &programs, root, &api_server_arguments(root, &socket, address))?;
+        let mut flags = api_server_arguments(root, &socket, address);
+        flags.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let tls = authority.client_config(&admin)?;
-        api_server.wait_until_ready(|| ask_readyz(address, &tls))?;
+        let api_server = Mutex::new(start_api_server(&programs, root, &flags, address, &tls)?);
+        Ok(Self { api_server, _etcd: etcd, _port: port, address, flags, tls, programs, kubeconfig, audit_log, folder })
+    }
 
-        Ok(Self { api_server, _etcd: etcd, _port: port, programs, kubeconfig, audit_log, folder })
+    /// Ends the API server as a node's shutdown does, and starts it again at the same address; for how long it was gone.
+    ///
+    /// # Errors
+    /// It does not end, or is not ready in time.
+    pub(crate) fn restart_api_server(&self) -> Result<Duration> {
+        let Self { programs, folder, flags, address, tls, .. } = self;
+        let mut api_server = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = Instant::now();
+        api_server.stop()?;
+        *api_server = start_api_server(programs, folder.path(), flags, *address, tls)?;
+        Ok(asked.elapsed())
     }
 
     /// What the API server has written to its audit log: an event a line, about requests for pods and by service
@@ -172,7 +200,7 @@ impl ControlPlane {
 
     /// The last lines of the API server's log, which names webhooks that failed.
     pub(crate) fn api_server_log(&self) -> String {
-        self.api_server.log_tail()
+        self.api_server.lock().unwrap_or_else(PoisonError::into_inner).log_tail()
     }
 
     /// A client of a cluster admin. It is bound to the Tokio runtime that awaits this, so it must not be used after
@@ -267,6 +295,18 @@ impl ControlPlane {
             .with_context(|| format!("making the default service account of namespace {namespace}"))?;
         Ok(())
     }
+}
+
+fn start_api_server(
+    programs: &Path,
+    root: &Path,
+    flags: &[String],
+    address: SocketAddr,
+    tls: &Arc<rustls::ClientConfig>,
+) -> Result<Component> {
+    let mut api_server = Component::start("kube-apiserver", programs, root, flags)?;
+    api_server.wait_until_ready(|| ask_readyz(address, tls))?;
+    Ok(api_server)
 }
 
 /// Makes sure that the programs are built; returns the folder that holds them.
@@ -435,6 +475,21 @@ impl Component {
             if Instant::now() >= deadline {
                 let log = self.log_tail();
                 bail!("{name} was not ready within {START_DEADLINE:?}: {not_yet:#}; the end of its log:\n{log}");
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Asks the program to end, and ends it if it takes too long, as the kubelet does.
+    fn stop(&mut self) -> Result<()> {
+        let name = self.name;
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        ensure!(asked.with_context(|| format!("asking {name} to end"))?.success(), "{name} cannot be asked to end");
+        let deadline = Instant::now() + GRACE;
+        while self.child.try_wait().with_context(|| format!("waiting for {name}"))?.is_none() {
+            if Instant::now() >= deadline {
+                self.child.kill().with_context(|| format!("ending {name}"))?;
             }
             thread::sleep(POLL_INTERVAL);
         }

@@ -37,9 +37,9 @@ const ALPINE: &[Entry<'_>] = &[
 pub(crate) struct Kept<'c>(&'c Cluster);
 
 /// What the overlay adds to the base.
-const OVERLAY: &str = "image-inspection/cluster-role.yaml";
+const OVERLAY: &str = "components/image-inspection/cluster-role.yaml";
 /// What allows it to read the Secrets of pods.
-pub(crate) const PULL_SECRETS: &str = "pull-secrets/cluster-role.yaml";
+pub(crate) const PULL_SECRETS: &str = "components/pull-secrets/cluster-role.yaml";
 
 /// How long muslin may take to write what it read, or to read what was written.
 const SOON: Duration = Duration::from_secs(20);
@@ -65,7 +65,7 @@ impl<'c> Kept<'c> {
     }
 
     /// Waits until the fingerprints are as they should be.
-    fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+    pub(crate) fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let deadline = Instant::now() + SOON;
         loop {
             let found = self.fingerprints()?;

@@ -4,7 +4,9 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
+mod certificates;
 mod control_plane;
+mod endurance;
 mod events;
 mod examples;
 #[path = "../registry/image.rs"]
@@ -24,6 +26,7 @@ mod profiles;
 mod registration;
 #[path = "../registry/registry.rs"]
 mod registry;
+mod replicas;
 mod rights;
 mod scan;
 mod webhook;
@@ -56,7 +59,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 11] = [
+const TOPICS: [Topic; 14] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
@@ -68,6 +71,9 @@ const TOPICS: [Topic; 11] = [
     inspection::TESTS,
     outages::TESTS,
     installation::TESTS,
+    certificates::TESTS,
+    endurance::TESTS,
+    installation::LAST,
 ];
 
 fn main() -> ExitCode {
@@ -95,7 +101,8 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
                 .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
         })
     };
-    let on_request = measuring::TESTS.iter().map(|test| trial(test).with_ignored_flag(true));
+    let on_request =
+        measuring::TESTS.iter().chain(endurance::ON_REQUEST).map(|test| trial(test).with_ignored_flag(true));
     TOPICS.into_iter().flatten().map(trial).chain(on_request).collect()
 }
 

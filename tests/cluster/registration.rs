@@ -39,19 +39,31 @@ pub(crate) struct Registration<'c> {
 impl<'c> Registration<'c> {
     /// Registers what serves at this address as the webhook by which muslin mends pods.
     pub(crate) fn of_muslin(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
-        Self::of_kind(control_plane, "MutatingWebhookConfiguration", |_| url.to_owned(), ca)
+        Self::of_kind(control_plane, "MutatingWebhookConfiguration", |_| url.to_owned(), Some(ca))
     }
 
     /// Registers what serves there as the webhooks by which muslin warns and refuses.
     pub(crate) fn of_policy(control_plane: &'c ControlPlane, server: &str, ca: &str) -> Result<Self> {
-        let url = |webhook: &Value| {
-            format!("{server}{}", webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default())
-        };
-        Self::of_kind(control_plane, "ValidatingWebhookConfiguration", url, ca)
+        let url = |webhook: &Value| format!("{server}{}", path(webhook));
+        Self::of_kind(control_plane, "ValidatingWebhookConfiguration", url, Some(ca))
+    }
+
+    /// Registers both as `manifests/` do, with no CA, for what serves at this address and brings its own.
+    pub(crate) fn of_both(control_plane: &'c ControlPlane, server: &str) -> Result<[Self; 2]> {
+        let url = |webhook: &Value| format!("{server}{}", path(webhook));
+        Ok([
+            Self::of_kind(control_plane, "MutatingWebhookConfiguration", url, None)?,
+            Self::of_kind(control_plane, "ValidatingWebhookConfiguration", url, None)?,
+        ])
     }
 
     /// Registers what `manifests/` have of this kind at other addresses.
-    fn of_kind(control_plane: &'c ControlPlane, kind: &str, url: impl Fn(&Value) -> String, ca: &str) -> Result<Self> {
+    fn of_kind(
+        control_plane: &'c ControlPlane,
+        kind: &str,
+        url: impl Fn(&Value) -> String,
+        ca: Option<&str>,
+    ) -> Result<Self> {
         let built = control_plane.kubectl(&["kustomize", MANIFESTS], None)?;
         ensure!(built.status.success(), "{}", built.stderr);
         let configuration = built
@@ -61,7 +73,11 @@ impl<'c> Registration<'c> {
             .with_context(|| format!("manifests/ has no {kind}"))?;
         let mut configuration: Value = serde_saphyr::from_str(configuration)?;
         for webhook in configuration["webhooks"].as_array_mut().context("it has no webhooks")? {
-            webhook["clientConfig"] = json!({ "url": url(webhook), "caBundle": BASE64_STANDARD.encode(ca) });
+            let mut client = json!({ "url": url(webhook) });
+            if let Some(ca) = ca {
+                client["caBundle"] = BASE64_STANDARD.encode(ca).into();
+            }
+            webhook["clientConfig"] = client;
         }
         Self::create(control_plane, &configuration)
     }
@@ -127,6 +143,10 @@ impl<'c> Registration<'c> {
             thread::sleep(POLL_INTERVAL);
         }
     }
+}
+
+fn path(webhook: &Value) -> &str {
+    webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default()
 }
 
 impl Drop for Registration<'_> {

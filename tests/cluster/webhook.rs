@@ -21,6 +21,9 @@ use crate::registration::Registration;
 /// How long the server may take to know the namespaces: it takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
+/// A test that does not say otherwise waits for nobody to notice that muslin stops.
+const NO_DELAY: [&str; 2] = ["--shutdown-delay", "0"];
+
 /// How long the server may take to stop when it is asked to.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -30,17 +33,17 @@ pub(crate) struct Muslin<'c> {
     _registrations: [Registration<'c>; 2],
     process: Process,
     started_in: Duration,
-    /// Where reviews are answered, and the certificate to believe there.
-    address: SocketAddr,
     certificate: Certificate,
+    _folder: TempDir,
 }
 
 /// The process of a `muslin serve`; stopped when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
+    /// Where it serves reviews.
+    pub(crate) address: String,
     /// Where /metrics is.
     metrics: String,
-    _folder: TempDir,
 }
 
 /// A certificate for a server on loopback, and its key, both PEM. It is its own CA.
@@ -56,15 +59,20 @@ impl<'c> Muslin<'c> {
     pub(crate) fn start(control_plane: &'c ControlPlane, kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let certificate = Certificate::new()?;
         let asked = Instant::now();
-        let (process, address) = Process::start(kubeconfig, &certificate, arguments)?;
+        let folder = TempDir::new()?;
+        let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        fs::write(&certificate_file, &certificate.certificate)?;
+        fs::write(&key_file, &certificate.key)?;
+        let files = [("--tls-cert", &certificate_file), ("--tls-key", &key_file)];
+        let files = files.into_iter().flat_map(|(name, file)| [name.to_owned(), file.display().to_string()]);
+        let process = Process::start(kubeconfig, &[&files.collect::<Vec<_>>(), arguments].concat())?;
         let started_in = asked.elapsed();
-        let server = format!("https://{address}");
+        let server = format!("https://{}", process.address);
         let mutating = Registration::of_muslin(control_plane, &format!("{server}/mutate"), &certificate.certificate)?;
         let validating = Registration::of_policy(control_plane, &server, &certificate.certificate)?;
         mutating.wait_until_muslin_answers()?;
         validating.wait_until_labels_are_judged()?;
-        let address = address.parse()?;
-        Ok(Self { _registrations: [mutating, validating], process, started_in, address, certificate })
+        Ok(Self { _registrations: [mutating, validating], process, started_in, certificate, _folder: folder })
     }
 
     /// How long it took from the start of the process until it was ready.
@@ -74,12 +82,7 @@ impl<'c> Muslin<'c> {
 
     /// What it answers at `/metrics`.
     pub(crate) fn metrics(&self) -> Result<String> {
-        let mut stream = TcpStream::connect(&self.process.metrics)?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: muslin\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, text) = answer.split_once("\r\n\r\n").context("/metrics has no body")?;
-        Ok(text.to_owned())
+        Ok(self.process.get("/metrics")?.1)
     }
 
     /// What it answers to a review that no API server would send.
@@ -89,10 +92,11 @@ impl<'c> Muslin<'c> {
             roots.add(certificate?)?;
         }
         let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let mut socket = TcpStream::connect(self.address)?;
-        let mut session = rustls::ClientConnection::new(Arc::new(config), self.address.ip().into())?;
+        let host: SocketAddr = self.process.address.parse()?;
+        let mut socket = TcpStream::connect(host)?;
+        let mut session = rustls::ClientConnection::new(Arc::new(config), host.ip().into())?;
         let mut stream = rustls::Stream::new(&mut session, &mut socket);
-        let (body, host) = (review.to_string(), self.address);
+        let body = review.to_string();
         let head = format!(
             "POST {path}?timeout=5s HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -106,20 +110,17 @@ impl<'c> Muslin<'c> {
 
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
-        self.process.child.id()
+        self.process.id()
     }
 
     /// Ends the server as the kernel does when memory runs out.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        self.process.child.kill()?;
-        self.process.child.wait()?;
-        Ok(())
+        self.process.kill()
     }
 
     /// Asks the server to stop, as the kubelet does, and waits until it has.
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
-        self.process.signal("TERM")?;
-        Ok(self.process.child.wait()?)
+        self.process.stop()
     }
 
     /// Makes the server hang: its connections stay, and nothing on them is ever answered.
@@ -131,32 +132,57 @@ impl<'c> Muslin<'c> {
 // === impl Process ===
 
 impl Process {
-    fn start(kubeconfig: &Path, certificate: &Certificate, arguments: &[String]) -> Result<(Self, String)> {
-        let folder = TempDir::new()?;
-        let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-        fs::write(&certificate_file, &certificate.certificate)?;
-        fs::write(&key_file, &certificate.key)?;
+    /// Starts it with these arguments, and waits until it serves and knows the namespaces.
+    pub(crate) fn start(kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
-            .args(["--shutdown-delay", "0", "--own-namespace", "muslin"])
+            .args(["--own-namespace", "muslin"])
+            .args(if arguments.iter().any(|argument| argument == "--shutdown-delay") { &[][..] } else { &NO_DELAY })
             .args(arguments)
             .arg("--kubeconfig")
             .arg(kubeconfig)
-            .arg("--tls-cert")
-            .arg(&certificate_file)
-            .arg("--tls-key")
-            .arg(&key_file)
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start muslin")?;
         let log = child.stderr.take().context("muslin has no standard error")?;
-        let mut process = Self { child, metrics: String::new(), _folder: folder };
-        let (address, metrics) = wait_until_ready(log)?;
-        process.metrics = metrics;
-        Ok((process, address))
+        // Made before the wait, so that one that does not get ready is killed.
+        let mut process = Self { child, address: String::new(), metrics: String::new() };
+        (process.address, process.metrics) = wait_until_ready(log)?;
+        Ok(process)
     }
 
-    fn signal(&self, name: &str) -> Result<()> {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The status and the body of what it answers at the port for the kubelet and Prometheus.
+    pub(crate) fn get(&self, path: &str) -> Result<(String, String)> {
+        let mut stream = TcpStream::connect(&self.metrics)?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: muslin\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
+        let status = head.split(' ').nth(1).context("the answer has no status")?;
+        Ok((status.to_owned(), body.to_owned()))
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal("TERM")?;
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?;
         ensure!(status.success(), "kill ended with {status}");
         Ok(())

@@ -9,6 +9,7 @@ mod config;
 mod fix;
 mod formats;
 mod inject;
+mod probe;
 
 use std::fs;
 use std::io::Write as _;

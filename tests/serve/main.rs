@@ -213,7 +213,7 @@ fn wrong_use_is_explained() {
         (["--standalone", "--mode", "on"], "[possible values: off, audit, warn, inject, enforce]"),
         (["--standalone", "--profile", "quick"], "there is no profile `quick`: use default,"),
         (["--standalone", "--log", "muslin=loud"], "--log muslin=loud"),
-        (["--mode", "warn", "--bind=127.0.0.1:0"], "--tls-cert"),
+        (["--tls-cert=tls.crt", "--mode", "warn"], "--tls-key"),
     ] {
         let output = run(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -54,7 +54,7 @@ impl Mounted {
 
 /// The certificate that a handshake would show.
 fn shown(keys: &Keys) -> Vec<u8> {
-    keys.0.load().cert[0].to_vec()
+    keys.0.load().as_ref().unwrap().cert[0].to_vec()
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,6 +192,16 @@ fn hears_slow_answers_as_measured() {
     }
 }
 
+/// tests/lab/proof: with `single-request` Go asks for AAAA once A has failed, so that it waits twice for each name.
+#[test]
+fn go_waits_twice_where_it_asks_one_by_one() {
+    for (line, waits) in [("timeout:1 attempts:1", 1), ("timeout:1 attempts:1 single-request-reopen", 2)] {
+        let go = settings(go(), line);
+        assert_eq!(go.gives_up_after(1, 3), Some(Duration::from_secs(3 * waits)), "{line}");
+        assert_eq!(go.passes_dead_nameservers_after(1, 2, 3), Duration::from_secs(3 * waits), "{line}");
+    }
+}
+
 /// Section 8: of three servers with two dead first, glibc takes 32 s and Go 40 s, musl 0.05 s (a round trip, so 0
 /// here).
 #[test]

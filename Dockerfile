@@ -1,0 +1,10 @@
+# The image of muslin: no shell, no package manager, not root. scripts/image makes the same without a daemon, and says what is in it.
+FROM rust:1.95-bookworm AS build
+WORKDIR /muslin
+COPY . .
+RUN cargo build --locked --release && scripts/image files target/release/muslin /image
+
+FROM scratch
+COPY --from=build /image /
+USER 65532:65532
+ENTRYPOINT ["/muslin"]

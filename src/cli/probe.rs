@@ -1,0 +1,379 @@
+//! `muslin probe`: what is wrong with DNS where it runs.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+
+use crate::cluster;
+use crate::probe::{self, LookupProgram, Probe, Subject};
+use crate::report::Probed;
+use crate::resolver::NAMESERVERS_MAX;
+use crate::verdicts::conf::{ResolvConf, forwards_to};
+use crate::verdicts::cost::{costs, resolvers};
+use crate::verdicts::observations::{Targets, Upstream};
+use crate::verdicts::verdicts;
+
+use super::policy::{FailOn, fail_on};
+use super::progress::Progress;
+use super::{Failure, Outcome};
+
+/// The file that every C library reads.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const NSSWITCH: &str = "/etc/nsswitch.conf";
+const HOSTS: &str = "/etc/hosts";
+/// How long the API is waited for, for what is worth a line of evidence.
+const API_MAX: Duration = Duration::from_secs(3);
+
+/// Find out what is wrong with DNS here: in this pod, or on this node.
+///
+/// Asks the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks the same names up
+/// through the C library; reads resolv.conf, nsswitch.conf and hosts; and compares. Says what is wrong, how sure that is, what was seen,
+/// what to do, and which profile of muslin would help. `muslin explain stale-nameserver` says more of a verdict. Needs no rights. Sends
+/// at most --max-queries queries, all to the nameservers, but for one to 192.0.2.1 (TEST-NET-1), where nobody can answer.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  muslin probe
+  muslin probe --name my-service.shop.svc.cluster.local --pid 1
+  muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
+pub(super) struct Ask {
+    /// Ask these nameservers, and not those of resolv.conf; lookups through the C library are left out then
+    #[arg(long, value_name = "IP[:PORT]", value_parser = server)]
+    server: Vec<SocketAddr>,
+
+    /// A name of the cluster that has an address, in full [default: kubernetes.default.svc and the cluster's domain]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Vec<String>,
+
+    /// A name outside that has an address
+    #[arg(long, value_name = "NAME", value_parser = name, default_value = "example.com")]
+    external_name: Vec<String>,
+
+    /// Ask for no name outside of the cluster, also none that is invented
+    #[arg(long)]
+    inside_only: bool,
+
+    /// Names that nobody has are invented below these domains [default: com, net, org and the names outside]
+    #[arg(long, value_name = "DOMAIN", value_parser = name)]
+    invent_below: Vec<String>,
+
+    /// A name with an answer over 512 bytes [default: the root's keys are asked for]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    large_name: Option<String>,
+
+    /// The cluster's domain [default: that of the search list, or else cluster.local]
+    #[arg(long, value_name = "DOMAIN", value_parser = name)]
+    cluster_domain: Option<String>,
+
+    /// Tell which resolver these processes use, and what the verdicts mean for them
+    #[arg(long, value_name = "PID")]
+    pid: Vec<u32>,
+
+    /// The same of these programs
+    #[arg(long, value_name = "FILE")]
+    binary: Vec<PathBuf>,
+
+    /// Read this file in place of /etc/resolv.conf; lookups through the C library are left out then
+    #[arg(long, value_name = "FILE")]
+    resolv_conf: Option<PathBuf>,
+
+    /// The node's own resolv.conf, to show which of its nameservers are stale
+    #[arg(long, value_name = "FILE")]
+    node_resolv_conf: Option<PathBuf>,
+
+    /// Ask these servers too, to which the nameservers forward
+    #[arg(long, value_name = "IP[:PORT]", value_parser = server)]
+    upstream: Vec<SocketAddr>,
+
+    /// CoreDNS's Corefile, to show to whom it forwards
+    #[arg(long, value_name = "FILE")]
+    corefile: Option<PathBuf>,
+
+    /// Read CoreDNS's Corefile from the ConfigMap kube-system/coredns
+    #[arg(long, conflicts_with = "corefile")]
+    from_cluster: bool,
+
+    /// The kubeconfig for that [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
+    #[arg(long, value_name = "FILE", requires = "from_cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Send no query to TEST-NET-1, which would tell whether queries are intercepted
+    #[arg(long)]
+    no_interception_query: bool,
+
+    /// Look no name up through the C library
+    #[arg(long)]
+    no_getaddrinfo: bool,
+
+    /// The program that looks names up through the C library, called as `getent ahosts NAME` [default: getent, or muslin itself]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_getaddrinfo")]
+    getent: Option<PathBuf>,
+
+    /// How many seconds all may take
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+
+    /// How many queries may be sent in all
+    #[arg(long, value_name = "NUMBER", default_value = "2000")]
+    max_queries: u32,
+
+    /// How many pairs of A and AAAA are asked in each of four ways; up to three times as many where some are lost
+    #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pairs: u32,
+
+    /// How many questions are asked at once at the end
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    burst: u32,
+
+    /// How to write it
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    output: Output,
+
+    /// Exit with 1 if there is a verdict of this level or above: deny, warn, info or never
+    #[arg(long, value_name = "LEVEL", default_value = "deny",
+          value_parser = clap::builder::TypedValueParser::map(
+              clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
+    fail_on: FailOn,
+
+    /// Look this name up through muslin's own C library, and do nothing else
+    #[arg(long, value_name = "NAME", hide = true)]
+    look_up: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people
+    Human,
+    /// One JSON document: verdicts, costs, lookups, pairs, asked, targets, surroundings and summary
+    Json,
+}
+
+/// An address with or without a port.
+fn server(text: &str) -> Result<SocketAddr, String> {
+    let ip = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    ip.or_else(|_| text.parse::<SocketAddr>())
+        .map_err(|_| "not an address, such as 10.96.0.10, 10.96.0.10:53 or [fd00::a]:53".to_owned())
+}
+
+/// A name, without the dot at its end.
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim_end_matches('.');
+    let is_name = !name.is_empty()
+        && name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        });
+    if is_name { Ok(name.to_owned()) } else { Err("not a name, such as my-service.shop.svc.cluster.local".to_owned()) }
+}
+
+// === impl Ask ===
+
+impl Ask {
+    pub(super) fn run(&self) -> Outcome {
+        if let Some(name) = &self.look_up {
+            return look_up(name);
+        }
+        let began = Instant::now();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
+        let probe = runtime.block_on(self.probe()).map_err(Failure::Input)?;
+        let progress = Mutex::new(Progress::default());
+        let on_progress = |now: probe::Progress| {
+            let Ok(mut progress) = progress.lock() else { return };
+            let probe::Progress { doing, sent, answered: (answered, asked) } = now;
+            let seconds = began.elapsed().as_secs();
+            progress.advance(|| {
+                format!("{seconds} s of {}: {doing}; {sent} queries sent, {answered} of {asked} answered", self.timeout)
+            });
+        };
+        let (seen, sent) = runtime.block_on(probe.run(&on_progress));
+        drop(progress);
+        if seen.single().next().is_none() {
+            return Err(Failure::Input(anyhow!("nothing could be asked: --max-queries or --timeout is too small")));
+        }
+        let verdicts = verdicts(&seen);
+        let costs = costs(&seen, &resolvers(&seen));
+        let probed = Probed { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
+        if let Err(error) = self.write(&probed) {
+            Failure::output(error)?;
+        }
+        match self.fail_on {
+            FailOn(Some(level)) if probed.counts().at_least(level) > 0 => Err(Failure::Findings),
+            FailOn(_) => Ok(()),
+        }
+    }
+
+    fn write(&self, probed: &Probed<'_>) -> io::Result<()> {
+        let mut stdout = anstream::stdout().lock();
+        let in_colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+        let text = match self.output {
+            Output::Human => probed.human(in_colour),
+            Output::Json => probed.json(),
+        };
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    async fn probe(&self) -> anyhow::Result<Probe> {
+        let path = self.resolv_conf.as_deref().unwrap_or(Path::new(RESOLV_CONF));
+        let conf = match probe::resolv_conf(path) {
+            // With servers named, a machine without the file is no mistake.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.server.is_empty() => ResolvConf::default(),
+            conf => conf.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let targets = self.targets(&conf)?;
+        let is_systems = self.server.is_empty() && self.resolv_conf.is_none();
+        let lookup_programs = if self.no_getaddrinfo || !is_systems { Vec::new() } else { self.lookup_programs() };
+        let node = self.node_resolv_conf.as_deref();
+        let node = node.map(|path| probe::resolv_conf(path).with_context(|| format!("cannot read {}", path.display())));
+        let subjects = self.pid.iter().map(|id| Subject::Process(*id));
+        Ok(Probe {
+            targets,
+            nsswitch: NSSWITCH.into(),
+            hosts: HOSTS.into(),
+            timeout: Duration::from_secs(self.timeout),
+            queries_max: self.max_queries,
+            pairs: self.pairs,
+            burst: self.burst,
+            interception: !self.no_interception_query && !self.inside_only,
+            lookup_programs,
+            subjects: subjects.chain(self.binary.iter().cloned().map(Subject::File)).collect(),
+            upstreams: self.upstream.clone(),
+            known_upstreams: self.known_upstreams().await?,
+            node_nameservers: node.transpose()?.map(|conf| conf.nameservers),
+            resolv_conf: conf,
+        })
+    }
+
+    fn targets(&self, conf: &ResolvConf) -> anyhow::Result<Targets> {
+        let cluster_domain = self.cluster_domain.clone().or_else(|| {
+            let of_list = conf.search.iter().find_map(|domain| domain.strip_prefix("svc."));
+            of_list.map(|domain| domain.trim_end_matches('.').to_owned())
+        });
+        let cluster_domain = cluster_domain.unwrap_or_else(|| "cluster.local".to_owned());
+        let mut servers = self.server.clone();
+        if servers.is_empty() {
+            let named = conf.nameservers.iter().take(usize::try_from(NAMESERVERS_MAX).unwrap_or(usize::MAX));
+            servers = named.filter_map(|address| server(address.split('%').next()?).ok()).collect();
+        }
+        anyhow::ensure!(
+            !servers.is_empty(),
+            "resolv.conf names no nameserver: name one with --server, or another file with --resolv-conf"
+        );
+        let names = if self.name.is_empty() {
+            vec![format!("kubernetes.default.svc.{cluster_domain}")]
+        } else {
+            self.name.clone()
+        };
+        let external_names = if self.inside_only { Vec::new() } else { self.external_name.clone() };
+        let invented_below = match (self.inside_only, self.invent_below.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, false) => self.invent_below.clone(),
+            (false, true) => {
+                ["com", "net", "org"].map(str::to_owned).into_iter().chain(external_names.clone()).collect()
+            }
+        };
+        Ok(Targets {
+            servers,
+            names,
+            external_names,
+            invented_below,
+            large_name: self.large_name.clone(),
+            cluster_domain,
+        })
+    }
+
+    /// `getent` asks the C library of this system. Where there is none, muslin itself asks its own, and what it is linked to is said.
+    fn lookup_programs(&self) -> Vec<LookupProgram> {
+        let of_system = self.getent.clone().or_else(|| in_path("getent"));
+        let (path, arguments) = match of_system {
+            Some(path) => (path, vec!["ahosts".to_owned()]),
+            None => match std::env::current_exe() {
+                Ok(own) => (own, vec!["probe".to_owned(), "--look-up".to_owned()]),
+                Err(_) => return Vec::new(),
+            },
+        };
+        let resolver = Subject::File(path.clone()).identify(true).resolver;
+        vec![LookupProgram { path, arguments, resolver }]
+    }
+
+    async fn known_upstreams(&self) -> anyhow::Result<Vec<Upstream>> {
+        let named = self
+            .upstream
+            .iter()
+            .map(|server| Upstream { address: server.ip().to_string(), from: "--upstream".to_owned() });
+        let mut known: Vec<Upstream> = named.collect();
+        let (text, from) = if let Some(path) = &self.corefile {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            (Some(text), path.display().to_string())
+        } else if self.from_cluster {
+            (self.corefile_of_cluster().await, "the Corefile of kube-system/coredns".to_owned())
+        } else {
+            (None, String::new())
+        };
+        for address in text.as_deref().map(forwards_to).unwrap_or_default() {
+            if !known.iter().any(|upstream| upstream.address == address) {
+                known.push(Upstream { address, from: from.clone() });
+            }
+        }
+        Ok(known)
+    }
+
+    /// What the API has; where it has nothing, that is said, and the probe goes on without.
+    async fn corefile_of_cluster(&self) -> Option<String> {
+        let read = async {
+            let client = cluster::connect(self.kubeconfig.as_deref()).await?;
+            anyhow::Ok(cluster::corefile(client).await?)
+        };
+        let outcome =
+            tokio::time::timeout(API_MAX, read).await.unwrap_or_else(|_| Err(anyhow!("the API server did not answer")));
+        outcome.unwrap_or_else(|error| {
+            // Nobody is left to tell when standard error is gone too.
+            let _ = writeln!(anstream::stderr(), "note: to whom CoreDNS forwards is not known: {error:#}");
+            None
+        })
+    }
+}
+
+/// A program of the search path.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Prints the addresses of a name, a line each, by the `getaddrinfo` that muslin is linked to.
+fn look_up(name: &str) -> Outcome {
+    let Ok(addresses) = (name, 0).to_socket_addrs() else { return Ok(()) };
+    let mut stdout = io::stdout().lock();
+    for address in addresses {
+        if let Err(error) = writeln!(stdout, "{}", address.ip()) {
+            return Failure::output(error);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_an_address_with_or_without_a_port() {
+        assert_eq!(server("10.0.0.10"), Ok("10.0.0.10:53".parse().unwrap()));
+        assert_eq!(server("[fd00::a]:5353"), Ok("[fd00::a]:5353".parse().unwrap()));
+        assert!(server("dns.example.com").is_err());
+    }
+
+    #[test]
+    fn a_name_is_one_that_a_message_can_hold() {
+        assert_eq!(name("example.com."), Ok("example.com".to_owned()));
+        for text in ["", ".", "a..b", "a b", &"x".repeat(64), &"x.".repeat(128)] {
+            assert!(name(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A certificate as far as its rotation has to know it, and a certificate with its key. Must not know who issues, stores or serves
+//! them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+/// A certificate. Two are the same if their bytes are.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) pem: String,
+    der: Vec<u8>,
+    from: Timestamp,
+    until: Timestamp,
+    names: Vec<String>,
+    /// What it calls its own key.
+    subject_key: Option<Vec<u8>>,
+    /// What it calls the key that signed it.
+    authority_key: Option<Vec<u8>>,
+}
+
+/// A certificate and its private key.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) certificate: Certificate,
+    /// As PEM.
+    pub(super) key: String,
+}
+
+// === impl Certificate ===
+
+impl Certificate {
+    /// The certificates in a PEM text, without those that are not understood.
+    pub(super) fn all(pem: &[u8]) -> Vec<Self> {
+        CertificateDer::pem_slice_iter(pem).filter_map(|der| Self::from_der(&der.ok()?)).collect()
+    }
+
+    fn from_der(der: &[u8]) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        let time = |at: i64| Timestamp::from_second(at).ok();
+        let (mut subject_key, mut authority_key, mut names) = (None, None, Vec::new());
+        for extension in parsed.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => subject_key = Some(id.0.to_vec()),
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    authority_key = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+                }
+                ParsedExtension::SubjectAlternativeName(alternatives) => {
+                    names.extend(alternatives.general_names.iter().filter_map(name));
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            pem: written(der),
+            from: time(parsed.validity().not_before.timestamp())?,
+            until: time(parsed.validity().not_after.timestamp())?,
+            names,
+            subject_key,
+            authority_key,
+            der: der.to_vec(),
+        })
+    }
+
+    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    /// Whether two thirds of its time are over: what is left is for a renewal that fails for a while.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        let lifetime = self.until.duration_since(self.from);
+        now >= self.until - lifetime / 3
+    }
+
+    pub(super) const fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Whether it is for these names, in whatever order.
+    pub(super) fn is_for(&self, names: &[String]) -> bool {
+        self.names.len() == names.len() && names.iter().all(|name| self.names.contains(name))
+    }
+
+    /// Whether the key of that CA says to have signed it.
+    pub(super) fn is_issued_by(&self, authority: &Self) -> bool {
+        self.authority_key.is_some() && self.authority_key == authority.subject_key
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match **bytes {
+            [a, b, c, d] => Some(std::net::Ipv4Addr::new(a, b, c, d).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
+        },
+        _ => None,
+    }
+}
+
+/// As PEM, in the lines of 64 characters that all readers know.
+fn written(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::prelude::BASE64_STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// From two PEM texts, of which the first begins with the certificate; `None` if either is not understood.
+    pub(super) fn read(certificate: &[u8], key: &[u8]) -> Option<Self> {
+        let certificate = Certificate::all(certificate).into_iter().next()?;
+        let key = String::from_utf8(key.to_vec()).ok()?;
+        rcgen::KeyPair::from_pem(&key).ok()?;
+        Some(Self { certificate, key })
+    }
+}
+
+impl fmt::Debug for Pair {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}

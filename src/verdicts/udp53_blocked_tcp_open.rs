@@ -1,0 +1,155 @@
+//! A nameserver answers by TCP and never by UDP.
+//!
+//! ## What it looks like
+//! A VPN, a firewall or a NetworkPolicy lets only TCP through to port 53. musl and Go ask by UDP and fail; a program that asks through
+//! the C library may succeed, as nsswitch.conf can name a module or a daemon (`resolve`, `nscd`, `sss`) that has a way of its own.
+//! So `getent` works, and the program does not; or the reverse.
+//!
+//! ## How it is told
+//! The same questions by UDP and by TCP: all are answered by TCP, and none of at least six by UDP.
+//!
+//! ## What to do
+//! Open UDP port 53 to the nameserver. `use-vc` makes glibc and Go ask by TCP alone, with a risk of its own (`use-vc-hangs`); musl
+//! ignores it. `GODEBUG=netdns=cgo` hands a Go program's lookups to the C library only if it was built with cgo: with
+//! `CGO_ENABLED=0` or `-tags netgo` it has no effect, and the program must be built anew, or the nameserver be reached by UDP.
+
+use std::net::SocketAddr;
+
+use super::observations::{Asked, Observations, Program, Via};
+use super::statistics::Rate;
+use super::{Fault, Relief, Sureness, Verdict, list};
+use crate::policy::Level;
+use crate::resolver::{Cgo, Family};
+
+pub(super) static FAULT: Fault =
+    Fault { slug: "udp53-blocked-tcp-open", source: include_str!("udp53_blocked_tcp_open.rs"), check };
+
+/// See `stale-nameserver`.
+const SILENT_MIN: u64 = 6;
+
+fn check(seen: &Observations) -> Option<Verdict> {
+    let blocked: Vec<SocketAddr> =
+        seen.targets.servers.iter().copied().filter(|server| is_blocked(seen, *server)).collect();
+    if blocked.is_empty() {
+        return None;
+    }
+    let all = blocked.len() == seen.targets.servers.len();
+    let what = format!(
+        "{} answers by TCP, and never by UDP{}",
+        list(blocked.iter().map(SocketAddr::ip)),
+        if all { ": musl and Go find no name" } else { "" }
+    );
+    let mut verdict = Verdict::new(&FAULT, if all { Level::Deny } else { Level::Warn }, Sureness::Sure, what);
+    for server in &blocked {
+        let rate = |via| Rate::of(seen.plain(*server, via), |asked| asked.is_answered());
+        let (udp, tcp) = (rate(Via::Udp), rate(Via::Tcp));
+        verdict = verdict.evidence(format!(
+            "{} answers {} of {} by UDP, and {} of {} by TCP",
+            server.ip(),
+            udp.hits,
+            udp.of,
+            tcp.hits,
+            tcp.of
+        ));
+    }
+    verdict = through_libc(seen).into_iter().fold(verdict, Verdict::evidence);
+    verdict =
+        verdict.evidence_if(seen.surroundings.nsswitch.as_ref().filter(|file| !file.others().is_empty()).map(|file| {
+            format!(
+                "nsswitch.conf names {} besides the nameservers: what asks through it may have another way",
+                list(file.others())
+            )
+        }));
+    let verdict =
+        verdict.help("open UDP port 53 to the nameserver: in the NetworkPolicy, the firewall or the VPN's rules");
+    let verdict = seen.surroundings.programs.iter().filter_map(of_go).fold(verdict, Verdict::help);
+    Some(verdict.help("until then `use-vc` helps glibc and Go, which ask by TCP then; musl ignores it").relief(Relief::none(
+        "no built-in profile sets use-vc, which hangs where TCP is accepted and never answered; musl has no such option",
+    )))
+}
+
+/// Whether a server answers by TCP alone.
+pub(super) fn is_blocked(seen: &Observations, server: SocketAddr) -> bool {
+    let udp = Rate::of(seen.plain(server, Via::Udp), |asked| asked.is_answered());
+    udp.of >= SILENT_MIN && udp.hits == 0 && seen.plain(server, Via::Tcp).any(Asked::is_answered)
+}
+
+/// What `getaddrinfo` made of it.
+fn through_libc(seen: &Observations) -> Vec<String> {
+    let mut programs: Vec<&str> = seen.lookups.iter().map(|lookup| lookup.program.as_str()).collect();
+    programs.dedup();
+    programs
+        .into_iter()
+        .map(|program| {
+            let of: Vec<_> = seen.lookups.iter().filter(|lookup| lookup.program == program).collect();
+            let found = of.iter().filter(|lookup| lookup.found.is_found()).count();
+            let resolver = of.first().map(|lookup| lookup.resolver.to_string()).unwrap_or_default();
+            format!("getaddrinfo of {resolver} (by {program}) finds {found} of {} names", of.len())
+        })
+        .collect()
+}
+
+/// What a Go program can and cannot be told.
+fn of_go(program: &Program) -> Option<String> {
+    let Program { name, resolver, because, netdns_without_effect, asked_through: _ } = program;
+    if resolver.family != Family::Go {
+        return None;
+    }
+    Some(match resolver.cgo {
+        Cgo::Absent => {
+            let set = if *netdns_without_effect { ", which is set here," } else { "" };
+            format!(
+                "{name}: GODEBUG=netdns=cgo{set} has no effect: {because}; build it with CGO_ENABLED=1 and without the tag \
+                 netgo, or let it reach a nameserver by UDP"
+            )
+        }
+        Cgo::Linked { libc, .. } => {
+            format!("{name}: GODEBUG=netdns=cgo hands its lookups to {}, as it was built with cgo", libc.name())
+        }
+        Cgo::Unknown => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolver::Version;
+    use crate::verdicts::observations::Outcome;
+    use crate::verdicts::tests::{Seen, fires, silent, silent_of};
+
+    const BLOCKED: &str = "udp53-blocked-tcp-open";
+
+    fn no_udp() -> Seen {
+        Seen::healthy().change(|asked| {
+            if asked.via == Via::Udp {
+                asked.outcome = Outcome::Silence;
+            }
+        })
+    }
+
+    #[test]
+    fn fires_where_tcp_alone_is_answered() {
+        let verdict = fires(BLOCKED, &no_udp());
+        assert_eq!(verdict.what, "10.0.0.10 answers by TCP, and never by UDP: musl and Go find no name");
+        assert_eq!(verdict.level, Level::Deny);
+        assert!(verdict.evidence[1].contains("glibc 2.36"), "{:?}", verdict.evidence);
+    }
+
+    #[test]
+    fn says_why_netdns_has_no_effect_on_a_program_without_cgo() {
+        let go = Family::Go.at(Version::new(1, 24, 4)).with_cgo(Cgo::Absent);
+        let help = fires(BLOCKED, &no_udp().program(go, true)).help.join("\n");
+        assert!(help.contains("which is set here, has no effect"), "{help}");
+    }
+
+    #[test]
+    fn silent_where_neither_is_answered_or_one_query_is_lost() {
+        silent_of(BLOCKED, &Seen::healthy().change(|asked| asked.outcome = Outcome::Silence));
+        silent_of(BLOCKED, &Seen::healthy().silent_once("10.0.0.10"));
+    }
+
+    #[test]
+    fn silent_on_a_healthy_network() {
+        silent(BLOCKED);
+    }
+}

@@ -1,0 +1,97 @@
+//! A network with no fault has no verdict, and a probe keeps to its bounds.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{EXTERNAL, NAME, Probed, cluster, pod, probe, probe_of};
+use crate::Topic;
+use crate::coredns::CoreDns;
+use crate::network::{CLUSTER_DNS, Lab, server};
+use crate::server::Script;
+use crate::world::World;
+
+pub(crate) const TESTS: Topic = &[
+    ("a_healthy_network_has_no_verdict", a_healthy_network_has_no_verdict),
+    ("a_healthy_coredns_has_no_verdict", a_healthy_coredns_has_no_verdict),
+    ("a_probe_sends_no_more_than_it_may_and_to_nobody_else", a_probe_sends_no_more_than_it_may_and_to_nobody_else),
+    ("costs_are_computed_and_measured_alike", costs_are_computed_and_measured_alike),
+];
+
+fn a_healthy_network_has_no_verdict(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let probed = probe_of(&lab, cluster(), &[])?;
+    probed.none()?;
+    let lookups = probed.document["lookups"].as_array().context("no lookups")?;
+    ensure!(lookups.len() == 6 && lookups.iter().all(|lookup| lookup["addresses"].is_array()), "{lookups:?}");
+    let glibc = world.glibc()?.resolver.version.context("a glibc without a release")?;
+    ensure!(lookups.iter().all(|lookup| lookup["resolver"] == format!("glibc {glibc}")), "{lookups:?}");
+    Ok(())
+}
+
+fn a_healthy_coredns_has_no_verdict(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _upstream = lab.server(server(1), Script::new().name(EXTERNAL, ["203.0.113.7", "2001:db8:9::7"]))?;
+    let _coredns = CoreDns::start(&lab, server(10), &[server(1)])?;
+    lab.balance(CLUSTER_DNS, &[server(10)])?;
+    probe(&lab.client(&pod([CLUSTER_DNS]))?, &[])?.none()
+}
+
+fn a_probe_sends_no_more_than_it_may_and_to_nobody_else(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let dns = lab.server(server(1), cluster())?;
+    let other = lab.server(server(2), cluster())?;
+    let client = lab.client(&pod([server(1)]))?;
+    let counted = |probed: &Probed| probed.document["summary"]["queries"].as_u64().context("no count");
+
+    let probed = probe(&client, &["--no-getaddrinfo", "--no-interception-query"])?;
+    ensure!(
+        counted(&probed)? == dns.seen().len() as u64,
+        "{} were counted, {} came",
+        counted(&probed)?,
+        dns.seen().len()
+    );
+    ensure!(counted(&probed)? < 700, "{} queries on a healthy network", counted(&probed)?);
+
+    dns.forget();
+    let probed = probe(&client, &["--no-getaddrinfo", "--no-interception-query", "--max-queries", "100"])?;
+    ensure!(counted(&probed)? == 100 && dns.seen().len() == 100, "{} and {}", counted(&probed)?, dns.seen().len());
+
+    dns.forget();
+    probe(&client, &["--no-getaddrinfo", "--inside-only"])?.none()?;
+    ensure!(
+        dns.seen()
+            .iter()
+            .all(|seen| seen.name.is_empty() || seen.name.ends_with("cluster.local") || NAME.starts_with(&seen.name)),
+        "{:?}",
+        dns.seen()
+    );
+    ensure!(other.seen().is_empty(), "{:?}", other.seen());
+    Ok(())
+}
+
+/// The model's queries are those that glibc sends, by the nameserver's own count.
+fn costs_are_computed_and_measured_alike(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let dns = lab.server(server(1), cluster())?;
+    let client = lab.client(&pod([server(1)]))?;
+    let musl = world.musl(|_| true)?;
+    let binary = musl.program().display().to_string();
+    let probed = probe(&client, &["--binary", &binary])?;
+    let costs = probed.document["costs"].as_array().context("no costs")?;
+    for program in [world.glibc()?, world.go()?, musl] {
+        let family = program.resolver.family.name();
+        let of_family =
+            costs.iter().filter(|cost| cost["resolver"].as_str().is_some_and(|name| name.starts_with(family)));
+        let of_family: Vec<_> = of_family.collect();
+        ensure!(of_family.len() == 6, "{family}: {costs:?}");
+        for cost in of_family {
+            dns.forget();
+            let name = cost["name"].as_str().context("no name")?;
+            let found = program.look_up_one(&client, name)?;
+            let sent = dns.seen().len() as u64;
+            ensure!(cost["queries"] == sent, "{family} sent {sent} for {name}: {cost}");
+            ensure!(cost["found"] == found.succeeded(), "{family}: {cost}");
+            ensure!((family == "glibc") == cost["measured_seconds"].is_number(), "{cost}");
+        }
+    }
+    Ok(())
+}

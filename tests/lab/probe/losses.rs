@@ -1,0 +1,112 @@
+//! Packets that are lost: by the race of old kernels, by chance, by a server that takes equal ids for repetitions.
+
+use anyhow::{Result, ensure};
+
+use muslin::resolver::musl;
+
+use super::{EXTERNAL, Probed, cluster, pod, probe, probe_of};
+use crate::Topic;
+use crate::coarse_clock::with_coarse_clock;
+use crate::network::{Lab, server};
+use crate::server::{Collisions, Then, any};
+use crate::world::World;
+
+pub(crate) const TESTS: Topic = &[
+    ("the_race_of_old_kernels_is_told_with_its_rate", the_race_of_old_kernels_is_told_with_its_rate),
+    ("a_lossy_path_is_told_from_the_race", a_lossy_path_is_told_from_the_race),
+    ("a_lost_packet_or_two_is_neither", a_lost_packet_or_two_is_neither),
+    ("a_server_that_answers_one_query_a_socket_is_no_race", a_server_that_answers_one_query_a_socket_is_no_race),
+    ("equal_ids_that_are_lost_or_mixed_up_are_told", equal_ids_that_are_lost_or_mixed_up_are_told),
+    ("equal_ids_fail_a_lookup_of_old_musl_alone", equal_ids_fail_a_lookup_of_old_musl_alone),
+    ("loss_that_ids_have_no_part_in_is_no_collision", loss_that_ids_have_no_part_in_is_no_collision),
+];
+
+fn the_race_of_old_kernels_is_told_with_its_rate(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _dns = lab.server(server(1), cluster())?;
+    lab.race(server(1))?;
+    let musl = world.musl(|_| true)?.program().display().to_string();
+    let probed = probe(&lab.client(&pod([server(1)]))?, &["--binary", &musl])?;
+    let verdict = probed.only("conntrack-race")?;
+    let evidence = Probed::evidence(verdict);
+    ensure!(evidence.contains("from one socket, together:") && evidence.contains("95 % interval"), "{evidence}");
+    ensure!(evidence.contains("getaddrinfo waited for a lost packet"), "{evidence}");
+    let helps = |profile: &str, resolver: &str| {
+        let changes = verdict["profiles"].as_array().into_iter().flatten();
+        changes
+            .filter(|it| it["profile"] == profile)
+            .any(|it| it["resolver"].as_str().is_some_and(|name| name.starts_with(resolver)))
+    };
+    ensure!(helps("default", "musl") && !helps("single-request-reopen", "musl"), "{verdict:#}");
+    ensure!(helps("single-request-reopen", "glibc") && !helps("default", "glibc"), "{verdict:#}");
+    // What the profile is said to help is what it helps.
+    let client = lab.client(&format!("{}options single-request-reopen\n", pod([server(1)])))?;
+    let found = world.glibc()?.look_up_one(&client, "kubernetes.default")?;
+    ensure!(found.succeeded() && found.took.as_secs() < 2, "{found:?}");
+    Ok(())
+}
+
+fn a_lossy_path_is_told_from_the_race(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _dns = lab.server(server(1), cluster())?;
+    lab.forward("udp dport 53 numgen random mod 100 < 10 drop")?;
+    let probed = probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo"])?;
+    let verdict = probed.only("lossy-path")?;
+    ensure!(verdict["profiles"].as_array().is_some_and(|profiles| !profiles.is_empty()), "{verdict:#}");
+    Ok(())
+}
+
+fn a_lost_packet_or_two_is_neither(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _dns = lab.server(server(1), cluster())?;
+    lab.forward("udp dport 53 numgen inc mod 400 == 250 drop")?;
+    probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo"])?.none()
+}
+
+fn a_server_that_answers_one_query_a_socket_is_no_race(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let script = cluster().rule(any().per_socket().after(1), Then::Drop);
+    let probed = probe_of(&lab, script, &["--no-getaddrinfo"])?;
+    ensure!(!probed.verdicts().contains(&"conntrack-race"), "{:#}", probed.document["verdicts"]);
+    ensure!(!probed.verdicts().contains(&"id-collision"), "{:#}", probed.document["verdicts"]);
+    ensure!(!probed.verdicts().contains(&"lossy-path"), "{:#}", probed.document["verdicts"]);
+    Ok(())
+}
+
+fn equal_ids_that_are_lost_or_mixed_up_are_told(world: &World) -> Result<()> {
+    for collisions in [Collisions::Lost, Collisions::MixedUp] {
+        let lab = Lab::new(world)?;
+        let probed = probe_of(&lab, cluster().collisions(collisions), &["--no-getaddrinfo"])?;
+        let verdict = probed.only("id-collision")?;
+        ensure!(verdict["level"] == "info", "nobody here sends such pairs: {verdict:#}");
+        ensure!(Probed::evidence(verdict).contains("with two ids, from one socket too: 0 of"), "{verdict:#}");
+    }
+    Ok(())
+}
+
+/// What the verdict says of musl before 1.2.4 is so, where its clock is coarse.
+fn equal_ids_fail_a_lookup_of_old_musl_alone(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _dns = lab.server(server(1), cluster().collisions(Collisions::Lost))?;
+    let client = lab.client(&format!("nameserver {}\noptions timeout:1\n", server(1)))?;
+    let folder = tempfile::tempdir()?;
+    let old = world.musl(|version| version < musl::DISTINCT_IDS_SINCE && version >= musl::ALL_OR_NOTHING_SINCE)?;
+    let old = with_coarse_clock(old, folder.path())?;
+    // The clock can tick between the two queries, so not every pair has one id.
+    let failed = (0..10)
+        .map(|_| old.look_up_one(&client, EXTERNAL))
+        .filter(|found| found.as_ref().is_ok_and(|found| !found.succeeded()));
+    ensure!(failed.count() >= 5, "{} does not mind", old.resolver);
+    let new = world.musl(|version| version >= musl::DISTINCT_IDS_SINCE)?;
+    let found = new.look_up_one(&client, EXTERNAL)?;
+    ensure!(found.families() == (1, 1), "{found:?}");
+    Ok(())
+}
+
+fn loss_that_ids_have_no_part_in_is_no_collision(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _dns = lab.server(server(1), cluster())?;
+    lab.race(server(1))?;
+    let probed = probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo"])?;
+    probed.only("conntrack-race").map(drop)
+}

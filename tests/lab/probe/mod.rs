@@ -1,0 +1,112 @@
+//! `muslin probe` in the laboratory: for each verdict a network that has exactly this fault, and one that nearly has it. The real program
+//! runs as in a pod, and what it prints is read.
+
+mod answers;
+mod healthy;
+mod libraries;
+mod losses;
+mod servers;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::Topic;
+use crate::client::Client;
+use crate::network::Lab;
+use crate::server::Script;
+
+pub(crate) const TOPICS: [Topic; 5] = [healthy::TESTS, servers::TESTS, losses::TESTS, answers::TESTS, libraries::TESTS];
+
+/// What a cluster's nameserver knows inside and outside.
+const NAME: &str = "kubernetes.default.svc.cluster.local";
+const EXTERNAL: &str = "example.com";
+/// Of TEST-NET-3, so of nobody; no global address may be written here.
+const V4: &str = "203.0.113.7";
+const V6: &str = "2001:db8:9::7";
+
+/// A whole run may take no longer than it was told, and the time of starting it on a busy machine.
+const STARTING: Duration = Duration::from_secs(5);
+
+/// A nameserver as pods have it.
+fn cluster() -> Script {
+    Script::new().name(NAME, ["10.96.0.1"]).name(EXTERNAL, [V4, V6])
+}
+
+/// What the kubelet writes for a pod, with these nameservers.
+fn pod<const N: usize>(servers: [std::net::Ipv4Addr; N]) -> String {
+    let mut text = "search default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n".to_owned();
+    servers.iter().for_each(|server| text.push_str(&format!("nameserver {server}\n")));
+    text
+}
+
+/// What a probe said.
+struct Probed {
+    document: Value,
+    code: i32,
+}
+
+/// Probes from a pod with these arguments.
+fn probe(client: &Client<'_>, arguments: &[&str]) -> Result<Probed> {
+    probe_with(client, arguments, &[])
+}
+
+fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Probed> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
+    command.args(["probe", "-o", "json"]).args(arguments).envs(environment.iter().copied());
+    let ran = client.run(&command)?;
+    let document = serde_json::from_str(&ran.stdout).with_context(|| format!("{}{}", ran.stderr, ran.stdout))?;
+    let code = ran.status.code().context("the probe was killed")?;
+    let probed = Probed { document, code };
+    let bound = |name: &str, default: u64| {
+        let value = arguments.iter().skip_while(|argument| **argument != name).nth(1);
+        value.map_or(Ok(default), |value| value.parse())
+    };
+    ensure!(ran.took <= Duration::from_secs(bound("--timeout", 10)?) + STARTING, "it took {:?}", ran.took);
+    let sent = probed.document["summary"]["queries"].as_u64().context("no count of queries")?;
+    ensure!(sent <= bound("--max-queries", 2000)?, "{sent} queries");
+    Ok(probed)
+}
+
+/// Probes a pod whose nameserver follows a script.
+fn probe_of(lab: &Lab<'_>, script: Script, arguments: &[&str]) -> Result<Probed> {
+    let _dns = lab.server(crate::network::server(1), script)?;
+    probe(&lab.client(&pod([crate::network::server(1)]))?, arguments)
+}
+
+// === impl Probed ===
+
+impl Probed {
+    /// The slugs of all verdicts.
+    fn verdicts(&self) -> Vec<&str> {
+        let verdicts = self.document["verdicts"].as_array().into_iter().flatten();
+        verdicts.filter_map(|verdict| verdict["verdict"].as_str()).collect()
+    }
+
+    /// The verdict of this slug, which must be the only one.
+    fn only(&self, slug: &str) -> Result<&Value> {
+        ensure!(self.verdicts() == [slug], "{slug} is not the only one: {:#}", self.document["verdicts"]);
+        let verdict = &self.document["verdicts"][0];
+        ensure!(self.code == i32::from(verdict["level"] == "deny"), "{}: {verdict:#}", self.code);
+        for field in ["evidence", "help"] {
+            ensure!(verdict[field].as_array().is_some_and(|lines| !lines.is_empty()), "{field}: {verdict:#}");
+        }
+        let helped = verdict["profiles"].as_array().is_some_and(|profiles| !profiles.is_empty());
+        ensure!(helped != verdict["no_profile_because"].is_string(), "{verdict:#}");
+        Ok(verdict)
+    }
+
+    /// There must be no verdict at all.
+    fn none(&self) -> Result<()> {
+        ensure!(self.verdicts().is_empty() && self.code == 0, "{}: {:#}", self.code, self.document["verdicts"]);
+        Ok(())
+    }
+
+    /// The evidence of a verdict, as one text.
+    fn evidence(verdict: &Value) -> String {
+        let lines = verdict["evidence"].as_array().into_iter().flatten();
+        lines.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+    }
+}

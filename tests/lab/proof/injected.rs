@@ -1,0 +1,48 @@
+//! What a pod's resolv.conf says without muslin and with it: asked of the code that decides it, never copied.
+
+use anyhow::{Context as _, Result, anyhow};
+use muslin::image::{Because, Evidence, Fingerprint};
+use muslin::plan::{Context, plan};
+use muslin::pod::{Pod, ResolvConf};
+use muslin::policy::Profile;
+use muslin::resolver::Resolver;
+use serde_json::json;
+
+/// The options line of a pod whose containers use these resolvers, in order: as Kubernetes makes it, and as muslin does.
+pub(crate) struct Options {
+    pub(crate) kubernetes: ResolvConf,
+    pub(crate) muslin: ResolvConf,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Of a pod with one container for each of these resolvers, which muslin read in their images.
+    pub(crate) fn of(resolvers: &[Resolver], profile: &Profile) -> Result<Self> {
+        let containers: Vec<_> = (0..resolvers.len())
+            .map(|index| json!({ "name": format!("c{index}"), "image": "registry.example.com/app" }))
+            .collect();
+        let mut pod = json!({ "metadata": { "name": "pod" }, "spec": { "containers": containers } });
+        let fingerprints = resolvers.iter().map(|resolver| Fingerprint {
+            resolver: *resolver,
+            evidence: Evidence::Inspected,
+            because: Because::Fixed("the laboratory made it"),
+        });
+        let kubernetes = resolv_conf(&pod)?;
+        let text = pod.to_string();
+        let parsed: Pod<'_> = serde_json::from_str(&text)?;
+        let planned = plan(&parsed, fingerprints.collect(), &Context::usual(profile))
+            .map_err(|skip| anyhow!("the pod is left alone: {skip}"))?;
+        json_patch::patch(&mut pod, &planned.patch).context("patching the pod")?;
+        Ok(Self { kubernetes, muslin: resolv_conf(&pod)? })
+    }
+}
+
+/// What the kubelet makes of it.
+fn resolv_conf(pod: &serde_json::Value) -> Result<ResolvConf> {
+    let text = pod.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&text)?;
+    let profile = Profile::default();
+    let Context { namespace, cluster_domain, .. } = Context::usual(&profile);
+    Ok(pod.dns().resolv_conf(namespace, cluster_domain))
+}

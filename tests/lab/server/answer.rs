@@ -1,0 +1,277 @@
+//! From a query and a script to what is sent, and when: counts queries for the rules and builds messages. Knows nothing of
+//! sockets.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use fnv::FnvHasher;
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, NULL, SOA};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+
+use super::Seen;
+use super::script::{
+    Chance, Collisions, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits, truth,
+};
+
+/// What a client without EDNS takes by UDP.
+const UDP_MAX_BYTES: u16 = 512;
+
+/// What the server says it takes itself.
+const OWN_UDP_MAX_BYTES: u16 = 1232;
+
+/// What a script has come to.
+#[derive(Debug)]
+pub(super) struct Answering {
+    script: Script,
+    /// By rule, and by what it counts.
+    counts: HashMap<(usize, Counted), u32>,
+    /// How often each question was asked.
+    asked: HashMap<(String, RecordType), u32>,
+    /// By socket and id: the first query by UDP that had them.
+    ids: HashMap<(SocketAddr, u16), Vec<u8>>,
+    began: Instant,
+    pub(super) seen: Vec<Seen>,
+}
+
+/// What stands for [`Per`] in one query.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    Name(String),
+    Socket(SocketAddr),
+    Server,
+    Second(u64),
+}
+
+/// A message to send, and how long after its query.
+pub(super) struct Outgoing {
+    pub(super) after: Duration,
+    pub(super) bytes: Vec<u8>,
+}
+
+// === impl Answering ===
+
+impl Answering {
+    pub(super) fn new(script: Script) -> Self {
+        Self {
+            script,
+            counts: HashMap::new(),
+            asked: HashMap::new(),
+            ids: HashMap::new(),
+            began: Instant::now(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Follows another script from now on; what was seen stays.
+    pub(super) fn follow(&mut self, script: Script) {
+        self.script = script;
+        self.counts.clear();
+        self.asked.clear();
+    }
+
+    /// What is sent for a query; `None` where nothing is.
+    pub(super) fn answer(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Result<Option<Outgoing>> {
+        let Some(bytes) = self.unless_it_collides(bytes, from, transport) else { return Ok(None) };
+        let message = Message::from_vec(&bytes).context("reading a query")?;
+        let question = message.queries.first().context("a query without a question")?;
+        let name = question.name().to_ascii();
+        let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+        let kind = question.query_type();
+        let times = self.asked.entry((name.clone(), kind)).or_default();
+        *times += 1;
+        let times = *times;
+        self.seen.push(Seen {
+            at: self.began.elapsed(),
+            transport,
+            from,
+            id: message.metadata.id,
+            kind,
+            name: name.clone(),
+            edns: message.edns.as_ref().map(Edns::max_payload),
+        });
+
+        let manners = self.script.edns;
+        if message.edns.is_some() && manners == EdnsManners::Drops {
+            return Ok(None);
+        }
+        let asked = Asked { name: &name, kind, from, transport, edns: message.edns.is_some(), times };
+        let then = self.decide(&asked);
+        let Then::Say(mut reply) = then else { return Ok(None) };
+        if message.edns.is_some() && manners == EdnsManners::Refuses {
+            reply.says = Says::Code(ResponseCode::FormErr);
+        }
+        reply.without_edns |= manners != EdnsManners::Honours;
+        let bytes = self.message(&message, question, &name, &reply, transport)?;
+        Ok(Some(Outgoing { after: reply.after + self.script.latency, bytes }))
+    }
+
+    /// The query that is answered for this one: another, or none, where both have one id.
+    fn unless_it_collides(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+        let id = u16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
+        let collisions = self.script.collisions;
+        if transport == Transport::Tcp || collisions == Collisions::Harmless {
+            return Some(bytes.to_vec());
+        }
+        let first = self.ids.entry((from, id)).or_insert_with(|| bytes.to_vec());
+        if first == bytes {
+            return Some(bytes.to_vec());
+        }
+        (collisions == Collisions::MixedUp).then(|| first.clone())
+    }
+
+    /// What the first rule says that takes the query. A rule counts all queries that it could take but for its count, also
+    /// those that an earlier rule took, so that counts mean the same wherever a rule stands.
+    fn decide(&mut self, asked: &Asked<'_>) -> Then {
+        let Self { script, counts, began, .. } = self;
+        let mut decided = None;
+        for (index, Rule { when, then }) in script.rules.iter().enumerate() {
+            if !asked.fits(when) {
+                continue;
+            }
+            let taken = when.count.is_none_or(|count| {
+                let counted = match (count, when.per) {
+                    (Count::MoreThanASecond(_), _) => Counted::Second(began.elapsed().as_secs()),
+                    (_, Per::Name) => Counted::Name(asked.name.to_owned()),
+                    (_, Per::Socket) => Counted::Socket(asked.from),
+                    (_, Per::Server) => Counted::Server,
+                };
+                let seen = counts.entry((index, counted)).or_default();
+                *seen += 1;
+                match count {
+                    Count::Nth(nth) => *seen == nth,
+                    Count::UpTo(most) => *seen <= most,
+                    Count::After(some) | Count::MoreThanASecond(some) => *seen > some,
+                }
+            });
+            if taken && decided.is_none() {
+                decided = Some(then.clone());
+            }
+        }
+        decided.unwrap_or_else(|| truth().into())
+    }
+
+    fn message(
+        &self,
+        query: &Message,
+        question: &Query,
+        name: &str,
+        reply: &Reply,
+        transport: Transport,
+    ) -> Result<Vec<u8>> {
+        let id = query.metadata.id ^ u16::from(reply.wrong_id);
+        let mut message = Message::new(id, MessageType::Response, OpCode::Query);
+        message.metadata.recursion_desired = query.metadata.recursion_desired;
+        message.metadata.recursion_available = true;
+        message.add_query(question.clone());
+        let with_edns = query.edns.as_ref().filter(|_| !reply.without_edns);
+        if with_edns.is_some() {
+            let mut edns = Edns::new();
+            edns.set_max_payload(OWN_UDP_MAX_BYTES);
+            message.set_edns(edns);
+        }
+        let (code, addresses) = match &reply.says {
+            Says::Truth => match self.script.zone.find(name) {
+                Some(addresses) => (ResponseCode::NoError, addresses),
+                None => (ResponseCode::NXDomain, &[][..]),
+            },
+            Says::Code(code) => (*code, &[][..]),
+            Says::Addresses(addresses) => (ResponseCode::NoError, &addresses[..]),
+        };
+        message.metadata.response_code = code;
+        let records = addresses.iter().filter_map(|address| {
+            let data = match (address, question.query_type()) {
+                (IpAddr::V4(address), RecordType::A) => RData::A(A(*address)),
+                (IpAddr::V6(address), RecordType::AAAA) => RData::AAAA(AAAA(*address)),
+                _ => return None,
+            };
+            Some(Record::from_rdata(question.name().clone(), reply.ttl, data))
+        });
+        message.answers.extend(records);
+        if let (true, RecordType::DNSKEY, Some(times)) =
+            (name.is_empty(), question.query_type(), self.script.root_signed)
+        {
+            message.metadata.response_code = ResponseCode::NoError;
+            message.answers.extend(signed_root(times, reply.ttl));
+        }
+        if message.answers.is_empty() && matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+            message.authorities.push(start_of_authority(reply.ttl));
+        }
+
+        let room = match transport {
+            Transport::Udp => with_edns.map_or(UDP_MAX_BYTES, |edns| edns.max_payload().max(UDP_MAX_BYTES)),
+            Transport::Tcp => u16::MAX,
+        };
+        if reply.cut.is_some() && transport == Transport::Udp {
+            message.metadata.truncation = true;
+            message.authorities.clear();
+            if reply.cut == Some(Cut::Empty) {
+                message.answers.clear();
+            }
+        }
+        let mut bytes = message.to_vec()?;
+        while bytes.len() > room.into() {
+            message.metadata.truncation = true;
+            message.answers.pop().context("an answer is too large without records")?;
+            bytes = message.to_vec()?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// The root's keys, and a signature of them that nobody could check but for its times (RFC 4034, 2.1 and 3.1).
+fn signed_root((inception, expiration): (u64, u64), ttl: u32) -> [Record; 2] {
+    let time = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX).to_be_bytes();
+    let record =
+        |code, data: Vec<u8>| Record::from_rdata(Name::root(), ttl, RData::Unknown { code, rdata: NULL::with(data) });
+    let key = [&[1, 1, 3, 8][..], &[7; 64]].concat();
+    let covers = u16::from(RecordType::DNSKEY).to_be_bytes();
+    let signature =
+        [&covers[..], &[8, 0], &ttl.to_be_bytes(), &time(expiration), &time(inception), &[0, 1, 0], &[7; 64]].concat();
+    [record(RecordType::DNSKEY, key), record(RecordType::RRSIG, signature)]
+}
+
+/// What negative answers carry.
+fn start_of_authority(ttl: u32) -> Record {
+    let name = |text: &str| Name::from_ascii(text).unwrap_or_default();
+    let soa = SOA::new(name("ns.invalid."), name("nobody.invalid."), 1, 7200, 1800, 86400, ttl);
+    Record::from_rdata(Name::root(), ttl, RData::SOA(soa))
+}
+
+/// What rules look at.
+struct Asked<'a> {
+    name: &'a str,
+    kind: RecordType,
+    from: SocketAddr,
+    transport: Transport,
+    edns: bool,
+    times: u32,
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    /// Whether the query is what a rule means, but for the rule's count.
+    fn fits(&self, when: &When) -> bool {
+        let When { kind, name, transport, edns, count: _, per: _, chance } = when;
+        kind.is_none_or(|kind| kind == self.kind)
+            && name.as_ref().is_none_or(|pattern| fits(pattern, self.name))
+            && transport.is_none_or(|transport| transport == self.transport)
+            && edns.is_none_or(|edns| edns == self.edns)
+            && chance.is_none_or(|chance| self.strikes(chance))
+    }
+
+    fn strikes(&self, Chance { share, seed }: Chance) -> bool {
+        let mut hasher = FnvHasher::with_key(seed);
+        (self.name, u16::from(self.kind), self.times).hash(&mut hasher);
+        // FNV leaves the high bits of short inputs alike, so they are mixed once more (the last step of SplitMix64).
+        let mut mixed = hasher.finish();
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let luck = (mixed ^ (mixed >> 31)) >> 32;
+        u32::try_from(luck).is_ok_and(|luck| f64::from(luck) / f64::from(u32::MAX) < share)
+    }
+}

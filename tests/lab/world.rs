@@ -1,0 +1,67 @@
+//! What all tests share: the resolvers of this machine, and the runtime that the scripted servers run on.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use muslin::resolver::{Family, Version, musl};
+use tokio::runtime::Runtime;
+
+use crate::resolvers::{self, Program};
+
+/// What every test uses.
+pub(crate) struct World {
+    pub(crate) runtime: Runtime,
+    resolvers: Vec<Program>,
+}
+
+// === impl World ===
+
+impl World {
+    pub(crate) fn new() -> Result<Self> {
+        ensure!(nix::unistd::geteuid().is_root(), "only root can make network namespaces");
+        let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/tools");
+        let ran = Command::new(tools).stdin(Stdio::null()).stderr(Stdio::inherit()).output().context(tools)?;
+        ensure!(ran.status.success(), "{tools} ended with {}; it said why on standard error", ran.status);
+        let folder = String::from_utf8(ran.stdout)?;
+        let resolvers = resolvers::read(folder.trim_end())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let world = Self { runtime, resolvers };
+        // Where musl's DNS changed most; a laboratory with less would leave half of what it is for untested.
+        world.musl(|version| version < musl::TCP_SINCE)?;
+        world.musl(|version| version >= musl::TCP_SINCE)?;
+        Ok(world)
+    }
+
+    /// musl, glibc and Go's resolver, in all releases that there are.
+    pub(crate) fn resolvers(&self) -> &[Program] {
+        &self.resolvers
+    }
+
+    /// Every release of musl that there is, the oldest first.
+    pub(crate) fn musls(&self) -> impl Iterator<Item = &Program> {
+        self.resolvers.iter().filter(|program| program.resolver.family == Family::Musl)
+    }
+
+    /// The newest musl of which that is true.
+    pub(crate) fn musl(&self, wanted: impl Fn(Version) -> bool) -> Result<&Program> {
+        let wanted = |program: &&Program| program.resolver.version.is_some_and(&wanted);
+        self.musls().filter(wanted).last().context("there is no such release of musl here: see tests/lab/tools")
+    }
+
+    /// The machine's own C library.
+    pub(crate) fn glibc(&self) -> Result<&Program> {
+        self.family(Family::Glibc)
+    }
+
+    /// Go's resolver.
+    pub(crate) fn go(&self) -> Result<&Program> {
+        self.family(Family::Go)
+    }
+
+    fn family(&self, family: Family) -> Result<&Program> {
+        self.resolvers
+            .iter()
+            .find(|program| program.resolver.family == family)
+            .context("tests/lab/tools made no such one")
+    }
+}

@@ -1,0 +1,7 @@
+/* Waits for ever. */
+#include <unistd.h>
+
+int main(void) {
+    for (;;)
+        pause();
+}

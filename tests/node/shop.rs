@@ -1,0 +1,116 @@
+//! A Deployment on musl in the node: what its container gets, and what kubectl tells of it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::node::{Node, eventually, run};
+
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/shop.yaml");
+
+/// The page of the documentation that shows what kubectl prints.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/story.md");
+
+/// How long what is told may take to be complete: the Events are written behind the pod.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a developer types, in this order.
+const COMMANDS: [&[&str]; 4] = [
+    &["describe", "deployment", "shop", "-n", "shop"],
+    &["describe", "pods", "-n", "shop"],
+    &["get", "events", "-n", "shop"],
+    &["exec", "-n", "shop", "deployment/shop", "--", "/shop", "show", "/etc/resolv.conf"],
+];
+
+/// Brings its image into the registry, and it into the cluster.
+pub(crate) fn deploy(node: &Node) -> Result<()> {
+    let layout = node.folder().join("shop.image");
+    let layout = layout.to_str().context("the folder's name is not UTF-8")?;
+    run(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/image"), &["shop", layout])?;
+    node.push(layout.as_ref(), "shop:1.4")?;
+    let (created, warnings) = node.kubectl(&["apply", "-f", MANIFEST])?;
+    fs::write(node.folder().join("shop.applied"), warnings + &created)?;
+    node.kubectl(&["rollout", "status", "deployment/shop", "-n", "shop", "--timeout=60s"]).with_context(|| {
+        node.kubectl(&["describe", "pods", "-n", "shop"]).map_or_else(|e| e.to_string(), |pods| pods.0)
+    })?;
+    Ok(())
+}
+
+pub(crate) fn has_the_options(node: &mut Option<Node>) -> Result<()> {
+    let node = node.as_ref().context("there is no node")?;
+    let inside = |arguments: &[&str]| {
+        let command = [["exec", "-n", "shop", "deployment/shop", "--", "/shop"].as_slice(), arguments].concat();
+        anyhow::Ok(node.kubectl(&command)?.0)
+    };
+    let file = inside(&["show", "/etc/resolv.conf"])?;
+    let options = file.lines().find_map(|line| line.strip_prefix("options ")).context("it has no options")?;
+    let mut options: Vec<&str> = options.split_whitespace().collect();
+    // The kubelet writes them in any order.
+    options.sort_unstable();
+    ensure!(options == ["attempts:10", "ndots:5", "timeout:5"], "{file}");
+
+    let (address, _) = node.kubectl(&["get", "service", "shop", "-n", "shop", "-o", "jsonpath={.spec.clusterIP}"])?;
+    for name in ["shop", "shop.shop", "shop.shop.svc.cluster.local"] {
+        let found = inside(&["once", name])?;
+        ensure!(found.contains(&format!("{name}: {address}")), "{found}");
+    }
+    Ok(())
+}
+
+pub(crate) fn tells_the_story(node: &mut Option<Node>) -> Result<()> {
+    let node = node.as_ref().context("there is no node")?;
+    let page = fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))?;
+    let told = lines_of_muslin(&page);
+    ensure!(told.len() >= 5, "{PAGE} hardly shows muslin: {told:?}");
+    for reason in ["DNSOptionsInjected muslin", "DNSOptionsInjected shop-*"] {
+        ensure!(told.iter().any(|line| line.contains(reason)), "{PAGE} shows no Event {reason}: {told:#?}");
+    }
+    eventually(DEADLINE, || {
+        let now = lines_of_muslin(&story(node)?);
+        for line in &told {
+            ensure!(now.contains(line), "{PAGE} shows what is no longer said:\n{line}\nof\n{now:#?}");
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn record_the_story(node: &mut Option<Node>) -> Result<()> {
+    let node = node.as_ref().context("there is no node")?;
+    fs::write(PAGE, story(node)?).with_context(|| format!("writing {PAGE}"))
+}
+
+/// The page: what kubectl prints in this cluster.
+fn story(node: &Node) -> Result<String> {
+    let mut page = format!(
+        "# What a developer sees
+
+A Deployment on musl with a mistake in it, [shop.yaml](../tests/node/shop.yaml), in a cluster of one node that
+reads images ([image-inspection](../manifests/image-inspection/kustomization.yaml)). The output is kubectl's, recorded by
+`cargo test --test node -- --ignored`; a test compares what it says with this page.
+
+```
+$ kubectl apply -f shop.yaml
+{}```
+",
+        fs::read_to_string(node.folder().join("shop.applied"))?
+    );
+    for command in COMMANDS {
+        let (output, _) = node.kubectl(command)?;
+        let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+        write!(page, "\n```\n$ kubectl {}\n{}\n```\n", command.join(" "), lines.join("\n").trim_end())?;
+    }
+    Ok(page)
+}
+
+/// What a text says of muslin, and muslin of musl, in the output of commands, without what differs from one cluster to the next.
+fn lines_of_muslin(text: &str) -> Vec<String> {
+    let is_age = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(['s', 'm', 'h']);
+    let same = |word: &str| if word.contains("shop-") { "shop-*".to_owned() } else { word.to_owned() };
+    let blocks = text.split("```").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines).filter(|line| line.contains("musl"));
+    lines
+        .map(|line| line.split_whitespace().filter(|word| !is_age(word)).map(same).collect::<Vec<_>>().join(" "))
+        .collect()
+}
