@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::api::events::v1::Event as EventObject;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::{GetParams, ObjectMeta, PartialObjectMeta, PostParams};
-use kube::core::Request;
+use kube::core::{Request, Status};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
@@ -56,6 +56,9 @@ const POD_MAX: Duration = Duration::from_secs(10);
 /// How many bytes the API server takes of who reports
 /// (kubernetes `pkg/apis/core/validation/events.go`, `ReportingInstanceLengthLimit`).
 const INSTANCE_MAX: usize = 128;
+/// Why nothing is created in a namespace that is being deleted
+/// (kubernetes `staging/src/k8s.io/api/core/v1/types.go`, `NamespaceTerminatingCause`).
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// How much of an object's name the name of an Event has, which may have 253 bytes in all.
 const NAME_MAX: usize = 200;
 
@@ -351,8 +354,8 @@ impl Writer {
                 self.events.tally.written.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
             }
-            // Told before the lease changed hands, or this process was started.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            // Told before the lease changed hands, or this process was started; or there is nobody left to tell.
+            Err(kube::Error::Api(status)) if status.code == 409 || is_ending(&status) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -393,6 +396,12 @@ impl Writer {
         let controller = object.metadata.owner_references.into_iter().flatten().find(|it| it.controller == Some(true));
         Ok(Some(controller.filter(|above| is_plain(&above.name)).unwrap_or_else(|| made.clone())))
     }
+}
+
+/// Whether the API server takes nothing more in the namespace, which is being deleted.
+fn is_ending(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 404 || causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }
 
 /// Whether a word has only what names in Kubernetes have, so that it can stand in a path.

@@ -15,6 +15,7 @@ pub(crate) const TESTS: Topic = &[
     ("events_are_written_of_what_each_mode_tells_of_and_of_nothing_else", each_mode_and_level),
     ("no_event_says_what_is_only_written_on_a_pod", forgeries_are_not_told),
     ("each_event_is_written_once_across_three_restarts", once_across_restarts),
+    ("a_namespace_that_is_being_deleted_is_no_failure", not_of_what_is_deleted),
     ("a_namespace_with_many_pods_gets_a_bounded_number_of_events", bounded_by_namespace),
 ];
 
@@ -337,6 +338,29 @@ fn once_across_restarts(cluster: &Cluster) -> Result<()> {
         ensure!(new.iter().all(|event| event.starts_with(&format!("Pod/{last} "))), "{new:?}");
         before = after;
     }
+    Ok(())
+}
+
+fn not_of_what_is_deleted(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("ending", &[])?;
+    cluster.namespace("staying", &[])?;
+    // Made without muslin, so that nothing is told of it yet.
+    let mut wanted = pod("ending", "web", "alpine:3.19");
+    wanted["metadata"]["labels"] = json!({ "muslin.dev/libc": "musl" });
+    wanted["metadata"]["annotations"] = json!({ "muslin.dev/warnings": "" });
+    let mut other = wanted.clone();
+    other["metadata"]["namespace"] = json!("staying");
+    cluster.create(&wanted)?;
+    cluster.create(&other)?;
+    let arguments = ["delete", "namespace", "ending", "--wait=false"];
+    ensure!(cluster.control_plane.kubectl(&arguments, None)?.status.success());
+    let muslin = cluster.muslin()?;
+    settle(cluster, "staying", "last")?;
+    // What was there before muslin is told of as it is.
+    let found = shorts(&events(cluster, "staying")?);
+    ensure!(found.contains(&"Pod/web MuslResolver".to_owned()), "{found:?}");
+    ensure!(events(cluster, "ending")?.is_empty());
+    ensure!(counted(&muslin, "muslin_events_failed_total")? == 0, "{}", muslin.metrics()?);
     Ok(())
 }
 

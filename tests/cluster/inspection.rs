@@ -236,7 +236,7 @@ fn survives_a_restart(cluster: &Cluster) -> Result<()> {
     let (second, _) = cluster.created(&pod("kept", "second", &reference))?;
     ensure!(
         resolvers(&second) == "app=musl-1.2.3 (inspected)" && resolvers(&first) == resolvers(&second),
-        "{second:#}"
+        "{first:#}{second:#}"
     );
     let table = kept.kubectl(&["get", "imagefingerprints"])?;
     ensure!(table.starts_with("NAME ") && table.contains("musl") && table.contains(&reference), "{table}");

@@ -19,6 +19,7 @@ use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = &[
     ("each_mode_treats_each_level_of_each_kind_as_it_says", each_mode_treats_each_level),
+    ("arguments_decide_for_namespaces_that_say_nothing", arguments_decide),
     ("a_denial_says_what_is_wrong_and_how_to_mend_it", a_denial_says_how_to_mend_it),
     ("an_opt_out_does_not_count_in_a_namespace_that_enforces", an_opt_out_does_not_count),
     ("forged_labels_and_annotations_change_nothing", forgeries_change_nothing),
@@ -115,6 +116,19 @@ fn each_mode_treats_each_level(cluster: &Cluster) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn arguments_decide(cluster: &Cluster) -> Result<()> {
+    let arguments = ["--default-mode", "warn", "--profile", "fast"].map(str::to_owned);
+    let _muslin = cluster.muslin_with(&arguments)?;
+    cluster.namespace("unlabelled", &[])?;
+    let (warned, warnings) = cluster.created(&pod("unlabelled", "web", "alpine:3.19"))?;
+    ensure!(warned["spec"].get("dnsConfig").is_none() && warnings.contains("musl-slow-retry"), "{warnings}{warned:#}");
+    cluster.namespace("labelled-inject", &[("muslin.dev/mode", "inject")])?;
+    let (fast, _) = cluster.created(&pod("labelled-inject", "web", "alpine:3.19"))?;
+    let options = json!([{ "name": "timeout", "value": "3" }, { "name": "attempts", "value": "6" }]);
+    ensure!(fast["spec"]["dnsConfig"]["options"] == options, "{fast:#}");
     Ok(())
 }
 
