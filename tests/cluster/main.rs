@@ -59,7 +59,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 12] = [
+const TOPICS: [Topic; 14] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
