@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muslin::image::inspect::{Config, ImageFacts, Tree};
+use muslin::image::inspect::{Config, ImageFacts, Invocation, Tree};
 use muslin::registry::{Descriptor, Digest, Limits, layer};
 
-const COMMANDS: [&[&str]; 3] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"]];
+const COMMANDS: [&[&str]; 4] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"], &["sh", "/app/server"]];
 
 fuzz_target!(|bytes: &[u8]| {
     let described = serde_json::json!({ "digest": Digest::sha256(bytes), "size": bytes.len() });
@@ -19,6 +19,6 @@ fuzz_target!(|bytes: &[u8]| {
     let facts = ImageFacts::new(&tree, Config::default(), false);
     for command in COMMANDS {
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let _ = facts.fingerprint(Some(&command), None, &|_| None);
+        let _ = facts.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() });
     }
 });

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::PullSecrets;
+use crate::image::inspect::Invocation;
 use crate::image::{self, Because, Evidence, Fingerprint};
 use crate::pod::{Container, Pod};
 use crate::registry::{Images, Known, Platform};
@@ -104,7 +105,12 @@ fn told<'p>(
             }
             Known::Image(image) => {
                 let env = |name: &str| container.env.get(name);
-                image.facts.fingerprint(command.as_deref(), args.as_deref(), &env)
+                image.facts.fingerprint(&Invocation {
+                    command: command.as_deref(),
+                    args: args.as_deref(),
+                    working_dir: container.working_dir.as_deref(),
+                    env: &env,
+                })
             }
         };
         if fingerprint.evidence == Evidence::None {

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
+use crate::image::inspect::{Invocation, Witness};
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
@@ -56,7 +57,7 @@ enum Output {
     /// For people
     Human,
     /// An array of objects with image, libc, resolver, version, evidence and because; of images that were read also digest,
-    /// platform and source
+    /// platform, source and files (path, layer, says)
     Json,
 }
 
@@ -87,6 +88,20 @@ struct Read {
     platform: String,
     /// `registry`, `oci`, `oci-archive` or `docker-archive`.
     source: &'static str,
+    /// The files from which it follows.
+    files: Vec<File>,
+}
+
+/// A file, and what it says.
+#[derive(Debug, Serialize)]
+struct File {
+    path: String,
+    /// The digest of the layer, as it is stored.
+    layer: String,
+    /// Which layer that is, counted from 1 at the base.
+    #[serde(skip)]
+    number: usize,
+    says: String,
 }
 
 // === impl Inspect ===
@@ -128,7 +143,7 @@ impl Inspect {
         let images = stream::iter(&self.references)
             .map(|text| async move { read(text, Arc::clone(client), inspector, platform).await })
             .buffered(AT_ONCE);
-        Ok(runtime.block_on(async {
+        let answers = runtime.block_on(async {
             let (mut progress, mut answers) = (Progress::default(), Vec::with_capacity(self.references.len()));
             let mut images = pin!(images);
             while let Some(answer) = images.next().await {
@@ -136,7 +151,10 @@ impl Inspect {
                 progress.advance(|| format!("{} of {} images inspected", answers.len(), self.references.len()));
             }
             answers
-        }))
+        });
+        // What was given up may still be decompressed by a thread, for which nobody waits.
+        runtime.shutdown_background();
+        Ok(answers)
     }
 
     fn write(&self, inspected: &[Inspected<'_>]) -> io::Result<()> {
@@ -174,7 +192,10 @@ impl<'r> Inspected<'r> {
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         writeln!(out, "{bold}{image}{bold:#}: {resolver}{version} ({evidence})")?;
         writeln!(out, "  why: {because}")?;
-        if let Some(Read { digest, platform, source }) = read {
+        if let Some(Read { digest, platform, source, files }) = read {
+            for File { path, layer, number, says } in files {
+                writeln!(out, "  {path} {says} (layer {number}, {})", short(layer))?;
+            }
             let digest = digest.as_deref().unwrap_or("no manifest");
             writeln!(out, "  read: {digest} for {platform} ({source})")?;
         }
@@ -189,6 +210,12 @@ fn libc(resolver: Resolver) -> &'static str {
         Cgo::Unknown | Cgo::Absent => resolver.family,
     };
     libc_of(std::iter::once(family)).name()
+}
+
+/// A digest, as far as people compare it.
+fn short(digest: &str) -> &str {
+    const DIGITS: usize = 12;
+    digest.split_once(':').and_then(|(name, _)| digest.get(..name.len() + 1 + DIGITS)).unwrap_or(digest)
 }
 
 /// What a reference alone tells.
@@ -216,9 +243,18 @@ async fn read<'r>(
         }
     };
     let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;
-    let Inspection { manifest, platform, facts } = inspection;
-    let read = Read { digest: manifest.map(|digest| digest.to_string()), platform: platform.to_string(), source: name };
-    Ok(Inspected::new(text, facts.fingerprint(None, None, &|_| None), Some(read)))
+    let Inspection { manifest, platform, facts, witnesses, layers } = inspection;
+    let file = |Witness { path, layer, says }: Witness| {
+        let digest = layers.get(layer).map(ToString::to_string).unwrap_or_default();
+        File { path: format!("/{path}"), layer: digest, number: layer + 1, says }
+    };
+    let read = Read {
+        digest: manifest.map(|digest| digest.to_string()),
+        platform: platform.to_string(),
+        source: name,
+        files: witnesses.into_iter().map(file).collect(),
+    };
+    Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(read)))
 }
 
 /// The image that `oci:DIR[:NAME]` and the like name.

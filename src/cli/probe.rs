@@ -193,7 +193,7 @@ impl Ask {
         };
         let (seen, sent) = runtime.block_on(probe.run(&on_progress));
         drop(progress);
-        if !seen.asked.iter().any(|asked| !matches!(asked.outcome, crate::verdicts::observations::Outcome::NotAsked)) {
+        if seen.single().next().is_none() {
             return Err(Failure::Input(anyhow!("nothing could be asked: --max-queries or --timeout is too small")));
         }
         let verdicts = verdicts(&seen);

@@ -76,9 +76,14 @@ pub(super) struct Serve {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in
-    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
-    profile: String,
+    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in [default: default, or
+    /// ipv6 where muslin's own pod has an IPv6 address]
+    #[arg(long, value_name = "NAME", env = "MUSLIN_PROFILE")]
+    profile: Option<String>,
+
+    /// The addresses of muslin's own pod, which tell whether pods here have IPv6 addresses
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', env = "POD_IPS")]
+    pod_ips: Vec<String>,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
@@ -192,7 +197,7 @@ impl Serve {
 
     async fn serve(self) -> Outcome {
         if self.standalone {
-            Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
+            Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
         }
         // From here on a signal ends the process in good order.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
@@ -226,7 +231,7 @@ impl Serve {
         let metrics = Arc::new(metrics);
         let settings = Settings {
             default_mode: self.default_mode,
-            profile: self.profile.clone(),
+            profile: self.profile().to_owned(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
             own_namespace: self.own_namespace.clone(),
@@ -353,9 +358,15 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile.clone());
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile().to_owned());
         let (lease, client) = (Some(lease), Some(client));
         Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client })
+    }
+
+    /// The profile of namespaces that name none.
+    fn profile(&self) -> &str {
+        let has_ipv6 = self.pod_ips.iter().any(|address| address.contains(':'));
+        self.profile.as_deref().unwrap_or(if has_ipv6 { "ipv6" } else { "default" })
     }
 
     fn identity(&self) -> String {

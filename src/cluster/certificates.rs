@@ -82,8 +82,7 @@ struct Keeper {
 
 impl Certificates {
     /// Keeps the certificates in the Secret `muslin-certificates` of this namespace, and the CAs in the webhook configurations
-    /// `muslin.dev`, by a task of its own for as long as the process lives. Needs the rights get, list, watch and update on these
-    /// three.
+    /// `muslin.dev`, by a task of its own for as long as the process lives. Needs the rights list, watch and update on these three.
     pub fn keep(client: Client, namespace: &str, terms: Terms, lease: Lease) -> Self {
         let (key, key_receiver) = channel::channel(None);
         let (is_trusted, is_trusted_receiver) = channel::channel(false);

@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use super::image_fingerprint::{ImageFingerprint, ImageFingerprintStatus, Seen};
 use super::lease::Lease;
 use crate::image::Fingerprint;
+use crate::image::inspect::Invocation;
 use crate::registry::{Digest, Image, Images, Platform, Used};
 use crate::resolver::Resolver;
 
@@ -315,7 +316,7 @@ fn status(New { image, references }: &New, before: &[(Box<str>, Timestamp)]) -> 
     seen.sort_unstable_by(|(one, at), (other, other_at)| other_at.cmp(at).then(one.cmp(other)));
     seen.truncate(REFERENCES_MAX);
     let Image { digest, platform, facts } = &**image;
-    let Fingerprint { resolver, evidence, because } = facts.fingerprint(None, None, &|_| None);
+    let Fingerprint { resolver, evidence, because } = facts.fingerprint(&Invocation::default());
     ImageFingerprintStatus {
         resolver: resolver.family.name().to_owned(),
         version: resolver.version.map(|version| version.to_string()),

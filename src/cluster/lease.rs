@@ -1,5 +1,6 @@
-//! The lease: of all replicas one does what one is enough for. Two that hold it at once, as after a pause of the whole process, do
-//! no harm: what depends on it can be done twice. Must not know what that is.
+//! The lease: of all replicas one does what one is enough for. Two can believe to hold it at once, as after a pause of the whole
+//! process. So whatever is done by the holder must be safe to be done by another one, too: it can be done twice, or names the resource
+//! version that it was decided from. Must not know what it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long a holder that says nothing is believed to live (as kube-controller-manager, `--leader-elect-lease-duration`).
 const DURATION: Duration = Duration::from_secs(15);
@@ -30,6 +32,12 @@ struct Candidate {
     identity: String,
     /// It takes part no longer.
     is_retired: AtomicBool,
+}
+
+/// The lease of another holder, as it was first seen so.
+struct Seen {
+    version: Option<String>,
+    at: Instant,
 }
 
 // === impl Lease ===
@@ -79,10 +87,11 @@ impl std::fmt::Debug for Lease {
 impl Candidate {
     async fn run(self: Arc<Self>, held: watch::Sender<bool>) {
         let mut renewed = None;
+        let mut seen = None;
         let mut is_broken = false;
         while !self.is_retired.load(Ordering::Relaxed) {
-            let attempt = tokio::time::timeout(RENEWAL, self.hold()).await;
-            let now = tokio::time::Instant::now();
+            let attempt = tokio::time::timeout(RENEWAL, self.hold(&mut seen)).await;
+            let now = Instant::now();
             let has_failed = !matches!(attempt, Ok(Ok(_)));
             match attempt {
                 Ok(Ok(true)) => renewed = Some(now),
@@ -107,7 +116,7 @@ impl Candidate {
 
     /// Renews the lease, or takes it if nobody holds it; whether it is held then. Of two that try at once the API server refuses
     /// one, by the resource's version.
-    async fn hold(&self) -> Result<bool, kube::Error> {
+    async fn hold(&self, seen: &mut Option<Seen>) -> Result<bool, kube::Error> {
         let now = Timestamp::now();
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
@@ -119,11 +128,22 @@ impl Candidate {
         let lifetime = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
         let is_over = spec.renew_time.as_ref().is_none_or(|MicroTime(renewed)| *renewed + lifetime < now)
             || spec.holder_identity.as_deref().is_none_or(str::is_empty);
-        if !is_own && !is_over {
+        if !is_own && !is_over && !Self::is_silent(seen, lease.metadata.resource_version.clone()) {
             return Ok(false);
         }
         lease.spec = Some(self.spec(spec, now));
         won(self.api.replace(&self.name, &PostParams::default(), &lease).await)
+    }
+
+    /// Whether its holder has said nothing for as long as this replica's own clock has run: the holder's may be far ahead.
+    fn is_silent(seen: &mut Option<Seen>, version: Option<String>) -> bool {
+        match seen {
+            Some(seen) if seen.version == version => seen.at.elapsed() > DURATION,
+            _ => {
+                *seen = Some(Seen { version, at: Instant::now() });
+                false
+            }
+        }
     }
 
     /// Names nobody as its holder. A renewal that is under way at the same time fails by the resource's version, or makes this one

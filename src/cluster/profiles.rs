@@ -62,6 +62,7 @@ pub struct Chosen {
 struct Entry {
     chosen: Result<Chosen, Vec<String>>,
     generation: i64,
+    version: Option<String>,
     /// What is written in it.
     status: Option<ResolverProfileStatus>,
 }
@@ -288,15 +289,17 @@ impl Watcher {
             let namespaces = self.namespaces.using(name, &self.default).len();
             let Some(status) = entry.news(i64::try_from(namespaces).unwrap_or(i64::MAX)) else { continue };
             let object = json!({
-                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name },
+                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile",
+                // Only as it is known here: one that believes to hold the lease may know less than the one that does.
+                "metadata": { "name": name, "resourceVersion": entry.version },
                 "status": status,
             });
             let parameters = PatchParams::apply(MANAGER).force();
             let patch = Patch::Apply(object);
             match timeout(WRITE_MAX, self.api.patch_status(name, &parameters, &patch)).await {
                 Ok(Ok(_)) => {}
-                // It was deleted a moment ago.
-                Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
+                // It was deleted, or changed, a moment ago.
+                Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {}
                 Ok(Err(error)) => return tracing::warn!(name, %error, "cannot write a profile's status"),
                 Err(late) => return tracing::warn!(name, error = %late, "cannot write a profile's status"),
             }
@@ -311,7 +314,12 @@ fn entry(object: &ResolverProfile) -> Entry {
     if let Err(problems) = &chosen {
         tracing::warn!(name = object.name_any(), problems = problems.join("; "), "a profile is not accepted");
     }
-    Entry { chosen, generation: object.metadata.generation.unwrap_or_default(), status: object.status.clone() }
+    Entry {
+        chosen,
+        generation: object.metadata.generation.unwrap_or_default(),
+        version: object.metadata.resource_version.clone(),
+        status: object.status.clone(),
+    }
 }
 
 // === impl Entry ===
@@ -319,7 +327,7 @@ fn entry(object: &ResolverProfile) -> Entry {
 impl Entry {
     /// What is to be written; `None` where it is written.
     fn news(&self, namespaces: i64) -> Option<ResolverProfileStatus> {
-        let Self { chosen, generation, status } = self;
+        let Self { chosen, generation, version: _, status } = self;
         let mut condition = Condition::accepted(chosen.as_ref().err().map(Vec::as_slice));
         if let Some(before) = status.as_ref().and_then(|status| status.conditions.first()) {
             if before.says(&condition)

@@ -169,6 +169,9 @@ pub struct Container<'a> {
     /// The arguments, where the pod overrides the image's: a JSON array of strings, not parsed.
     #[serde(borrow, default)]
     pub args: Option<&'a RawValue>,
+    /// The folder in which it starts, where the pod overrides the image's.
+    #[serde(borrow, default, rename = "workingDir")]
+    pub working_dir: Option<Text<'a>>,
     /// The environment variables that decide how names are resolved.
     #[serde(borrow, default)]
     pub env: ResolverEnv<'a>,
@@ -329,8 +332,8 @@ impl Container<'_> {
 
 impl Hash for Container<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { name, image, command, args, env } = self;
-        (name, image, env).hash(state);
+        let Self { name, image, command, args, working_dir, env } = self;
+        (name, image, working_dir, env).hash(state);
         (command.map(RawValue::get), args.map(RawValue::get)).hash(state);
     }
 }

@@ -47,6 +47,7 @@ const CONTAINER: Outline = Outline::Fields(&[
     ("image", Outline::Whole),
     ("command", Outline::Whole),
     ("args", Outline::Whole),
+    ("workingDir", Outline::Whole),
     ("env", Outline::Each(&Outline::Fields(&[("name", Outline::Whole), ("value", Outline::Whole)]))),
 ]);
 

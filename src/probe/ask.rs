@@ -72,7 +72,7 @@ impl Asker {
             return (Duration::ZERO, Outcome::NotAsked);
         }
         let began = Instant::now();
-        let until = (began + wait).min(self.deadline);
+        let (until, deadline) = (began + wait, self.deadline);
         let id = random();
         let asked = async {
             match via {
@@ -80,9 +80,11 @@ impl Asker {
                 Via::Tcp => by_tcp(server, question, id).await,
             }
         };
-        let outcome = match timeout_at(until, asked).await {
+        let outcome = match timeout_at(until.min(deadline), asked).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => failure(&error),
+            // The end of the probe is no silence of the server.
+            Err(_) if until > deadline => Outcome::NotAsked,
             Err(_) => Outcome::Silence,
         };
         (began.elapsed(), outcome)
@@ -96,12 +98,12 @@ impl Asker {
         (a, aaaa): (&Question, &Question),
         wait: Duration,
     ) -> Option<Pair> {
-        if !self.take(2) {
+        let until = Instant::now() + wait;
+        if until > self.deadline || !self.take(2) {
             return None;
         }
         let first: u16 = random();
         let ids = (first, if mode == PairMode::SameId { first } else { first ^ (random::<u16>() | 1) });
-        let until = Instant::now() + wait;
         let [a, aaaa] = [Waiting::new(a, ids.0), Waiting::new(aaaa, ids.1)];
         let (a, aaaa) = match mode {
             PairMode::OneSocket | PairMode::SameId => together(server, [a, aaaa], until).await,
@@ -212,8 +214,6 @@ async fn one_after_the_other(server: SocketAddr, pair: [Waiting<'_>; 2], until: 
         let message = message(waiting.question, waiting.id)?;
         let began = Instant::now();
         let mut one = [waiting];
-        // Each has as long as the other, however long the first took.
-        let until = until.max(began + (until - began) / 2);
         let sent = socket.send(&message).await;
         if sent.is_ok() {
             let _ = timeout_at(until, hear(&socket, &mut one, began)).await;

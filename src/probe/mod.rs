@@ -40,7 +40,9 @@ const ROUND_EVERY: Duration = Duration::from_millis(100);
 const INVENTED: usize = 24;
 const INVENTED_EVERY: Duration = Duration::from_millis(40);
 /// How many names are invented below each search domain.
-const SEARCHED: usize = 2;
+const SEARCHED: usize = 3;
+/// How often each name on the way to another is asked for.
+const CANDIDATE_TRIES: usize = 2;
 /// How many letters an invented name has: nobody has it.
 const INVENTED_LETTERS: usize = 20;
 /// EDNS sizes: what fits any path, and what leaves in fragments.
@@ -275,8 +277,10 @@ impl Run<'_> {
         }
         let ways = ways_to_write(&targets.names, &targets.external_names, &targets.cluster_domain);
         for (index, name) in names_on_the_way(&ways, search).iter().enumerate() {
-            for kind in [Kind::A, Kind::Aaaa] {
-                let pause = after(index, INVENTED_EVERY);
+            for (kind, time) in
+                [Kind::A, Kind::Aaaa].into_iter().flat_map(|kind| (0..CANDIDATE_TRIES).map(move |time| (kind, time)))
+            {
+                let pause = after(index, INVENTED_EVERY) + after(time, ROUND_EVERY);
                 asked.push(self.later(pause, Purpose::Candidate, server, Via::Udp, Question::new(name, kind)));
             }
         }
@@ -418,6 +422,3 @@ fn spread(index: usize, of: usize, within: Duration) -> Duration {
 fn invented() -> String {
     (0..INVENTED_LETTERS).map(|_| char::from(b'a' + u8::try_from(random::<u32>() % 26).unwrap_or(0))).collect()
 }
-
-#[cfg(test)]
-mod tests;

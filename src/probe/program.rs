@@ -7,7 +7,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::image::inspect::{Config, Entry, FileScan, ImageFacts, LayerBuilder, Node, Process, Script, Tree};
+use crate::image::inspect::{
+    Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree,
+};
 use crate::resolver::go::{Netdns, netdns};
 use crate::resolver::{Cgo, Family};
 use crate::verdicts::observations::Program;
@@ -110,7 +112,12 @@ fn told(root: &Path, program: &Path, env: &Environment) -> Result<Process, Strin
     tree.lay(&files.builder.finish());
     let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
     let variable = |name: &str| env.get(name).map(String::as_str);
-    ImageFacts::new(&tree, config, false).process(None, None, &variable)
+    ImageFacts::new(&tree, config, false).process(&Invocation {
+        command: None,
+        args: None,
+        working_dir: None,
+        env: &variable,
+    })
 }
 
 /// The files of a root that matter.

@@ -80,8 +80,7 @@ impl Archive {
         let root = named(Document::parse(&bytes, &limits)?, name, path)?;
         let mut blobs = HashMap::new();
         for name in places.keys() {
-            if let Some((algorithm, digits)) = name.strip_prefix("blobs/").and_then(|rest| rest.split_once('/'))
-                && let Ok(digest) = format!("{algorithm}:{digits}").parse()
+            if let Some(digest) = blob(name)
                 && let Some(place) = find(&places, name)
             {
                 blobs.insert(digest, place);
@@ -122,8 +121,14 @@ impl Archive {
             Ok::<_, Error>(Descriptor::new(digest, place.1))
         };
         let config = point(Digest::sha256(&bytes), config)?;
-        // The layers lie there decompressed, so that their digests are those that the configuration names.
-        let layers = parsed.diff_ids.iter().zip(layers).map(|(digest, name)| point(digest.clone(), name));
+        if layers.len() != parsed.diff_ids.len() {
+            let problem = format!("it names {} layers, and its configuration {}", layers.len(), parsed.diff_ids.len());
+            return Err(Error::malformed(Subject::Manifest, problem));
+        }
+        // The layers lie there decompressed, so that their digests are those that the configuration names; or, since Docker 25, as
+        // they are stored, in files named for their digest.
+        let digest = |diff_id: &Digest, name: &str| blob(name).unwrap_or_else(|| diff_id.clone());
+        let layers = parsed.diff_ids.iter().zip(layers).map(|(diff_id, name)| point(digest(diff_id, name), name));
         let layers = layers.collect::<Result<_, _>>()?;
         let root = Document::Manifest { config, layers };
         Ok(Self { path: path.to_owned(), blobs: Blobs::Tar(blobs), root, limits })
@@ -169,6 +174,12 @@ impl Archive {
 }
 
 // === the files of a tar ===
+
+/// The digest for which a file is named, `blobs/sha256/…`.
+fn blob(name: &str) -> Option<Digest> {
+    let (algorithm, digits) = name.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{digits}").parse().ok()
+}
 
 fn places(file: &mut File, path: &Path, limits: &Limits) -> Result<Places, Error> {
     let mut start = [0; 6];
@@ -253,16 +264,23 @@ fn missing(path: &Path, name: &str) -> Error {
 
 fn choose<'a>(path: &Path, names: impl Iterator<Item = &'a String>) -> Error {
     let names: Vec<&str> = names.take(16).map(String::as_str).collect();
-    Error::NoImage(format!("{} holds other images than that one; name one of: {}", path.display(), names.join(", ")))
+    Error::NoImage(format!(
+        "{} holds several images, or others than that one; name one of: {}",
+        path.display(),
+        names.join(", ")
+    ))
 }
 
-/// Of an OCI layout's index the image of that name, or all if there is no name.
+/// Of an OCI layout's index the image of that name. Without a name all of it, which then must be one image.
 fn named(root: Document, name: Option<&str>, path: &Path) -> Result<Document, Error> {
-    let (Document::Index(entries), Some(name)) = (&root, name) else { return Ok(root) };
+    let Document::Index(entries) = &root else { return Ok(root) };
     let of = |entry: &Descriptor| entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME)).cloned();
+    let mut names: Vec<String> = entries.iter().filter_map(of).collect();
+    names.sort_unstable();
+    names.dedup();
+    let Some(name) = name else {
+        return if names.len() > 1 { Err(choose(path, names.iter())) } else { Ok(root) };
+    };
     let found: Vec<Descriptor> = entries.iter().filter(|entry| of(entry).as_deref() == Some(name)).cloned().collect();
-    if found.is_empty() {
-        return Err(choose(path, entries.iter().filter_map(of).collect::<Vec<_>>().iter()));
-    }
-    Ok(Document::Index(found))
+    if found.is_empty() { Err(choose(path, names.iter())) } else { Ok(Document::Index(found)) }
 }

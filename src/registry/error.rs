@@ -182,6 +182,10 @@ pub enum Subject {
     Manifest,
     /// A configuration.
     Config,
+    /// A command and its environment.
+    Command,
+    /// What the layers of an image say, together.
+    Facts,
     /// A layer.
     Layer,
     /// A layer once decompressed.
@@ -239,6 +243,8 @@ impl std::fmt::Display for Subject {
         f.write_str(match self {
             Self::Manifest => "the manifest",
             Self::Config => "the image's configuration",
+            Self::Command => "the image's command",
+            Self::Facts => "what is kept of the image's layers while they are read",
             Self::Layer => "the layer",
             Self::UnpackedLayer => "the decompressed layer",
             Self::EntryHeader => "what the layer says of an entry",

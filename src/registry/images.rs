@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
@@ -27,8 +27,9 @@ use crate::image::Reference;
 use crate::image::inspect::ImageFacts;
 use crate::resolver::Resolver;
 
-/// How many images are remembered; the facts of one take some KiB.
-const IMAGES_MAX: usize = 10_000;
+/// How many images are reckoned with, and how much memory what is known of all of them may take. The facts of one take some KiB.
+const IMAGES_ESTIMATE: usize = 10_000;
+const IMAGES_BYTES: u64 = 128 << 20;
 /// What is kept of layers that several images share.
 const LAYERS_BYTES: u64 = 8 << 20;
 /// How long an image that could not be read is left alone.
@@ -110,7 +111,7 @@ struct Inner {
     client: Arc<Client>,
     inspector: Inspector,
     pace: Pace,
-    known: Cache<Key, Arc<Entry>>,
+    known: Cache<Key, Arc<Entry>, Bytes>,
     declared: RwLock<HashMap<Digest, Resolver>>,
     is_any_declared: AtomicBool,
     asked: Mutex<Asked>,
@@ -143,6 +144,10 @@ struct Entry {
     /// When its use was told last, in seconds since the start.
     told: AtomicU64,
 }
+
+/// Weighs what is known by the memory that it takes.
+#[derive(Clone, Debug)]
+struct Bytes;
 
 #[derive(Clone, Debug)]
 enum Meaning {
@@ -189,7 +194,7 @@ impl Images {
             inspector: Inspector::new(limits, LAYERS_BYTES),
             permits: Semaphore::new(pace.at_once),
             pace,
-            known: Cache::new(IMAGES_MAX),
+            known: Cache::with_weighter(IMAGES_ESTIMATE, IMAGES_BYTES, Bytes),
             declared: RwLock::default(),
             is_any_declared: AtomicBool::new(false),
             asked: Mutex::default(),
@@ -405,7 +410,7 @@ impl Inspecting {
         let tally = if outcome.is_ok() { &images.tally.read } else { &images.tally.failed };
         tally.fetch_add(1, Ordering::Relaxed);
         let (meaning, until) = match outcome {
-            Ok(Inspection { manifest: Some(digest), platform, facts }) => {
+            Ok(Inspection { manifest: Some(digest), platform, facts, .. }) => {
                 let image = Arc::new(Image { digest, platform, facts });
                 if let Some(keeper) = images.keeper.get() {
                     let _ = keeper.try_send(Used { reference: Arc::clone(&key.reference), image: Arc::clone(&image) });
@@ -438,6 +443,21 @@ impl Inspecting {
 impl Drop for Inspecting {
     fn drop(&mut self) {
         self.images.asked().pending.remove(&self.key);
+    }
+}
+
+// === impl Bytes ===
+
+impl Weighter<Key, Arc<Entry>> for Bytes {
+    fn weight(&self, Key { reference, platform: _ }: &Key, entry: &Arc<Entry>) -> u64 {
+        // What a map's slot and the smallest entry cost.
+        const LEAST: usize = 512;
+        let meaning = match &entry.meaning {
+            Meaning::Image(image) => image.facts.bytes(),
+            Meaning::Unread { keyring } => keyring.as_ref().map_or(0, |keyring| keyring.len()),
+            Meaning::NoPlatform => 0,
+        };
+        (LEAST + reference.len() + meaning) as u64
     }
 }
 

@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::manifest::{self, Descriptor, Document, ImageConfig};
 use super::platform::Platform;
 use super::remote::Remote;
-use crate::image::inspect::{ImageFacts, Tree};
+use crate::image::inspect::{Config, ImageFacts, Invocation, LayerFacts, Tree, Witness};
 
 /// How many layers the cache is laid out for.
 const LAYERS_ESTIMATE: usize = 256;
@@ -48,6 +48,10 @@ pub struct Inspection {
     pub platform: Platform,
     /// What is kept of it.
     pub facts: ImageFacts,
+    /// The files from which it follows what its own command is; their layers counted from the base up.
+    pub witnesses: Vec<Witness>,
+    /// The digests of all layers as they are stored, from the base up.
+    pub layers: Vec<Digest>,
 }
 
 /// Inspects images.
@@ -155,24 +159,33 @@ impl Inspector {
             return Err(Error::malformed(Subject::Config, problem));
         }
         let mut read: Vec<Layer> = Vec::new();
+        let mut bytes = 0;
+        let digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
         // From the top down: a higher layer outranks those below, so that these may not be needed.
         for (left, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate().rev() {
-            if descriptor.is_foreign() {
-                return Err(Error::malformed(
-                    Subject::Manifest,
-                    "a layer of it is kept elsewhere than in the registry",
-                ));
+            let layer = match self.layer(source, descriptor, diff_id).await {
+                // It is kept elsewhere, where nobody looks. What is below it may be hidden by it, and is of no use.
+                Err(_) if descriptor.is_foreign() => {
+                    let (facts, witnesses) = conclude(&read, &process, left + 1).await?;
+                    return Ok(Inspection { manifest, platform, facts, witnesses, layers: digests });
+                }
+                layer => layer?,
+            };
+            bytes += layer.facts.bytes();
+            let limit_bytes = self.limits.image_facts_bytes;
+            if bytes > limit_bytes {
+                return Err(Error::TooLarge { subject: Subject::Facts, limit_bytes: limit_bytes as u64 });
             }
-            read.push(self.layer(source, descriptor, diff_id).await?);
+            read.push(layer);
             if left > 0 && depth == Depth::OwnCommand {
-                let facts = ImageFacts::new(&lay(&read), process.clone(), true);
-                if facts.process(None, None, &|_| None).is_ok() {
-                    return Ok(Inspection { manifest, platform, facts });
+                let (facts, witnesses) = conclude(&read, &process, left).await?;
+                if facts.process(&Invocation::default()).is_ok() {
+                    return Ok(Inspection { manifest, platform, facts, witnesses, layers: digests });
                 }
             }
         }
-        let facts = ImageFacts::new(&lay(&read), process, false);
-        Ok(Inspection { manifest, platform, facts })
+        let (facts, witnesses) = conclude(&read, &process, 0).await?;
+        Ok(Inspection { manifest, platform, facts, witnesses, layers: digests })
     }
 
     /// A layer's facts, from the cache if they are there. Of several that ask at once, one reads, and all get what it read.
@@ -193,11 +206,20 @@ impl Inspector {
     }
 }
 
-/// Lays layers, read from the top down, over each other.
-fn lay(read: &[Layer]) -> Tree {
-    let mut tree = Tree::default();
-    read.iter().rev().for_each(|layer| tree.lay(&layer.facts));
-    tree
+/// What follows from layers, which were read from the top down; so many are left. On a thread of its own: an image may be made so
+/// that it takes a while.
+async fn conclude(read: &[Layer], process: &Config, left: usize) -> Result<(ImageFacts, Vec<Witness>), Error> {
+    let (read, process) = (read.to_vec(), process.clone());
+    blocking(move || {
+        let mut tree = Tree::default();
+        let layers: Vec<&LayerFacts> = read.iter().rev().map(|layer| &*layer.facts).collect();
+        layers.iter().for_each(|layer| tree.lay(layer));
+        let facts = ImageFacts::new(&tree, process, left > 0);
+        let mut witnesses = facts.witnesses(&Invocation::default(), &tree, &layers);
+        witnesses.iter_mut().for_each(|witness| witness.layer += left);
+        Ok((facts, witnesses))
+    })
+    .await
 }
 
 /// The entry of an index that fits best; the first of those that fit alike, as containerd chooses.
@@ -206,7 +228,7 @@ fn choose<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Result<&'a Descri
     let fitting = images().filter_map(|entry| Some((entry.platform.as_ref()?.fitness(wanted)?, entry)));
     let best = fitting.reduce(|best, next| if next.0 > best.0 { next } else { best });
     // An archive's index names no platform; the configuration then tells.
-    let unnamed = || images().find(|entry| entry.platform.is_none());
+    let unnamed = || images().find(|entry| !entry.platform.as_ref().is_some_and(Platform::is_named));
     best.map(|(_, entry)| entry)
         .or_else(unnamed)
         .ok_or_else(|| Error::NoPlatform { wanted: wanted.clone(), offered: offered(entries) })

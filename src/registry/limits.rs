@@ -26,6 +26,8 @@ pub struct Limits {
     pub entries: usize,
     /// What the facts of one layer may take, in memory.
     pub facts_bytes: usize,
+    /// What the facts of all layers of an image may take together, in memory. Debian's base takes 0.4 MB.
+    pub image_facts_bytes: usize,
     /// Of what describes one entry, as Go's archive/tar has it (`maxSpecialFileSize`), by which containerd and Docker read.
     pub header_bytes: u64,
     /// Of what zstd remembers (RFC 8878 3.1.1.1.2 recommends decoders to take 8 MiB; higher levels than 19 write more).
@@ -69,6 +71,7 @@ impl Default for Limits {
             ratio: 200,
             entries: 1_000_000,
             facts_bytes: 8 << 20,
+            image_facts_bytes: 16 << 20,
             header_bytes: 1 << 20,
             window_bytes: 8 << 20,
             connect: Duration::from_secs(10),

@@ -16,6 +16,10 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, applic
 /// Docker's schema 1, which names no configuration and is no longer pulled by containerd 2.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 
+/// How much an image's command and what is kept of its environment may have, since they are kept. A shell's text in a Dockerfile has
+/// some KiB.
+const COMMAND_MAX: usize = 32 << 10;
+
 /// Points to content.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -259,6 +263,10 @@ impl ImageConfig {
             ..inspect::Config::default()
         };
         process.keep_env(env.iter().flatten().map(String::as_str));
+        let words = process.entrypoint.iter().chain(&process.cmd).chain(process.env.values());
+        if words.map(String::len).sum::<usize>() + process.working_dir.len() > COMMAND_MAX {
+            return Err(Error::TooLarge { subject: Subject::Command, limit_bytes: COMMAND_MAX as u64 });
+        }
         // Old builders leave both out; what they built was this.
         let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
         let platform = Platform {

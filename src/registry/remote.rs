@@ -117,9 +117,20 @@ impl Remote {
         self.client.small(host, answer.into_body(), subject, limit_bytes).await
     }
 
-    /// A layer's facts.
+    /// A layer's facts. A mirror that has the manifest need not have all of its layers.
     pub(super) async fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
-        let place = self.place().await?;
+        let (at, ..) = self.found.get_or_try_init(|| self.find()).await?;
+        let mut last = Error::Cancelled;
+        for place in self.places.iter().skip(*at) {
+            match self.layer_at(place, descriptor).await {
+                Ok(layer) => return Ok(layer),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn layer_at(&self, place: &Place, descriptor: &Descriptor) -> Result<Layer, Error> {
         let mut attempt = 1;
         loop {
             match self.stream(place, descriptor).await {

@@ -129,6 +129,10 @@ impl<R: Read> Reader<R> {
         };
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         let size = pax_size.unwrap_or(size);
+        // As Go, which has none above 2^63; and what is added to it below is less.
+        if size > u64::MAX / 2 {
+            return Err(Error::malformed(Subject::EntryHeader, "its size is absurd"));
+        }
         let mut content = |size: u64| {
             self.left = size;
             self.padding = size.next_multiple_of(BLOCK as u64) - size;
@@ -145,9 +149,6 @@ impl<R: Read> Reader<R> {
                 Kind::Folder
             }
             EntryType::Regular | EntryType::Continuous => {
-                if size > u64::MAX / 2 {
-                    return Err(Error::malformed(Subject::EntryHeader, "its size is absurd"));
-                }
                 content(size);
                 if sparse { Kind::Sparse } else { Kind::File { size, executable } }
             }
@@ -157,7 +158,7 @@ impl<R: Read> Reader<R> {
             EntryType::Link => Kind::Hardlink(link()),
             EntryType::Char | EntryType::Block | EntryType::Fifo => Kind::Other,
             _ => {
-                content(size.min(u64::MAX / 2));
+                content(size);
                 Kind::Other
             }
         };

@@ -85,19 +85,18 @@ impl Probed<'_> {
         for program in &seen.surroundings.programs {
             let _ = writeln!(text, "{}", shown(&told(program)));
         }
-        let unanswered = seen.asked.iter().filter(|asked| !asked.is_answered()).count();
+        let (asked, answered) = (seen.single().count(), seen.single().filter(|asked| asked.is_answered()).count());
         let whole = Rate::of(&seen.pairs, |pair| pair.is_whole());
         let found = if verdicts.is_empty() { "nothing wrong was found".to_owned() } else { self.counts().to_string() };
         let _ = writeln!(
             text,
-            "{found}: {sent} queries to {} in {:.1} s; {unanswered} of {} single questions without an answer, {} of {} pairs \
+            "{found}: {sent} queries to {} in {:.1} s; {answered} of {asked} single questions answered, {} of {} pairs \
              whole, {} of {} lookups by getaddrinfo found",
             match seen.targets.servers.len() {
                 1 => "1 nameserver".to_owned(),
                 servers => format!("{servers} nameservers"),
             },
             took.as_secs_f64(),
-            seen.asked.len(),
             whole.hits,
             whole.of,
             seen.lookups.iter().filter(|lookup| lookup.found.is_found()).count(),
@@ -179,7 +178,7 @@ fn told(program: &Program) -> String {
 }
 
 fn cost(computed: Computed) -> String {
-    let Computed { queries, took, found } = computed;
+    let Computed { queries, took, found, whole: _ } = computed;
     format!("{queries} queries, {}{}", milliseconds(took), if found { "" } else { ", not found" })
 }
 

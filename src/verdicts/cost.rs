@@ -1,7 +1,7 @@
 //! What a lookup costs here: queries and time for each way of writing a name, with the options of today and with each profile,
 //! by the model of each resolver and the answers that were measured. Knows nothing of verdicts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::observations::{Asked, Code, Kind, Observations, Outcome, Purpose};
@@ -33,6 +33,8 @@ pub struct Computed {
     pub took: Duration,
     /// Whether it finds an address.
     pub found: bool,
+    /// Whether each name on its way was answered at least once.
+    pub whole: bool,
 }
 
 /// The ways of writing the names that were asked for, the shortest first: a Service of another namespace, the same with `svc`, in
@@ -104,7 +106,7 @@ fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<
     let options = options_with(seen, resolver, profile);
     let settings = Settings::read(resolver, &options)?;
     let search = seen.surroundings.resolv_conf.search_texts();
-    let took = RefCell::new(Some(Duration::ZERO));
+    let (took, whole) = (RefCell::new(Some(Duration::ZERO)), Cell::new(true));
     let answer = |name: &str| {
         let pair = measured(seen, name);
         let mut took = took.borrow_mut();
@@ -112,18 +114,21 @@ fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<
             let together = matches!(settings.pairing, Pairing::OneSocket | Pairing::TwoSockets);
             sum + if together { a.max(aaaa) } else { a + aaaa }
         });
-        pair.map_or(Answer::Timeout, |(answer, _, _)| answer)
+        let answer = pair.map_or(Answer::Timeout, |(answer, _, _)| answer);
+        whole.set(whole.get() && answer != Answer::Timeout);
+        answer
     };
     let done = lookup(resolver, name, settings.ndots, &search, answer)?;
     let took = took.into_inner()?;
-    Some(Computed { queries: done.queries, took, found: done.found.is_some() })
+    Some(Computed { queries: done.queries, took, found: done.found.is_some(), whole: whole.get() })
 }
 
-/// What was measured of one name: what both answers say together, and how long each took.
+/// What was measured of one name: what both answers say together, and how long each took. Of several tries the quickest that was
+/// answered counts: a lost packet is no cost of a name.
 fn measured(seen: &Observations, name: &str) -> Option<(Answer, Duration, Duration)> {
     let of = |kind: Kind| {
         let is_it = |asked: &&Asked| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);
-        seen.asked_for(Purpose::Candidate).find(is_it)
+        seen.asked_for(Purpose::Candidate).filter(is_it).min_by_key(|asked| (!asked.is_answered(), asked.took))
     };
     let (a, aaaa) = (of(Kind::A)?, of(Kind::Aaaa)?);
     Some((together(a, aaaa), a.took, aaaa.took))

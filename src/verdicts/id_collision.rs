@@ -27,8 +27,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
         return None;
     }
     let halves = |half: Half| {
-        let count = seen.pairs_of(PairMode::SameId).flat_map(|pair| pair.halves()).filter(|it| *it == half).count();
-        count
+        let halves = seen.pairs_of(PairMode::SameId).flat_map(|pair| pair.halves());
+        halves.filter(|it| *it == half).count()
     };
     let ipv6_only = seen
         .pairs_of(PairMode::SameId)

@@ -187,7 +187,7 @@ pub enum Outcome {
     Unreachable(String),
     /// Something that is no answer to it; what.
     Nonsense(String),
-    /// It was not asked: the traffic's bound was reached.
+    /// It was not asked, or not long enough: a bound of the probe was reached.
     NotAsked,
 }
 
@@ -314,9 +314,14 @@ pub enum Found {
 // === impl Observations ===
 
 impl Observations {
+    /// What was asked, but for what came too late to be.
+    pub fn single(&self) -> impl Iterator<Item = &Asked> {
+        self.asked.iter().filter(|asked| asked.outcome != Outcome::NotAsked)
+    }
+
     /// What was asked for this reason.
     pub fn asked_for(&self, purpose: Purpose) -> impl Iterator<Item = &Asked> {
-        self.asked.iter().filter(move |asked| asked.purpose == purpose && asked.outcome != Outcome::NotAsked)
+        self.single().filter(move |asked| asked.purpose == purpose)
     }
 
     /// What was asked of one server for names that have an address, by UDP or TCP, without EDNS.

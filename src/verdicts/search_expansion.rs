@@ -7,7 +7,7 @@
 //! (measured). One that never answers costs a timeout for each lookup.
 //!
 //! ## How it is told
-//! A name that nobody has is asked for below each search domain, twice. It must get NXDOMAIN. And the time that a name outside takes
+//! Names that nobody has are asked for below each search domain. They must get NXDOMAIN. And the time that a name outside takes
 //! is measured with the search list and without, for the queries that the model of each resolver says it sends.
 //!
 //! ## What to do
@@ -33,6 +33,8 @@ const EXTRA_MAX: Duration = Duration::from_millis(200);
 const SLOW: Duration = Duration::from_millis(500);
 
 fn check(seen: &Observations) -> Option<Verdict> {
+    // Where nothing is answered at all, the search list is not what is wrong.
+    seen.answering().next()?;
     let harmful: Vec<(&str, Answer)> = seen
         .surroundings
         .resolv_conf
@@ -52,12 +54,15 @@ fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
             asked.name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain.trim_end_matches('.')))
         })
         .collect();
-    let of = |kind: Kind| below.iter().filter(move |asked| asked.kind == kind);
-    let answers: Vec<Answer> = of(Kind::A).zip(of(Kind::Aaaa)).map(|(a, aaaa)| together(a, aaaa)).collect();
+    if below.len() >= 2 * TRIES_MIN && below.iter().all(|asked| !asked.is_answered()) {
+        return Some(Answer::Timeout);
+    }
+    // A name of which an answer was lost says nothing.
+    let of = |kind: Kind| below.iter().filter(move |asked| asked.kind == kind && asked.is_answered());
+    let answers: Vec<Answer> =
+        of(Kind::A).filter_map(|a| Some(together(a, of(Kind::Aaaa).find(|aaaa| aaaa.name == a.name)?))).collect();
     let first = *answers.first()?;
-    let alike = answers.len() >= TRIES_MIN && answers.iter().all(|answer| *answer == first);
-    // Where nothing is answered at all, the search list is not what is wrong.
-    (alike && (first != Answer::Timeout || seen.answering().next().is_some())).then_some(first)
+    (answers.len() >= TRIES_MIN && answers.iter().all(|answer| *answer == first)).then_some(first)
 }
 
 fn harm(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
@@ -93,8 +98,8 @@ fn expensive(seen: &Observations) -> Option<Verdict> {
     let of = |name: &str| costs.iter().filter(|cost| cost.name == name).max_by_key(|cost| cost.today.took).cloned();
     let (searched, rooted) = (of(external)?, of(&format!("{external}."))?);
     let extra = searched.today.took.saturating_sub(rooted.today.took);
-    // A name that is slow by itself, or is not found, has another fault.
-    let is_well = searched.today.found && rooted.today.found && rooted.today.took < SLOW;
+    // A name that is slow by itself, is not found or loses queries has another fault.
+    let is_well = searched.today.found && searched.today.whole && rooted.today.found && rooted.today.took < SLOW;
     if !is_well || extra < EXTRA_MAX || searched.today.took < 2 * rooted.today.took {
         return None;
     }

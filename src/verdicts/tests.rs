@@ -114,10 +114,17 @@ impl Seen {
                 ask(Purpose::Name, Via::Udp, NAME, kind, None, name(kind));
                 ask(Purpose::External, Via::Udp, EXTERNAL, kind, None, external(kind));
             }
-            for _ in 0..2 {
+            for index in 0..2 {
                 ask(Purpose::External, Via::Udp, EXTERNAL, kind, Some(1232), external(kind));
                 for domain in SEARCH {
-                    ask(Purpose::Searched, Via::Udp, &format!("xqzw.{domain}"), kind, None, code(Code::NxDomain));
+                    ask(
+                        Purpose::Searched,
+                        Via::Udp,
+                        &format!("xqzw{index}.{domain}"),
+                        kind,
+                        None,
+                        code(Code::NxDomain),
+                    );
                 }
             }
             ask(Purpose::Name, Via::Tcp, NAME, kind, None, name(kind));

@@ -26,7 +26,7 @@ pub(crate) const CONFIGURATIONS: [(&str, usize); 2] =
     [("mutatingwebhookconfiguration", 1), ("validatingwebhookconfiguration", 4)];
 
 /// What each webhook of both configurations trusts, as certificates in PEM.
-fn trusted(cluster: &Cluster) -> Result<Vec<Vec<String>>> {
+pub(crate) fn trusted(cluster: &Cluster) -> Result<Vec<Vec<String>>> {
     let mut trusted = Vec::new();
     for (kind, number) in CONFIGURATIONS {
         let configuration = get(cluster, &[kind, MUSLIN])?;
@@ -164,7 +164,7 @@ fn may_write_its_own(cluster: &Cluster) -> Result<()> {
         let arguments = ["auth", "can-i", verb, what, account, "-n", "muslin"];
         Ok(cluster.control_plane.kubectl(&arguments, None)?.status.success())
     };
-    for verb in ["get", "list", "watch", "update"] {
+    for verb in ["list", "watch", "update"] {
         for what in [
             "secret/muslin-certificates",
             "mutatingwebhookconfiguration/muslin.dev",

@@ -65,7 +65,7 @@ impl<'c> Kept<'c> {
     }
 
     /// Waits until the fingerprints are as they should be.
-    fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+    pub(crate) fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let deadline = Instant::now() + SOON;
         loop {
             let found = self.fingerprints()?;

@@ -1,13 +1,19 @@
 //! `manifests/` and `certs/` on a real API server.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificates::{is_settled, trusted};
 use crate::control_plane::ControlPlane;
+use crate::pods::pod;
 use crate::registration::{MANIFESTS, MUSLIN};
+use crate::replicas::{forget_certificates, wait};
+use crate::webhook::Process;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = &[
@@ -16,7 +22,29 @@ pub(crate) const TESTS: Topic = &[
     ("muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else", muslin_may_read_namespaces),
     ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
     ("the_examples_can_be_created", the_examples_can_be_created),
+    ("applying_the_manifests_again_takes_no_ca_away", applying_again_takes_no_ca_away),
     ("each_overlay_can_be_applied", each_overlay_can_be_applied),
+    ("the_base_has_one_replica_and_high_availability_two_of_which_one_stays", high_availability_has_two),
+];
+
+/// The last of all, because the service account that other tests use goes with the rest.
+pub(crate) const LAST: Topic = &[("uninstalling_leaves_nothing_and_blocks_nothing", uninstalling_leaves_nothing)];
+
+/// Where the definitions of other projects' resources come from that overlays use: the module, its checksum as `go.sum` has it, the
+/// folder in it, and the files.
+const DEFINITIONS: [(&str, &str, &str, &[&str]); 2] = [
+    (
+        "github.com/cert-manager/cert-manager@v1.18.2",
+        "h1:H2P75ycGcTMauV3gvpkDqLdS3RSXonWF2S49QGA1PZE=",
+        "deploy/crds",
+        &["crd-certificates.yaml", "crd-issuers.yaml"],
+    ),
+    (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        "example/prometheus-operator-crd",
+        &["monitoring.coreos.com_podmonitors.yaml", "monitoring.coreos.com_prometheusrules.yaml"],
+    ),
 ];
 
 /// Does what the README says.
@@ -140,11 +168,133 @@ fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// Nor does an apply that takes over what others own.
+fn applying_again_takes_no_ca_away(cluster: &Cluster) -> Result<()> {
+    forget_certificates(cluster)?;
+    apply(&cluster.control_plane)?;
+    let kept = (|| {
+        let muslin = Process::start(&cluster.account, &[])?;
+        wait("ready", || Ok(muslin.get("/readyz")?.0 == "200"))?;
+        wait("settled", || is_settled(cluster))?;
+        let before = trusted(cluster)?;
+        // What would be put back must not be taken away in the first place.
+        drop(muslin);
+        apply(&cluster.control_plane)?;
+        ensure!(trusted(cluster)? == before, "kubectl apply took it away");
+        let forced = ["apply", "--server-side", "--force-conflicts", "-k", MANIFESTS];
+        let output = cluster.control_plane.kubectl(&forced, None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        ensure!(trusted(cluster)? == before, "kubectl apply --server-side took it away");
+        ensure!(is_settled(cluster)?, "the Secret was emptied");
+        Ok(())
+    })();
+    unregister(&cluster.control_plane)?;
+    kept
+}
+
+/// The overlays and all that `kubectl apply` says to each.
 fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
-    for overlay in ["image-inspection", "private-registries", "pull-secrets"] {
-        let folder = format!("{MANIFESTS}/{overlay}");
-        let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", &folder], None)?;
-        ensure!(output.status.success() && !output.stderr.contains("Warning"), "{overlay}: {}", output.stderr);
+    let definitions = definitions()?;
+    for definition in &definitions {
+        let output = cluster.control_plane.kubectl(&["create", "-f", "-"], Some(&definition.to_string()))?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
+    let established = ["wait", "--for=condition=Established", "--all", "customresourcedefinitions"];
+    let output = cluster.control_plane.kubectl(&established, None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let overlays = fs::read_dir(MANIFESTS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    let overlays: Vec<PathBuf> =
+        overlays.into_iter().filter(|folder| folder.join("kustomization.yaml").is_file()).collect();
+    ensure!(overlays.len() >= 10, "{overlays:?}");
+    for overlay in overlays {
+        let folder = overlay.to_str().context("the folder's name is not UTF-8")?;
+        let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;
+        ensure!(output.status.success() && !output.stderr.contains("Warning"), "{folder}: {}", output.stderr);
+    }
+    for definition in &definitions {
+        let output = cluster.control_plane.kubectl(&["delete", "-f", "-"], Some(&definition.to_string()))?;
+        ensure!(output.status.success(), "{}", output.stderr);
     }
     Ok(())
+}
+
+/// The real definitions, as Go modules: a registry of them that is pinned and verified.
+fn definitions() -> Result<Vec<Value>> {
+    let modules = DEFINITIONS.map(|(module, ..)| module);
+    let nowhere = TempDir::new()?;
+    let output =
+        Command::new("go").args(["mod", "download", "-json"]).args(modules).current_dir(nowhere.path()).output();
+    let output = output.context("cannot run go, which the control plane is built with")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut definitions = Vec::new();
+    let downloaded = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    for (downloaded, (module, sum, folder, files)) in downloaded.zip(DEFINITIONS) {
+        let downloaded = downloaded?;
+        ensure!(downloaded["Sum"] == sum, "{module} is not what it was: {downloaded:#}");
+        let root = PathBuf::from(downloaded["Dir"].as_str().context("there is no folder")?).join(folder);
+        for file in files {
+            let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(root.join(file))?)?;
+            // Some are templates there.
+            if let Some(metadata) = definition["metadata"].as_object_mut() {
+                metadata.remove("labels");
+            }
+            definitions.push(definition);
+        }
+    }
+    ensure!(definitions.len() == 4, "{} definitions", definitions.len());
+    Ok(definitions)
+}
+
+fn high_availability_has_two(cluster: &Cluster) -> Result<()> {
+    let built = |folder: &str| -> Result<Vec<Value>> {
+        let output = cluster.control_plane.kubectl(&["kustomize", folder], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        output.stdout.split("\n---\n").map(|document| Ok(serde_saphyr::from_str(document)?)).collect()
+    };
+    let replicas = |objects: &[Value]| {
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
+        deployment.map(|deployment| deployment["spec"]["replicas"].clone())
+    };
+    let has_budget = |objects: &[Value]| objects.iter().any(|object| object["kind"] == "PodDisruptionBudget");
+    let base = built(MANIFESTS)?;
+    // A budget of one for one replica would keep its node from being drained.
+    ensure!(replicas(&base) == Some(json!(1)) && !has_budget(&base), "{base:#?}");
+    let two = built(&format!("{MANIFESTS}/high-availability"))?;
+    ensure!(replicas(&two) == Some(json!(2)) && has_budget(&two), "{two:#?}");
+    Ok(())
+}
+
+/// As `docs/operations.md` says, in a cluster where a namespace of mode enforce waits for a muslin that does not answer.
+fn uninstalling_leaves_nothing(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("enforced-no-more", &[("muslin.dev/mode", "enforce")])?;
+    apply(&cluster.control_plane)?;
+    let pod = pod("enforced-no-more", "web", "alpine:3.19").to_string();
+    let create = || cluster.control_plane.kubectl(&["create", "-f", "-"], Some(&pod));
+    wait("blocked", || Ok(create()?.stderr.contains("failed calling webhook")))?;
+
+    let configurations = "mutatingwebhookconfiguration,validatingwebhookconfiguration";
+    let output = cluster.control_plane.kubectl(&["delete", configurations, MUSLIN], None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    wait("let go", || Ok(create()?.status.success()))?;
+    // There is no controller here that ends a namespace, so nobody waits for it.
+    let rest = ["delete", "-k", MANIFESTS, "--ignore-not-found", "--wait=false"];
+    let output = cluster.control_plane.kubectl(&rest, None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let left = || -> Result<String> {
+        let output =
+            cluster.control_plane.kubectl(&["get", "-k", MANIFESTS, "--ignore-not-found", "-o", "name"], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        Ok(output.stdout)
+    };
+    wait("gone", || Ok(left()?.trim() == "namespace/muslin"))?;
+
+    let mut namespace: Value = {
+        let output = cluster.control_plane.kubectl(&["get", "namespace", "muslin", "-o", "json"], None)?;
+        serde_json::from_str(&output.stdout)?
+    };
+    namespace["spec"]["finalizers"] = json!([]);
+    let arguments = ["replace", "--raw", "/api/v1/namespaces/muslin/finalize", "-f", "-"];
+    let output = cluster.control_plane.kubectl(&arguments, Some(&namespace.to_string()))?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    wait("gone", || Ok(left()?.is_empty()))
 }

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod control_plane;
+mod endurance;
 mod events;
 mod examples;
 #[path = "../registry/image.rs"]
@@ -58,7 +59,7 @@ type Test = fn(&Cluster) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 12] = [
+const TOPICS: [Topic; 14] = [
     mutation::TESTS,
     policy::TESTS,
     profiles::TESTS,
@@ -71,6 +72,8 @@ const TOPICS: [Topic; 12] = [
     outages::TESTS,
     installation::TESTS,
     certificates::TESTS,
+    endurance::TESTS,
+    installation::LAST,
 ];
 
 fn main() -> ExitCode {
@@ -98,7 +101,8 @@ fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
                 .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
         })
     };
-    let on_request = measuring::TESTS.iter().map(|test| trial(test).with_ignored_flag(true));
+    let on_request =
+        measuring::TESTS.iter().chain(endurance::ON_REQUEST).map(|test| trial(test).with_ignored_flag(true));
     TOPICS.into_iter().flatten().map(trial).chain(on_request).collect()
 }
 

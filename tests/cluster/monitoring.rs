@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::pods::pod;
 use crate::registration::MANIFESTS;
@@ -14,6 +14,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = &[
     ("every_metric_of_the_dashboard_and_the_alerts_is_there", every_metric_is_there),
     ("promtool_takes_the_alert_rules", promtool_takes_the_rules),
+    ("the_alert_on_the_certificate_fires_three_days_before_its_end", the_certificate_s_alert_fires),
 ];
 
 fn rules() -> Result<Value> {
@@ -93,5 +94,40 @@ fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success() && said.contains("8 rules found"), "{said}{complaint}");
+    Ok(())
+}
+
+/// Of two replicas one has its certificate for another three days and an hour, at the beginning.
+fn the_certificate_s_alert_fires(_: &Cluster) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let rules = rules()?;
+    fs::write(folder.path().join("rules.yaml"), serde_saphyr::to_string(&rules)?)?;
+    let name = "MuslinCertificateExpires";
+    let mut all = rules["groups"][0]["rules"].as_array().context("there are no rules")?.iter();
+    let rule = all.find(|rule| rule["alert"] == name).context("there is no such alert")?;
+    let series = |replica: &str, hours: u32| {
+        json!({
+            "series": format!("muslin_certificate_expiry_seconds{{pod=\"{replica}\"}}"),
+            "values": format!("{}x200", hours * 3600)
+        })
+    };
+    let alert = json!({ "exp_labels": rule["labels"], "exp_annotations": rule["annotations"] });
+    let test = json!({
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": [series("one", 30 * 24), series("two", 3 * 24 + 1)],
+            "alert_rule_test": [
+                { "alertname": name, "eval_time": "59m", "exp_alerts": [] },
+                { "alertname": name, "eval_time": "61m", "exp_alerts": [alert] }
+            ]
+        }]
+    });
+    fs::write(folder.path().join("test.yaml"), serde_saphyr::to_string(&test)?)?;
+    let output = Command::new("promtool").args(["test", "rules", "test.yaml"]).current_dir(folder.path()).output();
+    let output = output.context("cannot run promtool, which scripts/test installs")?;
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    ensure!(output.status.success(), "{said}");
     Ok(())
 }

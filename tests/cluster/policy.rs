@@ -437,7 +437,7 @@ fn never_in_the_way(cluster: &Cluster) -> Result<()> {
     });
     let create = || -> Result<()> {
         for namespace in ["kube-system", "muslin"] {
-            let mut wanted = object("Pod", namespace, "web", &without_token(specification("deny")));
+            let mut wanted = object("Pod", namespace, "in-the-way", &without_token(specification("deny")));
             wanted["spec"]["serviceAccountName"] = json!(if namespace == "muslin" { "muslin" } else { "default" });
             wanted["spec"]["containers"][0]["securityContext"] = restricted.clone();
             let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use muslin::policy::Profile;
 use serde_json::{Value, json};
 
 use crate::control_plane::KubectlOutput;
@@ -107,7 +108,7 @@ fn printed_profiles_can_be_applied(cluster: &Cluster) -> Result<()> {
     let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(&printed))?;
     // The default is in use, and so is told what it would change.
     ensure!(output.status.success() && !output.stderr.contains("error"), "{}", output.stderr);
-    for name in ["default", "fast", "node-local", "single-request-reopen"] {
+    for name in Profile::NAMES {
         ensure!(output.stdout.contains(&format!("resolverprofile.muslin.dev/{name} ")), "{}", output.stdout);
     }
     Ok(())

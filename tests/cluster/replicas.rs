@@ -91,13 +91,15 @@ impl<'c> Replicas<'c> {
 
     /// Replaces each, as a Deployment with `maxUnavailable: 0` does.
     pub(crate) fn roll(&self) -> Result<()> {
-        for _ in 0..self.running().len() {
+        let number = self.running().len();
+        for _ in 0..number {
             self.add()?;
             let Replica { mut process, .. } = self.running().remove(0);
             process.signal("TERM")?;
             // The kubelet tells and the endpoints change at the same time, and neither waits for the other.
             self.service.remove(&process)?;
-            let status = process.stop()?;
+            // Not asked twice: the second time it would drain at once.
+            let status = process.wait()?;
             ensure!(status.success(), "muslin ended with {status}");
         }
         Ok(())
@@ -153,10 +155,6 @@ impl<'c> Replicas<'c> {
     pub(crate) fn metrics(&self) -> Result<Vec<String>> {
         self.running().iter().map(|replica| Ok(replica.process.get("/metrics")?.1)).collect()
     }
-
-    pub(crate) fn ids(&self) -> Vec<u32> {
-        self.running().iter().map(|replica| replica.process.id()).collect()
-    }
 }
 
 fn place(running: &[Replica], name: &str) -> Result<usize> {
@@ -211,7 +209,7 @@ async fn forward(listener: TcpListener, ready: Arc<Mutex<Vec<SocketAddr>>>) {
 
 /// Empties the Secret, as `manifests/` bring it, and takes the lease from whoever had it in another test.
 pub(crate) fn forget_certificates(cluster: &Cluster) -> Result<()> {
-    let empty = json!([{ "op": "add", "path": "/data", "value": {} }, { "op": "add", "path": "/metadata/annotations", "value": {} }]);
+    let empty = json!([{ "op": "add", "path": "/data", "value": {} }]);
     patch(cluster, &["secret", SECRET, "-n", "muslin"], &empty)?;
     let arguments = ["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"];
     let output = cluster.control_plane.kubectl(&arguments, None)?;

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::certificates::is_settled;
 use crate::inspection::{Kept, PULL_SECRETS, overlay, reading, registry};
 use crate::pods::pod;
 use crate::registration::MANIFESTS;
+use crate::replicas::{Replicas, wait};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = &[
@@ -132,6 +134,11 @@ fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
     // The first to hold the lease makes it.
     kubectl(cluster, &["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
     let log = Log::of(cluster, MUSLIN);
+    {
+        // Certificates of its own.
+        let _replicas = Replicas::start(cluster, 1, &[])?;
+        wait("settled", || is_settled(cluster))?;
+    }
     let muslin = cluster.muslin()?;
     cluster.namespace("rightful", &[])?;
 
@@ -170,7 +177,7 @@ fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
 }
 
 fn rights_of_inspection(cluster: &Cluster) -> Result<()> {
-    let files = [overlay("image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
+    let files = [overlay("components/image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
     let own = granted(&files.iter().map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n---\n"))?;
     let kept = Kept::apply(cluster)?;
     kept.kubectl(&["apply", "-f", &overlay(PULL_SECRETS)])?;

@@ -174,6 +174,11 @@ impl Process {
 
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
         self.signal("TERM")?;
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.child.wait()?)
     }
 

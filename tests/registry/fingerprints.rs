@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use muslin::image::Fingerprint;
+use muslin::image::inspect::Invocation;
 use muslin::registry::Depth;
 use serde_json::{Value, json};
 
@@ -62,8 +63,15 @@ const CASES: &[Case] = &[
         "by apk's database",
     ),
     (
-        "musl-replaced-beside-apk",
+        "musl-of-another-release-by-apk",
         &[MUSL, &[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], APP],
+        server,
+        "musl 1.2.5",
+        "by apk's database",
+    ),
+    (
+        "musl-replaced-over-apk",
+        &[&[Text("lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n\n")], MUSL, APP],
         server,
         "musl 1.2.3",
         "as it says itself",
@@ -222,10 +230,6 @@ const CASES: &[Case] = &[
     ("no-command", &[MUSL], || json!({}), "unknown", "what to run"),
 ];
 
-fn own(_: &str) -> Option<&'static str> {
-    None
-}
-
 fn check(what: &str, fingerprint: &Fingerprint, resolver: &str, because: &str) -> Result<()> {
     let found = fingerprint.resolver.to_string();
     // Go's release is that of the machine.
@@ -248,7 +252,7 @@ fn every_image(world: &World) -> Result<()> {
             let stored = serde_json::to_vec(&inspection.facts)?;
             ensure!(stored.len() < 8 << 10, "{name}: {} bytes to store", stored.len());
             let facts: muslin::image::inspect::ImageFacts = serde_json::from_slice(&stored)?;
-            wrong.extend(check(name, &facts.fingerprint(None, None, &own), resolver, because).err());
+            wrong.extend(check(name, &facts.fingerprint(&Invocation::default()), resolver, because).err());
         }
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");
@@ -269,10 +273,13 @@ fn commands(world: &World) -> Result<()> {
         (vec!["/mnt/other"], vec![], "unknown", "a volume may bring it"),
         (vec!["$(PROGRAM)"], vec![], "unknown", "variable"),
         (vec!["env", "A=1"], vec!["/bin/go"], "go", "without cgo"),
-        (vec!["sh", "-c"], vec!["cd / && exec bin/go"], "unknown", "variable"),
+        (vec!["sh", "-c"], vec!["cd / && exec bin/go"], "go", "without cgo"),
+        (vec!["sh", "-c"], vec!["cd $DIR && exec bin/go"], "unknown", "only the shell in the container"),
+        (vec!["bin/missing"], vec![], "unknown", "a volume may bring it"),
     ] {
         let (command, args) = (words(&command), words(&args));
-        let fingerprint = facts.fingerprint(Some(&command), Some(&args), &own);
+        let fingerprint =
+            facts.fingerprint(&Invocation { command: Some(&command), args: Some(&args), ..Invocation::default() });
         check(&format!("{command:?} {args:?}"), &fingerprint, resolver, because)?;
     }
     Ok(())
@@ -287,7 +294,7 @@ fn platforms(world: &World) -> Result<()> {
         [("linux/amd64", "glibc 2.36.0"), ("linux/arm64", "go"), ("linux/amd64/v3", "glibc 2.36.0")]
     {
         let facts = world.inspect("platforms", platform, Depth::Whole)?.facts;
-        check(platform, &facts.fingerprint(None, None, &own), resolver, "")?;
+        check(platform, &facts.fingerprint(&Invocation::default()), resolver, "")?;
     }
     let Err(error) = world.inspect("platforms", "linux/s390x", Depth::Whole) else {
         anyhow::bail!("there is no image for s390x")
@@ -304,6 +311,6 @@ fn ending_early(world: &World) -> Result<()> {
     let inspection = world.inspect("early", "linux/amd64", Depth::OwnCommand)?;
     ensure!(inspection.facts.partial, "the base was read though the program is in the top layer");
     let command = vec!["/usr/bin/true".to_owned()];
-    let fingerprint = inspection.facts.fingerprint(Some(&command), None, &own);
+    let fingerprint = inspection.facts.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() });
     check("another command", &fingerprint, "unknown", "only as much of the image was read")
 }

@@ -1,8 +1,7 @@
 //! Servers that misbehave: each inspection of theirs ends soon, with a reason, and tells nobody a credential.
 
-use std::io::{Read as _, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write as _;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,9 @@ use muslin::image::Reference;
 use muslin::registry::{Client, Credentials, Depth, Digest, Inspector, Limits, Platform, Remote, Settings, Source};
 use serde_json::json;
 
+use crate::image::Entry::Part;
+use crate::image::Image;
+use crate::server::{Asked, Served, Server, reaching};
 use crate::{Test, World};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
@@ -23,6 +25,9 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_server_that_drips_is_left", dripping),
     ("a_redirect_to_a_private_address_is_not_followed", private_redirects),
     ("redirects_in_a_circle_end", circular_redirects),
+    ("a_token_server_at_a_private_address_is_not_asked", private_realms),
+    ("a_layer_that_drips_or_stops_is_left", dripping_layers),
+    ("a_head_without_an_end_is_not_read", endless_head),
     ("credentials_go_to_no_other_host", credentials_stay),
 ];
 
@@ -30,73 +35,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 const SOON: Duration = Duration::from_secs(20);
 /// What a test registry's password is, and nothing else.
 const PASSWORD: &str = "correct-horse";
-
-/// A connection on which a request has been read.
-struct Asked<'a> {
-    path: &'a str,
-    stream: &'a mut TcpStream,
-}
-
-/// A server that answers as it likes, and remembers what it was asked.
-struct Server {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-// === impl Asked ===
-
-impl Asked<'_> {
-    fn answer(&mut self, status: &str, headers: &[(&str, &str)], body: &[u8]) {
-        let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
-        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        // Whoever hung up wants no answer.
-        let _ = self.stream.write_all(head.as_bytes()).and_then(|()| self.stream.write_all(b"\r\n"));
-        let _ = self.stream.write_all(body);
-    }
-
-    fn manifest(&mut self, body: &[u8]) {
-        self.answer("200 OK", &[("Content-Type", "application/vnd.oci.image.index.v1+json")], body);
-    }
-}
-
-// === impl Server ===
-
-impl Server {
-    fn start(ip: &str, answer: impl Fn(&mut Asked<'_>) + Send + Sync + 'static) -> Result<Self> {
-        let listener = TcpListener::bind((ip, 0))?;
-        let address = listener.local_addr()?;
-        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
-        // Ends with the test program.
-        thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                thread::spawn(move || {
-                    while let Some(request) = request(&mut stream) {
-                        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                        seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-                        answer(&mut Asked { path: &path, stream: &mut stream });
-                    }
-                });
-            }
-        });
-        Ok(Self { address, requests })
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn request(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    Some(String::from_utf8_lossy(&head).into_owned())
-}
 
 /// Bounds that are as those of muslin, but for the patience.
 fn limits() -> Limits {
@@ -116,15 +54,6 @@ fn failure(world: &World, server: &Server, settings: Settings) -> Result<String>
     match inspection {
         Ok(inspection) => bail!("this was read: {inspection:?}"),
         Err(error) => Ok(error.to_string()),
-    }
-}
-
-/// Settings with which servers of the test may be reached.
-fn reaching(servers: &[SocketAddr]) -> Settings {
-    Settings {
-        plain_http: servers.iter().map(ToString::to_string).collect(),
-        allowed: servers.iter().filter_map(|server| server.ip().to_string().parse().ok()).collect(),
-        ..Settings::default()
     }
 }
 
@@ -165,7 +94,12 @@ fn nested_indexes(world: &World) -> Result<()> {
         let index = indexes.iter().find(digest).or(indexes.last()).cloned().unwrap_or_default();
         asked.manifest(index.as_bytes());
     };
-    refused(world, answer, "indexes in one another")
+    refused(world, answer, "indexes in one another")?;
+    // One that names itself can only be made with a wrong digest.
+    let entry = json!({"mediaType": media_type, "digest": Digest::sha256(b"itself"), "size": 1,
+        "platform": {"os": "linux", "architecture": "amd64"}});
+    let itself = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}).to_string();
+    refused(world, move |asked| asked.manifest(itself.as_bytes()), "should have")
 }
 
 fn wrong_digest(world: &World) -> Result<()> {
@@ -232,6 +166,16 @@ fn dripping(world: &World) -> Result<()> {
 
 fn private_redirects(world: &World) -> Result<()> {
     for target in [
+        "https://127.0.0.9:1/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fe80::1]/",
+        "https://[64:ff9b::a9fe:a9fe]/",
+        "https://192.168.0.1/",
+    ] {
+        let answer = move |asked: &mut Asked<'_>| asked.answer("307 Temporary Redirect", &[("Location", target)], b"");
+        refused(world, answer, "not allowed; allow its network")?;
+    }
+    for target in [
         "http://127.0.0.9:1/",
         "http://169.254.169.254/latest/meta-data/",
         "http://[::1]:1/",
@@ -242,6 +186,53 @@ fn private_redirects(world: &World) -> Result<()> {
         refused(world, move |asked| asked.answer("307 Temporary Redirect", &[("Location", target)], b""), "not ")?;
     }
     Ok(())
+}
+
+fn private_realms(world: &World) -> Result<()> {
+    for realm in
+        ["https://127.0.0.9:1/token", "https://169.254.169.254/token", "https://[::1]/token", "https://10.0.0.1/token"]
+    {
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"app\"");
+        let answer =
+            move |asked: &mut Asked<'_>| asked.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
+        refused(world, answer, "not allowed; allow its network")?;
+    }
+    for realm in ["http://127.0.0.9:1/token", "ftp://example.com/", "https://me:secret@127.0.0.1/", "nowhere", ""] {
+        let challenge = format!("Bearer realm=\"{realm}\"");
+        let answer =
+            move |asked: &mut Asked<'_>| asked.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
+        refused(world, answer, "is not followed")?;
+    }
+    Ok(())
+}
+
+fn dripping_layers(world: &World) -> Result<()> {
+    for pause in [Duration::from_millis(100), SOON] {
+        let layer = world.layer(&[Part("app/server", "go-pure")])?;
+        let served = Served::new(&Image::new(vec![layer.clone()], json!({"Entrypoint": ["/app/server"]})))?;
+        let of_layer = Digest::sha256(&crate::image::pack(&layer, crate::image::Packing::Gzip)?).to_string();
+        let answer = move |asked: &mut Asked<'_>| {
+            if !asked.path.ends_with(&of_layer) {
+                return served.answer(asked);
+            }
+            let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+            while asked.stream.write_all(b"\x1f").is_ok() {
+                thread::sleep(pause);
+            }
+        };
+        refused(world, answer, "took more than 0.5 s")?;
+    }
+    Ok(())
+}
+
+fn endless_head(world: &World) -> Result<()> {
+    let answer = |asked: &mut Asked<'_>| {
+        let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while asked.stream.write_all(b"X-Filling: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n").is_ok()
+        {
+        }
+    };
+    refused(world, answer, "cannot be reached, or broke off")
 }
 
 fn circular_redirects(world: &World) -> Result<()> {

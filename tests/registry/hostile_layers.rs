@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use muslin::image::inspect::Invocation;
 use muslin::registry::{Archive, Depth, Error, Inspection, Inspector, Limits, Platform, Source};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
@@ -18,7 +19,11 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_file_larger_than_its_layer_is_refused", larger_than_its_layer),
     ("a_header_of_a_hundred_megabytes_is_refused", large_headers),
     ("programs_with_absurd_offsets_are_unknown", absurd_programs),
+    ("build_information_with_absurd_lengths_is_none", absurd_build_information),
     ("chains_of_links_end", chains_of_links),
+    ("links_that_lead_out_or_in_circles_stay_in_the_image", odd_links),
+    ("more_entries_than_an_image_has_are_refused", too_many_entries),
+    ("a_size_beyond_all_measure_is_refused", absurd_sizes),
 ];
 
 /// The inspection of an image of one layer, of which no path needs a registry.
@@ -45,7 +50,7 @@ fn refused(inspection: Result<Inspection, Error>, reason: &str) -> Result<()> {
 
 /// What the image's own command is, and why.
 fn told(inspection: Result<Inspection, Error>) -> Result<String> {
-    let fingerprint = inspection?.facts.fingerprint(None, None, &|_| None);
+    let fingerprint = inspection?.facts.fingerprint(&Invocation::default());
     Ok(format!("{fingerprint}: {}", fingerprint.because))
 }
 
@@ -187,5 +192,88 @@ fn chains_of_links(world: &World) -> Result<()> {
     }
     let told = told(inspect(world, layer.end(), Packing::Gzip, Limits::default())?)?;
     ensure!(told.starts_with("unknown "), "{told}");
+    Ok(())
+}
+
+fn absurd_build_information(world: &World) -> Result<()> {
+    let whole = program(world)?;
+    let magic = b"\xff Go buildinf:";
+    let places = whole.windows(magic.len()).enumerate().filter(|(at, window)| window == magic && at.is_multiple_of(16));
+    let at = places.map(|(at, _)| at).next().context("it has build information")?;
+    for (behind, bytes) in [
+        (15, &[0][..]),
+        (32, &[0xff; 5]),
+        (32, &[0xff, 0xff, 0xff, 0x7f]),
+        (32, &[0xff, 0xff, 0x3f]),
+        (32, &[0; 64]),
+        (33, &[0xff; 16]),
+    ] {
+        let mut program = whole.clone();
+        program[at + behind..at + behind + bytes.len()].copy_from_slice(bytes);
+        // A release that such a program was built by is never made up.
+        let told =
+            told(inspect(world, Raw::default().file("app/server", &program).end(), Packing::Gzip, Limits::default())?)?;
+        ensure!(!told.starts_with("go 1."), "{behind} {bytes:?}: {told}");
+    }
+    // At the end of a file, where more is announced than comes.
+    for cut in [at + 14, at + 16, at + 32, at + 33, at + 40] {
+        let layer = Raw::default().file("app/server", &whole[..cut]).end();
+        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        ensure!(!told.starts_with("go 1."), "cut at {cut}: {told}");
+    }
+    Ok(())
+}
+
+fn odd_links(world: &World) -> Result<()> {
+    for (first, second, resolver) in [
+        ("/../../app/real", "/nowhere", "go "),
+        ("../../../../../app/real", "/nowhere", "go "),
+        ("/link", "/../../../app/real", "go "),
+        ("/link", "../../link", "unknown "),
+        ("/link", "/app/server", "unknown "),
+        ("server", "/nowhere", "unknown "),
+        ("/proc/self/exe", "/nowhere", "unknown "),
+    ] {
+        let layer = Raw::default()
+            .entry("app/server", EntryType::Symlink, first, 0, b"")
+            .entry("link", EntryType::Symlink, second, 0, b"")
+            .file("app/real", &program(world)?)
+            .end();
+        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        ensure!(told.starts_with(resolver), "{first} {second}: {told}");
+    }
+    Ok(())
+}
+
+fn too_many_entries(world: &World) -> Result<()> {
+    let many = |count: usize| (0..count).fold(Raw::default(), |layer, at| layer.file(&format!("f{at}"), b"")).end();
+    let limits = Limits { entries: 1000, ..Limits::default() };
+    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "more than 1000 entries")?;
+    let limits = Limits { facts_bytes: 4096, ..Limits::default() };
+    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "so many files")?;
+    let limits = Limits { image_facts_bytes: 4096, ..Limits::default() };
+    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "what is kept of the image's layers")
+}
+
+fn absurd_sizes(world: &World) -> Result<()> {
+    let pax = |record: &str| {
+        let length = record.len() + 3;
+        format!("{} {record}\n", length + usize::from(length >= 98)).into_bytes()
+    };
+    for size in ["18446744073709551615", "9223372036854775808", "9223372036854775807", "-1", "1e9"] {
+        let record = pax(&format!("size={size}"));
+        for (path, kind) in [
+            ("app/server", EntryType::Regular),
+            ("app/", EntryType::Regular),
+            ("app/s", EntryType::GNUSparse),
+            ("x", EntryType::new(b'~')),
+        ] {
+            let layer = Raw::default()
+                .entry("pax", EntryType::XHeader, "", record.len() as u64, &record)
+                .entry(path, kind, "", 0, b"")
+                .end();
+            refused(inspect(world, layer, Packing::Plain, Limits::default())?, "")?;
+        }
+    }
     Ok(())
 }

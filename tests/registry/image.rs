@@ -36,6 +36,10 @@ pub(crate) enum Packing {
     Plain,
     Gzip,
     Zstd,
+    /// gzip of several members, each with a field of its own, as eStargz is.
+    Members,
+    /// zstd of several frames, and between them some that are to be skipped, as zstd:chunked is.
+    Frames,
 }
 
 /// An image in the making.
@@ -67,8 +71,8 @@ impl Image {
         let config = blob(folder, &serde_json::to_vec(&document)?, "application/vnd.oci.image.config.v1+json")?;
         let suffix = match packing {
             Packing::Plain => "",
-            Packing::Gzip => "+gzip",
-            Packing::Zstd => "+zstd",
+            Packing::Gzip | Packing::Members => "+gzip",
+            Packing::Zstd | Packing::Frames => "+zstd",
         };
         let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
         let layers: Vec<Value> =
@@ -112,6 +116,26 @@ pub(crate) fn pack(layer: &[u8], packing: Packing) -> Result<Vec<u8>> {
             encoder.finish()?
         }
         Packing::Zstd => run_with_input("zstd", &["-q", "-3", "--stdout"], layer)?,
+        Packing::Members => {
+            let mut packed = Vec::new();
+            for part in layer.chunks(layer.len().div_ceil(5).max(1)).chain([&[][..]]) {
+                let member = flate2::GzBuilder::new().extra(*b"SG\x04\0abcd").filename("part");
+                let mut encoder = member.write(packed, Compression::fast());
+                encoder.write_all(part)?;
+                packed = encoder.finish()?;
+            }
+            packed
+        }
+        Packing::Frames => {
+            // A frame to be skipped (RFC 8878 3.1.2): its magic, its length, and as many bytes.
+            let skipped = |number: u8| [&[0x50 + number, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"skip"].concat();
+            let mut packed = skipped(0);
+            for part in layer.chunks(layer.len().div_ceil(3).max(1)) {
+                packed.extend(pack(part, Packing::Zstd)?);
+                packed.extend(skipped(1));
+            }
+            packed
+        }
     })
 }
 

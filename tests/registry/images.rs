@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use muslin::image::inspect::Invocation;
 use muslin::registry::{Client, Images, Known, Limits, Pace, Platform};
 use serde_json::json;
 use tokio::time::Instant;
@@ -35,7 +36,7 @@ fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> 
     let wanted = [(reference, &platform)];
     let known = world.runtime.block_on(async { images.known(&wanted, None, Instant::now() + wait).await });
     match known.into_iter().next().flatten()? {
-        Known::Image(image) => Some(image.facts.fingerprint(None, None, &|_| None).resolver.family.name().to_owned()),
+        Known::Image(image) => Some(image.facts.fingerprint(&Invocation::default()).resolver.family.name().to_owned()),
         Known::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
         Known::NoPlatform => Some("no platform".to_owned()),
     }

@@ -3,12 +3,16 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
+mod access;
+mod bounds;
 mod fingerprints;
+mod formats;
 mod hostile;
 mod hostile_layers;
 mod image;
 mod images;
 mod registry;
+mod server;
 mod sources;
 
 use std::path::PathBuf;
@@ -34,7 +38,16 @@ type Test = fn(&World) -> Result<()>;
 /// The tests of one file, by name.
 type Topic = &'static [(&'static str, Test)];
 
-const TOPICS: [Topic; 5] = [fingerprints::TESTS, sources::TESTS, hostile::TESTS, hostile_layers::TESTS, images::TESTS];
+const TOPICS: [Topic; 8] = [
+    fingerprints::TESTS,
+    formats::TESTS,
+    sources::TESTS,
+    access::TESTS,
+    hostile::TESTS,
+    hostile_layers::TESTS,
+    bounds::TESTS,
+    images::TESTS,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

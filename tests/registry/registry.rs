@@ -30,16 +30,22 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn start() -> Result<Self> {
-        Self::configured(None)
+        Self::configured(None, None)
+    }
+
+    /// A registry that speaks TLS, with this certificate and key.
+    #[allow(dead_code, reason = "only the tests of the registry's own program speak TLS")]
+    pub(crate) fn with_certificate(certificate: &str, key: &str) -> Result<Self> {
+        Self::configured(None, Some((certificate, key)))
     }
 
     /// A registry that wants the name `puller` and this password.
-    #[allow(dead_code, reason = "only the tests in a cluster log in")]
+    #[allow(dead_code, reason = "the benchmark logs in nowhere")]
     pub(crate) fn with_password(password: &str) -> Result<Self> {
-        Self::configured(Some(password))
+        Self::configured(Some(password), None)
     }
 
-    fn configured(password: Option<&str>) -> Result<Self> {
+    fn configured(password: Option<&str>, certificate: Option<(&str, &str)>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let users = folder.path().join("users");
         let mut more = String::new();
@@ -47,10 +53,17 @@ impl Registry {
             fs::write(&users, image::run("htpasswd", &["-Bbn", USER, password])?)?;
             more = format!("auth: {{htpasswd: {{realm: muslin, path: {}}}}}\n", users.display());
         }
+        let mut tls = String::new();
+        if let Some((certificate, key)) = certificate {
+            let (certificate_path, key_path) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+            fs::write(&certificate_path, certificate)?;
+            fs::write(&key_path, key)?;
+            tls = format!(", tls: {{certificate: {}, key: {}}}", certificate_path.display(), key_path.display());
+        }
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let root = folder.path().join("storage");
         let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n{more}",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}{tls}}}\n{more}",
             root.display()
         );
         let path = folder.path().join("config.yml");

@@ -1,12 +1,14 @@
 //! Images on disk, as `skopeo` writes them, and the command that reads all of these.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::image::Entry::{Link, Part, Text};
 use crate::image::{Image, layout, run};
+use crate::server::{Served, Server};
 use crate::{Test, World};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
@@ -15,6 +17,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_image_on_disk_that_is_none_is_said_to_be_none", no_archives),
     ("a_person_sees_what_was_read_and_why", human),
     ("a_private_address_is_not_reached_unless_allowed", private_addresses),
+    ("a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not", progress),
 ];
 
 fn image(world: &World) -> Result<Image> {
@@ -75,6 +78,10 @@ fn archives(world: &World) -> Result<()> {
         ensure!(image["libc"] == "musl" && image["resolver"] == "musl" && image["version"] == "1.2.3", "{image:#}");
         ensure!(image["evidence"] == "inspected" && image["platform"] == "linux/amd64", "{image:#}");
         ensure!(image["because"].as_str().is_some_and(|because| because.contains("ld-musl-x86_64.so.1")), "{image:#}");
+        let files = image["files"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_program =
+            |file: &Value| file["path"] == "/app/server" && file["layer"].as_str().is_some_and(|l| l.len() == 71);
+        ensure!(files.len() == 3 && files.iter().any(is_program), "{image:#}");
         ensure!(image["digest"].is_string() || source == "docker-archive", "{image:#}");
     }
     ensure!(inspected[0]["digest"] == inspected[1]["digest"], "{inspected:#?}");
@@ -123,6 +130,10 @@ fn human(world: &World) -> Result<()> {
     let output = inspect(world, &["--platform", "linux/amd64", &reference])?;
     let said = String::from_utf8(output.stdout)?;
     ensure!(said.contains(&format!("{reference}: musl 1.2.3 (inspected)\n  why: ")), "{said}");
+    let library = "  /lib/ld-musl-x86_64.so.1 is musl 1.2.3 (layer 1, sha256:";
+    let database = "  /lib/apk/db/installed lists the package musl 1.2.3 (layer 1, sha256:";
+    let program = "  /app/server asks for the loader /lib/ld-musl-x86_64.so.1 (layer 2, sha256:";
+    ensure!([program, library, database].iter().all(|line| said.contains(line)), "{said}");
     ensure!(said.contains("  read: sha256:") && said.contains(" for linux/amd64 (registry)"), "{said}");
     Ok(())
 }
@@ -134,5 +145,41 @@ fn private_addresses(world: &World) -> Result<()> {
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(3) && said.contains("not allowed; allow its network"), "{said}");
+    Ok(())
+}
+
+fn progress(world: &World) -> Result<()> {
+    const IMAGES: usize = 8;
+    let served = Served::new(&image(world)?)?;
+    let server = Server::start("127.0.0.1", move |asked| {
+        // Longer than a person is kept waiting with nothing to see.
+        if asked.path.contains("/manifests/") {
+            std::thread::sleep(Duration::from_millis(1200));
+        }
+        served.answer(asked);
+    })?;
+    let address = server.address.to_string();
+    let references = (0..IMAGES).map(|number| format!("{address}/app{number}"));
+    let mut arguments: Vec<String> =
+        ["inspect", "--platform", "linux/amd64", "--allow-network", "127.0.0.1", "--plain-http"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([address.clone()])
+            .chain(references)
+            .collect();
+    let muslin = env!("CARGO_BIN_EXE_muslin");
+    let piped = Command::new(muslin).args(&arguments).env("DOCKER_CONFIG", "/nonexistent").output()?;
+    ensure!(piped.status.success() && piped.stderr.is_empty(), "{}", String::from_utf8_lossy(&piped.stderr));
+    arguments.insert(0, muslin.to_owned());
+    // `script` is a terminal to what it starts.
+    let terminal = Command::new("script")
+        .args(["-qec", &arguments.join(" "), "/dev/null"])
+        .env("DOCKER_CONFIG", "/nonexistent")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .output()?;
+    let seen = String::from_utf8_lossy(&terminal.stdout);
+    ensure!(seen.contains(&format!("of {IMAGES} images inspected")), "{seen}");
+    ensure!(seen.matches("musl 1.2.3").count() >= IMAGES, "{seen}");
     Ok(())
 }

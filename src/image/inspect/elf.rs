@@ -33,7 +33,7 @@ const VERSION_MAX: usize = 32;
 const GLIBC_MAJOR: &str = "2.";
 
 /// What is searched for.
-const MARKS: [(&[u8], Mark); 9] = [
+const MARKS: [(&[u8], Mark); 13] = [
     (go::MAGIC, Mark::GoBuild),
     (b"musl libc (", Mark::Musl),
     (b"\0No error information\0", Mark::Musl),
@@ -43,7 +43,15 @@ const MARKS: [(&[u8], Mark); 9] = [
     (b"GLIBC 2.", Mark::GlibcRelease),
     (b"release version 2.", Mark::GlibcRelease),
     (b"\0getaddrinfo\0", Mark::Getaddrinfo),
+    (b"\0/etc/config/resolv.conf\0", Mark::Uclibc),
+    (b"\0ld-uClibc.so.", Mark::UclibcLoader),
+    (b"\0ld64-uClibc.so.", Mark::UclibcLoader),
+    (b"libgcompat.so.", Mark::Gcompat),
 ];
+
+/// What UPX writes behind the program headers, after a checksum of four bytes (`struct l_info`, upx `src/stub/src/include/linux.h`).
+const UPX_MAGIC: &[u8] = b"UPX!";
+const UPX_MAGIC_AT: u64 = 4;
 
 static SEARCH: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::new(MARKS.iter().map(|(text, _)| text)).ok());
@@ -59,6 +67,12 @@ enum Mark {
     Glibc,
     /// The banner of glibc's `libc.so.6` (csu/version.c), and since 2.33 of its loader (elf/dl-usage.c).
     GlibcRelease,
+    /// Where uClibc looks for resolv.conf if it is not in its place (libc/inet/resolv.c).
+    Uclibc,
+    /// The name that uClibc's loader gives itself, and that all name which want it.
+    UclibcLoader,
+    /// gcompat's loader, in the place of glibc's, loads a program by musl's with this library before (loader/loader.c).
+    Gcompat,
     /// The name among those that a dynamic program asks its libraries for.
     Getaddrinfo,
 }
@@ -85,6 +99,10 @@ pub(super) enum BadElf {
     NoProgram,
     #[error("its loader's path lies outside the file, or is no path")]
     Loader,
+    #[error("it is packed by UPX, which hides what it is")]
+    Packed,
+    #[error("it is static, and holds texts of several C libraries")]
+    Ambiguous,
 }
 
 /// Reads an ELF file as its bytes come.
@@ -101,6 +119,9 @@ pub struct ElfScan {
     elf: Elf,
     musl: bool,
     glibc: bool,
+    uclibc: bool,
+    uclibc_loader: bool,
+    gcompat: bool,
     glibc_release: Option<Version>,
     texts: Option<Texts>,
 }
@@ -141,6 +162,9 @@ impl ElfScan {
             elf: Elf::default(),
             musl: false,
             glibc: false,
+            uclibc: false,
+            uclibc_loader: false,
+            gcompat: false,
             glibc_release: None,
             texts: versions.then(Texts::default),
         }
@@ -157,19 +181,30 @@ impl ElfScan {
         self.at += bytes.len() as u64;
     }
 
-    /// What the file says, now that all of it has come.
-    pub(super) fn finish(mut self) -> Result<Elf, BadElf> {
+    /// What the file says, now that all of it has come. Of a library, `name` is its own.
+    pub(super) fn finish(mut self, library: Option<&str>) -> Result<Elf, BadElf> {
         if matches!(self.loader, LoaderScan::Headers) {
             self.read_headers();
         }
-        let Self { loader, mut elf, musl, glibc, glibc_release, texts, .. } = self;
+        let Self { loader, mut elf, musl, glibc, mut uclibc, uclibc_loader, gcompat, glibc_release, texts, .. } = self;
         match loader {
             LoaderScan::Done(result) => result?,
             LoaderScan::Headers | LoaderScan::Behind { .. } => return Err(BadElf::Loader),
         }
-        elf.libc = match (musl, glibc) {
-            (true, false) => Some(Libc { kind: LibcKind::Musl, version: texts.and_then(Texts::only) }),
-            (false, true) => Some(Libc { kind: LibcKind::Glibc, version: glibc_release }),
+        // Programs that are loaded by it name it too.
+        uclibc |=
+            uclibc_loader && library.is_some_and(|name| name.contains("-uClibc") || name.starts_with("libuClibc"));
+        elf.libc = match (musl, glibc, uclibc) {
+            // It names glibc's loader, which it stands in for, and musl's.
+            _ if gcompat && library.is_some_and(|name| LibcKind::of_loader_name(name).is_some()) => {
+                Some(LibcKind::Musl.unversioned())
+            }
+            (true, false, false) => Some(Libc { kind: LibcKind::Musl, version: texts.and_then(Texts::only) }),
+            (false, true, false) => Some(Libc { kind: LibcKind::Glibc, version: glibc_release }),
+            (false, false, true) => Some(LibcKind::Uclibc.unversioned()),
+            (false, false, false) => None,
+            // A tool that reads others' files may hold texts of all.
+            _ if library.is_none() && elf.loader.is_none() && elf.go.is_none() => return Err(BadElf::Ambiguous),
             _ => None,
         };
         Ok(elf)
@@ -273,6 +308,9 @@ impl ElfScan {
                     self.glibc_release = release.or(self.glibc_release);
                 }
                 Mark::Getaddrinfo => self.elf.getaddrinfo = true,
+                Mark::Uclibc => self.uclibc = true,
+                Mark::UclibcLoader => self.uclibc_loader = true,
+                Mark::Gcompat => self.gcompat = true,
             }
         }
         window.drain(..window.len().saturating_sub(OVERLAP));
@@ -330,6 +368,15 @@ fn loader_segment<H: FileHeader<Endian = Endianness>>(head: &[u8]) -> Result<Opt
         return Err(BadElf::Header);
     }
     let segments = header.program_headers(endian, head).map_err(|_| BadElf::Header)?;
+    let size = u64::from(header.e_phentsize(endian)) * u64::from(header.e_phnum(endian));
+    let behind = header.e_phoff(endian).into().saturating_add(size).saturating_add(UPX_MAGIC_AT);
+    if usize::try_from(behind)
+        .ok()
+        .and_then(|behind| head.get(behind..))
+        .is_some_and(|rest| rest.starts_with(UPX_MAGIC))
+    {
+        return Err(BadElf::Packed);
+    }
     let loader = segments.iter().find(|segment| segment.p_type(endian) == PT_INTERP);
     Ok(loader.map(|segment| (segment.p_offset(endian).into(), segment.p_filesz(endian).into())))
 }

@@ -2,7 +2,7 @@
 //! all programs only those are named that differ from the most; of those it is kept which folders hold them. Must not know
 //! commands: `process.rs` asks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +11,21 @@ use super::elf::Elf;
 use super::go::GoBuild;
 use super::layer::split;
 use super::libc::{Libc, LibcKind};
+use super::names::Names;
 use super::scan::Node;
 use super::script::Script;
 use super::tree::{Found, Tree};
-use super::wrappers::is_wrapper;
+use super::wrappers::is_starter;
 use crate::resolver::{Family, Version};
 
 /// The most programs that are named. Images hold a few that differ; a Go toolchain has some 20, a Nix profile hundreds of links.
 const NAMED_MAX: usize = 256;
 /// The most folders of ordinary programs, and the most links to folders, that are kept.
-const FOLDERS_MAX: usize = 64;
+pub(super) const FOLDERS_MAX: usize = 64;
+/// The most loaders that are kept. A Nix image has one for each release of glibc in it.
+const LOADERS_MAX: usize = 32;
+/// How many bytes all of these may take. Real images need some KiB; what somebody made to be large is cut off.
+const KEPT_MAX: usize = 64 << 10;
 /// The search path where neither image nor pod sets one (containerd v2 `pkg/oci/spec.go` `defaultUnixEnv`).
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -68,6 +73,12 @@ pub struct ImageFacts {
     /// Programs, scripts and links to them that differ, or share their name with one that does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) programs: BTreeMap<Box<str>, usize>,
+    /// The names of the ordinary ones.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    pub(super) names: Names,
+    /// Links to programs that only start others, under names that do not say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) aliases: BTreeMap<Box<str>, Box<str>>,
     /// Links to folders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) links: BTreeMap<Box<str>, Box<str>>,
@@ -158,8 +169,14 @@ impl ImageFacts {
         let mut facts = Self { config, partial, distribution: distribution(tree), ..Self::default() };
         let census = Census::of(tree);
         for kind in census.programs.values() {
-            if let Kind::Dynamic { loader, .. } = kind {
-                facts.loaders.entry(loader.clone()).or_insert_with(|| Loader::find(tree, loader));
+            if let Kind::Dynamic { loader, .. } = kind
+                && !facts.loaders.contains_key(loader)
+            {
+                if facts.loaders.len() == LOADERS_MAX {
+                    facts.truncated = true;
+                    break;
+                }
+                facts.loaders.insert(loader.clone(), Loader::find(tree, loader));
             }
         }
         facts.keep(census, tree);
@@ -167,7 +184,7 @@ impl ImageFacts {
     }
 
     fn keep(&mut self, census: Census, tree: &Tree) {
-        let Census { programs, folder_links } = census;
+        let Census { programs, aliases, folder_links } = census;
         let mut counts: HashMap<&Kind, usize> = HashMap::new();
         for kind in programs.values() {
             *counts.entry(kind).or_default() += 1;
@@ -177,49 +194,79 @@ impl ImageFacts {
             .into_iter()
             .filter(|(kind, _)| matches!(kind, Kind::Dynamic { go: None, .. } | Kind::Static { go: None, .. }))
             .max_by_key(|(kind, count)| (*count, format!("{kind:?}")))
-            .map(|(kind, _)| kind.clone());
-        self.ordinary = ordinary.clone().map(|kind| self.kind(kind));
+            .map(|(kind, _)| kind.clone())
+            // Of an image that was not read whole nothing is concluded from what most are.
+            .filter(|_| !self.partial);
+        let mut room = Room(KEPT_MAX);
+        self.ordinary = ordinary.clone().filter(|kind| room.take(kind.bytes())).map(|kind| self.kind(kind));
         let families: BTreeSet<Family> = programs
             .iter()
-            .filter(|(path, _)| !is_wrapper(split(path).1))
+            .filter(|(path, _)| !is_starter(split(path).1))
             .filter_map(|(_, kind)| kind.family(&self.loaders))
             .collect();
         self.families = families.into_iter().map(Family::name).map(Into::into).collect();
         let is_uniform = self.families.len() == 1 && ordinary.is_some();
-        let differs_by_name =
-            |name: &str| programs.iter().any(|(path, kind)| split(path).1 == name && Some(kind) != ordinary.as_ref());
+        // What differs in itself, whatever a script says.
+        let differing: HashSet<&str> = programs
+            .iter()
+            .filter(|(_, kind)| Some(*kind) != ordinary.as_ref())
+            .map(|(path, _)| split(path).1)
+            .collect();
         let is_ordinary = |kind: &Kind| match kind {
             // What a shell script starts is any program of the image, and they are all alike.
             Kind::Script(_) if is_uniform => true,
             Kind::Script(script) if script.is_shell() => false,
             Kind::Script(Script { interpreter, argument, starts: _ }) => {
-                let named = argument.as_deref().into_iter().flat_map(str::split_whitespace);
+                let mut named = argument.as_deref().into_iter().flat_map(str::split_whitespace);
                 let read_by = match tree.find(interpreter) {
+                    Found::Node(real, _) if is_starter(split(&real).1) => None,
                     Found::Node(_, node) => Kind::of(node),
                     _ => None,
                 };
-                read_by == ordinary && ordinary.is_some() && !named.into_iter().any(differs_by_name)
+                read_by == ordinary && ordinary.is_some() && !named.any(|name| differing.contains(name))
             }
             kind => Some(kind) == ordinary.as_ref(),
         };
-        let differing: BTreeSet<&str> =
-            programs.iter().filter(|(_, kind)| !is_ordinary(kind)).map(|(path, _)| split(path).1).collect();
+        let (is_ordinary, differing): (HashSet<&str>, HashSet<&str>) = {
+            let (ordinary, other): (Vec<_>, Vec<_>) = programs.iter().partition(|(_, kind)| is_ordinary(kind));
+            let paths = ordinary.into_iter().map(|(path, _)| path.as_str()).collect();
+            (paths, other.into_iter().map(|(path, _)| split(path).1).collect())
+        };
         // What the image itself runs, and what the search path finds, is kept before the rest.
         let mut named: Vec<(&String, &Kind)> =
             programs.iter().filter(|(path, _)| differing.contains(split(path).1)).collect();
         named.sort_by_key(|(path, _)| (!self.is_likely(path), path.as_str()));
+        self.truncated |= named.len() > NAMED_MAX;
         for (path, kind) in named.iter().take(NAMED_MAX) {
+            let is_known = self.kinds.contains(kind);
+            if !room.take(path.len() + if is_known { 0 } else { kind.bytes() }) {
+                self.truncated = true;
+                break;
+            }
             let at = self.kind((*kind).clone());
             self.programs.insert(path.as_str().into(), at);
         }
-        self.truncated |= named.len() > NAMED_MAX;
-        let mut folders: Vec<&str> =
-            programs.iter().filter(|(_, kind)| is_ordinary(kind)).map(|(path, _)| split(path).0).collect();
+        let mut folders: Vec<&str> = is_ordinary.iter().map(|path| split(path).0).collect();
         folders.sort_unstable();
         folders.dedup();
         folders.sort_by_key(|folder| (!self.is_searched(folder), folder.matches('/').count()));
         self.truncated |= folders.len() > FOLDERS_MAX;
-        self.folders = folders.into_iter().take(FOLDERS_MAX).map(Into::into).collect();
+        for folder in folders.into_iter().take(FOLDERS_MAX) {
+            if !room.take(folder.len()) {
+                self.truncated = true;
+                break;
+            }
+            self.folders.insert(folder.into());
+        }
+        self.names = is_ordinary.into_iter().filter(|path| self.folders.contains(split(path).0)).collect();
+        self.truncated |= aliases.len() > FOLDERS_MAX;
+        for (path, real) in aliases.into_iter().take(FOLDERS_MAX) {
+            if !room.take(path.len() + real.len()) {
+                self.truncated = true;
+                break;
+            }
+            self.aliases.insert(path.into(), real.into());
+        }
         // A link to a folder matters if what it leads to holds programs, or leads there.
         let leads = |target: &str| {
             let below =
@@ -229,7 +276,28 @@ impl ImageFacts {
         let mut links: Vec<(String, String)> = folder_links.into_iter().filter(|(_, target)| leads(target)).collect();
         links.sort_by_key(|(path, _)| path.matches('/').count());
         self.truncated |= links.len() > FOLDERS_MAX;
-        self.links = links.into_iter().take(FOLDERS_MAX).map(|(path, target)| (path.into(), target.into())).collect();
+        for (path, target) in links.into_iter().take(FOLDERS_MAX) {
+            if !room.take(path.len() + target.len()) {
+                self.truncated = true;
+                break;
+            }
+            self.links.insert(path.into(), target.into());
+        }
+    }
+
+    /// About how much memory this takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let Self { config, loaders, kinds, families, folders, programs, names, aliases, links, .. } = self;
+        let Config { entrypoint, cmd, env, working_dir } = config;
+        let each = size_of::<Box<str>>() * 2;
+        let words = entrypoint.iter().chain(cmd).chain(env.values()).chain([working_dir]).map(|word| word.len() + each);
+        let paths = folders.iter().chain(programs.keys()).chain(loaders.keys()).chain(families);
+        let links = aliases.iter().chain(links).flat_map(|(path, target)| [path, target]);
+        size_of::<Self>()
+            + words.sum::<usize>()
+            + paths.chain(links).map(|path| path.len() + each).sum::<usize>()
+            + kinds.iter().map(Kind::bytes).sum::<usize>()
+            + names.bytes()
     }
 
     /// The place of a kind in the list, which it joins if it is not there.
@@ -254,8 +322,7 @@ impl ImageFacts {
 // === impl Loader ===
 
 impl Loader {
-    /// Looks for what `path` leads to, and for its release: what the library itself says is what runs. The package database
-    /// tells the same, or of a library that was replaced.
+    /// Looks for what `path` leads to, and for its release.
     fn find(tree: &Tree, path: &str) -> Self {
         let (real, libc) = match tree.find(path) {
             Found::Node(real, Node::Libc(libc)) => (real, *libc),
@@ -263,7 +330,7 @@ impl Loader {
             _ => return Self { libc: None, source: None },
         };
         let (version, source) = match libc.kind {
-            LibcKind::Musl => musl_version(tree, libc.version),
+            LibcKind::Musl => musl_version(tree, &real, libc.version),
             LibcKind::Glibc => glibc_version(tree, &real, libc.version),
             LibcKind::Uclibc => (libc.version, libc.version.map(|_| Source::Library)),
         };
@@ -271,7 +338,9 @@ impl Loader {
     }
 }
 
-fn musl_version(tree: &Tree, own: Option<Version>) -> (Option<Version>, Option<Source>) {
+/// musl's release: of apk's database, which is of the library that its package brought; of the library itself, where that was
+/// replaced by a later layer or there is no database; or of the distribution's release.
+fn musl_version(tree: &Tree, loader: &str, own: Option<Version>) -> (Option<Version>, Option<Source>) {
     let documents = |paths: &[&str]| -> Vec<Document> {
         let document = |path: &&str| match tree.find(path) {
             Found::Node(_, Node::Document(document)) => Some(document.clone()),
@@ -279,14 +348,16 @@ fn musl_version(tree: &Tree, own: Option<Version>) -> (Option<Version>, Option<S
         };
         paths.iter().filter_map(document).collect()
     };
-    let apk = documents(&APK_DATABASES).into_iter().find_map(|document| match document {
-        Document::Apk(version) => version,
+    let apk = APK_DATABASES.into_iter().find_map(|path| match tree.find(path) {
+        Found::Node(_, Node::Document(Document::Apk(version))) => Some((path, (*version)?)),
         _ => None,
     });
     match (apk, own) {
-        (Some(apk), None) => return (Some(apk), Some(Source::Apk)),
-        (Some(apk), Some(own)) if apk == own => return (Some(apk), Some(Source::Apk)),
-        (_, Some(own)) => return (Some(own), Some(Source::Library)),
+        (Some((path, apk)), Some(own)) if apk != own && tree.layer(loader) > tree.layer(path) => {
+            return (Some(own), Some(Source::Library));
+        }
+        (Some((_, apk)), _) => return (Some(apk), Some(Source::Apk)),
+        (None, Some(own)) => return (Some(own), Some(Source::Library)),
         (None, None) => {}
     }
     for document in documents(&OS_RELEASES).into_iter().chain(documents(&[ALPINE_RELEASE])) {
@@ -329,11 +400,29 @@ fn distribution(tree: &Tree) -> Option<Box<str>> {
     })
 }
 
+/// How many bytes are left for what is kept.
+struct Room(usize);
+
+impl Room {
+    /// Whether there is room for so many more.
+    const fn take(&mut self, bytes: usize) -> bool {
+        match self.0.checked_sub(bytes) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 // === the census ===
 
 /// All programs of an image, under all their names.
 struct Census {
     programs: BTreeMap<String, Kind>,
+    /// Links to programs that only start others, under names that do not say so.
+    aliases: BTreeMap<String, String>,
     /// Links to folders, and where they lead.
     folder_links: Vec<(String, String)>,
 }
@@ -342,10 +431,15 @@ struct Census {
 
 impl Census {
     fn of(tree: &Tree) -> Self {
-        let mut census = Self { programs: BTreeMap::new(), folder_links: Vec::new() };
+        let mut census = Self { programs: BTreeMap::new(), aliases: BTreeMap::new(), folder_links: Vec::new() };
         tree.each_node(&mut |path, node| match node {
             Node::Symlink(_) => match tree.find(path) {
-                Found::Node(_, node) => census.count(path, node),
+                Found::Node(real, node) => {
+                    census.count(path, node);
+                    if is_starter(split(&real).1) && !is_starter(split(path).1) {
+                        census.aliases.insert(path.to_owned(), real);
+                    }
+                }
                 Found::Folder(target) => census.folder_links.push((path.to_owned(), target)),
                 Found::Nothing(_) | Found::Endless => {}
             },
@@ -379,6 +473,18 @@ impl Kind {
             Node::Unreadable(reason) => Some(Self::Unreadable(reason.clone())),
             Node::Symlink(_) | Node::Hardlink(_) | Node::Document(_) => None,
         }
+    }
+
+    /// About how many bytes it takes to keep it.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Dynamic { loader, go, getaddrinfo: _ } => loader.len() + go.as_ref().map_or(0, GoBuild::bytes),
+                Self::Static { libc: _, go } => go.as_ref().map_or(0, GoBuild::bytes),
+                Self::Script(script) => script.bytes(),
+                Self::Unreadable(reason) => reason.len(),
+                Self::Loader(_) => 0,
+            }
     }
 
     /// Whose resolver such a program uses; `None` for what is no program by itself.

@@ -125,6 +125,11 @@ impl GoBuild {
         build
     }
 
+    /// How many bytes it takes to keep it, besides its own size.
+    pub(super) fn bytes(&self) -> usize {
+        self.netdns.as_ref().map_or(0, |netdns| netdns.len())
+    }
+
     /// Whether Go's own resolver is the only one that this program can use; `None` where the build does not say.
     pub fn is_pure(&self) -> Option<bool> {
         let Self { version: _, cgo, netgo, netcgo: _, netdns: _ } = self;

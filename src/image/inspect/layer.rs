@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::go::GoBuild;
 use super::scan::Node;
-use super::script::Script;
 
 /// What begins the name of a file that removes another from the layers below (OCI image-spec v1.1 layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
@@ -140,6 +140,15 @@ impl LayerFacts {
         self.bytes
     }
 
+    /// Whether a file of an image, at a path without links, comes from this layer.
+    pub(super) fn holds(&self, path: &str, node: &Arc<Node>) -> bool {
+        let is_it = |other: &Arc<Node>| Arc::ptr_eq(node, other);
+        let (parent, name) = split(path);
+        let in_place = self.folders.get(parent).and_then(|folder| folder.nodes.get(name));
+        // It may have come through a link to a folder, or by another name.
+        in_place.is_some_and(is_it) || self.folders.values().flat_map(|folder| folder.nodes.values()).any(is_it)
+    }
+
     fn add(&mut self, path: &str, entry: Entry) {
         let (parent, name) = split(path);
         if name == OPAQUE {
@@ -209,11 +218,11 @@ impl Node {
         size_of::<Self>()
             + match self {
                 Self::Symlink(target) | Self::Hardlink(target) => target.len(),
-                Self::Program(elf) => elf.loader.as_ref().map_or(0, |loader| loader.len()),
-                Self::Script(Script { interpreter, argument, starts }) => {
-                    let words = starts.iter().flatten().map(|word| word.len() + size_of::<Box<str>>());
-                    interpreter.len() + argument.as_ref().map_or(0, |argument| argument.len()) + words.sum::<usize>()
+                Self::Program(elf) => {
+                    let loader = elf.loader.as_ref().map_or(0, |loader| loader.len());
+                    loader + elf.go.as_ref().map_or(0, GoBuild::bytes)
                 }
+                Self::Script(script) => script.bytes(),
                 Self::Unreadable(reason) => reason.len(),
                 Self::Libc(_) | Self::Document(_) => 0,
             }

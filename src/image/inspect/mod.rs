@@ -8,10 +8,11 @@
 //! | to find | look in |
 //! |---|---|
 //! | what an ELF file says of itself | `elf.rs`, `go.rs` |
-//! | what a script starts | `script.rs`, `shell.rs` |
-//! | programs that only start another (`tini`, `env`, `gosu`) | `wrappers.rs` |
+//! | what a script starts | `script.rs`, `shell.rs`, `pieces.rs` |
+//! | programs that only start another (`tini`, `env`, `gosu`), supervisors | `wrappers.rs` |
 //! | package database, `os-release`, `alpine-release` | `documents.rs` |
 //! | whiteouts, links, which layer wins | `layer.rs`, `tree.rs` |
+//! | the files that say so, for people | `witness.rs` |
 //! | which resolver a container's process uses | `process.rs` |
 
 mod documents;
@@ -20,11 +21,14 @@ mod facts;
 mod go;
 mod layer;
 mod libc;
+mod names;
+mod pieces;
 mod process;
 mod scan;
 mod script;
 mod shell;
 mod tree;
+mod witness;
 mod wrappers;
 
 pub use documents::Document;
@@ -33,7 +37,11 @@ pub use facts::{Config, ImageFacts};
 pub use go::GoBuild;
 pub use layer::{Entry, LayerBuilder, LayerFacts, TooMuch, normalise};
 pub use libc::{Libc, LibcKind};
-pub use process::Process;
+pub use process::{Invocation, Process};
 pub use scan::{FileScan, Node};
 pub use script::Script;
 pub use tree::Tree;
+pub use witness::Witness;
+
+#[cfg(test)]
+mod tests;

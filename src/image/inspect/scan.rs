@@ -31,7 +31,8 @@ pub enum Node {
 #[derive(Debug)]
 pub struct FileScan {
     executable: bool,
-    library: bool,
+    /// Its name, if that is one of a library.
+    library: Option<Box<str>>,
     size: u64,
     state: State,
 }
@@ -53,7 +54,7 @@ impl FileScan {
     /// A scan of the file at `path`, relative to the root, of `size` bytes.
     pub fn new(path: &str, size: u64, executable: bool) -> Self {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let library = name.ends_with(".so") || name.contains(".so.");
+        let library = (name.ends_with(".so") || name.contains(".so.")).then(|| name.into());
         let state = DocumentScan::of(path).map_or_else(|| State::Start(Vec::new()), State::Document);
         Self { executable, library, size, state }
     }
@@ -80,8 +81,8 @@ impl FileScan {
 
     fn begin(&self, start: &[u8]) -> State {
         let Self { executable, library, size, state: _ } = self;
-        if start.starts_with(ELF_MAGIC) && (*executable || *library) {
-            State::Elf(Box::new(ElfScan::new(*size, *library && *size <= VERSIONED_MAX)))
+        if start.starts_with(ELF_MAGIC) && (*executable || library.is_some()) {
+            State::Elf(Box::new(ElfScan::new(*size, library.is_some() && *size <= VERSIONED_MAX)))
         } else if start.starts_with(b"#!") {
             State::Script(ScriptScan::default())
         } else {
@@ -101,10 +102,11 @@ impl FileScan {
             State::Start(_) | State::Other => None,
             State::Document(scan) => Some(Node::Document(scan.finish())),
             State::Script(scan) => scan.finish().map(Node::Script),
-            State::Elf(scan) => match scan.finish() {
-                Ok(elf) if library => elf.libc.map(Node::Libc),
-                Ok(elf) => Some(Node::Program(elf)),
-                Err(bad) => (!library).then(|| Node::Unreadable(bad.to_string().into())),
+            State::Elf(scan) => match (scan.finish(library.as_deref()), library) {
+                (Ok(elf), Some(_)) => elf.libc.map(Node::Libc),
+                (Ok(elf), None) => Some(Node::Program(elf)),
+                (Err(_), Some(_)) => None,
+                (Err(bad), None) => Some(Node::Unreadable(bad.to_string().into())),
             },
         }
     }

@@ -3,10 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::shell;
+use super::shell::{self, Text};
 
-/// The most of a script that is looked at; the longest entrypoint of Docker's official images has 17 KiB.
-const TEXT_MAX: usize = 64 << 10;
 /// The longest first line, as in Linux since 5.1 (`BINPRM_BUF_SIZE`).
 const FIRST_LINE_MAX: usize = 256;
 /// The most commands that are kept of a script.
@@ -25,7 +23,7 @@ pub struct Script {
     /// What the first line gives it, before the script's own path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<Box<str>>,
-    /// The commands that take the place of a shell script; a word `$@` stands for its arguments, `$0` for itself, and any
+    /// The commands of which one takes the place of a shell script, if that is sure; a word `$@` stands for its arguments, `$0` for itself, and any
     /// other word with `$` for what is not told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Vec<Box<str>>>,
@@ -45,7 +43,7 @@ pub(super) fn is_shell(name: &str) -> bool {
 impl ScriptScan {
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let Self(text) = self;
-        text.extend_from_slice(&bytes[..bytes.len().min(TEXT_MAX - text.len())]);
+        text.extend_from_slice(&bytes[..bytes.len().min(shell::TEXT_MAX - text.len())]);
     }
 
     pub(super) fn finish(self) -> Option<Script> {
@@ -62,7 +60,9 @@ impl ScriptScan {
         let mut script =
             Script { interpreter: interpreter.into(), argument: argument.map(Into::into), starts: Vec::new() };
         if script.is_shell() {
-            script.starts = starts(&String::from_utf8_lossy(&text));
+            // Of a longer one it is not known how it ends.
+            let is_whole = text.len() < shell::TEXT_MAX;
+            script.starts = if is_whole { starts(&String::from_utf8_lossy(&text)) } else { Vec::new() };
         }
         Some(script)
     }
@@ -70,10 +70,10 @@ impl ScriptScan {
 
 fn starts(text: &str) -> Vec<Vec<Box<str>>> {
     let mut starts: Vec<Vec<Box<str>>> = Vec::new();
-    for command in shell::execs(text) {
+    for command in Text::read(text).replacements() {
         let word = |word: &String| if word.len() > WORD_MAX { shell::UNTOLD.into() } else { word.as_str().into() };
         let words: Vec<Box<str>> = command.words.iter().take(WORDS_MAX).map(word).collect();
-        if !starts.contains(&words) {
+        if !words.is_empty() && !starts.contains(&words) {
             starts.push(words);
         }
     }
@@ -87,6 +87,13 @@ fn starts(text: &str) -> Vec<Vec<Box<str>>> {
 // === impl Script ===
 
 impl Script {
+    /// About how many bytes it takes to keep it, besides its own size.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { interpreter, argument, starts } = self;
+        let words = starts.iter().flatten().map(|word| word.len() + size_of::<Box<str>>());
+        interpreter.len() + argument.as_ref().map_or(0, |argument| argument.len()) + words.sum::<usize>()
+    }
+
     /// Whether a shell reads it, directly or through `env`.
     pub fn is_shell(&self) -> bool {
         let name = |path: &str| path.rsplit('/').next().is_some_and(is_shell);

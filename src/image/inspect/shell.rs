@@ -1,5 +1,7 @@
-//! As much of a shell's grammar as tells which programs a text starts. Not a shell: where a text does more than that, the answer
-//! is that it cannot be told. Must not know of images.
+//! As much of a shell's grammar as tells which programs a text starts, and which of them stays. Not a shell: where a text does
+//! more than that, the answer is that it cannot be told. Must not know of images.
+
+use super::pieces::{Joint, Piece, pieces};
 
 /// A simple command: its words. A word with `$` in it stands for what only the shell knows, but for [`ARGUMENTS`] and [`ITSELF`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,6 +9,20 @@ pub(super) struct Command {
     pub(super) words: Vec<String>,
     /// It takes the place of the shell.
     pub(super) exec: bool,
+    /// The innermost function in whose body it stands.
+    function: Option<String>,
+    /// What the text can end with in its place: the ends of the other branches of what ends with it.
+    instead: Vec<usize>,
+    /// It stands in a branch, a loop or parentheses, or runs only if what is before it failed, or beside it.
+    maybe: bool,
+}
+
+/// What a text starts.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    /// In their order, without what the shell itself does.
+    pub(super) commands: Vec<Command>,
+    functions: Vec<String>,
 }
 
 /// The word that stands for all arguments of the script.
@@ -16,59 +32,103 @@ pub(super) const ITSELF: &str = "$0";
 /// The word that stands for what cannot be told.
 pub(super) const UNTOLD: &str = "$?";
 
-/// What joins commands, or begins one.
-const KEYWORDS: [&str; 9] = ["then", "do", "else", "elif", "if", "while", "until", "{", "!"];
-/// Commands of the shell itself that start nothing, and after which the text goes on.
-const BUILTINS: [&str; 24] = [
-    ":", "[", "[[", "alias", "break", "cd", "continue", "echo", "export", "false", "hash", "local", "printf", "pwd",
-    "read", "readonly", "set", "shift", "test", "trap", "true", "ulimit", "umask", "unset",
+/// The longest text that is read; the longest entrypoint of Docker's official images has 17 KiB.
+pub(super) const TEXT_MAX: usize = 64 << 10;
+
+/// Commands of the shell itself that start nothing, and after which the text goes on or ends.
+const BUILTINS: &[&str] = &[
+    ":",
+    "[",
+    "[[",
+    "alias",
+    "bg",
+    "break",
+    "cd",
+    "continue",
+    "declare",
+    "disown",
+    "echo",
+    "enable",
+    "exit",
+    "export",
+    "false",
+    "fg",
+    "getopts",
+    "hash",
+    "history",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    ".",
+    "test",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "wait",
 ];
-/// Words that only end what another has begun.
-const ENDS: [&str; 5] = ["fi", "done", "esac", "}", ";;"];
+/// What joins commands, or begins one, and opens nothing.
+const KEYWORDS: [&str; 2] = ["!", "time"];
+/// How many variants of its arguments a script may make, and how many words of one are kept.
+const VARIANTS_MAX: usize = 8;
+const VARIANT_WORDS: usize = 16;
+/// How many functions may end in one another.
+const CALLS_MAX: usize = 8;
 
-/// The commands of `text` that take the shell's place, wherever they stand.
-pub(super) fn execs(text: &str) -> Vec<Command> {
-    commands(text).into_iter().filter(|command| command.exec).collect()
+/// Reads the pieces of a text one after the other.
+struct Reader {
+    text: Text,
+    open: Vec<Compound>,
+    /// The body of this function is to begin.
+    defines: Option<String>,
+    folder: Folder,
+    /// A program that the search path finds is not told any more.
+    searches: bool,
+    /// How names are resolved was changed.
+    resolves: bool,
+    /// All that the arguments may be: those that were given, or what `set --` made of them.
+    arguments: Vec<Vec<String>>,
 }
 
-/// The commands of `text` in their order, without those of the shell itself. Substitutions and functions are not looked into.
-/// Once the text changes folder or search path, a program that is found by these is not told.
-pub(super) fn commands(text: &str) -> Vec<Command> {
-    let (mut moved, mut searches) = (false, false);
-    let mut commands = Vec::new();
-    for words in split(text) {
-        moved |= words.first().is_some_and(|word| matches!(word.as_str(), "cd" | "pushd"));
-        searches |= words.iter().any(|word| word.starts_with("PATH="));
-        let Some(mut command) = simple(words) else { continue };
-        if let Some(program) = command.words.first_mut().filter(|program| !program.contains('$')) {
-            let relative = !program.starts_with('/');
-            if relative && if program.contains('/') { moved } else { searches } {
-                *program = UNTOLD.to_owned();
-            }
-        }
-        commands.push(command);
-    }
-    commands
+/// `if`, `case`, `{`, `(` and the like, until it ends.
+struct Compound {
+    function: Option<String>,
+    /// How many commands there were when the present branch began.
+    begun: usize,
+    /// The last command of each branch that is over.
+    ends: Vec<usize>,
 }
 
-/// Makes a command of the words between two separators.
-fn simple(words: Vec<String>) -> Option<Command> {
-    let mut words =
-        words.into_iter().skip_while(|word| KEYWORDS.contains(&word.as_str()) || is_assignment(word)).peekable();
-    let exec = words.next_if(|word| word == "exec").is_some();
-    let mut words: Vec<String> = words.collect();
-    if exec {
-        // `exec -a NAME`, `-c`, `-l`; an `exec` with redirections alone starts nothing.
-        if words.first().is_some_and(|word| word == "-a") {
-            words.drain(..words.len().min(2));
-        }
-        while words.first().is_some_and(|word| matches!(word.as_str(), "-c" | "-l" | "-cl" | "--")) {
-            words.remove(0);
-        }
-    }
-    let first = words.first()?;
-    let starts_nothing = BUILTINS.contains(&first.as_str()) || ENDS.contains(&first.as_str());
-    (exec || !starts_nothing).then_some(Command { words, exec })
+/// Which folder the shell is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Folder {
+    /// That in which it was started.
+    #[default]
+    Start,
+    /// This one, below that if it is relative.
+    At(String),
+    /// This one, as long as commands are joined by `&&`.
+    WhileJoined(String),
+    Untold,
 }
 
 /// `NAME=value`.
@@ -80,135 +140,271 @@ pub(super) fn is_assignment(word: &str) -> bool {
     })
 }
 
-/// Splits a text at what separates commands, and each part into words. Quotes, comments and redirections are left out.
-fn split(text: &str) -> Vec<Vec<String>> {
-    let mut splitter = Splitter::default();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('\n') | None => {}
-                Some(escaped) => splitter.push(escaped),
-            },
-            '\'' => {
-                splitter.begin();
-                for quoted in chars.by_ref().take_while(|c| *c != '\'') {
-                    splitter.push(quoted);
-                }
-            }
-            '"' => {
-                splitter.begin();
-                while let Some(quoted) = chars.next() {
-                    match quoted {
-                        '"' => break,
-                        '\\' => chars.next().into_iter().for_each(|c| splitter.push(c)),
-                        '$' | '`' => splitter.expansion(quoted, &mut chars),
-                        other => splitter.push(other),
-                    }
-                }
-            }
-            '$' | '`' => splitter.expansion(c, &mut chars),
-            '#' if splitter.word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
-            ' ' | '\t' | '\r' => splitter.end_word(),
-            '\n' | ';' | '(' | ')' => splitter.end_command(),
-            '&' if splitter.redirects => splitter.push('&'),
-            '&' if chars.peek() == Some(&'>') => {
-                chars.next();
-                splitter.redirect();
-            }
-            '&' | '|' => splitter.end_command(),
-            '<' | '>' => splitter.redirect(),
-            other => splitter.push(other),
-        }
-    }
-    splitter.end_command();
-    splitter.commands
-}
+// === impl Text ===
 
-#[derive(Default)]
-struct Splitter {
-    word: Option<String>,
-    words: Vec<String>,
-    commands: Vec<Vec<String>>,
-    /// The next word is where something is redirected to.
-    redirects: bool,
-}
-
-// === impl Splitter ===
-
-impl Splitter {
-    fn begin(&mut self) {
-        self.word.get_or_insert_default();
-    }
-
-    fn push(&mut self, c: char) {
-        self.word.get_or_insert_default().push(c);
-    }
-
-    /// Takes in `$@`, `$0`, and marks a word with any other expansion as untold.
-    fn expansion(&mut self, sign: char, chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-        self.begin();
-        let mut name = String::new();
-        if sign == '`' {
-            while chars.next_if(|c| *c != '`').is_some() {}
-            chars.next();
-        } else if let Some(open) = chars.next_if(|c| matches!(c, '{' | '(')) {
-            let close = if open == '{' { '}' } else { ')' };
-            let mut depth = 1_usize;
-            for c in chars.by_ref() {
-                depth = if c == open {
-                    depth + 1
-                } else if c == close {
-                    depth - 1
-                } else {
-                    depth
-                };
-                if depth == 0 {
-                    break;
-                }
-                name.push(c);
-            }
-            if open == '(' {
-                name.push('(');
-            }
-        } else if let Some(c) = chars.next_if(|c| matches!(c, '@' | '*' | '#' | '?' | '$' | '!' | '-' | '0'..='9')) {
-            name.push(c);
-        } else {
-            while let Some(c) = chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
-                name.push(c);
-            }
-        }
-        let told = match name.as_str() {
-            "@" | "*" => ARGUMENTS,
-            "0" | "BASH_SOURCE" | "BASH_SOURCE[0]" => ITSELF,
-            // `${1+"$@"}` and `${@:2}` hold arguments, and which is not told.
-            _ => UNTOLD,
+impl Text {
+    /// Reads a text. Substitutions are not looked into.
+    pub(super) fn read(text: &str) -> Self {
+        let mut reader = Reader {
+            text: Self::default(),
+            open: Vec::new(),
+            defines: None,
+            folder: Folder::Start,
+            searches: false,
+            resolves: false,
+            arguments: vec![vec![ARGUMENTS.to_owned()]],
         };
-        self.word.get_or_insert_default().push_str(told);
-    }
-
-    fn redirect(&mut self) {
-        // `2>`: the number belongs to the redirection.
-        if self.word.as_deref().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
-            self.word = None;
+        for piece in pieces(text) {
+            reader.read(piece);
+            if reader.is_over() {
+                break;
+            }
         }
-        self.end_word();
-        self.redirects = true;
+        reader.text
     }
 
-    fn end_word(&mut self) {
-        if let Some(word) = self.word.take()
-            && !std::mem::take(&mut self.redirects)
+    /// The commands that may take the place of the shell; none unless the text is sure to end with one of them.
+    pub(super) fn replacements(&self) -> Vec<&Command> {
+        let last = self.last(None);
+        if last.is_some_and(|last| self.is_replaced(last, CALLS_MAX)) {
+            self.commands.iter().filter(|command| command.exec).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The command that is sure to take the place of the shell, if the text comes to its end, and no other does.
+    pub(super) fn replacement(&self) -> Option<&Command> {
+        let (last, before) = self.commands.split_last()?;
+        let sure = last.exec && !last.maybe && last.instead.is_empty() && last.function.is_none();
+        (sure && !before.iter().any(|command| command.exec)).then_some(last)
+    }
+
+    fn last(&self, function: Option<&str>) -> Option<usize> {
+        self.commands.iter().rposition(|command| command.function.as_deref() == function)
+    }
+
+    /// Whether the shell is replaced once it comes to this command.
+    fn is_replaced(&self, at: usize, calls: usize) -> bool {
+        let Some(Command { words, exec, instead, .. }) = self.commands.get(at) else { return false };
+        let called = words.first().filter(|name| self.functions.contains(name));
+        let ends = *exec
+            || called.is_some_and(|name| {
+                calls > 0 && self.last(Some(name)).is_some_and(|last| self.is_replaced(last, calls - 1))
+            });
+        // Each stands before the command in whose place it is, so that this ends.
+        ends && instead.iter().all(|other| *other < at && self.is_replaced(*other, calls))
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn read(&mut self, piece: Piece) {
+        match piece {
+            Piece::Words(words, joint) => self.words(words, joint),
+            Piece::Function(name) => self.defines(name),
+            Piece::Pattern => self.end_branch(),
+            Piece::Open => self.begin(),
+            Piece::Close => self.end(),
+        }
+    }
+
+    /// What stands behind an `exec` that is sure to be come to is never read: it may be no shell's text at all.
+    fn is_over(&self) -> bool {
+        self.open.is_empty() && self.text.commands.last().is_some_and(|last| last.exec && !last.maybe)
+    }
+
+    fn defines(&mut self, name: String) {
+        self.text.functions.push(name.clone());
+        self.defines = Some(name);
+    }
+
+    fn begin(&mut self) {
+        let function = self.defines.take();
+        self.open.push(Compound { function, begun: self.text.commands.len(), ends: Vec::new() });
+    }
+
+    /// What comes now is another branch, or the first after what decides.
+    fn begin_branch(&mut self) {
+        let count = self.text.commands.len();
+        if let Some(compound) = self.open.last_mut() {
+            compound.begun = count;
+        }
+    }
+
+    fn end_branch(&mut self) {
+        let count = self.text.commands.len();
+        if let Some(compound) = self.open.last_mut()
+            && count > compound.begun
         {
-            self.words.push(word);
+            compound.ends.push(count - 1);
+        }
+        self.begin_branch();
+    }
+
+    fn end(&mut self) {
+        let Some(Compound { function: _, begun: _, ends }) = self.open.pop() else { return };
+        let count = self.text.commands.len();
+        if let Some(last) = self.text.commands.last_mut() {
+            last.instead.extend(ends.into_iter().filter(|end| end + 1 < count));
         }
     }
 
-    fn end_command(&mut self) {
-        self.end_word();
-        self.redirects = false;
-        if !self.words.is_empty() {
-            self.commands.push(std::mem::take(&mut self.words));
+    fn words(&mut self, mut words: Vec<String>, joint: Joint) {
+        if joint != Joint::And && matches!(self.folder, Folder::WhileJoined(_)) {
+            self.folder = Folder::Untold;
         }
+        self.searches |= words.iter().any(|word| word.starts_with("PATH="));
+        self.resolves |= words.iter().any(|word| word.starts_with("GODEBUG="));
+        let begins = self.keywords(&words);
+        words.drain(..begins);
+        let exec = words.first().is_some_and(|word| word == "exec");
+        if exec {
+            words.remove(0);
+            // `exec -a NAME`, `-c`, `-l`; an `exec` with redirections alone starts nothing.
+            if words.first().is_some_and(|word| word == "-a") {
+                words.drain(..words.len().min(2));
+            }
+            while words.first().is_some_and(|word| matches!(word.as_str(), "-c" | "-l" | "-cl" | "--")) {
+                words.remove(0);
+            }
+        }
+        let Some(first) = words.first() else { return };
+        if !exec && BUILTINS.contains(&first.as_str()) {
+            return self.builtin(&words, joint);
+        }
+        self.command(words, exec, joint);
+    }
+
+    /// Passes over what stands before a command, and gives how many words that are. What only names a list has no command.
+    fn keywords(&mut self, words: &[String]) -> usize {
+        let mut at = 0;
+        while let Some(word) = words.get(at) {
+            match word.as_str() {
+                "else" | "elif" => self.end_branch(),
+                "then" | "do" => self.begin_branch(),
+                "if" | "while" | "until" | "{" => self.begin(),
+                "for" | "case" | "select" => {
+                    self.begin();
+                    return words.len();
+                }
+                "fi" | "done" | "esac" | "}" => self.end(),
+                "function" => {
+                    if let Some(name) = words.get(at + 1) {
+                        self.defines(name.clone());
+                    }
+                    at += 1;
+                }
+                "command" | "builtin" if words.get(at + 1).is_some_and(|next| next.starts_with('-')) => {
+                    return words.len();
+                }
+                "command" | "builtin" => {}
+                other if KEYWORDS.contains(&other) || is_assignment(other) => {}
+                _ => break,
+            }
+            at += 1;
+        }
+        at.min(words.len())
+    }
+
+    fn builtin(&mut self, words: &[String], joint: Joint) {
+        let Some((name, arguments)) = words.split_first() else { return };
+        match name.as_str() {
+            "cd" => self.folder = self.moved(arguments, joint),
+            "pushd" | "popd" => self.folder = Folder::Untold,
+            // Another file may set the search path.
+            "." | "source" => self.searches = true,
+            "shift" if self.function().is_none() => self.arguments = vec![vec![UNTOLD.to_owned()]],
+            "set" => self.set(arguments, joint),
+            _ => {}
+        }
+    }
+
+    fn moved(&self, arguments: &[String], joint: Joint) -> Folder {
+        let folder = match arguments {
+            [folder] => folder,
+            [option, folder] if matches!(option.as_str(), "--" | "-P" | "-L") => folder,
+            _ => return Folder::Untold,
+        };
+        let is_told = !folder.contains('$') && !folder.starts_with(['~', '-']) && !folder.is_empty();
+        if !is_told || !self.open.is_empty() || matches!(joint, Joint::Or | Joint::Pipe) {
+            return Folder::Untold;
+        }
+        let below = |parent: &str| if folder.starts_with('/') { folder.clone() } else { format!("{parent}/{folder}") };
+        let folder = match &self.folder {
+            Folder::Start => folder.clone(),
+            Folder::At(parent) | Folder::WhileJoined(parent) => below(parent),
+            Folder::Untold if folder.starts_with('/') => folder.clone(),
+            Folder::Untold => return Folder::Untold,
+        };
+        if joint == Joint::And { Folder::WhileJoined(folder) } else { Folder::At(folder) }
+    }
+
+    /// `set -- a "$@"`: the arguments are others from here on, or may be.
+    fn set(&mut self, arguments: &[String], joint: Joint) {
+        let words = match arguments.split_first() {
+            Some((dashes, words)) if dashes == "--" => words,
+            Some((first, _)) if !first.starts_with(['-', '+']) => arguments,
+            _ => return,
+        };
+        if self.function().is_some() {
+            return;
+        }
+        let set = self.with_arguments(words);
+        if self.open.is_empty() && joint == Joint::Next {
+            self.arguments.clear();
+        }
+        self.arguments.extend(set);
+        if self.arguments.len() > VARIANTS_MAX {
+            self.arguments = vec![vec![UNTOLD.to_owned()]];
+        }
+    }
+
+    /// These words, with all that the arguments may be in the place of the arguments.
+    fn with_arguments(&self, words: &[String]) -> Vec<Vec<String>> {
+        if !words.iter().any(|word| word == ARGUMENTS) {
+            return vec![words.to_vec()];
+        }
+        let with = |arguments: &Vec<String>| -> Vec<String> {
+            let put = |word: &String| if word == ARGUMENTS { arguments.clone() } else { vec![word.clone()] };
+            words.iter().take(VARIANT_WORDS).flat_map(put).take(VARIANT_WORDS).collect()
+        };
+        self.arguments.iter().map(with).collect()
+    }
+
+    fn command(&mut self, mut words: Vec<String>, exec: bool, joint: Joint) {
+        let is_eval = words.first().is_some_and(|word| word == "eval");
+        if let Some(program) = words.first_mut() {
+            if self.resolves {
+                *program = UNTOLD.to_owned();
+            } else if !program.contains('$') && !program.starts_with('/') {
+                match (&self.folder, program.contains('/')) {
+                    (_, false) if self.searches && !self.text.functions.contains(program) => {
+                        *program = UNTOLD.to_owned()
+                    }
+                    (_, false) | (Folder::Start, true) => {}
+                    (Folder::At(folder) | Folder::WhileJoined(folder), true) => {
+                        *program = format!("{folder}/{program}")
+                    }
+                    (Folder::Untold, true) => *program = UNTOLD.to_owned(),
+                }
+            }
+        }
+        if is_eval {
+            // It may have done anything.
+            (self.searches, self.folder) = (true, Folder::Untold);
+        }
+        let function = self.function().map(str::to_owned);
+        let maybe = !self.open.is_empty() || matches!(joint, Joint::Or | Joint::Pipe);
+        let variants = if exec { self.with_arguments(&words) } else { vec![words] };
+        for words in variants {
+            let function = function.clone();
+            self.text.commands.push(Command { words, exec, function, instead: Vec::new(), maybe });
+        }
+    }
+
+    fn function(&self) -> Option<&str> {
+        self.open.iter().rev().find_map(|compound| compound.function.as_deref())
     }
 }

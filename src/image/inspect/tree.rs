@@ -9,8 +9,9 @@ use super::scan::Node;
 
 /// How many symbolic links the kernel follows on one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
-/// How many components a path may have while links are followed: each link may bring 4096 bytes of them.
-const COMPONENTS_MAX: usize = 4096;
+/// How many components are walked for one path, those that links bring among them. Real paths have up to 30; somebody may write
+/// thousands, in thousands of links.
+const STEPS_MAX: usize = 1000;
 
 /// Files and folders by name.
 pub(super) type Listing = BTreeMap<Box<str>, Item>;
@@ -19,13 +20,16 @@ pub(super) type Listing = BTreeMap<Box<str>, Item>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     root: Listing,
+    /// How many layers were laid.
+    layers: usize,
 }
 
 /// A file or a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Folder(Listing),
-    Node(Arc<Node>),
+    /// A file, and which layer brought it, counted from the base up.
+    Node(Arc<Node>, usize),
 }
 
 /// What is at the end of a path.
@@ -46,12 +50,14 @@ pub(super) enum Found<'a> {
 impl Tree {
     /// Lays a layer over those below it.
     pub fn lay(&mut self, layer: &LayerFacts) {
+        self.layers += 1;
+        let number = self.layers;
         let mut hard_links = Vec::new();
         // Parents stand before what is in them, so that a link of this layer is there when its folder is used as one.
         for (path, folder) in &layer.folders {
             let Some(real) = self.real_folder(path, folder.listed) else { continue };
             let Some(listing) = self.make_folder(&real) else { continue };
-            folder.lay_over(listing);
+            folder.lay_over(listing, number);
             for (name, node) in &folder.nodes {
                 if let Node::Hardlink(target) = &**node {
                     hard_links.push((join(&real, name), normalise(target)));
@@ -63,7 +69,7 @@ impl Tree {
             let (parent, name) = split(&path);
             if let Some(listing) = self.listing_mut(parent) {
                 match node {
-                    Some(node) => listing.insert(name.into(), Item::Node(node)),
+                    Some(node) => listing.insert(name.into(), Item::Node(node, number)),
                     None => listing.remove(name),
                 };
             }
@@ -73,6 +79,26 @@ impl Tree {
     /// What is at the end of `path`, all links followed.
     pub(super) fn find(&self, path: &str) -> Found<'_> {
         self.walk(path, true)
+    }
+
+    /// The file at the end of `path`, and its path without links.
+    pub(super) fn file(&self, path: &str) -> Option<(String, &Arc<Node>)> {
+        let Found::Node(real, _) = self.find(path) else { return None };
+        let (parent, name) = split(&real);
+        match self.listing(parent)?.get(name)? {
+            Item::Node(node, _) => Some((real, node)),
+            Item::Folder(_) => None,
+        }
+    }
+
+    /// Which layer brought the file at the end of `path`, counted from the base up.
+    pub(super) fn layer(&self, path: &str) -> Option<usize> {
+        let Found::Node(real, _) = self.find(path) else { return None };
+        let (parent, name) = split(&real);
+        match self.listing(parent)?.get(name)? {
+            Item::Node(_, layer) => Some(*layer),
+            Item::Folder(_) => None,
+        }
     }
 
     /// Every file that matters, with its path.
@@ -85,7 +111,7 @@ impl Tree {
         for _ in 0..LINKS_MAX {
             let Found::Node(real, _) = self.walk(&target, false) else { return None };
             let (parent, name) = split(&real);
-            let Some(Item::Node(node)) = self.listing(parent)?.get(name) else { return None };
+            let Some(Item::Node(node, _)) = self.listing(parent)?.get(name) else { return None };
             match &**node {
                 Node::Hardlink(next) => target = normalise(next),
                 _ => return Some(Arc::clone(node)),
@@ -97,9 +123,13 @@ impl Tree {
     fn walk(&self, path: &str, follow_last: bool) -> Found<'_> {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut real: Vec<(String, Option<&Listing>)> = Vec::new();
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         let joined = |real: &[(String, _)]| real.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("/");
         while let Some(part) = todo.pop() {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Found::Endless;
+            }
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
@@ -114,12 +144,12 @@ impl Tree {
             };
             match here.and_then(|listing| listing.get(part.as_str())) {
                 Some(Item::Folder(listing)) => real.push((part, Some(listing))),
-                Some(Item::Node(node)) => {
+                Some(Item::Node(node, _)) => {
                     let last = todo.iter().all(|rest| rest.is_empty() || rest == ".");
                     match &**node {
                         Node::Symlink(target) if follow_last || !last => {
                             links += 1;
-                            if links > LINKS_MAX || todo.len() > COMPONENTS_MAX {
+                            if links > LINKS_MAX {
                                 return Found::Endless;
                             }
                             if target.starts_with('/') {
@@ -162,12 +192,12 @@ impl Tree {
         let mut listing = &mut self.root;
         for name in real.split('/').filter(|name| !name.is_empty()) {
             let item = listing.entry(name.into()).or_insert_with(|| Item::Folder(Listing::new()));
-            if let Item::Node(_) = item {
+            if let Item::Node(..) = item {
                 *item = Item::Folder(Listing::new());
             }
             listing = match item {
                 Item::Folder(inner) => inner,
-                Item::Node(_) => return None,
+                Item::Node(..) => return None,
             };
         }
         Some(listing)
@@ -199,7 +229,7 @@ fn each<'a>(listing: &'a Listing, path: &mut String, visit: &mut impl FnMut(&str
         path.push_str(name);
         match item {
             Item::Folder(inner) => each(inner, path, visit),
-            Item::Node(node) => visit(path, node),
+            Item::Node(node, _) => visit(path, node),
         }
         path.truncate(length);
     }
@@ -212,7 +242,7 @@ fn join(parent: &str, name: &str) -> String {
 // === impl Folder ===
 
 impl Folder {
-    fn lay_over(&self, listing: &mut Listing) {
+    fn lay_over(&self, listing: &mut Listing, layer: usize) {
         let Self { listed: _, opaque, removed, nodes, plain } = self;
         if *opaque {
             listing.clear();
@@ -224,7 +254,7 @@ impl Folder {
             listing.retain(|name, _| plain.binary_search(&name_hash(name)).is_err());
         }
         for (name, node) in nodes {
-            listing.insert(name.clone(), Item::Node(Arc::clone(node)));
+            listing.insert(name.clone(), Item::Node(Arc::clone(node), layer));
         }
     }
 }

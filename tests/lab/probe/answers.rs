@@ -21,6 +21,7 @@ pub(crate) const TESTS: Topic = &[
     ("an_empty_answer_to_aaaa_is_right", an_empty_answer_to_aaaa_is_right),
     ("a_cut_answer_without_tcp_is_told", a_cut_answer_without_tcp_is_told),
     ("edns_that_is_dropped_is_told", edns_that_is_dropped_is_told),
+    ("packets_over_the_safe_size_that_are_lost_are_told", packets_over_the_safe_size_that_are_lost_are_told),
     ("a_server_without_edns_or_with_tcp_is_no_fault", a_server_without_edns_or_with_tcp_is_no_fault),
     ("a_wildcard_in_a_search_domain_is_told", a_wildcard_in_a_search_domain_is_told),
     ("a_search_domain_that_ends_musls_search_is_told", a_search_domain_that_ends_musls_search_is_told),
@@ -130,6 +131,24 @@ fn edns_that_is_dropped_is_told(world: &World) -> Result<()> {
         let probed = probe_of(&lab, cluster().edns(manners), QUIET)?;
         let verdict = probed.only("truncation")?;
         ensure!(verdict["what"].as_str().is_some_and(|what| what.ends_with("queries with EDNS")), "{verdict:#}");
+    }
+    Ok(())
+}
+
+fn packets_over_the_safe_size_that_are_lost_are_told(world: &World) -> Result<()> {
+    let many = (1..=120).map(|number| format!("203.0.113.{number}").parse()).collect::<Result<Vec<_>, _>>()?;
+    for drops in [true, false] {
+        let lab = Lab::new(world)?;
+        let _dns = lab.server(server(1), cluster().name_with("many.example.com", many.clone()))?;
+        if drops {
+            // The router puts fragments together before it looks at them.
+            lab.forward("udp sport 53 udp length > 1300 drop")?;
+        }
+        let probed = probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo", "--large-name", "many.example.com"])?;
+        let verdict = probed.only("truncation")?;
+        let what = verdict["what"].as_str().unwrap_or_default();
+        ensure!(what.starts_with("answers over 1232 bytes") == drops, "{verdict:#}");
+        ensure!(verdict["level"] == if drops { "warn" } else { "info" }, "{verdict:#}");
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The faults that the proof is made of: what the servers do, what the network does, and what the model in `resolver/` says of it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -26,6 +26,8 @@ pub(super) struct Fault {
     /// As the table says it.
     pub(super) title: &'static str,
     pub(super) kind: Kind,
+    /// What the names have.
+    pub(super) names: Names,
     /// How many lookups each resolver makes in the test that always runs, and for the table.
     pub(super) lookups: (usize, usize),
 }
@@ -53,6 +55,14 @@ pub(super) enum Kind {
     SearchDomain(ResponseCode),
 }
 
+/// The addresses of the names that are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    Both,
+    V4,
+    V6,
+}
+
 /// What the model says of a lookup under a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Prediction {
@@ -63,25 +73,90 @@ pub(super) enum Prediction {
 }
 
 pub(super) const FAULTS: &[Fault] = &[
-    Fault { title: "none", kind: Kind::Healthy, lookups: (20, 200) },
-    Fault { title: "1 % of packets lost", kind: Kind::Loss(0.01), lookups: (200, 1000) },
-    Fault { title: "5 % of packets lost", kind: Kind::Loss(0.05), lookups: (200, 1000) },
-    Fault { title: "one packet lost: the first of a pair", kind: Kind::Lost(1), lookups: (100, 200) },
-    Fault { title: "one packet lost: the second of a pair", kind: Kind::Lost(2), lookups: (100, 200) },
-    Fault { title: "conntrack race, emulated", kind: Kind::Race, lookups: (20, 200) },
-    Fault { title: "first of two servers dead", kind: Kind::FirstDead, lookups: (10, 100) },
-    Fault { title: "answers take 1.5 s", kind: Kind::Slow(Duration::from_millis(1500)), lookups: (10, 100) },
-    Fault { title: "answers take 2.5 s", kind: Kind::Slow(Duration::from_millis(2500)), lookups: (10, 100) },
-    Fault { title: "AAAA: NODATA", kind: Kind::Aaaa(Some(ResponseCode::NoError)), lookups: (10, 100) },
-    Fault { title: "AAAA: NXDOMAIN", kind: Kind::Aaaa(Some(ResponseCode::NXDomain)), lookups: (10, 100) },
-    Fault { title: "AAAA: SERVFAIL", kind: Kind::Aaaa(Some(ResponseCode::ServFail)), lookups: (10, 100) },
-    Fault { title: "AAAA: never answered", kind: Kind::Aaaa(None), lookups: (10, 100) },
-    Fault { title: "UDP answers cut to nothing", kind: Kind::Truncated, lookups: (10, 100) },
-    Fault { title: "40 A and 40 AAAA records", kind: Kind::Many, lookups: (10, 100) },
-    Fault { title: "a search domain says NODATA", kind: Kind::SearchDomain(ResponseCode::NoError), lookups: (10, 100) },
+    Fault { title: "none", kind: Kind::Healthy, names: Names::Both, lookups: (20, 200) },
+    Fault { title: "1 % of packets lost", kind: Kind::Loss(0.01), names: Names::Both, lookups: (200, 1000) },
+    Fault { title: "5 % of packets lost", kind: Kind::Loss(0.05), names: Names::Both, lookups: (200, 1000) },
+    Fault {
+        title: "one packet lost: the first of a pair",
+        kind: Kind::Lost(1),
+        names: Names::Both,
+        lookups: (100, 200),
+    },
+    Fault {
+        title: "one packet lost: the second of a pair",
+        kind: Kind::Lost(2),
+        names: Names::Both,
+        lookups: (100, 200),
+    },
+    Fault {
+        title: "one packet lost: the first of a pair, of names with IPv4 alone",
+        kind: Kind::Lost(1),
+        names: Names::V4,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "one packet lost: the first of a pair, of names with IPv6 alone",
+        kind: Kind::Lost(1),
+        names: Names::V6,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "one packet lost: the second of a pair, of names with IPv6 alone",
+        kind: Kind::Lost(2),
+        names: Names::V6,
+        lookups: (10, 100),
+    },
+    Fault { title: "conntrack race, emulated", kind: Kind::Race, names: Names::Both, lookups: (20, 200) },
+    Fault { title: "first of two servers dead", kind: Kind::FirstDead, names: Names::Both, lookups: (10, 100) },
+    Fault {
+        title: "answers take 1.5 s",
+        kind: Kind::Slow(Duration::from_millis(1500)),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "answers take 2.5 s",
+        kind: Kind::Slow(Duration::from_millis(2500)),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "answers take 2.5 s, of names with IPv6 alone",
+        kind: Kind::Slow(Duration::from_millis(2500)),
+        names: Names::V6,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "AAAA: NODATA",
+        kind: Kind::Aaaa(Some(ResponseCode::NoError)),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "AAAA: NXDOMAIN",
+        kind: Kind::Aaaa(Some(ResponseCode::NXDomain)),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault {
+        title: "AAAA: SERVFAIL",
+        kind: Kind::Aaaa(Some(ResponseCode::ServFail)),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
+    Fault { title: "AAAA: never answered", kind: Kind::Aaaa(None), names: Names::Both, lookups: (10, 100) },
+    Fault { title: "UDP answers cut to nothing", kind: Kind::Truncated, names: Names::Both, lookups: (10, 100) },
+    Fault { title: "40 A and 40 AAAA records", kind: Kind::Many, names: Names::Both, lookups: (10, 100) },
+    Fault {
+        title: "a search domain says NODATA",
+        kind: Kind::SearchDomain(ResponseCode::NoError),
+        names: Names::Both,
+        lookups: (10, 100),
+    },
     Fault {
         title: "a search domain says SERVFAIL",
         kind: Kind::SearchDomain(ResponseCode::ServFail),
+        names: Names::Both,
         lookups: (10, 100),
     },
 ];
@@ -89,14 +164,25 @@ pub(super) const FAULTS: &[Fault] = &[
 // === impl Fault ===
 
 impl Fault {
+    /// Whether of the queries of a pair one is lost, and its repetition is not.
+    pub(super) fn is_loss_of_one_packet(&self) -> bool {
+        matches!(self.kind, Kind::Lost(_) | Kind::Race)
+    }
+
     /// Brings the fault about at an address of its own, and returns the nameservers to ask: the last of them knows the names.
     pub(super) fn start(&self, lab: &Lab<'_>, addresses: [Ipv4Addr; 2]) -> Result<Vec<Server>> {
         let [address, other] = addresses;
+        let (v4, v6) = (Ipv4Addr::new(203, 0, 113, 7).into(), Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 7).into());
+        let addresses = match self.names {
+            Names::Both => vec![v4, v6],
+            Names::V4 => vec![v4],
+            Names::V6 => vec![v6],
+        };
         let every = format!("*.{DOMAIN}");
         let literal = |nth| any().name(&every).nth(nth);
         // The cluster's own names exist beside those that are asked for in vain.
         let healthy = Script::new()
-            .name(&every, ["203.0.113.7", "2001:db8:9::7"])
+            .name_with(&every, addresses)
             .name("kubernetes.default.svc.cluster.local", ["10.96.0.1"])
             .latency(LATENCY);
         let script = match self.kind {
@@ -156,6 +242,6 @@ impl Fault {
 
 fn many() -> Vec<std::net::IpAddr> {
     let v4 = (1..=40).map(|number| Ipv4Addr::new(203, 0, 113, number).into());
-    let v6 = (1..=40).map(|number| std::net::Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, number).into());
+    let v6 = (1..=40).map(|number| Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, number).into());
     v4.chain(v6).collect()
 }

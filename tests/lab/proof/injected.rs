@@ -18,7 +18,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Of a pod with one container for each of these resolvers, which muslin read in their images.
-    pub(crate) fn of(resolvers: &[Resolver]) -> Result<Self> {
+    pub(crate) fn of(resolvers: &[Resolver], profile: &Profile) -> Result<Self> {
         let containers: Vec<_> = (0..resolvers.len())
             .map(|index| json!({ "name": format!("c{index}"), "image": "registry.example.com/app" }))
             .collect();
@@ -31,7 +31,7 @@ impl Options {
         let kubernetes = resolv_conf(&pod)?;
         let text = pod.to_string();
         let parsed: Pod<'_> = serde_json::from_str(&text)?;
-        let planned = plan(&parsed, fingerprints.collect(), &Context::usual(&Profile::default()))
+        let planned = plan(&parsed, fingerprints.collect(), &Context::usual(profile))
             .map_err(|skip| anyhow!("the pod is left alone: {skip}"))?;
         json_patch::patch(&mut pod, &planned.patch).context("patching the pod")?;
         Ok(Self { kubernetes, muslin: resolv_conf(&pod)? })

@@ -10,13 +10,15 @@ use anyhow::{Context as _, Result, anyhow};
 use muslin::pod::ResolvConf;
 use muslin::resolver::Resolver;
 
-use super::fault::{DOMAIN, Fault, Prediction};
+use super::fault::{DOMAIN, Fault, Names, Prediction};
 use crate::network::{Lab, server};
 use crate::resolvers::{Found, Program};
 use crate::world::World;
 
-/// How many resolvers look names up at the same time. They wait for most of it; more would wait for the processor instead.
-const AT_ONCE: usize = 24;
+/// How many measurements run at the same time, of those that wait longest and of those that wait least. The latter keep the
+/// processor busy, and more of them at once would be measured waiting for it.
+const LONGEST_AT_ONCE: usize = 18;
+const SHORTEST_AT_ONCE: usize = 6;
 
 /// One measurement to make.
 #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ pub(super) type Key = (&'static str, Resolver, String);
 /// All of it, by what was measured.
 pub(super) type Measurements = HashMap<Key, Measured>;
 
-/// Makes all these measurements, those that take longest first, and each only once.
+/// Makes all these measurements, each only once, from both ends of the list of how long they take.
 pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements> {
     let mut labs = HashMap::new();
     let mut addresses: HashMap<&str, u8> = HashMap::new();
@@ -71,9 +73,11 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
     });
     let queue = Mutex::new(VecDeque::from(queue));
     let done = Mutex::new(HashMap::new());
-    let work = || -> Result<()> {
+    let work = |longest_first: bool| -> Result<()> {
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
+            let mut left = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = if longest_first { left.pop_back() } else { left.pop_front() };
+            drop(left);
             let Some((address, task)) = next else { return Ok(()) };
             let lab = labs.get(task.fault.title).context("a fault without a laboratory")?;
             let measured = task.run(lab, address).with_context(|| format!("{:?}", task.key()))?;
@@ -81,7 +85,9 @@ pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements>
         }
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let longest = (0..LONGEST_AT_ONCE).map(|_| scope.spawn(|| work(true)));
+        let shortest = (0..SHORTEST_AT_ONCE).map(|_| scope.spawn(|| work(false)));
+        let workers: Vec<_> = longest.chain(shortest).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a measurement panicked"))?)
     })?;
     Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -108,14 +114,14 @@ impl Task<'_> {
         let names: Vec<String> = (0..self.lookups).map(|number| format!("n{number}.{DOMAIN}")).collect();
         let found = self.program.look_up(&client, &names)?;
         let queries = servers.iter().map(|server| server.seen().len()).sum();
-        Ok(Measured::of(&found, queries))
+        Ok(Measured::of(&found, queries, self.fault.names == Names::Both))
     }
 }
 
 // === impl Measured ===
 
 impl Measured {
-    fn of(found: &[Found], queries: usize) -> Self {
+    fn of(found: &[Found], queries: usize, has_both: bool) -> Self {
         let mut times: Vec<Duration> = found.iter().map(|found| found.took).collect();
         times.sort_unstable();
         // The nearest rank: of 100 the 99th.
@@ -123,7 +129,7 @@ impl Measured {
         Self {
             lookups: found.len(),
             succeeded: found.iter().filter(|found| found.succeeded()).count(),
-            halved: found.iter().filter(|found| matches!(found.families(), (0, 1..) | (1.., 0))).count(),
+            halved: found.iter().filter(|found| has_both && matches!(found.families(), (0, 1..) | (1.., 0))).count(),
             median: rank(50),
             p99: rank(99),
             queries,

@@ -1,0 +1,314 @@
+//! What becomes of pods while everything around muslin changes: pods are created without a pause, by several clients, through
+//! replicas behind their Service, and each is looked at as the API server kept it.
+//!
+//! A pod is *missed* if it was kept as muslin has not seen it, and *failed* if it was not created. While the API server itself is
+//! restarted, clients try again, as those of Kubernetes do; that is counted apart.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::certificates::{CONFIGURATIONS, empty, is_settled, stored};
+use crate::inspection::{Kept, reading, registry};
+use crate::pods::{default_options, pod};
+use crate::replicas::{Replicas, ask_to_rotate, wait};
+use crate::{Cluster, Topic};
+
+pub(crate) const TESTS: Topic =
+    &[("a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod", a_restart_and_a_rotation_miss_no_pod)];
+
+pub(crate) const ON_REQUEST: Topic =
+    &[("measures_how_many_of_20000_pods_are_missed_while_everything_changes", measures_everything)];
+
+/// How many clients create pods.
+const CLIENTS: usize = 8;
+
+/// How many pods the measurement creates at least.
+const PODS: usize = 20_000;
+
+/// Clients that create pods until they are stopped.
+struct Load {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<Result<()>>>,
+}
+
+struct Shared {
+    namespace: String,
+    /// The pod to create, by its number.
+    pod: fn(&Shared, usize) -> Value,
+    /// The image that muslin has read, where there is one.
+    image: String,
+    /// What is injected for it.
+    options: Value,
+    number: AtomicUsize,
+    is_stopped: AtomicBool,
+    /// Whether the API server itself is away, or was a moment ago.
+    is_restarting: AtomicBool,
+    made: Mutex<Vec<Made>>,
+}
+
+/// What became of one pod.
+struct Made {
+    began: Instant,
+    ended: Instant,
+    outcome: Outcome,
+    /// How often it was tried again, because the API server was away.
+    tries: usize,
+}
+
+enum Outcome {
+    Mended,
+    Missed,
+    Failed(String),
+}
+
+/// What was done, and when.
+struct Phase {
+    name: &'static str,
+    began: Instant,
+    ended: Instant,
+}
+
+// === impl Load ===
+
+impl Load {
+    fn start(cluster: &Cluster, shared: Shared) -> Result<Self> {
+        cluster.namespace(&shared.namespace, &[])?;
+        let shared = Arc::new(shared);
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let client = cluster.runtime.block_on(cluster.control_plane.client())?;
+            clients.push(cluster.runtime.spawn(create(Arc::clone(&shared), client)));
+        }
+        Ok(Self { shared, clients })
+    }
+
+    fn made(&self) -> usize {
+        self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits until so many more were made.
+    fn go_on(&self, pods: usize) {
+        let until = self.made() + pods;
+        while self.made() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn stop(self, cluster: &Cluster) -> Result<Vec<Made>> {
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            cluster.runtime.block_on(client)??;
+        }
+        Ok(std::mem::take(&mut *self.shared.made.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Creates one pod after another.
+async fn create(shared: Arc<Shared>, client: Client) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(client, &shared.namespace);
+    while !shared.is_stopped.load(Ordering::Relaxed) {
+        let number = shared.number.fetch_add(1, Ordering::Relaxed);
+        let wanted: Pod = serde_json::from_value((shared.pod)(&shared, number))?;
+        let name = wanted.metadata.name.clone().unwrap_or_default();
+        let (began, mut tries) = (Instant::now(), 0);
+        let outcome = loop {
+            let was_restarting = shared.is_restarting.load(Ordering::Relaxed);
+            let created = match pods.create(&PostParams::default(), &wanted).await {
+                // It was kept before the connection broke.
+                Err(kube::Error::Api(status)) if status.code == 409 && tries > 0 => pods.get(&name).await,
+                created => created,
+            };
+            match created {
+                Ok(pod) if shared.is_mended(&serde_json::to_value(&pod)?) => break Outcome::Mended,
+                Ok(_) => break Outcome::Missed,
+                Err(_) if was_restarting || shared.is_restarting.load(Ordering::Relaxed) => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => break Outcome::Failed(error.to_string()),
+            }
+        };
+        let made = Made { began, ended: Instant::now(), outcome, tries };
+        shared.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    }
+    Ok(())
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn new(namespace: &str, image: &str, options: Value, pod: fn(&Self, usize) -> Value) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            pod,
+            image: image.to_owned(),
+            options,
+            number: AtomicUsize::new(0),
+            is_stopped: AtomicBool::new(false),
+            is_restarting: AtomicBool::new(false),
+            made: Mutex::default(),
+        }
+    }
+
+    /// Whether muslin saw the pod, and did what its image asks for.
+    fn is_mended(&self, pod: &Value) -> bool {
+        let is_seen = !pod["metadata"]["labels"]["muslin.dev/libc"].is_null();
+        let is_known = pod["spec"]["containers"][0]["image"] == *self.image;
+        is_seen && (!is_known || pod["spec"]["dnsConfig"]["options"] == self.options)
+    }
+}
+
+fn a_restart_and_a_rotation_miss_no_pod(cluster: &Cluster) -> Result<()> {
+    let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "1", "--shutdown-delay", "2"])?;
+    wait("settled", || is_settled(cluster))?;
+    let alpine = |shared: &Shared, number| pod(&shared.namespace, &format!("pod-{number}"), &shared.image);
+    let load = Load::start(cluster, Shared::new("rolled", "alpine:3.19", default_options(), alpine))?;
+    let old = stored(cluster, "ca.crt")?;
+    ask_to_rotate(cluster, "authority")?;
+    replicas.roll()?;
+    wait("another CA", || Ok(stored(cluster, "ca.crt")? != old && is_settled(cluster)?))?;
+    load.go_on(500_usize.saturating_sub(load.made()));
+    let made = load.stop(cluster)?;
+    for Made { outcome, .. } in &made {
+        match outcome {
+            Outcome::Mended => {}
+            Outcome::Missed => anyhow::bail!("a pod of {} was missed", made.len()),
+            Outcome::Failed(error) => anyhow::bail!("a pod of {} failed: {error}", made.len()),
+        }
+    }
+    ensure!(made.len() >= 500);
+    Ok(())
+}
+
+/// The run of the figures in `docs/operations.md`.
+fn measures_everything(cluster: &Cluster) -> Result<()> {
+    let _kept = Kept::apply(cluster)?;
+    let (registry, image) = registry("team/nothing:1", "musl-lookup")?;
+    let mut arguments = reading(&registry).to_vec();
+    // As it is by default: a registry that does not answer costs a review no more.
+    arguments[2] = "300".to_owned();
+    arguments.extend(["--certificate-overlap", "5", "--shutdown-delay", "5"].map(str::to_owned));
+    let replicas = Replicas::start(cluster, 3, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    wait("settled", || is_settled(cluster))?;
+
+    // Every replica knows the image before it counts.
+    cluster.namespace("known", &[])?;
+    let mut number = 0;
+    let mut options = Value::Null;
+    wait("known", || {
+        number += 1;
+        let (pod, _) = cluster.created(&pod("known", &format!("pod-{number}"), &image))?;
+        options = pod["spec"]["dnsConfig"]["options"].clone();
+        Ok(number > 10 && !options.is_null())
+    })?;
+    // One pod of twenty has an image that is nowhere.
+    let mixed = |shared: &Shared, number| {
+        let nowhere = format!("{}-{number}", shared.image);
+        let image = if number % 20 == 0 { &nowhere } else { &shared.image };
+        pod(&shared.namespace, &format!("pod-{number}"), image)
+    };
+    let load = Load::start(cluster, Shared::new("endured", &image, options, mixed))?;
+    let mut registry = Some(registry);
+    let mut phases = Vec::new();
+    let mut phase = |name, run: &mut dyn FnMut() -> Result<()>| -> Result<()> {
+        let began = Instant::now();
+        let outcome = run().with_context(|| name);
+        phases.push(Phase { name, began, ended: Instant::now() });
+        load.go_on(300);
+        outcome
+    };
+    let rotate = |what: &str, name: &str| -> Result<()> {
+        let old = stored(cluster, name)?;
+        ask_to_rotate(cluster, what)?;
+        wait("new", || Ok(stored(cluster, name)? != old && is_settled(cluster)?))
+    };
+    let mut all = || -> Result<()> {
+        phase("nothing", &mut || {
+            load.go_on(2000);
+            Ok(())
+        })?;
+        phase("rolling restart of all replicas", &mut || replicas.roll())?;
+        phase("rotation of the serving certificate", &mut || rotate("certificate", "tls.crt"))?;
+        phase("rotation of the CA", &mut || rotate("authority", "ca.crt"))?;
+        phase("rolling restart during a rotation of the CA", &mut || {
+            ask_to_rotate(cluster, "authority")?;
+            replicas.roll()?;
+            wait("settled", || is_settled(cluster))
+        })?;
+        phase("API server restarted", &mut || {
+            load.shared.is_restarting.store(true, Ordering::Relaxed);
+            let took = cluster.control_plane.restart_api_server()?;
+            // Its first requests are answered before all of it runs.
+            thread::sleep(Duration::from_secs(1));
+            load.shared.is_restarting.store(false, Ordering::Relaxed);
+            eprintln!("the API server was away for {took:?}");
+            Ok(())
+        })?;
+        phase("lease holder killed, another takes over", &mut || {
+            let gone = replicas.kill_the_lease_holder()?;
+            replicas.add()?;
+            wait("another holder", || Ok(replicas.lease_holder()? != gone))
+        })?;
+        phase("registry down", &mut || {
+            registry.take();
+            load.go_on(2000);
+            Ok(())
+        })?;
+        for (kind, webhooks) in CONFIGURATIONS {
+            let name = if webhooks == 1 { "caBundle of pods emptied" } else { "caBundle of the others emptied" };
+            phase(name, &mut || {
+                for _ in 0..10 {
+                    empty(cluster, kind, webhooks)?;
+                    wait("put back", || is_settled(cluster))?;
+                    load.go_on(50);
+                }
+                Ok(())
+            })?;
+        }
+        load.go_on(PODS.saturating_sub(load.made()));
+        Ok(())
+    };
+    let outcome = all();
+    let made = load.stop(cluster)?;
+    eprintln!("{}", table(&made, &phases)?);
+    outcome
+}
+
+/// A line for each phase, and one for all.
+fn table(made: &[Made], phases: &[Phase]) -> Result<String> {
+    let mut text = String::from(
+        "| | pods | failed | missed | tried again | p50 ms | p99 ms |\n|---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let mut line = |name: &str, of: &dyn Fn(&&Made) -> bool| -> Result<()> {
+        let made: Vec<&Made> = made.iter().filter(of).collect();
+        let count = |is: fn(&Outcome) -> bool| made.iter().filter(|made| is(&made.outcome)).count();
+        let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+        let missed = count(|outcome| matches!(outcome, Outcome::Missed));
+        let again = made.iter().filter(|made| made.tries > 0).count();
+        let mut took: Vec<f64> = made.iter().map(|made| (made.ended - made.began).as_secs_f64() * 1000.0).collect();
+        took.sort_by(f64::total_cmp);
+        let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or_default();
+        writeln!(text, "| {name} | {} | {failed} | {missed} | {again} | {:.1} | {:.1} |", made.len(), at(50), at(99))?;
+        Ok(())
+    };
+    for Phase { name, began, ended } in phases {
+        line(name, &|made| made.began <= *ended && made.ended >= *began)?;
+    }
+    line("all", &|_| true)?;
+    for (place, made) in made.iter().enumerate() {
+        if let Outcome::Failed(error) = &made.outcome {
+            writeln!(text, "pod {place} failed: {error}")?;
+        }
+    }
+    Ok(text)
+}
