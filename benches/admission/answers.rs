@@ -1,5 +1,5 @@
-//! Webhooks that know their answer beforehand, on muslin's own server: one allows, one answers with a fixed patch. What muslin is
-//! slower than these is what its reviews cost. They read of a review only its uid.
+//! Webhooks that know their answer beforehand, on muslin's own server: one allows, one answers with a fixed patch, one
+//! with what muslin answered to the same pod. They read of a review only its uid.
 
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
@@ -25,6 +25,7 @@ use crate::INJECTED;
 pub(crate) enum Answer {
     Allow,
     Patch,
+    Replay,
 }
 
 // === impl Answer ===
@@ -34,11 +35,12 @@ impl Answer {
         match self {
             Self::Allow => "allow",
             Self::Patch => "patch",
+            Self::Replay => "replay",
         }
     }
 
     /// The answer, around the uid.
-    fn halves(self) -> (String, String) {
+    fn halves(self, of_muslin: Option<String>) -> (String, String) {
         let mut response = json!({ "uid": "UID", "allowed": true });
         if self == Self::Patch {
             let options: Vec<Value> =
@@ -47,15 +49,15 @@ impl Answer {
             response["patchType"] = json!("JSONPatch");
             response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
         }
-        let review =
-            json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response }).to_string();
+        let fixed = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
+        let review = of_muslin.filter(|_| self == Self::Replay).unwrap_or_else(|| fixed.to_string());
         let (before, after) = review.split_once("UID").unwrap_or_default();
         (before.to_owned(), after.to_owned())
     }
 }
 
 /// Serves until it is killed. Says on stdout where, and with which certificate.
-pub(crate) fn serve(answer: Answer) -> Result<()> {
+pub(crate) fn serve(answer: Answer, of_muslin: Option<String>) -> Result<()> {
     // Self-signed, so that the certificate is its own CA.
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).context("making a certificate")?;
     let certificate = certified.cert.pem();
@@ -63,7 +65,7 @@ pub(crate) fn serve(answer: Answer) -> Result<()> {
         .context("using the certificate")?;
     let tls = server_config(Arc::new(keys)).context("configuring TLS")?;
 
-    let (before, after) = answer.halves();
+    let (before, after) = answer.halves(of_muslin);
     let handler = async move |review: Bytes| match uid(&review) {
         Some(uid) => Ok(([(CONTENT_TYPE, "application/json")], [before.as_bytes(), uid, after.as_bytes()].concat())),
         None => Err(StatusCode::BAD_REQUEST),

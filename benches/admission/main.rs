@@ -74,13 +74,17 @@ struct Options {
     #[arg(long, value_name = "ANSWER", hide = true)]
     serve: Option<Answer>,
 
+    /// What the webhook replays: an answer whose uid is `UID`.
+    #[arg(long, value_name = "TEXT", hide = true)]
+    answer: Option<String>,
+
     /// Cargo passes this to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 /// What is called when a pod is created in the namespace of the lane.
-const LANES: [&str; 5] = ["none", "allow", "patch", "muslin", "policy"];
+const LANES: [&str; 6] = ["none", "allow", "patch", "replay", "muslin", "policy"];
 
 /// What muslin is told to inject, and the fixed patch and the policy do: its profile `fast`.
 const PROFILE: &str = "fast";
@@ -98,7 +102,7 @@ fn main() -> Result<()> {
     // The control plane does the same; whoever comes second is told so.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if let Some(answer) = options.serve {
-        return answers::serve(answer);
+        return answers::serve(answer, options.answer);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let control_plane = ControlPlane::start_with(&POLICIES)?;
@@ -106,10 +110,12 @@ fn main() -> Result<()> {
 
     let account = control_plane.service_account_kubeconfig("muslin", "muslin")?;
     let muslin = Muslin::start(&control_plane, &account, &["--profile".to_owned(), PROFILE.to_owned()])?;
-    let allow = runtime.block_on(start(Answer::Allow))?;
-    let patch = runtime.block_on(start(Answer::Patch))?;
-    register(&control_plane, "allow", &allow)?;
-    register(&control_plane, "patch", &patch)?;
+    let mut servers = Vec::new();
+    for answer in [Answer::Allow, Answer::Patch, Answer::Replay] {
+        let server = runtime.block_on(start(answer, &answer_of(&muslin)?))?;
+        register(&control_plane, answer.name(), &server)?;
+        servers.push(server);
+    }
     create(&control_plane, &policy())?;
 
     let pod: Value = serde_json::from_slice(&std::fs::read(&options.pod)?).context("reading the pod")?;
@@ -152,10 +158,23 @@ fn namespace(lane: &str) -> String {
     format!("lane-{lane}")
 }
 
+/// What muslin answers to a review of the pod in its lane, with `UID` in place of the uid.
+fn answer_of(muslin: &Muslin<'_>) -> Result<String> {
+    let mut review: Value = serde_json::from_str(include_str!("../reviews/12k.json"))?;
+    review["request"]["namespace"] = json!(namespace("muslin"));
+    review["request"]["object"]["metadata"]["namespace"] = json!(namespace("muslin"));
+    review["request"]["uid"] = json!("UID");
+    let answer = muslin.review("/mutate", &review)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("muslin answered with no body")?;
+    ensure!(body.contains("UID") && body.contains("patchType"), "muslin answered {answer}");
+    Ok(body.to_owned())
+}
+
 /// This program again, as a webhook.
-async fn start(answer: Answer) -> Result<Server> {
+async fn start(answer: Answer, of_muslin: &str) -> Result<Server> {
     let program = std::env::current_exe().context("finding the benchmark's own program")?;
-    Server::start(answer.name(), &program, &["--serve".to_owned(), answer.name().to_owned()], None, true).await
+    let arguments = ["--serve", answer.name(), "--answer", of_muslin].map(str::to_owned);
+    Server::start(answer.name(), &program, &arguments, None, true).await
 }
 
 /// Registers a webhook for the namespace of this lane, in all else as muslin's.
@@ -260,14 +279,15 @@ async fn reviews(client: &kube::Client) -> Result<Vec<(String, u64)>> {
         let counts = metrics.lines().filter(of_it).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         counts.sum::<u64>()
     };
-    let webhooks = [("allow", "allow.example.com"), ("patch", "patch.example.com"), ("muslin", "pods.muslin.dev")];
-    Ok(webhooks.map(|(lane, webhook)| (lane.to_owned(), count(webhook))).to_vec())
+    let webhook = |lane| if lane == "muslin" { "pods.muslin.dev".to_owned() } else { format!("{lane}.example.com") };
+    let lanes = ["allow", "patch", "replay", "muslin"];
+    Ok(lanes.map(|lane| (lane.to_owned(), count(&webhook(lane)))).to_vec())
 }
 
 /// A pod of each lane a round, in an order that nobody can lean on.
-async fn measure(client: &kube::Client, bodies: &[Vec<u8>; 5], options: &Options) -> Result<[Vec<Duration>; 5]> {
-    let mut times: [Vec<Duration>; 5] = Default::default();
-    let mut order = [0, 1, 2, 3, 4];
+async fn measure(client: &kube::Client, bodies: &[Vec<u8>; 6], options: &Options) -> Result<[Vec<Duration>; 6]> {
+    let mut times: [Vec<Duration>; 6] = Default::default();
+    let mut order = [0, 1, 2, 3, 4, 5];
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     for round in 0..options.warm_up + options.rounds {
         for last in (1..order.len()).rev() {
