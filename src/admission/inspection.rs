@@ -44,18 +44,31 @@ struct OnPlatform<'p> {
 impl Inspection {
     /// Asks for the images of a pod in this namespace.
     pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Answers {
-        let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
-        let architectures = pod.architectures(&cluster);
-        let platforms: Vec<Platform> = architectures.iter().map(|arch| Platform::linux(arch)).collect();
-        let wanted: Vec<(&str, &Platform)> = pod
-            .containers()
-            .flat_map(|container| platforms.iter().map(|platform| (container.image(), platform)))
-            .collect();
+        let platforms = self.platforms(pod);
         let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.of(namespace, pod.pull_secrets()));
         let deadline = deadline.min(Instant::now() + self.budget);
-        let known = self.images.known(&wanted, keyring.as_ref(), deadline).await;
-        Answers { architectures: architectures.into_iter().map(str::to_owned).collect(), known }
+        let known = self.images.known(&wanted(pod, &platforms), keyring.as_ref(), deadline).await;
+        Answers::new(platforms, known)
     }
+
+    /// What is known of the images of a pod. Nothing is read for it: those who look at many pods would keep reviews waiting.
+    pub(super) fn recall(&self, pod: &Pod<'_>) -> Answers {
+        let platforms = self.platforms(pod);
+        let known = self.images.recalled(&wanted(pod, &platforms));
+        Answers::new(platforms, known)
+    }
+
+    /// Where the pod may run.
+    fn platforms(&self, pod: &Pod<'_>) -> Vec<Platform> {
+        let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
+        pod.architectures(&cluster).into_iter().map(Platform::linux).collect()
+    }
+}
+
+/// The images of a pod, on each platform.
+fn wanted<'p>(pod: &'p Pod<'_>, platforms: &'p [Platform]) -> Vec<(&'p str, &'p Platform)> {
+    let on_each = |image: &'p str| platforms.iter().map(move |platform| (image, platform));
+    pod.containers().flat_map(|container| on_each(container.image())).collect()
 }
 
 impl Inspection {
@@ -68,6 +81,10 @@ impl Inspection {
 // === impl Answers ===
 
 impl Answers {
+    fn new(platforms: Vec<Platform>, known: Vec<Option<Known>>) -> Self {
+        Self { architectures: platforms.into_iter().map(|platform| platform.arch).collect(), known }
+    }
+
     /// What each container of the pod uses, in their order, and what its author should be told about that. Where nothing is known
     /// the reference alone tells.
     pub(super) fn fingerprints(&self, pod: &Pod<'_>) -> (Vec<Fingerprint>, Vec<String>) {

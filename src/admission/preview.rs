@@ -90,8 +90,7 @@ impl Inner {
                     preview.is_cut = true;
                     return Ok(());
                 }
-                // What is not known of its images yet is not waited for.
-                let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
+                let answers = self.recall(&pod);
                 let profile = self.profile(chosen, &pod);
                 self.caught("", || {
                     // It may have been mended by another profile.

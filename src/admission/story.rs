@@ -44,7 +44,7 @@ impl Inner {
                 return Vec::new();
             }
         };
-        let answers = self.ask(&pod, namespace, mode, Instant::now()).await;
+        let answers = self.recall(&pod);
         let story = self.caught("", || {
             // What is to be said of the profile was said when the pod was made.
             let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);

@@ -313,6 +313,11 @@ impl Inner {
         }
     }
 
+    /// The same, as far as it is known without asking.
+    pub(super) fn recall(&self, pod: &Pod<'_>) -> Answers {
+        self.settings.inspection.as_ref().map_or_else(Answers::default, |inspection| inspection.recall(pod))
+    }
+
     /// The profile that a namespace asks for, and what is to be said of that.
     pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Chosen {
         let Settings { profile: default, profiles, .. } = &self.settings;

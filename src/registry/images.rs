@@ -220,11 +220,16 @@ impl Images {
                 break;
             }
         }
-        let known: Vec<_> = wanted.iter().map(|(reference, platform)| self.recall(reference, platform)).collect();
+        let known = self.recalled(wanted);
         let hits = known.iter().flatten().count();
         self.0.tally.hits.fetch_add(hits as u64, Ordering::Relaxed);
         self.0.tally.misses.fetch_add((known.len() - hits) as u64, Ordering::Relaxed);
         known
+    }
+
+    /// The same, as far as it is known. Nothing is asked.
+    pub fn recalled(&self, wanted: &[(&str, &Platform)]) -> Vec<Option<Known>> {
+        wanted.iter().map(|(reference, platform)| self.recall(reference, platform)).collect()
     }
 
     /// Whether something is known of an image already.
