@@ -83,6 +83,7 @@ fn claims(proof: &Proof<'_>) -> Result<String> {
     queries.dedup();
     let queries: Vec<String> = queries.iter().map(usize::to_string).collect();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();
     Ok(format!(
         "
 On Linux {kernel}, in {lookups} lookups:
@@ -95,7 +96,6 @@ On Linux {kernel}, in {lookups} lookups:
         least(alone),
         least(beside),
         queries.join(" or "),
-        kernel = kernel.trim_end(),
     ))
 }
 
