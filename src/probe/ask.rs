@@ -90,7 +90,7 @@ impl Asker {
         (began.elapsed(), outcome)
     }
 
-    /// Asks for A and AAAA, so long for both together; `None` where that may not be or cannot be sent.
+    /// Asks for A and AAAA, and waits so long for each; `None` where that may not be or cannot be sent.
     pub(super) async fn ask_pair(
         &self,
         server: SocketAddr,
@@ -99,7 +99,8 @@ impl Asker {
         wait: Duration,
     ) -> Option<Pair> {
         let until = Instant::now() + wait;
-        if until > self.deadline || !self.take(2) {
+        let longest = if mode == PairMode::Serial { until + wait } else { until };
+        if longest > self.deadline || !self.take(2) {
             return None;
         }
         let first: u16 = random();
@@ -107,7 +108,7 @@ impl Asker {
         let [a, aaaa] = [Waiting::new(a, ids.0), Waiting::new(aaaa, ids.1)];
         let (a, aaaa) = match mode {
             PairMode::OneSocket | PairMode::SameId => together(server, [a, aaaa], until).await,
-            PairMode::Serial => one_after_the_other(server, [a, aaaa], until).await,
+            PairMode::Serial => one_after_the_other(server, [a, aaaa], wait).await,
             PairMode::TwoSockets => {
                 let (a, aaaa) = tokio::join!(alone(server, a, until), alone(server, aaaa, until));
                 a.and_then(|a| Ok((a, aaaa?)))
@@ -207,7 +208,7 @@ async fn together(server: SocketAddr, mut pair: [Waiting<'_>; 2], until: Instant
     Ok((a.finish(), aaaa.finish()))
 }
 
-async fn one_after_the_other(server: SocketAddr, pair: [Waiting<'_>; 2], until: Instant) -> io::Result<(Half, Half)> {
+async fn one_after_the_other(server: SocketAddr, pair: [Waiting<'_>; 2], wait: Duration) -> io::Result<(Half, Half)> {
     let socket = socket(server).await?;
     let mut halves = [Half::Lost; 2];
     for (half, waiting) in halves.iter_mut().zip(pair) {
@@ -216,7 +217,7 @@ async fn one_after_the_other(server: SocketAddr, pair: [Waiting<'_>; 2], until: 
         let mut one = [waiting];
         let sent = socket.send(&message).await;
         if sent.is_ok() {
-            let _ = timeout_at(until, hear(&socket, &mut one, began)).await;
+            let _ = timeout_at(began + wait, hear(&socket, &mut one, began)).await;
         }
         let [waiting] = one;
         *half = waiting.finish();
@@ -260,5 +261,39 @@ fn take_in(waiting: &mut [Waiting<'_>], bytes: &[u8], took: Duration) {
             open.half = Some(Half::Mixed);
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdicts::observations::Kind;
+
+    /// A server that answers the second of two queries alone.
+    async fn answers_the_second() -> io::Result<SocketAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = socket.local_addr()?;
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            let _ = socket.recv_from(&mut buffer).await?;
+            let (length, from) = socket.recv_from(&mut buffer).await?;
+            // Its question, with the bits of an answer that no such name is.
+            buffer[2] |= 0x80;
+            buffer[3] = 3;
+            socket.send_to(&buffer[..length], from).await
+        });
+        Ok(address)
+    }
+
+    #[tokio::test]
+    async fn of_a_pair_one_after_the_other_the_loss_of_one_is_not_the_loss_of_both() -> io::Result<()> {
+        let server = answers_the_second().await?;
+        let asker = Asker::new(2, Instant::now() + Duration::from_secs(60));
+        let (a, aaaa) = (Question::new("example.com", Kind::A), Question::new("example.com", Kind::Aaaa));
+        let pair = asker.ask_pair(server, PairMode::Serial, (&a, &aaaa), Duration::from_millis(200)).await;
+        let pair = pair.ok_or_else(|| io::Error::other("not asked"))?;
+        assert_eq!(pair.a, Half::Lost);
+        assert!(matches!(pair.aaaa, Half::Answered(_)), "{:?}", pair.aaaa);
+        Ok(())
     }
 }
