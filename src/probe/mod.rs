@@ -36,6 +36,8 @@ pub use program::Subject;
 const ROUNDS: usize = 6;
 /// Between two rounds: some 40 queries a second, which no rate limit minds.
 const ROUND_EVERY: Duration = Duration::from_millis(100);
+/// How often a server is asked by UDP whether it answers.
+const FIRST_TRIES: usize = 5;
 /// How many names are invented for each server: a share of a quarter is then told from none.
 const INVENTED: usize = 24;
 const INVENTED_EVERY: Duration = Duration::from_millis(40);
@@ -45,6 +47,8 @@ const SEARCHED: usize = 3;
 const CANDIDATE_TRIES: usize = 2;
 /// How many letters an invented name has: nobody has it.
 const INVENTED_LETTERS: usize = 20;
+/// How often an answer is asked for that leaves in fragments: silence is then told from two lost packets.
+const LARGE_TRIES: usize = 4;
 /// EDNS sizes: what fits any path, and what leaves in fragments.
 const EDNS_SIZES: [u16; 2] = [1232, 4096];
 
@@ -179,15 +183,23 @@ impl Run<'_> {
     }
 
     /// The first server to answer by UDP, so that what is asked of one alone is asked of one that lives; where none does, one that
-    /// answers by TCP.
+    /// answers by TCP. One packet may be lost on the way: UDP is tried some times.
     async fn first_to_answer(&self) -> Option<Chosen> {
         let targets = &self.probe.targets;
         let name = targets.names.first().or(targets.external_names.first())?;
         let purpose = if targets.names.is_empty() { Purpose::External } else { Purpose::Name };
         let question = &Question::new(name, Kind::A);
-        let both = targets.servers.iter().flat_map(|server| [(*server, Via::Udp), (*server, Via::Tcp)]);
-        let mut tried: FuturesUnordered<_> = both
-            .map(|(server, via)| async move { (server, via, self.ask(purpose, server, via, question).await) })
+        // All wait until the same moment, the last one half as long as the first.
+        let by_udp = (0..FIRST_TRIES).map(|index| (spread(index, 2 * FIRST_TRIES, self.longest_wait()), Via::Udp));
+        let tries: Vec<_> = by_udp.chain([(Duration::ZERO, Via::Tcp)]).collect();
+        let of_all =
+            targets.servers.iter().flat_map(|server| tries.iter().map(move |(pause, via)| (*server, *pause, *via)));
+        let mut tried: FuturesUnordered<_> = of_all
+            .map(|(server, pause, via)| async move {
+                sleep(pause).await;
+                let wait = self.longest_wait().saturating_sub(pause);
+                (server, via, self.ask_within(purpose, server, via, question, wait).await)
+            })
             .collect();
         let mut by_tcp = None;
         while let Some((server, via, is_answered)) = tried.next().await {
@@ -231,19 +243,21 @@ impl Run<'_> {
             Some(name) => Question::new(name, Kind::A),
             None => Question::new("", Kind::Dnskey).with_edns(EDNS_SIZES[0]).with_signatures(),
         };
-        for index in 0..2 {
-            let pause = after(index, 2 * ROUND_EVERY);
-            let plain = Question { edns: None, signatures: false, ..large.clone() };
-            asked.push(self.later(pause, Purpose::Large, server, Via::Udp, plain));
+        for index in 0..LARGE_TRIES {
             for size in EDNS_SIZES {
                 asked.push(self.later(
-                    pause + ROUND_EVERY,
+                    after(index, ROUND_EVERY) + ROUND_EVERY,
                     Purpose::Large,
                     server,
                     Via::Udp,
                     large.clone().with_edns(size),
                 ));
             }
+        }
+        for index in 0..2 {
+            let pause = after(index, 2 * ROUND_EVERY);
+            let plain = Question { edns: None, signatures: false, ..large.clone() };
+            asked.push(self.later(pause, Purpose::Large, server, Via::Udp, plain));
             let signed = Question::new("", Kind::Dnskey).with_edns(EDNS_SIZES[0]).with_signatures();
             asked.push(self.later(pause, Purpose::Signed, server, Via::Udp, signed.clone()));
             asked.push(self.later(pause, Purpose::Unchecked, server, Via::Udp, signed.without_checks()));
@@ -378,8 +392,12 @@ impl Run<'_> {
     }
 
     async fn ask(&self, purpose: Purpose, server: SocketAddr, via: Via, question: &Question) -> bool {
-        let wait = WAIT_MAX.min(self.probe.timeout * 3 / 10);
-        self.ask_within(purpose, server, via, question, wait).await
+        self.ask_within(purpose, server, via, question, self.longest_wait()).await
+    }
+
+    /// The longest that one answer is waited for.
+    fn longest_wait(&self) -> Duration {
+        WAIT_MAX.min(self.probe.timeout * 3 / 10)
     }
 
     /// Asks, and writes down what came; whether that is an answer.

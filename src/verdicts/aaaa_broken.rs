@@ -104,10 +104,13 @@ fn broken(seen: &Observations) -> Vec<Broken<'_>> {
                 named().filter(is_it).collect::<Vec<_>>()
             };
             let (a, aaaa) = (of(Kind::A), of(Kind::Aaaa));
-            // An answer that A loses too is the path's fault.
-            let has_a = !a.is_empty() && a.iter().all(|asked| !asked.addresses().is_empty());
+            let mut told = a.iter().filter(|asked| asked.is_answered()).peekable();
+            let has_a = told.peek().is_some() && told.all(|asked| !asked.addresses().is_empty());
             let all_wrong = aaaa.len() >= TRIES_MIN && aaaa.iter().all(|asked| asked.code() != Some(Code::NoError));
-            if has_a && all_wrong {
+            // Silence that A meets too is the path's fault.
+            let by_server =
+                aaaa.iter().any(|asked| asked.is_answered()) || seen.are_ignored(server, aaaa.iter().copied());
+            if has_a && all_wrong && by_server {
                 let codes = aaaa.iter().map(|asked| asked.code().map(code_name)).collect();
                 broken.push(Broken { name, server, codes, tries: aaaa.len() });
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::conf::{Nsswitch, ResolvConf};
+use super::statistics::Rate;
 use crate::resolver::Resolver;
 
 /// All that a probe saw.
@@ -333,6 +334,17 @@ impl Observations {
     /// The servers that answer by UDP.
     pub fn answering(&self) -> impl Iterator<Item = SocketAddr> {
         self.targets.servers.iter().copied().filter(|server| self.plain(*server, Via::Udp).any(Asked::is_answered))
+    }
+
+    /// Whether these got no answer more often than by chance on the way to their server, as questions for A of names that have one
+    /// go there: alone, and in pairs, which are asked of the first server to answer, but for pairs that come to harm by themselves.
+    pub fn are_ignored<'a>(&self, server: SocketAddr, asked: impl IntoIterator<Item = &'a Asked>) -> bool {
+        let is_silent = |asked: &&Asked| asked.outcome == Outcome::Silence;
+        let alone = self.plain(server, Via::Udp).filter(|asked| asked.kind == Kind::A);
+        let paired = [PairMode::TwoSockets, PairMode::Serial].into_iter().flat_map(|mode| self.pairs_of(mode));
+        let paired = paired.filter(|_| self.answering().next() == Some(server));
+        let path = Rate::of(alone, is_silent).and(Rate::of(paired, |pair| pair.a == Half::Lost));
+        Rate::of(asked, is_silent).exceeds(path)
     }
 
     /// The pairs that left so.

@@ -54,7 +54,8 @@ fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
             asked.name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain.trim_end_matches('.')))
         })
         .collect();
-    if below.len() >= 2 * TRIES_MIN && below.iter().all(|asked| !asked.is_answered()) {
+    let server = below.first()?.server;
+    if below.iter().all(|asked| !asked.is_answered()) && seen.are_ignored(server, below.iter().copied()) {
         return Some(Answer::Timeout);
     }
     // A name of which an answer was lost says nothing.

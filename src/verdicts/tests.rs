@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use proptest::prelude::RngExt as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
 use super::conf::ResolvConf;
 use super::observations::{
     Answer, Asked, Code, Found, Half, Kind, Observations, Outcome, Pair, PairMode, Program, Purpose, Surroundings,
@@ -339,5 +342,57 @@ fn every_verdict_says_what_to_do_and_what_profiles_change() {
     for verdict in seen.iter().flat_map(|seen| verdicts(&seen.0)) {
         assert!(!verdict.evidence.is_empty() && !verdict.help.is_empty(), "{verdict:?}");
         assert_eq!(verdict.relief.none_because.is_none(), !verdict.relief.changes.is_empty(), "{verdict:?}");
+    }
+}
+
+/// Loses so many in a hundred of all packets of UDP.
+fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
+    let mut is_lost = || rng.random_range(0..100) < percent;
+    for asked in seen.asked.iter_mut().filter(|asked| asked.via == Via::Udp) {
+        if is_lost() {
+            asked.outcome = Outcome::Silence;
+        }
+    }
+    for half in seen.pairs.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.aaaa]) {
+        if is_lost() {
+            *half = Half::Lost;
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_path_that_loses_packets_is_accused_of_nothing_else_but_by_chance() {
+    const PROBES: usize = 200;
+    let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    for percent in [10, 25, 40] {
+        let probes = (0..PROBES).map(|_| verdicts(&lossy(Seen::healthy(), percent, &mut rng)));
+        let (path, others): (Vec<Verdict>, Vec<Verdict>) =
+            probes.flatten().partition(|verdict| verdict.fault.slug == "lossy-path");
+        assert!(path.len() * 100 >= PROBES * 98, "{percent} %: {} of {PROBES}", path.len());
+        assert!(others.len() * 100 <= PROBES, "{percent} %: {others:?}");
+    }
+}
+
+#[test]
+fn servers_that_ignore_some_queries_are_told_from_a_lossy_path() {
+    const PROBES: usize = 100;
+    type Ignores = fn(&Asked) -> bool;
+    let ignores: [(&str, Ignores); 4] = [
+        ("truncation", |asked| asked.edns.is_some()),
+        ("aaaa-broken", |asked| asked.kind == Kind::Aaaa),
+        ("search-expansion", |asked| asked.purpose == Purpose::Searched && !asked.name.contains(".svc.")),
+        ("stale-nameserver", |asked| asked.server == socket("10.0.0.11")),
+    ];
+    let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    for (slug, ignores) in ignores {
+        let seen = Seen::healthy().server("10.0.0.11").change(|asked| {
+            if ignores(asked) {
+                asked.outcome = Outcome::Silence;
+            }
+        });
+        let is_told = |seen: &Seen| verdicts(seen).iter().any(|verdict| verdict.fault.slug == slug);
+        let told = (0..PROBES).filter(|_| is_told(&lossy(seen.clone(), 10, &mut rng))).count();
+        assert!(told * 100 >= PROBES * 95, "{slug}: {told} of {PROBES}");
     }
 }

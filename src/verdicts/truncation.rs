@@ -87,11 +87,13 @@ fn no_edns(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     let (with, without) = (of(true), of(false));
     let refuses = |asked: &&Asked| matches!(asked.code(), None | Some(Code::FormErr | Code::NotImp));
     let works = without.iter().filter(|asked| asked.is_told()).count();
-    // A share of what is lost without EDNS is the path's fault.
+    let silent = with.iter().all(|asked| !asked.is_answered());
     if with.len() < TRIES_MIN || !with.iter().all(refuses) || works * 2 <= without.len() {
         return None;
     }
-    let silent = with.iter().all(|asked| !asked.is_answered());
+    if silent && !seen.are_ignored(server, with.iter().copied()) {
+        return None;
+    }
     let what = format!("{} {} queries with EDNS", server.ip(), if silent { "never answers" } else { "refuses" });
     Some(
         Verdict::new(&FAULT, Level::Warn, Sureness::Sure, what)
@@ -110,7 +112,7 @@ fn no_edns(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
 fn no_fragments(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     let large = || names_of(seen, server).filter(|asked| asked.purpose == Purpose::Large && asked.edns.is_some());
     let over: Vec<&Asked> = large().filter(|asked| asked.edns > Some(SAFE_BYTES)).collect();
-    let lost = over.len() >= TRIES_MIN && over.iter().all(|asked| !asked.is_answered());
+    let lost = over.iter().all(|asked| !asked.is_answered()) && seen.are_ignored(server, over.iter().copied());
     let safe = large().filter(|asked| asked.edns <= Some(SAFE_BYTES));
     let safe: Vec<&Answer> = safe.filter_map(Asked::answer).collect();
     // What fits the small packet is sent in it by either question, so that its loss would have another reason.
