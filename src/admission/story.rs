@@ -5,8 +5,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::time::{Duration, Instant};
 
-use crate::cluster::Teller;
-use crate::plan::{self, Told};
+use crate::cluster::{Story, Teller};
+use crate::image::Evidence;
+use crate::plan;
 use crate::pod::Pod;
 use crate::policy::Mode;
 
@@ -16,40 +17,45 @@ use super::webhook::{Inner, Webhook};
 const POLICY_MAX: Duration = Duration::from_secs(2);
 
 impl Teller for Webhook {
-    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Vec<Told>> {
+    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Story> {
         self.0.story(namespace, pod).boxed()
     }
 }
 
 impl Inner {
-    async fn story(&self, namespace: &str, pod: &str) -> Vec<Told> {
+    async fn story(&self, namespace: &str, pod: &str) -> Story {
         if self.is_excluded(namespace) {
-            return Vec::new();
+            return Story::default();
         }
         let policy = match self.policy(namespace, Instant::now() + POLICY_MAX).await {
             Ok(policy) => policy,
             Err(why) => {
                 tracing::debug!(namespace, why, "nothing is told of a pod: its namespace is not known");
-                return Vec::new();
+                return Story::default();
             }
         };
         let mode = policy.mode(self.settings.default_mode);
         if mode < Mode::Warn {
-            return Vec::new();
+            return Story::default();
         }
         let pod: Pod<'_> = match serde_json::from_str(pod) {
             Ok(pod) => pod,
             Err(error) => {
                 tracing::warn!(namespace, %error, "nothing is told of a pod that cannot be read");
-                return Vec::new();
+                return Story::default();
             }
         };
         let answers = self.recall(&pod);
         let story = self.caught("", || {
+            let (fingerprints, _) = answers.fingerprints(&pod);
+            let inspected = fingerprints.iter().filter(|found| found.evidence == Evidence::Inspected).count();
+            // Another replica read them, and what it read is on its way here.
+            let more_is_known = plan::inspected(pod.annotations().resolvers.as_deref().unwrap_or_default()) > inspected;
             // What is to be said of the profile was said when the pod was made.
             let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);
-            plan::story(&pod, answers.fingerprints(&pod).0, &self.context(namespace, mode, &profile))
+            let told = plan::story(&pod, fingerprints, &self.context(namespace, mode, &profile));
+            Story { told: told.unwrap_or_default(), more_is_known }
         });
-        story.and_then(Result::ok).unwrap_or_default()
+        story.unwrap_or_default()
     }
 }

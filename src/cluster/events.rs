@@ -13,6 +13,7 @@ use std::time::Duration;
 use fnv::FnvHasher;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::Job;
@@ -28,7 +29,7 @@ use quick_cache::unsync::Cache;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 
 use super::lease::Lease;
 use super::watch::Watch;
@@ -43,6 +44,10 @@ const ACTION: &str = "Review";
 /// How old a pod may be of which something is told. Kubernetes forgets Events after an hour (kube-apiserver, `--event-ttl`), and with
 /// them that it was told.
 const YOUNG: SignedDuration = SignedDuration::from_mins(30);
+/// How often a pod is looked at until what other replicas know of it has come, and how long after that the second time, each of the
+/// others twice as long: fifteen seconds in all. They share what they read within a second or two.
+const LOOKS: u32 = 5;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many pods wait to be told of; each takes some hundred bytes.
 const QUEUE_MAX: usize = 1024;
 /// How many pods, and how many stories of what made them, are remembered as told, so that a pod that changes is not looked at anew.
@@ -65,7 +70,16 @@ const NAME_MAX: usize = 200;
 /// Who knows what there is to tell of a pod.
 pub trait Teller: Send + Sync {
     /// What there is to tell of this pod, which the API server gave as JSON.
-    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Vec<Told>>;
+    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Story>;
+}
+
+/// What there is to tell of a pod.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// It, an Event each.
+    pub told: Vec<Told>,
+    /// Whether more was known when the pod was made, by another replica, so that it is worth waiting for.
+    pub more_is_known: bool,
 }
 
 /// The Events of one process.
@@ -93,6 +107,8 @@ struct Candidate {
     uid: String,
     /// What made it.
     owner: Option<OwnerReference>,
+    /// How often it was looked at.
+    looks: u32,
 }
 
 /// Finds the pods that may have a story.
@@ -252,24 +268,41 @@ fn candidate(metadata: ObjectMeta, now: Timestamp) -> Option<Candidate> {
         return None;
     }
     let owner = metadata.owner_references.into_iter().flatten().find(|owner| owner.controller == Some(true));
-    Some(Candidate { namespace: metadata.namespace?, name: metadata.name?, uid: metadata.uid?, owner })
+    Some(Candidate { namespace: metadata.namespace?, name: metadata.name?, uid: metadata.uid?, owner, looks: 0 })
 }
 
 // === impl Writer ===
 
 impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Candidate>) {
-        while let Some(candidate) = waiting.recv().await {
+        let mut again = FuturesUnordered::new();
+        loop {
+            let mut candidate = tokio::select! {
+                Some(candidate) = again.next() => candidate,
+                candidate = waiting.recv() => match candidate {
+                    Some(candidate) => candidate,
+                    None => return,
+                },
+            };
             if !self.lease.is_held() {
                 continue;
             }
             let events = self.events.clone();
-            if !self.rates.allow(&candidate.namespace, Instant::now()) {
+            if candidate.looks == 0 && !self.rates.allow(&candidate.namespace, Instant::now()) {
                 events.tally.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            let failure = match timeout(POD_MAX, self.tell(&candidate)).await {
-                Ok(Ok(())) => None,
+            candidate.looks += 1;
+            let is_last = candidate.looks >= LOOKS || again.len() >= QUEUE_MAX;
+            let failure = match timeout(POD_MAX, self.tell(&candidate, is_last)).await {
+                Ok(Ok(true)) => None,
+                Ok(Ok(false)) => {
+                    again.push(async {
+                        sleep(LOOK_AGAIN * 2_u32.pow(candidate.looks - 1)).await;
+                        candidate
+                    });
+                    continue;
+                }
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(late) => Some(late.to_string()),
             };
@@ -284,20 +317,24 @@ impl Writer {
         }
     }
 
-    async fn tell(&mut self, candidate: &Candidate) -> Result<(), kube::Error> {
-        let Candidate { namespace, name, uid, owner } = candidate;
+    /// Tells of a pod; whether that is done. It is not where more may be known soon, unless this is the last time.
+    async fn tell(&mut self, candidate: &Candidate, is_last: bool) -> Result<bool, kube::Error> {
+        let Candidate { namespace, name, uid, owner, looks: _ } = candidate;
         let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"));
         let request = request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
         let pod = match self.client.request_text(request).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(true),
             pod => pod?,
         };
         let kept: Kept = serde_json::from_str(&pod).map_err(kube::Error::SerdeError)?;
         if kept.metadata.uid != *uid {
             // Another pod of the same name.
-            return Ok(());
+            return Ok(true);
         }
-        let story = self.teller.story(namespace, &pod).await;
+        let Story { told: story, more_is_known } = self.teller.story(namespace, &pod).await;
+        if more_is_known && !is_last {
+            return Ok(false);
+        }
         let itself = ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Pod".to_owned()),
@@ -311,10 +348,10 @@ impl Writer {
             // Not by what it says: a restart may have learned more of the pod's images, and tells it once all the same.
             is_news |= self.create(&itself, told, hash(&[uid, told.reason.name()])).await?;
         }
-        let Some(owner) = owner.as_ref().filter(|_| is_news) else { return Ok(()) };
+        let Some(owner) = owner.as_ref().filter(|_| is_news) else { return Ok(true) };
         let key = hash(&[&owner.uid, &format!("{story:?}")]);
         if self.told.get(&key).is_some() {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(top) = self.top(namespace, owner).await? {
             for told in &story {
@@ -324,7 +361,7 @@ impl Writer {
             }
         }
         self.told.insert(key, ());
-        Ok(())
+        Ok(true)
     }
 
     /// Writes an Event; whether it was not there before.

@@ -22,7 +22,7 @@ use kube::{Client, Config};
 
 pub use certificates::{Certificates, IssueError, Issued, ServingKey, Terms};
 pub use corefile::corefile;
-pub use events::{Events, Tally as EventTally, Teller};
+pub use events::{Events, Story, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;

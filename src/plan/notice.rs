@@ -66,6 +66,11 @@ pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
     text
 }
 
+/// How many containers' images were read by whoever wrote this value of the annotation `muslin.dev/resolvers`.
+pub fn inspected(resolvers: &str) -> usize {
+    resolvers.matches(&format!("({})", Evidence::Inspected)).count()
+}
+
 /// Every finding that is more than advice in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
 /// Advice holds for most pods of a cluster, and would be in the way of the rest.
 pub(super) fn audit(plan: &Plan) -> String {

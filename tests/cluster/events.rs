@@ -71,7 +71,7 @@ fn workload(api_version: &str, kind: &str, namespace: &str, name: &str, image: &
 }
 
 /// muslin's Events in a namespace.
-fn events(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>> {
+pub(crate) fn events(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>> {
     let output = cluster.control_plane.kubectl(&["get", "events", "-n", namespace, "-o", "json"], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     let list: Value = serde_json::from_str(&output.stdout)?;

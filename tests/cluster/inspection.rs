@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::events::events;
 use crate::image::Entry::{Link, Part, Text};
 use crate::image::{Entry, Image, layer, run};
 use crate::pods::pod;
 use crate::registry::Registry;
+use crate::webhook::{Certificate, Process};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = &[
@@ -19,6 +21,7 @@ pub(crate) const TESTS: Topic = &[
     ("an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may", reads_with_pull_secret),
     ("a_muslin_that_stops_gives_the_lease_up", gives_the_lease_up),
     ("what_was_read_survives_a_restart_with_the_registry_stopped", survives_a_restart),
+    ("events_say_what_another_replica_read", events_wait_for_other_replicas),
     ("a_declaration_outranks_what_was_read", declaration_outranks),
     ("a_declaration_that_names_no_resolver_or_no_digest_is_refused", bad_declarations_are_refused),
     ("the_lease_holder_deletes_what_was_not_used_for_longest", oldest_are_deleted),
@@ -62,6 +65,21 @@ impl<'c> Kept<'c> {
     fn fingerprints(&self) -> Result<Vec<Value>> {
         let list: Value = serde_json::from_str(&self.kubectl(&["get", "imagefingerprints", "-o", "json"])?)?;
         list["items"].as_array().cloned().context("kubectl get gave no list")
+    }
+
+    /// The name of the lease's holder.
+    fn holder(&self) -> Result<String> {
+        self.kubectl(&["get", "lease", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.holderIdentity}"])
+    }
+
+    /// Waits until the lease is this process's: until the last holder's has run out it is another's, or there is none yet.
+    fn wait_until_holder_is(&self, process: u32) -> Result<()> {
+        let deadline = Instant::now() + SOON;
+        while !self.holder().is_ok_and(|holder| holder.ends_with(&format!("-{process}"))) {
+            ensure!(Instant::now() < deadline, "{:?}", self.holder());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
     }
 
     /// Waits until the fingerprints are as they should be.
@@ -207,15 +225,34 @@ fn gives_the_lease_up(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, _) = registry("team/lease:1", "go-pure")?;
     let mut muslin = cluster.muslin_with(&reading(&registry))?;
-    let holder = || kept.kubectl(&["get", "lease", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.holderIdentity}"]);
-    let deadline = Instant::now() + SOON;
-    // Until the last holder's has run out it is another's, or there is none yet.
-    while !holder().is_ok_and(|holder| holder.ends_with(&format!("-{}", muslin.id()))) {
-        ensure!(Instant::now() < deadline, "{:?}", holder());
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    kept.wait_until_holder_is(muslin.id())?;
     muslin.stop()?;
-    ensure!(holder()?.is_empty(), "{}", holder()?);
+    ensure!(kept.holder()?.is_empty(), "{}", kept.holder()?);
+    Ok(())
+}
+
+fn events_wait_for_other_replicas(cluster: &Cluster) -> Result<()> {
+    let kept = Kept::apply(cluster)?;
+    let (registry, reference) = registry("team/shared:1", "musl-lookup")?;
+    // It is not registered, so that it never reads an image.
+    let folder = tempfile::tempdir()?;
+    let arguments = [Certificate::new()?.arguments(folder.path())?, reading(&registry).to_vec()].concat();
+    let holder = Process::start(&cluster.account, &arguments)?;
+    kept.wait_until_holder_is(holder.id())?;
+    let _reviewer = cluster.muslin_with(&reading(&registry))?;
+    cluster.namespace("shared", &[])?;
+    let (created, _) = cluster.created(&pod("shared", "app", &reference))?;
+    ensure!(resolvers(&created) == "app=musl-1.2.3 (inspected)", "{created:#}");
+    let deadline = Instant::now() + SOON;
+    let injected = loop {
+        let found = events(cluster, "shared")?;
+        if let Some(injected) = found.iter().find(|event| event["reason"] == "DNSOptionsInjected") {
+            break injected["message"].to_string();
+        }
+        ensure!(Instant::now() < deadline, "no Event: {found:#?}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    ensure!(injected.contains("app=musl-1.2.3 (inspected)"), "{injected}");
     Ok(())
 }
 

@@ -60,12 +60,7 @@ impl<'c> Muslin<'c> {
         let certificate = Certificate::new()?;
         let asked = Instant::now();
         let folder = TempDir::new()?;
-        let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-        fs::write(&certificate_file, &certificate.certificate)?;
-        fs::write(&key_file, &certificate.key)?;
-        let files = [("--tls-cert", &certificate_file), ("--tls-key", &key_file)];
-        let files = files.into_iter().flat_map(|(name, file)| [name.to_owned(), file.display().to_string()]);
-        let process = Process::start(kubeconfig, &[&files.collect::<Vec<_>>(), arguments].concat())?;
+        let process = Process::start(kubeconfig, &[&certificate.arguments(folder.path())?, arguments].concat())?;
         let started_in = asked.elapsed();
         let server = format!("https://{}", process.address);
         let mutating = Registration::of_muslin(control_plane, &format!("{server}/mutate"), &certificate.certificate)?;
@@ -246,5 +241,14 @@ impl Certificate {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
         Ok(Self { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
+    }
+
+    /// What makes muslin serve with it, by files in this folder.
+    pub(crate) fn arguments(&self, folder: &Path) -> Result<Vec<String>> {
+        let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+        fs::write(&certificate, &self.certificate)?;
+        fs::write(&key, &self.key)?;
+        let arguments = [("--tls-cert", certificate), ("--tls-key", key)];
+        Ok(arguments.into_iter().flat_map(|(name, file)| [name.to_owned(), file.display().to_string()]).collect())
     }
 }

@@ -6,6 +6,8 @@
 
 mod installation;
 mod node;
+mod probe;
+mod proof;
 mod shop;
 
 use std::process::ExitCode;
@@ -40,14 +42,20 @@ fn main() -> ExitCode {
             test(&mut node).map_err(|error| Failed::from(format!("{error:?}")))
         })
     };
-    let tests: [(&'static str, Test); 5] = [
+    let tests: [(&'static str, Test); 8] = [
         ("the_api_server_reaches_muslin_through_its_service", called_through_its_service),
         ("a_running_container_has_the_options_and_resolves_a_service", shop::has_the_options),
         ("kubectl_tells_the_story_that_the_documentation_shows", shop::tells_the_story),
+        ("a_pod_on_musl_finds_names_sooner_when_packets_are_lost", proof::holds),
+        ("the_probe_runs_as_a_job_and_tells_a_stale_nameserver", probe::runs_as_a_job),
+        ("the_probe_reads_from_the_cluster_to_whom_coredns_forwards", probe::reads_from_the_cluster),
         ("a_node_that_is_interrupted_leaves_nothing_behind", interrupted),
         ("a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps", killed),
     ];
-    let on_request: [(&'static str, Test); 1] = [("records_the_story_in_the_documentation", shop::record_the_story)];
+    let on_request: [(&'static str, Test); 2] = [
+        ("records_the_story_in_the_documentation", shop::record_the_story),
+        ("records_the_proof_in_the_documentation", proof::record),
+    ];
     let on_request = on_request.into_iter().map(|test| trial(test).with_ignored_flag(true));
     // Before the test that ends the node.
     let trials = on_request.chain(tests.into_iter().map(trial)).collect();

@@ -1,0 +1,64 @@
+//! `muslin probe` in a node whose CoreDNS forwards to a server that is gone.
+
+use std::fs;
+use std::process::Output;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::node::{Node, REGISTRY};
+
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/probe.yaml");
+
+/// The Service of the cluster's DNS.
+const DNS: &str = "10.96.0.10";
+/// To whom CoreDNS forwards.
+const OUTSIDE: &str = "192.0.2.53";
+
+pub(crate) fn runs_as_a_job(node: &mut Option<Node>) -> Result<()> {
+    let node = node.as_ref().context("there is no node")?;
+    let manifest = fs::read_to_string(MANIFEST)?;
+    let image = format!("image: {REGISTRY}/muslin:{}\n", env!("CARGO_PKG_VERSION"));
+    ensure!(manifest.contains("image: muslin\n"), "{MANIFEST} has another image");
+    let job = node.folder().join("probe.yaml");
+    fs::write(&job, manifest.replace("image: muslin\n", &image))?;
+    node.kubectl(&["create", "-n", "shop", "-f", job.to_str().context("UTF-8")?])?;
+    // It fails: the verdict is of the level `deny`.
+    node.kubectl(&["wait", "-n", "shop", "job/dns-probe", "--for=condition=Failed", "--timeout=60s"]).with_context(
+        || node.kubectl(&["describe", "-n", "shop", "job,pod"]).map_or_else(|e| e.to_string(), |it| it.0),
+    )?;
+    let (log, _) = node.kubectl(&["logs", "-n", "shop", "job/dns-probe"])?;
+    ensure!(log.contains("stale-nameserver"), "{log}");
+    ensure!(log.contains(&format!("through {DNS}, while the cluster's names do")), "{log}");
+    Ok(())
+}
+
+pub(crate) fn reads_from_the_cluster(node: &mut Option<Node>) -> Result<()> {
+    let node = node.as_ref().context("there is no node")?;
+    let output = probe(node, "admin")?;
+    let document: Value = serde_json::from_slice(&output.stdout).context("reading what the probe wrote")?;
+    let verdicts = document["verdicts"].as_array().context("no verdicts")?;
+    let stale = verdicts.iter().find(|verdict| verdict["verdict"] == "stale-nameserver");
+    let stale = stale.with_context(|| format!("nothing is stale: {verdicts:?}"))?;
+    let known = format!("{OUTSIDE}, of the Corefile of kube-system/coredns");
+    ensure!(stale["evidence"].to_string().contains(&known), "{stale:#}");
+
+    // Who may not read it is told so, and has the verdict without.
+    let output = probe(node, "proxy")?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        complaint.contains("to whom CoreDNS forwards is not known") && complaint.contains("forbidden"),
+        "{complaint}"
+    );
+    ensure!(String::from_utf8_lossy(&output.stdout).contains("stale-nameserver"), "no verdict");
+    Ok(())
+}
+
+/// Asks on the node, as this account.
+fn probe(node: &Node, account: &str) -> Result<Output> {
+    node.command(env!("CARGO_BIN_EXE_muslin"))
+        .args(["probe", "--from-cluster", "--output=json", "--server", DNS, "--kubeconfig"])
+        .arg(node.folder().join(format!("{account}.kubeconfig")))
+        .output()
+        .context("starting muslin")
+}
