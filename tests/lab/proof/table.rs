@@ -20,6 +20,7 @@ and the options of one of three pods. So a lookup asks for four names, twice eac
 
 This page is written by `cargo test --test lab -- --ignored proof` (as root; it takes two minutes). A shorter run of the same is one of the
 tests that always run, and fails if a claim does not hold or if the model in `src/resolver/` says otherwise than the measurement.
+[proof-on-a-node.md](proof-on-a-node.md) has the same for a pod in a cluster.
 ";
 
 const LEGEND: &str = "
