@@ -23,6 +23,7 @@
 pub mod admission;
 pub mod cli;
 pub mod cluster;
+mod documentation;
 pub mod explain;
 pub mod image;
 pub mod manifest;

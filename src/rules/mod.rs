@@ -19,6 +19,7 @@ mod zero;
 use std::cmp::Reverse;
 use std::fmt;
 
+use crate::documentation;
 use crate::policy::Level;
 
 pub use subject::{Container, Ignored, Subject, option_path};
@@ -80,16 +81,12 @@ impl Rule {
 
     /// Its documentation, in Markdown.
     pub fn documentation(&self) -> String {
-        self.source
-            .lines()
-            .map_while(|line| line.strip_prefix("//!"))
-            .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
-            .collect()
+        documentation::of(self.source)
     }
 
     /// What it finds, in one sentence: the first line of its documentation.
     pub fn summary(&self) -> &'static str {
-        self.source.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default()
+        documentation::summary_of(self.source)
     }
 }
 
