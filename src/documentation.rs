@@ -1,7 +1,7 @@
 //! What a source file says of itself in its doc comment, for the pages and the answers that are made of it.
 
 /// The doc comment of a file, in Markdown.
-pub fn of(source: &str) -> String {
+pub(crate) fn of(source: &str) -> String {
     source
         .lines()
         .map_while(|line| line.strip_prefix("//!"))
@@ -10,7 +10,7 @@ pub fn of(source: &str) -> String {
 }
 
 /// Its first line, which is one sentence.
-pub fn summary_of(source: &str) -> &str {
+pub(crate) fn summary_of(source: &str) -> &str {
     source.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default()
 }
 
