@@ -175,11 +175,16 @@ pub struct Exemptions {
     pub service_accounts: Vec<String>,
 }
 
+/// Four numbers with dots between them, or hexadecimal digits with two colons at least.
+const LOOKS_LIKE_AN_IP_ADDRESS: &str =
+    r"self.matches('^([0-9]{1,3}[.]){3}[0-9]{1,3}$|^[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*$')";
+
 /// A DNS cache on each node, such as NodeLocal DNSCache.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeLocalCache {
     /// The address at which it listens on every node, such as `169.254.20.10`.
-    #[x_kube(validation = Rule::new("isIP(self)").message("the address is an IP address, such as 169.254.20.10"))]
+    // `isIP` is none of CEL's functions before Kubernetes 1.31. What only looks like an address the profile's status tells.
+    #[x_kube(validation = Rule::new(LOOKS_LIKE_AN_IP_ADDRESS).message("the address is an IP address, such as 169.254.20.10"))]
     #[schemars(extend("maxLength" = 45))]
     pub address: String,
 }
