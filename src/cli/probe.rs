@@ -15,7 +15,7 @@ use crate::report::Probed;
 use crate::resolver::NAMESERVERS_MAX;
 use crate::verdicts::conf::{ResolvConf, forwards_to};
 use crate::verdicts::cost::{costs, resolvers};
-use crate::verdicts::observations::{Targets, Upstream};
+use crate::verdicts::observations::{Asked, Targets, Upstream};
 use crate::verdicts::verdicts;
 
 use super::policy::{FailOn, fail_on};
@@ -197,6 +197,11 @@ impl Ask {
             return Err(Failure::Input(anyhow!("nothing could be asked: --max-queries or --timeout is too small")));
         }
         let verdicts = verdicts(&seen);
+        if verdicts.is_empty() && !seen.single().any(Asked::is_answered) {
+            return Err(Failure::Input(anyhow!(
+                "no question was answered, and too few were asked to tell why: --max-queries or --timeout is too small"
+            )));
+        }
         let costs = costs(&seen, &resolvers(&seen));
         let probed = Probed { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
         if let Err(error) = self.write(&probed) {

@@ -90,8 +90,9 @@ impl Probed<'_> {
         let found = if verdicts.is_empty() { "nothing wrong was found".to_owned() } else { self.counts().to_string() };
         let _ = writeln!(
             text,
-            "{found}: {sent} queries to {} in {:.1} s; {answered} of {asked} single questions answered, {} of {} pairs \
+            "{found}: {sent} {} to {} in {:.1} s; {answered} of {asked} single questions answered, {} of {} pairs \
              whole, {} of {} lookups by getaddrinfo found",
+            if *sent == 1 { "query" } else { "queries" },
             match seen.targets.servers.len() {
                 1 => "1 nameserver".to_owned(),
                 servers => format!("{servers} nameservers"),
