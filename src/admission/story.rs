@@ -48,9 +48,10 @@ impl Inner {
         let answers = self.recall(&pod);
         let story = self.caught("", || {
             let (fingerprints, _) = answers.fingerprints(&pod);
-            let inspected = fingerprints.iter().filter(|found| found.evidence == Evidence::Inspected).count();
-            // Another replica read them, and what it read is on its way here.
-            let more_is_known = plan::inspected(pod.annotations().resolvers.as_deref().unwrap_or_default()) > inspected;
+            // Another replica may have read the images, and what it read be on its way here.
+            let known = fingerprints.iter().filter(|found| found.evidence > Evidence::Assumed).count();
+            let resolvers = pod.annotations().resolvers.as_deref().unwrap_or_default();
+            let more_is_known = plan::count_inspected(resolvers) > known;
             // What is to be said of the profile was said when the pod was made.
             let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);
             let told = plan::story(&pod, fingerprints, &self.context(namespace, mode, &profile));

@@ -21,7 +21,7 @@ use crate::rules::{self, Container, Finding, Ignored, Subject};
 
 pub use crate::policy::Skip;
 pub use choice::{Libc, libc_of};
-pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, fit, inspected};
+pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected, fit};
 pub use risk::{RISKS, Risk, risks};
 pub use story::{Reason, Told, story};
 

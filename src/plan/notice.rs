@@ -67,7 +67,7 @@ pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
 }
 
 /// How many containers' images were read by whoever wrote this value of the annotation `muslin.dev/resolvers`.
-pub fn inspected(resolvers: &str) -> usize {
+pub fn count_inspected(resolvers: &str) -> usize {
     resolvers.matches(&format!("({})", Evidence::Inspected)).count()
 }
 

@@ -6,8 +6,8 @@
 //! Debian, and not on Alpine", and `nslookup` shows an address.
 //!
 //! ## How it is told
-//! A and AAAA are asked for one after the other, several times. A is always answered with an address, and AAAA never with NOERROR. An
-//! empty answer is right; a single lost one is no sign.
+//! A and AAAA are asked for one after the other, several times. Each answer for A has an address, and AAAA is never
+//! answered with NOERROR. An empty answer is right. Where none comes, it must be no chance by what is lost of A (Fisher's exact test).
 //!
 //! ## What to do
 //! The nameserver must answer AAAA with an empty NOERROR for a name that has only A. Until it does, let the program ask for IPv4 alone,
@@ -104,8 +104,8 @@ fn broken(seen: &Observations) -> Vec<Broken<'_>> {
                 named().filter(is_it).collect::<Vec<_>>()
             };
             let (a, aaaa) = (of(Kind::A), of(Kind::Aaaa));
-            let mut told = a.iter().filter(|asked| asked.is_answered()).peekable();
-            let has_a = told.peek().is_some() && told.all(|asked| !asked.addresses().is_empty());
+            let has_a = a.iter().any(|asked| asked.is_answered())
+                && a.iter().all(|asked| !asked.is_answered() || !asked.addresses().is_empty());
             let all_wrong = aaaa.len() >= TRIES_MIN && aaaa.iter().all(|asked| asked.code() != Some(Code::NoError));
             // Silence that A meets too is the path's fault.
             let by_server =

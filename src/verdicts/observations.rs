@@ -339,12 +339,12 @@ impl Observations {
     /// Whether these got no answer more often than by chance on the way to their server, as questions for A of names that have one
     /// go there: alone, and in pairs, which are asked of the first server to answer, but for pairs that come to harm by themselves.
     pub fn are_ignored<'a>(&self, server: SocketAddr, asked: impl IntoIterator<Item = &'a Asked>) -> bool {
-        let is_silent = |asked: &&Asked| asked.outcome == Outcome::Silence;
+        let is_ignored = |asked: &&Asked| !asked.is_answered();
         let alone = self.plain(server, Via::Udp).filter(|asked| asked.kind == Kind::A);
         let paired = [PairMode::TwoSockets, PairMode::Serial].into_iter().flat_map(|mode| self.pairs_of(mode));
         let paired = paired.filter(|_| self.answering().next() == Some(server));
-        let path = Rate::of(alone, is_silent).and(Rate::of(paired, |pair| pair.a == Half::Lost));
-        Rate::of(asked, is_silent).exceeds(path)
+        let path = Rate::of(alone, is_ignored).and(Rate::of(paired, |pair| pair.a == Half::Lost));
+        Rate::of(asked, is_ignored).exceeds(path)
     }
 
     /// The pairs that left so.

@@ -345,6 +345,9 @@ fn every_verdict_says_what_to_do_and_what_profiles_change() {
     }
 }
 
+/// Which questions a server does not answer.
+type Ignores = fn(&Asked) -> bool;
+
 /// Loses so many in a hundred of all packets of UDP.
 fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
     let mut is_lost = || rng.random_range(0..100) < percent;
@@ -377,7 +380,6 @@ fn a_path_that_loses_packets_is_accused_of_nothing_else_but_by_chance() {
 #[test]
 fn servers_that_ignore_some_queries_are_told_from_a_lossy_path() {
     const PROBES: usize = 100;
-    type Ignores = fn(&Asked) -> bool;
     let ignores: [(&str, Ignores); 4] = [
         ("truncation", |asked| asked.edns.is_some()),
         ("aaaa-broken", |asked| asked.kind == Kind::Aaaa),
@@ -394,5 +396,19 @@ fn servers_that_ignore_some_queries_are_told_from_a_lossy_path() {
         let is_told = |seen: &Seen| verdicts(seen).iter().any(|verdict| verdict.fault.slug == slug);
         let told = (0..PROBES).filter(|_| is_told(&lossy(seen.clone(), 10, &mut rng))).count();
         assert!(told * 100 >= PROBES * 95, "{slug}: {told} of {PROBES}");
+    }
+}
+
+#[test]
+fn answers_that_cannot_be_read_are_no_answers() {
+    let ignores: [(&str, Ignores); 2] =
+        [("truncation", |asked| asked.edns.is_some()), ("aaaa-broken", |asked| asked.kind == Kind::Aaaa)];
+    for (slug, ignores) in ignores {
+        let nonsense = |asked: &mut Asked| {
+            if ignores(asked) {
+                asked.outcome = Outcome::Nonsense("no message".to_owned());
+            }
+        };
+        fires(slug, &Seen::healthy().change(nonsense));
     }
 }

@@ -8,7 +8,7 @@
 //! ## How it is told
 //! The same names by UDP without EDNS, with EDNS of 1232 and of 4096 bytes, and by TCP. Named are: a cut answer whose rest TCP does
 //! not bring; EDNS that is thrown away or refused, while the same question without it is answered; packets over 1,232 bytes that do not
-//! arrive. Answers of your own names that are cut and can be fetched are worth knowing only for musl to 1.2.3.
+//! arrive. What the path loses of any query by chance is none of these (Fisher's exact test). Answers of your own names that are cut and can be fetched are worth knowing only for musl to 1.2.3.
 //!
 //! ## What to do
 //! Let TCP port 53 through as well as UDP (NetworkPolicies often name only UDP), and packets of more than 512 bytes. Use Alpine 3.18 or
@@ -112,7 +112,9 @@ fn no_edns(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
 fn no_fragments(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     let large = || names_of(seen, server).filter(|asked| asked.purpose == Purpose::Large && asked.edns.is_some());
     let over: Vec<&Asked> = large().filter(|asked| asked.edns > Some(SAFE_BYTES)).collect();
-    let lost = over.iter().all(|asked| !asked.is_answered()) && seen.are_ignored(server, over.iter().copied());
+    let lost = over.len() >= TRIES_MIN
+        && over.iter().all(|asked| !asked.is_answered())
+        && seen.are_ignored(server, over.iter().copied());
     let safe = large().filter(|asked| asked.edns <= Some(SAFE_BYTES));
     let safe: Vec<&Answer> = safe.filter_map(Asked::answer).collect();
     // What fits the small packet is sent in it by either question, so that its loss would have another reason.

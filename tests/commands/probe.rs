@@ -33,8 +33,11 @@ fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
 
 #[test]
 fn too_few_queries_without_an_answer_are_no_good_news() {
-    let folder = Folder::new().with("resolv.conf", "search default.svc.cluster.local
-");
+    let folder = Folder::new().with(
+        "resolv.conf",
+        "search default.svc.cluster.local
+",
+    );
     let run = probe(&folder, &["--resolv-conf", "resolv.conf", "--server", &closed_port(), "--max-queries", "1"]);
     let run = run.ended(2);
     assert!(run.stderr.contains("too few were asked to tell why") && run.stdout.is_empty(), "{}", run.stderr);
