@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -25,7 +25,10 @@ pub(super) struct Bodies(Semaphore);
 /// A body, and the room that it takes for as long as it is kept.
 #[derive(Debug)]
 pub(super) struct Kept<'b> {
-    bytes: Vec<u8>,
+    /// As it arrived, as long as that was in one piece.
+    piece: Bytes,
+    /// All of it, where it came in pieces.
+    joined: Vec<u8>,
     room: Option<SemaphorePermit<'b>>,
 }
 
@@ -57,19 +60,19 @@ impl Bodies {
     /// The body is too large, ends early, or is not there, or not let in, by the deadline.
     pub(super) async fn read(&self, body: Body, deadline: Instant) -> Result<Kept<'_>, BodyError> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut kept = Kept { bytes: Vec::with_capacity(announced.min(ALWAYS_ROOM_FOR)), room: None };
+        let mut kept = Kept { piece: Bytes::new(), joined: Vec::new(), room: None };
         let mut body = pin!(body);
         while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)? {
             // Trailers say nothing that is needed.
             let Ok(bytes) = frame?.into_data() else { continue };
-            let length = kept.bytes.len() + bytes.len();
+            let length = kept.len() + bytes.len();
             if length > BODY_MAX {
                 return Err(BodyError::TooLarge);
             }
             let beyond = |length: usize| length.saturating_sub(ALWAYS_ROOM_FOR);
-            let needed = beyond(length) - beyond(kept.bytes.len());
+            let needed = beyond(length) - beyond(kept.len());
             self.make_room(&mut kept, needed, deadline).await?;
-            kept.bytes.extend_from_slice(&bytes);
+            kept.add(bytes, announced.min(ALWAYS_ROOM_FOR));
         }
         Ok(kept)
     }
@@ -92,11 +95,26 @@ impl Bodies {
 
 // === impl Kept ===
 
+impl Kept<'_> {
+    /// A body in one piece is not copied.
+    fn add(&mut self, bytes: Bytes, expected: usize) {
+        if self.is_empty() {
+            self.piece = bytes;
+            return;
+        }
+        if self.joined.is_empty() {
+            self.joined.reserve(expected);
+            self.joined.extend_from_slice(&self.piece);
+        }
+        self.joined.extend_from_slice(&bytes);
+    }
+}
+
 impl std::ops::Deref for Kept<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        if self.joined.is_empty() { &self.piece } else { &self.joined }
     }
 }
 
@@ -104,7 +122,6 @@ impl std::ops::Deref for Kept<'_> {
 mod tests {
     use std::time::Duration;
 
-    use axum::body::Bytes;
     use futures::StreamExt as _;
     use futures::stream;
 

@@ -4,16 +4,17 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::image::{Evidence, Fingerprint};
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
-use crate::policy::{Level, Mode, NamespacePolicy, Profile};
+use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::resolver::{Resolver, known_options};
-use crate::rules::Rule;
 
+use super::Metrics;
 use super::metrics::Outcome;
 use super::review::{Verdict, Written};
 
@@ -28,14 +29,12 @@ const DECISIONS_EXPECTED: usize = 256;
 pub(super) struct Decision {
     pub(super) outcome: Outcome,
     pub(super) verdict: Written,
-    /// The rules that fired, mended or not.
-    pub(super) findings: Vec<(&'static Rule, Level)>,
+    /// What it counts to: the rules that fired, mended or not, and the options that were injected.
+    pub(super) counters: Vec<Counter>,
     /// Each container's resolver, as in the pod's annotation.
     pub(super) resolvers: String,
     /// What was injected, as in the pod's annotation.
     pub(super) injected: String,
-    /// The names of the injected options, for the metrics.
-    pub(super) options: Vec<&'static str>,
 }
 
 /// What was decided of a pod, and by what, for the next one that is the same but for its name.
@@ -70,15 +69,14 @@ impl Decision {
         Self {
             outcome: Outcome::Skipped,
             verdict: Verdict::default().with_audit("skipped", skip.to_string()).written(),
-            findings: Vec::new(),
+            counters: Vec::new(),
             resolvers: String::new(),
             injected: String::new(),
-            options: Vec::new(),
         }
     }
 
     /// What a plan comes to. `notes` are told to the author before its own warnings.
-    pub(super) fn of(plan: &Plan, mode: Mode, notes: Vec<String>) -> Self {
+    pub(super) fn of(plan: &Plan, mode: Mode, notes: Vec<String>, metrics: &Metrics) -> Self {
         let mut verdict = Verdict::default().with_patch(&plan.patch);
         if mode >= Mode::Warn {
             verdict = verdict.with_warnings(notes).with_warnings(plan.warnings());
@@ -86,13 +84,15 @@ impl Decision {
         for (key, value) in plan.audit() {
             verdict = verdict.with_audit(key, value);
         }
+        let findings = plan.findings.iter().map(|planned| metrics.found(planned.finding.rule, planned.finding.level));
+        let claims = if plan.patch.is_empty() { &[][..] } else { &plan.injected.claims };
+        let options = claims.iter().map(|claim| metrics.injected(option_name(&claim.set)));
         Self {
             outcome: if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed },
             verdict: verdict.written(),
-            findings: plan.findings.iter().map(|planned| (planned.finding.rule, planned.finding.level)).collect(),
+            counters: findings.chain(options).collect(),
             resolvers: plan.resolvers.clone(),
             injected: plan.injected.to_string(),
-            options: plan.injected.claims.iter().map(|claim| option_name(&claim.set)).collect(),
         }
     }
 }
@@ -162,12 +162,11 @@ impl Memory {
 
 impl Weighter<Question, Arc<Decision>> for Weight {
     fn weight(&self, question: &Question, decision: &Arc<Decision>) -> u64 {
-        let Decision { outcome: _, verdict, findings, resolvers, injected, options } = &**decision;
+        let Decision { outcome: _, verdict, counters, resolvers, injected } = &**decision;
         let bytes = size_of::<Decision>()
             + question.0.len()
             + verdict.size()
-            + size_of_val(&**findings)
-            + size_of_val(&**options)
+            + size_of_val(&**counters)
             + resolvers.len()
             + injected.len();
         bytes as u64

@@ -41,16 +41,16 @@ struct Imprint<M> {
     review: Box<[u8]>,
     strings: Box<[StringAt]>,
     excerpt: Box<str>,
-    /// Where in the excerpt the strings are that each review has of its own, the uid first, and the name second.
+    /// Where the strings are that each review has of its own, the uid first, and the name second.
     own: Box<[Range<usize>]>,
     /// What was decided of the last one like it.
     memo: ArcSwapOption<M>,
 }
 
 /// A review that is like one before.
-pub(super) struct Recognised<M> {
+pub(super) struct Recognised<'r, M> {
     imprint: Arc<Imprint<M>>,
-    excerpt: Vec<u8>,
+    review: &'r [u8],
     /// Whether it says the same, but for its own strings.
     is_twin: bool,
 }
@@ -69,7 +69,7 @@ impl<M> Default for Imprints<M> {
 
 impl<M> Imprints<M> {
     /// The review, if it is like one that was learnt.
-    pub(super) fn recognise(&self, review: &[u8]) -> Option<Recognised<M>> {
+    pub(super) fn recognise<'r>(&self, review: &'r [u8]) -> Option<Recognised<'r, M>> {
         self.by_length.get(&review.len())?.recognise(review)
     }
 
@@ -93,22 +93,20 @@ impl<M> Imprint<M> {
     /// `None` where a string of its own is not found, as one that is written with escapes.
     fn of(review: &[u8], outline: &Outline, own: &[&str]) -> Option<Self> {
         let Excerpt { text, strings } = outline.excerpt(std::str::from_utf8(review).ok()?)?;
-        let copy_of = |own: &&str| -> Option<Range<usize>> {
-            let start = u32::try_from(own.as_ptr().addr().checked_sub(review.as_ptr().addr())?).ok()?;
-            let found = strings.binary_search_by_key(&start, |string| string.start).ok()?;
-            let copied_to = strings[found].copied_to? as usize;
-            Some(copied_to..copied_to + own.len())
+        let place_of = |own: &&str| {
+            let start = own.as_ptr().addr().checked_sub(review.as_ptr().addr())?;
+            strings.binary_search_by_key(&start, |string| string.start as usize).ok()?;
+            Some(start..start + own.len())
         };
-        let own = own.iter().map(copy_of).collect::<Option<_>>()?;
+        let own = own.iter().map(place_of).collect::<Option<_>>()?;
         let (review, strings, excerpt) = (review.into(), strings.into(), text.into());
         Some(Self { review, strings, excerpt, own, memo: ArcSwapOption::empty() })
     }
 
-    fn recognise(self: Arc<Self>, review: &[u8]) -> Option<Recognised<M>> {
+    fn recognise(self: Arc<Self>, review: &[u8]) -> Option<Recognised<'_, M>> {
         if review.len() != self.review.len() {
             return None;
         }
-        let mut excerpt = self.excerpt.as_bytes().to_vec();
         let mut is_twin = true;
         let mut strings = &*self.strings;
         let mut same = 0;
@@ -120,28 +118,31 @@ impl<M> Imprint<M> {
             if !text.iter().all(|byte| is_plain(*byte)) {
                 return None;
             }
-            if let Some(copied_to) = copied_to.map(|copied_to| copied_to as usize) {
-                excerpt.get_mut(copied_to..copied_to + text.len())?.copy_from_slice(text);
-                is_twin &= self.own.iter().any(|own| own.start == copied_to);
-            }
+            is_twin &= copied_to.is_none() || self.own.iter().any(|own| own.start == start as usize);
             same = end as usize;
         }
-        Some(Recognised { imprint: self, excerpt, is_twin })
+        Some(Recognised { imprint: self, review, is_twin })
     }
 }
 
 // === impl Recognised ===
 
-impl<M> Recognised<M> {
+impl<M> Recognised<'_, M> {
     /// What there is to read of it.
-    pub(super) fn excerpt(&self) -> &[u8] {
-        &self.excerpt
+    pub(super) fn excerpt(&self) -> Vec<u8> {
+        let mut excerpt = self.imprint.excerpt.as_bytes().to_vec();
+        for StringAt { start, end, copied_to } in &self.imprint.strings {
+            let Some(copied_to) = copied_to.map(|copied_to| copied_to as usize) else { continue };
+            let text = &self.review[*start as usize..*end as usize];
+            excerpt[copied_to..copied_to + text.len()].copy_from_slice(text);
+        }
+        excerpt
     }
 
     /// What was decided of one that says the same but for its own strings, with the first two of them: its uid and its pod's name.
     pub(super) fn memo(&self) -> Option<(Arc<M>, &str, &str)> {
         let memo = self.imprint.memo.load_full().filter(|_| self.is_twin)?;
-        let own = |index: usize| str::from_utf8(self.excerpt.get(self.imprint.own.get(index)?.clone())?).ok();
+        let own = |index: usize| str::from_utf8(self.review.get(self.imprint.own.get(index)?.clone())?).ok();
         Some((memo, own(0)?, own(1)?))
     }
 
@@ -160,12 +161,12 @@ const fn is_plain(byte: u8) -> bool {
 
 /// Where two texts of one length differ first.
 fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
-    /// Compared at once; short enough to look for the place in it byte by byte.
-    const BLOCK: usize = 128;
-    let block = one.chunks(BLOCK).zip(other.chunks(BLOCK)).position(|(one, other)| one != other)?;
-    let from = block * BLOCK;
-    let at = one[from..].iter().zip(&other[from..]).position(|(one, other)| one != other)?;
-    Some(from + at)
+    /// Compared at once, and then byte by byte.
+    const BLOCKS: [usize; 3] = [1024, 32, 1];
+    BLOCKS.into_iter().try_fold(0, |from, block| {
+        let mut pairs = one[from..].chunks(block).zip(other[from..].chunks(block));
+        Some(from + block * pairs.position(|(one, other)| one != other)?)
+    })
 }
 
 impl<M> Weighter<usize, Arc<Imprint<M>>> for Weight {
@@ -197,7 +198,7 @@ mod tests {
         (0..LEARN_ONE_IN).for_each(|_| imprints.learn(review.as_bytes(), &POD_REVIEW, &own, |_| is_faithful));
     }
 
-    fn recognise(review: &[u8]) -> Option<Recognised<&'static str>> {
+    fn recognise(review: &[u8]) -> Option<Recognised<'_, &'static str>> {
         let imprints = Imprints::default();
         learn(&imprints, REVIEW, true);
         imprints.recognise(review)
@@ -279,13 +280,14 @@ mod tests {
     fn a_memo_is_for_reviews_that_say_the_same_but_for_what_is_their_own() {
         let imprints = Imprints::default();
         learn(&imprints, REVIEW, true);
-        let recognise = |review: &str| imprints.recognise(review.as_bytes()).unwrap();
+        let recognise = |review| imprints.recognise(str::as_bytes(review)).unwrap();
         let (other_image, other_uid) = (replaced("alpine3.19", "alpine3.18"), UID.replace('7', "8"));
+        let twin = replaced(UID, &other_uid);
         recognise(&other_image).remember("of another image");
         assert!(recognise(REVIEW).memo().is_none());
         recognise(REVIEW).remember("of this image");
         assert!(recognise(&other_image).memo().is_none());
-        let twin = recognise(&replaced(UID, &other_uid));
+        let twin = recognise(&twin);
         let (memo, uid, _) = twin.memo().unwrap();
         assert_eq!((*memo, uid), ("of this image", &*other_uid));
     }

@@ -162,16 +162,14 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn found(&self, findings: &[(&'static Rule, Level)]) {
-        for (rule, level) in findings {
-            self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).inc();
-        }
+    /// Where a rule that fired is counted. Looked up once for all pods of a template.
+    pub(super) fn found(&self, rule: &'static Rule, level: Level) -> Counter {
+        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).clone()
     }
 
-    pub(super) fn injected(&self, options: &[&'static str]) {
-        for option in options {
-            self.injected.get_or_create(&OptionLabels { option }).inc();
-        }
+    /// Where an option that was injected is counted.
+    pub(super) fn injected(&self, option: &'static str) -> Counter {
+        self.injected.get_or_create(&OptionLabels { option }).clone()
     }
 
     pub(super) fn panicked(&self) {

@@ -66,7 +66,7 @@ impl Inner {
         let question = Question::new(pod, &fingerprints, &context, &notes);
         let (decision, is_repeated) =
             self.memory.recall(question, || match (self.planner)(pod, fingerprints, &context) {
-                Ok(plan) => Decision::of(&plan, mode, notes),
+                Ok(plan) => Decision::of(&plan, mode, notes, &self.metrics),
                 Err(skip) => Decision::skipped(skip),
             });
         let repeat = Repeat { namespace: namespace.into(), policy: policy.clone(), profile, decision };
@@ -77,9 +77,10 @@ impl Inner {
     /// Counts and logs a decision, and writes the answer.
     fn told(&self, uid: &str, pod: &str, Repeat { namespace, policy, profile, decision }: &Repeat) -> Answered {
         let mode = policy.mode(self.settings.default_mode);
-        self.metrics.found(&decision.findings);
+        for counter in &decision.counters {
+            counter.inc();
+        }
         if decision.outcome == Outcome::Changed {
-            self.metrics.injected(&decision.options);
             tracing::info!(
                 uid,
                 namespace,
@@ -97,7 +98,7 @@ impl Inner {
 
     /// The answer to a review of a pod that is the same as one before but for its name, if all else that decides is the same, too.
     /// What is known of images can change at any time.
-    pub(super) fn repeated(&self, review: &Recognised<Repeat>) -> Option<Answered> {
+    pub(super) fn repeated(&self, review: &Recognised<'_, Repeat>) -> Option<Answered> {
         let (repeat, uid, pod) = review.memo().filter(|_| self.settings.inspection.is_none())?;
         let policy = self.namespaces.known(&repeat.namespace)?;
         let mut notes = Vec::new();

@@ -2,6 +2,7 @@
 //! hooks have in common. Must not know what a hook decides.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use crate::policy::{Mode, NamespacePolicy, Profile};
 
 use super::body::{Bodies, BodyError};
 use super::decision::{Memory, Repeat};
-use super::imprint::{Imprints, Recognised};
+use super::imprint::Imprints;
 use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Review, Verdict};
@@ -255,7 +256,8 @@ impl Inner {
         if let Some(answered) = recognised.as_ref().and_then(|review| self.repeated(review)) {
             return Ok(answered);
         }
-        let request = self.read(recognised.as_ref().map_or(review, Recognised::excerpt))?;
+        let read = recognised.as_ref().map_or(Cow::Borrowed(review), |recognised| Cow::Owned(recognised.excerpt()));
+        let request = self.read(&read)?;
         let mut answered = self.mutate(&request, deadline).await;
         if let Some(repeat) = answered.repeat.take() {
             match &recognised {

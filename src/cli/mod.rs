@@ -10,6 +10,7 @@ mod fix;
 mod in_order;
 mod inject;
 mod inspect;
+mod log;
 mod man;
 mod manifests;
 mod policy;

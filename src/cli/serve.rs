@@ -1,19 +1,17 @@
 //! `muslin serve`: the webhook, in a cluster or standing alone.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 
 use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
@@ -24,6 +22,7 @@ use crate::cluster::{
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
+use super::log::{self, LogFormat};
 use super::reach::{Reach, own_platform};
 use super::{Failure, Outcome};
 
@@ -145,13 +144,6 @@ pub(super) struct Serve {
     log: String,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    Auto,
-    Human,
-    Json,
-}
-
 /// What asks the process to stop: the kubelet's SIGTERM, a person's Ctrl-C.
 struct Signals {
     terminate: Signal,
@@ -172,9 +164,6 @@ struct OfCluster {
 /// (endpoints propagate in seconds; kubernetes#127335 says why they linger).
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(12);
 
-/// How many lines of the log wait for their reader before new ones are dropped: a few megabytes at most.
-const LOG_LINES_WAITING: usize = 4096;
-
 /// The lease of whichever replica does what one is enough for.
 const LEASE: &str = "muslin";
 
@@ -186,7 +175,7 @@ const READ_BACK_MAX: Duration = Duration::from_secs(5);
 impl Serve {
     pub(super) fn run(self) -> Outcome {
         // Dropped, it writes what is still waiting.
-        let _log = self.start_logging().map_err(Failure::Input)?;
+        let _log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -256,30 +245,6 @@ impl Serve {
         }
         tracing::info!("stopped");
         Ok(())
-    }
-
-    /// Lines are written by a thread of their own: whoever reads standard error may be slow or gone, and no review waits for it.
-    fn start_logging(&self) -> anyhow::Result<WorkerGuard> {
-        let filter = EnvFilter::try_new(&self.log).with_context(|| format!("--log {}", self.log))?;
-        let human = match self.log_format {
-            LogFormat::Human => true,
-            LogFormat::Json => false,
-            LogFormat::Auto => io::stderr().is_terminal(),
-        };
-        let (writer, guard) =
-            NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES_WAITING).lossy(true).finish(io::stderr());
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-        if human {
-            builder.with_ansi(io::stderr().is_terminal()).init();
-        } else {
-            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
-        }
-        // A panic is one line of the log like any other, and not text between them.
-        std::panic::set_hook(Box::new(|panic| {
-            let location = panic.location().map(ToString::to_string);
-            tracing::error!(message = panic.payload_as_str().unwrap_or("panicked"), location);
-        }));
-        Ok(guard)
     }
 
     fn inspection(&self) -> Result<Option<Inspection>, Failure> {
