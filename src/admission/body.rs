@@ -1,6 +1,7 @@
 //! Reads the bodies of requests within bounds: each in size and time, and all together in memory, so that no client and no
 //! crowd of them can make the server grow beyond what its pod is given. Must not know what a body says.
 
+use std::mem;
 use std::pin::pin;
 
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -104,7 +105,8 @@ impl Kept<'_> {
         }
         if self.joined.is_empty() {
             self.joined.reserve(expected);
-            self.joined.extend_from_slice(&self.piece);
+            // Let go of, as it keeps the connection's buffer.
+            self.joined.extend_from_slice(&mem::take(&mut self.piece));
         }
         self.joined.extend_from_slice(&bytes);
     }
@@ -159,6 +161,14 @@ mod tests {
             assert!(matches!(read, Err(BodyError::TooSlow)), "{read:?}");
         }
         assert_eq!(bodies.0.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_one_piece_and_in_several() {
+        for pieces in [&["onetwothree"][..], &["one", "two", "three"], &["", "onetwo", "", "three"]] {
+            let body = Body::from_stream(stream::iter(pieces.to_vec()).map(Ok::<_, std::io::Error>));
+            assert_eq!(&*Bodies::default().read(body, soon()).await.unwrap(), b"onetwothree", "{pieces:?}");
+        }
     }
 
     #[tokio::test]

@@ -85,10 +85,12 @@ impl Decision {
             verdict = verdict.with_audit(key, value);
         }
         let findings = plan.findings.iter().map(|planned| metrics.found(planned.finding.rule, planned.finding.level));
-        let claims = if plan.patch.is_empty() { &[][..] } else { &plan.injected.claims };
-        let options = claims.iter().map(|claim| metrics.injected(option_name(&claim.set)));
+        let outcome = if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed };
+        // What an earlier pass injected was counted then.
+        let claims = plan.injected.claims.iter().filter(|_| outcome == Outcome::Changed);
+        let options = claims.map(|claim| metrics.injected(option_name(&claim.set)));
         Self {
-            outcome: if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed },
+            outcome,
             verdict: verdict.written(),
             counters: findings.chain(options).collect(),
             resolvers: plan.resolvers.clone(),

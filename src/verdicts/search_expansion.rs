@@ -7,9 +7,9 @@
 //! (measured). One that never answers costs a timeout for each lookup.
 //!
 //! ## How it is told
-//! Names that nobody has are asked for below each search domain. They must get NXDOMAIN; no answer counts where it is
-//! no chance by what the path loses (Fisher's exact test). And the time that a name outside takes
-//! is measured with the search list and without, for the queries that the model of each resolver says it sends.
+//! Names that nobody has are asked for below each search domain. They must get NXDOMAIN; no answer counts where it is no chance by
+//! what the path loses (Fisher's exact test). And the time that a name outside takes is measured with the search list and without,
+//! for the queries that the model of each resolver says it sends.
 //!
 //! ## What to do
 //! Take the domain out of the search list: it mostly comes from the node's resolv.conf. Write names outside with a dot at their end. A lower

@@ -8,7 +8,8 @@
 //! ## How it is told
 //! The same names by UDP without EDNS, with EDNS of 1232 and of 4096 bytes, and by TCP. Named are: a cut answer whose rest TCP does
 //! not bring; EDNS that is thrown away or refused, while the same question without it is answered; packets over 1,232 bytes that do not
-//! arrive. What the path loses of any query by chance is none of these (Fisher's exact test). Answers of your own names that are cut and can be fetched are worth knowing only for musl to 1.2.3.
+//! arrive. What the path loses of any query by chance is none of these (Fisher's exact test). Answers of your own names that are cut
+//! and can be fetched are worth knowing only for musl to 1.2.3.
 //!
 //! ## What to do
 //! Let TCP port 53 through as well as UDP (NetworkPolicies often name only UDP), and packets of more than 512 bytes. Use Alpine 3.18 or
