@@ -88,7 +88,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
             type Value = Annotations<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of annotations")
+                f.write_str("an object of annotations")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Text;
+use super::object::objects;
 
 /// The values of the variables that matter, as written in the pod. One that comes from a reference (`valueFrom`) is not known
 /// and counts as absent.
@@ -52,12 +53,15 @@ impl<'a> ResolverEnv<'a> {
 
 /// One of `env`. The value stays raw until its name is known to matter: unescaping it would copy it.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct Variable<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
 }
+
+objects! { Variable }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

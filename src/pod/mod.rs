@@ -5,6 +5,7 @@ mod annotations;
 mod dns;
 mod env;
 mod injected;
+mod object;
 mod outline;
 mod placement;
 mod text;
@@ -20,6 +21,7 @@ pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Claim, Injected};
+use object::objects;
 pub use outline::{Excerpt, Outline, POD, StringAt};
 use placement::{Affinity, NodeSelector};
 pub use text::Text;
@@ -39,6 +41,7 @@ pub const LIBC_LABEL: &str = "muslin.dev/libc";
 
 /// A pod, or the template of one.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Pod<'a> {
     /// Its metadata; templates often have none.
     #[serde(borrow, default)]
@@ -50,7 +53,7 @@ pub struct Pod<'a> {
 
 /// The metadata that muslin reads.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Metadata<'a> {
     /// Its name; absent at creation where the API server is to make one.
     #[serde(borrow, default)]
@@ -79,6 +82,7 @@ pub struct Labels<'a> {
 
 /// The label that muslin reads.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct OwnLabel<'a> {
     #[serde(borrow, default, rename = "muslin.dev/libc")]
     libc: Option<Text<'a>>,
@@ -86,7 +90,7 @@ struct OwnLabel<'a> {
 
 /// The specification that muslin reads.
 #[derive(Debug, Default, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
     /// The main containers.
     #[serde(borrow, default)]
@@ -122,6 +126,7 @@ pub struct Spec<'a> {
 
 /// One of `spec.imagePullSecrets`.
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 struct SecretName<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -129,6 +134,7 @@ struct SecretName<'a> {
 
 /// `spec.os`.
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 struct Os<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -136,6 +142,7 @@ struct Os<'a> {
 
 /// `spec.dnsConfig`.
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 struct DnsConfig<'a> {
     #[serde(borrow, default)]
     nameservers: Option<Vec<Text<'a>>>,
@@ -147,6 +154,7 @@ struct DnsConfig<'a> {
 
 /// One of `spec.dnsConfig.options`.
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 struct DnsConfigOption<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -156,6 +164,7 @@ struct DnsConfigOption<'a> {
 
 /// A container of any kind.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Container<'a> {
     /// Its name, unique in the pod.
     #[serde(borrow, default)]
@@ -185,6 +194,8 @@ pub struct DnsConfigShape {
     /// It has `options`, and they are not null.
     pub has_options: bool,
 }
+
+objects! { Pod, Metadata, OwnLabel, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
 
 // === impl Pod ===
 

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::Text;
+use super::object::objects;
 
 /// The label of a node's architecture, and the name that it had before Kubernetes 1.14, which kubelets still set
 /// (kubernetes `staging/src/k8s.io/api/core/v1/well_known_labels.go`).
@@ -11,6 +12,7 @@ const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"]
 
 /// `spec.nodeSelector`.
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct NodeSelector<'a> {
     #[serde(borrow, default, rename = "kubernetes.io/arch")]
     arch: Option<Text<'a>>,
@@ -20,14 +22,14 @@ pub(super) struct NodeSelector<'a> {
 
 /// `spec.affinity`.
 #[derive(Debug, Default, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub(super) struct Affinity<'a> {
     #[serde(borrow, default)]
     node_affinity: Option<NodeAffinity<'a>>,
 }
 
 #[derive(Debug, Default, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct NodeAffinity<'a> {
     #[serde(borrow, default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     required: Option<Required<'a>>,
@@ -35,7 +37,7 @@ struct NodeAffinity<'a> {
 
 /// One of the terms has to hold.
 #[derive(Debug, Default, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Required<'a> {
     #[serde(borrow, default)]
     node_selector_terms: Option<Vec<Term<'a>>>,
@@ -43,13 +45,14 @@ struct Required<'a> {
 
 /// All of the expressions have to hold.
 #[derive(Debug, Default, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Term<'a> {
     #[serde(borrow, default)]
     match_expressions: Option<Vec<Expression<'a>>>,
 }
 
 #[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
 struct Expression<'a> {
     #[serde(borrow, default)]
     key: Option<Text<'a>>,
@@ -58,6 +61,8 @@ struct Expression<'a> {
     #[serde(borrow, default)]
     values: Option<Vec<Text<'a>>>,
 }
+
+objects! { NodeSelector, Affinity, NodeAffinity, Required, Term, Expression }
 
 /// The architectures that the pod may run on, of those that the cluster has and those that it names itself, each once. All of the
 /// cluster's where it does not say, and where nothing is left: such a pod stays pending.

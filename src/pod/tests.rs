@@ -36,6 +36,26 @@ fn an_empty_object_is_a_pod_with_nothing_in_it() {
 }
 
 #[test]
+fn a_list_is_no_object_anywhere() {
+    for json in [
+        "[]",
+        r#"{"metadata":[]}"#,
+        r#"{"metadata":{"labels":[]}}"#,
+        r#"{"metadata":{"annotations":[]}}"#,
+        r#"{"spec":[null]}"#,
+        r#"{"spec":{"dnsConfig":[]}}"#,
+        r#"{"spec":{"dnsConfig":[null]}}"#,
+        r#"{"spec":{"dnsConfig":{"options":[["ndots","2"]]}}}"#,
+        r#"{"spec":{"containers":[["app","alpine"]]}}"#,
+        r#"{"spec":{"containers":[{"env":[["GODEBUG",null]]}]}}"#,
+        r#"{"spec":{"affinity":{"nodeAffinity":[]}}}"#,
+    ] {
+        let error = serde_json::from_str::<Pod<'_>>(json).expect_err(json).to_string();
+        assert!(error.starts_with("invalid type: sequence, expected a"), "{json}: {error}");
+    }
+}
+
+#[test]
 fn borrows_what_has_no_escapes() {
     let json = String::from(r#"{"spec":{"containers":[{"name":"app","image":"alpine:3.19"}]}}"#);
     let pod = read(&json);

@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 
+use super::object::objects;
 use super::{Metadata, Pod};
 
 /// A Deployment, a CronJob or another object that holds a pod template. Which of the two places has it its kind tells.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Workload<'a> {
     /// Its own metadata, not the template's.
     #[serde(borrow, default)]
@@ -15,7 +17,7 @@ pub struct Workload<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Spec<'a> {
     #[serde(borrow, default)]
     template: Option<Pod<'a>>,
@@ -24,16 +26,20 @@ struct Spec<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 struct JobTemplate<'a> {
     #[serde(borrow, default)]
     spec: Option<JobSpec<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 struct JobSpec<'a> {
     #[serde(borrow, default)]
     template: Option<Pod<'a>>,
 }
+
+objects! { Workload, Spec, JobTemplate, JobSpec }
 
 // === impl Workload ===
 
