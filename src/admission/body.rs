@@ -72,16 +72,15 @@ impl Bodies {
             }
             let beyond = |length: usize| length.saturating_sub(ALWAYS_ROOM_FOR);
             let needed = beyond(length) - beyond(kept.len());
-            self.make_room(&mut kept, needed, deadline).await?;
+            if needed > 0 {
+                Box::pin(self.make_room(&mut kept, needed, deadline)).await?;
+            }
             kept.add(bytes, announced.min(ALWAYS_ROOM_FOR));
         }
         Ok(kept)
     }
 
     async fn make_room<'b>(&'b self, kept: &mut Kept<'b>, bytes: usize, deadline: Instant) -> Result<(), BodyError> {
-        if bytes == 0 {
-            return Ok(());
-        }
         // At most BODY_MAX, so it fits.
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let more = timeout_at(deadline, self.0.acquire_many(permits)).await;
