@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,10 +13,12 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post_service};
+use futures::FutureExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
+use tower::service_fn;
 
 use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
 use crate::image::Fingerprint;
@@ -141,7 +144,7 @@ impl Webhook {
     pub fn router(&self) -> Router {
         HOOKS
             .into_iter()
-            .fold(Router::new(), |router, hook| router.route(&format!("/{}", hook.name()), hook.route()))
+            .fold(Router::new(), |router, hook| router.route(&format!("/{}", hook.name()), hook.route(self)))
             .merge(health())
             .with_state(self.clone())
     }
@@ -188,21 +191,24 @@ async fn method_not_allowed(request: Request) -> Response {
     error_body(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} does not answer {method}"))
 }
 
-/// Answers what the API server asks of one of muslin's hooks.
-async fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> Response {
+/// Answers what the API server asks of one of muslin's hooks. Of the request no more is kept than is needed.
+fn answer(hook: Hook, Webhook(webhook): Webhook, request: Request) -> impl Future<Output = Response> + Send {
     let started = Instant::now();
     let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
-    let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
-        Ok(Answered { outcome, mode, answer, repeat: _ }) => {
-            (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
-        }
-        Err(refusal) => {
-            tracing::warn!(hook = hook.name(), error = %refusal, "refused a request");
-            (Outcome::BadRequest, None, refusal.into_response())
-        }
-    };
-    webhook.metrics.reviewed(hook.name(), outcome, mode, started.elapsed());
-    response
+    let body = request.into_body();
+    async move {
+        let (outcome, mode, response) = match webhook.review(hook, body, deadline).await {
+            Ok(Answered { outcome, mode, answer, repeat: _ }) => {
+                (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+            }
+            Err(refusal) => {
+                tracing::warn!(hook = hook.name(), error = %refusal, "refused a request");
+                (Outcome::BadRequest, None, refusal.into_response())
+            }
+        };
+        webhook.metrics.reviewed(hook.name(), outcome, mode, started.elapsed());
+        response
+    }
 }
 
 // === impl Hook ===
@@ -218,8 +224,10 @@ impl Hook {
         }
     }
 
-    fn route(self) -> MethodRouter<Webhook> {
-        post(move |State(webhook): State<Webhook>, request: Request| answer(self, webhook, request))
+    /// A service, not a handler: the future of a handler holds the request too.
+    fn route(self, webhook: &Webhook) -> MethodRouter<Webhook> {
+        let webhook = webhook.clone();
+        post_service(service_fn(move |request| answer(self, webhook.clone(), request).map(Ok::<_, Infallible>)))
     }
 }
 

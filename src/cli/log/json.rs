@@ -3,11 +3,11 @@
 
 use std::fmt::{self, Debug, Write};
 
+use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -34,9 +34,7 @@ where
         // What crates say by `log` has its origin among its fields.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        line.write_str(r#"{"timestamp":""#)?;
-        SystemTime.format_time(&mut line)?;
-        line.write_str(r#"","level":""#)?;
+        write!(line, r#"{{"timestamp":"{:.6}","level":""#, Timestamp::now())?;
         line.write_str(metadata.level().as_str())?;
         line.write_char('"')?;
         let mut fields = Fields { line: &mut line, written: Ok(()) };
@@ -209,10 +207,11 @@ mod tests {
     fn the_time_is_that_of_rfc_3339_in_utc() {
         let written = Written::default();
         let subscriber = tracing_subscriber::fmt().event_format(Json).with_writer(written.clone()).finish();
-        let before = jiff::Timestamp::now();
+        let before = Timestamp::now();
         tracing::subscriber::with_default(subscriber, || tracing::info!("now"));
         let event: Value = serde_json::from_slice(&written.0.lock().unwrap()).unwrap();
-        let at: jiff::Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
+        let at: Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
         assert!((at.as_second() - before.as_second()).abs() <= 2, "{event}");
+        assert_eq!(event["timestamp"].as_str().unwrap().len(), "2026-11-26T09:30:00.000000Z".len());
     }
 }
