@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::cluster::Edition;
 use crate::image::{Evidence, Fingerprint};
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
@@ -42,6 +43,7 @@ pub(super) struct Decision {
 pub(super) struct Repeat {
     pub(super) namespace: Box<str>,
     pub(super) policy: NamespacePolicy,
+    pub(super) profiles: Edition,
     pub(super) profile: Arc<Profile>,
     pub(super) decision: Arc<Decision>,
 }

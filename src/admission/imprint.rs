@@ -139,11 +139,13 @@ impl<M> Recognised<'_, M> {
         excerpt
     }
 
-    /// What was decided of one that says the same but for its own strings, with the first two of them: its uid and its pod's name.
-    pub(super) fn memo(&self) -> Option<(Arc<M>, &str, &str)> {
-        let memo = self.imprint.memo.load_full().filter(|_| self.is_twin)?;
+    /// What `read` makes of what was decided of one that says the same but for its own strings, and of the first two of them: its uid
+    /// and its pod's name.
+    pub(super) fn memo<T>(&self, read: impl FnOnce(&M, &str, &str) -> T) -> Option<T> {
+        let memo = self.imprint.memo.load();
+        let memo = memo.as_ref().filter(|_| self.is_twin)?;
         let own = |index: usize| str::from_utf8(self.review.get(self.imprint.own.get(index)?.clone())?).ok();
-        Some((memo, own(0)?, own(1)?))
+        Some(read(memo, own(0)?, own(1)?))
     }
 
     /// What was decided of it, for those that say the same. It is for what the imprint says, and so only for a twin.
@@ -284,12 +286,11 @@ mod tests {
         let (other_image, other_uid) = (replaced("alpine3.19", "alpine3.18"), UID.replace('7', "8"));
         let twin = replaced(UID, &other_uid);
         recognise(&other_image).remember("of another image");
-        assert!(recognise(REVIEW).memo().is_none());
+        let memo = |review| recognise(review).memo(|memo, uid, name| (*memo, uid.to_owned(), name.to_owned()));
+        assert_eq!(memo(REVIEW), None);
         recognise(REVIEW).remember("of this image");
-        assert!(recognise(&other_image).memo().is_none());
-        let twin = recognise(&twin);
-        let (memo, uid, _) = twin.memo().unwrap();
-        assert_eq!((*memo, uid), ("of this image", &*other_uid));
+        assert_eq!(memo(&other_image), None);
+        assert_eq!(memo(&twin), Some(("of this image", other_uid, NAME.to_owned())));
     }
 
     #[test]

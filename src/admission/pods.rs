@@ -1,8 +1,6 @@
 //! What is answered about a pod that is created: how it is mended, and whether it may be, where a namespace enforces. Must not know
 //! of HTTP.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
 use crate::plan::{self, Skip};
@@ -61,7 +59,9 @@ impl Inner {
         if let Some(invalid) = policy.invalid_mode() {
             notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
         }
-        let profile = self.profile(&self.chosen(policy, &mut notes), pod);
+        let profiles = self.settings.profiles.edition();
+        let chosen = self.chosen(policy, &mut notes);
+        let profile = self.profile(&chosen, pod);
         let context = self.context(namespace, mode, &profile);
         let question = Question::new(pod, &fingerprints, &context, &notes);
         let (decision, is_repeated) =
@@ -69,13 +69,18 @@ impl Inner {
                 Ok(plan) => Decision::of(&plan, mode, notes, &self.metrics),
                 Err(skip) => Decision::skipped(skip),
             });
-        let repeat = Repeat { namespace: namespace.into(), policy: policy.clone(), profile, decision };
+        let repeat = Repeat { namespace: namespace.into(), policy: policy.clone(), profiles, profile, decision };
         let answered = self.told(uid, pod.name().unwrap_or_default(), &repeat);
-        Answered { repeat: is_repeated.then_some(repeat), ..answered }
+        Answered { repeat: Some(repeat).filter(|_| is_repeated && chosen.is_for_all()), ..answered }
     }
 
     /// Counts and logs a decision, and writes the answer.
-    fn told(&self, uid: &str, pod: &str, Repeat { namespace, policy, profile, decision }: &Repeat) -> Answered {
+    fn told(
+        &self,
+        uid: &str,
+        pod: &str,
+        Repeat { namespace, policy, profiles: _, profile, decision }: &Repeat,
+    ) -> Answered {
         let mode = policy.mode(self.settings.default_mode);
         for counter in &decision.counters {
             counter.inc();
@@ -99,15 +104,14 @@ impl Inner {
     /// The answer to a review of a pod that is the same as one before but for its name, if all else that decides is the same, too.
     /// What is known of images can change at any time.
     pub(super) fn repeated(&self, review: &Recognised<'_, Repeat>) -> Option<Answered> {
-        let (repeat, uid, pod) = review.memo().filter(|_| self.settings.inspection.is_none())?;
-        let policy = self.namespaces.known(&repeat.namespace)?;
-        let mut notes = Vec::new();
-        let chosen = self.chosen(&policy, &mut notes);
-        let is_same = policy == repeat.policy
-            && notes.is_empty()
-            && chosen.is_for_all()
-            && Arc::ptr_eq(&chosen.profile, &repeat.profile);
-        is_same.then(|| self.told(uid, pod, &repeat))
+        if self.settings.inspection.is_some() {
+            return None;
+        }
+        review.memo(|repeat, uid, pod| {
+            let is_same = self.namespaces.known(&repeat.namespace).as_ref() == Some(&repeat.policy)
+                && self.settings.profiles.are_as_in(&repeat.profiles);
+            is_same.then(|| self.told(uid, pod, repeat))
+        })?
     }
 
     /// Whoever asked this asks it again, for other pods of that template: then less of it is read.

@@ -9,6 +9,8 @@ use std::io::{self, IsTerminal as _};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use json::Json;
 use lines::{Lines, Writing};
@@ -29,11 +31,16 @@ pub(super) fn start(filter: &str, format: LogFormat) -> anyhow::Result<Writing> 
     let is_terminal = io::stderr().is_terminal();
     let lines = Lines::default();
     let writing = lines.write_to(io::stderr())?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
-    match format {
-        LogFormat::Human => builder.with_ansi(is_terminal).init(),
-        LogFormat::Auto if is_terminal => builder.with_ansi(true).init(),
-        LogFormat::Auto | LogFormat::Json => builder.event_format(Json).init(),
+    let registry = tracing_subscriber::registry().with(filter);
+    let is_human = match format {
+        LogFormat::Human => true,
+        LogFormat::Auto => is_terminal,
+        LogFormat::Json => false,
+    };
+    if is_human {
+        registry.with(tracing_subscriber::fmt::layer().with_ansi(is_terminal).with_writer(lines)).init();
+    } else {
+        registry.with(Json(lines)).init();
     }
     // A panic is one line of the log like any other, and not text between them.
     std::panic::set_hook(Box::new(|panic| {

@@ -28,7 +28,7 @@ pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerp
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
-pub use profiles::{Chosen, NoProfile, Profiles};
+pub use profiles::{Chosen, Edition, NoProfile, Profiles};
 pub use pull_secrets::PullSecrets;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 pub use warm_up::warm_up;

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -47,6 +48,10 @@ struct Shared {
 }
 
 type Entries = HashMap<String, Entry>;
+
+/// The profiles as they were at one time.
+#[derive(Debug)]
+pub struct Edition(Weak<Entries>);
 
 /// A profile that can be used, and for which pods.
 #[derive(Clone)]
@@ -135,6 +140,16 @@ impl Profiles {
     /// Whether the cluster's were listed once, or cannot be.
     pub fn is_ready(&self) -> bool {
         self.0.is_settled.load(Ordering::Acquire)
+    }
+
+    /// The profiles as they are now, to ask later whether they have changed.
+    pub fn edition(&self) -> Edition {
+        Edition(Arc::downgrade(&self.0.own.load()))
+    }
+
+    /// Whether none has changed since then.
+    pub fn are_as_in(&self, Edition(entries): &Edition) -> bool {
+        ptr::eq(Arc::as_ptr(&self.0.own.load()), entries.as_ptr())
     }
 
     /// The profile of this name.

@@ -1,119 +1,151 @@
 //! An event as one line of JSON: when, how grave, what it says and its fields, where it comes from. Written in one go, for a review
 //! that muslin knows costs less than its line in `tracing_subscriber::fmt::format::Json` (docs/performance.md).
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug, Display, Write as _};
+use std::io::Write as _;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent as _;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Context;
 
-/// `{"timestamp":"2026-11-26T09:30:00.000000Z","level":"INFO","message":"serving","port":8443,"target":"muslin::cli"}`.
-pub(super) struct Json;
+/// Writes `{"timestamp":"2026-11-26T09:30:00.000000Z","level":"INFO","message":"serving","port":8443,"target":"muslin::cli"}`.
+pub(super) struct Json<W>(pub(super) W);
 
-/// The fields of an event, each after a comma.
-struct Fields<'line, 'buffer> {
-    line: &'line mut Writer<'buffer>,
-    written: fmt::Result,
-}
+/// A line that is being made.
+struct Line(String);
 
 /// Writes text as the inside of a JSON string.
-struct Escaped<'line, 'buffer>(&'line mut Writer<'buffer>);
+struct Escaped<'line>(&'line mut String);
+
+/// As long as nearly all lines are.
+const LENGTH: usize = 1000;
 
 // === impl Json ===
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, W> Layer<S> for Json<W>
 where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
+    S: Subscriber,
+    W: for<'writer> MakeWriter<'writer> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let Line(line) = Line::of(event);
+        // Should that fail there is nobody to tell.
+        let _ = self.0.make_writer().write_all(line.as_bytes());
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn of(event: &Event<'_>) -> Self {
         // What crates say by `log` has its origin among its fields.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        write!(line, r#"{{"timestamp":"{:.6}","level":""#, Timestamp::now())?;
-        line.write_str(metadata.level().as_str())?;
-        line.write_char('"')?;
-        let mut fields = Fields { line: &mut line, written: Ok(()) };
-        event.record(&mut fields);
-        fields.written?;
-        line.write_str(r#","target":"#)?;
-        string(&mut line, |text| text.write_str(metadata.target()))?;
-        line.write_str("}\n")
+        let mut line = Self(String::with_capacity(LENGTH));
+        line.0.push_str(r#"{"timestamp":""#);
+        line.value(format_args!("{:.6}", Timestamp::now()));
+        line.0.push_str(r#"","level":""#);
+        line.0.push_str(metadata.level().as_str());
+        line.0.push('"');
+        event.record(&mut line);
+        line.0.push_str(r#","target":"#);
+        line.string(metadata.target());
+        line.0.push_str("}\n");
+        line
     }
-}
 
-fn string(line: &mut Writer<'_>, write: impl FnOnce(&mut Escaped<'_, '_>) -> fmt::Result) -> fmt::Result {
-    line.write_char('"')?;
-    write(&mut Escaped(line))?;
-    line.write_char('"')
-}
-
-// === impl Fields ===
-
-impl Fields<'_, '_> {
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.written.is_err() || field.name().starts_with("log.") {
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self)) {
+        if field.name().starts_with("log.") {
             return;
         }
-        self.written = self.named(field.name(), value);
+        self.0.push(',');
+        // A field that is named as a word of Rust, `r#type`.
+        self.string(field.name().strip_prefix("r#").unwrap_or(field.name()));
+        self.0.push(':');
+        value(self);
     }
 
-    fn named(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) -> fmt::Result {
-        self.line.write_char(',')?;
-        // A field that is named as a word of Rust, `r#type`.
-        string(self.line, |text| text.write_str(name.strip_prefix("r#").unwrap_or(name)))?;
-        self.line.write_char(':')?;
-        value(self.line)
+    fn string(&mut self, text: &str) {
+        self.0.push('"');
+        Escaped(&mut self.0).push_str(text);
+        self.0.push('"');
+    }
+
+    /// As it is.
+    fn value(&mut self, value: impl Display) {
+        // A `String` takes all that it is given.
+        let _ = write!(self.0, "{value}");
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |line| string(line, |text| text.write_str(value)));
+        self.field(field, |line| line.string(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, |line| write!(line, "{value}"));
+        self.field(field, |line| line.value(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, |line| write!(line, "{value}"));
+        self.field(field, |line| line.value(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, |line| write!(line, "{value}"));
+        self.field(field, |line| line.value(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.field(field, |line| if value.is_finite() { write!(line, "{value}") } else { line.write_str("null") });
+        self.field(field, |line| if value.is_finite() { line.value(value) } else { line.0.push_str("null") });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, |line| string(line, |text| write!(text, "{value:?}")));
+        self.field(field, |line| {
+            line.0.push('"');
+            // What cannot be shown to its end is shown as far as it goes.
+            let _ = write!(Escaped(&mut line.0), "{value:?}");
+            line.0.push('"');
+        });
     }
 }
 
 // === impl Escaped ===
 
-impl Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut plain = 0;
-        for (at, byte) in text.bytes().enumerate().filter(|&(_, byte)| byte < b' ' || byte == b'"' || byte == b'\\') {
-            self.0.write_str(&text[plain..at])?;
-            match byte {
-                b'"' => self.0.write_str(r#"\""#)?,
-                b'\\' => self.0.write_str(r"\\")?,
-                b'\n' => self.0.write_str(r"\n")?,
-                _ => write!(self.0, r"\u{byte:04x}")?,
-            }
-            plain = at + 1;
+impl Escaped<'_> {
+    fn push_str(&mut self, text: &str) {
+        // Looked for in all of it, as that is done many bytes at a time; most texts have none.
+        if !text.bytes().fold(false, |is_found, byte| is_found | is_special(byte)) {
+            return self.0.push_str(text);
         }
-        self.0.write_str(&text[plain..])
+        for character in text.chars() {
+            match character {
+                '"' => self.0.push_str(r#"\""#),
+                '\\' => self.0.push_str(r"\\"),
+                '\n' => self.0.push_str(r"\n"),
+                '\0'..' ' => {
+                    // A `String` takes all that it is given.
+                    let _ = write!(self.0, r"\u{:04x}", u32::from(character));
+                }
+                _ => self.0.push(character),
+            }
+        }
     }
+}
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_str(text);
+        Ok(())
+    }
+}
+
+/// Whether a string of JSON cannot have this byte as it is.
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, ..b' ' | b'"' | b'\\')
 }
 
 #[cfg(test)]
@@ -122,7 +154,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
@@ -150,7 +182,7 @@ mod tests {
     /// What is written of the events that a closure makes, without the time.
     fn written(events: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
-        let subscriber = tracing_subscriber::fmt().event_format(Json).with_writer(written.clone()).finish();
+        let subscriber = tracing_subscriber::registry().with(Json(written.clone()));
         tracing::subscriber::with_default(subscriber, events);
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         text.lines()
@@ -206,7 +238,7 @@ mod tests {
     #[test]
     fn the_time_is_that_of_rfc_3339_in_utc() {
         let written = Written::default();
-        let subscriber = tracing_subscriber::fmt().event_format(Json).with_writer(written.clone()).finish();
+        let subscriber = tracing_subscriber::registry().with(Json(written.clone()));
         let before = Timestamp::now();
         tracing::subscriber::with_default(subscriber, || tracing::info!("now"));
         let event: Value = serde_json::from_slice(&written.0.lock().unwrap()).unwrap();
