@@ -8,6 +8,8 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::buf::Chain;
+use bytes::{Buf as _, Bytes};
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +131,7 @@ struct Status {
 
 /// A verdict as it is sent, but for the uid: what follows that in the answer.
 #[derive(Debug)]
-pub(super) struct Written(Vec<u8>);
+pub(super) struct Written(Bytes);
 
 #[derive(Serialize)]
 struct Response<'a> {
@@ -223,7 +225,8 @@ impl Verdict {
         // It holds strings, which cannot fail to be written. Should they ever, the API server gets what it does not understand,
         // and uses its failure policy.
         let response = Response { allowed: self.status.is_none(), verdict: self };
-        Written(serde_json::to_vec(&response).unwrap_or_default())
+        let response = serde_json::to_vec(&response).unwrap_or_default();
+        Written([b",", response.strip_prefix(b"{").unwrap_or_default(), b"}"].concat().into())
     }
 }
 
@@ -235,17 +238,14 @@ impl Written {
         self.0.len()
     }
 
-    /// The answer to the review of this uid.
-    pub(super) fn answer(&self, uid: &str) -> Vec<u8> {
-        /// As long as all that is neither verdict nor uid.
+    /// The answer to the review of this uid, in two pieces: only the one with the uid is made for it.
+    pub(super) fn answer(&self, uid: &str) -> Chain<Bytes, Bytes> {
+        /// As long as all but the uid.
         const AROUND: usize = 96;
-        let mut answer = Vec::with_capacity(AROUND + uid.len() + self.0.len());
+        let mut start = Vec::with_capacity(AROUND + uid.len());
         // Writing to memory cannot fail.
-        let _ = write!(answer, r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":"#);
-        let _ = serde_json::to_writer(&mut answer, uid);
-        answer.push(b',');
-        answer.extend_from_slice(self.0.strip_prefix(b"{").unwrap_or_default());
-        answer.push(b'}');
-        answer
+        let _ = write!(start, r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":"#);
+        let _ = serde_json::to_writer(&mut start, uid);
+        Bytes::from(start).chain(self.0.clone())
     }
 }
