@@ -1,13 +1,10 @@
 //! Reads the bodies of requests within bounds: each in size and time, and all together in memory, so that no client and no
 //! crowd of them can make the server grow beyond what its pod is given. Must not know what a body says.
 
-use std::future::poll_fn;
 use std::mem;
 use std::pin::pin;
-use std::task::Poll;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -66,7 +63,7 @@ impl Bodies {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut kept = Kept { piece: Bytes::new(), joined: Vec::new(), room: None };
         let mut body = pin!(body);
-        while let Some(frame) = in_time(body.frame(), deadline).await.ok_or(BodyError::TooSlow)? {
+        while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)? {
             // Trailers say nothing that is needed.
             let Ok(bytes) = frame?.into_data() else { continue };
             let length = kept.len() + bytes.len();
@@ -93,25 +90,6 @@ impl Bodies {
             None => kept.room = Some(more),
         }
         Ok(())
-    }
-}
-
-/// What hyper has of a body it hands over the second time that it is asked, and the first time takes note that somebody asks. Only who
-/// has nothing then waits with an eye on the clock: timers are kept under a lock that all requests share.
-async fn in_time<T>(mut frame: impl Future<Output = T> + Unpin, deadline: Instant) -> Option<T> {
-    let mut is_asked = false;
-    let at_once = poll_fn(|context| match frame.poll_unpin(context) {
-        Poll::Ready(frame) => Poll::Ready(Some(frame)),
-        Poll::Pending if is_asked => Poll::Ready(None),
-        Poll::Pending => {
-            is_asked = true;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    });
-    match at_once.await {
-        Some(frame) => Some(frame),
-        None => timeout_at(deadline, frame).await.ok(),
     }
 }
 

@@ -8,8 +8,6 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::buf::Chain;
-use bytes::{Buf as _, Bytes};
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +129,7 @@ struct Status {
 
 /// A verdict as it is sent, but for the uid: what follows that in the answer.
 #[derive(Debug)]
-pub(super) struct Written(Bytes);
+pub(super) struct Written(Vec<u8>);
 
 #[derive(Serialize)]
 struct Response<'a> {
@@ -225,8 +223,7 @@ impl Verdict {
         // It holds strings, which cannot fail to be written. Should they ever, the API server gets what it does not understand,
         // and uses its failure policy.
         let response = Response { allowed: self.status.is_none(), verdict: self };
-        let response = serde_json::to_vec(&response).unwrap_or_default();
-        Written([b",", response.strip_prefix(b"{").unwrap_or_default(), b"}"].concat().into())
+        Written(serde_json::to_vec(&response).unwrap_or_default())
     }
 }
 
@@ -238,14 +235,17 @@ impl Written {
         self.0.len()
     }
 
-    /// The answer to the review of this uid, in two pieces: only the one with the uid is made for it.
-    pub(super) fn answer(&self, uid: &str) -> Chain<Bytes, Bytes> {
-        /// As long as all but the uid.
+    /// The answer to the review of this uid.
+    pub(super) fn answer(&self, uid: &str) -> Vec<u8> {
+        /// As long as all that is neither verdict nor uid.
         const AROUND: usize = 96;
-        let mut start = Vec::with_capacity(AROUND + uid.len());
+        let mut answer = Vec::with_capacity(AROUND + uid.len() + self.0.len());
         // Writing to memory cannot fail.
-        let _ = write!(start, r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":"#);
-        let _ = serde_json::to_writer(&mut start, uid);
-        Bytes::from(start).chain(self.0.clone())
+        let _ = write!(answer, r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":"#);
+        let _ = serde_json::to_writer(&mut answer, uid);
+        answer.push(b',');
+        answer.extend_from_slice(self.0.strip_prefix(b"{").unwrap_or_default());
+        answer.push(b'}');
+        answer
     }
 }

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post_service};
-use bytes::buf::Chain;
 use futures::FutureExt as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -98,7 +97,7 @@ pub(super) struct Answered {
     pub(super) outcome: Outcome,
     pub(super) mode: Option<Mode>,
     /// The review with its response, as it is sent.
-    pub(super) answer: Chain<Bytes, Bytes>,
+    pub(super) answer: Vec<u8>,
     /// What was decided, if it was decided before, about another pod of the same template.
     pub(super) repeat: Option<Repeat>,
 }
