@@ -106,6 +106,33 @@ async fn a_review_like_one_before_is_answered_as_if_it_were_the_first() {
 }
 
 #[tokio::test]
+async fn a_review_like_one_before_is_decided_anew_when_a_profile_has_changed() {
+    const REVIEW: &str = include_str!("../../benches/reviews/12k.json");
+    let settings = settings();
+    let profiles = settings.profiles.clone();
+    let namespaces = Namespaces::fixed(NamespacePolicy::default());
+    let webhook = Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default());
+    for _ in 0..12 {
+        post(&webhook, REVIEW).await;
+    }
+    let before = post(&webhook, REVIEW).await;
+    let Webhook(inner) = &webhook;
+    let is_known = || inner.imprints.recognise(REVIEW.as_bytes()).and_then(|known| inner.repeated(&known)).is_some();
+    assert!(is_known());
+
+    let changed = json!({
+        "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "default" },
+        "spec": { "options": { "musl": ["timeout:1"] } },
+    });
+    profiles.put(&serde_json::from_value(changed).unwrap());
+    assert!(!is_known());
+    let after = post(&webhook, REVIEW).await;
+    assert_ne!(after, before);
+    assert_eq!(post(&webhook, REVIEW).await, after);
+    assert!(is_known());
+}
+
+#[tokio::test]
 async fn neither_patch_nor_patch_type_where_nothing_changes() {
     let response = answer(&webhook(NamespacePolicy::from_labels(Some("audit"), None)), &review(alpine())).await;
     assert_eq!((response.get("patch"), response.get("patchType"), response.get("warnings")), (None, None, None));

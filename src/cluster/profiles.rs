@@ -201,10 +201,29 @@ impl Profiles {
         default.unwrap_or_else(|| self.built_in_default()).profile
     }
 
+    /// As if the cluster had it.
+    #[cfg(test)]
+    pub(crate) fn put(&self, object: &ResolverProfile) {
+        self.0.change(|entries| {
+            entries.insert(object.name_any(), entry(object));
+        });
+    }
+
     /// The profile `default` as it is built in.
     fn built_in_default(&self) -> Chosen {
         let built_in = self.0.built_in.get(DEFAULT).cloned();
         built_in.unwrap_or_else(|| Chosen { profile: Arc::new(Profile::default()), pods: None })
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// One answer sees the profiles before the change, another those after it, and none something between.
+    fn change(&self, change: impl FnOnce(&mut Entries)) {
+        let mut entries = Entries::clone(&self.own.load());
+        change(&mut entries);
+        self.own.store(Arc::new(entries));
     }
 }
 
@@ -284,20 +303,13 @@ impl Watcher {
                 self.shared.own.store(Arc::new(std::mem::take(listing)));
                 self.shared.is_settled.store(true, Ordering::Release);
             }
-            Event::Apply(object) => self.change(|entries| {
+            Event::Apply(object) => self.shared.change(|entries| {
                 entries.insert(object.name_any(), entry(&object));
             }),
-            Event::Delete(object) => self.change(|entries| {
+            Event::Delete(object) => self.shared.change(|entries| {
                 entries.remove(&object.name_any());
             }),
         }
-    }
-
-    /// One answer sees the profiles before the change, another those after it, and none something between.
-    fn change(&self, change: impl FnOnce(&mut Entries)) {
-        let mut entries = Entries::clone(&self.shared.own.load());
-        change(&mut entries);
-        self.shared.own.store(Arc::new(entries));
     }
 
     /// Writes into each profile whether it is in use, where that is not written in it yet.
