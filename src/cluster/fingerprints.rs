@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
-use super::image_fingerprint::{ImageFingerprint, ImageFingerprintStatus, Seen};
 use super::lease::Lease;
+use super::resources::{ImageFingerprint, ImageFingerprintStatus, Seen};
 use crate::image::Fingerprint;
 use crate::image::inspect::Invocation;
 use crate::registry::{Digest, Image, Images, Platform, Used};

@@ -4,13 +4,12 @@ mod certificates;
 mod corefile;
 mod events;
 mod fingerprints;
-mod image_fingerprint;
 mod lease;
 mod listing;
 mod namespaces;
 mod profiles;
 mod pull_secrets;
-mod resolver_profile;
+mod resources;
 mod warm_up;
 mod watch;
 
@@ -24,13 +23,15 @@ pub use certificates::{Certificates, IssueError, Issued, ServingKey, Terms};
 pub use corefile::corefile;
 pub use events::{Events, Story, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
-pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
 pub use profiles::{Chosen, Edition, NoProfile, Profiles};
 pub use pull_secrets::PullSecrets;
-pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
+pub use resources::{
+    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ResolverProfile, ResolverProfileSpec,
+    ResolverProfileStatus, Seen,
+};
 pub use warm_up::warm_up;
 pub use watch::Watch;
 

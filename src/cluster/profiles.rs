@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::lease::Lease;
 use super::namespaces::Namespaces;
-use super::resolver_profile::{Condition, ResolverProfile, ResolverProfileStatus};
+use super::resources::{Condition, ResolverProfile, ResolverProfileStatus};
 use super::watch::Watch;
 use crate::policy::Profile;
 

@@ -1,0 +1,9 @@
+//! The custom resources of muslin's API, as administrators and `kubectl` see them. Must not know how muslin uses them.
+
+mod image_fingerprint;
+mod resolver_profile;
+
+pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
+pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
+
+pub(super) use resolver_profile::Condition;
