@@ -1,12 +1,13 @@
 //! What muslin will do to one pod: (pod, fingerprints, profile, mode) in, a [`Plan`] out, and from it a JSON Patch. Pure data;
 //! must not know of HTTP, files or the cluster.
 
-mod choice;
-mod mend;
-mod notice;
+mod dns_config;
+mod events;
+mod libc_label;
+mod messages;
 mod patch;
-mod risk;
-mod story;
+mod profile_check;
+mod profile_risks;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -20,10 +21,11 @@ use crate::policy::{Decided, Label, Level, Mode, Nature, Profile, Says, Wish, pr
 use crate::rules::{self, Container, Finding, Ignored, Subject};
 
 pub use crate::policy::Skip;
-pub use choice::{Libc, libc_of};
-pub use notice::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected, fit};
-pub use risk::{RISKS, Risk, risks};
-pub use story::{Reason, Told, story};
+pub use events::{Reason, Told, story};
+pub use libc_label::{Libc, libc_of};
+pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected, fit};
+pub use profile_check::{option_fault, unknown_rule};
+pub use profile_risks::{RISKS, Risk, risks};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +102,9 @@ fn plan_after(
 
     let current = pod.dns();
     let changes = if context.mode >= Mode::Inject {
-        mend::mend(&current, claims, &containers, context)
+        dns_config::mend(&current, claims, &containers, context)
     } else {
-        mend::Mended::unchanged(&current)
+        dns_config::Mended::unchanged(&current)
     };
     let ignored = ignored(pod, context);
     let findings = findings(&changes, &containers, &ignored, context, &mut notes);
@@ -110,7 +112,7 @@ fn plan_after(
         findings,
         injected: changes.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
-        resolvers: notice::resolvers(&containers),
+        resolvers: messages::resolvers(&containers),
         notes,
         is_done: current == changes.desired,
         patch: Patch(Vec::new()),
@@ -133,7 +135,7 @@ pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
-    let as_it_is = mend::Mended::unchanged(&pod.dns());
+    let as_it_is = dns_config::Mended::unchanged(&pod.dns());
     let findings = findings(&as_it_is, &containers, &ignored(pod, context), context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
@@ -203,7 +205,7 @@ fn ignored<'p>(pod: &'p Pod<'_>, context: &Context<'p>) -> Vec<Ignored<'p>> {
 
 /// What is wrong with the pod as authored, as strict as the profile wants it, and which of it the changes mend.
 fn findings(
-    changes: &mend::Mended,
+    changes: &dns_config::Mended,
     containers: &[Container<'_>],
     ignored: &[Ignored<'_>],
     context: &Context<'_>,
@@ -217,13 +219,13 @@ fn findings(
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
     let left: HashSet<_> = after.iter().map(Finding::case).collect();
-    notes.extend(risk::taken(&before, &after, context.profile));
+    notes.extend(profile_risks::taken(&before, &after, context.profile));
     let exempt: HashSet<&str> = containers
         .iter()
         .filter(|container| context.profile.exempt.is_image(container.image))
         .map(|it| it.name)
         .collect();
-    let settled = choice::settled(context.profile, containers, &changes.authored);
+    let settled = libc_label::settled(context.profile, containers, &changes.authored);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());
@@ -269,17 +271,17 @@ impl Plan {
     /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
     /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
     pub fn warnings(&self) -> Vec<String> {
-        notice::warnings(Vec::new(), self, notice::WARNINGS_MAX)
+        messages::warnings(Vec::new(), self, messages::WARNINGS_MAX)
     }
 
     /// The same in fewer lines, for whoever makes not a pod but what makes pods; `before` are lines that come first, and count.
     pub fn warnings_of_workload(&self, before: Vec<String>) -> Vec<String> {
-        notice::warnings(before, self, notice::WORKLOAD_WARNINGS_MAX)
+        messages::warnings(before, self, messages::WORKLOAD_WARNINGS_MAX)
     }
 
     /// What the API server's audit log should keep of it, by key.
     pub fn audit(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let findings = notice::audit(self);
+        let findings = messages::audit(self);
         let injected = self.injected.to_string();
         [("findings", findings), ("injected", injected), ("libc", self.libc.name().to_owned())]
             .into_iter()

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::pod::{self, Dns, DnsOption, Pod};
 
-use super::{Plan, notice};
+use super::{Plan, messages};
 
 /// What turns the pod into the one that the plan wants.
 pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, plan: &Plan) -> Patch {
@@ -125,7 +125,7 @@ fn annotations(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, Option<String>)
     let injected = (!plan.injected.is_empty()).then(|| plan.injected.to_string());
     let wanted = [
         (pod::INJECTED_ANNOTATION, present.injected.as_deref(), injected),
-        (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), notice::annotation(plan)),
+        (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), messages::annotation(plan)),
         (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.clone())),
     ];
     let mut room = present.room();

@@ -8,7 +8,7 @@
 //! ## How to mend it
 //! Remove the option, or give it a number from 1 to 10. muslin repairs it in the modes `inject` and `enforce`, whoever set it.
 
-use super::zero::{self, Zero};
+use super::zero_value::{self, Zero};
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule =
 const ATTEMPTS: Zero = Zero { option: "attempts", help: "remove the option, or set attempts to a number from 1 to 10" };
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    zero::check(&ATTEMPTS, subject, findings);
+    zero_value::check(&ATTEMPTS, subject, findings);
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@
 //!
 //! To add a rule: write its file, name it in the list at the end of this one, and show it in `tests/rules`.
 
-mod musl;
+mod musl_advice;
 mod subject;
-mod zero;
+mod zero_value;
 
 use std::cmp::Reverse;
 use std::fmt;

@@ -10,7 +10,7 @@
 //! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: a Service with a
 //! cluster address in place of a headless one.
 
-use super::musl::NEWER_ALPINE;
+use super::musl_advice::NEWER_ALPINE;
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};

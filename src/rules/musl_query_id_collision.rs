@@ -9,7 +9,7 @@
 //! ## How to mend it
 //! Use an image on Alpine 3.18 or later, or on another C library. No option changes it.
 
-use super::musl::NEWER_ALPINE;
+use super::musl_advice::NEWER_ALPINE;
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};

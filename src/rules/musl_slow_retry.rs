@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::musl::quicker_resend;
+use super::musl_advice::quicker_resend;
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 use crate::resolver::{Family, Fate};

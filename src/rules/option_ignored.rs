@@ -12,7 +12,7 @@
 
 use std::collections::HashSet;
 
-use super::musl::{NEWER_ALPINE, quicker_resend};
+use super::musl_advice::{NEWER_ALPINE, quicker_resend};
 use super::subject::{option_name, option_path, shown};
 use super::{Findings, Rule, Subject};
 use crate::policy::{Level, closest};
@@ -78,7 +78,7 @@ fn correction(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::policy::Level;
-    use crate::rules::musl::quicker_resend;
+    use crate::rules::musl_advice::quicker_resend;
     use crate::rules::tests::{Case, fires, musl};
 
     #[test]

@@ -8,7 +8,7 @@
 //! Remove the option, or give it a number of seconds from 1. muslin repairs it in the modes `inject` and `enforce`, whoever
 //! set it.
 
-use super::zero::{self, Zero};
+use super::zero_value::{self, Zero};
 use super::{Findings, Rule, Subject};
 use crate::policy::Level;
 
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule =
 const TIMEOUT: Zero = Zero { option: "timeout", help: "remove the option, or set timeout to at least 1 second" };
 
 fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    zero::check(&TIMEOUT, subject, findings);
+    zero_value::check(&TIMEOUT, subject, findings);
 }
 
 #[cfg(test)]

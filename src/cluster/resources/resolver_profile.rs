@@ -13,10 +13,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{RISKS, Risk, risks};
-use crate::policy::{MuslReleases, NodeLocal, OnConflict, Profile, Strictness, closest};
-use crate::resolver::{InvalidResolver, InvalidVersion, known_option, known_options, takes_number};
-use crate::rules::RULES;
+use crate::plan::{RISKS, Risk, option_fault, risks, unknown_rule};
+use crate::policy::{MuslReleases, NodeLocal, OnConflict, Profile, Strictness};
+use crate::resolver::{InvalidResolver, InvalidVersion};
 
 /// What to inject into pods, and how strict to be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -395,31 +394,6 @@ impl Condition {
         let Self { type_, status, reason, message, last_transition_time: _ } = self;
         (type_, status, reason, message) == (&other.type_, &other.status, &other.reason, &other.message)
     }
-}
-
-/// What is wrong with an option, whoever gets it.
-fn option_fault(text: &str) -> Option<String> {
-    let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
-    if !known_option(name) {
-        let meant =
-            closest(name, known_options()).map(|option| format!("; did you mean {option}?")).unwrap_or_default();
-        return Some(format!("options: no resolver knows `{text}`{meant}"));
-    }
-    let is_number = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
-    match (takes_number(name), number) {
-        (true, _) if !is_number => Some(format!("options: `{text}` needs a number, such as {name}:5")),
-        (false, Some(_)) => Some(format!("options: `{name}` is a switch and takes no number")),
-        _ => None,
-    }
-}
-
-fn unknown_rule(name: &str) -> Option<String> {
-    if RULES.iter().any(|rule| rule.slug == name) {
-        return None;
-    }
-    let meant = closest(name, RULES.iter().map(|rule| rule.slug));
-    let meant = meant.map(|rule| format!("; did you mean {rule}?")).unwrap_or_default();
-    Some(format!("rules: there is no rule `{name}`{meant}"))
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -10,7 +10,7 @@ use crate::pod::{Claim, Injected, Pod};
 use crate::policy::Level;
 use crate::rules::{Finding, Rule};
 
-use super::notice::{self, MENDED, fit};
+use super::messages::{self, MENDED, fit};
 use super::{Context, Plan, Planned, Skip, claims, left, plan, plan_after};
 
 /// How many bytes the API server takes of an Event's text
@@ -88,9 +88,9 @@ fn told(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Co
         all.push(Told { reason: Reason::DnsOptionsInjected, is_warning: false, message });
     }
     let serious = findings.iter().filter(|planned| planned.finding.level >= Level::Warn);
-    for (planned, names) in notice::grouped(serious) {
+    for (planned, names) in messages::grouped(serious) {
         let Planned { finding, mended } = planned;
-        let text = notice::told(planned, &names);
+        let text = messages::told(planned, &names);
         let line = if *mended { format!("{text}{MENDED}") } else { format!("{text} (fix: {})", finding.help) };
         let reason = Reason::of(finding.rule);
         match all.iter_mut().find(|told| told.reason == reason) {

@@ -6,7 +6,7 @@ use crate::policy::{NodeLocal, OnConflict};
 use crate::resolver::{self, Family};
 use crate::rules::Container;
 
-use super::{Context, choice};
+use super::{Context, libc_label};
 
 /// What becomes of a pod's DNS.
 pub(super) struct Mended {
@@ -46,7 +46,7 @@ const NODE_LOCAL_CLAIM: &str = "dnsPolicy:None";
 
 /// Decides what the pod should say.
 pub(super) fn mend(current: &Dns, claims: &Injected, containers: &[Container<'_>], context: &Context<'_>) -> Mended {
-    let mut row = choice::options(context.profile, containers).to_vec();
+    let mut row = libc_label::options(context.profile, containers).to_vec();
     let authored_policy = undo_node_local(current, claims, context);
     let base = authored_policy.as_ref().unwrap_or(current);
     let mut notes = Vec::new();
