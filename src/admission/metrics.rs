@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, Watch};
+use crate::cluster::{EventTally, Events, WatchHealth};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, Tally};
 use crate::rules::Rule;
@@ -84,7 +84,7 @@ struct Expiry(Arc<Keys>);
 
 /// How far what is known of the cluster is behind it, read when somebody asks.
 #[derive(Debug)]
-struct Lag(Vec<Watch>);
+struct Lag(Vec<WatchHealth>);
 
 /// What images themselves count, read when somebody asks.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Metrics {
     }
 
     /// Tells also how far these watches are behind.
-    pub fn tell_lag(&mut self, watches: Vec<Watch>) {
+    pub fn tell_lag(&mut self, watches: Vec<WatchHealth>) {
         self.registry.register_collector(Box::new(Lag(watches)));
     }
 
@@ -246,7 +246,7 @@ impl Collector for Lag {
         let help = "For how long a watch of the cluster has been broken; 0 while it works";
         let lag = Family::<WatchLabels, Gauge<f64, AtomicU64>>::default();
         for watch in &self.0 {
-            lag.get_or_create(&WatchLabels { resource: watch.resource() }).set(watch.lag().as_secs_f64());
+            lag.get_or_create(&WatchLabels { resource: watch.resource() }).set(watch.down_for().as_secs_f64());
         }
         lag.encode(encoder.encode_descriptor("watch_lag", help, Some(&Unit::Seconds), lag.metric_type())?)
     }

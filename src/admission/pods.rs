@@ -172,7 +172,7 @@ impl Inner {
         if known.mode(self.settings.default_mode) == Mode::Enforce {
             return Ok(known);
         }
-        match tokio::time::timeout_at(deadline, self.namespaces.read(namespace)).await {
+        match tokio::time::timeout_at(deadline, self.namespaces.fetch(namespace)).await {
             Ok(policy) => policy.map_err(|error| error.to_string()),
             Err(_) => Err("no answer from the API server in time".to_owned()),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::Chosen;
+use crate::cluster::SelectedProfile;
 use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, fit, plan};
 use crate::pod::Pod;
@@ -50,7 +50,7 @@ impl Inner {
     pub(super) async fn preview(
         &self,
         namespaces: &[(String, Mode)],
-        chosen: &Chosen,
+        chosen: &SelectedProfile,
         deadline: Instant,
     ) -> Vec<String> {
         let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
@@ -79,7 +79,7 @@ impl Inner {
         &self,
         namespace: &str,
         mode: Mode,
-        chosen: &Chosen,
+        chosen: &SelectedProfile,
         preview: &mut Preview,
         deadline: Instant,
     ) -> Result<(), kube::Error> {

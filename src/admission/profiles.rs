@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::cluster::{Chosen, ResolverProfile};
+use crate::cluster::{ResolverProfile, SelectedProfile};
 use crate::policy::Mode;
 
 use super::metrics::Outcome;
@@ -30,7 +30,7 @@ impl Inner {
             }
         };
         let name = resource.metadata.name.clone().unwrap_or_default();
-        let chosen = match self.caught(uid, || Chosen::of(&resource)) {
+        let chosen = match self.caught(uid, || SelectedProfile::from_resource(&resource)) {
             Some(Ok(chosen)) => chosen,
             None => {
                 let warning = "muslin: muslin failed on this profile, which is not used; please report it".to_owned();

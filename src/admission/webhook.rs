@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 use tower::service_fn;
 
-use crate::cluster::{Certificates, Chosen, Namespaces, Profiles};
+use crate::cluster::{Certificates, Namespaces, Profiles, SelectedProfile};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, fit, plan};
 use crate::pod::Pod;
@@ -346,16 +346,16 @@ impl Inner {
     }
 
     /// The profile that a namespace asks for, and what is to be said of that.
-    pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> Chosen {
+    pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> SelectedProfile {
         let Settings { profile: default, profiles, .. } = &self.settings;
-        let (chosen, problems) = profiles.of_namespace(policy.profile(), default);
+        let (chosen, problems) = profiles.for_namespace(policy.profile(), default);
         notes.extend(problems.iter().map(|none| fit(format!("muslin: the profile default is used: {none}"), NOTE_MAX)));
         chosen
     }
 
     /// The profile that a pod gets of the one that its namespace asks for: that, or the cluster's default, where it is for others.
-    pub(super) fn profile(&self, chosen: &Chosen, pod: &Pod<'_>) -> Arc<Profile> {
-        self.settings.profiles.of_pod(chosen, &self.settings.profile, || pod.labels())
+    pub(super) fn profile(&self, chosen: &SelectedProfile, pod: &Pod<'_>) -> Arc<Profile> {
+        self.settings.profiles.for_pod(chosen, &self.settings.profile, || pod.labels())
     }
 
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {

@@ -432,8 +432,8 @@ impl Surroundings {
     async fn decides(&self, pod: &Pod<'_>, namespace: &str, scan: &Scan) -> Decides {
         let fingerprints = self.fingerprints(pod, namespace).await;
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
-        let (chosen, _) = self.profiles.of_namespace(policy.profile(), &scan.profile);
-        let profile = self.profiles.of_pod(&chosen, &scan.profile, || pod.labels());
+        let (chosen, _) = self.profiles.for_namespace(policy.profile(), &scan.profile);
+        let profile = self.profiles.for_pod(&chosen, &scan.profile, || pod.labels());
         Decides { fingerprints, mode: policy.mode(scan.default_mode).max(Mode::Warn), profile }
     }
 }

@@ -17,7 +17,7 @@ use crate::admission::{
     Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
 };
 use crate::cluster::{
-    self, Certificates, Events, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets, Terms,
+    self, CertificateSpec, Certificates, Events, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
@@ -277,8 +277,8 @@ impl Serve {
     }
 
     /// For whom the certificates are that muslin makes in a cluster.
-    fn terms(&self, namespace: &str) -> Terms {
-        let mut terms = Terms::of_service(&self.service, namespace, &self.cluster_domain);
+    fn terms(&self, namespace: &str) -> CertificateSpec {
+        let mut terms = CertificateSpec::for_service(&self.service, namespace, &self.cluster_domain);
         for name in &self.certificate_names {
             if !terms.names.contains(name) {
                 terms.names.push(name.clone());
@@ -393,6 +393,6 @@ fn own_identity() -> String {
 /// A certificate for loopback and the CA that made it, both forgotten when the process ends; the CA as PEM.
 fn standalone_certificate() -> anyhow::Result<(Keys, String)> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    let Issued { authority, certificate, key } = Terms::new(names).issue()?;
+    let Issued { authority, certificate, key } = CertificateSpec::new(names).issue()?;
     Ok((Keys::from_pem(certificate.as_bytes(), key.as_bytes())?, authority))
 }

@@ -31,10 +31,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch as channel;
 use tokio::time::{MissedTickBehavior, timeout};
 
-pub use issue::{IssueError, Issued, Terms};
+pub use issue::{CertificateSpec, IssueError, Issued};
 
 use super::lease::Lease;
-use super::watch::Watch;
+use super::watch::WatchHealth;
 use registered::{CONFIGURATION, Registered};
 use rotation::{State, Step};
 use stored::SECRET;
@@ -60,18 +60,18 @@ pub struct ServingKey {
 pub struct Certificates {
     key: channel::Receiver<Option<Arc<ServingKey>>>,
     is_trusted: channel::Receiver<bool>,
-    watches: [Watch; 3],
+    watches: [WatchHealth; 3],
 }
 
 struct Keeper {
     secrets: Api<Secret>,
     configurations: [Api<DynamicObject>; 2],
-    terms: Terms,
+    terms: CertificateSpec,
     lease: Lease,
     /// What the watches brought: nothing yet, that there is none, or what there is.
     secret: Option<Option<(Secret, State)>>,
     registered: [Option<Option<Registered>>; 2],
-    watches: [Watch; 3],
+    watches: [WatchHealth; 3],
     /// What was last said to be wrong, so that it is said once.
     complaint: Option<String>,
     key: channel::Sender<Option<Arc<ServingKey>>>,
@@ -83,11 +83,11 @@ struct Keeper {
 impl Certificates {
     /// Keeps the certificates in the Secret `muslin-certificates` of this namespace, and the CAs in the webhook configurations
     /// `muslin.dev`, by a task of its own for as long as the process lives. Needs the rights list, watch and update on these three.
-    pub fn keep(client: Client, namespace: &str, terms: Terms, lease: Lease) -> Self {
+    pub fn keep(client: Client, namespace: &str, terms: CertificateSpec, lease: Lease) -> Self {
         let (key, key_receiver) = channel::channel(None);
         let (is_trusted, is_trusted_receiver) = channel::channel(false);
         let watches =
-            ["certificates", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"].map(Watch::new);
+            ["certificates", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"].map(WatchHealth::new);
         let configurations = registered::resources();
         let keeper = Keeper {
             secrets: Api::namespaced(client.clone(), namespace),
@@ -117,7 +117,7 @@ impl Certificates {
     }
 
     /// How the watches of the Secret and the configurations are.
-    pub fn health(&self) -> [Watch; 3] {
+    pub fn health(&self) -> [WatchHealth; 3] {
         self.watches.clone()
     }
 }
@@ -242,8 +242,8 @@ impl Keeper {
 }
 
 /// What a watch brings. One that broke is begun again with a growing pause, and what is known stays.
-fn heard<T>(watch: &Watch, event: Result<Option<T>, watcher::Error>) -> Option<Option<T>> {
-    watch.works(event.is_ok());
+fn heard<T>(watch: &WatchHealth, event: Result<Option<T>, watcher::Error>) -> Option<Option<T>> {
+    watch.record(event.is_ok());
     event
         .inspect_err(|error| tracing::warn!(resource = watch.resource(), %error, "a watch broke and is begun again"))
         .ok()

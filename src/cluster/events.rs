@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 
 use super::lease::Lease;
-use super::watch::Watch;
+use super::watch::WatchHealth;
 use crate::plan::Told;
 use crate::pod::{INJECTED_ANNOTATION, LIBC_LABEL, WARNINGS_ANNOTATION};
 use rates::Rates;
@@ -86,7 +86,7 @@ pub struct Story {
 #[derive(Clone, Debug)]
 pub struct Events {
     tally: Arc<Tally>,
-    watch: Watch,
+    watch: WatchHealth,
 }
 
 /// What became of them.
@@ -150,9 +150,9 @@ struct KeptMeta {
 
 impl Default for Events {
     fn default() -> Self {
-        let watch = Watch::new("pods");
+        let watch = WatchHealth::new("pods");
         // Nothing is missed before there is something to tell.
-        watch.works(true);
+        watch.record(true);
         Self { tally: Arc::default(), watch }
     }
 }
@@ -164,7 +164,7 @@ impl Events {
     }
 
     /// How the watch of pods is.
-    pub fn health(&self) -> Watch {
+    pub fn health(&self) -> WatchHealth {
         self.watch.clone()
     }
 
@@ -198,7 +198,7 @@ impl Finder {
                 return;
             }
             self.follow().await;
-            self.events.watch.works(true);
+            self.events.watch.record(true);
         }
     }
 
@@ -222,12 +222,12 @@ impl Finder {
             };
             match event {
                 Some(Ok(event)) => {
-                    self.events.watch.works(true);
+                    self.events.watch.record(true);
                     is_broken = false;
                     self.pass_on(event).await;
                 }
                 Some(Err(error)) => {
-                    self.events.watch.works(false);
+                    self.events.watch.record(false);
                     if !std::mem::replace(&mut is_broken, true) {
                         tracing::warn!(%error, "cannot watch the pods; no Events are written of them");
                     }

@@ -19,21 +19,21 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-pub use certificates::{Certificates, IssueError, Issued, ServingKey, Terms};
+pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, ServingKey};
 pub use corefile::corefile;
 pub use events::{Events, Story, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
-pub use profiles::{Chosen, Edition, NoProfile, Profiles};
+pub use profiles::{Edition, NoProfile, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
     ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ResolverProfile, ResolverProfileSpec,
     ResolverProfileStatus, Seen,
 };
 pub use warm_up::warm_up;
-pub use watch::Watch;
+pub use watch::WatchHealth;
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]

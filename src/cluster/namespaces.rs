@@ -13,7 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 
 use super::listing::Listing;
-use super::watch::Watch;
+use super::watch::WatchHealth;
 use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
 
 /// The policies of the cluster's namespaces.
@@ -33,7 +33,7 @@ struct Watched {
     api: Api<PartialObjectMeta<Namespace>>,
     known: RwLock<Policies>,
     listed: AtomicBool,
-    watch: Watch,
+    watch: WatchHealth,
 }
 
 /// How many pods one page has: some megabytes.
@@ -75,14 +75,14 @@ impl Namespaces {
             api: Api::all(client),
             known: RwLock::default(),
             listed: AtomicBool::new(false),
-            watch: Watch::new("namespaces"),
+            watch: WatchHealth::new("namespaces"),
         });
         tokio::spawn(Arc::clone(&watched).follow());
         Self(Source::Cluster(watched))
     }
 
     /// How the watch is; `None` where there is no cluster.
-    pub fn health(&self) -> Option<Watch> {
+    pub fn health(&self) -> Option<WatchHealth> {
         match &self.0 {
             Source::Cluster(watched) => Some(watched.watch.clone()),
             Source::Fixed(_) => None,
@@ -117,7 +117,7 @@ impl Namespaces {
     ///
     /// # Errors
     /// It could not be read.
-    pub async fn read(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
+    pub async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
         match &self.0 {
             Source::Fixed(policy) => Ok(policy.clone()),
             Source::Cluster(watched) => watched.fetch(name).await,
@@ -178,7 +178,7 @@ impl Watched {
         let mut events = pin!(watcher(self.api.clone(), watcher::Config::default()).default_backoff());
         let mut listing = Policies::new();
         while let Some(event) = events.next().await {
-            self.watch.works(event.is_ok());
+            self.watch.record(event.is_ok());
             match event {
                 Ok(Event::Init) => listing.clear(),
                 Ok(Event::InitApply(namespace)) => {

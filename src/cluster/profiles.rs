@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use super::lease::Lease;
 use super::namespaces::Namespaces;
 use super::resources::{Condition, ResolverProfile, ResolverProfileStatus};
-use super::watch::Watch;
+use super::watch::WatchHealth;
 use crate::policy::Profile;
 
 /// Who owns what is written, in server-side apply.
@@ -43,8 +43,8 @@ struct Shared {
     own: ArcSwap<Entries>,
     /// Whether they were listed once, or cannot be.
     is_settled: AtomicBool,
-    built_in: HashMap<&'static str, Chosen>,
-    watch: Watch,
+    built_in: HashMap<&'static str, SelectedProfile>,
+    watch: WatchHealth,
 }
 
 type Entries = HashMap<String, Entry>;
@@ -55,7 +55,7 @@ pub struct Edition(Weak<Entries>);
 
 /// A profile that can be used, and for which pods.
 #[derive(Clone)]
-pub struct Chosen {
+pub struct SelectedProfile {
     /// The profile.
     pub profile: Arc<Profile>,
     /// The pods of the namespace that it is for; `None` for all.
@@ -65,7 +65,7 @@ pub struct Chosen {
 /// One resource.
 #[derive(Clone)]
 struct Entry {
-    chosen: Result<Chosen, Vec<String>>,
+    chosen: Result<SelectedProfile, Vec<String>>,
     generation: i64,
     version: Option<String>,
     /// What is written in it.
@@ -100,14 +100,14 @@ impl Profiles {
     pub fn built_in() -> Self {
         let built_in = Profile::NAMES.into_iter().filter_map(|name| {
             let profile = Arc::new(Profile::builtin(name).ok()?);
-            Some((name, Chosen { profile, pods: None }))
+            Some((name, SelectedProfile { profile, pods: None }))
         });
         let built_in = built_in.collect();
         Self(Arc::new(Shared {
             own: ArcSwap::default(),
             is_settled: AtomicBool::new(true),
             built_in,
-            watch: Watch::new("resolverprofiles"),
+            watch: WatchHealth::new("resolverprofiles"),
         }))
     }
 
@@ -133,7 +133,7 @@ impl Profiles {
     }
 
     /// How the watch of the cluster's profiles is.
-    pub fn health(&self) -> Watch {
+    pub fn health(&self) -> WatchHealth {
         self.0.watch.clone()
     }
 
@@ -156,7 +156,7 @@ impl Profiles {
     ///
     /// # Errors
     /// There is none, or it is not in order.
-    pub fn find(&self, name: &str) -> Result<Chosen, NoProfile> {
+    pub fn find(&self, name: &str) -> Result<SelectedProfile, NoProfile> {
         let Self(shared) = self;
         let own = shared.own.load();
         match (own.get(name), shared.built_in.get(name)) {
@@ -176,7 +176,7 @@ impl Profiles {
 
     /// The profile of the pods of a namespace that names this one, or none; `default` names that of namespaces that name none. With it
     /// what could not be used, which is to be said. `docs/policy.md` has the same in a table.
-    pub fn of_namespace(&self, named: Option<&str>, default: &str) -> (Chosen, Vec<NoProfile>) {
+    pub fn for_namespace(&self, named: Option<&str>, default: &str) -> (SelectedProfile, Vec<NoProfile>) {
         let name = named.unwrap_or(default);
         match self.find(name) {
             Ok(chosen) => (chosen, Vec::new()),
@@ -188,9 +188,9 @@ impl Profiles {
     }
 
     /// The profile of one pod, whose namespace has this one: that, unless it is for others.
-    pub fn of_pod(
+    pub fn for_pod(
         &self,
-        chosen: &Chosen,
+        chosen: &SelectedProfile,
         default: &str,
         labels: impl Fn() -> BTreeMap<String, String>,
     ) -> Arc<Profile> {
@@ -210,9 +210,9 @@ impl Profiles {
     }
 
     /// The profile `default` as it is built in.
-    fn built_in_default(&self) -> Chosen {
+    fn built_in_default(&self) -> SelectedProfile {
         let built_in = self.0.built_in.get(DEFAULT).cloned();
-        built_in.unwrap_or_else(|| Chosen { profile: Arc::new(Profile::default()), pods: None })
+        built_in.unwrap_or_else(|| SelectedProfile { profile: Arc::new(Profile::default()), pods: None })
     }
 }
 
@@ -227,14 +227,14 @@ impl Shared {
     }
 }
 
-// === impl Chosen ===
+// === impl SelectedProfile ===
 
-impl Chosen {
+impl SelectedProfile {
     /// What a resource says, whether or not the cluster has it.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn of(resource: &ResolverProfile) -> Result<Self, Vec<String>> {
+    pub fn from_resource(resource: &ResolverProfile) -> Result<Self, Vec<String>> {
         let profile = Arc::new(resource.spec.profile(&resource.name_any())?);
         let pods = resource.spec.pods().map_err(|problem| vec![problem])?.map(Arc::new);
         Ok(Self { profile, pods })
@@ -274,12 +274,12 @@ impl Watcher {
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        self.shared.watch.works(true);
+                        self.shared.watch.record(true);
                         is_broken = false;
                         self.follow(event, &mut listing);
                     }
                     Some(Err(error)) => {
-                        self.shared.watch.works(false);
+                        self.shared.watch.record(false);
                         if !std::mem::replace(&mut is_broken, true) {
                             tracing::warn!(%error, "cannot watch the profiles; those that are known are used");
                         }
@@ -341,7 +341,7 @@ impl Watcher {
 
 fn entry(object: &ResolverProfile) -> Entry {
     // Should muslin ever fail on one, the others are followed all the same.
-    let chosen = catch_unwind(AssertUnwindSafe(|| Chosen::of(object)));
+    let chosen = catch_unwind(AssertUnwindSafe(|| SelectedProfile::from_resource(object)));
     let chosen = chosen.unwrap_or_else(|_| Err(vec!["muslin failed on it; please report it".to_owned()]));
     if let Err(problems) = &chosen {
         tracing::warn!(name = object.name_any(), problems = problems.join("; "), "a profile is not accepted");
@@ -419,8 +419,8 @@ mod tests {
                     let own = [resource("named", named), resource("cluster", cluster), resource("default", default)];
                     profiles.0.own.store(Arc::new(own.into_iter().flatten().collect()));
                     let policy = NamespacePolicy::from_labels(None, (named != Is::Unnamed).then_some("named"));
-                    let (chosen, problems) = profiles.of_namespace(policy.profile(), "cluster");
-                    let profile = profiles.of_pod(&chosen, "cluster", labels);
+                    let (chosen, problems) = profiles.for_namespace(policy.profile(), "cluster");
+                    let profile = profiles.for_pod(&chosen, "cluster", labels);
                     let case = format!("{named:?} {cluster:?} {default:?}");
 
                     let asked = if named == Is::Unnamed { cluster } else { named };

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 /// How a watch of the cluster is.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct WatchHealth {
     resource: &'static str,
     /// Since when it is broken; from the start, as nothing is known then.
     broken: Arc<Mutex<Option<Instant>>>,
 }
 
-// === impl Watch ===
+// === impl WatchHealth ===
 
-impl Watch {
+impl WatchHealth {
     pub(super) fn new(resource: &'static str) -> Self {
         Self { resource, broken: Arc::new(Mutex::new(Some(Instant::now()))) }
     }
@@ -25,13 +25,13 @@ impl Watch {
     }
 
     /// For how long nothing may have been heard of what changed; nothing while the watch works.
-    pub fn lag(&self) -> Duration {
+    pub fn down_for(&self) -> Duration {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// Notes whether it works.
-    pub(super) fn works(&self, works: bool) {
+    pub(super) fn record(&self, works: bool) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         *broken = if works { None } else { broken.or(Some(Instant::now())) };
     }
@@ -43,12 +43,12 @@ mod tests {
 
     #[test]
     fn lags_from_when_it_broke_first_until_it_works() {
-        let watch = Watch::new("namespaces");
-        watch.works(true);
-        assert_eq!(watch.lag(), Duration::ZERO);
-        watch.works(false);
+        let watch = WatchHealth::new("namespaces");
+        watch.record(true);
+        assert_eq!(watch.down_for(), Duration::ZERO);
+        watch.record(false);
         let since = *watch.broken.lock().unwrap();
-        watch.works(false);
+        watch.record(false);
         assert_eq!(*watch.broken.lock().unwrap(), since);
     }
 }

@@ -10,7 +10,7 @@ use super::certificate::{Certificate, Pair};
 
 /// For whom certificates are made, and for how long.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct CertificateSpec {
     /// The names and addresses that the server is reached by, of which the first is its common name.
     pub names: Vec<String>,
     /// How long a serving certificate is valid.
@@ -49,11 +49,11 @@ pub struct Issued {
 /// Clocks differ: a certificate that begins to be valid now is not valid yet for some.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-// === impl Terms ===
+// === impl CertificateSpec ===
 
-impl Terms {
+impl CertificateSpec {
     /// What a webhook in a cluster needs: the name by which an API server asks for its Service, and the one for everybody else.
-    pub fn of_service(service: &str, namespace: &str, cluster_domain: &str) -> Self {
+    pub fn for_service(service: &str, namespace: &str, cluster_domain: &str) -> Self {
         let name = format!("{service}.{namespace}.svc");
         let long = format!("{name}.{cluster_domain}");
         Self::new(vec![name, long])

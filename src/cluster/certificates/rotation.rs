@@ -15,7 +15,7 @@
 use jiff::Timestamp;
 
 use super::certificate::{Certificate, Pair};
-use super::issue::{IssueError, Terms};
+use super::issue::{CertificateSpec, IssueError};
 
 /// What is stored. What cannot be read counts as not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl State {
     }
 
     /// What is to be done next.
-    pub(super) fn next_step(&self, publication: &Publication, terms: &Terms, now: Timestamp) -> Step {
+    pub(super) fn next_step(&self, publication: &Publication, terms: &CertificateSpec, now: Timestamp) -> Step {
         let leaf = self.leaf.as_ref().filter(|leaf| leaf.certificate.is_valid(now));
         let authority = self.authority.as_ref().filter(|authority| authority.certificate.is_valid(now));
         let has_passed = |since: Timestamp| now.duration_since(since) >= terms.overlap;
@@ -152,7 +152,7 @@ impl State {
         &self,
         step: Step,
         publication: &Publication,
-        terms: &Terms,
+        terms: &CertificateSpec,
         now: Timestamp,
     ) -> Result<Self, IssueError> {
         let mut after = self.clone();

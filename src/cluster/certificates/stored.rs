@@ -96,11 +96,11 @@ fn put_text(data: &mut BTreeMap<String, ByteString>, name: &str, text: Option<&s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::certificates::issue::Terms;
+    use crate::cluster::certificates::issue::CertificateSpec;
 
     #[test]
     fn a_state_is_read_as_it_was_written() {
-        let terms = Terms::of_service("muslin", "muslin", "cluster.local");
+        let terms = CertificateSpec::for_service("muslin", "muslin", "cluster.local");
         let now: Timestamp = "2026-03-01T12:00:00.25Z".parse().unwrap();
         let authority = terms.new_authority(now).unwrap();
         let state = State {

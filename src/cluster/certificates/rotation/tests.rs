@@ -11,8 +11,8 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-fn terms() -> Terms {
-    Terms::of_service("muslin", "muslin", "cluster.local")
+fn terms() -> CertificateSpec {
+    CertificateSpec::for_service("muslin", "muslin", "cluster.local")
 }
 
 fn start() -> Timestamp {
@@ -52,7 +52,7 @@ struct View {
 
 struct World {
     now: Timestamp,
-    terms: Terms,
+    terms: CertificateSpec,
     state: Versions<State>,
     configurations: [Versions<Configuration>; 2],
     /// Since when no holder has done all there was to do.
@@ -363,7 +363,7 @@ fn nothing_but_a_ca_is_made_while_there_is_no_configuration() {
 #[test]
 fn other_names_are_a_reason_for_another_certificate() {
     let mut world = World::settled();
-    world.terms = Terms::of_service("muslin", "muslin", "example.internal");
+    world.terms = CertificateSpec::for_service("muslin", "muslin", "example.internal");
     let before = world.leaf();
     world.run();
     assert_ne!(world.leaf(), before);
