@@ -1,7 +1,7 @@
 //! The page about an option: what each resolver makes of it, in which releases.
 
-use super::page::{Page, code_list, release, seconds};
-use super::{option_name, resolver};
+use super::example_cluster::{CLUSTER_NAMES, CLUSTER_OPTIONS, gives_up, queries};
+use super::page::{Page, code_list, effect, range, releases, seconds};
 use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, option_facts, takes_number};
 use crate::rules::RULES;
 
@@ -93,34 +93,10 @@ pub(super) fn cell(family: Family, name: &str) -> String {
     if spans.is_empty() { "no".to_owned() } else { spans.iter().map(text).collect::<Vec<_>>().join("; ") }
 }
 
-pub(super) const fn effect(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Honoured => "honoured",
-        Effect::Ignored => "ignored",
-        Effect::Sometimes => "depends",
-    }
-}
-
-/// The releases of which a row speaks.
-pub(super) fn releases(fact: &OptionFact) -> String {
-    range(fact).unwrap_or_else(|| "all".to_owned())
-}
-
-/// `None` for all releases.
-fn range(fact: &OptionFact) -> Option<String> {
-    let name = |version| release(fact.family, version);
-    match (fact.since, fact.until) {
-        (None, None) => None,
-        (Some(since), None) => Some(format!("from {}", name(since))),
-        (None, Some(until)) => Some(format!("before {}", name(until))),
-        (Some(since), Some(until)) => Some(format!("{} to before {}", name(since), name(until))),
-    }
-}
-
 /// The options of a pod that says these.
 fn in_a_cluster<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let sets_ndots = words.iter().any(|word| option_name(word) == "ndots");
-    words.iter().copied().chain((!sets_ndots).then_some(resolver::CLUSTER_OPTIONS)).collect()
+    words.iter().copied().chain((!sets_ndots).then_some(CLUSTER_OPTIONS)).collect()
 }
 
 /// What these options make of a family's settings.
@@ -135,10 +111,10 @@ fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
     let (resends, gives_up, lost) = match fails {
         Some(fails) => ("never".to_owned(), fails.to_owned(), "all".to_owned()),
         None => {
-            let mut lost = resolver::CLUSTER_NAMES.to_vec();
-            lost.retain(|name| resolver::queries(family.unversioned(), name, settings.ndots).is_none());
+            let mut lost = CLUSTER_NAMES.to_vec();
+            lost.retain(|name| queries(family.unversioned(), name, settings.ndots).is_none());
             let lost = if lost.is_empty() { "none".to_owned() } else { code_list(lost) };
-            (seconds(settings.resend_after()), resolver::gives_up(&settings), lost)
+            (seconds(settings.resend_after()), gives_up(&settings), lost)
         }
     };
     let Settings { ndots, timeout, attempts, .. } = settings;
@@ -148,4 +124,9 @@ fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
 /// Sources are written over several lines in the code.
 fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The option that `name[:value]` sets.
+pub(super) fn option_name(text: &str) -> &str {
+    text.split_once(':').map_or(text, |(name, _)| name)
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
-use crate::resolver::{Family, Resolver, Version};
+use crate::resolver::{Effect, Family, OptionFact, Resolver, Version};
 
 /// A text in Markdown: the simple part of it that a terminal can show too.
 #[derive(Debug, Default)]
@@ -90,4 +90,28 @@ pub(super) fn resolver_name(resolver: Resolver) -> String {
 /// Words as code, with commas between.
 pub(super) fn code_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) const fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Honoured => "honoured",
+        Effect::Ignored => "ignored",
+        Effect::Sometimes => "depends",
+    }
+}
+
+/// The releases of which a row speaks.
+pub(super) fn releases(fact: &OptionFact) -> String {
+    range(fact).unwrap_or_else(|| "all".to_owned())
+}
+
+/// `None` for all releases.
+pub(super) fn range(fact: &OptionFact) -> Option<String> {
+    let name = |version| release(fact.family, version);
+    match (fact.since, fact.until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("from {}", name(since))),
+        (None, Some(until)) => Some(format!("before {}", name(until))),
+        (Some(since), Some(until)) => Some(format!("{} to before {}", name(since), name(until))),
+    }
 }

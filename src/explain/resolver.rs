@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use super::option;
-use super::page::{Page, code_list, release, resolver_name, seconds};
+use super::example_cluster::{
+    CANDIDATES, CLUSTER_DOMAIN, CLUSTER_OPTIONS, EXAMPLE_NAMES, NAMESPACE, gives_up, queries,
+};
+use super::page::{Page, code_list, effect, release, releases, resolver_name, seconds};
 use super::pod;
 use crate::image::{Because, Evidence, Fingerprint};
 use crate::pod::cluster_searches;
@@ -14,20 +16,6 @@ use crate::resolver::{
     Answer, Change, Family, OptionFact, Pairing, Resolver, Settings, Transport, Version, candidates, changes,
     known_option, known_options, lookup, option_facts,
 };
-
-/// The namespace and the domain of the cluster that examples are about.
-const NAMESPACE: &str = "default";
-const CLUSTER_DOMAIN: &str = "cluster.local";
-/// What the kubelet gives a pod that says nothing.
-pub(super) const CLUSTER_OPTIONS: &str = "ndots:5";
-/// Names that programs in a cluster ask for: one Service, from its own namespace and from another, and one beyond the cluster.
-const EXAMPLE_NAMES: [&str; 5] = ["db", "db.shop", "db.shop.svc", "db.shop.svc.cluster.local", "www.example.com"];
-/// Those of them that only a search list can complete.
-pub(super) const CLUSTER_NAMES: [&str; 3] = ["db", "db.shop", "db.shop.svc"];
-/// The names that exist in the examples' cluster.
-const EXISTING: [&str; 3] = ["db.default.svc.cluster.local", "db.shop.svc.cluster.local", "www.example.com"];
-/// How many names a lookup tries that finds nothing in the search list: three domains, and the name as it stands.
-const CANDIDATES: u32 = 4;
 
 pub(super) fn page(resolver: Resolver) -> String {
     let mut page = Page::titled(resolver_name(resolver));
@@ -146,11 +134,6 @@ fn timing(page: &mut Page, resolver: Resolver) {
     }
 }
 
-/// How long a lookup takes to fail where nothing answers.
-pub(super) fn gives_up(settings: &Settings) -> String {
-    settings.gives_up_after(1, CANDIDATES).map_or("no option bounds it".to_owned(), seconds)
-}
-
 const fn pairing(settings: &Settings) -> &'static str {
     match (settings.transport, settings.pairing) {
         (Transport::Tcp, _) => "by TCP",
@@ -187,15 +170,6 @@ fn names(page: &mut Page, resolver: Resolver) {
     );
 }
 
-/// How many queries a lookup of this name takes in the examples' cluster; `None` where it fails.
-pub(super) fn queries(resolver: Resolver, name: &str, ndots: u32) -> Option<u32> {
-    let searches = cluster_searches(NAMESPACE, CLUSTER_DOMAIN);
-    let searches: Vec<&str> = searches.iter().map(String::as_str).collect();
-    let answer = |name: &str| if EXISTING.contains(&name) { Answer::Address } else { Answer::NxDomain };
-    let lookup = lookup(resolver, name, ndots, &searches, answer)?;
-    lookup.found.map(|_| lookup.queries)
-}
-
 /// What this resolver does after this answer to the first name that it tries.
 fn after(resolver: Resolver, answer: Answer) -> &'static str {
     const NAME: &str = "db.shop";
@@ -219,12 +193,7 @@ fn options(page: &mut Page, resolver: Resolver) {
     page.table(
         &["option", "releases", "effect", "what it makes of it"],
         own().map(|fact| {
-            [
-                format!("`{}`", fact.option),
-                option::releases(fact),
-                option::effect(fact.effect).to_owned(),
-                fact.note.to_owned(),
-            ]
+            [format!("`{}`", fact.option), releases(fact), effect(fact.effect).to_owned(), fact.note.to_owned()]
         }),
     );
     let others: Vec<_> = known_options().filter(|name| own().all(|fact| fact.option != *name)).collect();

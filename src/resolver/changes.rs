@@ -1,7 +1,8 @@
 //! What changed in each resolver's way of looking names up, and at which release: what an older one lacks. Options and their
 //! releases stand in `options`; knows nothing of the code that acts on these changes.
 
-use super::{Family, Resolver, Version, c_ares, glibc, musl, uclibc};
+use super::stubs::{c_ares, glibc, musl, uclibc};
+use super::{Family, Resolver, Version};
 
 /// A change in how a resolver behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,18 +2,14 @@
 //! once, with its source. Must not know of pods, images, rules or Kubernetes.
 
 pub mod alpine;
-mod c_ares;
 mod changes;
-pub mod glibc;
-pub mod go;
-mod line;
-pub mod musl;
+mod lookup;
 mod options;
+mod options_line;
 pub mod resolv_conf_crate;
-mod search;
 mod settings;
+mod stubs;
 mod timing;
-pub mod uclibc;
 mod version;
 
 #[cfg(test)]
@@ -23,9 +19,10 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use changes::{Change, changes};
+pub use lookup::{Answer, Lookup, candidates, lookup, resolves, search_domains_read};
 pub use options::{Effect, OptionFact, Support, known_option, known_options, option_facts, takes_number, zero_digits};
-pub use search::{Answer, Lookup, candidates, lookup, resolves, search_domains_read};
 pub use settings::{Fate, Pairing, Settings, Transport};
+pub use stubs::{glibc, go, musl, uclibc};
 pub use timing::NAMESERVERS_MAX;
 pub use version::{InvalidVersion, Version};
 

@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use super::{Family, Resolver, Version, c_ares, glibc, go, musl, uclibc};
+use super::stubs::{c_ares, glibc, go, musl, uclibc};
+use super::{Family, Resolver, Version};
 
 /// The `option` of the row that stands for every option without a row of its own.
 pub(super) const ANY_OTHER: &str = "*";

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Family, Resolver, c_ares, glibc, go, musl, uclibc};
+use super::stubs::{c_ares, glibc, go, musl, uclibc};
+use super::{Family, Resolver};
 
 /// What a resolver does after it has read the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
 //! The resolver model against what was measured, what sources say, and what must hold for any input.
 
+mod dump;
 mod lab;
 mod lookups;
 mod options;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::options::{ANY_OTHER, Effect, OptionFact};
-use super::settings::{Pairing, Settings, Transport};
-use super::{Cgo, Family, Resolver, Support, line, takes_number};
+use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
+use crate::resolver::settings::{Pairing, Settings, Transport};
+use crate::resolver::{Cgo, Family, Resolver, Support, options_line, takes_number};
 
 /// The largest number that Go's parser gives, for any that is as large or larger (go1.26.8 src/net/parse.go `big`).
 const BIG: u32 = 0x00FF_FFFF;
@@ -19,7 +19,7 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str, source: 
     OptionFact::new(Family::Go, option, effect, note, source)
 }
 
-pub(super) const OPTIONS: &[OptionFact] = &[
+pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
     fact(
         "ndots",
         Effect::Honoured,
@@ -67,7 +67,7 @@ pub(super) const OPTIONS: &[OptionFact] = &[
 ];
 
 /// What Go makes of an options line: words, compared whole but for their numbers, the last of a name wins.
-pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     let mut settings = Settings {
         resolver,
         ndots: 1,
@@ -144,6 +144,6 @@ pub fn in_environment(resolver: Resolver, godebug: Option<&str>, has_libc_variab
 
 /// What `dtoi` gives: the digits that begin `value`, 0 without any, a bound for what is too large.
 fn number(value: &str) -> u32 {
-    let digits = line::leading_digits(value).unwrap_or(0);
+    let digits = options_line::leading_digits(value).unwrap_or(0);
     u32::try_from(digits).unwrap_or(BIG).min(BIG)
 }

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::{Family, Resolver, c_ares, glibc, line, musl, uclibc};
+use super::stubs::{c_ares, glibc, musl, uclibc};
+use super::{Family, Resolver, options_line};
 
 /// What a nameserver says to the queries for one name, A and AAAA taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,12 +165,14 @@ impl<'a> Candidates<'a> {
     fn domains(resolver: Resolver, search: &[&'a str]) -> impl Iterator<Item = &'a str> {
         let before = |version| resolver.version.is_some_and(|release| release < version);
         let (most, room) = match resolver.family {
-            Family::Musl if before(musl::SEARCH_SINCE) || line::length(search) > musl::SEARCH_LIST_MAX => (0, 0),
+            Family::Musl if before(musl::SEARCH_SINCE) || options_line::length(search) > musl::SEARCH_LIST_MAX => {
+                (0, 0)
+            }
             Family::Glibc if before(glibc::LONG_SEARCH_SINCE) => glibc::OLD_SEARCH_MAX,
             Family::Uclibc => (usize::MAX, uclibc::SEARCH_LIST_MAX),
             _ => (usize::MAX, usize::MAX),
         };
-        line::cut(search, room).take(most)
+        options_line::cut(search, room).take(most)
     }
 
     /// The name below a search domain; `None` where this resolver passes over the pair.

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use super::options::{ANY_OTHER, Effect, OptionFact};
-use super::settings::{Pairing, Settings, Transport};
-use super::{Family, Resolver, Version};
+use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
+use crate::resolver::settings::{Pairing, Settings, Transport};
+use crate::resolver::{Family, Resolver, Version};
 
 /// The first release with a shorter default: 2 s and 3 tries in place of 5 s and 4 (src/lib/ares_private.h).
-pub(super) const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
+pub(in crate::resolver) const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
 /// The first release that bounds the timeout, at 5 s (src/lib/ares_metrics.c `MAX_TIMEOUT_MS`).
 const BOUNDED_SINCE: Version = Version::new(1, 32, 0);
 /// That bound.
 const TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// The first release that goes on with the search after SERVFAIL for a name of one label (a48d02e5).
-pub(super) const SERVFAIL_LENIENT_SINCE: Version = Version::new(1, 33, 1);
+pub(in crate::resolver) const SERVFAIL_LENIENT_SINCE: Version = Version::new(1, 33, 1);
 
 const SYSCONFIG: &str = "c-ares 589b5887 src/lib/ares_sysconfig_files.c process_option";
 const OLD_INIT: &str = "c-ares cares-1_10_0 ares_init.c set_options";
@@ -23,7 +23,7 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str, source: 
     OptionFact::new(Family::CAres, option, effect, note, source)
 }
 
-pub(super) const OPTIONS: &[OptionFact] = &[
+pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
     fact(
         "ndots",
         Effect::Honoured,
@@ -57,7 +57,7 @@ pub(super) const OPTIONS: &[OptionFact] = &[
 
 /// What c-ares makes of an options line, as it does since 1.28: words, a name and a whole number, the last of a name
 /// wins. Older releases differ in what they take for a number; that is not modelled.
-pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     let at_least = |version| resolver.version.is_none_or(|release| release >= version);
     let (seconds, attempts) = if at_least(IMPATIENT_SINCE) { (2, 3) } else { (5, 4) };
     let mut settings = Settings {

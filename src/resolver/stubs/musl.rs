@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::options::{ANY_OTHER, Effect, OptionFact};
-use super::settings::{Pairing, Settings, Transport};
-use super::{Family, Resolver, Version, line};
+use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
+use crate::resolver::settings::{Pairing, Settings, Transport};
+use crate::resolver::{Family, Resolver, Version, options_line};
 
 /// The first release with `search`, `domain` and `ndots` (3d6e2e47).
 pub const SEARCH_SINCE: Version = Version::new(1, 1, 13);
@@ -40,7 +40,7 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str, source: 
     OptionFact::new(Family::Musl, option, effect, note, source)
 }
 
-pub(super) const OPTIONS: &[OptionFact] = &[
+pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
     fact("ndots", Effect::Ignored, "has no search list: every name is asked for as it stands", OLD_MSEND)
         .until(1, 1, 13),
     fact(
@@ -111,7 +111,7 @@ pub(super) const OPTIONS: &[OptionFact] = &[
 ///
 /// 1.1.16 is read as Alpine 3.6 patched it: that is the musl 1.1.16 in use, and the reading in which `attempts:0` is
 /// fatal.
-pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     let before = |version| resolver.version.is_some_and(|release| release < version);
     let defaults = Settings {
         resolver,
@@ -126,7 +126,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     if before(SEARCH_SINCE) {
         return read_without_search(defaults, options);
     }
-    if "options ".len() + line::length(options) > LINE_MAX {
+    if "options ".len() + options_line::length(options) > LINE_MAX {
         return defaults;
     }
     let first = |key, most| first_number(options.iter().copied(), key, most);
@@ -141,7 +141,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
 
 /// 1.1.12 and older: a shorter line, other bounds, no ndots.
 fn read_without_search(defaults: Settings, options: &[&str]) -> Settings {
-    let first = |key, most| first_number(line::cut(options, OLD_LINE_MAX - "options ".len()), key, most);
+    let first = |key, most| first_number(options_line::cut(options, OLD_LINE_MAX - "options ".len()), key, most);
     Settings {
         timeout: first("timeout:", 30).map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.into())),
         attempts: first("attempts:", 10).map_or(defaults.attempts, |attempts| attempts.max(1)),
@@ -152,5 +152,5 @@ fn read_without_search(defaults: Settings, options: &[&str]) -> Settings {
 /// The number after the first `key` on the line, or `most` where it is larger.
 fn first_number<'a>(mut options: impl Iterator<Item = &'a str>, key: &str, most: u32) -> Option<u32> {
     let (_, value) = options.find_map(|option| option.split_once(key))?;
-    line::leading_digits(value).map(|number| u32::try_from(number).unwrap_or(most).min(most))
+    options_line::leading_digits(value).map(|number| u32::try_from(number).unwrap_or(most).min(most))
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::options::{ANY_OTHER, Effect, OptionFact};
-use super::settings::{Pairing, Settings, Transport};
-use super::{Family, Resolver, Version, line};
+use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
+use crate::resolver::settings::{Pairing, Settings, Transport};
+use crate::resolver::{Family, Resolver, Version, options_line};
 
 /// What the buffer holds of a line; the rest counts as another line (`char szBuffer[MAXLEN_searchdomain]`).
 const LINE_MAX: usize = 127;
@@ -13,7 +13,7 @@ const LINE_MAX: usize = 127;
 pub const SEARCH_LIST_MAX: usize = LINE_MAX - "search ".len();
 
 /// The first release that tries a name without dots with the search list first (uClibc-ng 03e03e71a).
-pub(super) const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
+pub(in crate::resolver) const SEARCH_FIRST_SINCE: Version = Version::new(1, 0, 16);
 
 const SOURCE: &str = "kraj/uClibc libc/inet/resolv.c __open_nameservers (cca45baf, tag v0.9.31); \
                       the same in wbx-github/uclibc-ng 5e6fd08b";
@@ -22,7 +22,7 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str) -> Optio
     OptionFact::new(Family::Uclibc, option, effect, note, SOURCE)
 }
 
-pub(super) const OPTIONS: &[OptionFact] = &[
+pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
     fact(
         "timeout",
         Effect::Sometimes,
@@ -51,7 +51,7 @@ pub(super) const OPTIONS: &[OptionFact] = &[
 
 /// What uClibc makes of an options line: all before its first colon has to be `timeout` or `attempts`, so only the
 /// first option of the line can count.
-pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     let mut settings = Settings {
         resolver,
         ndots: ndots(resolver),
@@ -62,7 +62,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
         rotate: false,
         single_request: false,
     };
-    let mut words = line::cut(options, LINE_MAX - "options ".len()).map(str::trim_ascii_start);
+    let mut words = options_line::cut(options, LINE_MAX - "options ".len()).map(str::trim_ascii_start);
     let first = words.find(|word| !word.is_empty()).and_then(|word| word.split_once(':'));
     if let Some((name, value)) = first.filter(|(name, _)| !resolver.support(name).is_ignored()) {
         match name {
@@ -76,11 +76,11 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
 }
 
 /// How many dots a name needs to be asked for as it stands first; no option changes it.
-pub(super) fn ndots(resolver: Resolver) -> u32 {
+pub(in crate::resolver) fn ndots(resolver: Resolver) -> u32 {
     u32::from(resolver.version.is_none_or(|release| release >= SEARCH_FIRST_SINCE))
 }
 
 /// `uint8_t n = atoi(value)`.
 fn byte(value: &str) -> u8 {
-    line::int(value).to_le_bytes()[0]
+    options_line::int(value).to_le_bytes()[0]
 }

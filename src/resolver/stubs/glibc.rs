@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::options::{ANY_OTHER, Effect, OptionFact};
-use super::settings::{Pairing, Settings, Transport};
-use super::{Family, Resolver, Version, line};
+use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
+use crate::resolver::settings::{Pairing, Settings, Transport};
+use crate::resolver::{Family, Resolver, Version, options_line};
 
 /// The oldest release that is still met in images (CentOS 6).
 pub const OLDEST_IN_IMAGES: Version = Version::new(2, 12, 0);
@@ -26,7 +26,7 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str, source: 
     OptionFact::new(Family::Glibc, option, effect, note, source)
 }
 
-pub(super) const OPTIONS: &[OptionFact] = &[
+pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
     fact(
         "ndots",
         Effect::Honoured,
@@ -107,7 +107,7 @@ pub(super) const OPTIONS: &[OptionFact] = &[
 const SWITCHES: [&str; 4] = ["rotate", "single-request-reopen", "single-request", "use-vc"];
 
 /// What glibc makes of an options line: words, compared from their start, the last of a name wins.
-pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
     let defaults = Settings {
         resolver,
         ndots: 1,
@@ -122,7 +122,7 @@ pub(super) fn read(resolver: Resolver, options: &[&str]) -> Settings {
 }
 
 /// What it makes of more options after those it has read.
-pub(super) fn read_after(mut settings: Settings, options: &[&str]) -> Settings {
+pub(in crate::resolver) fn read_after(mut settings: Settings, options: &[&str]) -> Settings {
     let resolver = settings.resolver;
     let negates = resolver.version.is_none_or(|release| release >= NEGATION_SINCE);
     let mut reopen = settings.pairing == Pairing::TwoSocketsSerial;
@@ -131,7 +131,7 @@ pub(super) fn read_after(mut settings: Settings, options: &[&str]) -> Settings {
     while let Some(word) = words.next() {
         // strtol passes over blanks, so `timeout: 3` is read across the space.
         let next = words.clone().next();
-        let number = |value: &str| line::int(if value.is_empty() { next.unwrap_or_default() } else { value });
+        let number = |value: &str| options_line::int(if value.is_empty() { next.unwrap_or_default() } else { value });
         if let Some(value) = word.strip_prefix("ndots:") {
             settings.ndots = bit_field(number(value));
         } else if let Some(value) = word.strip_prefix("timeout:") {
