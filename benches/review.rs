@@ -20,7 +20,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use http_body_util::BodyExt as _;
 use muslin::admission::{Inspection, Metrics, Settings, Shutdown, Webhook};
 use muslin::cluster::{Namespaces, Profiles};
-use muslin::image::inspect::ImageFacts;
+use muslin::image::contents::ImageFacts;
 use muslin::policy::{Mode, NamespacePolicy};
 use muslin::registry::{self, Client, Digest, Image, Images, Pace, Platform};
 use serde::de::IgnoredAny;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muslin::image::inspect::{FileScan, Node};
+use muslin::image::contents::{FileScan, Node};
 
 /// One of each kind that is read in its own way.
 const PATHS: [&str; 6] = [

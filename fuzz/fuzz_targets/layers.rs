@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muslin::image::inspect::{Config, ImageFacts, Invocation, Tree};
+use muslin::image::contents::{Config, ImageFacts, Invocation, Tree};
 use muslin::registry::{Descriptor, Digest, Limits, layer};
 
 const COMMANDS: [&[&str]; 4] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"], &["sh", "/app/server"]];

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::PullSecrets;
-use crate::image::inspect::Invocation;
+use crate::image::contents::Invocation;
 use crate::image::{self, Because, Evidence, Fingerprint};
 use crate::pod::{Container, Pod};
 use crate::registry::{Images, Known, Platform};

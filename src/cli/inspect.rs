@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
-use crate::image::inspect::{Invocation, Witness};
+use crate::image::contents::{Invocation, Witness};
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};

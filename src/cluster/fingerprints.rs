@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use super::lease::Lease;
 use super::resources::{ImageFingerprint, ImageFingerprintStatus, Seen};
 use crate::image::Fingerprint;
-use crate::image::inspect::Invocation;
+use crate::image::contents::Invocation;
 use crate::registry::{Digest, Image, Images, Platform, Used};
 use crate::resolver::Resolver;
 

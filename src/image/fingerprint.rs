@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Because;
+use super::reason::Because;
 use crate::resolver::{Family, Resolver};
 
 /// How we know, weakest first.

@@ -10,28 +10,15 @@
 //! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
 //! | which publisher builds on what, and who says so | [`publishers`], one row a repository |
 
-mod because;
-mod conventions;
+pub mod by_name;
+pub mod contents;
 mod fingerprint;
-pub mod inspect;
 mod prefix;
-pub mod publishers;
+mod reason;
 mod reference;
-mod suggest;
-mod tag;
-#[cfg(test)]
-mod tests;
 
-pub use because::{Because, Part};
+pub use by_name::{assume, publishers, suggest};
 pub use fingerprint::{Evidence, Fingerprint};
 pub use prefix::{InvalidPrefix, Prefix};
+pub use reason::{Because, Part};
 pub use reference::{InvalidReference, Problem, Reference};
-pub use suggest::suggest;
-
-/// What an image reference, as a pod has it, suggests. What is no reference suggests nothing.
-pub fn assume(image: &str) -> Fingerprint {
-    match Reference::parse(image) {
-        Ok(reference) => suggest(&reference),
-        Err(_) => Fingerprint::unknown(Because::Fixed("it is not an image reference")),
-    }
-}

@@ -1,7 +1,6 @@
 //! The beginning of image references, as people write it to speak of many images at once. Must not know what is said of them.
 
-use super::Reference;
-use super::reference::{DEFAULT_REGISTRY, OFFICIAL, split_registry};
+use super::reference::{DEFAULT_REGISTRY, OFFICIAL, Reference, split_registry};
 
 /// The beginning of a reference: a registry, a folder of repositories, a repository, or one with the beginning of a tag. Ends
 /// where a part of the reference ends, so that `example.com/app` does not begin `example.com/apple`.

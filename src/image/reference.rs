@@ -4,12 +4,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(test)]
+mod tests;
+
 /// The registry of a reference that names none.
-pub(super) const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 /// The old name of that registry.
 const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// Where Docker Hub keeps its official images: `alpine` is `library/alpine`.
-pub(super) const OFFICIAL: &str = "library/";
+pub(crate) const OFFICIAL: &str = "library/";
 /// The longest repository (`RepositoryNameTotalLengthMax`), in bytes.
 const REPOSITORY_MAX_BYTES: usize = 255;
 /// The longest tag, in bytes.
@@ -203,7 +206,7 @@ impl InvalidReference {
 // === the grammar ===
 
 /// Splits off the registry: what is before the first `/`, if it cannot be the first component of a path.
-pub(super) fn split_registry(name: &str) -> (&str, &str) {
+pub(crate) fn split_registry(name: &str) -> (&str, &str) {
     let is_host = |first: &str| {
         first == "localhost" || first.bytes().any(|byte| matches!(byte, b'.' | b':') || byte.is_ascii_uppercase())
     };

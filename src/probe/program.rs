@@ -1,4 +1,4 @@
-//! Which resolver a program of this machine has: its files are given to [`crate::image::inspect`], as those of an image would be.
+//! Which resolver a program of this machine has: its files are given to [`crate::image::contents`], as those of an image would be.
 //! Must not know what is asked of whom.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::image::inspect::{
+use crate::image::contents::{
     Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree,
 };
 use crate::resolver::go::{Netdns, netdns};

@@ -204,8 +204,10 @@ fn places(file: &mut File, path: &Path, limits: &Limits) -> Result<Places, Error
             }
             Kind::Symlink(target) => {
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-                places
-                    .insert(name.clone(), Place::Link(crate::image::inspect::normalise(&format!("{folder}/{target}"))));
+                places.insert(
+                    name.clone(),
+                    Place::Link(crate::image::contents::normalise(&format!("{folder}/{target}"))),
+                );
             }
             Kind::Hardlink(target) => {
                 places.insert(name, Place::Link(target.trim_start_matches("./").to_owned()));

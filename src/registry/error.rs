@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::digest::Digest;
 use super::platform::Platform;
-use crate::image::inspect::TooMuch;
+use crate::image::contents::TooMuch;
 
 /// Why an image cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ use super::limits::Limits;
 use super::platform::Platform;
 use super::remote::Remote;
 use crate::image::Reference;
-use crate::image::inspect::ImageFacts;
+use crate::image::contents::ImageFacts;
 use crate::resolver::Resolver;
 
 /// How many images are reckoned with, and how much memory what is known of all of them may take. The facts of one take some KiB.

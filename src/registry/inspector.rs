@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::manifest::{self, Descriptor, Document, ImageConfig};
 use super::platform::Platform;
 use super::remote::Remote;
-use crate::image::inspect::{Config, ImageFacts, Invocation, LayerFacts, Tree, Witness};
+use crate::image::contents::{Config, ImageFacts, Invocation, LayerFacts, Tree, Witness};
 
 /// How many layers the cache is laid out for.
 const LAYERS_ESTIMATE: usize = 256;

@@ -15,7 +15,7 @@ use super::error::{Error, Subject};
 use super::limits::Limits;
 use super::manifest::{Descriptor, Packing};
 use super::tar::{self, Kind};
-use crate::image::inspect::{Entry, FileScan, LayerBuilder, LayerFacts, Node};
+use crate::image::contents::{Entry, FileScan, LayerBuilder, LayerFacts, Node};
 
 /// What a layer says, and its digest once decompressed.
 #[derive(Clone, Debug)]

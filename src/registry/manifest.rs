@@ -8,7 +8,7 @@ use super::digest::Digest;
 use super::error::{Error, Subject};
 use super::limits::Limits;
 use super::platform::Platform;
-use crate::image::inspect;
+use crate::image::contents;
 
 /// What a registry is asked to answer a manifest with.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -59,7 +59,7 @@ pub struct ImageConfig {
     /// What the image is built for.
     pub platform: Platform,
     /// What its process is.
-    pub process: inspect::Config,
+    pub process: contents::Config,
     /// The digests of the layers once decompressed, from the base up.
     pub diff_ids: Vec<Digest>,
 }
@@ -256,11 +256,11 @@ impl ImageConfig {
             serde_json::from_slice(bytes).map_err(|error| Error::malformed(Subject::Config, error.to_string()))?;
         let RawConfig { os, architecture, variant, config, rootfs } = raw;
         let RawProcess { entrypoint, cmd, env, working_dir } = config.unwrap_or_default();
-        let mut process = inspect::Config {
+        let mut process = contents::Config {
             entrypoint: entrypoint.unwrap_or_default(),
             cmd: cmd.unwrap_or_default(),
             working_dir: working_dir.unwrap_or_default(),
-            ..inspect::Config::default()
+            ..contents::Config::default()
         };
         process.keep_env(env.iter().flatten().map(String::as_str));
         let words = process.entrypoint.iter().chain(&process.cmd).chain(process.env.values());

@@ -1,5 +1,5 @@
 //! Reading images: a registry's or an archive's manifests, configurations and layers, streamed, bounded and checked, down to the
-//! facts from which [`crate::image::inspect`] decides. Everything here is read from somebody who is not trusted. Must not know
+//! facts from which [`crate::image::contents`] decides. Everything here is read from somebody who is not trusted. Must not know
 //! Kubernetes, nor decide which resolver an image has.
 //!
 //! | to find | look in |

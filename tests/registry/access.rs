@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::image::Reference;
-use muslin::image::inspect::Invocation;
+use muslin::image::contents::Invocation;
 use muslin::registry::{
     Client, Credentials, Depth, Digest, Error, Inspector, Limits, Mirror, Platform, Remote, Settings, Source,
 };

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use muslin::image::Fingerprint;
-use muslin::image::inspect::Invocation;
+use muslin::image::contents::Invocation;
 use muslin::registry::Depth;
 use serde_json::{Value, json};
 
@@ -251,7 +251,7 @@ fn every_image(world: &World) -> Result<()> {
             let inspection = world.inspect(&format!("cases/{name}"), "linux/amd64", depth)?;
             let stored = serde_json::to_vec(&inspection.facts)?;
             ensure!(stored.len() < 8 << 10, "{name}: {} bytes to store", stored.len());
-            let facts: muslin::image::inspect::ImageFacts = serde_json::from_slice(&stored)?;
+            let facts: muslin::image::contents::ImageFacts = serde_json::from_slice(&stored)?;
             wrong.extend(check(name, &facts.fingerprint(&Invocation::default()), resolver, because).err());
         }
     }

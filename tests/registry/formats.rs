@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::image::inspect::Invocation;
+use muslin::image::contents::Invocation;
 use muslin::registry::{Archive, Depth, Inspection, Inspector, Limits, Platform, Source};
 use serde_json::{Value, json};
 

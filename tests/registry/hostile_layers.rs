@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::image::inspect::Invocation;
+use muslin::image::contents::Invocation;
 use muslin::registry::{Archive, Depth, Error, Inspection, Inspector, Limits, Platform, Source};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::image::inspect::Invocation;
+use muslin::image::contents::Invocation;
 use muslin::registry::{Client, Images, Known, Limits, Pace, Platform};
 use serde_json::json;
 use tokio::time::Instant;

@@ -1,0 +1,165 @@
+//! The tables are in order, and read as they should be.
+
+use super::{because, resolver, suggested};
+use crate::image::by_name::publishers::{self, Tags};
+
+const DIGEST: &str = "sha256:141c253bc4c3fd0a201d32dc1f493bcf3fff003b6df416dea4f41046e0f37d47";
+
+#[test]
+fn every_row_has_a_source_and_a_name_that_can_be_found() {
+    for (registry, row) in publishers::rows() {
+        assert!(row.source.len() > 10, "{row:?}");
+        let name = format!("{}/{}x", registry.unwrap_or("docker.io/library"), row.name);
+        assert!(crate::image::Reference::parse(&name).is_ok(), "{row:?}");
+        assert!(registry.is_some() || !row.name.contains('/'), "{row:?}");
+    }
+}
+
+#[test]
+fn every_table_is_sorted_and_has_no_row_twice() {
+    let rows: Vec<_> = publishers::rows().collect();
+    for pair in rows.windows(2) {
+        let [(first_table, first), (second_table, second)] = pair else { continue };
+        if first_table == second_table {
+            assert!(first.name <= second.name, "{} stands before {}", first.name, second.name);
+        }
+    }
+    for (at, (table, row)) in rows.iter().enumerate() {
+        let twice = rows
+            .iter()
+            .skip(at + 1)
+            .any(|(other, also)| table == other && row.name == also.name && row.tags == also.tags);
+        assert!(!twice, "{row:?}");
+    }
+}
+
+#[test]
+fn no_row_hides_a_later_one_of_its_name() {
+    let rows: Vec<_> = publishers::rows().collect();
+    for pair in rows.windows(2) {
+        if let [(first_table, first), (second_table, second)] = pair
+            && (first_table, first.name) == (second_table, second.name)
+        {
+            assert!(!matches!(first.tags, Tags::Every | Tags::Plain), "{first:?} hides {second:?}");
+        }
+    }
+}
+
+#[test]
+fn every_plain_row_is_found_by_its_own_name() {
+    for (registry, row) in publishers::rows() {
+        if matches!(row.tags, Tags::Every | Tags::Plain) {
+            let name = row.name.strip_suffix('/').map_or(row.name.to_owned(), |owner| format!("{owner}/anything"));
+            let text = match registry {
+                None => name,
+                Some(registry) if name.is_empty() => format!("{registry}/anything"),
+                Some(registry) => format!("{registry}/{name}"),
+            };
+            let found = suggested(&text).because.source();
+            assert!(found.is_some(), "{text}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reason_names_the_publisher_and_the_base() {
+    assert_eq!(
+        because("redis:7"),
+        "official `redis` images whose tag names no other base are built on Debian, which has glibc"
+    );
+    assert_eq!(
+        because("traefik:1.7"),
+        "official `traefik` images before 2.0 are built on scratch, which has no C library"
+    );
+    assert_eq!(
+        because("grafana/grafana:10.2.3"),
+        "`docker.io/grafana/grafana` images from 7.0 on are built on Alpine, which has musl"
+    );
+    assert_eq!(
+        because("bitnami/redis:7"),
+        "images in `docker.io/bitnami` whose tag names no other base are built on Debian, which has glibc"
+    );
+}
+
+#[test]
+fn a_publisher_who_changed_the_base_is_read_by_version() {
+    for (text, expected) in [
+        ("busybox:1.28", "uclibc"),
+        ("busybox:1.35", "unknown"),
+        ("busybox:1.36.1", "glibc"),
+        ("busybox:1", "glibc"),
+        ("busybox", "glibc"),
+        ("traefik:v1.7.34", "static"),
+        ("traefik:2", "musl"),
+        ("traefik:latest", "musl"),
+        ("quay.io/oauth2-proxy/oauth2-proxy:v7.4.0", "musl"),
+        ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0", "static"),
+        ("minio/minio:RELEASE.2019-10-12T01-39-57Z", "musl"),
+        ("minio/minio:RELEASE.2022-10-24T18-35-07Z", "glibc"),
+    ] {
+        assert_eq!(resolver(text), expected, "{text}: {}", because(text));
+    }
+}
+
+#[test]
+fn a_tag_outranks_its_publisher() {
+    for (text, expected) in
+        [("redis:7-alpine", "musl"), ("registry:2-debian", "glibc"), ("nats:2-alpine3.18", "musl 1.2.4")]
+    {
+        assert_eq!(resolver(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_publisher_outranks_a_word_that_it_uses_otherwise() {
+    assert_eq!(resolver("clickhouse/clickhouse-server:23.8-alpine"), "unknown");
+    assert_eq!(resolver("frolvlad/alpine-glibc:alpine-3.12"), "unknown");
+    assert_eq!(resolver("quay.io/prometheus/prometheus:v3.0.0-distroless"), "static");
+}
+
+#[test]
+fn official_images_are_known_under_any_registry_by_their_library() {
+    for text in [
+        "docker.io/library/redis:7",
+        "public.ecr.aws/docker/library/redis:7",
+        "harbor.example.com/proxy/library/redis:7",
+        "registry.example.com/mirror/docker.io/redis:7",
+        "amd64/redis:7",
+        "rancher/mirrored-library-redis:7",
+    ] {
+        assert_eq!(resolver(text), "glibc", "{text}");
+    }
+    for text in ["example/redis:7", "registry.example.com/redis:7", "harbor.example.com/dockerhub/redis:7"] {
+        assert_eq!(resolver(text), "unknown", "{text}");
+    }
+}
+
+#[test]
+fn a_mirror_that_names_the_registry_is_looked_through() {
+    for text in [
+        "registry.example.com/quay.io/prometheus/alertmanager:v0.26.0",
+        "registry.example.com:5000/a/b/quay.io/prometheus/alertmanager:v0.26.0",
+        "harbor.example.com/dockerhub/prom/alertmanager:v0.26.0",
+        "mirror.gcr.io/prom/alertmanager:v0.26.0",
+    ] {
+        assert_eq!(resolver(text), "uclibc", "{text}");
+    }
+}
+
+#[test]
+fn a_digest_alone_tells_only_where_all_images_are_alike() {
+    assert_eq!(resolver(&format!("nginx@{DIGEST}")), "unknown");
+    assert_eq!(
+        because(&format!("nginx@{DIGEST}")),
+        "there is a digest and no tag, and this repository has images on several bases"
+    );
+    assert_eq!(resolver(&format!("ubuntu@{DIGEST}")), "glibc");
+    assert_eq!(resolver(&format!("gcr.io/distroless/static@{DIGEST}")), "static");
+    assert_eq!(resolver(&format!("nginx:1.27-alpine@{DIGEST}")), "musl");
+    assert_eq!(resolver(&format!("alpine:3.20@{DIGEST}")), "musl 1.2.5");
+}
+
+#[test]
+fn the_words_and_the_tables_are_reached_by_binary_search() {
+    assert!(crate::image::by_name::conventions::WORDS.is_sorted_by_key(|word| word.text));
+}

@@ -1,0 +1,8 @@
+//! One file of an image: what it is, from its bytes alone. Must not know of other files.
+
+pub(crate) mod elf;
+pub(crate) mod file_scan;
+pub(crate) mod go_build;
+pub(crate) mod libc;
+pub(crate) mod release_files;
+pub(crate) mod script;

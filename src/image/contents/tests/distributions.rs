@@ -1,0 +1,187 @@
+//! Distributions as their images lay them out, and layers over layers.
+
+use super::{ALPINE, DEBIAN, GLIBC, LD_LINUX, LD_MUSL, Layer, What, entrypoint, image, said, told};
+use crate::image::contents::Invocation;
+
+const APP: Layer<'_> = &[("app", What::Program(Some(LD_MUSL), &[]))];
+/// A musl that does not say its release.
+const SILENT: (&str, What<'_>) = ("lib/ld-musl-x86_64.so.1", What::Program(None, &["No error information"]));
+
+#[test]
+fn the_release_is_told_by_the_best_that_there_is() {
+    let apk = (
+        "lib/apk/db/installed",
+        What::Text("C:Q1abc=\nP:musl\nV:1.1.24-r10\nA:x86_64\n\nP:musl-utils\nV:9.9.9-r0\n\n"),
+    );
+    let merged = ("usr/lib/apk/db/installed", What::Text("P:busybox\nV:1.37.0-r12\n\nP:musl\nV:1.2.5-r10\n\n"));
+    let os = ("etc/os-release", What::Text("NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.9.6\n"));
+    let alpine = ("etc/alpine-release", What::Text("3.3.3\n"));
+    let edge = ("etc/os-release", What::Text("ID=alpine\nVERSION_ID=3.22.0_alpha20250108\n"));
+    for (files, expected, source) in [
+        (&[SILENT, apk, os, alpine][..], "musl 1.1.24", "by apk's database"),
+        (&[SILENT, merged, os, alpine], "musl 1.2.5", "by apk's database"),
+        (&[SILENT, os, alpine], "musl 1.1.20", "by os-release"),
+        (&[SILENT, alpine], "musl 1.1.12", "by alpine-release"),
+        (&[SILENT, edge], "musl", "which is musl"),
+        (&[SILENT], "musl", "which is musl"),
+    ] {
+        let told = told(&[files, APP], &["/app"]);
+        assert!(told.starts_with(&format!("{expected}: ")) && told.contains(source), "{told}");
+    }
+}
+
+#[test]
+fn distributions_that_look_like_alpine_are_what_they_are() {
+    // Wolfi and Chainguard have apk, and glibc.
+    let wolfi: Layer<'_> = &[
+        ("lib", What::Link("usr/lib")),
+        ("lib64", What::Link("usr/lib")),
+        ("usr/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
+        ("usr/lib/apk/db/installed", What::Text("P:glibc\nV:2.41-r5\n\n")),
+        ("etc/os-release", What::Text("ID=wolfi\nVERSION_ID=20230201\n")),
+        ("usr/bin/app", What::Program(Some(LD_LINUX), &[])),
+    ];
+    assert!(told(&[wolfi], &["app"]).starts_with("glibc 2.41.0: "));
+    // Alpaquita says ID_LIKE=alpine in both flavours; its own release number is none of Alpine's.
+    let alpaquita = ("etc/os-release", What::Text("ID=alpaquita\nID_LIKE=alpine\nVERSION_ID=23\n"));
+    let musl = told(&[&[SILENT, alpaquita], APP], &["/app"]);
+    assert!(musl.starts_with("musl: "), "{musl}");
+    let glibc = [
+        alpaquita,
+        ("lib64/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
+        ("app", What::Program(Some(LD_LINUX), &[])),
+    ];
+    assert!(told(&[&glibc], &["/app"]).starts_with("glibc 2.41.0: "));
+    // frolvlad/alpine-glibc holds both, and each program has its own.
+    let both: Layer<'_> = &[
+        ("usr/glibc-compat/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
+        ("lib64/ld-linux-x86-64.so.2", What::Link("/usr/glibc-compat/lib/ld-linux-x86-64.so.2")),
+        ("usr/bin/java", What::Program(Some(LD_LINUX), &[])),
+    ];
+    assert!(told(&[ALPINE, both], &["java"]).starts_with("glibc 2.41.0: "));
+    assert!(told(&[ALPINE, both], &["ls"]).starts_with("musl 1.2.5: "));
+    assert!(told(&[ALPINE, both], &["sh", "-c", "run & wait"]).starts_with("unknown: "));
+}
+
+#[test]
+fn an_image_with_no_root_to_speak_of_is_read_too() {
+    let nix: Layer<'_> = &[
+        ("bin", What::Link("/nix/store/aaaa-env/bin")),
+        ("nix/store/aaaa-env/bin/hello", What::Link("/nix/store/bbbb-hello/bin/hello")),
+        (
+            "nix/store/bbbb-hello/bin/hello",
+            What::Program(Some("/nix/store/cccc-glibc-2.40/lib/ld-linux-x86-64.so.2"), &[]),
+        ),
+        ("nix/store/cccc-glibc-2.40/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
+    ];
+    assert!(told(&[nix], &["/bin/hello"]).starts_with("glibc 2.41.0: "), "{}", told(&[nix], &["/bin/hello"]));
+    let rust: Layer<'_> = &[("server", What::Program(None, &["No error information"]))];
+    assert!(told(&[rust], &["/server"]).starts_with("musl: "));
+    assert!(told(&[rust], &["server"]).starts_with("unknown: "), "the root is not on the search path");
+    assert!(told(&[], &["/server"]).starts_with("unknown: "));
+    assert!(told(&[rust], &[]).contains("what to run"));
+}
+
+#[test]
+fn layers_lie_over_each_other_as_runtimes_lay_them() {
+    let gone: Layer<'_> = &[("lib/.wh.ld-musl-x86_64.so.1", What::Text(""))];
+    let opaque: Layer<'_> = &[("lib/.wh..wh..opq", What::Text("")), ("lib/other", What::Text("x"))];
+    let folder_gone: Layer<'_> = &[(".wh.lib", What::Text(""))];
+    for above in [gone, opaque, folder_gone] {
+        assert!(told(&[ALPINE, APP, above], &["/app"]).starts_with("unknown: "));
+        // What stands above again is there again.
+        assert!(told(&[ALPINE, APP, above, ALPINE], &["/app"]).starts_with("musl 1.2.5: "));
+    }
+    // A whiteout and the new file in one layer, in either order.
+    for again in [
+        &[("lib/.wh.ld-musl-x86_64.so.1", What::Text("")), SILENT][..],
+        &[SILENT, ("lib/.wh.ld-musl-x86_64.so.1", What::Text(""))],
+        &[("lib/.wh..wh..opq", What::Text("")), SILENT],
+        &[SILENT, ("lib/.wh..wh..opq", What::Text(""))],
+    ] {
+        let told = told(&[ALPINE, APP, again], &["/app"]);
+        assert!(
+            told.starts_with("musl 1.2.5: ") && told.contains("by os-release"),
+            "the new one says no release: {told}"
+        );
+    }
+    // A folder of a higher layer, written through a link of a lower one.
+    let through: Layer<'_> = &[("bin/server", What::Program(Some(LD_LINUX), &[]))];
+    assert!(told(&[DEBIAN, through], &["/usr/bin/server"]).starts_with("glibc 2.41.0: "));
+    // A folder that is listed as one takes the link's place.
+    let listed: Layer<'_> = &[("bin", What::Folder), ("bin/server", What::Program(Some(LD_LINUX), &[]))];
+    assert!(told(&[DEBIAN, listed], &["/bin/server"]).starts_with("glibc 2.41.0: "));
+    assert!(told(&[DEBIAN, listed], &["/usr/bin/server"]).starts_with("unknown: "));
+    assert!(told(&[DEBIAN, listed], &["/bin/python3"]).starts_with("unknown: "));
+    // A hard link to what only a lower layer has.
+    let hard: Layer<'_> = &[("server", What::Hard("usr/bin/python3"))];
+    assert!(told(&[DEBIAN, hard], &["/server"]).starts_with("glibc 2.41.0: "));
+    let outside: Layer<'_> =
+        &[("server", What::Hard("../../../../usr/bin/python3")), ("other", What::Hard("../nowhere"))];
+    assert!(told(&[DEBIAN, outside], &["/server"]).starts_with("glibc 2.41.0: "), "there is no outside");
+    assert!(told(&[DEBIAN, outside], &["/other"]).starts_with("unknown: "));
+    let circle: Layer<'_> = &[("a", What::Hard("b")), ("b", What::Hard("a"))];
+    assert!(told(&[DEBIAN, circle], &["/a"]).starts_with("unknown: "));
+}
+
+#[test]
+fn a_hundred_and_twenty_seven_layers_are_as_good_as_one() {
+    let empty: Layer<'_> = &[];
+    let mut layers = vec![ALPINE];
+    layers.extend([empty; 125]);
+    layers.push(APP);
+    assert!(told(&layers, &["/app"]).starts_with("musl 1.2.5: "));
+}
+
+#[test]
+fn trees_made_to_take_long_end_soon() {
+    let started = std::time::Instant::now();
+    let deep = "d/".repeat(1900);
+    let below = |link: &str| format!("{link}/{deep}x");
+    let mut entries: Vec<(String, What<'_>)> = Vec::new();
+    for number in 0..40 {
+        entries.push((format!("l{number}"), What::Link("/l")));
+        entries.push((below(&format!("l{number}")), What::Script("#!/l0/l1")));
+    }
+    let targets: Vec<String> = (0..3000).map(|number| format!("{}s{}", "./x/../".repeat(300), number + 1)).collect();
+    for (number, target) in targets.iter().enumerate() {
+        entries.push((format!("s{number}"), What::Link(target)));
+    }
+    let names: Vec<String> =
+        (0..3000).map(|number| format!("#!/bin/x a b c d e f g h i j k l m n {number}\n")).collect();
+    for (number, script) in names.iter().enumerate() {
+        entries.push((format!("bin/script{number}"), What::Script(script)));
+    }
+    let layer: Vec<(&str, What<'_>)> = entries.iter().map(|(path, what)| (path.as_str(), *what)).collect();
+    let mut facts = crate::image::contents::LayerBuilder::new(64 << 20);
+    for (path, what) in &layer {
+        let node = match what {
+            What::Link(target) => {
+                crate::image::contents::Entry::Node(crate::image::contents::Node::Symlink((*target).into()))
+            }
+            What::Script(text) => super::scanned(path, text.as_bytes(), true)
+                .map_or(crate::image::contents::Entry::Plain, crate::image::contents::Entry::Node),
+            _ => crate::image::contents::Entry::Plain,
+        };
+        facts.add(path, node).unwrap();
+    }
+    let mut tree = crate::image::contents::Tree::default();
+    tree.lay(&facts.finish());
+    let facts = crate::image::contents::ImageFacts::new(&tree, entrypoint(&["/s0"]), false);
+    assert!(said(&facts, &Invocation::default()).starts_with("unknown: "));
+    assert!(serde_json::to_vec(&facts).unwrap().len() < 256 << 10);
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+#[test]
+fn what_is_kept_of_an_image_stays_small() {
+    let long = "d/".repeat(400);
+    let paths: Vec<String> = (0..300).map(|number| format!("{long}{number}/program{number}")).collect();
+    let layer: Vec<(&str, What<'_>)> = paths.iter().map(|path| (path.as_str(), What::Program(None, &[]))).collect();
+    let facts = image(&[DEBIAN, &layer], entrypoint(&["python3"]));
+    let stored = serde_json::to_vec(&facts).unwrap();
+    assert!(stored.len() < 96 << 10, "{}", stored.len());
+    assert!(facts.truncated);
+    // What the image's own command needs is kept before the rest.
+    assert!(said(&facts, &Invocation::default()).starts_with("glibc 2.41.0: "));
+}

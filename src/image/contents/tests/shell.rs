@@ -1,0 +1,168 @@
+//! What a text starts, and what takes its place.
+
+use crate::image::contents::files::script::ScriptScan;
+use crate::image::contents::shell::parser::Text;
+
+/// The programs that a text starts, in order, those by `exec` with a `!`.
+fn started(text: &str) -> Vec<String> {
+    let mark = |exec: bool| if exec { "!" } else { "" };
+    Text::read(text)
+        .commands
+        .iter()
+        .map(|command| format!("{}{}", mark(command.exec), command.words.join(" ")))
+        .collect()
+}
+
+/// What takes the place of a script of this text.
+fn replaced(text: &str) -> Vec<String> {
+    let mut scan = ScriptScan::default();
+    scan.feed(b"#!/bin/sh\n");
+    scan.feed(text.as_bytes());
+    scan.finish().unwrap().starts.iter().map(|words| words.join(" ")).collect()
+}
+
+#[test]
+fn finds_the_commands_between_separators() {
+    for (text, commands) in [
+        ("a b; c && d || e | f & g\nh", &["a b", "c", "d", "e", "f", "g", "h"][..]),
+        ("A=1 B=\"2 3\" app --x", &["app --x"]),
+        ("set -e; cd /; export X=1; echo done; exit 0", &[]),
+        ("app 'one word' \"two words\" three\\ words", &["app one word two words three words"]),
+        ("app > log 2>&1 < in >>more &>all", &["app"]),
+        ("exec app 3>&1 # comment", &["!app"]),
+        ("exec > log", &[]),
+        ("app <<< word", &["app"]),
+        ("app \\\n  --long \\\n  --options", &["app --long --options"]),
+        ("app '#' no#comment", &["app # no#comment"]),
+        ("if a; then b; else c; fi", &["a", "b", "c"]),
+        ("while ! a; do b; done", &["a", "b"]),
+        ("for x in a b; do c; done", &["c"]),
+        ("case x in a|b) c;; *) d;; esac", &["c", "d"]),
+        ("list=(a b 'c)'); d", &["d"]),
+        ("(a; b) | { c; }", &["a", "b", "c"]),
+        ("command -v a; command b; time c", &["b", "c"]),
+        ("exec -a name app; x", &["!app"]),
+    ] {
+        assert_eq!(started(text), commands, "{text}");
+    }
+}
+
+#[test]
+fn what_only_the_shell_knows_is_marked() {
+    for (text, commands) in [
+        ("exec $APP", &["!$?"][..]),
+        ("exec \"${HOME}/bin/app\"", &["!$?/bin/app"]),
+        ("exec `which app`", &["!$?"]),
+        ("exec $(which app | head -1) x", &["!$? x"]),
+        ("exec \"$@\"", &["!$@"]),
+        ("exec ${1+\"$@\"}", &["!$@"]),
+        ("exec app \"$0\" \"${@:2}\"", &["!app $0 $?"]),
+        ("eval app; b", &["eval app", "$?"]),
+        ("PATH=/x:$PATH; app; /bin/app", &["$?", "/bin/app"]),
+        (". ./env; app; /bin/app", &["$?", "/bin/app"]),
+        ("export GODEBUG=netdns=cgo; /bin/app", &["$?"]),
+    ] {
+        assert_eq!(started(text), commands, "{text}");
+    }
+}
+
+#[test]
+fn a_here_document_starts_nothing() {
+    for text in [
+        "cat > /x <<EOF\nexec other\nEOF\nexec app",
+        "cat <<'END OF' > /x\nexec other\nEND OF\nexec app",
+        "cat <<-\"EOF\" | tee x\n\texec other\n\tEOF\nexec app",
+        "cat <<A <<B\nexec other\nA\nexec other\nB\nexec app",
+    ] {
+        let commands = started(text);
+        assert!(!commands.iter().any(|command| command.contains("other")), "{text}: {commands:?}");
+        assert_eq!(commands.last().map(String::as_str), Some("!app"), "{text}: {commands:?}");
+    }
+    assert_eq!(started("cat <<EOF\nexec other"), ["cat"]);
+}
+
+#[test]
+fn follows_the_shell_to_another_folder() {
+    for (text, commands) in [
+        ("cd /app && exec ./server", &["!/app/./server"][..]),
+        ("cd /app; exec bin/server", &["!/app/bin/server"]),
+        ("cd app\ncd sub\nexec ./server", &["!app/sub/./server"]),
+        ("cd /app || exit 1; ./server", &["/app/./server"]),
+        ("mkdir x && cd x && ./server", &["mkdir x", "x/./server"]),
+        ("a && cd x; ./server", &["a", "$?"]),
+        ("a || cd x; ./server", &["a", "$?"]),
+        ("if a; then cd x; fi; ./server", &["a", "$?"]),
+        ("(cd x; a); ./server", &["a", "$?"]),
+        ("cd $DIR; ./server; /bin/app; app", &["$?", "/bin/app", "app"]),
+        ("cd; ./server", &["$?"]),
+        ("cd -; ./server", &["$?"]),
+        ("pushd /x; ./server", &["$?"]),
+    ] {
+        assert_eq!(started(text), commands, "{text}");
+    }
+}
+
+#[test]
+fn only_what_is_sure_to_come_last_takes_a_script_s_place() {
+    for (text, starts) in [
+        ("set -e\nmigrate\nexec app \"$@\"", &["app $@"][..]),
+        ("if a; then exec one; fi\nexec two", &["one", "two"]),
+        ("if a; then exec one; else exec two; fi", &["one", "two"]),
+        ("case $1 in x) exec one;; *) exec \"$@\";; esac", &["one", "$@"]),
+        ("case $1 in x) exec one;; *) echo usage; exit 1;; esac", &["one"]),
+        ("if [ -n \"$D\" ]; then exec debug; fi\napp", &[]),
+        ("if a; then other; else exec app; fi", &[]),
+        ("case $1 in x) other;; *) exec app;; esac", &[]),
+        ("case $1 in x) exec app;; *) other;; esac", &[]),
+        ("app &\nwait", &[]),
+        ("while true; do app; sleep 1; done", &[]),
+        ("exec app || exit 1", &["app"]),
+        ("exec app || { echo failed; exit 1; }", &["app"]),
+        ("a || exec app", &["app"]),
+        ("main() {\n  prepare\n  exec app \"$@\"\n}\nmain \"$@\"", &["app $@"]),
+        ("main() { exec app; }; if ! sourced; then main \"$@\"; fi", &["app"]),
+        ("function main { app; }\nother() { exec x; }\nmain", &[]),
+        ("a() { b; }; b() { a; }; a", &[]),
+        ("exec app \"$@\"\n' '''\nimport x\nprint(x)", &["app $@"]),
+    ] {
+        assert_eq!(replaced(text), starts, "{text}");
+    }
+}
+
+#[test]
+fn a_script_may_change_its_arguments() {
+    for (text, starts) in [
+        ("if [ \"${1#-}\" != \"$1\" ]; then\n  set -- app \"$@\"\nfi\nexec \"$@\"", &["$@", "app $@"][..]),
+        ("set -- app \"$@\"\nexec \"$@\"", &["app $@"]),
+        ("set -- app \"$@\"; set -- tini -- \"$@\"; exec \"$@\"", &["tini -- app $@"]),
+        ("set app -x; exec \"$@\"", &["app -x"]),
+        ("[ x ] && set -- app \"$@\"; exec gosu u \"$@\"", &["gosu u $@", "gosu u app $@"]),
+        ("shift; exec \"$@\"", &["$?"]),
+        ("shift; exec app \"$@\"", &["app $?"]),
+        ("f() { shift; }; exec \"$@\"", &["$@"]),
+        ("set -e; set -o pipefail; exec \"$@\"", &["$@"]),
+    ] {
+        assert_eq!(replaced(text), starts, "{text}");
+    }
+}
+
+#[test]
+fn what_somebody_wrote_to_be_endless_ends() {
+    let doubled = "set -- \"$@\" \"$@\"\n".repeat(3000);
+    assert_eq!(replaced(&format!("{doubled}exec \"$@\"")).len(), 1);
+    let variants = "[ x ] && set -- a \"$@\"\n".repeat(2000);
+    assert_eq!(replaced(&format!("{variants}exec \"$@\"")), ["$?"]);
+    let nested = "if a; then ".repeat(20_000);
+    started(&nested);
+    started(&"(".repeat(60_000));
+    started(&"a|".repeat(30_000));
+    started(&format!("case x in {}", "a|b)".repeat(15_000)));
+    let functions: String = (0..2000).map(|n| format!("f{n}() {{ f{}; }}\n", n + 1)).collect();
+    assert!(replaced(&format!("{functions}f0")).is_empty());
+}
+
+#[test]
+fn a_script_too_long_to_be_read_whole_says_nothing() {
+    let padding = "# padding\n".repeat(7000);
+    assert!(replaced(&format!("exec early\n{padding}")).is_empty());
+}
