@@ -20,7 +20,7 @@ use crate::policy::{Level, Mode};
 use crate::registry::{Images, Tally};
 use crate::rules::Rule;
 
-use super::Keys;
+use super::serving::Keys;
 
 /// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
 const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];

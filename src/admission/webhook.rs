@@ -26,13 +26,14 @@ use crate::plan::{Context, Plan, Skip, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
 
-use super::body::{Bodies, BodyError};
 use super::decision::{Memory, Repeat};
 use super::imprint::{Imprints, Recognised};
-use super::inspection::{Answers, Inspection};
 use super::metrics::Outcome;
 use super::review::{BadReview, Review, Verdict};
-use super::{Metrics, Shutdown, deadline, review};
+use super::serving::body::{Bodies, BodyError};
+use super::serving::deadline;
+use super::{Metrics, Shutdown, review};
+use crate::cluster::{Answers, Inspection};
 
 /// What an admin sets for the whole cluster.
 #[derive(Clone)]

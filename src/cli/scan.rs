@@ -15,8 +15,7 @@ use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::admission::Inspection;
-use crate::cluster::{self, Listing, Profiles};
+use crate::cluster::{self, Inspection, Listing, Profiles};
 use crate::image::{self, Fingerprint};
 use crate::plan::{Context, left, plan};
 use crate::pod::workload::Workload;

@@ -13,11 +13,10 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::admission::{
-    Inspection, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config,
-};
+use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
 use crate::cluster::{
-    self, CertificateSpec, Certificates, Events, Fingerprints, Issued, Lease, Namespaces, Profiles, PullSecrets,
+    self, CertificateSpec, Certificates, Events, Fingerprints, Inspection, Issued, Lease, Namespaces, Profiles,
+    PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};

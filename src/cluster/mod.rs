@@ -4,6 +4,7 @@ mod certificates;
 mod corefile;
 mod events;
 mod fingerprints;
+mod image_inspection;
 mod lease;
 mod listing;
 mod namespaces;
@@ -23,6 +24,7 @@ pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, Servin
 pub use corefile::corefile;
 pub use events::{Events, Story, Tally as EventTally, Teller};
 pub use fingerprints::Fingerprints;
+pub use image_inspection::{Answers, Inspection};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};

@@ -8,19 +8,19 @@ use crate::pod::{Metadata, Pod};
 use crate::policy::{Level, Mode, NamespacePolicy};
 use crate::rules::Finding;
 
-use super::decision::{self, Decision, Question, Repeat};
-use super::imprint::Recognised;
-use super::inspection::Answers;
-use super::metrics::Outcome;
-use super::review::{POD_REVIEW, Request, Review, Verdict};
-use super::webhook::{Answered, Inner};
+use crate::admission::decision::{self, Decision, Question, Repeat};
+use crate::admission::imprint::Recognised;
+use crate::admission::metrics::Outcome;
+use crate::admission::review::{POD_REVIEW, Request, Review, Verdict};
+use crate::admission::webhook::{Answered, Inner};
+use crate::cluster::Answers;
 
 /// How many findings a denial names; the rest is counted.
 const DENIALS_MAX: usize = 5;
 
 impl Inner {
     /// The pod is mended and its author told, as far as its namespace's mode goes.
-    pub(super) async fn mutate(&self, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answered {
+    pub(in crate::admission) async fn mutate(&self, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answered {
         let uid = &*request.uid;
         let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else {
             return Answered::skipped(uid);
@@ -46,7 +46,7 @@ impl Inner {
     }
 
     /// Decides about the pod, and writes the answer.
-    pub(super) fn decide(
+    pub(in crate::admission) fn decide(
         &self,
         uid: &str,
         pod: &Pod<'_>,
@@ -103,7 +103,7 @@ impl Inner {
 
     /// The answer to a review of a pod that is the same as one before but for its name, if all else that decides is the same, too.
     /// What is known of images can change at any time.
-    pub(super) fn repeated(&self, review: &Recognised<'_, Repeat>) -> Option<Answered> {
+    pub(in crate::admission) fn repeated(&self, review: &Recognised<'_, Repeat>) -> Option<Answered> {
         if self.settings.inspection.is_some() {
             return None;
         }
@@ -115,7 +115,7 @@ impl Inner {
     }
 
     /// Whoever asked this asks it again, for other pods of that template: then less of it is read.
-    pub(super) fn learn(&self, review: &[u8], request: &Request<'_, Pod<'_>>) {
+    pub(in crate::admission) fn learn(&self, review: &[u8], request: &Request<'_, Pod<'_>>) {
         let metadata = request.object.as_ref().and_then(|pod| pod.metadata.as_ref());
         let Some(Metadata { name, generate_name, .. }) = metadata else { return };
         // The uid and the name that is logged, in this order; then what else is not judged.
@@ -128,7 +128,7 @@ impl Inner {
 
     /// The pod, as all webhooks have left it, is refused if something is wrong with it that its namespace does not take. What cannot
     /// be found out is refused as well: the namespace asks for that.
-    pub(super) async fn enforce(&self, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answered {
+    pub(in crate::admission) async fn enforce(&self, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answered {
         let uid = &*request.uid;
         let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else {
             return Answered::skipped(uid);
@@ -210,7 +210,7 @@ fn unenforceable(namespace: &str, why: &str) -> String {
 }
 
 /// Why a pod is refused in a namespace that enforces: what is wrong, with which container, and how to mend it.
-pub(super) fn denial(namespace: &str, left: Result<Vec<Finding>, Skip>) -> Option<String> {
+pub(in crate::admission) fn denial(namespace: &str, left: Result<Vec<Finding>, Skip>) -> Option<String> {
     let mut denials = left.unwrap_or_default();
     denials.retain(|finding| finding.level >= Level::Deny);
     if denials.is_empty() {

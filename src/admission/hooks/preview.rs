@@ -11,7 +11,7 @@ use crate::plan::{Context, WARNING_MAX, fit, plan};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
 
-use super::webhook::Inner;
+use crate::admission::webhook::Inner;
 
 /// How many pods are looked at, and for how long: whoever labels a namespace has the answer within a second.
 const PODS_MAX: usize = 3000;
@@ -47,7 +47,7 @@ struct Group {
 
 impl Inner {
     /// What the pods of these namespaces, each with its mode, would get of a profile.
-    pub(super) async fn preview(
+    pub(in crate::admission) async fn preview(
         &self,
         namespaces: &[(String, Mode)],
         chosen: &SelectedProfile,

@@ -7,16 +7,20 @@ use tokio::time::Instant;
 use crate::cluster::{ResolverProfile, SelectedProfile};
 use crate::policy::Mode;
 
-use super::metrics::Outcome;
-use super::review::{Request, Verdict};
-use super::webhook::{Answered, Inner};
+use crate::admission::metrics::Outcome;
+use crate::admission::review::{Request, Verdict};
+use crate::admission::webhook::{Answered, Inner};
 
 /// How many problems a refusal names.
 const PROBLEMS_MAX: usize = 5;
 
 impl Inner {
     /// Refuses a profile that is not in order, and tells what it would change.
-    pub(super) async fn change_profile(&self, request: &Request<'_, &RawValue>, deadline: Instant) -> Answered {
+    pub(in crate::admission) async fn change_profile(
+        &self,
+        request: &Request<'_, &RawValue>,
+        deadline: Instant,
+    ) -> Answered {
         let uid = &*request.uid;
         let Some(object) = request.object.filter(|_| request.writes_a_profile()) else {
             return Answered::skipped(uid);

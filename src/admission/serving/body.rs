@@ -21,11 +21,11 @@ const ROOM: usize = 32 * 1024 * 1024;
 
 /// The room for bodies, shared by all requests.
 #[derive(Debug)]
-pub(super) struct Bodies(Semaphore);
+pub(in crate::admission) struct Bodies(Semaphore);
 
 /// A body, and the room that it takes for as long as it is kept.
 #[derive(Debug)]
-pub(super) struct Kept<'b> {
+pub(in crate::admission) struct Kept<'b> {
     /// As it arrived, as long as that was in one piece.
     piece: Bytes,
     /// All of it, where it came in pieces.
@@ -35,7 +35,7 @@ pub(super) struct Kept<'b> {
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(in crate::admission) enum BodyError {
     #[error("the body is larger than {BODY_MAX} bytes")]
     TooLarge,
     #[error("the body did not arrive within the time that the API server allows")]
@@ -59,7 +59,7 @@ impl Bodies {
     ///
     /// # Errors
     /// The body is too large, ends early, or is not there, or not let in, by the deadline.
-    pub(super) async fn read(&self, body: Body, deadline: Instant) -> Result<Kept<'_>, BodyError> {
+    pub(in crate::admission) async fn read(&self, body: Body, deadline: Instant) -> Result<Kept<'_>, BodyError> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut kept = Kept { piece: Bytes::new(), joined: Vec::new(), room: None };
         let mut body = pin!(body);

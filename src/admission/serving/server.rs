@@ -23,7 +23,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
-use super::{Metrics, Shutdown};
+use super::shutdown::Shutdown;
+use crate::admission::metrics::Metrics;
 
 /// What clients may use at most.
 #[derive(Clone, Copy, Debug)]

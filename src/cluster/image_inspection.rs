@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::cluster::PullSecrets;
+use super::pull_secrets::PullSecrets;
 use crate::image::contents::Invocation;
 use crate::image::{self, Because, Evidence, Fingerprint};
 use crate::pod::{Container, Pod};
@@ -27,7 +27,7 @@ pub struct Inspection {
 
 /// What is known of a pod's images: for each container, on each architecture that the pod may run on.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub struct Answers {
     architectures: Vec<String>,
     /// Container by container.
     known: Vec<Option<Known>>,
@@ -43,7 +43,7 @@ struct OnPlatform<'p> {
 
 impl Inspection {
     /// Asks for the images of a pod in this namespace.
-    pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Answers {
+    pub async fn ask(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Answers {
         let platforms = self.platforms(pod);
         let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.of(namespace, pod.pull_secrets()));
         let deadline = deadline.min(Instant::now() + self.budget);
@@ -52,7 +52,7 @@ impl Inspection {
     }
 
     /// What is known of the images of a pod. Nothing is read for it: those who look at many pods would keep reviews waiting.
-    pub(super) fn recall(&self, pod: &Pod<'_>) -> Answers {
+    pub fn recall(&self, pod: &Pod<'_>) -> Answers {
         let platforms = self.platforms(pod);
         let known = self.images.recalled(&wanted(pod, &platforms));
         Answers::new(platforms, known)
@@ -87,7 +87,7 @@ impl Answers {
 
     /// What each container of the pod uses, in their order, and what its author should be told about that. Where nothing is known
     /// the reference alone tells.
-    pub(super) fn fingerprints(&self, pod: &Pod<'_>) -> (Vec<Fingerprint>, Vec<String>) {
+    pub fn fingerprints(&self, pod: &Pod<'_>) -> (Vec<Fingerprint>, Vec<String>) {
         let Self { architectures, known } = self;
         let mut notes = Vec::new();
         let of_containers = known.chunks(architectures.len().max(1)).chain(std::iter::repeat(&[][..]));

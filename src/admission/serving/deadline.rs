@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const MARGIN: f64 = 0.1;
 
 /// How long a review may take, by the query of its request.
-pub(super) fn budget(query: Option<&str>) -> Duration {
+pub(in crate::admission) fn budget(query: Option<&str>) -> Duration {
     let limit = query
         .into_iter()
         .flat_map(|query| query.split('&'))

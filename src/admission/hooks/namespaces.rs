@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
 
-use super::metrics::Outcome;
-use super::review::{Request, Verdict};
-use super::webhook::{Answered, Inner};
+use crate::admission::metrics::Outcome;
+use crate::admission::review::{Request, Verdict};
+use crate::admission::webhook::{Answered, Inner};
 
 /// The part of a namespace that matters.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Namespace<'a> {
+pub(in crate::admission) struct Namespace<'a> {
     #[serde(borrow, default)]
     metadata: Option<Metadata<'a>>,
 }
@@ -49,7 +49,11 @@ impl Namespace<'_> {
 
 impl Inner {
     /// Refuses a label that is no mode, and tells what the labels would change.
-    pub(super) async fn label(&self, request: &Request<'_, Namespace<'_>>, deadline: Instant) -> Answered {
+    pub(in crate::admission) async fn label(
+        &self,
+        request: &Request<'_, Namespace<'_>>,
+        deadline: Instant,
+    ) -> Answered {
         let uid = &*request.uid;
         let Some(namespace) = request.object.as_ref().filter(|_| request.writes_a_namespace()) else {
             return Answered::skipped(uid);

@@ -7,14 +7,14 @@ use crate::plan::{Context, Plan, WARNING_MAX, fit, plan};
 use crate::pod::workload::Workload;
 use crate::policy::Mode;
 
-use super::decision::is_same;
-use super::metrics::Outcome;
-use super::review::{Request, Verdict};
-use super::webhook::{Answered, Inner};
+use crate::admission::decision::is_same;
+use crate::admission::metrics::Outcome;
+use crate::admission::review::{Request, Verdict};
+use crate::admission::webhook::{Answered, Inner};
 
 impl Inner {
     /// Warns of what the pods of a new or changed template will be.
-    pub(super) async fn warn(&self, request: &Request<'_, Workload<'_>>, deadline: Instant) -> Answered {
+    pub(in crate::admission) async fn warn(&self, request: &Request<'_, Workload<'_>>, deadline: Instant) -> Answered {
         let uid = &*request.uid;
         let template = |workload: &'_ Option<Workload<'_>>| workload.as_ref().and_then(Workload::template).is_some();
         let (Some(workload), true) = (&request.object, request.writes() && template(&request.object)) else {
