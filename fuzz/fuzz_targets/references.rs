@@ -8,8 +8,8 @@ use muslin::image::{Evidence, Fingerprint, Reference, assume};
 use muslin::resolver::Family;
 
 fuzz_target!(|text: &str| {
-    let Fingerprint { resolver, evidence, because } = assume(text);
-    assert_eq!(evidence == Evidence::None, resolver.family == Family::Unknown, "{text:?}: {because}");
+    let Fingerprint { resolver, evidence, reason } = assume(text);
+    assert_eq!(evidence == Evidence::None, resolver.family == Family::Unknown, "{text:?}: {reason}");
     match Reference::parse(text) {
         Ok(reference) => {
             let full = reference.to_string();

@@ -114,7 +114,7 @@ impl Question {
     pub(super) fn new(pod: &Pod<'_>, fingerprints: &[Fingerprint], context: &Context<'_>, notes: &[String]) -> Self {
         let mut transcript = Transcript::default();
         pod.hash_content(&mut transcript);
-        for Fingerprint { resolver, evidence, because: _ } in fingerprints {
+        for Fingerprint { resolver, evidence, reason: _ } in fingerprints {
             <(Resolver, Evidence)>::hash(&(*resolver, *evidence), &mut transcript);
         }
         let Context { namespace, cluster_domain, mode, profile, holder_ignores, believes_claims } = context;

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
-use crate::image::contents::{Invocation, Witness};
+use crate::image::contents::{EvidenceFile, Invocation};
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
@@ -173,15 +173,15 @@ impl Inspect {
 
 impl<'r> Inspected<'r> {
     fn new(image: &'r str, fingerprint: Fingerprint, read: Option<Read>) -> Self {
-        let Fingerprint { resolver, evidence, because } = fingerprint;
+        let Fingerprint { resolver, evidence, reason } = fingerprint;
         Self {
             image,
             libc: libc(resolver),
             resolver: resolver.family.name(),
             version: resolver.version.map(|version| version.to_string()),
             evidence: evidence.name(),
-            because: because.to_string(),
-            publisher: because.source(),
+            because: reason.to_string(),
+            publisher: reason.source(),
             read,
         }
     }
@@ -243,8 +243,8 @@ async fn read<'r>(
         }
     };
     let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;
-    let Inspection { manifest, platform, facts, witnesses, layers } = inspection;
-    let file = |Witness { path, layer, says }: Witness| {
+    let Inspection { manifest, platform, facts, evidence, layers } = inspection;
+    let file = |EvidenceFile { path, layer, says }: EvidenceFile| {
         let digest = layers.get(layer).map(ToString::to_string).unwrap_or_default();
         File { path: format!("/{path}"), layer: digest, number: layer + 1, says }
     };
@@ -252,7 +252,7 @@ async fn read<'r>(
         digest: manifest.map(|digest| digest.to_string()),
         platform: platform.to_string(),
         source: name,
-        files: witnesses.into_iter().map(file).collect(),
+        files: evidence.into_iter().map(file).collect(),
     };
     Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(read)))
 }

@@ -316,12 +316,12 @@ fn status(New { image, references }: &New, before: &[(Box<str>, Timestamp)]) -> 
     seen.sort_unstable_by(|(one, at), (other, other_at)| other_at.cmp(at).then(one.cmp(other)));
     seen.truncate(REFERENCES_MAX);
     let Image { digest, platform, facts } = &**image;
-    let Fingerprint { resolver, evidence, because } = facts.fingerprint(&Invocation::default());
+    let Fingerprint { resolver, evidence, reason } = facts.fingerprint(&Invocation::default());
     ImageFingerprintStatus {
         resolver: resolver.family.name().to_owned(),
         version: resolver.version.map(|version| version.to_string()),
         evidence: evidence.name().to_owned(),
-        because: because.to_string(),
+        because: reason.to_string(),
         image: seen.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default(),
         digest: digest.to_string(),
         platform: platform.to_string(),

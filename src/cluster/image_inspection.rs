@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::pull_secrets::PullSecrets;
 use crate::image::contents::Invocation;
-use crate::image::{self, Because, Evidence, Fingerprint};
+use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Container, Pod};
 use crate::registry::{Images, Known, Platform};
 
@@ -118,7 +118,7 @@ fn told<'p>(
             Known::NoPlatform => continue,
             Known::Declared(resolver, digest) => {
                 let because = format!("it was declared so for {digest}");
-                Fingerprint::declared(*resolver, Because::Told(because.into()))
+                Fingerprint::declared(*resolver, Reason::Text(because.into()))
             }
             Known::Image(image) => {
                 let env = |name: &str| container.env.get(name);
@@ -150,5 +150,5 @@ fn settle(container: &Container<'_>, told: &[OnPlatform<'_>], notes: &mut Vec<St
         told.iter().map(|OnPlatform { arch, fingerprint }| format!("{} on {arch}", fingerprint.resolver)).collect();
     let differ = format!("platforms differ: {}", each.join(", "));
     notes.push(format!("muslin: {}: the image's {differ}", container.name.as_deref().unwrap_or_default()));
-    Fingerprint::assumed(chosen.fingerprint.resolver, Because::Told(format!("its {differ}").into()))
+    Fingerprint::assumed(chosen.fingerprint.resolver, Reason::Text(format!("its {differ}").into()))
 }

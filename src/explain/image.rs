@@ -8,11 +8,11 @@ use crate::resolver::{Family, known_options};
 /// `text` is the reference as it was given.
 pub(super) fn page(text: &str, reference: &Reference<'_>) -> String {
     let fingerprint = suggest(reference);
-    let Fingerprint { resolver, evidence, because } = &fingerprint;
+    let Fingerprint { resolver, evidence, reason } = &fingerprint;
     let mut page = Page::titled(format_args!("`{text}`"));
     page.paragraph(format_args!("The image `{reference}`, by its reference alone; nothing was read from it."));
-    let mut items = vec![format!("resolver: {} ({evidence})", resolver_name(*resolver)), format!("because: {because}")];
-    items.extend(because.source().map(|source| format!("source: {source}")));
+    let mut items = vec![format!("resolver: {} ({evidence})", resolver_name(*resolver)), format!("because: {reason}")];
+    items.extend(reason.source().map(|source| format!("source: {source}")));
     page.items(items);
     if resolver.family == Family::Unknown
         && let Some(option) = known_options().find(|option| strsim::damerau_levenshtein(option, reference.path()) == 1)

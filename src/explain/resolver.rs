@@ -8,7 +8,7 @@ use super::example_cluster::{
 };
 use super::page::{Page, code_list, effect, release, releases, resolver_name, seconds};
 use super::pod;
-use crate::image::{Because, Evidence, Fingerprint};
+use crate::image::{Evidence, Fingerprint, Reason};
 use crate::pod::cluster_searches;
 use crate::policy::Profile;
 use crate::resolver::alpine::Release;
@@ -37,8 +37,8 @@ pub(super) fn page(resolver: Resolver) -> String {
     options(&mut page, resolver);
     history(&mut page, resolver);
     page.heading("Findings on a pod of it that sets no options");
-    let because = Because::Fixed("it was asked about");
-    pod::findings(&mut page, "app", Fingerprint { resolver, evidence: Evidence::Inspected, because });
+    let reason = Reason::Fixed("it was asked about");
+    pod::findings(&mut page, "app", Fingerprint { resolver, evidence: Evidence::Inspected, reason });
     page.into_text()
 }
 

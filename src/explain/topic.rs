@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::option::option_name;
 use super::{fault, image, option, resolver, rule};
-use crate::image::{Because, InvalidReference, Reference, publishers, suggest};
+use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
 use crate::verdicts::{FAULTS, Fault};
@@ -67,7 +67,7 @@ impl<'t> Topic<'t> {
             return Ok(Self::Resolver(resolver));
         }
         match Reference::parse(text) {
-            Ok(reference) if !is_word(text) || suggest(&reference).because != Because::NothingTold => {
+            Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {
                 Ok(Self::Image(text, reference))
             }
             Ok(_) => Err(UnknownTopic::new(text, None)),

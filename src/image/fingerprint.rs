@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reason::Because;
+use super::reason::Reason;
 use crate::resolver::{Family, Resolver};
 
 /// How we know, weakest first.
@@ -26,7 +26,7 @@ pub struct Fingerprint {
     /// How we know.
     pub evidence: Evidence,
     /// Why we think so. Written out only when somebody reads it.
-    pub because: Because,
+    pub reason: Reason,
 }
 
 // === impl Evidence ===
@@ -53,25 +53,25 @@ impl fmt::Display for Evidence {
 
 impl Fingerprint {
     /// An image of which nothing is known, and why not.
-    pub const fn unknown(because: Because) -> Self {
-        Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, because }
+    pub const fn unknown(reason: Reason) -> Self {
+        Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, reason }
     }
 
     /// What an administrator said, and of what.
-    pub const fn declared(resolver: Resolver, because: Because) -> Self {
-        Self { resolver, evidence: Evidence::Declared, because }
+    pub const fn declared(resolver: Resolver, reason: Reason) -> Self {
+        Self { resolver, evidence: Evidence::Declared, reason }
     }
 
     /// A resolver that the reference alone suggests.
-    pub const fn assumed(resolver: Resolver, because: Because) -> Self {
-        Self { resolver, evidence: Evidence::Assumed, because }
+    pub const fn assumed(resolver: Resolver, reason: Reason) -> Self {
+        Self { resolver, evidence: Evidence::Assumed, reason }
     }
 }
 
 impl fmt::Display for Fingerprint {
     /// `musl 1.2.4 (assumed)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resolver, evidence, because: _ } = self;
+        let Self { resolver, evidence, reason: _ } = self;
         write!(f, "{resolver} ({evidence})")
     }
 }

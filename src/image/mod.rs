@@ -4,7 +4,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | the grammar of `host:port/path:tag@digest` | [`Reference`] |
-//! | resolver, evidence and reason of one image | [`Fingerprint`], [`Evidence`], [`Because`] |
+//! | resolver, evidence and reason of one image | [`Fingerprint`], [`Evidence`], [`Reason`] |
 //! | the beginning that many references share | [`Prefix`] |
 //! | the decision | [`suggest()`] |
 //! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
@@ -20,5 +20,5 @@ mod reference;
 pub use by_name::{assume, publishers, suggest};
 pub use fingerprint::{Evidence, Fingerprint};
 pub use prefix::{InvalidPrefix, Prefix};
-pub use reason::{Because, Part};
+pub use reason::{Part, Reason};
 pub use reference::{InvalidReference, Problem, Reference};

@@ -10,7 +10,7 @@ use crate::resolver::alpine::Release;
 
 /// A reason, written out by [`fmt::Display`] as the end of a sentence: "assumed, because …".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum Reason {
     /// A name says Alpine.
     Alpine {
         /// Which part of the reference says so.
@@ -39,7 +39,7 @@ pub enum Because {
     /// The names say both Alpine and glibc: which of the two the program uses is not told.
     GlibcBesideMusl,
     /// Two words contradict each other.
-    Disagree {
+    Conflict {
         /// The word that stands first.
         one: &'static str,
         /// The word against it.
@@ -56,13 +56,13 @@ pub enum Because {
         word: &'static str,
     },
     /// There is only a digest, and the repository holds images on different bases.
-    DigestAlone,
+    DigestOnly,
     /// No word and no row tells anything.
-    NothingTold,
+    NoHint,
     /// Another part of muslin says why, in a sentence that is always the same.
     Fixed(&'static str),
     /// Another part of muslin says why: what an inspection read, who declared it.
-    Told(Arc<str>),
+    Text(Arc<str>),
 }
 
 /// A part of a reference.
@@ -74,9 +74,9 @@ pub enum Part {
     Repository,
 }
 
-// === impl Because ===
+// === impl Reason ===
 
-impl Because {
+impl Reason {
     /// Who says so, for what is known of a publisher: repository, commit and file.
     pub const fn source(&self) -> Option<&'static str> {
         match self {
@@ -86,7 +86,7 @@ impl Because {
     }
 }
 
-impl fmt::Display for Because {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alpine { part, release } => {
@@ -101,7 +101,7 @@ impl fmt::Display for Because {
             Self::GlibcBesideMusl => {
                 f.write_str("the name says both Alpine and glibc, and not which of the two the program uses")
             }
-            Self::Disagree { one, other } => write!(f, "the name says both `{one}` and `{other}`"),
+            Self::Conflict { one, other } => write!(f, "the name says both `{one}` and `{other}`"),
             Self::Distroless { libc: Some(true) } => {
                 f.write_str("the name says distroless with a C library, which is glibc")
             }
@@ -110,12 +110,12 @@ impl fmt::Display for Because {
                 f.write_str("the name says distroless, and not whether that is with glibc or with no C library")
             }
             Self::Windows { word } => write!(f, "it is a Windows image, as `{word}` says; it reads no resolv.conf"),
-            Self::DigestAlone => {
+            Self::DigestOnly => {
                 f.write_str("there is a digest and no tag, and this repository has images on several bases")
             }
-            Self::NothingTold => f.write_str("neither the tag nor the repository tells what it is built on"),
+            Self::NoHint => f.write_str("neither the tag nor the repository tells what it is built on"),
             Self::Fixed(text) => f.write_str(text),
-            Self::Told(text) => f.write_str(text),
+            Self::Text(text) => f.write_str(text),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::image::{Because, Fingerprint};
+use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
 use crate::policy::{Level, MuslReleases, Profile};
 use crate::resolver::{Family, Resolver, Version};
@@ -68,7 +68,7 @@ fn of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
         .map(|resolver| Container {
             name: resolver.family.name(),
             image: "",
-            fingerprint: Fingerprint::declared(*resolver, Because::Fixed("it is an example")),
+            fingerprint: Fingerprint::declared(*resolver, Reason::Fixed("it is an example")),
             env: &none,
             path: Cow::Borrowed("/spec/containers/0"),
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::image::{Because, Evidence, Fingerprint, InvalidPrefix, Prefix, Reference};
+use crate::image::{Evidence, Fingerprint, InvalidPrefix, Prefix, Reason, Reference};
 use crate::resolver::Resolver;
 
 /// Resolvers by the beginning of the image reference. Of several that fit, the longest tells.
@@ -47,7 +47,7 @@ impl Declared {
         match self.declarations.iter().find(|declaration| declaration.prefix.begins(&reference)) {
             None => fingerprint,
             Some(Declaration { prefix: _, resolver, because }) => {
-                Fingerprint::declared(*resolver, Because::Told(Arc::clone(because)))
+                Fingerprint::declared(*resolver, Reason::Text(Arc::clone(because)))
             }
         }
     }

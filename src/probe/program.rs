@@ -51,7 +51,7 @@ impl Subject {
             Self::Process(id) => (format!("process {id}"), of_process(*id)),
         };
         match told {
-            Ok((Process { resolver, because }, env)) => {
+            Ok((Process { resolver, reason: because }, env)) => {
                 let wants_cgo = env.get("GODEBUG").and_then(|value| netdns(value)) == Some(Netdns::Cgo);
                 let netdns_without_effect = wants_cgo && resolver.family == Family::Go && resolver.cgo == Cgo::Absent;
                 Program { name, resolver, because, netdns_without_effect, asked_through }
@@ -112,12 +112,8 @@ fn told(root: &Path, program: &Path, env: &Environment) -> Result<Process, Strin
     tree.lay(&files.builder.finish());
     let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
     let variable = |name: &str| env.get(name).map(String::as_str);
-    ImageFacts::new(&tree, config, false).process(&Invocation {
-        command: None,
-        args: None,
-        working_dir: None,
-        env: &variable,
-    })
+    let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };
+    ImageFacts::new(&tree, config, false).process(&invocation).map_err(|unknown| unknown.to_string())
 }
 
 /// The files of a root that matter.

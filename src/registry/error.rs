@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::digest::Digest;
 use super::platform::Platform;
-use crate::image::contents::TooMuch;
+use crate::image::contents::LayerTooLarge;
 
 /// Why an image cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// The facts of a layer take too much memory.
     #[error(transparent)]
-    Facts(#[from] TooMuch),
+    Facts(#[from] LayerTooLarge),
     /// What was read is not what was asked for.
     #[error(
         "{subject} has the digest {actual} and should have {expected}: the registry or what is between has changed it"

@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::manifest::{self, Descriptor, Document, ImageConfig};
 use super::platform::Platform;
 use super::remote::Remote;
-use crate::image::contents::{Config, ImageFacts, Invocation, LayerFacts, Tree, Witness};
+use crate::image::contents::{Config, EvidenceFile, ImageFacts, Invocation, LayerFacts, Tree};
 
 /// How many layers the cache is laid out for.
 const LAYERS_ESTIMATE: usize = 256;
@@ -49,7 +49,7 @@ pub struct Inspection {
     /// What is kept of it.
     pub facts: ImageFacts,
     /// The files from which it follows what its own command is; their layers counted from the base up.
-    pub witnesses: Vec<Witness>,
+    pub evidence: Vec<EvidenceFile>,
     /// The digests of all layers as they are stored, from the base up.
     pub layers: Vec<Digest>,
 }
@@ -166,8 +166,8 @@ impl Inspector {
             let layer = match self.layer(source, descriptor, diff_id).await {
                 // It is kept elsewhere, where nobody looks. What is below it may be hidden by it, and is of no use.
                 Err(_) if descriptor.is_foreign() => {
-                    let (facts, witnesses) = conclude(&read, &process, left + 1).await?;
-                    return Ok(Inspection { manifest, platform, facts, witnesses, layers: digests });
+                    let (facts, evidence) = conclude(&read, &process, left + 1).await?;
+                    return Ok(Inspection { manifest, platform, facts, evidence, layers: digests });
                 }
                 layer => layer?,
             };
@@ -178,14 +178,14 @@ impl Inspector {
             }
             read.push(layer);
             if left > 0 && depth == Depth::OwnCommand {
-                let (facts, witnesses) = conclude(&read, &process, left).await?;
+                let (facts, evidence) = conclude(&read, &process, left).await?;
                 if facts.process(&Invocation::default()).is_ok() {
-                    return Ok(Inspection { manifest, platform, facts, witnesses, layers: digests });
+                    return Ok(Inspection { manifest, platform, facts, evidence, layers: digests });
                 }
             }
         }
-        let (facts, witnesses) = conclude(&read, &process, 0).await?;
-        Ok(Inspection { manifest, platform, facts, witnesses, layers: digests })
+        let (facts, evidence) = conclude(&read, &process, 0).await?;
+        Ok(Inspection { manifest, platform, facts, evidence, layers: digests })
     }
 
     /// A layer's facts, from the cache if they are there. Of several that ask at once, one reads, and all get what it read.
@@ -208,16 +208,16 @@ impl Inspector {
 
 /// What follows from layers, which were read from the top down; so many are left. On a thread of its own: an image may be made so
 /// that it takes a while.
-async fn conclude(read: &[Layer], process: &Config, left: usize) -> Result<(ImageFacts, Vec<Witness>), Error> {
+async fn conclude(read: &[Layer], process: &Config, left: usize) -> Result<(ImageFacts, Vec<EvidenceFile>), Error> {
     let (read, process) = (read.to_vec(), process.clone());
     blocking(move || {
         let mut tree = Tree::default();
         let layers: Vec<&LayerFacts> = read.iter().rev().map(|layer| &*layer.facts).collect();
         layers.iter().for_each(|layer| tree.lay(layer));
         let facts = ImageFacts::new(&tree, process, left > 0);
-        let mut witnesses = facts.witnesses(&Invocation::default(), &tree, &layers);
-        witnesses.iter_mut().for_each(|witness| witness.layer += left);
-        Ok((facts, witnesses))
+        let mut evidence = facts.evidence_files(&Invocation::default(), &tree, &layers);
+        evidence.iter_mut().for_each(|file| file.layer += left);
+        Ok((facts, evidence))
     })
     .await
 }

@@ -68,14 +68,14 @@ fn unpacked(unpacked: impl Read, stored: Arc<AtomicU64>, limits: &Limits) -> Res
             Kind::Symlink(target) => Entry::Node(Node::Symlink(target.into())),
             Kind::Hardlink(target) => Entry::Node(Node::Hardlink(target.into())),
             Kind::Sparse => Entry::Node(Node::Unreadable("it is stored with holes in it".into())),
-            Kind::Other => Entry::Plain,
+            Kind::Other => Entry::Other,
             Kind::File { size, executable } => {
                 let mut scan = FileScan::new(path.trim_start_matches(['.', '/']), size, executable);
                 reader.content(|part| {
                     scan.feed(part);
                     !scan.is_indifferent()
                 })?;
-                scan.finish().map_or(Entry::Plain, Entry::Node)
+                scan.finish().map_or(Entry::Other, Entry::Node)
             }
         };
         builder.add(&path, entry)?;

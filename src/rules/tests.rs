@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Container, Finding, Ignored, RULES, Subject, check};
-use crate::image::{self, Because, Evidence, Fingerprint};
+use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Version};
@@ -26,8 +26,8 @@ impl Case {
 
     /// A pod of an image of which an administrator said what it holds.
     pub(super) fn declared(resolver: Resolver) -> Self {
-        let because = Because::Fixed("an administrator said so");
-        let fingerprint = Fingerprint { resolver, evidence: Evidence::Declared, because };
+        let reason = Reason::Fixed("an administrator said so");
+        let fingerprint = Fingerprint { resolver, evidence: Evidence::Declared, reason };
         let mut pod = Self::empty();
         pod.containers.push(("example.com/app:1".to_owned(), fingerprint, ResolverEnv::default()));
         pod

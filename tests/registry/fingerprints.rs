@@ -234,8 +234,8 @@ fn check(what: &str, fingerprint: &Fingerprint, resolver: &str, because: &str) -
     let found = fingerprint.resolver.to_string();
     // Go's release is that of the machine.
     let same = found == resolver || (resolver == "go" && found.starts_with("go 1."));
-    ensure!(same, "{what}: {found}, and not {resolver}: {}", fingerprint.because);
-    let reason = fingerprint.because.to_string();
+    ensure!(same, "{what}: {found}, and not {resolver}: {}", fingerprint.reason);
+    let reason = fingerprint.reason.to_string();
     ensure!(reason.contains(because), "{what}: `{reason}` does not say `{because}`");
     Ok(())
 }

@@ -41,7 +41,7 @@ fn image(world: &World) -> Result<Image> {
 
 fn is_musl(what: &str, inspection: &Inspection) -> Result<()> {
     let fingerprint = inspection.facts.fingerprint(&Invocation::default());
-    ensure!(fingerprint.resolver.to_string() == "musl 1.2.3", "{what}: {fingerprint}: {}", fingerprint.because);
+    ensure!(fingerprint.resolver.to_string() == "musl 1.2.3", "{what}: {fingerprint}: {}", fingerprint.reason);
     Ok(())
 }
 
@@ -164,7 +164,7 @@ fn foreign_layers(world: &World) -> Result<()> {
         let archive = Archive::oci_folder(folder.path(), None, Limits::default())?;
         let inspection = inspect_archive(world, archive, AMD64, Depth::Whole)?;
         let fingerprint = inspection.facts.fingerprint(&Invocation::default());
-        ensure!(fingerprint.resolver.to_string() == resolver, "{fingerprint}: {}", fingerprint.because);
+        ensure!(fingerprint.resolver.to_string() == resolver, "{fingerprint}: {}", fingerprint.reason);
         ensure!(inspection.facts.partial, "what is below it was read");
     }
     Ok(())

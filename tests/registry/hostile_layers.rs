@@ -51,7 +51,7 @@ fn refused(inspection: Result<Inspection, Error>, reason: &str) -> Result<()> {
 /// What the image's own command is, and why.
 fn told(inspection: Result<Inspection, Error>) -> Result<String> {
     let fingerprint = inspection?.facts.fingerprint(&Invocation::default());
-    Ok(format!("{fingerprint}: {}", fingerprint.because))
+    Ok(format!("{fingerprint}: {}", fingerprint.reason))
 }
 
 /// A tar of entries as they are, with no care for what they are.

@@ -120,7 +120,7 @@ impl Found {
             image: image.clone(),
             resolver: fingerprint.resolver.to_string(),
             evidence: fingerprint.evidence.name(),
-            because: fingerprint.because.to_string(),
+            because: fingerprint.reason.to_string(),
             pods: *pods,
         };
         self.images.iter().map(image).collect()

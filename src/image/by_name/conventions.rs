@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::tag::alpine_release;
 use super::words::{Piece, pieces};
 use crate::image::fingerprint::Fingerprint;
-use crate::image::reason::{Because, Part};
+use crate::image::reason::{Part, Reason};
 use crate::image::reference::Reference;
 use crate::resolver::alpine::Release;
 use crate::resolver::{Family, Resolver};
@@ -171,12 +171,12 @@ impl Word {
     }
 
     /// The reason that names this word.
-    const fn reason(&self, part: Part) -> Because {
+    const fn reason(&self, part: Part) -> Reason {
         let names = match self.meaning {
             Meaning::Glibc(distribution) => Some(distribution),
             _ => None,
         };
-        Because::Word { part, word: self.text, names }
+        Reason::Word { part, word: self.text, names }
     }
 
     /// The family that this word alone means.
@@ -277,7 +277,7 @@ impl Signs {
     /// What the words amount to; `None` where they tell nothing.
     pub(crate) fn verdict(&self) -> Option<Fingerprint> {
         if let Some(word) = self.windows {
-            return Some(Fingerprint::unknown(Because::Windows { word: word.text }));
+            return Some(Fingerprint::unknown(Reason::Windows { word: word.text }));
         }
         match (self.first, self.other) {
             (Some((first, _)), Some(other)) => Some(self.conflict(first, other)),
@@ -295,7 +295,7 @@ impl Signs {
         Some(match word.meaning {
             Meaning::Alpine => {
                 let (resolver, release) = alpine(self.release);
-                Fingerprint::assumed(resolver, Because::Alpine { part, release })
+                Fingerprint::assumed(resolver, Reason::Alpine { part, release })
             }
             _ => Fingerprint::assumed(word.family().unversioned(), word.reason(part)),
         })
@@ -305,21 +305,19 @@ impl Signs {
         let has = |family: Family| first.family() == family || other.family() == family;
         let names_libc = |word: &Word| word.meaning == Meaning::Libc(Family::Glibc);
         Fingerprint::unknown(if has(Family::Musl) && (names_libc(first) || names_libc(other)) {
-            Because::GlibcBesideMusl
+            Reason::GlibcBesideMusl
         } else {
-            Because::Disagree { one: first.text, other: other.text }
+            Reason::Conflict { one: first.text, other: other.text }
         })
     }
 
     fn distroless(&self) -> Fingerprint {
         match (self.bare, self.with_libc) {
             (true, false) => {
-                Fingerprint::assumed(Family::Static.unversioned(), Because::Distroless { libc: Some(false) })
+                Fingerprint::assumed(Family::Static.unversioned(), Reason::Distroless { libc: Some(false) })
             }
-            (false, true) => {
-                Fingerprint::assumed(Family::Glibc.unversioned(), Because::Distroless { libc: Some(true) })
-            }
-            _ => Fingerprint::unknown(Because::Distroless { libc: None }),
+            (false, true) => Fingerprint::assumed(Family::Glibc.unversioned(), Reason::Distroless { libc: Some(true) }),
+            _ => Fingerprint::unknown(Reason::Distroless { libc: None }),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::publishers::lookup::{self, Known};
 use super::publishers::row::{Base, Row};
 use super::tag::{Asked, alpine_release};
 use crate::image::fingerprint::Fingerprint;
-use crate::image::reason::Because;
+use crate::image::reason::Reason;
 use crate::image::reference::Reference;
 use crate::resolver::Family;
 
@@ -15,7 +15,7 @@ use crate::resolver::Family;
 pub fn assume(image: &str) -> Fingerprint {
     match Reference::parse(image) {
         Ok(reference) => suggest(&reference),
-        Err(_) => Fingerprint::unknown(Because::Fixed("it is not an image reference")),
+        Err(_) => Fingerprint::unknown(Reason::Fixed("it is not an image reference")),
     }
 }
 
@@ -47,13 +47,13 @@ pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
     }
     match Signs::in_repository(reference).verdict() {
         Some(verdict) => verdict,
-        None if known.is_some() && asked == Asked::Nothing => Fingerprint::unknown(Because::DigestAlone),
-        None => Fingerprint::unknown(Because::NothingTold),
+        None if known.is_some() && asked == Asked::Nothing => Fingerprint::unknown(Reason::DigestOnly),
+        None => Fingerprint::unknown(Reason::NoHint),
     }
 }
 
 fn by_publisher(known: Known, row: &'static Row, reference: &Reference<'_>) -> Fingerprint {
-    let because = |release| Because::Publisher { registry: known.registry, row, release };
+    let because = |release| Reason::Publisher { registry: known.registry, row, release };
     let assumed = |family: Family| Fingerprint::assumed(family.unversioned(), because(None));
     match row.base {
         Base::AlpineItself => {

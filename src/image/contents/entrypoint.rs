@@ -13,7 +13,7 @@ use super::shell::lexer::{ARGUMENTS, ITSELF, UNTOLD};
 use super::shell::parser::{self, Command, Text};
 use super::shell::wrappers::{self, Unwrapped, is_launcher, is_starter};
 use crate::image::fingerprint::{Evidence, Fingerprint};
-use crate::image::reason::Because;
+use crate::image::reason::Reason;
 use crate::resolver::go::{Netdns, netdns as netdns_of};
 use crate::resolver::{Cgo, Family, Resolver};
 
@@ -47,16 +47,17 @@ pub struct Process {
     /// Whose resolver it uses; for a Go program with cgo, also to which C library it may leave a lookup.
     pub resolver: Resolver,
     /// How this is known, as the end of a sentence.
-    pub because: String,
+    pub reason: String,
 }
 
-/// Why it cannot be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Untold {
+/// The reason why the resolver of a process is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unknown {
     reason: String,
 }
 
-type Verdict = Result<Process, Untold>;
+type Verdict = Result<Process, Unknown>;
 
 /// What a command's first word leads to.
 #[derive(Clone)]
@@ -90,10 +91,10 @@ impl ImageFacts {
     /// The fingerprint of a container that is started so.
     pub fn fingerprint(&self, invocation: &Invocation<'_>) -> Fingerprint {
         match self.process(invocation) {
-            Ok(Process { resolver, because }) => {
-                Fingerprint { resolver, evidence: Evidence::Inspected, because: Because::Told(because.into()) }
+            Ok(Process { resolver, reason }) => {
+                Fingerprint { resolver, evidence: Evidence::Inspected, reason: Reason::Text(reason.into()) }
             }
-            Err(reason) => Fingerprint::unknown(Because::Told(reason.into())),
+            Err(Unknown { reason }) => Fingerprint::unknown(Reason::Text(reason.into())),
         }
     }
 
@@ -101,7 +102,7 @@ impl ImageFacts {
     ///
     /// # Errors
     /// Why it cannot be told.
-    pub fn process(&self, invocation: &Invocation<'_>) -> Result<Process, String> {
+    pub fn process(&self, invocation: &Invocation<'_>) -> Result<Process, Unknown> {
         self.ask(invocation).0
     }
 
@@ -110,16 +111,16 @@ impl ImageFacts {
         self.ask(invocation).1
     }
 
-    fn ask(&self, invocation: &Invocation<'_>) -> (Result<Process, String>, Vec<String>) {
+    fn ask(&self, invocation: &Invocation<'_>) -> (Result<Process, Unknown>, Vec<String>) {
         let command = invocation.command.filter(|command| !command.is_empty());
         let args = invocation.args.filter(|args| !args.is_empty());
         let is_own = command.is_none() && args.is_none() && invocation.working_dir.is_none();
         if self.partial && !is_own {
-            return (Err("only as much of the image was read as its own command needs".to_owned()), Vec::new());
+            return (untold("only as much of the image was read as its own command needs"), Vec::new());
         }
         let length: usize = command.into_iter().chain(args).flatten().map(String::len).sum();
         if length > COMMAND_MAX {
-            return (Err("the command is too long to be read".to_owned()), Vec::new());
+            return (untold("the command is too long to be read"), Vec::new());
         }
         // The pod's command leaves out the image's Cmd too (Kubernetes: "Define a command and arguments for a container").
         let argv: Vec<String> = match (command, args) {
@@ -128,7 +129,7 @@ impl ImageFacts {
             (None, None) => [self.config.entrypoint.as_slice(), self.config.cmd.as_slice()].concat(),
         };
         let mut question = Question { facts: self, invocation: *invocation, budget: BUDGET, files: Vec::new() };
-        let verdict = question.follow(&argv, 0).map_err(|Untold { reason }| reason);
+        let verdict = question.follow(&argv, 0);
         (verdict, question.files)
     }
 
@@ -243,7 +244,7 @@ impl<'a> Question<'a, '_> {
     }
 
     /// Finds a program as the container runtime does: by its path, or along the search path.
-    fn look_up(&self, program: &str) -> Result<Program<'a>, Untold> {
+    fn look_up(&self, program: &str) -> Result<Program<'a>, Unknown> {
         let facts = self.facts;
         if program.contains('/') {
             return Ok(self.at(&facts.real(&self.absolute(program))));
@@ -383,8 +384,8 @@ impl<'a> Question<'a, '_> {
         }
         match agreed(verdicts) {
             Some(Ok(process)) => {
-                let because = format!("the script `{path}` gives way to another program: {}", process.because);
-                Ok(Process { because, ..process })
+                let reason = format!("the script `{path}` gives way to another program: {}", process.reason);
+                Ok(Process { reason, ..process })
             }
             _ => self.anything(&format!("what takes the place of the script `{path}` is not told")),
         }
@@ -398,7 +399,7 @@ impl<'a> Question<'a, '_> {
             && let Some(kind) = ordinary.and_then(|at| kinds.get(at))
         {
             return self.kind("", kind).map(|process| Process {
-                because: format!("{why}, but all programs of the image are alike: {}", process.because),
+                reason: format!("{why}, but all programs of the image are alike: {}", process.reason),
                 ..process
             });
         }
@@ -528,12 +529,12 @@ impl<'a> Question<'a, '_> {
     }
 }
 
-fn told(resolver: Resolver, because: String) -> Verdict {
-    Ok(Process { resolver, because })
+fn told(resolver: Resolver, reason: String) -> Verdict {
+    Ok(Process { resolver, reason })
 }
 
-fn untold<T>(reason: impl Into<String>) -> Result<T, Untold> {
-    Err(Untold { reason: reason.into() })
+fn untold<T>(reason: impl Into<String>) -> Result<T, Unknown> {
+    Err(Unknown { reason: reason.into() })
 }
 
 /// The verdict on which all agree.

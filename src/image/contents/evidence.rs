@@ -14,7 +14,7 @@ use super::layers::layer::LayerFacts;
 
 /// One file, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Witness {
+pub struct EvidenceFile {
     /// Its path, without links.
     pub path: String,
     /// Which of the layers it is in.
@@ -26,8 +26,13 @@ pub struct Witness {
 impl ImageFacts {
     /// The files from which it follows what a container is that is started so, in the order in which they were met. `layers` are
     /// those of which `tree` was made, in any order.
-    pub fn witnesses(&self, invocation: &Invocation<'_>, tree: &Tree, layers: &[&LayerFacts]) -> Vec<Witness> {
-        let mut witnesses: Vec<Witness> = Vec::new();
+    pub fn evidence_files(
+        &self,
+        invocation: &Invocation<'_>,
+        tree: &Tree,
+        layers: &[&LayerFacts],
+    ) -> Vec<EvidenceFile> {
+        let mut files: Vec<EvidenceFile> = Vec::new();
         for path in self.files(invocation) {
             let documents: &[&str] = match self.loaders.get(&*format!("/{path}")).and_then(|loader| loader.source) {
                 Some(Source::Apk) => &APK_DATABASES,
@@ -39,13 +44,13 @@ impl ImageFacts {
                 let Some((real, node)) = tree.file(path) else { continue };
                 let layer = layers.iter().position(|layer| layer.holds(&real, node));
                 if let (Some(layer), Some(says)) = (layer, says(node))
-                    && !witnesses.iter().any(|witness| witness.path == real)
+                    && !files.iter().any(|file| file.path == real)
                 {
-                    witnesses.push(Witness { path: real, layer, says });
+                    files.push(EvidenceFile { path: real, layer, says });
                 }
             }
         }
-        witnesses
+        files
     }
 }
 

@@ -12,7 +12,7 @@
 //! | programs that only start another (`tini`, `env`, `gosu`), supervisors | `wrappers.rs` |
 //! | package database, `os-release`, `alpine-release` | `documents.rs` |
 //! | whiteouts, links, which layer wins | `layer.rs`, `tree.rs` |
-//! | the files that say so, for people | `witness.rs` |
+//! | the files that say so, for people | `evidence.rs` |
 //! | which resolver a container's process uses | `process.rs` |
 
 mod entrypoint;
@@ -25,8 +25,8 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
-pub use entrypoint::{Invocation, Process};
-pub use evidence::Witness;
+pub use entrypoint::{Invocation, Process, Unknown};
+pub use evidence::EvidenceFile;
 pub use facts::{Config, ImageFacts};
 pub use files::elf::{Elf, ElfScan};
 pub use files::file_scan::{FileScan, Node};
@@ -35,4 +35,4 @@ pub use files::libc::{Libc, LibcKind};
 pub use files::release_files::Document;
 pub use files::script::Script;
 pub use layers::filesystem::Tree;
-pub use layers::layer::{Entry, LayerBuilder, LayerFacts, TooMuch, normalise};
+pub use layers::layer::{Entry, LayerBuilder, LayerFacts, LayerTooLarge, normalise};

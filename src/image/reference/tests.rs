@@ -172,6 +172,6 @@ proptest! {
     #[test]
     fn every_reference_gets_a_suggestion_and_a_reason(text in references()) {
         let fingerprint = suggest(&reference(&text));
-        prop_assert!(!fingerprint.because.to_string().is_empty());
+        prop_assert!(!fingerprint.reason.to_string().is_empty());
     }
 }

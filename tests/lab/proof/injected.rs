@@ -1,7 +1,7 @@
 //! What a pod's resolv.conf says without muslin and with it: asked of the code that decides it, never copied.
 
 use anyhow::{Context as _, Result, anyhow};
-use muslin::image::{Because, Evidence, Fingerprint};
+use muslin::image::{Evidence, Fingerprint, Reason};
 use muslin::plan::{Context, plan};
 use muslin::pod::{Pod, ResolvConf};
 use muslin::policy::Profile;
@@ -26,7 +26,7 @@ impl Options {
         let fingerprints = resolvers.iter().map(|resolver| Fingerprint {
             resolver: *resolver,
             evidence: Evidence::Inspected,
-            because: Because::Fixed("the laboratory made it"),
+            reason: Reason::Fixed("the laboratory made it"),
         });
         let kubernetes = resolv_conf(&pod)?;
         let text = pod.to_string();

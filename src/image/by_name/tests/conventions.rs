@@ -182,7 +182,7 @@ fn windows_has_no_resolver_of_ours() {
             ("unknown", Evidence::None),
             "{text}"
         );
-        assert!(fingerprint.because.to_string().contains("Windows"), "{text}: {}", fingerprint.because);
+        assert!(fingerprint.reason.to_string().contains("Windows"), "{text}: {}", fingerprint.reason);
     }
 }
 

@@ -29,7 +29,7 @@ fn resolver(text: &str) -> String {
 
 /// The sentence that says why.
 fn because(text: &str) -> String {
-    suggested(text).because.to_string()
+    suggested(text).reason.to_string()
 }
 
 /// How well suggestions did against what is known.
@@ -56,7 +56,7 @@ impl Score {
             "unknown" => true,
             other => unreachable!("no such libc: {other}"),
         };
-        let line = || format!("{text} holds {holds}, suggested {fingerprint}: {}", fingerprint.because);
+        let line = || format!("{text} holds {holds}, suggested {fingerprint}: {}", fingerprint.reason);
         match family {
             _ if right => self.right += 1,
             Family::Unknown => self.unknown.push(line()),

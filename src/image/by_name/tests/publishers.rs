@@ -55,7 +55,7 @@ fn every_plain_row_is_found_by_its_own_name() {
                 Some(registry) if name.is_empty() => format!("{registry}/anything"),
                 Some(registry) => format!("{registry}/{name}"),
             };
-            let found = suggested(&text).because.source();
+            let found = suggested(&text).reason.source();
             assert!(found.is_some(), "{text}: {row:?}");
         }
     }

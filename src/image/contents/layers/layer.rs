@@ -52,13 +52,13 @@ pub enum Entry {
     /// A file that matters.
     Node(Node),
     /// Any other file, a device, a pipe.
-    Plain,
+    Other,
 }
 
 /// A layer has more files than are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the layer has so many files that what they are takes more than {limit_bytes} bytes")]
-pub struct TooMuch {
+pub struct LayerTooLarge {
     limit_bytes: usize,
 }
 
@@ -109,15 +109,15 @@ impl LayerBuilder {
     /// Takes in the next entry. Of two with one path the later counts.
     ///
     /// # Errors
-    /// [`TooMuch`] if the facts take more memory than they may.
-    pub fn add(&mut self, path: &str, entry: Entry) -> Result<(), TooMuch> {
+    /// [`LayerTooLarge`] if the facts take more memory than they may.
+    pub fn add(&mut self, path: &str, entry: Entry) -> Result<(), LayerTooLarge> {
         let limit_bytes = self.limit_bytes;
         let path = normalise(path);
         if path.is_empty() || path.len() > PATH_MAX {
             return Ok(());
         }
         self.facts.add(&path, entry);
-        if self.facts.bytes > limit_bytes { Err(TooMuch { limit_bytes }) } else { Ok(()) }
+        if self.facts.bytes > limit_bytes { Err(LayerTooLarge { limit_bytes }) } else { Ok(()) }
     }
 
     /// What the layer says.
@@ -177,7 +177,7 @@ impl LayerFacts {
                 self.bytes += name.len() + OVERHEAD_BYTES + node.bytes();
                 self.folder(parent).nodes.insert(name.into(), Arc::new(node));
             }
-            Entry::Plain => {
+            Entry::Other => {
                 self.bytes += size_of::<u64>();
                 let folder = self.folder(parent);
                 folder.nodes.remove(name);

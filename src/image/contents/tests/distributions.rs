@@ -160,8 +160,8 @@ fn trees_made_to_take_long_end_soon() {
                 crate::image::contents::Entry::Node(crate::image::contents::Node::Symlink((*target).into()))
             }
             What::Script(text) => super::scanned(path, text.as_bytes(), true)
-                .map_or(crate::image::contents::Entry::Plain, crate::image::contents::Entry::Node),
-            _ => crate::image::contents::Entry::Plain,
+                .map_or(crate::image::contents::Entry::Other, crate::image::contents::Entry::Node),
+            _ => crate::image::contents::Entry::Other,
         };
         facts.add(path, node).unwrap();
     }

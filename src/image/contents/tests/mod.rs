@@ -83,7 +83,7 @@ fn scanned(path: &str, bytes: &[u8], executable: bool) -> Option<Node> {
 fn layer(entries: Layer<'_>) -> LayerFacts {
     let mut builder = LayerBuilder::new(1 << 20);
     for (path, what) in entries {
-        let file = |bytes: &[u8], executable| scanned(path, bytes, executable).map_or(Entry::Plain, Entry::Node);
+        let file = |bytes: &[u8], executable| scanned(path, bytes, executable).map_or(Entry::Other, Entry::Node);
         let entry = match what {
             What::Program(loader, texts) => file(&elf(X86_64, *loader, texts), true),
             What::Bytes(bytes) => file(bytes, true),
@@ -120,7 +120,7 @@ fn told(layers: &[Layer<'_>], command: &[&str]) -> String {
 
 fn said(facts: &ImageFacts, invocation: &Invocation<'_>) -> String {
     let fingerprint = facts.fingerprint(invocation);
-    format!("{}: {}", fingerprint.resolver, fingerprint.because)
+    format!("{}: {}", fingerprint.resolver, fingerprint.reason)
 }
 
 /// What musl's own library says.
