@@ -13,9 +13,9 @@ use crate::cluster;
 use crate::probe::{self, LookupProgram, Probe, Subject};
 use crate::report::Probed;
 use crate::resolver::NAMESERVERS_MAX;
-use crate::verdicts::conf::{ResolvConf, forwards_to};
-use crate::verdicts::cost::{costs, resolvers};
+use crate::verdicts::lookup_costs::{costs, resolvers};
 use crate::verdicts::observations::{Asked, Targets, Upstream};
+use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
 
 use super::policy::{FailOn, fail_on};

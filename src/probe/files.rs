@@ -5,8 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::verdicts::conf::{Nsswitch, ResolvConf};
 use crate::verdicts::observations::Conntrack;
+use crate::verdicts::system_files::{Nsswitch, ResolvConf};
 
 /// Where conntrack's counters stand, one line a processor, in hexadecimal; each network namespace has its own.
 const CONNTRACK: &str = "/proc/net/stat/nf_conntrack";

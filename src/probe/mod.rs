@@ -22,12 +22,12 @@ use ask::{Asker, random};
 use question::Question;
 
 use crate::verdicts::NOBODY;
-use crate::verdicts::conf::ResolvConf;
-use crate::verdicts::cost::{names_on_the_way, ways_to_write};
+use crate::verdicts::lookup_costs::{names_on_the_way, ways_to_write};
 use crate::verdicts::observations::{
     Asked, Kind, Observations, Outcome, Pair, PairMode, Purpose, Surroundings, SystemLookup, Targets, Upstream, Via,
 };
 use crate::verdicts::statistics::median;
+use crate::verdicts::system_files::ResolvConf;
 
 pub use lookup::LookupProgram;
 pub use program::Subject;

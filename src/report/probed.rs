@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Counts, shown};
 use crate::policy::Level;
-use crate::verdicts::cost::{Computed, Cost};
+use crate::verdicts::lookup_costs::{Computed, Cost};
 use crate::verdicts::observations::{
     Asked, Observations, Pair, PairMode, Program, Surroundings, SystemLookup, Targets,
 };

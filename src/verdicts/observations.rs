@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::conf::{Nsswitch, ResolvConf};
 use super::statistics::Rate;
+use super::system_files::{Nsswitch, ResolvConf};
 use crate::resolver::Resolver;
 
 /// All that a probe saw.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::conf::ResolvConf;
 use super::observations::{
     Answer, Asked, Code, Found, Half, Kind, Observations, Outcome, Pair, PairMode, Program, Purpose, Surroundings,
     SystemLookup, Targets, Validity, Via,
 };
+use super::system_files::ResolvConf;
 use super::{FAULTS, Fault, Verdict, verdicts};
 use crate::resolver::{Family, Resolver, Version};
 

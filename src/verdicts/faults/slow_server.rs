@@ -14,11 +14,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::observations::{Asked, Observations, Purpose, Via};
-use super::statistics::median;
-use super::{Fault, Relief, Sureness, Trouble, Verdict, stale_nameserver};
+use super::stale_nameserver;
 use crate::policy::Level;
 use crate::resolver::{Family, Settings};
+use crate::verdicts::observations::{Asked, Observations, Purpose, Via};
+use crate::verdicts::profile_effects::{Relief, Trouble};
+use crate::verdicts::statistics::median;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict};
 
 pub(super) static FAULT: Fault = Fault { slug: "slow-server", source: include_str!("slow_server.rs"), check };
 

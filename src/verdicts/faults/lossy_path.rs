@@ -12,10 +12,12 @@
 //! Look for where: an overloaded CoreDNS (throttled CPU, full receive buffers), a full conntrack table (`nf_conntrack: table full` in the
 //! node's log), the network between the nodes. Until then a shorter resend interval makes each loss cost less.
 
-use super::observations::{Half, Observations, PairMode};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Trouble, Verdict, conntrack_race, rate_limited};
+use super::{conntrack_race, rate_limited};
 use crate::policy::Level;
+use crate::verdicts::observations::{Half, Observations, PairMode};
+use crate::verdicts::profile_effects::{Relief, Trouble};
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict};
 
 pub(super) static FAULT: Fault = Fault { slug: "lossy-path", source: include_str!("lossy_path.rs"), check };
 

@@ -16,10 +16,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::observations::{Asked, Code, Kind, Observations, Purpose, Via};
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, musl};
+use crate::verdicts::observations::{Asked, Code, Kind, Observations, Purpose, Via};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "aaaa-broken", source: include_str!("aaaa_broken.rs"), check };
 

@@ -17,11 +17,12 @@
 
 use std::time::Duration;
 
-use super::cost::{costs, resolvers, together};
-use super::observations::{Asked, Kind, Observations, Purpose};
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
 use crate::resolver::{Answer, Family};
+use crate::verdicts::lookup_costs::{costs, resolvers, together};
+use crate::verdicts::observations::{Asked, Kind, Observations, Purpose};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "search-expansion", source: include_str!("search_expansion.rs"), check };
 

@@ -16,9 +16,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::observations::{Asked, Observations, Purpose};
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
+use crate::verdicts::observations::{Asked, Observations, Purpose};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "fake-ip", source: include_str!("fake_ip.rs"), check };
 

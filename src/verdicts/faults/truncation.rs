@@ -17,10 +17,11 @@
 
 use std::net::SocketAddr;
 
-use super::observations::{Answer, Asked, Code, Observations, Purpose, Via};
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
+use crate::verdicts::observations::{Answer, Asked, Code, Observations, Purpose, Via};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "truncation", source: include_str!("truncation.rs"), check };
 

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::observations::{Asked, Code, Kind, Observations, Outcome, Purpose};
-use super::relief::options_with;
+use super::profile_effects::options_with;
 use crate::policy::Profile;
 use crate::resolver::{Answer, Family, Pairing, Resolver, Settings, lookup};
 
@@ -92,7 +92,7 @@ pub fn costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<Cost> {
 
 /// The resolvers of which costs are worth telling: those that are there, and the three that most containers have.
 pub fn resolvers(seen: &Observations) -> Vec<Resolver> {
-    let mut found = super::relief::resolvers_there(seen);
+    let mut found = super::profile_effects::resolvers_there(seen);
     for family in [Family::Musl, Family::Glibc, Family::Go] {
         if !found.iter().any(|resolver| resolver.family == family) {
             found.push(family.unversioned());

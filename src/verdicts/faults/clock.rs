@@ -15,9 +15,10 @@
 
 use std::net::SocketAddr;
 
-use super::observations::{Asked, Code, Observations, Purpose, Validity};
-use super::{Fault, Relief, Sureness, Verdict};
 use crate::policy::Level;
+use crate::verdicts::observations::{Asked, Code, Observations, Purpose, Validity};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict};
 
 pub(super) static FAULT: Fault = Fault { slug: "clock", source: include_str!("clock.rs"), check };
 

@@ -13,10 +13,11 @@
 
 use std::net::SocketAddr;
 
-use super::observations::{Asked, Code, Observations, Purpose, Via};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Verdict};
 use crate::policy::Level;
+use crate::verdicts::observations::{Asked, Code, Observations, Purpose, Via};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict};
 
 pub(super) static FAULT: Fault = Fault { slug: "rate-limited", source: include_str!("rate_limited.rs"), check };
 

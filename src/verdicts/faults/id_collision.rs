@@ -12,11 +12,12 @@
 //! ## What to do
 //! Use Alpine 3.18 or later. No option changes how musl chooses its ids.
 
-use super::observations::{Half, Observations, PairMode};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
+use crate::verdicts::observations::{Half, Observations, PairMode};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "id-collision", source: include_str!("id_collision.rs"), check };
 

@@ -15,11 +15,12 @@
 
 use std::net::SocketAddr;
 
-use super::observations::{Asked, Observations, Program, Via};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family};
+use crate::verdicts::observations::{Asked, Observations, Program, Via};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault =
     Fault { slug: "udp53-blocked-tcp-open", source: include_str!("udp53_blocked_tcp_open.rs"), check };

@@ -12,10 +12,12 @@
 //! ## What to do
 //! Look at the `hosts` line of nsswitch.conf, and ask the daemon that it names.
 
-use super::observations::{Observations, Purpose, SystemLookup, Via};
-use super::{Fault, Relief, Sureness, Verdict, aaaa_broken, conntrack_race, list, lossy_path, rate_limited};
+use super::{aaaa_broken, conntrack_race, lossy_path, rate_limited};
 use crate::policy::Level;
 use crate::resolver::Family;
+use crate::verdicts::observations::{Observations, Purpose, SystemLookup, Via};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "libc-disagrees", source: include_str!("libc_disagrees.rs"), check };
 
@@ -47,7 +49,7 @@ fn has_address(seen: &Observations, name: &str) -> bool {
     let of = [Purpose::Name, Purpose::External].into_iter().flat_map(|purpose| seen.asked_for(purpose));
     let mut plain = of.filter(|asked| {
         asked.name == name
-            && asked.kind == super::observations::Kind::A
+            && asked.kind == crate::verdicts::observations::Kind::A
             && asked.via == Via::Udp
             && asked.edns.is_none()
     });
@@ -87,8 +89,8 @@ fn use_vc(seen: &Observations) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdicts::conf::Nsswitch;
     use crate::verdicts::observations::{Code, Found, Kind};
+    use crate::verdicts::system_files::Nsswitch;
     use crate::verdicts::tests::{Seen, code, fires, silent, silent_of};
 
     const DISAGREES: &str = "libc-disagrees";

@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::fake_ip::{is_benchmark, is_global};
-use super::observations::{Asked, Observations, Purpose};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Verdict, list};
 use crate::policy::Level;
+use crate::verdicts::observations::{Asked, Observations, Purpose};
+use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "nxdomain-hijack", source: include_str!("nxdomain_hijack.rs"), check };
 

@@ -21,10 +21,11 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::observations::{Asked, Code, Half, Observations, Outcome, Pair, PairMode, Purpose, Via};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Trouble, Verdict, list};
 use crate::policy::Level;
+use crate::verdicts::observations::{Asked, Code, Half, Observations, Outcome, Pair, PairMode, Purpose, Via};
+use crate::verdicts::profile_effects::{Relief, Trouble};
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "stale-nameserver", source: include_str!("stale_nameserver.rs"), check };
 
@@ -323,7 +324,7 @@ mod tests {
     #[test]
     fn servers_behind_are_shown_with_where_they_stand() {
         let mut seen = Seen::healthy().every_nth_invented(2, |asked| asked.outcome = Outcome::Silence);
-        seen.surroundings.upstreams = vec![super::super::observations::Upstream {
+        seen.surroundings.upstreams = vec![crate::verdicts::observations::Upstream {
             address: "192.0.2.7".to_owned(),
             from: "the Corefile".to_owned(),
         }];

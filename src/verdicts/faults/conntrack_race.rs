@@ -13,10 +13,11 @@
 //! A kernel from 5.6 on, or a NodeLocal DNSCache, cures it for all. `single-request-reopen` cures it for glibc. musl ignores that; a shorter
 //! resend interval (`timeout:5 attempts:10`) makes the loss cost it 0.5 s.
 
-use super::observations::{Conntrack, Observations, Pair, PairMode, SystemLookup};
-use super::statistics::Rate;
-use super::{Fault, Relief, Sureness, Trouble, Verdict, list};
 use crate::policy::Level;
+use crate::verdicts::observations::{Conntrack, Observations, Pair, PairMode, SystemLookup};
+use crate::verdicts::profile_effects::{Relief, Trouble};
+use crate::verdicts::statistics::Rate;
+use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
 
 pub(super) static FAULT: Fault = Fault { slug: "conntrack-race", source: include_str!("conntrack_race.rs"), check };
 
@@ -53,7 +54,7 @@ pub(super) fn is_shown(seen: &Observations) -> bool {
 }
 
 fn lost_second(pair: &Pair) -> bool {
-    matches!(pair.aaaa, super::observations::Half::Lost)
+    matches!(pair.aaaa, crate::verdicts::observations::Half::Lost)
 }
 
 fn counted(conntrack: Conntrack) -> Option<String> {
