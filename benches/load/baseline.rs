@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::report;
-use crate::server::Server;
+use crate::common::server::Server;
+use crate::load::report;
 
 /// Where its sources are.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/baseline");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::client::{Load, Run};
+use crate::load::client::{Load, Run};
 
 /// What one server did in one turn.
 #[derive(Clone, Copy, Debug)]

@@ -7,18 +7,19 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
-use crate::pods::{default_options, pod};
-use crate::registration::MUSLIN;
-use crate::replicas::{Replicas, SECRET, ask_to_rotate, get, patch, wait};
-use crate::webhook::Certificate;
+use crate::cluster::replicas::{Replicas, SECRET, ask_to_rotate, get, patch, wait};
+use crate::common::harness::tests;
+use crate::common::pods::{default_options, pod};
+use crate::common::registration::MUSLIN;
+use crate::common::webhook::Certificate;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("muslin_makes_its_certificates_and_tells_the_api_server_whom_to_trust", makes_its_certificates),
-    ("a_ca_that_somebody_takes_out_of_a_configuration_is_put_back", puts_a_ca_back),
-    ("a_rotation_of_the_ca_ends_with_the_new_one_alone", rotates_the_ca),
-    ("a_holder_of_the_lease_that_wakes_up_late_does_no_harm", a_late_holder_does_no_harm),
-    ("muslin_may_write_its_own_certificates_and_no_others", may_write_its_own),
+pub(crate) const TESTS: Topic = tests![
+    muslin_makes_its_certificates_and_tells_the_api_server_whom_to_trust,
+    a_ca_that_somebody_takes_out_of_a_configuration_is_put_back,
+    a_rotation_of_the_ca_ends_with_the_new_one_alone,
+    a_holder_of_the_lease_that_wakes_up_late_does_no_harm,
+    muslin_may_write_its_own_certificates_and_no_others
 ];
 
 /// The two kinds of configurations, and how many webhooks each has.
@@ -78,7 +79,7 @@ fn expiry(metrics: &str) -> Result<i64> {
     Ok(line.context("no expiry")?.parse()?)
 }
 
-fn makes_its_certificates(cluster: &Cluster) -> Result<()> {
+fn muslin_makes_its_certificates_and_tells_the_api_server_whom_to_trust(cluster: &Cluster) -> Result<()> {
     cluster.namespace("certified", &[])?;
     let asked = Instant::now();
     let replicas = Replicas::start(cluster, 2, &[])?;
@@ -93,7 +94,7 @@ fn makes_its_certificates(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn puts_a_ca_back(cluster: &Cluster) -> Result<()> {
+fn a_ca_that_somebody_takes_out_of_a_configuration_is_put_back(cluster: &Cluster) -> Result<()> {
     cluster.namespace("emptied", &[])?;
     let _replicas = Replicas::start(cluster, 1, &[])?;
     wait_until_settled(cluster)?;
@@ -110,7 +111,7 @@ fn puts_a_ca_back(cluster: &Cluster) -> Result<()> {
     wait("put back", || Ok(trusted(cluster)? == before))
 }
 
-fn rotates_the_ca(cluster: &Cluster) -> Result<()> {
+fn a_rotation_of_the_ca_ends_with_the_new_one_alone(cluster: &Cluster) -> Result<()> {
     cluster.namespace("rotated", &[])?;
     let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "2"])?;
     wait_until_settled(cluster)?;
@@ -131,7 +132,7 @@ fn rotates_the_ca(cluster: &Cluster) -> Result<()> {
 }
 
 /// The holder stands still while another takes over and changes the CA; then it goes on, believing that nothing happened.
-fn a_late_holder_does_no_harm(cluster: &Cluster) -> Result<()> {
+fn a_holder_of_the_lease_that_wakes_up_late_does_no_harm(cluster: &Cluster) -> Result<()> {
     cluster.namespace("late", &[])?;
     let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "1"])?;
     wait_until_settled(cluster)?;
@@ -158,7 +159,7 @@ fn a_late_holder_does_no_harm(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn may_write_its_own(cluster: &Cluster) -> Result<()> {
+fn muslin_may_write_its_own_certificates_and_no_others(cluster: &Cluster) -> Result<()> {
     let may = |verb: &str, what: &str| -> Result<bool> {
         let account = "--as=system:serviceaccount:muslin:muslin";
         let arguments = ["auth", "can-i", verb, what, account, "-n", "muslin"];

@@ -17,17 +17,16 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::certificates::{CONFIGURATIONS, empty, is_settled, stored};
-use crate::inspection::{Kept, reading, registry};
-use crate::pods::{default_options, pod};
-use crate::replicas::{Replicas, ask_to_rotate, wait};
+use crate::cluster::certificates::{CONFIGURATIONS, empty, is_settled, stored};
+use crate::cluster::inspection::{Kept, reading, registry};
+use crate::cluster::replicas::{Replicas, ask_to_rotate, wait};
+use crate::common::harness::tests;
+use crate::common::pods::{default_options, pod};
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic =
-    &[("a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod", a_restart_and_a_rotation_miss_no_pod)];
+pub(crate) const TESTS: Topic = tests![a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod];
 
-pub(crate) const ON_REQUEST: Topic =
-    &[("measures_how_many_of_20000_pods_are_missed_while_everything_changes", measures_everything)];
+pub(crate) const ON_REQUEST: Topic = tests![measures_how_many_of_20000_pods_are_missed_while_everything_changes];
 
 /// How many clients create pods.
 const CLIENTS: usize = 8;
@@ -168,7 +167,7 @@ impl Shared {
     }
 }
 
-fn a_restart_and_a_rotation_miss_no_pod(cluster: &Cluster) -> Result<()> {
+fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> Result<()> {
     let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "1", "--shutdown-delay", "2"])?;
     wait("settled", || is_settled(cluster))?;
     let alpine = |shared: &Shared, number| pod(&shared.namespace, &format!("pod-{number}"), &shared.image);
@@ -191,7 +190,7 @@ fn a_restart_and_a_rotation_miss_no_pod(cluster: &Cluster) -> Result<()> {
 }
 
 /// The run of the figures in `docs/operations.md`.
-fn measures_everything(cluster: &Cluster) -> Result<()> {
+fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: &Cluster) -> Result<()> {
     let _kept = Kept::apply(cluster)?;
     let (registry, image) = registry("team/nothing:1", "musl-lookup")?;
     let mut arguments = reading(&registry).to_vec();

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::pods::pod;
-use crate::webhook::Muslin;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::common::webhook::Muslin;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment", describe_tells_the_story),
-    ("events_are_written_of_what_each_mode_tells_of_and_of_nothing_else", each_mode_and_level),
-    ("no_event_says_what_is_only_written_on_a_pod", forgeries_are_not_told),
-    ("each_event_is_written_once_across_three_restarts", once_across_restarts),
-    ("a_namespace_that_is_being_deleted_is_no_failure", not_of_what_is_deleted),
-    ("a_namespace_with_many_pods_gets_a_bounded_number_of_events", bounded_by_namespace),
+pub(crate) const TESTS: Topic = tests![
+    kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment,
+    events_are_written_of_what_each_mode_tells_of_and_of_nothing_else,
+    no_event_says_what_is_only_written_on_a_pod,
+    each_event_is_written_once_across_three_restarts,
+    a_namespace_that_is_being_deleted_is_no_failure,
+    a_namespace_with_many_pods_gets_a_bounded_number_of_events
 ];
 
 /// How long it may take until the lease of a muslin that was killed has run out, and its Events are written by another.
@@ -113,7 +114,7 @@ fn counted(muslin: &Muslin<'_>, metric: &str) -> Result<u64> {
     line.with_context(|| format!("no {metric} in\n{text}"))?.parse().context("it is a number")
 }
 
-fn describe_tells_the_story(cluster: &Cluster) -> Result<()> {
+fn kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment(cluster: &Cluster) -> Result<()> {
     let muslin = cluster.muslin()?;
     cluster.namespace("told", &[])?;
     let tops = [
@@ -169,7 +170,7 @@ fn describe_tells_the_story(cluster: &Cluster) -> Result<()> {
 }
 
 /// Every mode and level, of a pod of nobody, of a Deployment and of a CronJob.
-fn each_mode_and_level(cluster: &Cluster) -> Result<()> {
+fn events_are_written_of_what_each_mode_tells_of_and_of_nothing_else(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for mode in ["off", "audit", "warn", "inject", "enforce"] {
         let namespace = format!("told-{mode}");
@@ -243,7 +244,7 @@ fn each_mode_and_level(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn forgeries_are_not_told(cluster: &Cluster) -> Result<()> {
+fn no_event_says_what_is_only_written_on_a_pod(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("lies", &[])?;
     cluster.namespace("lies-audited", &[("muslin.dev/mode", "audit")])?;
@@ -299,7 +300,7 @@ fn forgeries_are_not_told(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn once_across_restarts(cluster: &Cluster) -> Result<()> {
+fn each_event_is_written_once_across_three_restarts(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     cluster.namespace("restarted", &[])?;
     let top = create_all(cluster, &[workload("apps/v1", "Deployment", "restarted", "web", "alpine:3.16")])?;
@@ -341,7 +342,7 @@ fn once_across_restarts(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn not_of_what_is_deleted(cluster: &Cluster) -> Result<()> {
+fn a_namespace_that_is_being_deleted_is_no_failure(cluster: &Cluster) -> Result<()> {
     cluster.namespace("ending", &[])?;
     cluster.namespace("staying", &[])?;
     // Made without muslin, so that nothing is told of it yet.
@@ -364,7 +365,7 @@ fn not_of_what_is_deleted(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn bounded_by_namespace(cluster: &Cluster) -> Result<()> {
+fn a_namespace_with_many_pods_gets_a_bounded_number_of_events(cluster: &Cluster) -> Result<()> {
     const PODS: usize = 160;
     let muslin = cluster.muslin()?;
     cluster.namespace("crowded", &[])?;

@@ -9,15 +9,16 @@ use muslin::policy::Level;
 use muslin::rules::RULES;
 use serde_json::{Value, json};
 
-use crate::pods::found;
+use crate::common::harness::tests;
+use crate::common::pods::found;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more", fixed_pods_are_silent),
-    ("the_author_of_each_troubled_pod_hears_of_the_rule", troubled_pods_are_told),
+pub(crate) const TESTS: Topic = tests![
+    the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more,
+    the_author_of_each_troubled_pod_hears_of_the_rule
 ];
 
-fn fixed_pods_are_silent(cluster: &Cluster) -> Result<()> {
+fn the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("fixed", &[("muslin.dev/mode", "warn")])?;
     cluster.namespace("fixed-injected", &[])?;
@@ -39,7 +40,7 @@ fn fixed_pods_are_silent(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn troubled_pods_are_told(cluster: &Cluster) -> Result<()> {
+fn the_author_of_each_troubled_pod_hears_of_the_rule(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("troubled", &[("muslin.dev/mode", "warn")])?;
     let mut told = 0;

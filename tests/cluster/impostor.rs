@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::webhook::Certificate;
+use crate::common::webhook::Certificate;
 
 /// A server on loopback that answers every review in one way. Gone when dropped.
 pub(crate) struct Impostor {

@@ -6,27 +6,28 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::events::events;
-use crate::image::Entry::{Link, Part, Text};
-use crate::image::{Entry, Image, layer, run};
-use crate::pods::pod;
-use crate::registry::Registry;
-use crate::webhook::{Certificate, Process};
+use crate::cluster::events::events;
+use crate::common::harness::tests;
+use crate::common::image::Entry::{Link, Part, Text};
+use crate::common::image::{Entry, Image, layer, run};
+use crate::common::pods::pod;
+use crate::common::registry::Registry;
+use crate::common::webhook::{Certificate, Process};
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry", mended_for_what_is_in_it),
-    ("a_go_program_on_an_alpine_root_gets_no_musl_warnings", go_on_alpine),
-    ("a_pod_whose_image_cannot_be_read_goes_by_its_reference", unreadable),
-    ("an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may", reads_with_pull_secret),
-    ("a_muslin_that_stops_gives_the_lease_up", gives_the_lease_up),
-    ("what_was_read_survives_a_restart_with_the_registry_stopped", survives_a_restart),
-    ("events_say_what_another_replica_read", events_wait_for_other_replicas),
-    ("a_declaration_outranks_what_was_read", declaration_outranks),
-    ("a_declaration_that_names_no_resolver_or_no_digest_is_refused", bad_declarations_are_refused),
-    ("the_lease_holder_deletes_what_was_not_used_for_longest", oldest_are_deleted),
-    ("after_the_start_the_images_of_running_pods_are_read", warms_up),
-    ("an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run", platforms_differ),
+pub(crate) const TESTS: Topic = tests![
+    a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry,
+    a_go_program_on_an_alpine_root_gets_no_musl_warnings,
+    a_pod_whose_image_cannot_be_read_goes_by_its_reference,
+    an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may,
+    a_muslin_that_stops_gives_the_lease_up,
+    what_was_read_survives_a_restart_with_the_registry_stopped,
+    events_say_what_another_replica_read,
+    a_declaration_outranks_what_was_read,
+    a_declaration_that_names_no_resolver_or_no_digest_is_refused,
+    the_lease_holder_deletes_what_was_not_used_for_longest,
+    after_the_start_the_images_of_running_pods_are_read,
+    an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run
 ];
 
 const ALPINE: &[Entry<'_>] = &[
@@ -136,7 +137,7 @@ fn resolvers(pod: &Value) -> &Value {
     &pod["metadata"]["annotations"]["muslin.dev/resolvers"]
 }
 
-fn mended_for_what_is_in_it(cluster: &Cluster) -> Result<()> {
+fn a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/nothing:1", "musl-lookup")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("inspected", &[])?;
@@ -153,7 +154,7 @@ fn mended_for_what_is_in_it(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn go_on_alpine(cluster: &Cluster) -> Result<()> {
+fn a_go_program_on_an_alpine_root_gets_no_musl_warnings(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/go-on-alpine:1", "go-pure")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("inspected-go", &[])?;
@@ -164,7 +165,7 @@ fn go_on_alpine(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn unreadable(cluster: &Cluster) -> Result<()> {
+fn a_pod_whose_image_cannot_be_read_goes_by_its_reference(cluster: &Cluster) -> Result<()> {
     let (registry, _) = registry("team/other:1", "go-pure")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("unread", &[])?;
@@ -174,7 +175,7 @@ fn unreadable(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn reads_with_pull_secret(cluster: &Cluster) -> Result<()> {
+fn an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may(cluster: &Cluster) -> Result<()> {
     const PASSWORD: &str = "only-for-those-who-know";
     let parts = parts()?;
     let registry = Registry::with_password(PASSWORD)?;
@@ -221,7 +222,7 @@ fn renamed(pod: &Value, name: &str) -> Value {
     pod
 }
 
-fn gives_the_lease_up(cluster: &Cluster) -> Result<()> {
+fn a_muslin_that_stops_gives_the_lease_up(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, _) = registry("team/lease:1", "go-pure")?;
     let mut muslin = cluster.muslin_with(&reading(&registry))?;
@@ -231,7 +232,7 @@ fn gives_the_lease_up(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn events_wait_for_other_replicas(cluster: &Cluster) -> Result<()> {
+fn events_say_what_another_replica_read(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, reference) = registry("team/shared:1", "musl-lookup")?;
     // It is not registered, so that it never reads an image.
@@ -256,7 +257,7 @@ fn events_wait_for_other_replicas(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn survives_a_restart(cluster: &Cluster) -> Result<()> {
+fn what_was_read_survives_a_restart_with_the_registry_stopped(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, reference) = registry("team/kept:1", "musl-lookup")?;
     let arguments = reading(&registry);
@@ -280,7 +281,7 @@ fn survives_a_restart(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn declaration_outranks(cluster: &Cluster) -> Result<()> {
+fn a_declaration_outranks_what_was_read(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, reference) = registry("team/declared:1", "musl-lookup")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
@@ -302,7 +303,7 @@ fn declaration_outranks(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn bad_declarations_are_refused(cluster: &Cluster) -> Result<()> {
+fn a_declaration_that_names_no_resolver_or_no_digest_is_refused(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let object = |name: &str, declared: &str| {
         json!({
@@ -325,7 +326,7 @@ fn bad_declarations_are_refused(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn oldest_are_deleted(cluster: &Cluster) -> Result<()> {
+fn the_lease_holder_deletes_what_was_not_used_for_longest(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     let (registry, reference) = registry("team/newest:1", "musl-lookup")?;
     let old: Vec<String> = (0..3).map(|number| format!("sha256-{}", number.to_string().repeat(64))).collect();
@@ -367,7 +368,7 @@ fn oldest_are_deleted(cluster: &Cluster) -> Result<()> {
     }
 }
 
-fn platforms_differ(cluster: &Cluster) -> Result<()> {
+fn an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run(cluster: &Cluster) -> Result<()> {
     let parts = parts()?;
     let registry = Registry::start()?;
     let entrypoint = || json!({"Entrypoint": ["/app/server"]});
@@ -393,7 +394,7 @@ fn platforms_differ(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn warms_up(cluster: &Cluster) -> Result<()> {
+fn after_the_start_the_images_of_running_pods_are_read(cluster: &Cluster) -> Result<()> {
     let kept = Kept::apply(cluster)?;
     // Of what other tests left behind the images are in registries that no test may reach.
     cluster.delete_all_pods()?;

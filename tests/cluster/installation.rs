@@ -8,27 +8,28 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::certificates::{is_settled, trusted};
-use crate::control_plane::ControlPlane;
-use crate::pods::pod;
-use crate::registration::{MANIFESTS, MUSLIN};
-use crate::replicas::{forget_certificates, wait};
-use crate::webhook::Process;
+use crate::cluster::certificates::{is_settled, trusted};
+use crate::cluster::replicas::{forget_certificates, wait};
+use crate::common::control_plane::ControlPlane;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::common::registration::{MANIFESTS, MUSLIN};
+use crate::common::webhook::Process;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("applying_the_manifests_again_changes_nothing", applying_again_changes_nothing),
-    ("a_pod_of_the_deployment_is_admitted_without_a_warning", a_pod_of_the_deployment_is_admitted),
-    ("muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else", muslin_may_read_namespaces),
-    ("the_development_certificate_s_kustomization_can_be_applied", the_development_certificate_can_be_applied),
-    ("the_examples_can_be_created", the_examples_can_be_created),
-    ("applying_the_manifests_again_takes_no_ca_away", applying_again_takes_no_ca_away),
-    ("each_overlay_can_be_applied", each_overlay_can_be_applied),
-    ("the_base_has_one_replica_and_high_availability_two_of_which_one_stays", high_availability_has_two),
+pub(crate) const TESTS: Topic = tests![
+    applying_the_manifests_again_changes_nothing,
+    a_pod_of_the_deployment_is_admitted_without_a_warning,
+    muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else,
+    the_development_certificate_s_kustomization_can_be_applied,
+    the_examples_can_be_created,
+    applying_the_manifests_again_takes_no_ca_away,
+    each_overlay_can_be_applied,
+    the_base_has_one_replica_and_high_availability_two_of_which_one_stays
 ];
 
 /// The last of all, because the service account that other tests use goes with the rest.
-pub(crate) const LAST: Topic = &[("uninstalling_leaves_nothing_and_blocks_nothing", uninstalling_leaves_nothing)];
+pub(crate) const LAST: Topic = tests![uninstalling_leaves_nothing_and_blocks_nothing];
 
 /// Where the definitions of other projects' resources come from that overlays use: the module, its checksum as `go.sum` has it, the
 /// folder in it, and the files.
@@ -64,7 +65,7 @@ pub(crate) fn unregister(control_plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-fn applying_again_changes_nothing(cluster: &Cluster) -> Result<()> {
+fn applying_the_manifests_again_changes_nothing(cluster: &Cluster) -> Result<()> {
     let versions = || -> Result<Vec<(Value, Value)>> {
         let output = cluster.control_plane.kubectl(&["get", "-k", MANIFESTS, "-o", "json"], None)?;
         ensure!(output.status.success(), "{}", output.stderr);
@@ -85,7 +86,7 @@ fn applying_again_changes_nothing(cluster: &Cluster) -> Result<()> {
 
 /// There is no controller here that makes pods of the Deployment, so the test makes one: under the namespace's own Pod Security
 /// Standard.
-fn a_pod_of_the_deployment_is_admitted(cluster: &Cluster) -> Result<()> {
+fn a_pod_of_the_deployment_is_admitted_without_a_warning(cluster: &Cluster) -> Result<()> {
     let output = cluster.control_plane.kubectl(&["get", "deployment", "muslin", "-n", "muslin", "-o", "json"], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     let deployment: Value = serde_json::from_str(&output.stdout)?;
@@ -100,7 +101,7 @@ fn a_pod_of_the_deployment_is_admitted(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn muslin_may_read_namespaces(cluster: &Cluster) -> Result<()> {
+fn muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else(cluster: &Cluster) -> Result<()> {
     let may = |verb: &str, resource: &str| -> Result<bool> {
         let account = "--as=system:serviceaccount:muslin:muslin";
         let output =
@@ -136,7 +137,7 @@ fn muslin_may_read_namespaces(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn the_development_certificate_can_be_applied(cluster: &Cluster) -> Result<()> {
+fn the_development_certificate_s_kustomization_can_be_applied(cluster: &Cluster) -> Result<()> {
     // Beside the manifests: kustomize refuses an absolute path to its base.
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/make-development-certificate");
@@ -169,7 +170,7 @@ fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
 }
 
 /// Nor does an apply that takes over what others own.
-fn applying_again_takes_no_ca_away(cluster: &Cluster) -> Result<()> {
+fn applying_the_manifests_again_takes_no_ca_away(cluster: &Cluster) -> Result<()> {
     forget_certificates(cluster)?;
     apply(&cluster.control_plane)?;
     let kept = (|| {
@@ -245,7 +246,7 @@ fn definitions() -> Result<Vec<Value>> {
     Ok(definitions)
 }
 
-fn high_availability_has_two(cluster: &Cluster) -> Result<()> {
+fn the_base_has_one_replica_and_high_availability_two_of_which_one_stays(cluster: &Cluster) -> Result<()> {
     let built = |folder: &str| -> Result<Vec<Value>> {
         let output = cluster.control_plane.kubectl(&["kustomize", folder], None)?;
         ensure!(output.status.success(), "{}", output.stderr);
@@ -265,7 +266,7 @@ fn high_availability_has_two(cluster: &Cluster) -> Result<()> {
 }
 
 /// As `docs/operations.md` says, in a cluster where a namespace of mode enforce waits for a muslin that does not answer.
-fn uninstalling_leaves_nothing(cluster: &Cluster) -> Result<()> {
+fn uninstalling_leaves_nothing_and_blocks_nothing(cluster: &Cluster) -> Result<()> {
     cluster.namespace("enforced-no-more", &[("muslin.dev/mode", "enforce")])?;
     apply(&cluster.control_plane)?;
     let pod = pod("enforced-no-more", "web", "alpine:3.19").to_string();

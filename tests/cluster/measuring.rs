@@ -14,20 +14,22 @@ use kube::{Api, Client};
 use muslin::cluster::ImageFingerprint;
 use serde_json::{Value, json};
 
-use crate::inspection::{Kept, reading, registry};
-use crate::pods::pod;
-use crate::replicas::wait;
-use crate::{Cluster, Topic, impostor};
+use crate::cluster::impostor;
+use crate::cluster::inspection::{Kept, reading, registry};
+use crate::cluster::replicas::wait;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("records_the_reviews_of_the_benchmarks", records_the_reviews),
-    ("measures_the_start_with_1000_namespaces", measures_the_start),
-    ("measures_the_memory_with_5000_namespaces_and_10000_images", measures_the_memory),
+pub(crate) const TESTS: Topic = tests![
+    records_the_reviews_of_the_benchmarks,
+    measures_the_start_with_1000_namespaces,
+    measures_the_memory_with_5000_namespaces_and_10000_images
 ];
 
 const REVIEWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/reviews");
 
-fn records_the_reviews(cluster: &Cluster) -> Result<()> {
+fn records_the_reviews_of_the_benchmarks(cluster: &Cluster) -> Result<()> {
     let (impostor, _registration) = cluster.impostor(impostor::allow)?;
     cluster.namespace("shop", &[])?;
     for size in ["4k", "12k", "64k"] {
@@ -44,7 +46,7 @@ fn records_the_reviews(cluster: &Cluster) -> Result<()> {
 }
 
 /// From the start of the process until it knows every namespace, which is when `/readyz` says so.
-fn measures_the_start(cluster: &Cluster) -> Result<()> {
+fn measures_the_start_with_1000_namespaces(cluster: &Cluster) -> Result<()> {
     cluster.runtime.block_on(async {
         let namespaces: Api<Namespace> = Api::all(cluster.control_plane.client().await?);
         for number in 0..1000 {
@@ -67,7 +69,7 @@ fn measures_the_start(cluster: &Cluster) -> Result<()> {
 }
 
 /// With 50 reviews under way at the same time, which all wait for images of a registry that takes connections and never answers.
-fn measures_the_memory(cluster: &Cluster) -> Result<()> {
+fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) -> Result<()> {
     const NAMESPACES: usize = 5000;
     const IMAGES: usize = 10_000;
     const REVIEWS: usize = 50;

@@ -7,14 +7,15 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::pods::pod;
-use crate::registration::MANIFESTS;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("every_metric_of_the_dashboard_and_the_alerts_is_there", every_metric_is_there),
-    ("promtool_takes_the_alert_rules", promtool_takes_the_rules),
-    ("the_alert_on_the_certificate_fires_three_days_before_its_end", the_certificate_s_alert_fires),
+pub(crate) const TESTS: Topic = tests![
+    every_metric_of_the_dashboard_and_the_alerts_is_there,
+    promtool_takes_the_alert_rules,
+    the_alert_on_the_certificate_fires_three_days_before_its_end
 ];
 
 fn rules() -> Result<Value> {
@@ -41,7 +42,7 @@ fn metrics(expressions: &[&str]) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("muslin_")).map(str::to_owned).collect()
 }
 
-fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
+fn every_metric_of_the_dashboard_and_the_alerts_is_there(cluster: &Cluster) -> Result<()> {
     let muslin = cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))?;
     cluster.namespace("measured", &[])?;
     cluster.created(&pod("measured", "web", "alpine:3.19"))?;
@@ -86,7 +87,7 @@ fn every_metric_is_there(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
+fn promtool_takes_the_alert_rules(_: &Cluster) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("rules.yaml");
     fs::write(&file, serde_saphyr::to_string(&rules()?)?)?;
@@ -98,7 +99,7 @@ fn promtool_takes_the_rules(_: &Cluster) -> Result<()> {
 }
 
 /// Of two replicas one has its certificate for another three days and an hour, at the beginning.
-fn the_certificate_s_alert_fires(_: &Cluster) -> Result<()> {
+fn the_alert_on_the_certificate_fires_three_days_before_its_end(_: &Cluster) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let rules = rules()?;
     fs::write(folder.path().join("rules.yaml"), serde_saphyr::to_string(&rules)?)?;

@@ -3,26 +3,27 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::impostor::{self, Impostor};
-use crate::pods::{awkward_pods, default_options, planned, pod, without_identity};
-use crate::registration::Registration;
+use crate::cluster::impostor::{self, Impostor};
+use crate::common::harness::tests;
+use crate::common::pods::{awkward_pods, default_options, planned, pod, without_identity};
+use crate::common::registration::Registration;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("an_alpine_pod_comes_out_mended_and_its_author_is_told", an_alpine_pod_comes_out_mended),
-    ("each_mode_goes_as_far_as_it_says", each_mode_goes_as_far_as_it_says),
-    ("what_the_user_set_survives", what_the_user_set_survives),
-    ("a_pod_that_opted_out_and_a_windows_pod_are_left_alone", opted_out_and_windows_are_left_alone),
-    ("the_api_server_asks_only_about_pods_that_concern_muslin", only_pods_that_concern_muslin),
-    ("a_dry_run_says_the_same_and_keeps_nothing", a_dry_run_says_the_same),
-    ("the_audit_log_says_what_was_found_in_every_mode_but_off", the_audit_log_says_what_was_found),
-    ("a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice", a_sidecar_of_another_webhook),
-    ("a_mended_pod_created_again_stays_as_it_is", a_mended_pod_created_again),
-    ("ephemeral_containers_can_be_added_to_a_mended_pod", ephemeral_containers_can_be_added),
-    ("awkward_pods_differ_only_by_the_plan", awkward_pods_differ_only_by_the_plan),
+pub(crate) const TESTS: Topic = tests![
+    an_alpine_pod_comes_out_mended_and_its_author_is_told,
+    each_mode_goes_as_far_as_it_says,
+    what_the_user_set_survives,
+    a_pod_that_opted_out_and_a_windows_pod_are_left_alone,
+    the_api_server_asks_only_about_pods_that_concern_muslin,
+    a_dry_run_says_the_same_and_keeps_nothing,
+    the_audit_log_says_what_was_found_in_every_mode_but_off,
+    a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice,
+    a_mended_pod_created_again_stays_as_it_is,
+    ephemeral_containers_can_be_added_to_a_mended_pod,
+    awkward_pods_differ_only_by_the_plan
 ];
 
-fn an_alpine_pod_comes_out_mended(cluster: &Cluster) -> Result<()> {
+fn an_alpine_pod_comes_out_mended_and_its_author_is_told(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("mended", &[])?;
     let (pod, warnings) = cluster.created(&pod("mended", "web", "alpine:3.19"))?;
@@ -77,7 +78,7 @@ fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn opted_out_and_windows_are_left_alone(cluster: &Cluster) -> Result<()> {
+fn a_pod_that_opted_out_and_a_windows_pod_are_left_alone(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("untouched", &[])?;
     let mut opted_out = pod("untouched", "opted-out", "alpine:3.19");
@@ -94,7 +95,7 @@ fn opted_out_and_windows_are_left_alone(cluster: &Cluster) -> Result<()> {
 }
 
 /// By the selectors and conditions of the configuration, seen from the other end: nothing is even asked.
-fn only_pods_that_concern_muslin(cluster: &Cluster) -> Result<()> {
+fn the_api_server_asks_only_about_pods_that_concern_muslin(cluster: &Cluster) -> Result<()> {
     let (impostor, _registration) = cluster.impostor(impostor::allow)?;
     cluster.namespace("concerned", &[])?;
     cluster.namespace("concerned-off", &[("muslin.dev/mode", "off")])?;
@@ -129,7 +130,7 @@ fn restricted(mut pod: Value) -> Value {
     pod
 }
 
-fn a_dry_run_says_the_same(cluster: &Cluster) -> Result<()> {
+fn a_dry_run_says_the_same_and_keeps_nothing(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("dry-run", &[])?;
     let text = pod("dry-run", "web", "alpine:3.19").to_string();
@@ -146,7 +147,7 @@ fn a_dry_run_says_the_same(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn the_audit_log_says_what_was_found(cluster: &Cluster) -> Result<()> {
+fn the_audit_log_says_what_was_found_in_every_mode_but_off(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for (mode, noted) in [("off", false), ("audit", true), ("warn", true), ("inject", true)] {
         let namespace = format!("audited-{mode}");
@@ -171,7 +172,7 @@ fn the_audit_log_says_what_was_found(cluster: &Cluster) -> Result<()> {
 
 /// muslin is called first and sees a pod without musl; then another webhook adds an Alpine container, and muslin is called
 /// again.
-fn a_sidecar_of_another_webhook(cluster: &Cluster) -> Result<()> {
+fn a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("sidecars", &[])?;
     let impostor = Impostor::start(&cluster.runtime, impostor::add_a_sidecar)?;
@@ -192,7 +193,7 @@ fn a_sidecar_of_another_webhook(cluster: &Cluster) -> Result<()> {
 }
 
 /// As `kubectl get pod -o yaml` and `kubectl create` in another namespace do.
-fn a_mended_pod_created_again(cluster: &Cluster) -> Result<()> {
+fn a_mended_pod_created_again_stays_as_it_is(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("once", &[])?;
     cluster.namespace("twice", &[])?;
@@ -206,7 +207,7 @@ fn a_mended_pod_created_again(cluster: &Cluster) -> Result<()> {
 }
 
 /// They cannot be created with a pod, only added to one, by a request that is no creation.
-fn ephemeral_containers_can_be_added(cluster: &Cluster) -> Result<()> {
+fn ephemeral_containers_can_be_added_to_a_mended_pod(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("ephemeral", &[])?;
     let (before, _) = cluster.created(&pod("ephemeral", "web", "alpine:3.19"))?;

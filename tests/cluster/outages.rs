@@ -8,43 +8,45 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::Value;
 
-use crate::impostor::GARBAGE;
-use crate::pods::{default_options, pod};
-use crate::registration::MUSLIN;
-use crate::{Cluster, Topic, installation};
+use crate::cluster::impostor::GARBAGE;
+use crate::cluster::installation;
+use crate::common::harness::tests;
+use crate::common::pods::{default_options, pod};
+use crate::common::registration::MUSLIN;
+use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("pods_are_created_when_muslin_was_killed", when_muslin_was_killed),
-    ("pods_are_created_when_muslin_was_stopped", when_muslin_was_stopped),
-    ("pods_are_created_within_the_timeout_when_muslin_hangs", when_muslin_hangs),
-    ("pods_are_created_when_muslin_answers_garbage", when_muslin_answers_garbage),
-    ("pods_are_created_when_no_replica_of_muslin_is_there", when_no_replica_is_there),
-    ("pods_are_mended_again_when_muslin_is_back", when_muslin_is_back),
+pub(crate) const TESTS: Topic = tests![
+    pods_are_created_when_muslin_was_killed,
+    pods_are_created_when_muslin_was_stopped,
+    pods_are_created_within_the_timeout_when_muslin_hangs,
+    pods_are_created_when_muslin_answers_garbage,
+    pods_are_created_when_no_replica_of_muslin_is_there,
+    pods_are_mended_again_when_muslin_is_back
 ];
 
 /// What the API server may take besides waiting for the webhook: on an idle machine, some milliseconds.
 const OWN_TIME: Duration = Duration::from_secs(1);
 
-fn when_muslin_was_killed(cluster: &Cluster) -> Result<()> {
+fn pods_are_created_when_muslin_was_killed(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     muslin.kill()?;
     is_created_in_time(cluster, "killed")
 }
 
-fn when_muslin_was_stopped(cluster: &Cluster) -> Result<()> {
+fn pods_are_created_when_muslin_was_stopped(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     let status = muslin.stop()?;
     ensure!(status.success(), "muslin ended with {status}");
     is_created_in_time(cluster, "stopped")
 }
 
-fn when_muslin_hangs(cluster: &Cluster) -> Result<()> {
+fn pods_are_created_within_the_timeout_when_muslin_hangs(cluster: &Cluster) -> Result<()> {
     let muslin = cluster.muslin()?;
     muslin.hang()?;
     is_created_in_time(cluster, "hanging")
 }
 
-fn when_muslin_answers_garbage(cluster: &Cluster) -> Result<()> {
+fn pods_are_created_when_muslin_answers_garbage(cluster: &Cluster) -> Result<()> {
     for (index, (what, answer)) in GARBAGE.into_iter().enumerate() {
         let (impostor, _registration) = cluster.impostor(answer)?;
         let namespace = format!("garbage-{index}");
@@ -55,14 +57,14 @@ fn when_muslin_answers_garbage(cluster: &Cluster) -> Result<()> {
 }
 
 /// As after `kubectl apply -k manifests` and before the Deployment's pods run.
-fn when_no_replica_is_there(cluster: &Cluster) -> Result<()> {
+fn pods_are_created_when_no_replica_of_muslin_is_there(cluster: &Cluster) -> Result<()> {
     installation::apply(&cluster.control_plane)?;
     let created = is_created_in_time(cluster, "no-replica");
     installation::unregister(&cluster.control_plane)?;
     created
 }
 
-fn when_muslin_is_back(cluster: &Cluster) -> Result<()> {
+fn pods_are_mended_again_when_muslin_is_back(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     muslin.kill()?;
     cluster.namespace("back", &[])?;

@@ -12,27 +12,28 @@ use kube::client::Body;
 use kube::core::Request;
 use serde_json::{Value, json};
 
-use crate::control_plane::KubectlOutput;
-use crate::load::under_load;
-use crate::pods::pod;
+use crate::cluster::load::under_load;
+use crate::common::control_plane::KubectlOutput;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("each_mode_treats_each_level_of_each_kind_as_it_says", each_mode_treats_each_level),
-    ("arguments_decide_for_namespaces_that_say_nothing", arguments_decide),
-    ("a_denial_says_what_is_wrong_and_how_to_mend_it", a_denial_says_how_to_mend_it),
-    ("an_opt_out_does_not_count_in_a_namespace_that_enforces", an_opt_out_does_not_count),
-    ("forged_labels_and_annotations_change_nothing", forgeries_change_nothing),
-    ("with_muslin_down_pods_are_denied_where_it_enforces_and_only_there", denied_only_where_enforced),
-    ("a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told", bad_labels),
-    ("a_namespace_with_a_bad_label_can_still_be_changed", other_changes_are_not_refused),
-    ("labelling_a_namespace_tells_what_its_pods_would_get", a_label_is_answered_with_a_preview),
-    ("a_workload_is_told_of_what_its_template_changes_and_of_nothing_else", only_changed_templates),
-    ("what_a_controller_makes_is_not_warned_of", controllers_are_not_told),
-    ("every_kind_that_makes_pods_is_told_in_at_most_three_lines", every_kind_is_told),
-    ("kube_system_and_muslin_s_own_namespace_are_never_enforced", never_in_the_way),
-    ("no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load", no_answer_mixes_policies),
-    ("a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second", many_pods_within_a_second),
+pub(crate) const TESTS: Topic = tests![
+    each_mode_treats_each_level_of_each_kind_as_it_says,
+    arguments_decide_for_namespaces_that_say_nothing,
+    a_denial_says_what_is_wrong_and_how_to_mend_it,
+    an_opt_out_does_not_count_in_a_namespace_that_enforces,
+    forged_labels_and_annotations_change_nothing,
+    with_muslin_down_pods_are_denied_where_it_enforces_and_only_there,
+    a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told,
+    a_namespace_with_a_bad_label_can_still_be_changed,
+    labelling_a_namespace_tells_what_its_pods_would_get,
+    a_workload_is_told_of_what_its_template_changes_and_of_nothing_else,
+    what_a_controller_makes_is_not_warned_of,
+    every_kind_that_makes_pods_is_told_in_at_most_three_lines,
+    kube_system_and_muslin_s_own_namespace_are_never_enforced,
+    no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load,
+    a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second
 ];
 
 /// How long the watch may take to learn of a label.
@@ -88,7 +89,7 @@ fn without_token(mut specification: Value) -> Value {
     specification
 }
 
-fn each_mode_treats_each_level(cluster: &Cluster) -> Result<()> {
+fn each_mode_treats_each_level_of_each_kind_as_it_says(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for mode in ["off", "audit", "warn", "inject", "enforce"] {
         let namespace = format!("level-{mode}");
@@ -119,7 +120,7 @@ fn each_mode_treats_each_level(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn arguments_decide(cluster: &Cluster) -> Result<()> {
+fn arguments_decide_for_namespaces_that_say_nothing(cluster: &Cluster) -> Result<()> {
     let arguments = ["--default-mode", "warn", "--profile", "fast"].map(str::to_owned);
     let _muslin = cluster.muslin_with(&arguments)?;
     cluster.namespace("unlabelled", &[])?;
@@ -132,7 +133,7 @@ fn arguments_decide(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_denial_says_how_to_mend_it(cluster: &Cluster) -> Result<()> {
+fn a_denial_says_what_is_wrong_and_how_to_mend_it(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("denials", &[("muslin.dev/mode", "enforce")])?;
     let output = apply(cluster, &object("Pod", "denials", "web", &without_token(specification("deny"))))?;
@@ -143,7 +144,7 @@ fn a_denial_says_how_to_mend_it(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn an_opt_out_does_not_count(cluster: &Cluster) -> Result<()> {
+fn an_opt_out_does_not_count_in_a_namespace_that_enforces(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("no-way-out", &[("muslin.dev/mode", "enforce")])?;
     let mut wanted = object("Pod", "no-way-out", "web", &without_token(specification("deny")));
@@ -157,7 +158,7 @@ fn an_opt_out_does_not_count(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn forgeries_change_nothing(cluster: &Cluster) -> Result<()> {
+fn forged_labels_and_annotations_change_nothing(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("forged", &[("muslin.dev/mode", "enforce")])?;
     let (honest, _) = cluster.created(&pod("forged", "honest", "alpine:3.19"))?;
@@ -179,7 +180,7 @@ fn forgeries_change_nothing(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn denied_only_where_enforced(cluster: &Cluster) -> Result<()> {
+fn with_muslin_down_pods_are_denied_where_it_enforces_and_only_there(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     cluster.namespace("strict", &[("muslin.dev/mode", "enforce")])?;
     cluster.namespace("lenient", &[("muslin.dev/mode", "inject")])?;
@@ -207,7 +208,7 @@ fn denied_only_where_enforced(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn bad_labels(cluster: &Cluster) -> Result<()> {
+fn a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("labelled", &[])?;
     let output = label(cluster, "labelled", &["muslin.dev/mode=disabled"])?;
@@ -220,7 +221,7 @@ fn bad_labels(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn other_changes_are_not_refused(cluster: &Cluster) -> Result<()> {
+fn a_namespace_with_a_bad_label_can_still_be_changed(cluster: &Cluster) -> Result<()> {
     // Made when nobody looked.
     cluster.namespace("strange", &[("muslin.dev/mode", "on")])?;
     let _muslin = cluster.muslin()?;
@@ -233,7 +234,7 @@ fn other_changes_are_not_refused(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_label_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
+fn labelling_a_namespace_tells_what_its_pods_would_get(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("preview", &[("muslin.dev/mode", "off")])?;
     for name in ["one", "two"] {
@@ -257,7 +258,7 @@ fn a_label_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn only_changed_templates(cluster: &Cluster) -> Result<()> {
+fn a_workload_is_told_of_what_its_template_changes_and_of_nothing_else(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("templates", &[])?;
     let mut deployment = object("Deployment", "templates", "web", &specification("warn"));
@@ -282,7 +283,7 @@ fn only_changed_templates(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn controllers_are_not_told(cluster: &Cluster) -> Result<()> {
+fn what_a_controller_makes_is_not_warned_of(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("owned", &[])?;
     let mut set = object("ReplicaSet", "owned", "web", &specification("warn"));
@@ -309,7 +310,7 @@ fn is_injected(pod: &Value) -> Result<bool> {
     Ok(options)
 }
 
-fn no_answer_mixes_policies(cluster: &Cluster) -> Result<()> {
+fn no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("relabelled", &[("muslin.dev/mode", "audit")])?;
     let (all, nothing) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -357,7 +358,7 @@ fn labelled_in(cluster: &Cluster, namespace: &str, mode: &str) -> Result<(Durati
     })
 }
 
-fn many_pods_within_a_second(cluster: &Cluster) -> Result<()> {
+fn a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second(cluster: &Cluster) -> Result<()> {
     const PODS: usize = 5000;
     const AT_ONCE: usize = 16;
     // Its pods are made without muslin, which is quicker.
@@ -397,7 +398,7 @@ fn many_pods_within_a_second(cluster: &Cluster) -> Result<()> {
 }
 
 /// Each kind that makes pods, with a template of which there is more to tell than there is room for.
-fn every_kind_is_told(cluster: &Cluster) -> Result<()> {
+fn every_kind_that_makes_pods_is_told_in_at_most_three_lines(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("kinds", &[("muslin.dev/mode", "enforce"), ("muslin.dev/profile", "missing")])?;
     let mut specification = without_token(specification("deny"));
@@ -439,7 +440,7 @@ fn every_kind_is_told(cluster: &Cluster) -> Result<()> {
 }
 
 /// Where muslin must never be in the way, whatever is written there.
-fn never_in_the_way(cluster: &Cluster) -> Result<()> {
+fn kube_system_and_muslin_s_own_namespace_are_never_enforced(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     let output = label(cluster, "kube-system", &["muslin.dev/mode=enforce"])?;
     ensure!(output.stderr.contains("namespace kube-system is left alone, whatever its labels"), "{}", output.stderr);

@@ -7,24 +7,25 @@ use anyhow::{Context as _, Result, ensure};
 use muslin::policy::Profile;
 use serde_json::{Value, json};
 
-use crate::control_plane::KubectlOutput;
-use crate::load::under_load;
-use crate::pods::{default_options, pod};
+use crate::cluster::load::under_load;
+use crate::common::control_plane::KubectlOutput;
+use crate::common::harness::tests;
+use crate::common::pods::{default_options, pod};
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone", refused_by_the_schema),
-    ("each_built_in_profile_can_be_printed_and_applied", printed_profiles_can_be_applied),
-    ("kubectl_explains_a_profile", kubectl_explains),
-    ("a_namespace_gets_the_profile_that_it_names_until_it_is_gone", named_until_gone),
-    ("a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so", risks_are_accepted_by_name),
-    ("a_profile_says_whether_it_is_accepted_and_how_many_use_it", status_is_told),
-    ("a_profile_overrides_exempts_and_chooses_pods_as_it_says", overrides_exempts_and_chooses),
-    ("a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix", options_by_resolver),
-    ("a_profile_makes_a_cache_on_the_node_the_only_nameserver", node_local),
-    ("levels_of_a_profile_decide_what_is_denied", levels_decide),
-    ("changing_a_profile_in_use_tells_what_its_pods_would_get", a_change_is_answered_with_a_preview),
-    ("no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load", no_half_profiles),
+pub(crate) const TESTS: Topic = tests![
+    a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone,
+    each_built_in_profile_can_be_printed_and_applied,
+    kubectl_explains_a_profile,
+    a_namespace_gets_the_profile_that_it_names_until_it_is_gone,
+    a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so,
+    a_profile_says_whether_it_is_accepted_and_how_many_use_it,
+    a_profile_overrides_exempts_and_chooses_pods_as_it_says,
+    a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix,
+    a_profile_makes_a_cache_on_the_node_the_only_nameserver,
+    levels_of_a_profile_decide_what_is_denied,
+    changing_a_profile_in_use_tells_what_its_pods_would_get,
+    no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load
 ];
 
 const SOON: Duration = Duration::from_secs(60);
@@ -81,7 +82,7 @@ fn options(texts: &[&str]) -> Value {
     texts.iter().map(option).collect()
 }
 
-fn refused_by_the_schema(cluster: &Cluster) -> Result<()> {
+fn a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone(cluster: &Cluster) -> Result<()> {
     for (spec, why) in [
         (json!({ "options": { "musl": ["timeout:5", "timeout:6"] } }), "an option is named once"),
         (json!({ "options": { "others": ["attempts:0"] } }), "at 0 lookups die"),
@@ -101,7 +102,7 @@ fn refused_by_the_schema(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn printed_profiles_can_be_applied(cluster: &Cluster) -> Result<()> {
+fn each_built_in_profile_can_be_printed_and_applied(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_muslin")).args(["manifests", "profiles"]).output()?;
     let printed = String::from_utf8(printed.stdout)?;
@@ -114,7 +115,7 @@ fn printed_profiles_can_be_applied(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn kubectl_explains(cluster: &Cluster) -> Result<()> {
+fn kubectl_explains_a_profile(cluster: &Cluster) -> Result<()> {
     let output = cluster.control_plane.kubectl(&["explain", "resolverprofile.spec"], None)?;
     for field in ["acceptRisk", "exempt", "images", "nodeLocal", "onConflict", "options", "podSelector", "rules"] {
         let (_, described) =
@@ -125,7 +126,7 @@ fn kubectl_explains(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn named_until_gone(cluster: &Cluster) -> Result<()> {
+fn a_namespace_gets_the_profile_that_it_names_until_it_is_gone(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("named", &[("muslin.dev/profile", "patient")])?;
     let alpine = pod("named", "web", "alpine:3.19");
@@ -144,7 +145,7 @@ fn named_until_gone(cluster: &Cluster) -> Result<()> {
     becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == default_options())
 }
 
-fn risks_are_accepted_by_name(cluster: &Cluster) -> Result<()> {
+fn a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for (option, rule) in [
         (json!(["use-vc"]), "use-vc-hangs"),
@@ -170,7 +171,7 @@ fn risks_are_accepted_by_name(cluster: &Cluster) -> Result<()> {
     })
 }
 
-fn status_is_told(cluster: &Cluster) -> Result<()> {
+fn a_profile_says_whether_it_is_accepted_and_how_many_use_it(cluster: &Cluster) -> Result<()> {
     // Nobody looks at it when it is made.
     let (_refused, _) = applied(cluster, "unseen", &json!({ "options": { "musl": ["use-vcs"] } }))?;
     let (_profile, _) = applied(cluster, "seen", &json!({ "options": { "musl": ["timeout:5"] } }))?;
@@ -202,7 +203,7 @@ fn status_is_told(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn overrides_exempts_and_chooses(cluster: &Cluster) -> Result<()> {
+fn a_profile_overrides_exempts_and_chooses_pods_as_it_says(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let spec = json!({
         "options": { "mixed": ["timeout:5"] }, "onConflict": "override",
@@ -240,7 +241,7 @@ fn overrides_exempts_and_chooses(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn options_by_resolver(cluster: &Cluster) -> Result<()> {
+fn a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let image =
         |name: &str, resolver: &str| json!({ "prefix": format!("registry.example.com/{name}"), "resolver": resolver });
@@ -272,7 +273,7 @@ fn options_by_resolver(cluster: &Cluster) -> Result<()> {
     })
 }
 
-fn node_local(cluster: &Cluster) -> Result<()> {
+fn a_profile_makes_a_cache_on_the_node_the_only_nameserver(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let (_profile, _) = applied(cluster, "on-node", &json!({ "nodeLocal": { "address": "169.254.20.20" } }))?;
     cluster.namespace("on-node", &[("muslin.dev/profile", "on-node")])?;
@@ -285,7 +286,7 @@ fn node_local(cluster: &Cluster) -> Result<()> {
     })
 }
 
-fn levels_decide(cluster: &Cluster) -> Result<()> {
+fn levels_of_a_profile_decide_what_is_denied(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let spec = json!({ "rules": { "musl-no-tcp": "deny", "musl-slow-retry": "off" } });
     let (_profile, _) = applied(cluster, "no-old-musl", &spec)?;
@@ -298,7 +299,7 @@ fn levels_decide(cluster: &Cluster) -> Result<()> {
     })
 }
 
-fn a_change_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
+fn changing_a_profile_in_use_tells_what_its_pods_would_get(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let (_profile, told) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:5"] } }))?;
     ensure!(!told.contains("muslin: "), "nobody uses it: {told}");
@@ -319,7 +320,7 @@ fn a_change_is_answered_with_a_preview(cluster: &Cluster) -> Result<()> {
 
 /// The profile is made, edited, made anew under another name, and deleted, and the namespace follows: a pod has all that one of them
 /// has, or all that the default has.
-fn no_half_profiles(cluster: &Cluster) -> Result<()> {
+fn no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("edited", &[("muslin.dev/profile", "edited")])?;
     let spec = |number: u32| {

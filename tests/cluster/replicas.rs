@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::Cluster;
-use crate::registration::Registration;
-use crate::webhook::Process;
+use crate::common::registration::Registration;
+use crate::common::webhook::Process;
 
 /// The Secret in which the certificates are.
 pub(crate) const SECRET: &str = "muslin-certificates";

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::certificates::is_settled;
-use crate::inspection::{Kept, PULL_SECRETS, overlay, reading, registry};
-use crate::pods::pod;
-use crate::registration::MANIFESTS;
-use crate::replicas::{Replicas, wait};
+use crate::cluster::certificates::is_settled;
+use crate::cluster::inspection::{Kept, PULL_SECRETS, overlay, reading, registry};
+use crate::cluster::replicas::{Replicas, wait};
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("the_server_uses_every_right_of_the_base_and_needs_no_other", rights_of_the_base),
-    ("image_inspection_uses_every_right_of_its_overlays_and_needs_no_other", rights_of_inspection),
-    ("a_scan_uses_every_right_of_its_role_and_needs_no_other", rights_of_a_scan),
+pub(crate) const TESTS: Topic = tests![
+    the_server_uses_every_right_of_the_base_and_needs_no_other,
+    image_inspection_uses_every_right_of_its_overlays_and_needs_no_other,
+    a_scan_uses_every_right_of_its_role_and_needs_no_other
 ];
 
 /// How long it may take until all is done that muslin does by itself: to hold the lease that another one left, and to look around.
@@ -129,7 +130,7 @@ fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Result<String> {
     Ok(output.stdout)
 }
 
-fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
+fn the_server_uses_every_right_of_the_base_and_needs_no_other(cluster: &Cluster) -> Result<()> {
     let granted = granted(&kubectl(cluster, &["kustomize", MANIFESTS])?)?;
     // The first to hold the lease makes it.
     kubectl(cluster, &["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
@@ -176,7 +177,7 @@ fn rights_of_the_base(cluster: &Cluster) -> Result<()> {
     result
 }
 
-fn rights_of_inspection(cluster: &Cluster) -> Result<()> {
+fn image_inspection_uses_every_right_of_its_overlays_and_needs_no_other(cluster: &Cluster) -> Result<()> {
     let files = [overlay("components/image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
     let own = granted(&files.iter().map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n---\n"))?;
     let kept = Kept::apply(cluster)?;
@@ -216,7 +217,7 @@ fn rights_of_inspection(cluster: &Cluster) -> Result<()> {
     result
 }
 
-fn rights_of_a_scan(cluster: &Cluster) -> Result<()> {
+fn a_scan_uses_every_right_of_its_role_and_needs_no_other(cluster: &Cluster) -> Result<()> {
     let granted = granted(&kubectl(cluster, &["kustomize", &format!("{MANIFESTS}/scan")])?)?;
     cluster.namespace("rightful-scan", &[])?;
     kubectl(cluster, &["create", "serviceaccount", "scanner", "-n", "rightful-scan"])?;

@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::inspection::registry;
-use crate::pods::pod;
-use crate::registration::MANIFESTS;
+use crate::cluster::inspection::registry;
+use crate::common::harness::tests;
+use crate::common::pods::pod;
+use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = &[
-    ("a_scan_groups_findings_by_what_makes_the_pods_and_by_rule", groups_findings),
-    ("a_scan_lists_the_images_in_use", lists_images),
-    ("a_scan_writes_sarif_and_exits_as_the_other_commands_do", writes_sarif),
-    ("a_scan_says_what_it_may_not_read_and_goes_on", goes_on_without_rights),
-    ("a_scan_reads_images_if_asked_to", reads_images),
-    ("a_scan_shows_on_a_terminal_how_far_it_has_come", shows_how_far_it_has_come),
-    ("a_scan_is_a_plugin_of_kubectl", is_a_plugin),
+pub(crate) const TESTS: Topic = tests![
+    a_scan_groups_findings_by_what_makes_the_pods_and_by_rule,
+    a_scan_lists_the_images_in_use,
+    a_scan_writes_sarif_and_exits_as_the_other_commands_do,
+    a_scan_says_what_it_may_not_read_and_goes_on,
+    a_scan_reads_images_if_asked_to,
+    a_scan_shows_on_a_terminal_how_far_it_has_come,
+    a_scan_is_a_plugin_of_kubectl
 ];
 
 fn scan(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
@@ -67,7 +68,7 @@ fn fill(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-fn groups_findings(cluster: &Cluster) -> Result<()> {
+fn a_scan_groups_findings_by_what_makes_the_pods_and_by_rule(cluster: &Cluster) -> Result<()> {
     fill(cluster, "scanned")?;
     let admin = cluster.control_plane.admin_kubeconfig();
     let output = scan(&admin, &["-n", "scanned", "-o", "json", "--fail-on", "never"])?;
@@ -101,7 +102,7 @@ fn groups_findings(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn lists_images(cluster: &Cluster) -> Result<()> {
+fn a_scan_lists_the_images_in_use(cluster: &Cluster) -> Result<()> {
     cluster.namespace("pictured", &[])?;
     cluster.create(&pod("pictured", "one", "alpine:3.19"))?;
     cluster.create(&pod("pictured", "two", "alpine:3.19"))?;
@@ -113,7 +114,7 @@ fn lists_images(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn writes_sarif(cluster: &Cluster) -> Result<()> {
+fn a_scan_writes_sarif_and_exits_as_the_other_commands_do(cluster: &Cluster) -> Result<()> {
     fill(cluster, "sarif")?;
     let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "sarif", "-o", "sarif"])?;
     ensure!(output.status.code() == Some(1));
@@ -127,7 +128,7 @@ fn writes_sarif(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn goes_on_without_rights(cluster: &Cluster) -> Result<()> {
+fn a_scan_says_what_it_may_not_read_and_goes_on(cluster: &Cluster) -> Result<()> {
     fill(cluster, "half-seen")?;
     let kubectl = |arguments: &[&str]| -> Result<()> {
         let output = cluster.control_plane.kubectl(arguments, None)?;
@@ -158,7 +159,7 @@ fn goes_on_without_rights(cluster: &Cluster) -> Result<()> {
     kubectl(&["delete", "clusterrolebinding", "scanner"])
 }
 
-fn is_a_plugin(cluster: &Cluster) -> Result<()> {
+fn a_scan_is_a_plugin_of_kubectl(cluster: &Cluster) -> Result<()> {
     cluster.namespace("plugged", &[])?;
     cluster.create(&pod("plugged", "web", "alpine:3.19"))?;
     let folder = tempfile::tempdir()?;
@@ -178,7 +179,7 @@ fn is_a_plugin(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn reads_images(cluster: &Cluster) -> Result<()> {
+fn a_scan_reads_images_if_asked_to(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/scanned:1", "musl-lookup")?;
     cluster.namespace("scanned-images", &[])?;
     cluster.create(&pod("scanned-images", "web", &reference))?;
@@ -200,7 +201,7 @@ fn reads_images(cluster: &Cluster) -> Result<()> {
 }
 
 /// A registry that takes connections and says nothing.
-fn shows_how_far_it_has_come(cluster: &Cluster) -> Result<()> {
+fn a_scan_shows_on_a_terminal_how_far_it_has_come(cluster: &Cluster) -> Result<()> {
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = silent.local_addr()?;
     cluster.namespace("waited-for", &[])?;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::namespace::Namespace;
-use crate::process::{POLL, dying_with_its_thread};
+use crate::lab::namespace::Namespace;
+use crate::lab::process::{POLL, dying_with_its_thread};
 
 /// How long a program may run, before it is killed and that is an error. The slowest lookup here takes 40 s.
 const DEADLINE: Duration = Duration::from_secs(120);

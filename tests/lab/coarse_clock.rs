@@ -10,15 +10,13 @@ use muslin::resolver::musl;
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};
 
 use crate::Topic;
-use crate::network::{Lab, server};
-use crate::resolvers::Program;
-use crate::server::{Script, Then, a};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::network::{Lab, server};
+use crate::lab::resolvers::Program;
+use crate::lab::server::{Script, Then, a};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("equal_ids_cost_old_musl_an_answer", equal_ids_cost_old_musl_an_answer),
-    ("new_musl_has_distinct_ids_by_any_clock", new_musl_has_distinct_ids_by_any_clock),
-];
+pub(crate) const TESTS: Topic = tests![equal_ids_cost_old_musl_an_answer, new_musl_has_distinct_ids_by_any_clock];
 
 /// `clock_gettime` for x86-64: `CLOCK_REALTIME` (0) becomes `CLOCK_REALTIME_COARSE` (5), and the kernel is asked (system call 228).
 const CLOCK_GETTIME: [u8; 17] = [

@@ -11,15 +11,16 @@ use anyhow::{Context as _, Result, ensure};
 use hickory_proto::rr::RecordType;
 
 use crate::Topic;
-use crate::network::{CLUSTER_DNS, Lab, server};
-use crate::process::Process;
-use crate::server::{Script, Then, any};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::network::{CLUSTER_DNS, Lab, server};
+use crate::lab::process::Process;
+use crate::lab::server::{Script, Then, any};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("coredns_answers_for_the_cluster_and_forwards_the_rest", coredns_answers_for_the_cluster_and_forwards_the_rest),
-    ("coredns_keeps_the_upstreams_it_started_with", coredns_keeps_the_upstreams_it_started_with),
-    ("a_dead_upstream_slows_a_share_of_external_names_alone", a_dead_upstream_slows_a_share_of_external_names_alone),
+pub(crate) const TESTS: Topic = tests![
+    coredns_answers_for_the_cluster_and_forwards_the_rest,
+    coredns_keeps_the_upstreams_it_started_with,
+    a_dead_upstream_slows_a_share_of_external_names_alone
 ];
 
 /// A name that the cluster has.

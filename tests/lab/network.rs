@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::client::Client;
-use crate::namespace::Namespace;
-use crate::process::Process;
-use crate::server::{Script, Server};
-use crate::world::World;
+use crate::lab::client::Client;
+use crate::lab::namespace::Namespace;
+use crate::lab::process::Process;
+use crate::lab::server::{Script, Server};
+use crate::lab::world::World;
 
 /// Where lookups come from.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 2);

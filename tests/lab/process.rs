@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use tempfile::TempDir;
 
-use crate::namespace::Namespace;
+use crate::lab::namespace::Namespace;
 
 /// How often something is looked at while it is waited for.
 pub(crate) const POLL: Duration = Duration::from_millis(10);

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use muslin::resolver::Resolver;
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::lab::client::Client;
 
 /// How long after one lookup of a batch the next one begins. A lookup costs a millisecond of the processor, and two dozen batches
 /// run at once: what is measured must be no crowd of threads waiting for two cores.

@@ -9,30 +9,31 @@ use hickory_proto::rr::RecordType;
 use muslin::resolver::musl;
 
 use crate::Topic;
-use crate::network::{CLIENT, CLUSTER_DNS, Lab, server, server_v6};
-use crate::resolvers::Program;
-use crate::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, When, a, aaaa, addresses, any, code, truth};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::network::{CLIENT, CLUSTER_DNS, Lab, server, server_v6};
+use crate::lab::resolvers::Program;
+use crate::lab::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, When, a, aaaa, addresses, any, code, truth};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("every_resolver_asks_for_both_families_and_hears_both", every_resolver_asks_for_both_families_and_hears_both),
-    ("nothing_of_a_laboratory_is_seen_outside", nothing_of_a_laboratory_is_seen_outside),
-    ("a_name_is_missing_empty_or_wild_as_written", a_name_is_missing_empty_or_wild_as_written),
-    ("musl_resends_after_half_its_timeout", musl_resends_after_half_its_timeout),
-    ("an_answer_comes_as_late_as_told", an_answer_comes_as_late_as_told),
-    ("a_truncated_answer_is_fetched_by_tcp_by_who_can", a_truncated_answer_is_fetched_by_tcp_by_who_can),
-    ("an_answer_too_large_for_udp_is_cut", an_answer_too_large_for_udp_is_cut),
-    ("edns_is_honoured_or_not_as_told", edns_is_honoured_or_not_as_told),
-    ("addresses_are_rewritten", addresses_are_rewritten),
-    ("a_rule_takes_the_queries_it_names", a_rule_takes_the_queries_it_names),
-    ("a_server_changes_its_mind", a_server_changes_its_mind),
-    ("an_answer_with_a_wrong_id_is_not_heard", an_answer_with_a_wrong_id_is_not_heard),
-    ("aaaa_alone_fails_as_told", aaaa_alone_fails_as_told),
-    ("loss_is_the_same_on_each_run", loss_is_the_same_on_each_run),
-    ("too_many_queries_a_second_are_dropped", too_many_queries_a_second_are_dropped),
-    ("the_router_loses_blocks_and_intercepts", the_router_loses_blocks_and_intercepts),
-    ("the_router_spreads_connections_over_backends", the_router_spreads_connections_over_backends),
-    ("the_emulated_race_takes_the_second_of_a_pair", the_emulated_race_takes_the_second_of_a_pair),
+pub(crate) const TESTS: Topic = tests![
+    every_resolver_asks_for_both_families_and_hears_both,
+    nothing_of_a_laboratory_is_seen_outside,
+    a_name_is_missing_empty_or_wild_as_written,
+    musl_resends_after_half_its_timeout,
+    an_answer_comes_as_late_as_told,
+    a_truncated_answer_is_fetched_by_tcp_by_who_can,
+    an_answer_too_large_for_udp_is_cut,
+    edns_is_honoured_or_not_as_told,
+    addresses_are_rewritten,
+    a_rule_takes_the_queries_it_names,
+    a_server_changes_its_mind,
+    an_answer_with_a_wrong_id_is_not_heard,
+    aaaa_alone_fails_as_told,
+    loss_is_the_same_on_each_run,
+    too_many_queries_a_second_are_dropped,
+    the_router_loses_blocks_and_intercepts,
+    the_router_spreads_connections_over_backends,
+    the_emulated_race_takes_the_second_of_a_pair
 ];
 
 const NAME: &str = "www.example.com";

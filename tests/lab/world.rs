@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use muslin::resolver::{Family, Version, musl};
 use tokio::runtime::Runtime;
 
-use crate::resolvers::{self, Program};
+use crate::lab::resolvers::{self, Program};
 
 /// What every test uses.
 pub(crate) struct World {

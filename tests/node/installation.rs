@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::node::{Node, REGISTRY, REGISTRY_ADDRESS, eventually, run};
+use crate::node::real_node::{Node, REGISTRY, REGISTRY_ADDRESS, eventually, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -6,7 +6,14 @@ use std::process::Output;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::node::{Node, REGISTRY};
+use crate::Topic;
+use crate::common::harness::tests;
+use crate::node::real_node::{Node, REGISTRY};
+
+pub(crate) const TESTS: Topic = tests![
+    the_probe_runs_as_a_job_and_tells_a_stale_nameserver,
+    the_probe_reads_from_the_cluster_to_whom_coredns_forwards
+];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/probe.yaml");
 
@@ -15,8 +22,7 @@ const DNS: &str = "10.96.0.10";
 /// To whom CoreDNS forwards.
 const OUTSIDE: &str = "192.0.2.53";
 
-pub(crate) fn runs_as_a_job(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn the_probe_runs_as_a_job_and_tells_a_stale_nameserver(node: &mut Node) -> Result<()> {
     let manifest = fs::read_to_string(MANIFEST)?;
     let image = format!("image: {REGISTRY}/muslin:{}\n", env!("CARGO_PKG_VERSION"));
     ensure!(manifest.contains("image: muslin\n"), "{MANIFEST} has another image");
@@ -33,8 +39,7 @@ pub(crate) fn runs_as_a_job(node: &mut Option<Node>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn reads_from_the_cluster(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn the_probe_reads_from_the_cluster_to_whom_coredns_forwards(node: &mut Node) -> Result<()> {
     let output = probe(node, "admin")?;
     let document: Value = serde_json::from_slice(&output.stdout).context("reading what the probe wrote")?;
     let verdicts = document["verdicts"].as_array().context("no verdicts")?;

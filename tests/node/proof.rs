@@ -9,7 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::node::{Node, eventually};
+use crate::Topic;
+use crate::common::harness::tests;
+use crate::node::real_node::{Node, eventually};
+
+pub(crate) const TESTS: Topic = tests![a_pod_on_musl_finds_names_sooner_when_packets_are_lost];
+
+pub(crate) const ON_REQUEST: Topic = tests![records_the_proof_in_the_documentation];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/proof.yaml");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof-on-a-node.md");
@@ -44,8 +50,7 @@ struct Lookups {
     times: Vec<f64>,
 }
 
-pub(crate) fn holds(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn a_pod_on_musl_finds_names_sooner_when_packets_are_lost(node: &mut Node) -> Result<()> {
     deploy(node)?;
     eventually(DEADLINE, || {
         let [bare, mended] = &measure(node, LOOKUPS)?;
@@ -58,8 +63,7 @@ pub(crate) fn holds(node: &mut Option<Node>) -> Result<()> {
     })
 }
 
-pub(crate) fn record(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn records_the_proof_in_the_documentation(node: &mut Node) -> Result<()> {
     deploy(node)?;
     let [bare, mended] = measure(node, LOOKUPS_OF_PAGE)?;
     let page = format!(

@@ -6,7 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::node::{Node, eventually, run};
+use crate::Topic;
+use crate::common::harness::tests;
+use crate::node::real_node::{Node, eventually, run};
+
+pub(crate) const TESTS: Topic = tests![
+    a_running_container_has_the_options_and_resolves_a_service,
+    kubectl_tells_the_story_that_the_documentation_shows
+];
+
+pub(crate) const ON_REQUEST: Topic = tests![records_the_story_in_the_documentation];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/shop.yaml");
 
@@ -38,8 +47,7 @@ pub(crate) fn deploy(node: &Node) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn has_the_options(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn a_running_container_has_the_options_and_resolves_a_service(node: &mut Node) -> Result<()> {
     let inside = |arguments: &[&str]| {
         let command = [["exec", "-n", "shop", "deployment/shop", "--", "/shop"].as_slice(), arguments].concat();
         anyhow::Ok(node.kubectl(&command)?.0)
@@ -59,8 +67,7 @@ pub(crate) fn has_the_options(node: &mut Option<Node>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn tells_the_story(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn kubectl_tells_the_story_that_the_documentation_shows(node: &mut Node) -> Result<()> {
     let page = fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))?;
     let told = lines_of_muslin(&page);
     ensure!(told.len() >= 5, "{PAGE} hardly shows muslin: {told:?}");
@@ -76,8 +83,7 @@ pub(crate) fn tells_the_story(node: &mut Option<Node>) -> Result<()> {
     })
 }
 
-pub(crate) fn record_the_story(node: &mut Option<Node>) -> Result<()> {
-    let node = node.as_ref().context("there is no node")?;
+fn records_the_story_in_the_documentation(node: &mut Node) -> Result<()> {
     fs::write(PAGE, story(node)?).with_context(|| format!("writing {PAGE}"))
 }
 

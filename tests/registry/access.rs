@@ -15,25 +15,26 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
 
-use crate::image::Entry::Part;
-use crate::image::{Image, Packing, pack};
-use crate::registry::Registry;
-use crate::server::{Asked, Served, Server, reaching};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::Part;
+use crate::common::image::{Image, Packing, pack};
+use crate::common::registry::Registry;
+use crate::registry::server::{Asked, Served, Server, reaching};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("a_mirror_is_asked_first_and_the_registry_where_it_fails", mirrors),
-    ("a_layer_that_a_mirror_lacks_comes_from_the_registry", mirror_without_a_layer),
-    ("a_registry_s_certificate_is_checked_with_the_authorities_that_are_named", authorities),
-    ("plain_http_is_spoken_only_where_it_is_set", plain_http),
-    ("a_registry_that_wants_a_password_is_given_its_own", passwords),
-    ("a_token_is_asked_for_once_and_used_until_it_ends", tokens),
-    ("a_refresh_token_is_exchanged_and_shown_to_nobody_else", refresh_tokens),
-    ("a_registry_that_limits_rates_is_asked_again_when_it_says", rate_limits),
-    ("a_registry_that_limits_rates_for_long_is_left_alone", long_rate_limits),
-    ("a_registry_that_fails_rests_and_others_do_not", back_off),
-    ("a_connection_that_breaks_in_a_layer_is_begun_again", broken_layers),
-    ("a_base_that_images_share_is_read_once_even_at_the_same_time", shared_base),
+pub(crate) const TESTS: Topic = tests![
+    a_mirror_is_asked_first_and_the_registry_where_it_fails,
+    a_layer_that_a_mirror_lacks_comes_from_the_registry,
+    a_registry_s_certificate_is_checked_with_the_authorities_that_are_named,
+    plain_http_is_spoken_only_where_it_is_set,
+    a_registry_that_wants_a_password_is_given_its_own,
+    a_token_is_asked_for_once_and_used_until_it_ends,
+    a_refresh_token_is_exchanged_and_shown_to_nobody_else,
+    a_registry_that_limits_rates_is_asked_again_when_it_says,
+    a_registry_that_limits_rates_for_long_is_left_alone,
+    a_registry_that_fails_rests_and_others_do_not,
+    a_connection_that_breaks_in_a_layer_is_begun_again,
+    a_base_that_images_share_is_read_once_even_at_the_same_time
 ];
 
 fn image(world: &World) -> Result<Image> {
@@ -72,7 +73,7 @@ fn nobody() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn mirrors(world: &World) -> Result<()> {
+fn a_mirror_is_asked_first_and_the_registry_where_it_fails(world: &World) -> Result<()> {
     world.registry.push("hub/team/app:1", &[image(world)?])?;
     let (down, other) = (nobody()?, Server::start("127.0.0.1", |asked| asked.answer("404 Not Found", &[], b""))?);
     let mirror =
@@ -94,7 +95,7 @@ fn mirrors(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn mirror_without_a_layer(world: &World) -> Result<()> {
+fn a_layer_that_a_mirror_lacks_comes_from_the_registry(world: &World) -> Result<()> {
     let image = image(world)?;
     let of_layer = Digest::sha256(&pack(&image.layers[0], Packing::Gzip)?).to_string();
     let (own, mirrored) = (Served::new(&image)?, Served::new(&image)?);
@@ -112,7 +113,7 @@ fn mirror_without_a_layer(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn authorities(world: &World) -> Result<()> {
+fn a_registry_s_certificate_is_checked_with_the_authorities_that_are_named(world: &World) -> Result<()> {
     let authority = |name: &str| -> Result<(CertificateParams, KeyPair)> {
         let mut params = CertificateParams::new(vec![])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -139,7 +140,7 @@ fn authorities(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn plain_http(world: &World) -> Result<()> {
+fn plain_http_is_spoken_only_where_it_is_set(world: &World) -> Result<()> {
     let served = Served::new(&image(world)?)?;
     let server = Server::start("127.0.0.1", move |asked| served.answer(asked))?;
     let reference = format!("{}/app:1", server.address);
@@ -150,7 +151,7 @@ fn plain_http(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn passwords(world: &World) -> Result<()> {
+fn a_registry_that_wants_a_password_is_given_its_own(world: &World) -> Result<()> {
     const PASSWORD: &str = "only-for-this-one";
     let registry = Registry::with_password(PASSWORD)?;
     registry.push("team/app:1", &[image(world)?])?;
@@ -186,7 +187,7 @@ fn with_tokens(world: &World, life: &'static str) -> Result<Server> {
     })
 }
 
-fn tokens(world: &World) -> Result<()> {
+fn a_token_is_asked_for_once_and_used_until_it_ends(world: &World) -> Result<()> {
     for (life, asked) in [("300", 1), ("1", 3), ("0", 3)] {
         let server = with_tokens(world, life)?;
         let client = client(reaching(&[server.address]), once())?;
@@ -199,7 +200,7 @@ fn tokens(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn refresh_tokens(world: &World) -> Result<()> {
+fn a_refresh_token_is_exchanged_and_shown_to_nobody_else(world: &World) -> Result<()> {
     let server = with_tokens(world, "300")?;
     let config = json!({"auths": {server.address.to_string(): {"identitytoken": "of-a-person"}}}).to_string();
     let settings = Settings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[server.address]) };
@@ -224,7 +225,7 @@ fn too_many(retry_after: &'static str) -> impl Fn(&mut Asked<'_>) {
     move |asked| asked.answer("429 Too Many Requests", &[("Retry-After", retry_after)], b"")
 }
 
-fn rate_limits(world: &World) -> Result<()> {
+fn a_registry_that_limits_rates_is_asked_again_when_it_says(world: &World) -> Result<()> {
     let server = refusing(world, 2, too_many("1"))?;
     let client = client(reaching(&[server.address]), Limits::default())?;
     let started = Instant::now();
@@ -234,7 +235,7 @@ fn rate_limits(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn long_rate_limits(world: &World) -> Result<()> {
+fn a_registry_that_limits_rates_for_long_is_left_alone(world: &World) -> Result<()> {
     let date = "Thu, 31 Dec 2099 23:59:59 GMT";
     for (asked, said) in
         [("3600", "it may be asked again in 3600 s"), (date, "86400 s"), ("", "60 s"), ("soon", "60 s")]
@@ -251,7 +252,7 @@ fn long_rate_limits(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn back_off(world: &World) -> Result<()> {
+fn a_registry_that_fails_rests_and_others_do_not(world: &World) -> Result<()> {
     let down = Server::start("127.0.0.1", |asked| asked.answer("503 Service Unavailable", &[], b""))?;
     let served = Served::new(&image(world)?)?;
     let up = Server::start("127.0.0.2", move |asked| served.answer(asked))?;
@@ -266,7 +267,7 @@ fn back_off(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn broken_layers(world: &World) -> Result<()> {
+fn a_connection_that_breaks_in_a_layer_is_begun_again(world: &World) -> Result<()> {
     let image = image(world)?;
     let of_layer = Digest::sha256(&pack(&image.layers[0], Packing::Gzip)?).to_string();
     let (served, broken) = (Served::new(&image)?, AtomicUsize::new(0));
@@ -286,7 +287,7 @@ fn broken_layers(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn shared_base(world: &World) -> Result<()> {
+fn a_base_that_images_share_is_read_once_even_at_the_same_time(world: &World) -> Result<()> {
     const IMAGES: usize = 12;
     let base = world.layer(&[Part("lib/ld-musl-x86_64.so.1", "ld-musl"), Part("bin/tool", "musl-nothing")])?;
     let of_base = Digest::sha256(&pack(&base, Packing::Gzip)?).to_string();

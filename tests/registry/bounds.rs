@@ -13,14 +13,15 @@ use muslin::registry::Digest;
 use serde_json::json;
 use tar::{EntryType, Header};
 
-use crate::image::{Image, Packing, blob, layout, pack};
-use crate::server::{Asked, Server};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::{Image, Packing, blob, layout, pack};
+use crate::registry::server::{Asked, Server};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("a_bomb_beyond_a_gigabyte_is_refused_in_little_memory", bombs),
-    ("headers_and_files_without_measure_cost_little_memory", large_entries),
-    ("endless_answers_cost_little_memory", endless_answers),
+pub(crate) const TESTS: Topic = tests![
+    a_bomb_beyond_a_gigabyte_is_refused_in_little_memory,
+    headers_and_files_without_measure_cost_little_memory,
+    endless_answers_cost_little_memory
 ];
 
 /// How much memory an inspection may take beyond that of the smallest image: the goal for an image of 2 GiB.
@@ -119,7 +120,7 @@ fn bomb(packing: Packing, parts: usize) -> Result<Vec<u8>> {
     Ok(bomb)
 }
 
-fn bombs(world: &World) -> Result<()> {
+fn a_bomb_beyond_a_gigabyte_is_refused_in_little_memory(world: &World) -> Result<()> {
     for (packing, kind) in [(Packing::Gzip, "+gzip"), (Packing::Zstd, "+zstd")] {
         let folder = tempfile::tempdir()?;
         stored(folder.path(), &bomb(packing, 1000)?, kind)?;
@@ -129,7 +130,7 @@ fn bombs(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn large_entries(world: &World) -> Result<()> {
+fn headers_and_files_without_measure_cost_little_memory(world: &World) -> Result<()> {
     let name = vec![b'a'; 100 << 20];
     let inside = |path: &str, kind: EntryType, bytes: &[u8]| -> Result<Vec<u8>> {
         let mut entry = header(path, kind, bytes.len() as u64)?;
@@ -153,7 +154,7 @@ fn large_entries(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn endless_answers(world: &World) -> Result<()> {
+fn endless_answers_cost_little_memory(world: &World) -> Result<()> {
     let endless = |asked: &mut Asked<'_>| {
         let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let part = [&b"10000\r\n"[..], &[b' '; 65_536], b"\r\n"].concat();

@@ -6,15 +6,16 @@ use muslin::image::contents::Invocation;
 use muslin::registry::Depth;
 use serde_json::{Value, json};
 
-use crate::image::Entry::{Folder, Gone, Hard, Link, Opaque, Part, Script, Text};
-use crate::image::{Entry, Image, Packing};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::{Folder, Gone, Hard, Link, Opaque, Part, Script, Text};
+use crate::common::image::{Entry, Image, Packing};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("every_image_has_its_fingerprint", every_image),
-    ("a_pod_s_command_outranks_the_image_s", commands),
-    ("platforms_of_one_image_may_differ", platforms),
-    ("ending_early_never_changes_the_answer", ending_early),
+pub(crate) const TESTS: Topic = tests![
+    every_image_has_its_fingerprint,
+    a_pod_s_command_outranks_the_image_s,
+    platforms_of_one_image_may_differ,
+    ending_early_never_changes_the_answer
 ];
 
 /// A musl root as Alpine has it.
@@ -240,7 +241,7 @@ fn check(what: &str, fingerprint: &Fingerprint, resolver: &str, because: &str) -
     Ok(())
 }
 
-fn every_image(world: &World) -> Result<()> {
+fn every_image_has_its_fingerprint(world: &World) -> Result<()> {
     let mut wrong = Vec::new();
     for (at, (name, layers, config, resolver, because)) in CASES.iter().enumerate() {
         let layers = layers.iter().map(|entries| world.layer(entries)).collect::<Result<_>>()?;
@@ -259,7 +260,7 @@ fn every_image(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn commands(world: &World) -> Result<()> {
+fn a_pod_s_command_outranks_the_image_s(world: &World) -> Result<()> {
     let layers =
         vec![world.layer(MUSL)?, world.layer(APK)?, world.layer(APP)?, world.layer(&[Part("bin/go", "go-pure")])?];
     let config = json!({"Entrypoint": ["/app/server"], "Cmd": ["serve"]});
@@ -285,7 +286,7 @@ fn commands(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn platforms(world: &World) -> Result<()> {
+fn platforms_of_one_image_may_differ(world: &World) -> Result<()> {
     let glibc = Image::new(vec![world.layer(GLIBC)?, world.layer(GLIBC_APP)?], server());
     let mut go = Image::new(vec![world.layer(&[Part("app/server", "go-arm64")])?], server());
     go.platform = ("arm64", Some("v8"));
@@ -304,7 +305,7 @@ fn platforms(world: &World) -> Result<()> {
 }
 
 /// The own command of every case was read to both depths by `every_image`; here, that it does end early where it may.
-fn ending_early(world: &World) -> Result<()> {
+fn ending_early_never_changes_the_answer(world: &World) -> Result<()> {
     // A base that no registry has: reading it would fail.
     let layers = vec![world.layer(GLIBC)?, world.layer(&[Part("app/server", "go-pure")])?];
     world.registry.push("early", &[Image::new(layers, server())])?;

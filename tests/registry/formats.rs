@@ -7,21 +7,22 @@ use muslin::image::contents::Invocation;
 use muslin::registry::{Archive, Depth, Inspection, Inspector, Limits, Platform, Source};
 use serde_json::{Value, json};
 
-use crate::image::Entry::{Link, Part, Text};
-use crate::image::{Image, Packing, blob, layout, run};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::{Link, Part, Text};
+use crate::common::image::{Image, Packing, blob, layout, run};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("gzip_of_several_members_and_zstd_with_skipped_frames_are_read", packings),
-    ("what_skopeo_makes_of_an_image_is_the_same_image", converted),
-    ("an_index_may_hold_attestations_and_entries_without_a_platform", attestations),
-    ("an_image_of_127_layers_most_of_them_empty_is_read", many_layers),
-    ("a_layer_kept_elsewhere_is_passed_over", foreign_layers),
-    ("a_digest_in_upper_case_or_of_an_unknown_kind_is_refused", odd_digests),
-    ("an_archive_of_several_images_wants_a_name", several_images),
-    ("an_archive_of_docker_with_compressed_layers_is_read", compressed_archive),
-    ("an_image_whose_command_is_absurdly_long_is_refused", long_command),
-    ("reading_ends_with_the_loader_that_says_its_release", ends_with_the_loader),
+pub(crate) const TESTS: Topic = tests![
+    gzip_of_several_members_and_zstd_with_skipped_frames_are_read,
+    what_skopeo_makes_of_an_image_is_the_same_image,
+    an_index_may_hold_attestations_and_entries_without_a_platform,
+    an_image_of_127_layers_most_of_them_empty_is_read,
+    a_layer_kept_elsewhere_is_passed_over,
+    a_digest_in_upper_case_or_of_an_unknown_kind_is_refused,
+    an_archive_of_several_images_wants_a_name,
+    an_archive_of_docker_with_compressed_layers_is_read,
+    an_image_whose_command_is_absurdly_long_is_refused,
+    reading_ends_with_the_loader_that_says_its_release
 ];
 
 const AMD64: &str = "linux/amd64";
@@ -51,7 +52,7 @@ fn inspect_archive(world: &World, archive: Archive, platform: &str, depth: Depth
     Ok(world.runtime.block_on(inspector.inspect(&Source::Archive(archive.into()), &platform, depth))?)
 }
 
-fn packings(world: &World) -> Result<()> {
+fn gzip_of_several_members_and_zstd_with_skipped_frames_are_read(world: &World) -> Result<()> {
     for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd, Packing::Members, Packing::Frames] {
         let folder = tempfile::tempdir()?;
         layout(folder.path(), &[Image { packing, ..image(world)? }])?;
@@ -61,7 +62,7 @@ fn packings(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn converted(world: &World) -> Result<()> {
+fn what_skopeo_makes_of_an_image_is_the_same_image(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let other = Image { platform: ("arm64", Some("v8")), ..image(world)? };
     layout(folder.path(), &[image(world)?, other])?;
@@ -86,7 +87,7 @@ fn converted(world: &World) -> Result<()> {
     is_musl("list", &world.inspect("converted/list:1", "linux/arm64", Depth::Whole)?)
 }
 
-fn attestations(world: &World) -> Result<()> {
+fn an_index_may_hold_attestations_and_entries_without_a_platform(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let path = folder.path().join("index.json");
@@ -120,7 +121,7 @@ fn attestations(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn many_layers(world: &World) -> Result<()> {
+fn an_image_of_127_layers_most_of_them_empty_is_read(world: &World) -> Result<()> {
     let empty = world.layer(&[])?;
     let mut image = image(world)?;
     let app = image.layers.pop().context("it has a program")?;
@@ -139,7 +140,7 @@ fn many_layers(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn foreign_layers(world: &World) -> Result<()> {
+fn a_layer_kept_elsewhere_is_passed_over(world: &World) -> Result<()> {
     // One in the middle of others, which is not there.
     let image = image(world)?;
     let foreign = world.layer(&[Text("foreign", "not here")])?;
@@ -150,8 +151,9 @@ fn foreign_layers(world: &World) -> Result<()> {
         let folder = tempfile::tempdir()?;
         layout(folder.path(), &[Image { layers, packing: Packing::Gzip, ..image.clone() }])?;
         edit_manifest(folder.path(), |manifest| {
-            let digest =
-                muslin::registry::Digest::sha256(&crate::image::pack(&foreign, Packing::Gzip).unwrap_or_default());
+            let digest = muslin::registry::Digest::sha256(
+                &crate::common::image::pack(&foreign, Packing::Gzip).unwrap_or_default(),
+            );
             fs::remove_file(folder.path().join("blobs/sha256").join(digest.parts().1))?;
             for layer in manifest["layers"].as_array_mut().context("it has layers")? {
                 if layer["digest"] == digest.as_str() {
@@ -185,7 +187,7 @@ fn edit_manifest(folder: &std::path::Path, edit: impl FnOnce(&mut Value) -> Resu
     Ok(())
 }
 
-fn odd_digests(world: &World) -> Result<()> {
+fn a_digest_in_upper_case_or_of_an_unknown_kind_is_refused(world: &World) -> Result<()> {
     for make in [
         str::to_uppercase as fn(&str) -> String,
         |digest| digest.replace("sha256", "md5"),
@@ -207,7 +209,7 @@ fn odd_digests(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn several_images(world: &World) -> Result<()> {
+fn an_archive_of_several_images_wants_a_name(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let path = folder.path().join("index.json");
@@ -226,7 +228,7 @@ fn several_images(world: &World) -> Result<()> {
 }
 
 /// As Docker 25 and later save images from containerd's store.
-fn compressed_archive(world: &World) -> Result<()> {
+fn an_archive_of_docker_with_compressed_layers_is_read(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let mut saved = Value::Null;
@@ -248,7 +250,7 @@ fn compressed_archive(world: &World) -> Result<()> {
     is_musl("the same as an OCI archive", &inspect_archive(world, archive, AMD64, Depth::Whole)?)
 }
 
-fn long_command(world: &World) -> Result<()> {
+fn an_image_whose_command_is_absurdly_long_is_refused(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let long = "x".repeat(40 << 10);
     layout(folder.path(), &[Image::new(vec![], json!({"Entrypoint": ["/bin/sh", "-c", long]}))])?;
@@ -258,7 +260,7 @@ fn long_command(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn ends_with_the_loader(world: &World) -> Result<()> {
+fn reading_ends_with_the_loader_that_says_its_release(world: &World) -> Result<()> {
     let layers = vec![
         world.layer(&[Part("bin/tool", "musl-nothing")])?,
         musl(world)?,

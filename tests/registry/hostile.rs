@@ -10,25 +10,26 @@ use muslin::image::Reference;
 use muslin::registry::{Client, Credentials, Depth, Digest, Inspector, Limits, Platform, Remote, Settings, Source};
 use serde_json::json;
 
-use crate::image::Entry::Part;
-use crate::image::Image;
-use crate::server::{Asked, Served, Server, reaching};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::Part;
+use crate::common::image::Image;
+use crate::registry::server::{Asked, Served, Server, reaching};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("an_endless_manifest_is_not_read_to_its_end", endless_manifest),
-    ("an_index_of_a_million_entries_is_refused", large_index),
-    ("indexes_in_one_another_end_somewhere", nested_indexes),
-    ("a_manifest_of_another_digest_is_refused", wrong_digest),
-    ("a_layer_that_is_not_what_was_announced_is_refused", wrong_layers),
-    ("a_server_that_never_answers_is_left", never_answering),
-    ("a_server_that_drips_is_left", dripping),
-    ("a_redirect_to_a_private_address_is_not_followed", private_redirects),
-    ("redirects_in_a_circle_end", circular_redirects),
-    ("a_token_server_at_a_private_address_is_not_asked", private_realms),
-    ("a_layer_that_drips_or_stops_is_left", dripping_layers),
-    ("a_head_without_an_end_is_not_read", endless_head),
-    ("credentials_go_to_no_other_host", credentials_stay),
+pub(crate) const TESTS: Topic = tests![
+    an_endless_manifest_is_not_read_to_its_end,
+    an_index_of_a_million_entries_is_refused,
+    indexes_in_one_another_end_somewhere,
+    a_manifest_of_another_digest_is_refused,
+    a_layer_that_is_not_what_was_announced_is_refused,
+    a_server_that_never_answers_is_left,
+    a_server_that_drips_is_left,
+    a_redirect_to_a_private_address_is_not_followed,
+    redirects_in_a_circle_end,
+    a_token_server_at_a_private_address_is_not_asked,
+    a_layer_that_drips_or_stops_is_left,
+    a_head_without_an_end_is_not_read,
+    credentials_go_to_no_other_host
 ];
 
 /// Longer than anything here may take, on a machine with other work.
@@ -64,7 +65,7 @@ fn refused(world: &World, answer: impl Fn(&mut Asked<'_>) + Send + Sync + 'stati
     Ok(())
 }
 
-fn endless_manifest(world: &World) -> Result<()> {
+fn an_endless_manifest_is_not_read_to_its_end(world: &World) -> Result<()> {
     let answer = |asked: &mut Asked<'_>| {
         let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while asked.stream.write_all(b"10\r\n                \r\n").is_ok() {}
@@ -72,7 +73,7 @@ fn endless_manifest(world: &World) -> Result<()> {
     refused(world, answer, "more than the")
 }
 
-fn large_index(world: &World) -> Result<()> {
+fn an_index_of_a_million_entries_is_refused(world: &World) -> Result<()> {
     let entry = r#"{"mediaType":"a","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1}"#;
     let many = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, vec![entry; 1_000_000].join(","));
     refused(world, move |asked| asked.manifest(many.as_bytes()), "the manifest ")?;
@@ -80,7 +81,7 @@ fn large_index(world: &World) -> Result<()> {
     refused(world, move |asked| asked.manifest(some.as_bytes()), "a list of at most 4096 descriptors")
 }
 
-fn nested_indexes(world: &World) -> Result<()> {
+fn indexes_in_one_another_end_somewhere(world: &World) -> Result<()> {
     let media_type = "application/vnd.oci.image.index.v1+json";
     let mut indexes = vec![json!({"schemaVersion": 2, "mediaType": media_type, "manifests": []}).to_string()];
     for _ in 0..40 {
@@ -102,7 +103,7 @@ fn nested_indexes(world: &World) -> Result<()> {
     refused(world, move |asked| asked.manifest(itself.as_bytes()), "should have")
 }
 
-fn wrong_digest(world: &World) -> Result<()> {
+fn a_manifest_of_another_digest_is_refused(world: &World) -> Result<()> {
     let entry = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": Digest::sha256(b"one"),
         "size": 3, "platform": {"os": "linux", "architecture": "amd64"}});
     let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
@@ -117,8 +118,8 @@ fn wrong_digest(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn wrong_layers(world: &World) -> Result<()> {
-    let layer = crate::image::pack(&world.layer(&[])?, crate::image::Packing::Gzip)?;
+fn a_layer_that_is_not_what_was_announced_is_refused(world: &World) -> Result<()> {
+    let layer = crate::common::image::pack(&world.layer(&[])?, crate::common::image::Packing::Gzip)?;
     let cut = layer[..layer.len() / 2].to_vec();
     let mut longer = layer.clone();
     longer.extend([0; 64]);
@@ -150,11 +151,11 @@ fn wrong_layers(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn never_answering(world: &World) -> Result<()> {
+fn a_server_that_never_answers_is_left(world: &World) -> Result<()> {
     refused(world, |_| thread::sleep(SOON), "took more than 0.5 s")
 }
 
-fn dripping(world: &World) -> Result<()> {
+fn a_server_that_drips_is_left(world: &World) -> Result<()> {
     let answer = |asked: &mut Asked<'_>| {
         let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
         while asked.stream.write_all(b" ").is_ok() {
@@ -164,7 +165,7 @@ fn dripping(world: &World) -> Result<()> {
     refused(world, answer, "receiving far too little at a time")
 }
 
-fn private_redirects(world: &World) -> Result<()> {
+fn a_redirect_to_a_private_address_is_not_followed(world: &World) -> Result<()> {
     for target in [
         "https://127.0.0.9:1/",
         "https://169.254.169.254/latest/meta-data/",
@@ -188,7 +189,7 @@ fn private_redirects(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn private_realms(world: &World) -> Result<()> {
+fn a_token_server_at_a_private_address_is_not_asked(world: &World) -> Result<()> {
     for realm in
         ["https://127.0.0.9:1/token", "https://169.254.169.254/token", "https://[::1]/token", "https://10.0.0.1/token"]
     {
@@ -206,11 +207,12 @@ fn private_realms(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn dripping_layers(world: &World) -> Result<()> {
+fn a_layer_that_drips_or_stops_is_left(world: &World) -> Result<()> {
     for pause in [Duration::from_millis(100), SOON] {
         let layer = world.layer(&[Part("app/server", "go-pure")])?;
         let served = Served::new(&Image::new(vec![layer.clone()], json!({"Entrypoint": ["/app/server"]})))?;
-        let of_layer = Digest::sha256(&crate::image::pack(&layer, crate::image::Packing::Gzip)?).to_string();
+        let of_layer =
+            Digest::sha256(&crate::common::image::pack(&layer, crate::common::image::Packing::Gzip)?).to_string();
         let answer = move |asked: &mut Asked<'_>| {
             if !asked.path.ends_with(&of_layer) {
                 return served.answer(asked);
@@ -225,7 +227,7 @@ fn dripping_layers(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn endless_head(world: &World) -> Result<()> {
+fn a_head_without_an_end_is_not_read(world: &World) -> Result<()> {
     let answer = |asked: &mut Asked<'_>| {
         let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\n");
         while asked.stream.write_all(b"X-Filling: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n").is_ok()
@@ -235,7 +237,7 @@ fn endless_head(world: &World) -> Result<()> {
     refused(world, answer, "cannot be reached, or broke off")
 }
 
-fn circular_redirects(world: &World) -> Result<()> {
+fn redirects_in_a_circle_end(world: &World) -> Result<()> {
     let answer = |asked: &mut Asked<'_>| {
         let path = asked.path.to_owned();
         asked.answer("302 Found", &[("Location", &path)], b"");
@@ -243,7 +245,7 @@ fn circular_redirects(world: &World) -> Result<()> {
     refused(world, answer, "too many redirects")
 }
 
-fn credentials_stay(world: &World) -> Result<()> {
+fn credentials_go_to_no_other_host(world: &World) -> Result<()> {
     let other = Server::start("127.0.0.2", |asked| asked.answer("404 Not Found", &[], b""))?;
     let elsewhere = other.address;
     let realm = format!("Bearer realm=\"http://{elsewhere}/token\",service=\"app\"");

@@ -8,22 +8,23 @@ use muslin::registry::{Archive, Depth, Error, Inspection, Inspector, Limits, Pla
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
-use crate::image::{Image, Packing, layout, run};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::{Image, Packing, layout, run};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("a_compressed_bomb_is_refused", bombs),
-    ("a_layer_compressed_twice_is_refused", compressed_twice),
-    ("paths_that_lead_out_of_the_image_stay_in_it", escapes),
-    ("devices_and_sparse_files_are_passed_over", odd_kinds),
-    ("a_file_larger_than_its_layer_is_refused", larger_than_its_layer),
-    ("a_header_of_a_hundred_megabytes_is_refused", large_headers),
-    ("programs_with_absurd_offsets_are_unknown", absurd_programs),
-    ("build_information_with_absurd_lengths_is_none", absurd_build_information),
-    ("chains_of_links_end", chains_of_links),
-    ("links_that_lead_out_or_in_circles_stay_in_the_image", odd_links),
-    ("more_entries_than_an_image_has_are_refused", too_many_entries),
-    ("a_size_beyond_all_measure_is_refused", absurd_sizes),
+pub(crate) const TESTS: Topic = tests![
+    a_compressed_bomb_is_refused,
+    a_layer_compressed_twice_is_refused,
+    paths_that_lead_out_of_the_image_stay_in_it,
+    devices_and_sparse_files_are_passed_over,
+    a_file_larger_than_its_layer_is_refused,
+    a_header_of_a_hundred_megabytes_is_refused,
+    programs_with_absurd_offsets_are_unknown,
+    build_information_with_absurd_lengths_is_none,
+    chains_of_links_end,
+    links_that_lead_out_or_in_circles_stay_in_the_image,
+    more_entries_than_an_image_has_are_refused,
+    a_size_beyond_all_measure_is_refused
 ];
 
 /// The inspection of an image of one layer, of which no path needs a registry.
@@ -90,7 +91,7 @@ fn program(world: &World) -> Result<Vec<u8>> {
     Ok(std::fs::read(world.parts.join("go-pure"))?)
 }
 
-fn bombs(world: &World) -> Result<()> {
+fn a_compressed_bomb_is_refused(world: &World) -> Result<()> {
     let limits = Limits { unpacked_bytes: 64 << 20, ..Limits::default() };
     let mut builder = Builder::new(Vec::new());
     let zeros = vec![0; 128 << 20];
@@ -104,16 +105,16 @@ fn bombs(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn compressed_twice(world: &World) -> Result<()> {
+fn a_layer_compressed_twice_is_refused(world: &World) -> Result<()> {
     let layer = Raw::default().file("app/server", &program(world)?).end();
-    let packed = crate::image::pack(&layer, Packing::Gzip)?;
+    let packed = crate::common::image::pack(&layer, Packing::Gzip)?;
     for packing in [Packing::Gzip, Packing::Zstd] {
         refused(inspect(world, packed.clone(), packing, Limits::default())?, "layer")?;
     }
     Ok(())
 }
 
-fn escapes(world: &World) -> Result<()> {
+fn paths_that_lead_out_of_the_image_stay_in_it(world: &World) -> Result<()> {
     let layer = Raw::default()
         .file("../../../../etc/os-release", b"ID=alpine\n")
         .entry("/app/link", EntryType::Symlink, "../../../../../proc/self/exe", 0, b"")
@@ -125,7 +126,7 @@ fn escapes(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn odd_kinds(world: &World) -> Result<()> {
+fn devices_and_sparse_files_are_passed_over(world: &World) -> Result<()> {
     let layer = Raw::default()
         .entry("dev/null", EntryType::Char, "", 0, b"")
         .entry("dev/sda", EntryType::Block, "", 0, b"")
@@ -149,12 +150,12 @@ fn odd_kinds(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn larger_than_its_layer(world: &World) -> Result<()> {
+fn a_file_larger_than_its_layer_is_refused(world: &World) -> Result<()> {
     let layer = Raw::default().entry("app/server", EntryType::Regular, "", 8 << 30, &program(world)?).end();
     refused(inspect(world, layer, Packing::Gzip, Limits::default())?, "layer")
 }
 
-fn large_headers(world: &World) -> Result<()> {
+fn a_header_of_a_hundred_megabytes_is_refused(world: &World) -> Result<()> {
     let name = vec![b'a'; 100 << 20];
     for kind in [EntryType::XHeader, EntryType::XGlobalHeader, EntryType::GNULongName, EntryType::GNULongLink] {
         let layer = Raw::default()
@@ -166,7 +167,7 @@ fn large_headers(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn absurd_programs(world: &World) -> Result<()> {
+fn programs_with_absurd_offsets_are_unknown(world: &World) -> Result<()> {
     let whole = std::fs::read(world.parts.join("musl-lookup"))?;
     // Every field of the header that holds an offset, a size or a count (elf(5)).
     for (at, length) in [(32, 8), (40, 8), (54, 2), (56, 2), (58, 2), (60, 2), (62, 2)] {
@@ -185,7 +186,7 @@ fn absurd_programs(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn chains_of_links(world: &World) -> Result<()> {
+fn chains_of_links_end(world: &World) -> Result<()> {
     let mut layer = Raw::default().entry("app/server", EntryType::Symlink, "../link0", 0, b"");
     for link in 0..5000 {
         layer = layer.entry(&format!("link{link}"), EntryType::Symlink, &format!("link{}", link + 1), 0, b"");
@@ -195,7 +196,7 @@ fn chains_of_links(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn absurd_build_information(world: &World) -> Result<()> {
+fn build_information_with_absurd_lengths_is_none(world: &World) -> Result<()> {
     let whole = program(world)?;
     let magic = b"\xff Go buildinf:";
     let places = whole.windows(magic.len()).enumerate().filter(|(at, window)| window == magic && at.is_multiple_of(16));
@@ -224,7 +225,7 @@ fn absurd_build_information(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn odd_links(world: &World) -> Result<()> {
+fn links_that_lead_out_or_in_circles_stay_in_the_image(world: &World) -> Result<()> {
     for (first, second, resolver) in [
         ("/../../app/real", "/nowhere", "go "),
         ("../../../../../app/real", "/nowhere", "go "),
@@ -245,7 +246,7 @@ fn odd_links(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn too_many_entries(world: &World) -> Result<()> {
+fn more_entries_than_an_image_has_are_refused(world: &World) -> Result<()> {
     let many = |count: usize| (0..count).fold(Raw::default(), |layer, at| layer.file(&format!("f{at}"), b"")).end();
     let limits = Limits { entries: 1000, ..Limits::default() };
     refused(inspect(world, many(1001), Packing::Zstd, limits)?, "more than 1000 entries")?;
@@ -255,7 +256,7 @@ fn too_many_entries(world: &World) -> Result<()> {
     refused(inspect(world, many(1001), Packing::Zstd, limits)?, "what is kept of the image's layers")
 }
 
-fn absurd_sizes(world: &World) -> Result<()> {
+fn a_size_beyond_all_measure_is_refused(world: &World) -> Result<()> {
     let pax = |record: &str| {
         let length = record.len() + 3;
         format!("{} {record}\n", length + usize::from(length >= 98)).into_bytes()

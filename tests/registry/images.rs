@@ -9,16 +9,17 @@ use muslin::registry::{Client, Images, Known, Limits, Pace, Platform};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::image::Entry::Part;
-use crate::image::Image;
-use crate::registry::Registry;
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::Part;
+use crate::common::image::Image;
+use crate::common::registry::Registry;
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("an_image_is_known_once_it_was_waited_for_and_then_with_no_registry", known_without_a_registry),
-    ("nobody_waits_longer_than_they_like_and_the_image_is_known_later", known_later),
-    ("a_tag_is_asked_anew_after_its_time_and_a_digest_is_not", tags_are_asked_anew),
-    ("of_too_many_the_oldest_are_given_up", given_up),
+pub(crate) const TESTS: Topic = tests![
+    an_image_is_known_once_it_was_waited_for_and_then_with_no_registry,
+    nobody_waits_longer_than_they_like_and_the_image_is_known_later,
+    a_tag_is_asked_anew_after_its_time_and_a_digest_is_not,
+    of_too_many_the_oldest_are_given_up
 ];
 
 /// Longer than an inspection takes.
@@ -48,7 +49,7 @@ fn push(world: &World, registry: &Registry, name: &str, part: &str) -> Result<St
     Ok(format!("{}/{name}", registry.address))
 }
 
-fn known_without_a_registry(world: &World) -> Result<()> {
+fn an_image_is_known_once_it_was_waited_for_and_then_with_no_registry(world: &World) -> Result<()> {
     let registry = Registry::start()?;
     let reference = push(world, &registry, "app:1", "go-pure")?;
     let images = images(world, &registry, Pace::default())?;
@@ -58,7 +59,7 @@ fn known_without_a_registry(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn known_later(world: &World) -> Result<()> {
+fn nobody_waits_longer_than_they_like_and_the_image_is_known_later(world: &World) -> Result<()> {
     let reference = push(world, &world.registry, "later:1", "musl-static-lookup")?;
     let images = images(world, &world.registry, Pace::default())?;
     ensure!(resolver(world, &images, &reference, Duration::ZERO).is_none());
@@ -70,10 +71,11 @@ fn known_later(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn tags_are_asked_anew(world: &World) -> Result<()> {
+fn a_tag_is_asked_anew_after_its_time_and_a_digest_is_not(world: &World) -> Result<()> {
     let registry = Registry::start()?;
     let reference = push(world, &registry, "moving:1", "go-pure")?;
-    let inspection = crate::image::run("skopeo", &["inspect", "--tls-verify=false", &format!("docker://{reference}")])?;
+    let inspection =
+        crate::common::image::run("skopeo", &["inspect", "--tls-verify=false", &format!("docker://{reference}")])?;
     let inspection: serde_json::Value = serde_json::from_slice(&inspection)?;
     let digest = inspection["Digest"].as_str().context("it has a digest")?;
     let by_digest = format!("{}/moving@{digest}", registry.address);
@@ -86,7 +88,7 @@ fn tags_are_asked_anew(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn given_up(world: &World) -> Result<()> {
+fn of_too_many_the_oldest_are_given_up(world: &World) -> Result<()> {
     let images = images(world, &world.registry, Pace { at_once: 1, queue: 2, ..Pace::default() })?;
     let references: Vec<String> = (0..50).map(|at| format!("{}/many{at}", world.registry.address)).collect();
     let platform = Platform::linux("amd64");

@@ -12,7 +12,7 @@ use muslin::registry::Settings;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::image::{Image, layout};
+use crate::common::image::{Image, layout};
 
 /// A connection on which a request has been read.
 pub(crate) struct Asked<'a> {

@@ -6,18 +6,19 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::image::Entry::{Link, Part, Text};
-use crate::image::{Image, layout, run};
-use crate::server::{Served, Server};
-use crate::{Test, World};
+use crate::common::harness::tests;
+use crate::common::image::Entry::{Link, Part, Text};
+use crate::common::image::{Image, layout, run};
+use crate::registry::server::{Served, Server};
+use crate::{Topic, World};
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive", archives),
-    ("what_cannot_be_read_is_an_error_and_the_rest_is_still_told", failures),
-    ("an_image_on_disk_that_is_none_is_said_to_be_none", no_archives),
-    ("a_person_sees_what_was_read_and_why", human),
-    ("a_private_address_is_not_reached_unless_allowed", private_addresses),
-    ("a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not", progress),
+pub(crate) const TESTS: Topic = tests![
+    an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive,
+    what_cannot_be_read_is_an_error_and_the_rest_is_still_told,
+    an_image_on_disk_that_is_none_is_said_to_be_none,
+    a_person_sees_what_was_read_and_why,
+    a_private_address_is_not_reached_unless_allowed,
+    a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not
 ];
 
 fn image(world: &World) -> Result<Image> {
@@ -47,7 +48,7 @@ fn inspect(world: &World, arguments: &[&str]) -> Result<Output> {
         .output()?)
 }
 
-fn archives(world: &World) -> Result<()> {
+fn an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     let image = image(world)?;
@@ -88,7 +89,7 @@ fn archives(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn failures(world: &World) -> Result<()> {
+fn what_cannot_be_read_is_an_error_and_the_rest_is_still_told(world: &World) -> Result<()> {
     world.registry.push("readable", &[image(world)?])?;
     let (readable, missing) =
         (format!("{}/readable", world.registry.address), format!("{}/missing", world.registry.address));
@@ -106,7 +107,7 @@ fn failures(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn no_archives(world: &World) -> Result<()> {
+fn an_image_on_disk_that_is_none_is_said_to_be_none(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("text");
     std::fs::write(&file, "no tar at all")?;
@@ -124,7 +125,7 @@ fn no_archives(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn human(world: &World) -> Result<()> {
+fn a_person_sees_what_was_read_and_why(world: &World) -> Result<()> {
     world.registry.push("human", &[image(world)?])?;
     let reference = format!("{}/human", world.registry.address);
     let output = inspect(world, &["--platform", "linux/amd64", &reference])?;
@@ -138,7 +139,7 @@ fn human(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn private_addresses(world: &World) -> Result<()> {
+fn a_private_address_is_not_reached_unless_allowed(world: &World) -> Result<()> {
     let address = world.registry.address.to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_muslin"))
         .args(["inspect", "--plain-http", &address, &format!("{address}/human")])
@@ -148,7 +149,7 @@ fn private_addresses(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn progress(world: &World) -> Result<()> {
+fn a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not(world: &World) -> Result<()> {
     const IMAGES: usize = 8;
     let served = Served::new(&image(world)?)?;
     let server = Server::start("127.0.0.1", move |asked| {

@@ -7,27 +7,28 @@ use hickory_proto::op::ResponseCode;
 
 use super::{EXTERNAL, NAME, Probed, cluster, pod, probe, probe_of};
 use crate::Topic;
-use crate::network::{Lab, server};
-use crate::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, aaaa, addresses, any, code, truth};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::network::{Lab, server};
+use crate::lab::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, aaaa, addresses, any, code, truth};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("fake_addresses_and_interception_are_told", fake_addresses_and_interception_are_told),
-    ("interception_alone_is_told", interception_alone_is_told),
-    ("a_private_address_of_an_own_zone_is_no_fake", a_private_address_of_an_own_zone_is_no_fake),
-    ("names_that_nobody_has_with_an_address_are_a_hijack", names_that_nobody_has_with_an_address_are_a_hijack),
-    ("a_wildcard_of_one_domain_is_no_hijack", a_wildcard_of_one_domain_is_no_hijack),
-    ("each_wrong_answer_to_aaaa_is_told", each_wrong_answer_to_aaaa_is_told),
-    ("an_empty_answer_to_aaaa_is_right", an_empty_answer_to_aaaa_is_right),
-    ("a_cut_answer_without_tcp_is_told", a_cut_answer_without_tcp_is_told),
-    ("edns_that_is_dropped_is_told", edns_that_is_dropped_is_told),
-    ("packets_over_the_safe_size_that_are_lost_are_told", packets_over_the_safe_size_that_are_lost_are_told),
-    ("a_server_without_edns_or_with_tcp_is_no_fault", a_server_without_edns_or_with_tcp_is_no_fault),
-    ("a_wildcard_in_a_search_domain_is_told", a_wildcard_in_a_search_domain_is_told),
-    ("a_search_domain_that_ends_musls_search_is_told", a_search_domain_that_ends_musls_search_is_told),
-    ("a_search_domain_that_knows_nothing_is_no_fault", a_search_domain_that_knows_nothing_is_no_fault),
-    ("a_wrong_clock_is_told_by_signatures", a_wrong_clock_is_told_by_signatures),
-    ("a_clock_within_the_leeway_is_right", a_clock_within_the_leeway_is_right),
+pub(crate) const TESTS: Topic = tests![
+    fake_addresses_and_interception_are_told,
+    interception_alone_is_told,
+    a_private_address_of_an_own_zone_is_no_fake,
+    names_that_nobody_has_with_an_address_are_a_hijack,
+    a_wildcard_of_one_domain_is_no_hijack,
+    each_wrong_answer_to_aaaa_is_told,
+    an_empty_answer_to_aaaa_is_right,
+    a_cut_answer_without_tcp_is_told,
+    edns_that_is_dropped_is_told,
+    packets_over_the_safe_size_that_are_lost_are_told,
+    a_server_without_edns_or_with_tcp_is_no_fault,
+    a_wildcard_in_a_search_domain_is_told,
+    a_search_domain_that_ends_musls_search_is_told,
+    a_search_domain_that_knows_nothing_is_no_fault,
+    a_wrong_clock_is_told_by_signatures,
+    a_clock_within_the_leeway_is_right
 ];
 
 const QUIET: &[&str] = &["--no-getaddrinfo"];

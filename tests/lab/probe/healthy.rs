@@ -4,16 +4,17 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{EXTERNAL, NAME, Probed, cluster, pod, probe, probe_of};
 use crate::Topic;
-use crate::coredns::CoreDns;
-use crate::network::{CLUSTER_DNS, Lab, server};
-use crate::server::Script;
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::coredns::CoreDns;
+use crate::lab::network::{CLUSTER_DNS, Lab, server};
+use crate::lab::server::Script;
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("a_healthy_network_has_no_verdict", a_healthy_network_has_no_verdict),
-    ("a_healthy_coredns_has_no_verdict", a_healthy_coredns_has_no_verdict),
-    ("a_probe_sends_no_more_than_it_may_and_to_nobody_else", a_probe_sends_no_more_than_it_may_and_to_nobody_else),
-    ("costs_are_computed_and_measured_alike", costs_are_computed_and_measured_alike),
+pub(crate) const TESTS: Topic = tests![
+    a_healthy_network_has_no_verdict,
+    a_healthy_coredns_has_no_verdict,
+    a_probe_sends_no_more_than_it_may_and_to_nobody_else,
+    costs_are_computed_and_measured_alike
 ];
 
 fn a_healthy_network_has_no_verdict(world: &World) -> Result<()> {

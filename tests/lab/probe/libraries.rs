@@ -4,17 +4,18 @@ use anyhow::{Result, ensure};
 
 use super::{Probed, cluster, pod, probe, probe_with};
 use crate::Topic;
-use crate::network::{Lab, server};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::network::{Lab, server};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("udp_that_is_blocked_is_told_with_what_getaddrinfo_finds", udp_that_is_blocked_is_told),
-    ("udp_that_loses_much_is_not_blocked", udp_that_loses_much_is_not_blocked),
-    ("a_hosts_line_without_dns_is_told", a_hosts_line_without_dns_is_told),
-    ("a_hosts_line_with_more_than_dns_is_no_disagreement", a_hosts_line_with_more_than_dns_is_no_disagreement),
+pub(crate) const TESTS: Topic = tests![
+    udp_that_is_blocked_is_told_with_what_getaddrinfo_finds,
+    udp_that_loses_much_is_not_blocked,
+    a_hosts_line_without_dns_is_told,
+    a_hosts_line_with_more_than_dns_is_no_disagreement
 ];
 
-fn udp_that_is_blocked_is_told(world: &World) -> Result<()> {
+fn udp_that_is_blocked_is_told_with_what_getaddrinfo_finds(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.forward("udp dport 53 drop")?;

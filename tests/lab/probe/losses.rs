@@ -6,19 +6,20 @@ use muslin::resolver::musl;
 
 use super::{EXTERNAL, Probed, cluster, pod, probe, probe_of};
 use crate::Topic;
-use crate::coarse_clock::with_coarse_clock;
-use crate::network::{Lab, server};
-use crate::server::{Collisions, Then, any};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::coarse_clock::with_coarse_clock;
+use crate::lab::network::{Lab, server};
+use crate::lab::server::{Collisions, Then, any};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("the_race_of_old_kernels_is_told_with_its_rate", the_race_of_old_kernels_is_told_with_its_rate),
-    ("a_lossy_path_is_told_from_the_race", a_lossy_path_is_told_from_the_race),
-    ("a_lost_packet_or_two_is_neither", a_lost_packet_or_two_is_neither),
-    ("a_server_that_answers_one_query_a_socket_is_no_race", a_server_that_answers_one_query_a_socket_is_no_race),
-    ("equal_ids_that_are_lost_or_mixed_up_are_told", equal_ids_that_are_lost_or_mixed_up_are_told),
-    ("equal_ids_fail_a_lookup_of_old_musl_alone", equal_ids_fail_a_lookup_of_old_musl_alone),
-    ("loss_that_ids_have_no_part_in_is_no_collision", loss_that_ids_have_no_part_in_is_no_collision),
+pub(crate) const TESTS: Topic = tests![
+    the_race_of_old_kernels_is_told_with_its_rate,
+    a_lossy_path_is_told_from_the_race,
+    a_lost_packet_or_two_is_neither,
+    a_server_that_answers_one_query_a_socket_is_no_race,
+    equal_ids_that_are_lost_or_mixed_up_are_told,
+    equal_ids_fail_a_lookup_of_old_musl_alone,
+    loss_that_ids_have_no_part_in_is_no_collision
 ];
 
 fn the_race_of_old_kernels_is_told_with_its_rate(world: &World) -> Result<()> {

@@ -1,11 +1,11 @@
 //! `muslin probe` in the laboratory: for each verdict a network that has exactly this fault, and one that nearly has it. The real program
 //! runs as in a pod, and what it prints is read.
 
-mod answers;
-mod healthy;
-mod libraries;
-mod losses;
-mod servers;
+pub(crate) mod answers;
+pub(crate) mod healthy;
+pub(crate) mod libraries;
+pub(crate) mod losses;
+pub(crate) mod servers;
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,12 +13,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::Topic;
-use crate::client::Client;
-use crate::network::Lab;
-use crate::server::Script;
-
-pub(crate) const TOPICS: [Topic; 5] = [healthy::TESTS, servers::TESTS, losses::TESTS, answers::TESTS, libraries::TESTS];
+use crate::lab::client::Client;
+use crate::lab::network::Lab;
+use crate::lab::server::Script;
 
 /// What a cluster's nameserver knows inside and outside.
 const NAME: &str = "kubernetes.default.svc.cluster.local";
@@ -72,8 +69,8 @@ fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &st
 
 /// Probes a pod whose nameserver follows a script.
 fn probe_of(lab: &Lab<'_>, script: Script, arguments: &[&str]) -> Result<Probed> {
-    let _dns = lab.server(crate::network::server(1), script)?;
-    probe(&lab.client(&pod([crate::network::server(1)]))?, arguments)
+    let _dns = lab.server(crate::lab::network::server(1), script)?;
+    probe(&lab.client(&pod([crate::lab::network::server(1)]))?, arguments)
 }
 
 // === impl Probed ===

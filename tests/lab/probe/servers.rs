@@ -7,23 +7,24 @@ use hickory_proto::op::ResponseCode;
 
 use super::{EXTERNAL, NAME, Probed, cluster, pod, probe, probe_of};
 use crate::Topic;
-use crate::coredns::CoreDns;
-use crate::network::{Lab, server};
-use crate::server::{Script, Tcp, Then, a, any, code, truth};
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::coredns::CoreDns;
+use crate::lab::network::{Lab, server};
+use crate::lab::server::{Script, Tcp, Then, a, any, code, truth};
+use crate::lab::world::World;
 
-pub(crate) const TESTS: Topic = &[
-    ("a_dead_nameserver_is_stale", a_dead_nameserver_is_stale),
-    ("a_dead_first_nameserver_is_worth_what_a_profile_saves", a_dead_first_nameserver_is_worth_what_a_profile_saves),
-    ("a_nameserver_that_loses_some_is_not_stale", a_nameserver_that_loses_some_is_not_stale),
-    ("a_stale_upstream_of_coredns_is_told_by_the_share_it_fails", a_stale_upstream_of_coredns_is_told),
-    ("a_zone_outside_that_fails_is_not_an_upstream", a_zone_outside_that_fails_is_not_an_upstream),
-    ("nothing_at_all_is_said_to_answer", nothing_at_all_is_said_to_answer),
-    ("a_slow_nameserver_is_slow", a_slow_nameserver_is_slow),
-    ("a_far_nameserver_with_one_slow_answer_is_not", a_far_nameserver_with_one_slow_answer_is_not),
-    ("slow_servers_outside_are_told_from_a_slow_nameserver", slow_servers_outside_are_told),
-    ("a_rate_limit_shows_in_a_burst", a_rate_limit_shows_in_a_burst),
-    ("a_limit_above_the_burst_does_not", a_limit_above_the_burst_does_not),
+pub(crate) const TESTS: Topic = tests![
+    a_dead_nameserver_is_stale,
+    a_dead_first_nameserver_is_worth_what_a_profile_saves,
+    a_nameserver_that_loses_some_is_not_stale,
+    a_stale_upstream_of_coredns_is_told_by_the_share_it_fails,
+    a_zone_outside_that_fails_is_not_an_upstream,
+    nothing_at_all_is_said_to_answer,
+    a_slow_nameserver_is_slow,
+    a_far_nameserver_with_one_slow_answer_is_not,
+    slow_servers_outside_are_told_from_a_slow_nameserver,
+    a_rate_limit_shows_in_a_burst,
+    a_limit_above_the_burst_does_not
 ];
 
 fn a_dead_nameserver_is_stale(world: &World) -> Result<()> {
@@ -69,7 +70,7 @@ fn a_nameserver_that_loses_some_is_not_stale(world: &World) -> Result<()> {
     probe(&lab.client(&pod([server(1), server(2)]))?, &["--no-getaddrinfo"])?.none()
 }
 
-fn a_stale_upstream_of_coredns_is_told(world: &World) -> Result<()> {
+fn a_stale_upstream_of_coredns_is_told_by_the_share_it_fails(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let outside = || Script::new().name(EXTERNAL, ["203.0.113.7", "2001:db8:9::7"]);
     let _alive = lab.server(server(1), outside())?;
@@ -138,7 +139,7 @@ fn a_far_nameserver_with_one_slow_answer_is_not(world: &World) -> Result<()> {
     probe_of(&lab, script, &["--no-getaddrinfo"])?.none()
 }
 
-fn slow_servers_outside_are_told(world: &World) -> Result<()> {
+fn slow_servers_outside_are_told_from_a_slow_nameserver(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let late = || truth().after(Duration::from_millis(1500));
     let script =

@@ -7,8 +7,8 @@ use anyhow::Result;
 use hickory_proto::op::ResponseCode;
 use muslin::resolver::{Answer, Pairing, Settings, lookup};
 
-use crate::network::Lab;
-use crate::server::{Cut, Script, Server, Tcp, Then, aaaa, any, code, truth};
+use crate::lab::network::Lab;
+use crate::lab::server::{Cut, Script, Server, Tcp, Then, aaaa, any, code, truth};
 
 /// The names that are looked up are below this one. With two dots they are fewer than `ndots:5`, as most names in a pod are, so
 /// that the whole search list is tried first.

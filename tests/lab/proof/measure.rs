@@ -11,9 +11,9 @@ use muslin::pod::ResolvConf;
 use muslin::resolver::Resolver;
 
 use super::fault::{DOMAIN, Fault, Names, Prediction};
-use crate::network::{Lab, server};
-use crate::resolvers::{Found, Program};
-use crate::world::World;
+use crate::lab::network::{Lab, server};
+use crate::lab::resolvers::{Found, Program};
+use crate::lab::world::World;
 
 /// How many measurements run at the same time, of those that wait longest and of those that wait least. The latter keep the
 /// processor busy, and more of them at once would be measured waiting for it.

@@ -17,20 +17,22 @@ use muslin::policy::Profile;
 use muslin::resolver::{Family, Settings};
 
 use crate::Topic;
-use crate::resolvers::Program;
-use crate::world::World;
+use crate::common::harness::tests;
+use crate::lab::resolvers::Program;
+use crate::lab::world::World;
 use fault::{DOMAIN, FAULTS, Fault, Kind, Names, Prediction};
 use injected::Options;
 use measure::{Measured, Measurements, Task, measure};
+use silence::who_hears_nothing_gives_up_when_the_model_says;
 
-pub(crate) const TESTS: Topic = &[
-    ("muslin_never_costs_a_lookup_and_musl_recovers_four_times_as_fast", claims_hold),
-    ("the_page_shows_what_is_injected_today", page_is_of_today),
-    ("who_hears_nothing_gives_up_when_the_model_says", silence::gives_up_when_the_model_says),
+pub(crate) const TESTS: Topic = tests![
+    muslin_never_costs_a_lookup_and_musl_recovers_four_times_as_fast,
+    the_page_shows_what_is_injected_today,
+    who_hears_nothing_gives_up_when_the_model_says
 ];
 
 /// Run by hand: `cargo test --test lab -- --ignored proof`.
-pub(crate) const BY_HAND: Topic = &[("proof_is_written_to_docs", write)];
+pub(crate) const BY_HAND: Topic = tests![proof_is_written_to_docs];
 
 /// Where the table stands.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
@@ -62,19 +64,19 @@ struct Proof<'w> {
 }
 
 /// This machine does other things, too: what does not hold twice does not hold.
-fn claims_hold(world: &World) -> Result<()> {
+fn muslin_never_costs_a_lookup_and_musl_recovers_four_times_as_fast(world: &World) -> Result<()> {
     let check = || Proof::make(world, |fault| fault.lookups.0)?.check();
     check().or_else(|first| check().with_context(|| format!("before: {first:#}")))
 }
 
-fn write(world: &World) -> Result<()> {
+fn proof_is_written_to_docs(world: &World) -> Result<()> {
     let proof = Proof::make(world, |fault| fault.lookups.1)?;
     proof.check()?;
     std::fs::write(PAGE, table::page(&proof)?).with_context(|| format!("writing {PAGE}"))
 }
 
 /// The figures of the page differ from machine to machine; what they were measured with must not.
-fn page_is_of_today(world: &World) -> Result<()> {
+fn the_page_shows_what_is_injected_today(world: &World) -> Result<()> {
     let page = std::fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))?;
     let lines = |text: &str| -> BTreeSet<String> {
         text.split('`').skip(1).step_by(2).filter(|word| word.starts_with("ndots:")).map(str::to_owned).collect()

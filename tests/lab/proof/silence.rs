@@ -8,11 +8,11 @@ use muslin::resolver::Settings;
 
 use super::LATE;
 use super::fault::DOMAIN;
-use crate::client::Client;
-use crate::network::{Lab, server};
-use crate::resolvers::Program;
-use crate::server::Script;
-use crate::world::World;
+use crate::lab::client::Client;
+use crate::lab::network::{Lab, server};
+use crate::lab::resolvers::Program;
+use crate::lab::server::Script;
+use crate::lab::world::World;
 
 /// Short enough to wait for: what is multiplied with what is what the model could have wrong.
 const OPTIONS: [&str; 4] = [
@@ -26,7 +26,7 @@ const OPTIONS: [&str; 4] = [
 const SEARCH: &str = "a.invalid b.invalid";
 const NAMES: u32 = 3;
 
-pub(super) fn gives_up_when_the_model_says(world: &World) -> Result<()> {
+pub(super) fn who_hears_nothing_gives_up_when_the_model_says(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dead = [lab.server(server(1), Script::dead())?, lab.server(server(2), Script::dead())?];
     let mut clients = Vec::new();

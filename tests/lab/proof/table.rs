@@ -15,7 +15,7 @@ const INTRODUCTION: &str = "\
 
 What muslin promises, measured: it never makes a name fail that would have resolved without it, and musl recovers sooner from what
 a network loses. Real resolvers look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against a scripted DNS
-server that makes one fault at a time ([tests/lab](../tests/lab/main.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`,
+server that makes one fault at a time ([tests/lab](../tests/lab_tests.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`,
 and the options of one of three pods. So a lookup asks for four names, twice each.
 
 This page is written by `cargo test --test lab -- --ignored proof` (as root; it takes two minutes). A shorter run of the same is one of the

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::namespace::Namespace;
+use crate::lab::namespace::Namespace;
 use answer::{Answering, Outgoing};
 #[allow(unused_imports, reason = "what a script is made of, whichever of it the tests of today use")]
 pub(crate) use script::{

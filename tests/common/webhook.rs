@@ -1,5 +1,7 @@
 //! muslin itself in a test: the real binary on loopback, with the rights of its own service account and no others.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,8 +17,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::control_plane::ControlPlane;
-use crate::registration::Registration;
+use crate::common::control_plane::ControlPlane;
+use crate::common::registration::Registration;
 
 /// How long the server may take to know the namespaces: it takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);

@@ -9,30 +9,19 @@
 
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
-mod answers;
-#[path = "../../tests/cluster/control_plane.rs"]
-#[allow(dead_code, reason = "the tests of the cluster use all of it")]
-mod control_plane;
-#[path = "../../tests/cluster/pods.rs"]
-#[allow(dead_code, reason = "the tests of the cluster use all of it")]
-mod pods;
-#[path = "../load/process.rs"]
-#[allow(dead_code, reason = "the load benchmark uses all of it")]
-mod process;
-#[path = "../../tests/cluster/registration.rs"]
-#[allow(
-    dead_code,
-    clippy::print_stderr,
-    reason = "the tests of the cluster use all of it, and say what they cannot clean up"
-)]
-mod registration;
-mod report;
-#[path = "../load/server.rs"]
-#[allow(dead_code, reason = "the load benchmark uses all of it")]
-mod server;
-#[path = "../../tests/cluster/webhook.rs"]
-#[allow(dead_code, reason = "the tests of the cluster use all of it")]
-mod webhook;
+mod common {
+    pub(crate) mod control_plane;
+    pub(crate) mod pods;
+    pub(crate) mod process;
+    pub(crate) mod registration;
+    pub(crate) mod server;
+    pub(crate) mod webhook;
+}
+
+mod admission {
+    pub(crate) mod answers;
+    pub(crate) mod report;
+}
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -47,11 +36,12 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use crate::answers::Answer;
-use crate::control_plane::ControlPlane;
-use crate::registration::{MANIFESTS, MUSLIN, PROBE_NAMESPACE};
-use crate::server::Server;
-use crate::webhook::Muslin;
+use crate::admission::answers::{self, Answer};
+use crate::admission::report;
+use crate::common::control_plane::ControlPlane;
+use crate::common::registration::{MANIFESTS, MUSLIN, PROBE_NAMESPACE};
+use crate::common::server::Server;
+use crate::common::webhook::Muslin;
 
 /// Measure how long creating a pod takes on a real API server, by what is called for it.
 #[derive(Debug, Parser)]
@@ -160,7 +150,7 @@ fn namespace(lane: &str) -> String {
 
 /// What muslin answers to a review of the pod in its lane, with `UID` in place of the uid.
 fn answer_of(muslin: &Muslin<'_>) -> Result<String> {
-    let mut review: Value = serde_json::from_str(include_str!("../reviews/12k.json"))?;
+    let mut review: Value = serde_json::from_str(include_str!("reviews/12k.json"))?;
     review["request"]["namespace"] = json!(namespace("muslin"));
     review["request"]["object"]["metadata"]["namespace"] = json!(namespace("muslin"));
     review["request"]["uid"] = json!("UID");

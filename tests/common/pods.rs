@@ -1,5 +1,7 @@
 //! Pods for tests: the plain one, and many of odd shapes; and what a pod should be once muslin has seen it.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use anyhow::{Context as _, Result};
 use muslin::image;
 use muslin::plan::{Context, Plan, plan};

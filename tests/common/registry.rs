@@ -1,5 +1,7 @@
 //! A real registry, Debian's `docker-registry`, on a port of its own, and what brings images into it.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::image::{self, Image};
+use crate::common::image::{self, Image};
 
 /// How long the registry may take to listen.
 const START: Duration = Duration::from_secs(30);
@@ -34,13 +36,11 @@ impl Registry {
     }
 
     /// A registry that speaks TLS, with this certificate and key.
-    #[allow(dead_code, reason = "only the tests of the registry's own program speak TLS")]
     pub(crate) fn with_certificate(certificate: &str, key: &str) -> Result<Self> {
         Self::configured(None, Some((certificate, key)))
     }
 
     /// A registry that wants the name `puller` and this password.
-    #[allow(dead_code, reason = "the benchmark logs in nowhere")]
     pub(crate) fn with_password(password: &str) -> Result<Self> {
         Self::configured(Some(password), None)
     }

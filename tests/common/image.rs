@@ -1,6 +1,8 @@
 //! Images for the tests, built layer by layer from real programs, and written as OCI layouts; `skopeo` then brings them where they
 //! belong, and refuses what is no image.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,47 +4,54 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
-mod certificates;
-mod control_plane;
-mod endurance;
-mod events;
-mod examples;
-#[path = "../registry/image.rs"]
-#[allow(dead_code, reason = "the tests of the registry use all of it")]
-mod image;
-mod impostor;
-mod inspection;
-mod installation;
-mod load;
-mod measuring;
-mod monitoring;
-mod mutation;
-mod outages;
-mod pods;
-mod policy;
-mod profiles;
-mod registration;
-#[path = "../registry/registry.rs"]
-mod registry;
-mod replicas;
-mod rights;
-mod scan;
-mod webhook;
+mod common {
+    pub(crate) mod control_plane;
+    pub(crate) mod harness;
+    pub(crate) mod image;
+    pub(crate) mod pods;
+    pub(crate) mod registration;
+    pub(crate) mod registry;
+    pub(crate) mod webhook;
+}
+
+mod cluster {
+    pub(crate) mod certificates;
+    pub(crate) mod endurance;
+    pub(crate) mod events;
+    pub(crate) mod examples;
+    pub(crate) mod impostor;
+    pub(crate) mod inspection;
+    pub(crate) mod installation;
+    pub(crate) mod load;
+    pub(crate) mod measuring;
+    pub(crate) mod monitoring;
+    pub(crate) mod mutation;
+    pub(crate) mod outages;
+    pub(crate) mod policy;
+    pub(crate) mod profiles;
+    pub(crate) mod replicas;
+    pub(crate) mod rights;
+    pub(crate) mod scan;
+}
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use control_plane::ControlPlane;
-use impostor::{Answer, Impostor};
+use anyhow::{Context as _, Result, ensure};
+use cluster::impostor::{Answer, Impostor};
+use cluster::{
+    certificates, endurance, events, examples, inspection, installation, measuring, monitoring, mutation, outages,
+    policy, profiles, rights, scan,
+};
+use common::control_plane::ControlPlane;
+use common::harness::{self, Suite};
+use common::registration::{self, Registration};
+use common::webhook::Muslin;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
-use libtest_mimic::{Arguments, Failed, Trial};
-use registration::Registration;
+use libtest_mimic::Arguments;
 use serde_json::Value;
-use webhook::Muslin;
 
 /// What every test uses: an API server to which `manifests/` were applied, and in which nothing is registered yet.
 struct Cluster {
@@ -55,55 +62,35 @@ struct Cluster {
 }
 
 type Test = fn(&Cluster) -> Result<()>;
+type Topic = harness::Topic<Test>;
 
-/// The tests of one file, by name.
-type Topic = &'static [(&'static str, Test)];
-
-const TOPICS: [Topic; 14] = [
-    mutation::TESTS,
-    policy::TESTS,
-    profiles::TESTS,
-    events::TESTS,
-    scan::TESTS,
-    monitoring::TESTS,
-    rights::TESTS,
-    examples::TESTS,
-    inspection::TESTS,
-    outages::TESTS,
-    installation::TESTS,
-    certificates::TESTS,
-    endurance::TESTS,
-    installation::LAST,
-];
+const SUITE: Suite<Test> = Suite {
+    topics: &[
+        mutation::TESTS,
+        policy::TESTS,
+        profiles::TESTS,
+        events::TESTS,
+        scan::TESTS,
+        monitoring::TESTS,
+        rights::TESTS,
+        examples::TESTS,
+        inspection::TESTS,
+        outages::TESTS,
+        installation::TESTS,
+        certificates::TESTS,
+        endurance::TESTS,
+        installation::LAST,
+    ],
+    on_request: &[measuring::TESTS, endurance::ON_REQUEST],
+};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Some tests stop the webhook that others need.
     arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    match Cluster::start() {
-        Ok(cluster) => libtest_mimic::run(&arguments, trials(Some(Arc::new(cluster)))).exit_code(),
-        Err(error) => {
-            eprintln!("cannot start the control plane: {error:?}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn trials(cluster: Option<Arc<Cluster>>) -> Vec<Trial> {
-    let trial = |(name, test): &(&'static str, Test)| {
-        let (cluster, test) = (cluster.clone(), *test);
-        Trial::test(*name, move || {
-            let Some(cluster) = cluster else { return Ok(()) };
-            test(&cluster)
-                .map_err(|error| Failed::from(format!("{error:?}\n{}", cluster.control_plane.api_server_log())))
-        })
-    };
-    let on_request =
-        measuring::TESTS.iter().chain(endurance::ON_REQUEST).map(|test| trial(test).with_ignored_flag(true));
-    TOPICS.into_iter().flatten().map(trial).chain(on_request).collect()
+    SUITE.run(&arguments, Cluster::start, |cluster, test| {
+        test(cluster).with_context(|| cluster.control_plane.api_server_log())
+    })
 }
 
 // === impl Cluster ===

@@ -12,11 +12,10 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
-#[path = "../../tests/registry/image.rs"]
-#[allow(dead_code, reason = "the tests of the registry use all of it")]
-mod image;
-#[path = "../../tests/registry/registry.rs"]
-mod registry;
+mod common {
+    pub(crate) mod image;
+    pub(crate) mod registry;
+}
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -32,9 +31,9 @@ use muslin::registry::{Client, Images, Known, Limits, Pace, Platform, Settings};
 use serde_json::json;
 use tar::{Builder, Header};
 
-use crate::image::Entry::{Part, Text};
-use crate::image::{Image, layer, run};
-use crate::registry::Registry;
+use crate::common::image::Entry::{Part, Text};
+use crate::common::image::{Image, layer, run};
+use crate::common::registry::Registry;
 
 const IMAGES: usize = 100;
 const ROUNDS: usize = 5;

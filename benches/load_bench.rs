@@ -8,12 +8,17 @@
 //! This file reads the options and names the scenarios. It must not know what a webhook does with a review: it sees
 //! servers as processes that answer bytes with bytes.
 
-mod baseline;
-mod client;
-mod echo;
-mod process;
-mod report;
-mod server;
+mod common {
+    pub(crate) mod process;
+    pub(crate) mod server;
+}
+
+mod load {
+    pub(crate) mod baseline;
+    pub(crate) mod client;
+    pub(crate) mod echo;
+    pub(crate) mod report;
+}
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,9 +29,11 @@ use clap::{Parser, ValueEnum};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::client::{Load, Target};
-use crate::report::Sample;
-use crate::server::Server;
+use crate::common::process;
+use crate::common::server::Server;
+use crate::load::client::{self, Load, Target};
+use crate::load::report::{self, Sample};
+use crate::load::{baseline, echo};
 
 /// What `--help` says after the options.
 const EXAMPLES: &str = "\

@@ -1,6 +1,12 @@
 //! What tells the API server to call a webhook: muslin's own configuration from `manifests/` with an address on loopback in
 //! place of its service, or one for another webhook.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+#![allow(
+    clippy::print_stderr,
+    reason = "the benchmark does not print otherwise, and what cannot be cleaned up must be said"
+)]
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,8 +15,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::control_plane::ControlPlane;
-use crate::pods::pod;
+use crate::common::control_plane::ControlPlane;
+use crate::common::pods::pod;
 
 /// The folder that `kubectl apply -k` is given.
 pub(crate) const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");

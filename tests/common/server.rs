@@ -1,6 +1,8 @@
 //! A server under load: a child process that says on stdout where it listens and, if it made its own certificate, with
 //! which CA. It must not know how it is loaded.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use crate::process::{Child, Process};
+use crate::common::process::{Child, Process};
 
 /// How long a server may take until it has said where it listens. muslin's own goal is 300 ms; the rest is for a busy
 /// machine.

@@ -7,6 +7,8 @@
 //!
 //! Needs Linux, `setpriv` from util-linux, and, until the programs are in the cache, Go: see `control-plane/build`.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,6 +1,8 @@
 //! A process as `/proc` shows it (CPU time, resident memory), and a child that never outlives the benchmark. It must
 //! not know what the child serves.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

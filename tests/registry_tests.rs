@@ -3,27 +3,36 @@
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
-mod access;
-mod bounds;
-mod fingerprints;
-mod formats;
-mod hostile;
-mod hostile_layers;
-mod image;
-mod images;
-mod registry;
-mod server;
-mod sources;
+mod common {
+    pub(crate) mod harness;
+    pub(crate) mod image;
+    pub(crate) mod registry;
+}
+
+mod registry {
+    pub(crate) mod access;
+    pub(crate) mod bounds;
+    pub(crate) mod fingerprints;
+    pub(crate) mod formats;
+    pub(crate) mod hostile;
+    pub(crate) mod hostile_layers;
+    pub(crate) mod images;
+    pub(crate) mod server;
+    pub(crate) mod sources;
+}
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use libtest_mimic::{Arguments, Failed, Trial};
+use common::harness::{self, Suite};
+use common::image;
+use common::registry::Registry;
+use libtest_mimic::Arguments;
 use muslin::image::Reference;
 use muslin::registry::{Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Settings, Source};
-use registry::Registry;
+use registry::{access, bounds, fingerprints, formats, hostile, hostile_layers, images, sources};
 
 /// What every test uses.
 struct World {
@@ -34,44 +43,24 @@ struct World {
 }
 
 type Test = fn(&World) -> Result<()>;
+type Topic = harness::Topic<Test>;
 
-/// The tests of one file, by name.
-type Topic = &'static [(&'static str, Test)];
-
-const TOPICS: [Topic; 8] = [
-    fingerprints::TESTS,
-    formats::TESTS,
-    sources::TESTS,
-    access::TESTS,
-    hostile::TESTS,
-    hostile_layers::TESTS,
-    bounds::TESTS,
-    images::TESTS,
-];
+const SUITE: Suite<Test> = Suite {
+    topics: &[
+        fingerprints::TESTS,
+        formats::TESTS,
+        sources::TESTS,
+        access::TESTS,
+        hostile::TESTS,
+        hostile_layers::TESTS,
+        bounds::TESTS,
+        images::TESTS,
+    ],
+    on_request: &[],
+};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    match World::start() {
-        Ok(world) => libtest_mimic::run(&arguments, trials(Some(Arc::new(world)))).exit_code(),
-        Err(error) => {
-            eprintln!("cannot start the registry: {error:?}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn trials(world: Option<Arc<World>>) -> Vec<Trial> {
-    let trial = |(name, test): &(&'static str, Test)| {
-        let (world, test) = (world.clone(), *test);
-        Trial::test(*name, move || {
-            let world = world.ok_or("no registry was started")?;
-            test(&world).map_err(|error| Failed::from(format!("{error:?}")))
-        })
-    };
-    TOPICS.iter().flat_map(|topic| topic.iter()).map(trial).collect()
+    SUITE.run(&Arguments::from_args(), World::start, |world, test| test(world))
 }
 
 // === impl World ===

@@ -1,0 +1,60 @@
+//! The harness of test programs whose tests share one thing that is expensive to start (a control plane, a registry, a node), which
+//! libtest can neither share nor stop. It must not know what the thing is.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The tests of one file, by name; `tests!` makes them.
+pub(crate) type Topic<Test> = &'static [(&'static str, Test)];
+
+/// The named functions as a [`Topic`]. A test is called what its function is called.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test)),*] };
+}
+pub(crate) use tests;
+
+/// What a test program runs.
+pub(crate) struct Suite<Test: 'static> {
+    /// Run in this order, if one at a time.
+    pub(crate) topics: &'static [Topic<Test>],
+    /// Run with `--ignored` only, and before the others.
+    pub(crate) on_request: &'static [Topic<Test>],
+}
+
+// === impl Suite ===
+
+impl<Test: Copy + Send> Suite<Test> {
+    /// Starts the shared thing unless the tests are only listed, runs the tests, and drops the shared thing.
+    pub(crate) fn run<Shared: Send + Sync + 'static>(
+        &self,
+        arguments: &Arguments,
+        start: impl FnOnce() -> Result<Shared>,
+        call: fn(&Shared, Test) -> Result<()>,
+    ) -> ExitCode {
+        if arguments.list {
+            return libtest_mimic::run(arguments, self.trials(|_| Ok(()))).exit_code();
+        }
+        let shared = match start() {
+            Ok(shared) => Arc::new(shared),
+            Err(error) => {
+                eprintln!("cannot start what the tests share: {error:?}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let trials = self.trials(move |test| call(&shared, test));
+        // `exit_code` ends no process, so what is shared has been dropped with the trials.
+        libtest_mimic::run(arguments, trials).exit_code()
+    }
+
+    fn trials(&self, call: impl Fn(Test) -> Result<()> + Clone + Send + 'static) -> Vec<Trial> {
+        let trial = |&(name, test): &(&'static str, Test)| {
+            let call = call.clone();
+            Trial::test(name, move || call(test).map_err(|error| Failed::from(format!("{error:?}"))))
+        };
+        let on_request = self.on_request.iter().copied().flatten().map(|test| trial(test).with_ignored_flag(true));
+        on_request.chain(self.topics.iter().copied().flatten().map(trial)).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! muslin in a whole cluster of one node: deployed from its own image, called through its Service, and seen in pods that run. One
+//! node serves all tests. Needs root; see `node/node`.
+
+#![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
+#![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
+
+mod common {
+    pub(crate) mod harness;
+}
+
+mod node {
+    pub(crate) mod installation;
+    pub(crate) mod probe;
+    pub(crate) mod proof;
+    pub(crate) mod real_node;
+    pub(crate) mod shop;
+}
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Result, ensure};
+use common::harness::{self, Suite, tests};
+use libtest_mimic::Arguments;
+use node::real_node::{Node, eventually};
+use node::{installation, probe, proof, shop};
+
+type Test = fn(&mut Node) -> Result<()>;
+type Topic = harness::Topic<Test>;
+
+const SUITE: Suite<Test> = Suite {
+    topics: &[SERVICE, shop::TESTS, proof::TESTS, probe::TESTS, LAST],
+    on_request: &[shop::ON_REQUEST, proof::ON_REQUEST],
+};
+
+const SERVICE: Topic = tests![the_api_server_reaches_muslin_through_its_service];
+
+/// These end the node that the others use.
+const LAST: Topic = tests![
+    a_node_that_is_interrupted_leaves_nothing_behind,
+    a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps,
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // The last tests end the node that the others use.
+    arguments.test_threads = Some(1);
+    SUITE.run(
+        &arguments,
+        || start().map(Mutex::new),
+        |node, test| test(&mut node.lock().unwrap_or_else(PoisonError::into_inner)),
+    )
+}
+
+fn start() -> Result<Node> {
+    let node = Node::start()?;
+    installation::deploy(&node)?;
+    shop::deploy(&node)?;
+    Ok(node)
+}
+
+/// The API server is in the network in which kube-proxy makes the addresses of Services work.
+fn the_api_server_reaches_muslin_through_its_service(node: &mut Node) -> Result<()> {
+    let (service, _) = node.kubectl(&[
+        "get",
+        "mutatingwebhookconfiguration",
+        "muslin.dev",
+        "-o",
+        "jsonpath={.webhooks[*].clientConfig.service.name}{.webhooks[*].clientConfig.url}",
+    ])?;
+    ensure!(service == "muslin", "the webhook is at {service}");
+    let (metrics, _) = node.kubectl(&["get", "--raw", "/metrics"])?;
+    let answered = metrics.lines().any(|line| {
+        line.starts_with("apiserver_admission_webhook_request_total{")
+            && line.contains(r#"code="200""#)
+            && line.contains(r#"name="pods.muslin.dev""#)
+    });
+    ensure!(answered, "no review was answered");
+    Ok(())
+}
+
+fn a_node_that_is_interrupted_leaves_nothing_behind(node: &mut Node) -> Result<()> {
+    let traces = node.traces();
+    ensure!(traces.found()?.len() > 12, "it cannot be seen while it runs: {:?}", traces.found()?);
+    // Not INT, which is ignored by whatever a shell starts in the background.
+    node.end_by("TERM")?;
+    let found = traces.found()?;
+    ensure!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+fn a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps(_: &mut Node) -> Result<()> {
+    let (mut node, _) = Node::begin()?;
+    let traces = node.traces();
+    eventually(std::time::Duration::from_secs(60), || {
+        ensure!(traces.processes()?.iter().any(|process| process.contains("kube-apiserver")), "no API server yet");
+        Ok(())
+    })?;
+    node.end_by("KILL")?;
+    traces.wait_until_nothing_runs()?;
+    ensure!(!traces.found()?.is_empty(), "who removed its folder?");
+    // The next one removes that, and ends because its standard input does.
+    drop(Node::begin()?);
+    let found = traces.found()?;
+    ensure!(found.is_empty(), "{found:?}");
+    Ok(())
+}
