@@ -19,7 +19,7 @@ use axum::http::{Request, StatusCode};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
 use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
-use muslin::cluster::{Inspection, Namespaces, Profiles};
+use muslin::cluster::{ImageInspection, Namespaces, Profiles};
 use muslin::image::contents::ImageFacts;
 use muslin::policy::{Mode, NamespacePolicy};
 use muslin::registry::{self, Client, Digest, Image, Images, Pace, Platform};
@@ -73,7 +73,7 @@ fn known_images(criterion: &mut Criterion) {
 }
 
 /// As many images are known, those of the review among them.
-fn inspection(review: &[u8], number: usize) -> Inspection {
+fn inspection(review: &[u8], number: usize) -> ImageInspection {
     let review: serde_json::Value = serde_json::from_slice(review).expect("the review is JSON");
     let spec = &review["request"]["object"]["spec"];
     let containers = ["initContainers", "containers"].into_iter().filter_map(|field| spec[field].as_array()).flatten();
@@ -86,7 +86,7 @@ fn inspection(review: &[u8], number: usize) -> Inspection {
     let (digest, platform) = (Digest::sha256(b""), Platform::linux("amd64"));
     let image = Arc::new(Image { digest, platform, facts: ImageFacts::default() });
     references.iter().for_each(|reference| images.learn(reference, Arc::clone(&image), Duration::ZERO));
-    Inspection { images, pull_secrets: None, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
+    ImageInspection { images, pull_secrets: None, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
 }
 
 fn router() -> Router {
@@ -94,7 +94,7 @@ fn router() -> Router {
 }
 
 /// The webhook as it runs in a cluster, but for the namespaces, which are all alike.
-fn router_with(inspection: Option<Inspection>) -> Router {
+fn router_with(inspection: Option<ImageInspection>) -> Router {
     let settings = Settings {
         default_mode: Mode::Inject,
         profile: "default".to_owned(),

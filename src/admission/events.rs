@@ -5,7 +5,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::time::{Duration, Instant};
 
-use crate::cluster::{Story, Teller};
+use crate::cluster::{EventSource, PodEvents};
 use crate::image::Evidence;
 use crate::plan;
 use crate::pod::Pod;
@@ -16,33 +16,33 @@ use super::webhook::{Inner, Webhook};
 /// How long the namespace's labels are waited for, where the watch does not know them yet.
 const POLICY_MAX: Duration = Duration::from_secs(2);
 
-impl Teller for Webhook {
-    fn story<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, Story> {
+impl EventSource for Webhook {
+    fn pod_events<'t>(&'t self, namespace: &'t str, pod: &'t str) -> BoxFuture<'t, PodEvents> {
         self.0.story(namespace, pod).boxed()
     }
 }
 
 impl Inner {
-    async fn story(&self, namespace: &str, pod: &str) -> Story {
+    async fn story(&self, namespace: &str, pod: &str) -> PodEvents {
         if self.is_excluded(namespace) {
-            return Story::default();
+            return PodEvents::default();
         }
         let policy = match self.policy(namespace, Instant::now() + POLICY_MAX).await {
             Ok(policy) => policy,
             Err(why) => {
                 tracing::debug!(namespace, why, "nothing is told of a pod: its namespace is not known");
-                return Story::default();
+                return PodEvents::default();
             }
         };
         let mode = policy.mode(self.settings.default_mode);
         if mode < Mode::Warn {
-            return Story::default();
+            return PodEvents::default();
         }
         let pod: Pod<'_> = match serde_json::from_str(pod) {
             Ok(pod) => pod,
             Err(error) => {
                 tracing::warn!(namespace, %error, "nothing is told of a pod that cannot be read");
-                return Story::default();
+                return PodEvents::default();
             }
         };
         let answers = self.recall(&pod);
@@ -55,7 +55,7 @@ impl Inner {
             // What is to be said of the profile was said when the pod was made.
             let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);
             let told = plan::story(&pod, fingerprints, &self.context(namespace, mode, &profile));
-            Story { told: told.unwrap_or_default(), more_is_known }
+            PodEvents { notes: told.unwrap_or_default(), more_is_known }
         });
         story.unwrap_or_default()
     }

@@ -289,7 +289,7 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
         let read = || {
             let request = super::review::Review::<Pod<'_>>::read(body.as_bytes()).unwrap();
             let pod = request.object.as_ref().unwrap();
-            let answers = crate::cluster::Answers::default();
+            let answers = crate::cluster::PodImages::default();
             assert!(!webhook.decide(&request.uid, pod, &answers, "shop", &policy).answer.is_empty());
         };
         // The first one is remembered, which takes memory of its own.

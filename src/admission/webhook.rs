@@ -33,7 +33,7 @@ use super::review::{BadReview, Review, Verdict};
 use super::serving::body::{Bodies, BodyError};
 use super::serving::deadline;
 use super::{Metrics, Shutdown, review};
-use crate::cluster::{Answers, Inspection};
+use crate::cluster::{ImageInspection, PodImages};
 
 /// What an admin sets for the whole cluster.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ pub struct Settings {
     /// muslin's own namespace, which is left alone as `kube-system` is.
     pub own_namespace: Option<String>,
     /// Where images are read; without it, their references alone tell.
-    pub inspection: Option<Inspection>,
+    pub inspection: Option<ImageInspection>,
     /// Where the serving certificate comes from; without it, it is there from the start.
     pub certificates: Option<Certificates>,
 }
@@ -334,16 +334,16 @@ impl Inner {
     }
 
     /// What is known of the pod's images. Nothing is asked where nothing would be done.
-    pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Deadline) -> Answers {
+    pub(super) async fn ask(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Deadline) -> PodImages {
         match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
-            Some(inspection) => inspection.ask(pod, namespace, deadline).await,
-            None => Answers::default(),
+            Some(inspection) => inspection.lookup(pod, namespace, deadline).await,
+            None => PodImages::default(),
         }
     }
 
     /// The same, as far as it is known without asking.
-    pub(super) fn recall(&self, pod: &Pod<'_>) -> Answers {
-        self.settings.inspection.as_ref().map_or_else(Answers::default, |inspection| inspection.recall(pod))
+    pub(super) fn recall(&self, pod: &Pod<'_>) -> PodImages {
+        self.settings.inspection.as_ref().map_or_else(PodImages::default, |inspection| inspection.cached(pod))
     }
 
     /// The profile that a namespace asks for, and what is to be said of that.

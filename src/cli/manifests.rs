@@ -52,7 +52,7 @@ fn crds() -> anyhow::Result<String> {
 fn profiles() -> anyhow::Result<String> {
     let mut profiles = Vec::new();
     for name in Profile::NAMES {
-        let spec = ResolverProfileSpec::of(&Profile::builtin(name)?);
+        let spec = ResolverProfileSpec::from_profile(&Profile::builtin(name)?);
         profiles.push(serde_json::to_value(ResolverProfile::new(name, spec))?);
     }
     Ok(format!(

@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::cluster::{self, Inspection, Listing, Profiles};
+use crate::cluster::{self, ImageInspection, Listing, Profiles};
 use crate::image::{self, Fingerprint};
 use crate::plan::{Context, left, plan};
 use crate::pod::workload::Workload;
@@ -164,7 +164,7 @@ struct Surroundings {
     client: kube::Client,
     namespaces: HashMap<String, NamespacePolicy>,
     profiles: Profiles,
-    inspection: Option<Inspection>,
+    inspection: Option<ImageInspection>,
     /// What could not be read.
     missing: Vec<String>,
 }
@@ -248,7 +248,7 @@ impl Scan {
             let client = client.map_err(|error| Failure::Input(error.into()))?;
             let images = Images::new(client, limits, Pace { at_once: AT_ONCE, queue: usize::MAX, ..Pace::default() });
             let architectures = vec![own_platform().arch];
-            Some(Inspection { images, pull_secrets: None, architectures, budget: Duration::ZERO })
+            Some(ImageInspection { images, pull_secrets: None, architectures, budget: Duration::ZERO })
         } else {
             None
         };

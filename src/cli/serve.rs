@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
 use crate::cluster::{
-    self, CertificateSpec, Certificates, Events, Fingerprints, Inspection, Issued, Lease, Namespaces, Profiles,
+    self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, Lease, Namespaces, Profiles,
     PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
@@ -206,7 +206,7 @@ impl Serve {
 
         let shutdown = Shutdown::default();
         let mut metrics = Metrics::default();
-        if let Some(Inspection { images, .. }) = &inspection {
+        if let Some(ImageInspection { images, .. }) = &inspection {
             metrics.count_inspections(images);
         }
         metrics.tell_expiry(keys);
@@ -246,7 +246,7 @@ impl Serve {
         Ok(())
     }
 
-    fn inspection(&self) -> Result<Option<Inspection>, Failure> {
+    fn inspection(&self) -> Result<Option<ImageInspection>, Failure> {
         if !self.inspect_images {
             return Ok(None);
         }
@@ -259,7 +259,7 @@ impl Serve {
             architectures.push(own_platform().arch);
         }
         let budget = Duration::from_millis(self.inspection_budget);
-        Ok(Some(Inspection { images, pull_secrets: None, architectures, budget }))
+        Ok(Some(ImageInspection { images, pull_secrets: None, architectures, budget }))
     }
 
     /// The serving key, unless it is kept in the cluster; with it, for a standalone server, the CA to trust.
@@ -290,7 +290,7 @@ impl Serve {
     /// What the cluster says of namespaces, and where it keeps what is known of images, and the certificates.
     async fn cluster(
         &self,
-        inspection: Option<&mut Inspection>,
+        inspection: Option<&mut ImageInspection>,
         keeps_certificates: bool,
     ) -> Result<OfCluster, Failure> {
         if self.standalone {
@@ -309,7 +309,7 @@ impl Serve {
         let certificates = keeps_certificates
             .then(|| Certificates::keep(client.clone(), namespace, self.terms(namespace), lease.clone()));
         let mut fingerprints = None;
-        if let Some(Inspection { images, pull_secrets, architectures, budget: _ }) = inspection {
+        if let Some(ImageInspection { images, pull_secrets, architectures, budget: _ }) = inspection {
             *pull_secrets = self.pull_secrets.then(|| PullSecrets::new(client.clone()));
             if self.keep_fingerprints > 0 {
                 let (client, images, lease) = (client.clone(), images.clone(), lease.clone());

@@ -1,5 +1,5 @@
-//! What a pod's images hold, for a review: asked for each platform that the pod may run on, within the time that the review can
-//! spare, and by their references alone where that tells nothing. Must not know of HTTP, nor decide about the pod.
+//! The fingerprints of a pod's containers: from its images for each platform that the pod may run on, within the time that a review
+//! can spare, and from the image names where the images are unknown. Must not know of HTTP, nor decide about the pod.
 
 use std::time::Duration;
 
@@ -11,82 +11,82 @@ use crate::image::contents::Invocation;
 use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Container, Pod};
 use crate::registry::{Images, Known, Platform};
+use crate::resolver::Family;
 
-/// How images are looked into while pods are reviewed.
+/// The inspection of images for reviews.
 #[derive(Clone, Debug)]
-pub struct Inspection {
-    /// What is known of images, and who finds out more.
+pub struct ImageInspection {
+    /// The known images, which inspect unknown ones on request.
     pub images: Images,
-    /// Who reads the Secrets that pods pull with, where that is allowed.
+    /// A reader of the pods' image pull secrets, if allowed.
     pub pull_secrets: Option<PullSecrets>,
-    /// The architectures (`amd64`) of the cluster's nodes, for pods that do not say on which they run.
+    /// The architectures (`amd64`) of the cluster's nodes, for pods that may run on any node.
     pub architectures: Vec<String>,
-    /// How long a review waits for what is not known yet.
+    /// Limit of a review's wait for unknown images.
     pub budget: Duration,
 }
 
-/// What is known of a pod's images: for each container, on each architecture that the pod may run on.
+/// The known images of a pod.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub struct PodImages {
+    /// The architectures that the pod may run on.
     architectures: Vec<String>,
-    /// Container by container.
+    /// The image of each container on each of the architectures, container by container.
     known: Vec<Option<Known>>,
 }
 
-/// What a container uses on one architecture.
+/// The fingerprint of a container on one architecture.
 struct OnPlatform<'p> {
     arch: &'p str,
     fingerprint: Fingerprint,
 }
 
-// === impl Inspection ===
+// === impl ImageInspection ===
 
-impl Inspection {
-    /// Asks for the images of a pod in this namespace.
-    pub async fn ask(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Answers {
+impl ImageInspection {
+    /// Looks up the images of a pod in this namespace, and waits for unknown ones within the budget.
+    pub async fn lookup(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> PodImages {
         let platforms = self.platforms(pod);
-        let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.of(namespace, pod.pull_secrets()));
+        let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.for_pod(namespace, pod.pull_secrets()));
         let deadline = deadline.min(Instant::now() + self.budget);
-        let known = self.images.known(&wanted(pod, &platforms), keyring.as_ref(), deadline).await;
-        Answers::new(platforms, known)
+        let known = self.images.known(&images_on(pod, &platforms), keyring.as_ref(), deadline).await;
+        PodImages::new(platforms, known)
     }
 
-    /// What is known of the images of a pod. Nothing is read for it: those who look at many pods would keep reviews waiting.
-    pub fn recall(&self, pod: &Pod<'_>) -> Answers {
+    /// Returns the known images of a pod, and inspects none: callers look at many pods, which would keep reviews waiting.
+    pub fn cached(&self, pod: &Pod<'_>) -> PodImages {
         let platforms = self.platforms(pod);
-        let known = self.images.recalled(&wanted(pod, &platforms));
-        Answers::new(platforms, known)
+        let known = self.images.recalled(&images_on(pod, &platforms));
+        PodImages::new(platforms, known)
     }
 
-    /// Where the pod may run.
+    /// Returns the fingerprint of each container of a pod in this namespace, in their order, as far as known by the deadline.
+    pub async fn fingerprints(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Vec<Fingerprint> {
+        self.lookup(pod, namespace, deadline).await.fingerprints(pod).0
+    }
+
+    /// Returns the platforms that the pod may run on.
     fn platforms(&self, pod: &Pod<'_>) -> Vec<Platform> {
         let cluster: Vec<&str> = self.architectures.iter().map(String::as_str).collect();
         pod.architectures(&cluster).into_iter().map(Platform::linux).collect()
     }
 }
 
-/// The images of a pod, on each platform.
-fn wanted<'p>(pod: &'p Pod<'_>, platforms: &'p [Platform]) -> Vec<(&'p str, &'p Platform)> {
+/// Returns the images of a pod, each on each platform.
+fn images_on<'p>(pod: &'p Pod<'_>, platforms: &'p [Platform]) -> Vec<(&'p str, &'p Platform)> {
     let on_each = |image: &'p str| platforms.iter().map(move |platform| (image, platform));
     pod.containers().flat_map(|container| on_each(container.image())).collect()
 }
 
-impl Inspection {
-    /// What each container of a pod in this namespace uses, in their order, as far as it is known by the deadline.
-    pub async fn fingerprints(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Vec<Fingerprint> {
-        self.ask(pod, namespace, deadline).await.fingerprints(pod).0
-    }
-}
+// === impl PodImages ===
 
-// === impl Answers ===
-
-impl Answers {
+impl PodImages {
     fn new(platforms: Vec<Platform>, known: Vec<Option<Known>>) -> Self {
         Self { architectures: platforms.into_iter().map(|platform| platform.arch).collect(), known }
     }
 
-    /// What each container of the pod uses, in their order, and what its author should be told about that. Where nothing is known
-    /// the reference alone tells.
+    /// Returns the fingerprint of each container of the pod, in their order, and notes for the pod's author. For an unknown image the
+    /// fingerprint is assumed from the image name.
     pub fn fingerprints(&self, pod: &Pod<'_>) -> (Vec<Fingerprint>, Vec<String>) {
         let Self { architectures, known } = self;
         let mut notes = Vec::new();
@@ -94,8 +94,8 @@ impl Answers {
         let fingerprints = pod
             .containers()
             .zip(of_containers)
-            .map(|(container, known)| match told(container, architectures, known) {
-                Some(told) => settle(container, &told, &mut notes),
+            .map(|(container, known)| match on_platforms(container, architectures, known) {
+                Some(fingerprints) => most_careful(container, &fingerprints, &mut notes),
                 None => image::assume(container.image()),
             })
             .collect();
@@ -103,22 +103,22 @@ impl Answers {
     }
 }
 
-/// What a container uses on each platform that there is an image for; `None` unless all of them tell.
-fn told<'p>(
+/// Returns the fingerprint of a container on each platform for which its image exists; `None` unless all of them are known.
+fn on_platforms<'p>(
     container: &Container<'_>,
     architectures: &'p [String],
     known: &[Option<Known>],
 ) -> Option<Vec<OnPlatform<'p>>> {
-    // The API server takes lists of strings only.
+    // The API server accepts lists of strings only.
     let words = |list: Option<&RawValue>| list.and_then(|list| serde_json::from_str::<Vec<String>>(list.get()).ok());
     let (command, args) = (words(container.command), words(container.args));
-    let mut told = Vec::with_capacity(known.len());
+    let mut fingerprints = Vec::with_capacity(known.len());
     for (arch, known) in architectures.iter().zip(known) {
         let fingerprint = match known.as_ref()? {
             Known::NoPlatform => continue,
             Known::Declared(resolver, digest) => {
-                let because = format!("it was declared so for {digest}");
-                Fingerprint::declared(*resolver, Reason::Text(because.into()))
+                let reason = format!("it was declared so for {digest}");
+                Fingerprint::declared(*resolver, Reason::Text(reason.into()))
             }
             Known::Image(image) => {
                 let env = |name: &str| container.env.get(name);
@@ -133,22 +133,27 @@ fn told<'p>(
         if fingerprint.evidence == Evidence::None {
             return None;
         }
-        told.push(OnPlatform { arch, fingerprint });
+        fingerprints.push(OnPlatform { arch, fingerprint });
     }
-    (!told.is_empty()).then_some(told)
+    (!fingerprints.is_empty()).then_some(fingerprints)
 }
 
-/// One answer for a container that may run on several platforms. Where they differ, it is that of the platform that needs the
-/// most care, musl before others, and no more certain than a guess.
-fn settle(container: &Container<'_>, told: &[OnPlatform<'_>], notes: &mut Vec<String>) -> Fingerprint {
-    let is_musl = |told: &&OnPlatform<'_>| told.fingerprint.resolver.family == crate::resolver::Family::Musl;
-    let Some(chosen) = told.iter().find(is_musl).or(told.first()) else { return image::assume(container.image()) };
-    if told.iter().all(|other| other.fingerprint.resolver == chosen.fingerprint.resolver) {
-        return chosen.fingerprint.clone();
+/// Returns one fingerprint for a container that may run on several platforms. If they differ, the result is the one that needs the most
+/// care, musl before others, with no more evidence than an assumption.
+fn most_careful(container: &Container<'_>, fingerprints: &[OnPlatform<'_>], notes: &mut Vec<String>) -> Fingerprint {
+    let is_musl = |one: &&OnPlatform<'_>| one.fingerprint.resolver.family == Family::Musl;
+    let Some(OnPlatform { fingerprint: chosen, .. }) = fingerprints.iter().find(is_musl).or(fingerprints.first())
+    else {
+        return image::assume(container.image());
+    };
+    if fingerprints.iter().all(|other| other.fingerprint.resolver == chosen.resolver) {
+        return chosen.clone();
     }
-    let each: Vec<String> =
-        told.iter().map(|OnPlatform { arch, fingerprint }| format!("{} on {arch}", fingerprint.resolver)).collect();
+    let each: Vec<String> = fingerprints
+        .iter()
+        .map(|OnPlatform { arch, fingerprint }| format!("{} on {arch}", fingerprint.resolver))
+        .collect();
     let differ = format!("platforms differ: {}", each.join(", "));
     notes.push(format!("muslin: {}: the image's {differ}", container.name.as_deref().unwrap_or_default()));
-    Fingerprint::assumed(chosen.fingerprint.resolver, Reason::Text(format!("its {differ}").into()))
+    Fingerprint::assumed(chosen.resolver, Reason::Text(format!("its {differ}").into()))
 }

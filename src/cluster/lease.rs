@@ -1,6 +1,6 @@
-//! The lease: of all replicas one does what one is enough for. Two can believe to hold it at once, as after a pause of the whole
-//! process. So whatever is done by the holder must be safe to be done by another one, too: it can be done twice, or names the resource
-//! version that it was decided from. Must not know what it is.
+//! The lease that makes one replica the leader. Two replicas can believe to be the leader at once, for example after a pause of the
+//! whole process. So the leader's work must be safe when another replica does it too: it can be repeated, or each write names the
+//! resource version that it was decided from. Must not know the leader's work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a holder that says nothing is believed to live (as kube-controller-manager, `--leader-elect-lease-duration`).
+/// Time after which a silent holder counts as gone (as in kube-controller-manager, `--leader-elect-lease-duration`).
 const DURATION: Duration = Duration::from_secs(15);
-/// How often the holder says that it lives, and the others look.
+/// Pause between two renewals by the holder, and between two checks by the others.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// Whether this replica holds the lease.
+/// This replica's part in the lease.
 #[derive(Clone)]
 pub struct Lease {
     held: watch::Receiver<bool>,
@@ -30,12 +30,12 @@ struct Candidate {
     api: Api<LeaseObject>,
     name: String,
     identity: String,
-    /// It takes part no longer.
+    /// This replica no longer takes part.
     is_retired: AtomicBool,
 }
 
-/// The lease of another holder, as it was first seen so.
-struct Seen {
+/// The first sight of a version of the lease that another replica holds.
+struct Sighting {
     version: Option<String>,
     at: Instant,
 }
@@ -43,8 +43,8 @@ struct Seen {
 // === impl Lease ===
 
 impl Lease {
-    /// Takes part in who holds the lease of this name, by a task of its own for as long as the process lives. Needs the rights
-    /// get, create and update on leases in the namespace. `identity` names the replica, and no other.
+    /// Competes for the lease of this name in a task that lives as long as the process. Needs the rights get, create and update on
+    /// leases in the namespace. `identity` must be unique to the replica.
     pub fn take_part(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
         let api = Api::namespaced(client, namespace);
         let (name, identity) = (name.to_owned(), identity.to_owned());
@@ -54,24 +54,24 @@ impl Lease {
         Self { held, candidate }
     }
 
-    /// Waits until this replica holds it.
+    /// Waits until this replica is the leader.
     pub async fn wait(mut self) {
         let _ = self.held.wait_for(|held| *held).await;
     }
 
-    /// Whether this replica holds it now.
+    /// Returns whether this replica is the leader now.
     pub fn is_held(&self) -> bool {
         *self.held.borrow()
     }
 
-    /// Takes part no longer, and gives it up if it is held, so that another need not wait until it has run out.
+    /// Stops competing, and releases a held lease, so that another replica need not wait until it expires.
     pub async fn retire(self) {
         let Self { held, candidate } = self;
         candidate.is_retired.store(true, Ordering::Relaxed);
         if *held.borrow()
-            && let Ok(Err(error)) = tokio::time::timeout(RENEWAL, candidate.give_up()).await
+            && let Ok(Err(error)) = tokio::time::timeout(RENEWAL, candidate.release()).await
         {
-            tracing::warn!(%error, lease = candidate.name, "cannot give the lease up; it runs out by itself");
+            tracing::warn!(%error, lease = candidate.name, "cannot release the lease; it expires by itself");
         }
     }
 }
@@ -87,26 +87,26 @@ impl std::fmt::Debug for Lease {
 impl Candidate {
     async fn run(self: Arc<Self>, held: watch::Sender<bool>) {
         let mut renewed = None;
-        let mut seen = None;
-        let mut is_broken = false;
+        let mut sighting = None;
+        let mut has_failed = false;
         while !self.is_retired.load(Ordering::Relaxed) {
-            let attempt = tokio::time::timeout(RENEWAL, self.hold(&mut seen)).await;
+            let attempt = tokio::time::timeout(RENEWAL, self.try_to_hold(&mut sighting)).await;
             let now = Instant::now();
-            let has_failed = !matches!(attempt, Ok(Ok(_)));
+            let fails = !matches!(attempt, Ok(Ok(_)));
             match attempt {
                 Ok(Ok(true)) => renewed = Some(now),
                 Ok(Ok(false)) => renewed = None,
-                // Said once, as it may be so for as long as muslin runs.
-                Ok(Err(_)) | Err(_) if is_broken => {}
+                // Logged once: the failure may last as long as muslin runs.
+                Ok(Err(_)) | Err(_) if has_failed => {}
                 Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "cannot renew the lease"),
                 Err(_) => tracing::warn!(lease = self.name, "the API server does not answer about the lease"),
             }
-            is_broken = has_failed;
-            // Whoever cannot renew it gives it up before others may take it.
+            has_failed = fails;
+            // A leader that cannot renew stops before others may take the lease.
             let holds = renewed.is_some_and(|at| now.duration_since(at) < DURATION - RENEWAL);
             held.send_if_modified(|before| {
                 if *before != holds {
-                    tracing::info!(lease = self.name, holds, "the lease changed hands");
+                    tracing::info!(lease = self.name, holds, "leadership changed");
                 }
                 std::mem::replace(before, holds) != holds
             });
@@ -114,41 +114,41 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease, or takes it if nobody holds it; whether it is held then. Of two that try at once the API server refuses
-    /// one, by the resource's version.
-    async fn hold(&self, seen: &mut Option<Seen>) -> Result<bool, kube::Error> {
+    /// Renews the lease, or takes a free one, and returns whether this replica holds it. If two replicas try at once, the API server
+    /// rejects one by the resource version.
+    async fn try_to_hold(&self, sighting: &mut Option<Sighting>) -> Result<bool, kube::Error> {
         let now = Timestamp::now();
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
             let lease = LeaseObject { metadata, spec: Some(self.spec(LeaseSpec::default(), now)) };
-            return won(self.api.create(&PostParams::default(), &lease).await);
+            return is_won(self.api.create(&PostParams::default(), &lease).await);
         };
         let spec = lease.spec.take().unwrap_or_default();
         let is_own = spec.holder_identity.as_deref() == Some(&*self.identity);
         let lifetime = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
         let is_over = spec.renew_time.as_ref().is_none_or(|MicroTime(renewed)| *renewed + lifetime < now)
             || spec.holder_identity.as_deref().is_none_or(str::is_empty);
-        if !is_own && !is_over && !Self::is_silent(seen, lease.metadata.resource_version.clone()) {
+        if !is_own && !is_over && !Self::is_silent(sighting, lease.metadata.resource_version.clone()) {
             return Ok(false);
         }
         lease.spec = Some(self.spec(spec, now));
-        won(self.api.replace(&self.name, &PostParams::default(), &lease).await)
+        is_won(self.api.replace(&self.name, &PostParams::default(), &lease).await)
     }
 
-    /// Whether its holder has said nothing for as long as this replica's own clock has run: the holder's may be far ahead.
-    fn is_silent(seen: &mut Option<Seen>, version: Option<String>) -> bool {
-        match seen {
+    /// Returns whether the holder was silent for the lease's lifetime by this replica's own clock: the holder's may be far ahead.
+    fn is_silent(sighting: &mut Option<Sighting>, version: Option<String>) -> bool {
+        match sighting {
             Some(seen) if seen.version == version => seen.at.elapsed() > DURATION,
             _ => {
-                *seen = Some(Seen { version, at: Instant::now() });
+                *sighting = Some(Sighting { version, at: Instant::now() });
                 false
             }
         }
     }
 
-    /// Names nobody as its holder. A renewal that is under way at the same time fails by the resource's version, or makes this one
-    /// fail, and it runs out.
-    async fn give_up(&self) -> Result<(), kube::Error> {
+    /// Removes this replica as the holder. If a renewal is under way, one of the two writes fails by the resource version; then the
+    /// lease expires.
+    async fn release(&self) -> Result<(), kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut() else { return Ok(()) };
         if spec.holder_identity.as_deref() != Some(&*self.identity) {
@@ -171,8 +171,8 @@ impl Candidate {
     }
 }
 
-/// Whether the API server took it; of a conflict another one is the winner.
-fn won(written: Result<LeaseObject, kube::Error>) -> Result<bool, kube::Error> {
+/// Returns whether the API server accepted a write; on a conflict another replica won.
+fn is_won(written: Result<LeaseObject, kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),

@@ -1,5 +1,5 @@
-//! Lists of objects, page by page, borrowed from the API server's own bytes: what is not needed of an object costs no memory. Must
-//! not know what the objects are for.
+//! Lists of objects, page by page, borrowed from the API server's bytes: unused parts of an object cost no memory. Must not know what
+//! the objects are for.
 
 use kube::Client;
 use kube::api::ListParams;
@@ -7,7 +7,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The objects of one kind, a page after another.
+/// A list of the objects of one kind, read page by page.
 pub struct Listing {
     client: Client,
     path: String,
@@ -15,7 +15,7 @@ pub struct Listing {
     is_over: bool,
 }
 
-/// Some objects of a list, as the API server sent them.
+/// One page of a list, as the API server sent it.
 pub struct Page(String);
 
 #[derive(Deserialize)]
@@ -40,29 +40,29 @@ struct Items<T> {
 // === impl Listing ===
 
 impl Listing {
-    /// The objects below `path`, such as `/api/v1/namespaces/shop/pods`, so many a page.
+    /// Returns a list of the objects below `path`, such as `/api/v1/namespaces/shop/pods`, with `page` objects a page.
     pub fn new(client: Client, path: impl Into<String>, page: u32) -> Self {
         Self { client, path: path.into(), parameters: ListParams::default().limit(page), is_over: false }
     }
 
-    /// Only those whose labels fit.
+    /// Limits the list by a label selector.
     #[must_use]
     pub fn labels(mut self, selector: &str) -> Self {
         self.parameters = self.parameters.labels(selector);
         self
     }
 
-    /// Only those of which these fields are so.
+    /// Limits the list by a field selector.
     #[must_use]
     pub fn fields(mut self, selector: &str) -> Self {
         self.parameters = self.parameters.fields(selector);
         self
     }
 
-    /// The next page; `None` after the last.
+    /// Reads the next page; `None` after the last.
     ///
     /// # Errors
-    /// The API server refused, or its answer is no list.
+    /// The API server refused, or its answer is not a list.
     pub async fn next(&mut self) -> Result<Option<Page>, kube::Error> {
         if self.is_over {
             return Ok(None);
@@ -82,19 +82,19 @@ impl Listing {
 // === impl Page ===
 
 impl Page {
-    /// Its objects.
+    /// Deserializes the objects of the page.
     ///
     /// # Errors
-    /// One of them is not what it should be.
+    /// An object cannot be deserialized.
     pub fn items<'p, T: Deserialize<'p>>(&'p self) -> Result<Vec<T>, kube::Error> {
         let Items { items } = serde_json::from_str(&self.0).map_err(kube::Error::SerdeError)?;
         Ok(items)
     }
 
-    /// Its objects, each as it is.
+    /// Returns the objects of the page as JSON.
     ///
     /// # Errors
-    /// It has no objects.
+    /// The page is not a list.
     pub fn raw(&self) -> Result<Vec<&RawValue>, kube::Error> {
         self.items()
     }

@@ -13,6 +13,7 @@ mod pull_secrets;
 mod resources;
 mod warm_up;
 mod watch;
+mod writes;
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,22 +23,22 @@ use kube::{Client, Config};
 
 pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, ServingKey};
 pub use corefile::corefile;
-pub use events::{Events, Story, Tally as EventTally, Teller};
+pub use events::{EventSource, EventTally, Events, PodEvents};
 pub use fingerprints::Fingerprints;
-pub use image_inspection::{Answers, Inspection};
+pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
 pub use profiles::{Edition, NoProfile, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
-    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ResolverProfile, ResolverProfileSpec,
-    ResolverProfileStatus, Seen,
+    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,
+    ResolverProfileSpec, ResolverProfileStatus, Seen,
 };
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
 
-/// Why there is no connection to a cluster.
+/// The reason why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file is unusable.
@@ -46,18 +47,18 @@ pub enum ConnectError {
     /// There is neither a service account nor a kubeconfig.
     #[error("found neither a service account nor a kubeconfig: {0}")]
     Infer(#[from] kube::config::InferConfigError),
-    /// The client could not be made of them.
-    #[error("cannot make a client: {0}")]
+    /// The client could not be built.
+    #[error("cannot build a client: {0}")]
     Client(#[from] kube::Error),
 }
 
-/// How long one read of the API may be silent; a watch is renewed by the server well within it.
+/// Limit of silence in one read of the API. The server renews a watch well within this time.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
-/// A client by a kubeconfig file and one of its contexts, for a person at a command line.
+/// Returns a client for a kubeconfig file and one of its contexts, for a person at a command line.
 ///
 /// # Errors
-/// Nothing to connect by was found, or it is unusable. Whether the cluster answers is not tried.
+/// No configuration was found, or it is unusable. The cluster is not contacted yet.
 pub async fn connect_as(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
     let Some(context) = context else { return connect(kubeconfig).await };
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
@@ -69,10 +70,11 @@ pub async fn connect_as(kubeconfig: Option<&Path>, context: Option<&str>) -> Res
     Ok(Client::try_from(config)?)
 }
 
-/// A client by a kubeconfig file, or by the surroundings: a service account in a pod, `$KUBECONFIG`, `~/.kube/config`.
+/// Returns a client for a kubeconfig file, or for what the environment offers: a service account in a pod, `$KUBECONFIG`,
+/// `~/.kube/config`.
 ///
 /// # Errors
-/// Nothing to connect by was found, or it is unusable. Whether the cluster answers is not tried.
+/// No configuration was found, or it is unusable. The cluster is not contacted yet.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     let mut config = match kubeconfig {
         Some(path) => {

@@ -1,19 +1,16 @@
-//! What each namespace's labels ask for: watched, and fetched where a namespace is too new for the watch.
+//! The policies that namespaces ask for by their labels: watched, and fetched where a namespace is too new for the watch.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
 
 use super::listing::Listing;
-use super::watch::WatchHealth;
+use super::watch::{Watch, WatchHealth};
 use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
 
 /// The policies of the cluster's namespaces.
@@ -23,25 +20,25 @@ pub struct Namespaces(Source);
 #[derive(Clone)]
 enum Source {
     /// The labels in a cluster, as far as the watch has them.
-    Cluster(Arc<Watched>),
-    /// No cluster: one policy everywhere.
+    Cluster(Arc<WatchedNamespaces>),
+    /// One policy for every namespace, without a cluster.
     Fixed(NamespacePolicy),
 }
 
-/// What the watch has seen. Of each namespace only its name and what its two labels say is kept.
-struct Watched {
+/// The names of the watched namespaces, each with the policy of its two labels.
+struct WatchedNamespaces {
     api: Api<PartialObjectMeta<Namespace>>,
     known: RwLock<Policies>,
-    listed: AtomicBool,
-    watch: WatchHealth,
+    is_listed: AtomicBool,
+    health: WatchHealth,
 }
 
-/// How many pods one page has: some megabytes.
+/// Pods in one page of a list; a page has some megabytes.
 const PODS_PAGE: u32 = 500;
 
 type Policies = HashMap<Box<str>, NamespacePolicy>;
 
-/// Why a namespace's policy is not known.
+/// The reason why a namespace's policy is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// The API server did not answer, or refused.
@@ -49,10 +46,10 @@ pub enum LookupError {
     Api {
         /// The namespace.
         name: String,
-        /// What went wrong.
+        /// The client's error.
         source: Box<kube::Error>,
     },
-    /// There is no such namespace.
+    /// The namespace does not exist.
     #[error("there is no namespace {name}")]
     Missing {
         /// The namespace.
@@ -63,41 +60,41 @@ pub enum LookupError {
 // === impl Namespaces ===
 
 impl Namespaces {
-    /// One policy for every namespace, with no cluster.
+    /// Returns one policy for every namespace, without a cluster.
     pub fn fixed(policy: NamespacePolicy) -> Self {
         Self(Source::Fixed(policy))
     }
 
-    /// The namespaces of a cluster, watched by a task of its own for as long as the process lives. Needs the rights get, list
-    /// and watch on namespaces.
+    /// Watches the namespaces of a cluster in a task that lives as long as the process. Needs the rights get, list and watch on
+    /// namespaces.
     pub fn watch(client: Client) -> Self {
-        let watched = Arc::new(Watched {
+        let watched = Arc::new(WatchedNamespaces {
             api: Api::all(client),
             known: RwLock::default(),
-            listed: AtomicBool::new(false),
-            watch: WatchHealth::new("namespaces"),
+            is_listed: AtomicBool::new(false),
+            health: WatchHealth::new("namespaces"),
         });
         tokio::spawn(Arc::clone(&watched).follow());
         Self(Source::Cluster(watched))
     }
 
-    /// How the watch is; `None` where there is no cluster.
+    /// Returns the health of the watch; `None` without a cluster.
     pub fn health(&self) -> Option<WatchHealth> {
         match &self.0 {
-            Source::Cluster(watched) => Some(watched.watch.clone()),
+            Source::Cluster(watched) => Some(watched.health.clone()),
             Source::Fixed(_) => None,
         }
     }
 
-    /// Whether every namespace was listed once.
+    /// Returns whether every namespace was listed once.
     pub fn is_ready(&self) -> bool {
         match &self.0 {
-            Source::Cluster(watched) => watched.listed.load(Ordering::Acquire),
+            Source::Cluster(watched) => watched.is_listed.load(Ordering::Acquire),
             Source::Fixed(_) => true,
         }
     }
 
-    /// What a namespace's labels ask for. Answers from memory, except for a namespace that the watch has not seen.
+    /// Returns a namespace's policy from memory, or fetches it where the watch has not seen the namespace.
     ///
     /// # Errors
     /// The namespace had to be fetched, and could not be.
@@ -110,13 +107,11 @@ impl Namespaces {
             },
         }
     }
-}
 
-impl Namespaces {
-    /// The same, from the API server itself, whatever the watch has seen.
+    /// Fetches a namespace's policy from the API server, past the watch.
     ///
     /// # Errors
-    /// It could not be read.
+    /// The namespace could not be read.
     pub async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
         match &self.0 {
             Source::Fixed(policy) => Ok(policy.clone()),
@@ -124,7 +119,7 @@ impl Namespaces {
         }
     }
 
-    /// The namespaces that use a profile, of which `default` is that of those that name none.
+    /// Returns the namespaces that use a profile. `default` is the profile of namespaces without a profile label.
     pub fn using(&self, profile: &str, default: &str) -> Vec<(Box<str>, NamespacePolicy)> {
         match &self.0 {
             Source::Fixed(_) => Vec::new(),
@@ -137,7 +132,7 @@ impl Namespaces {
         }
     }
 
-    /// The same, as far as it is in memory.
+    /// Returns a namespace's policy as far as memory has it.
     pub fn known(&self, name: &str) -> Option<NamespacePolicy> {
         match &self.0 {
             Source::Fixed(policy) => Some(policy.clone()),
@@ -145,7 +140,7 @@ impl Namespaces {
         }
     }
 
-    /// The pods of a namespace, which needs the right to list pods; `None` where there is no cluster.
+    /// Lists the pods of a namespace, which needs the right to list pods; `None` without a cluster.
     pub fn pods(&self, name: &str) -> Option<Listing> {
         match &self.0 {
             Source::Fixed(_) => None,
@@ -157,62 +152,66 @@ impl Namespaces {
     }
 }
 
-// === impl Watched ===
+// === impl WatchedNamespaces ===
 
-impl Watched {
+impl WatchedNamespaces {
     fn known(&self, name: &str) -> Option<NamespacePolicy> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Reads one namespace. What it finds is not kept: the watch will bring it, and in the right order.
+    /// Reads one namespace. The result is not kept: the watch will bring the namespace, and in the right order.
     async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
         match self.api.get_opt(name).await {
-            Ok(Some(namespace)) => Ok(policy(&namespace.metadata)),
+            Ok(Some(namespace)) => Ok(policy_of(&namespace.metadata)),
             Ok(None) => Err(LookupError::Missing { name: name.to_owned() }),
             Err(source) => Err(LookupError::Api { name: name.to_owned(), source: Box::new(source) }),
         }
     }
 
-    /// Keeps the memory as the cluster is. A watch that breaks is begun again with a growing pause, and what is known stays.
+    /// Keeps the known policies up to date.
     async fn follow(self: Arc<Self>) {
-        let mut events = pin!(watcher(self.api.clone(), watcher::Config::default()).default_backoff());
+        let config = watcher::Config::default();
+        let mut watch = Watch::all(self.api.clone(), config, self.health.clone(), "the known labels stay in use");
         let mut listing = Policies::new();
-        while let Some(event) = events.next().await {
-            self.watch.record(event.is_ok());
-            match event {
-                Ok(Event::Init) => listing.clear(),
-                Ok(Event::InitApply(namespace)) => {
-                    listing.insert(namespace.name_any().into(), policy(&namespace.metadata));
-                }
-                Ok(Event::InitDone) => {
-                    let mut listed = std::mem::take(&mut listing);
-                    listed.shrink_to_fit();
-                    tracing::info!(namespaces = listed.len(), "listed the namespaces");
-                    *self.known.write().unwrap_or_else(PoisonError::into_inner) = listed;
-                    self.listed.store(true, Ordering::Release);
-                }
-                Ok(Event::Apply(namespace)) => {
-                    let (name, policy) = (namespace.name_any().into(), policy(&namespace.metadata));
-                    self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name, policy);
-                }
-                Ok(Event::Delete(namespace)) => {
-                    let name = namespace.name_any();
-                    self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&*name);
-                }
-                Err(error) => tracing::warn!(%error, "the watch of namespaces broke and is begun again"),
+        loop {
+            if let Ok(event) = watch.next().await {
+                self.apply(event, &mut listing);
+            }
+        }
+    }
+
+    fn apply(&self, event: Event<PartialObjectMeta<Namespace>>, listing: &mut Policies) {
+        let known = || self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Init => listing.clear(),
+            Event::InitApply(namespace) => {
+                listing.insert(namespace.name_any().into(), policy_of(&namespace.metadata));
+            }
+            Event::InitDone => {
+                let mut listed = std::mem::take(listing);
+                listed.shrink_to_fit();
+                tracing::info!(namespaces = listed.len(), "listed the namespaces");
+                *known() = listed;
+                self.is_listed.store(true, Ordering::Release);
+            }
+            Event::Apply(namespace) => {
+                known().insert(namespace.name_any().into(), policy_of(&namespace.metadata));
+            }
+            Event::Delete(namespace) => {
+                known().remove(&*namespace.name_any());
             }
         }
     }
 }
 
-fn policy(metadata: &ObjectMeta) -> NamespacePolicy {
+fn policy_of(metadata: &ObjectMeta) -> NamespacePolicy {
     let label = |key| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
     NamespacePolicy::from_labels(label(MODE_LABEL), label(PROFILE_LABEL))
 }
 
 #[cfg(test)]
 mod tests {
-    //! With an API server of the test's own making, because a real one cannot be made to keep its watch back.
+    //! The API server is simulated: a real one cannot hold its watch back.
 
     use std::convert::Infallible;
     use std::time::Duration;
@@ -232,7 +231,7 @@ mod tests {
         })
     }
 
-    /// An API server whose list has `old` alone, whose watch says nothing, and that knows `new` when asked for it.
+    /// Answers as an API server that lists only `old`, sends no watch events, and has `new` on a direct request.
     async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
         let body = match path {

@@ -1,5 +1,5 @@
-//! The Secrets that pods name to pull their images with, read when an image has to be inspected for such a pod, and not kept. Must
-//! not know registries, nor show what is in a Secret.
+//! The Secrets that pods name as imagePullSecrets: read when an image has to be inspected for such a pod, and not kept. Must not know
+//! registries, nor show the content of a Secret.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use kube::{Api, Client};
 
 use crate::registry::{Credentials, Error, Keyring};
 
-/// How many Secrets of one pod are read. Pods have one or two.
+/// Limit of Secrets that are read for one pod. Pods have one or two.
 const SECRETS_MAX: usize = 8;
-/// Where a Secret has its credentials, by its type (kubernetes `pkg/apis/core/types.go`, `DockerConfigJSONKey`, `DockerConfigKey`).
+/// The keys of the credentials in a Secret, by its type (kubernetes `pkg/apis/core/types.go`, `DockerConfigJSONKey`, `DockerConfigKey`).
 const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 const DOCKER_CFG: &str = ".dockercfg";
 
-/// Reads the Secrets that pods name.
+/// A reader of the Secrets that pods name.
 #[derive(Clone)]
 pub struct PullSecrets(Client);
 
 /// The Secrets of one pod.
-struct OfPod {
+struct PodSecrets {
     api: Api<Secret>,
     names: Vec<String>,
     name: String,
@@ -30,19 +30,19 @@ struct OfPod {
 // === impl PullSecrets ===
 
 impl PullSecrets {
-    /// Needs the right to get secrets, in all namespaces whose pods are looked at.
+    /// Returns a reader, which needs the right to get secrets in all namespaces whose images are inspected.
     pub fn new(client: Client) -> Self {
         Self(client)
     }
 
-    /// What pods of a namespace that name these Secrets pull with; `None` if they name none.
-    pub fn of<'n>(&self, namespace: &str, names: impl Iterator<Item = &'n str>) -> Option<Arc<dyn Keyring>> {
+    /// Returns the credentials of pods that name these Secrets; `None` without names.
+    pub fn for_pod<'n>(&self, namespace: &str, names: impl Iterator<Item = &'n str>) -> Option<Arc<dyn Keyring>> {
         let names: Vec<String> = names.take(SECRETS_MAX).map(str::to_owned).collect();
         if names.is_empty() {
             return None;
         }
         let name = format!("{namespace}/{}", names.join(","));
-        Some(Arc::new(OfPod { api: Api::namespaced(self.0.clone(), namespace), names, name }))
+        Some(Arc::new(PodSecrets { api: Api::namespaced(self.0.clone(), namespace), names, name }))
     }
 }
 
@@ -52,19 +52,19 @@ impl std::fmt::Debug for PullSecrets {
     }
 }
 
-// === impl OfPod ===
+// === impl PodSecrets ===
 
-impl OfPod {
-    /// All of them, the first before the others, as the kubelet tries them.
-    async fn read(&self) -> Credentials {
+impl PodSecrets {
+    /// Reads all Secrets. Credentials of an earlier Secret come first, in the order in which the kubelet tries them.
+    async fn read_all(&self) -> Credentials {
         let mut all = Credentials::default();
         for name in &self.names {
             match self.api.get_opt(name).await {
-                Ok(Some(secret)) => match credentials(&secret) {
+                Ok(Some(secret)) => match credentials_in(&secret) {
                     Ok(credentials) => all = all.before(&credentials),
                     Err(error) => tracing::warn!(secrets = self.name, name, %error, "an image pull secret is unusable"),
                 },
-                // The kubelet goes on without, too.
+                // The kubelet goes on without it, too.
                 Ok(None) => {}
                 Err(error) => tracing::warn!(secrets = self.name, name, %error, "cannot read an image pull secret"),
             }
@@ -73,24 +73,24 @@ impl OfPod {
     }
 }
 
-impl Keyring for OfPod {
+impl Keyring for PodSecrets {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn credentials(&self) -> BoxFuture<'_, Credentials> {
-        self.read().boxed()
+        self.read_all().boxed()
     }
 }
 
-impl std::fmt::Debug for OfPod {
+impl std::fmt::Debug for PodSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("OfPod").field(&self.name).finish()
+        f.debug_tuple("PodSecrets").field(&self.name).finish()
     }
 }
 
-/// What is in a Secret; nothing where it is for something else.
-fn credentials(secret: &Secret) -> Result<Credentials, Error> {
+/// Parses the credentials in a Secret; none in a Secret for something else.
+fn credentials_in(secret: &Secret) -> Result<Credentials, Error> {
     let value = |key: &str| secret.data.as_ref()?.get(key);
     match (value(DOCKER_CONFIG_JSON), value(DOCKER_CFG)) {
         (Some(json), _) => Credentials::parse(&json.0),

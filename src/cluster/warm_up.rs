@@ -1,5 +1,5 @@
-//! Has the images of running pods inspected before somebody asks about them: once after the start, slowly, by one replica. Must not
-//! know what is found out.
+//! Inspects the images of running pods before reviews need them: once after the start, slowly, by one replica. Must not know the
+//! results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,35 +13,35 @@ use super::lease::Lease;
 use super::pull_secrets::PullSecrets;
 use crate::registry::{Images, Keyring, Platform};
 
-/// How many pods one page of the list has.
+/// Pods in one page of the list.
 const PAGE: u32 = 100;
-/// How many images are looked into at most.
+/// Limit of images to inspect.
 const IMAGES_MAX: usize = 10_000;
-/// How long to wait after each: registries limit rates, and reviews come first.
+/// Pause after each image: registries limit rates, and reviews come first.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long to wait for the lease before another replica is trusted to do it.
+/// Limit of the wait for leadership, after which another replica is assumed to do it.
 const LEASE_MAX: Duration = Duration::from_secs(60);
 
-/// The images that are in use, each with what a pod that uses it pulls with.
+/// The images in use, each with the credentials of a pod that uses it.
 type InUse = BTreeMap<String, Option<Arc<dyn Keyring>>>;
 
-/// Inspects what the running pods use, on each platform, by a task of its own. Needs the right to list pods. The holder of the
-/// lease alone does it, and the others learn what it finds out.
+/// Inspects the images of running pods on each platform, in a task. Needs the right to list pods. Only the leader does it; the other
+/// replicas receive the results through the cluster.
 pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets: Option<PullSecrets>, lease: Lease) {
     tokio::spawn(async move {
         if tokio::time::timeout(LEASE_MAX, lease.wait()).await.is_err() {
             return;
         }
-        match running(&Api::all(client), secrets.as_ref()).await {
-            Ok(references) => look_into(&images, &references, &platforms).await,
+        match images_in_use(&Api::all(client), secrets.as_ref()).await {
+            Ok(references) => inspect_all(&images, &references, &platforms).await,
             Err(error) => {
-                tracing::warn!(%error, "cannot list the pods, whose images are inspected when they are asked about")
+                tracing::warn!(%error, "cannot list the pods; their images are inspected when a review needs them")
             }
         }
     });
 }
 
-async fn look_into(images: &Images, references: &InUse, platforms: &[Platform]) {
+async fn inspect_all(images: &Images, references: &InUse, platforms: &[Platform]) {
     tracing::info!(images = references.len(), "inspecting the images of running pods");
     for (reference, keyring) in references {
         for platform in platforms {
@@ -54,8 +54,8 @@ async fn look_into(images: &Images, references: &InUse, platforms: &[Platform]) 
     tracing::info!(images = references.len(), "inspected the images of running pods");
 }
 
-/// The images of the cluster's pods, each once.
-async fn running(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
+/// Returns the images of the cluster's pods, each once.
+async fn images_in_use(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
     let mut references = InUse::new();
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
@@ -64,7 +64,7 @@ async fn running(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result<InUse
             let Some(spec) = pod.spec else { continue };
             let named: Vec<String> = spec.image_pull_secrets.into_iter().flatten().map(|secret| secret.name).collect();
             let namespace = pod.metadata.namespace.unwrap_or_default();
-            let keyring = secrets.and_then(|secrets| secrets.of(&namespace, named.iter().map(String::as_str)));
+            let keyring = secrets.and_then(|secrets| secrets.for_pod(&namespace, named.iter().map(String::as_str)));
             let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
             for image in containers.filter_map(|container| container.image) {
                 references.entry(image).or_insert_with(|| keyring.clone());

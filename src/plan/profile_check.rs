@@ -10,12 +10,12 @@ pub fn option_fault(text: &str) -> Option<String> {
     if !known_option(name) {
         let meant =
             closest(name, known_options()).map(|option| format!("; did you mean {option}?")).unwrap_or_default();
-        return Some(format!("options: no resolver knows `{text}`{meant}"));
+        return Some(format!("no resolver knows `{text}`{meant}"));
     }
     let is_number = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     match (takes_number(name), number) {
-        (true, _) if !is_number => Some(format!("options: `{text}` needs a number, such as {name}:5")),
-        (false, Some(_)) => Some(format!("options: `{name}` is a switch and takes no number")),
+        (true, _) if !is_number => Some(format!("`{text}` needs a number, such as {name}:5")),
+        (false, Some(_)) => Some(format!("`{name}` is a switch and takes no number")),
         _ => None,
     }
 }
@@ -27,5 +27,5 @@ pub fn unknown_rule(name: &str) -> Option<String> {
     }
     let meant = closest(name, RULES.iter().map(|rule| rule.slug));
     let meant = meant.map(|rule| format!("; did you mean {rule}?")).unwrap_or_default();
-    Some(format!("rules: there is no rule `{name}`{meant}"))
+    Some(format!("there is no rule `{name}`{meant}"))
 }

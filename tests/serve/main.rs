@@ -166,7 +166,7 @@ fn waits_for_a_cluster_that_cannot_be_reached() {
             .chain(files.keys().iter().map(String::as_str))
             .collect::<Vec<_>>(),
     );
-    serve.wait_for("the watch of namespaces broke and is begun again");
+    serve.wait_for("a watch failed and is retried; the known labels stay in use");
     assert_eq!(serve.get("/readyz"), (503, "the namespaces are not listed yet\n".to_owned()));
     assert_eq!(serve.get("/healthz").0, 200);
     serve.signal("TERM");

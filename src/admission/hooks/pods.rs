@@ -13,7 +13,7 @@ use crate::admission::imprint::Recognised;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{POD_REVIEW, Request, Review, Verdict};
 use crate::admission::webhook::{Answered, Inner};
-use crate::cluster::Answers;
+use crate::cluster::PodImages;
 
 /// How many findings a denial names; the rest is counted.
 const DENIALS_MAX: usize = 5;
@@ -50,7 +50,7 @@ impl Inner {
         &self,
         uid: &str,
         pod: &Pod<'_>,
-        answers: &Answers,
+        answers: &PodImages,
         namespace: &str,
         policy: &NamespacePolicy,
     ) -> Answered {

@@ -41,7 +41,7 @@ impl Inner {
                 return Answered::new(uid, Outcome::Failed, None, &Verdict::default().with_warnings([warning]));
             }
             Some(Err(problems)) => {
-                let told: Vec<String> = problems.into_iter().take(PROBLEMS_MAX).collect();
+                let told: Vec<String> = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
                 return Answered::new(uid, Outcome::Denied, None, &Verdict::default().denied(told.join("; ")));
             }
         };

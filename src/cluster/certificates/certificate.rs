@@ -1,4 +1,4 @@
-//! A certificate as far as its rotation has to know it, and a certificate with its key. Must not know who issues, stores or serves
+//! The parts of a certificate that its rotation needs, and a certificate with its key. Must not know who issues, stores or serves
 //! them.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// A certificate. Two are the same if their bytes are.
+/// A certificate; equal to another if the bytes are.
 #[derive(Clone, Debug)]
 pub(super) struct Certificate {
     pub(super) pem: String,
@@ -17,9 +17,9 @@ pub(super) struct Certificate {
     from: Timestamp,
     until: Timestamp,
     names: Vec<String>,
-    /// What it calls its own key.
+    /// The identifier of its own key.
     subject_key: Option<Vec<u8>>,
-    /// What it calls the key that signed it.
+    /// The identifier of the key that signed it.
     authority_key: Option<Vec<u8>>,
 }
 
@@ -34,8 +34,8 @@ pub(super) struct Pair {
 // === impl Certificate ===
 
 impl Certificate {
-    /// The certificates in a PEM text, without those that are not understood.
-    pub(super) fn all(pem: &[u8]) -> Vec<Self> {
+    /// Parses the certificates in a PEM text, and skips unreadable ones.
+    pub(super) fn parse_all(pem: &[u8]) -> Vec<Self> {
         CertificateDer::pem_slice_iter(pem).filter_map(|der| Self::from_der(&der.ok()?)).collect()
     }
 
@@ -50,13 +50,13 @@ impl Certificate {
                     authority_key = id.key_identifier.as_ref().map(|id| id.0.to_vec());
                 }
                 ParsedExtension::SubjectAlternativeName(alternatives) => {
-                    names.extend(alternatives.general_names.iter().filter_map(name));
+                    names.extend(alternatives.general_names.iter().filter_map(alternative_name));
                 }
                 _ => {}
             }
         }
         Some(Self {
-            pem: written(der),
+            pem: to_pem(der),
             from: time(parsed.validity().not_before.timestamp())?,
             until: time(parsed.validity().not_after.timestamp())?,
             names,
@@ -70,7 +70,7 @@ impl Certificate {
         self.from <= now && now < self.until
     }
 
-    /// Whether two thirds of its time are over: what is left is for a renewal that fails for a while.
+    /// Returns whether two thirds of the lifetime are over. The rest is reserve for failing renewals.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let lifetime = self.until.duration_since(self.from);
         now >= self.until - lifetime / 3
@@ -80,12 +80,12 @@ impl Certificate {
         self.until
     }
 
-    /// Whether it is for these names, in whatever order.
+    /// Returns whether the certificate is for exactly these names, in any order.
     pub(super) fn is_for(&self, names: &[String]) -> bool {
         self.names.len() == names.len() && names.iter().all(|name| self.names.contains(name))
     }
 
-    /// Whether the key of that CA says to have signed it.
+    /// Returns whether the certificate names the key of that CA as its signer.
     pub(super) fn is_issued_by(&self, authority: &Self) -> bool {
         self.authority_key.is_some() && self.authority_key == authority.subject_key
     }
@@ -99,7 +99,7 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-fn name(name: &GeneralName<'_>) -> Option<String> {
+fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match **bytes {
@@ -110,8 +110,8 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// As PEM, in the lines of 64 characters that all readers know.
-fn written(der: &[u8]) -> String {
+/// Encodes a certificate as PEM with lines of 64 characters, which all readers accept.
+fn to_pem(der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::prelude::BASE64_STANDARD.encode(der);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
@@ -129,9 +129,9 @@ fn written(der: &[u8]) -> String {
 // === impl Pair ===
 
 impl Pair {
-    /// From two PEM texts, of which the first begins with the certificate; `None` if either is not understood.
-    pub(super) fn read(certificate: &[u8], key: &[u8]) -> Option<Self> {
-        let certificate = Certificate::all(certificate).into_iter().next()?;
+    /// Parses two PEM texts, of which the first begins with the certificate; `None` if either is unreadable.
+    pub(super) fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
+        let certificate = Certificate::parse_all(certificate).into_iter().next()?;
         let key = String::from_utf8(key.to_vec()).ok()?;
         rcgen::KeyPair::from_pem(&key).ok()?;
         Some(Self { certificate, key })
@@ -139,7 +139,7 @@ impl Pair {
 }
 
 impl fmt::Debug for Pair {
-    /// Without the key.
+    /// Omits the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pair").field("certificate", &self.certificate).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! Makes CAs and serving certificates: what is in them, and for how long. Must not know when one is due or where it is kept.
+//! Makes CAs and serving certificates: their contents and lifetimes. Must not know when one is due or where it is stored.
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
@@ -8,34 +8,34 @@ use time::OffsetDateTime;
 
 use super::certificate::{Certificate, Pair};
 
-/// For whom certificates are made, and for how long.
+/// The names and lifetimes of certificates.
 #[derive(Clone, Debug)]
 pub struct CertificateSpec {
-    /// The names and addresses that the server is reached by, of which the first is its common name.
+    /// The names and addresses of the server; the first is the common name.
     pub names: Vec<String>,
-    /// How long a serving certificate is valid.
+    /// Lifetime of a serving certificate.
     pub leaf: SignedDuration,
-    /// How long a CA is valid.
+    /// Lifetime of a CA.
     pub authority: SignedDuration,
-    /// How long to wait until every API server, and every replica, has heard of a change.
+    /// Time until every API server and every replica has learned of a change.
     pub overlap: SignedDuration,
 }
 
-/// Why no certificate could be made.
+/// The reason why no certificate could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The library refuses.
+    /// The library failed.
     #[error("cannot make a certificate: {0}")]
-    Refused(#[from] rcgen::Error),
-    /// It would not be understood.
+    Library(#[from] rcgen::Error),
+    /// The new certificate cannot be parsed.
     #[error("made a certificate that cannot be read back")]
     Unreadable,
-    /// The time is none that a certificate can name.
+    /// A certificate cannot express the time.
     #[error("the time is out of range: {0}")]
     Time(#[from] time::error::ComponentRange),
 }
 
-/// A CA, a serving certificate that it issued, and that one's key, as PEM: for a server that keeps none of them.
+/// A CA, a serving certificate that it issued, and the certificate's key, all as PEM: for a server that stores none of them.
 #[derive(Debug)]
 pub struct Issued {
     /// The CA's certificate.
@@ -46,20 +46,20 @@ pub struct Issued {
     pub key: String,
 }
 
-/// Clocks differ: a certificate that begins to be valid now is not valid yet for some.
+/// Allowance for clocks that are behind, which would find a new certificate not valid yet.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 // === impl CertificateSpec ===
 
 impl CertificateSpec {
-    /// What a webhook in a cluster needs: the name by which an API server asks for its Service, and the one for everybody else.
+    /// Returns the spec for a webhook in a cluster: the name of its Service as API servers use it, and the fully qualified one.
     pub fn for_service(service: &str, namespace: &str, cluster_domain: &str) -> Self {
         let name = format!("{service}.{namespace}.svc");
         let long = format!("{name}.{cluster_domain}");
         Self::new(vec![name, long])
     }
 
-    /// A month for certificates, a year for CAs, and five minutes for everybody to hear of a change.
+    /// Returns a spec with the usual times: 30 days for certificates, a year for CAs, an overlap of five minutes.
     pub fn new(names: Vec<String>) -> Self {
         Self {
             names,
@@ -69,10 +69,10 @@ impl CertificateSpec {
         }
     }
 
-    /// A CA that is forgotten at once, and what it issued.
+    /// Makes a CA, and a serving certificate of it. The CA's key is dropped.
     ///
     /// # Errors
-    /// They cannot be made.
+    /// The certificates cannot be made.
     pub fn issue(&self) -> Result<Issued, IssueError> {
         let now = Timestamp::now();
         let authority = self.new_authority(now)?;
@@ -80,24 +80,23 @@ impl CertificateSpec {
         Ok(Issued { authority: authority.certificate.pem, certificate: certificate.pem, key })
     }
 
-    /// A CA. Its key is made here and now: on P-256 that takes less than what a review does.
+    /// Makes a CA. Generating its key blocks, but on P-256 takes less time than a review.
     pub(super) fn new_authority(&self, now: Timestamp) -> Result<Pair, IssueError> {
         let mut params = params(now, now.saturating_add(self.authority).unwrap_or(Timestamp::MAX))?;
-        // Unlike that of any other CA of muslin's, so that nobody takes one for another by its name.
+        // A name of its own, so that one CA of muslin's is not mistaken for another.
         params.distinguished_name.push(DnType::CommonName, format!("muslin CA {now:.0}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate()?;
-        made(&params.self_signed(&key)?, &key)
+        pair_of(&params.self_signed(&key)?, &key)
     }
 
-    /// A serving certificate, which ends no later than its CA.
+    /// Makes a serving certificate, which ends no later than its CA.
     pub(super) fn new_leaf(&self, authority: &Pair, now: Timestamp) -> Result<Pair, IssueError> {
         let until = now.saturating_add(self.leaf).unwrap_or(Timestamp::MAX).min(authority.certificate.until());
         let mut params = params(now, until)?;
-        let Self { names, .. } = self;
-        params.subject_alt_names = CertificateParams::new(names.clone())?.subject_alt_names;
-        if let Some(name) = names.first() {
+        params.subject_alt_names = CertificateParams::new(self.names.clone())?.subject_alt_names;
+        if let Some(name) = self.names.first() {
             params.distinguished_name.push(DnType::CommonName, name);
         }
         params.use_authority_key_identifier_extension = true;
@@ -105,7 +104,7 @@ impl CertificateSpec {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let issuer = Issuer::from_ca_cert_pem(&authority.certificate.pem, KeyPair::from_pem(&authority.key)?)?;
         let key = KeyPair::generate()?;
-        made(&params.signed_by(&key, &issuer)?, &key)
+        pair_of(&params.signed_by(&key, &issuer)?, &key)
     }
 }
 
@@ -118,7 +117,7 @@ fn params(now: Timestamp, until: Timestamp) -> Result<CertificateParams, IssueEr
     Ok(params)
 }
 
-fn made(certificate: &rcgen::Certificate, key: &KeyPair) -> Result<Pair, IssueError> {
-    let certificate = Certificate::all(certificate.pem().as_bytes()).pop().ok_or(IssueError::Unreadable)?;
+fn pair_of(certificate: &rcgen::Certificate, key: &KeyPair) -> Result<Pair, IssueError> {
+    let certificate = Certificate::parse_all(certificate.pem().as_bytes()).pop().ok_or(IssueError::Unreadable)?;
     Ok(Pair { certificate, key: key.serialize_pem() })
 }

@@ -1,5 +1,5 @@
-//! The webhook configurations, by which API servers know whom to trust when they call muslin. Of all that stands in them nothing but
-//! the CAs is changed, in all of a configuration's webhooks, and the revision of what they were made from is noted beside.
+//! The webhook configurations, from which API servers learn which CAs to trust when they call muslin. Writes change only the CAs of
+//! all webhooks, and an annotation with the revision of the state that the CAs are from.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,22 +11,23 @@ use serde_json::Value;
 use super::certificate::Certificate;
 use super::rotation::{Publication, State};
 
-/// By what name `manifests/` make both configurations.
+/// The name of both configurations in `manifests/`.
 pub(super) const CONFIGURATION: &str = "muslin.dev";
-/// The annotation with the revision of the state whose CAs a configuration has.
+/// The annotation with the revision of the state that the CAs are from.
 const REVISION: &str = "muslin.dev/certificates-revision";
 
-/// What both are, for requests. They are read as they are, so that fields that this version of muslin does not know are kept.
+/// The API resources of both configurations. The objects stay untyped, which keeps fields that this version of muslin does not
+/// know.
 pub(super) fn resources() -> [ApiResource; 2] {
     [ApiResource::erase::<MutatingWebhookConfiguration>(&()), ApiResource::erase::<ValidatingWebhookConfiguration>(&())]
 }
 
-/// A configuration, and what it says.
+/// A configuration, with its parsed CAs.
 #[derive(Clone, Debug)]
 pub(super) struct Registered {
     object: DynamicObject,
     revision: u64,
-    /// Whom each of its webhooks trusts.
+    /// The CAs of each webhook.
     trusted: Vec<Vec<Certificate>>,
 }
 
@@ -37,7 +38,7 @@ impl Registered {
         let webhooks = object.data["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
         let trusted = webhooks.iter().map(|webhook| {
             let bundle = webhook["clientConfig"]["caBundle"].as_str().unwrap_or_default();
-            Certificate::all(&BASE64_STANDARD.decode(bundle).unwrap_or_default())
+            Certificate::parse_all(&BASE64_STANDARD.decode(bundle).unwrap_or_default())
         });
         let trusted = trusted.collect();
         let revision = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(REVISION));
@@ -45,12 +46,12 @@ impl Registered {
         Self { object, revision, trusted }
     }
 
-    /// Whether each of its webhooks trusts a CA.
+    /// Returns whether each webhook trusts a CA.
     pub(super) fn trusts(&self, authority: &Certificate) -> bool {
         self.trusted.iter().all(|trusted| trusted.contains(authority))
     }
 
-    /// Whether each of its webhooks trusts these, in whatever order, and no others.
+    /// Returns whether each webhook trusts exactly these CAs, in any order.
     pub(super) fn is_right(&self, wanted: &[&Certificate]) -> bool {
         let is_right = |trusted: &Vec<Certificate>| {
             trusted.len() == wanted.len() && wanted.iter().all(|certificate| trusted.contains(certificate))
@@ -58,8 +59,8 @@ impl Registered {
         self.trusted.iter().all(is_right)
     }
 
-    /// The same with the CAs of that state, and with its resource version, so that it is written only over what it was made from.
-    pub(super) fn with(&self, state: &State) -> DynamicObject {
+    /// Returns the configuration with the CAs of a state. The resource version makes a write from an older configuration fail.
+    pub(super) fn with_cas_of(&self, state: &State) -> DynamicObject {
         let mut object = self.object.clone();
         let bundle: String = state.trusted().iter().map(|certificate| certificate.pem.as_str()).collect();
         let bundle = Value::from(BASE64_STANDARD.encode(bundle));
@@ -72,14 +73,14 @@ impl Registered {
     }
 }
 
-/// What all configurations that there are have of a state.
+/// Compares all existing configurations with a state.
 pub(super) fn publication(registered: &[Option<Registered>], state: &State) -> Publication {
-    let there: Vec<&Registered> = registered.iter().flatten().collect();
+    let existing: Vec<&Registered> = registered.iter().flatten().collect();
     let wanted = state.trusted();
     Publication {
-        is_anywhere: !there.is_empty(),
-        is_right: there.iter().all(|registered| registered.is_right(&wanted)),
-        revision: there.iter().map(|registered| registered.revision).max().unwrap_or_default(),
-        trusted: there.iter().flat_map(|registered| registered.trusted.iter().flatten().cloned()).collect(),
+        is_anywhere: !existing.is_empty(),
+        is_right: existing.iter().all(|registered| registered.is_right(&wanted)),
+        revision: existing.iter().map(|registered| registered.revision).max().unwrap_or_default(),
+        trusted: existing.iter().flat_map(|registered| registered.trusted.iter().flatten().cloned()).collect(),
     }
 }

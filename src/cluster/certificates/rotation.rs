@@ -1,194 +1,194 @@
-//! What is to be done next about muslin's certificates, decided from what is stored, what the API servers are told to trust, and the
-//! time. Each step is one write, and what it leaves behind is safe to stay in for ever: whoever goes on, after whatever pause, decides
-//! anew from what is there. Pure; must not know where anything is stored.
+//! Decides the next step of the certificates' rotation from the stored state, the CAs in the webhook configurations, and the time.
+//! Each step is one write, and leaves a state that is safe for any length of time: the next leader decides anew from what is stored.
+//! Pure; must not know where anything is stored.
 //!
-//! A CA is changed in overlapping steps, so that at any time each replica's certificate is trusted by each API server:
+//! A CA is replaced in overlapping steps, so that each API server trusts each replica's certificate at any time:
 //!
-//! | step | serving certificate by | trusted |
+//! | step | issuer of the serving certificate | trusted CAs |
 //! |---|---|---|
-//! | at rest | old | old |
-//! | `Announce`, `Publish`: a new CA is made and put beside the old one | old | old, new |
-//! | `See`, and the overlap's time passes: every API server has heard of it | old | old, new |
-//! | `TakeOver`: the new CA issues, and the replicas follow | new | old, new |
-//! | the overlap's time passes: every replica has heard of it; `Drop`, `Publish` | new | new |
+//! | `Idle` | old | old |
+//! | `CreateNext`, `Publish`: a new CA is made and published beside the old one | old | old, new |
+//! | `ConfirmPublished`, then the overlap: every API server has seen the new CA | old | old, new |
+//! | `ActivateNext`: the new CA issues, and the replicas follow | new | old, new |
+//! | the overlap again: every replica has the new certificate; `DropRetired`, `Publish` | new | new |
 
 use jiff::Timestamp;
 
 use super::certificate::{Certificate, Pair};
 use super::issue::{CertificateSpec, IssueError};
 
-/// What is stored. What cannot be read counts as not there.
+/// The stored state. Unreadable parts count as missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
-    /// Counts the writes. What is derived from a state bears its revision, so that whoever still has an older one can tell.
+    /// Counts the writes. Webhook configurations carry the revision of the state they were made from, so that an older state is
+    /// recognised.
     pub(super) revision: u64,
-    /// The CA that issues.
+    /// The issuing CA.
     pub(super) authority: Option<Pair>,
-    /// The CA that will.
+    /// The CA that will issue next.
     pub(super) next: Option<Pair>,
-    /// Since when the next one is known to be published.
+    /// The time since which the next CA is known to be published.
     pub(super) published: Option<Timestamp>,
     /// The serving certificate.
     pub(super) leaf: Option<Pair>,
-    /// CAs that issue no more, by which some replica may still have its certificate.
+    /// CAs that issue no more. Some replica may still serve a certificate of theirs.
     pub(super) retired: Vec<Certificate>,
-    /// When the CA that issues took over.
-    pub(super) took_over: Option<Timestamp>,
-    /// What a person asked for.
-    pub(super) wish: Option<Wish>,
+    /// The time at which the issuing CA was activated.
+    pub(super) activated_at: Option<Timestamp>,
+    /// A rotation that a person requested.
+    pub(super) request: Option<RotationRequest>,
 }
 
-/// What a person can ask for before it is due.
+/// A rotation before it is due, requested by a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum RotationRequest {
     /// A new serving certificate.
     Certificate,
     /// A new CA, and so a new serving certificate.
     Authority,
 }
 
-/// What the webhook configurations, from which API servers learn whom to trust, have of a state.
+/// The CAs in the webhook configurations, from which API servers learn whom to trust, compared with a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Publication {
-    /// Whether there is any configuration.
+    /// At least one configuration exists.
     pub(super) is_anywhere: bool,
-    /// Whether all of them trust what is to be trusted, and nothing else.
+    /// All configurations trust exactly the CAs of the state.
     pub(super) is_right: bool,
-    /// The revision of the newest state that was written into any of them.
+    /// The newest revision that was written into any configuration.
     pub(super) revision: u64,
-    /// All that any of them trusts.
+    /// All CAs in any configuration.
     pub(super) trusted: Vec<Certificate>,
 }
 
-/// What is to be done next.
+/// A step of the rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Make a CA, which does not issue yet.
-    Announce,
-    /// Note that what is published is not what is stored: whoever waited has to wait anew, and whoever decided by an older state is
-    /// overtaken.
-    Recall,
-    /// Write into the configurations whom to trust.
+    CreateNext,
+    /// Record that the published CAs differ from the stored ones: the overlap starts anew, and decisions from an older state fail.
+    ResetPublished,
+    /// Write the trusted CAs into the configurations.
     Publish,
-    /// Note that the next CA is published.
-    See,
+    /// Record that the next CA is published.
+    ConfirmPublished,
     /// Let the next CA issue.
-    TakeOver,
+    ActivateNext,
     /// Make a serving certificate.
-    Renew,
+    RenewLeaf,
     /// Trust the retired CAs no more.
-    Drop,
-    /// Nothing, for now.
-    Rest,
+    DropRetired,
+    /// Do nothing for now.
+    Idle,
 }
 
-/// How many unknown CAs are taken over from configurations, which may hold a system's whole store.
+/// Limit of unknown CAs that are adopted from configurations, which may hold a whole trust store.
 const ADOPTED_MAX: usize = 8;
 
 // === impl State ===
 
 impl State {
-    /// Whom API servers are to trust.
+    /// Returns the CAs that API servers must trust.
     pub(super) fn trusted(&self) -> Vec<&Certificate> {
         let pairs = self.authority.iter().chain(&self.next).map(|pair| &pair.certificate);
         pairs.chain(&self.retired).collect()
     }
 
-    /// What is to be done next.
-    pub(super) fn next_step(&self, publication: &Publication, terms: &CertificateSpec, now: Timestamp) -> Step {
+    /// Returns the next step.
+    pub(super) fn next_step(&self, publication: &Publication, spec: &CertificateSpec, now: Timestamp) -> Step {
         let leaf = self.leaf.as_ref().filter(|leaf| leaf.certificate.is_valid(now));
         let authority = self.authority.as_ref().filter(|authority| authority.certificate.is_valid(now));
-        let has_passed = |since: Timestamp| now.duration_since(since) >= terms.overlap;
+        let has_passed = |since: Timestamp| now.duration_since(since) >= spec.overlap;
 
-        let is_wanted = match &self.next {
+        let is_next_due = match &self.next {
             Some(next) => !next.certificate.is_valid(now),
             None => {
-                self.wish == Some(Wish::Authority)
+                self.request == Some(RotationRequest::Authority)
                     || authority.is_none_or(|authority| authority.certificate.is_due(now))
             }
         };
-        if is_wanted {
-            return Step::Announce;
+        if is_next_due {
+            return Step::CreateNext;
         }
         if !publication.is_anywhere {
-            return Step::Rest;
+            return Step::Idle;
         }
         if !publication.is_right {
             let is_behind = self.revision < publication.revision;
-            return if self.published.is_some() || is_behind { Step::Recall } else { Step::Publish };
+            return if self.published.is_some() || is_behind { Step::ResetPublished } else { Step::Publish };
         }
         if self.next.is_some() {
             match self.published {
-                // A clock that was set back must not make it wait for as long.
-                None => return Step::See,
-                Some(since) if since > now => return Step::See,
-                // Without a certificate that is valid there is nobody to wait for.
-                Some(since) if leaf.is_none() || has_passed(since) => return Step::TakeOver,
+                // A clock that was set back must not prolong the overlap.
+                None => return Step::ConfirmPublished,
+                Some(since) if since > now => return Step::ConfirmPublished,
+                // Without a valid certificate there is nothing to keep working.
+                Some(since) if leaf.is_none() || has_passed(since) => return Step::ActivateNext,
                 Some(_) => {}
             }
         }
-        let Some(authority) = authority else { return Step::Rest };
+        let Some(authority) = authority else { return Step::Idle };
         let is_good = |leaf: &Pair| {
             let certificate = &leaf.certificate;
-            // One that ends with its CA cannot be made to last longer.
+            // A certificate cannot outlast its CA.
             let may_last_longer = certificate.until() < authority.certificate.until();
             certificate.is_issued_by(&authority.certificate)
-                && certificate.is_for(&terms.names)
+                && certificate.is_for(&spec.names)
                 && !(certificate.is_due(now) && may_last_longer)
         };
-        if self.wish == Some(Wish::Certificate) || !leaf.is_some_and(is_good) {
-            return Step::Renew;
+        if self.request == Some(RotationRequest::Certificate) || !leaf.is_some_and(is_good) {
+            return Step::RenewLeaf;
         }
-        // While another CA is on its way, its predecessors stay.
-        let may_drop = self.next.is_none() && self.took_over.is_none_or(has_passed);
+        // While a new CA is under way, its predecessors stay.
+        let may_drop = self.next.is_none() && self.activated_at.is_none_or(has_passed);
         if !self.retired.is_empty() && may_drop {
-            return Step::Drop;
+            return Step::DropRetired;
         }
-        Step::Rest
+        Step::Idle
     }
 
-    /// What is to be stored after a step. `Publish` and `Rest` store nothing.
+    /// Returns the state to store for a step. `Publish` and `Idle` store nothing.
     pub(super) fn after(
         &self,
         step: Step,
         publication: &Publication,
-        terms: &CertificateSpec,
+        spec: &CertificateSpec,
         now: Timestamp,
     ) -> Result<Self, IssueError> {
         let mut after = self.clone();
         after.revision = self.revision.max(publication.revision) + 1;
         match step {
-            Step::Announce => {
+            Step::CreateNext => {
                 if self.authority.is_none() {
-                    // Of a CA that is published and not stored somebody may still have a certificate: of one that was brought
-                    // along, or whose Secret was lost.
+                    // A replica may serve a certificate of a CA that is published but not stored: the CA came from elsewhere,
+                    // or its Secret was lost.
                     for certificate in &publication.trusted {
                         if after.retired.len() < ADOPTED_MAX && !after.trusted().contains(&certificate) {
                             after.retired.push(certificate.clone());
                         }
                     }
                 }
-                after.next = Some(terms.new_authority(now)?);
+                after.next = Some(spec.new_authority(now)?);
                 after.published = None;
-                after.wish = self.wish.filter(|wish| *wish != Wish::Authority);
+                after.request = self.request.filter(|request| *request != RotationRequest::Authority);
             }
-            Step::Recall => after.published = None,
-            Step::See => after.published = Some(now),
-            Step::TakeOver => {
+            Step::ResetPublished => after.published = None,
+            Step::ConfirmPublished => after.published = Some(now),
+            Step::ActivateNext => {
                 let Some(next) = after.next.take() else { return Ok(after) };
-                after.leaf = Some(terms.new_leaf(&next, now)?);
+                after.leaf = Some(spec.new_leaf(&next, now)?);
                 after.retired.extend(after.authority.replace(next).map(|before| before.certificate));
-                after.took_over = Some(now);
+                after.activated_at = Some(now);
                 after.published = None;
-                after.wish = None;
+                after.request = None;
             }
-            Step::Renew => {
+            Step::RenewLeaf => {
                 let Some(authority) = &self.authority else { return Ok(after) };
-                after.leaf = Some(terms.new_leaf(authority, now)?);
-                after.wish = self.wish.filter(|wish| *wish != Wish::Certificate);
+                after.leaf = Some(spec.new_leaf(authority, now)?);
+                after.request = self.request.filter(|request| *request != RotationRequest::Certificate);
             }
-            Step::Drop => after.retired.clear(),
-            Step::Publish | Step::Rest => return Ok(self.clone()),
+            Step::DropRetired => after.retired.clear(),
+            Step::Publish | Step::Idle => return Ok(self.clone()),
         }
         Ok(after)
     }

@@ -1,4 +1,4 @@
-//! The Secret in which the certificates are kept, and how a state is written in it. Must not know when it changes, or why.
+//! The Secret with the certificates: reads and writes the rotation's state. Must not know when the state changes, or why.
 
 use std::collections::BTreeMap;
 
@@ -8,72 +8,72 @@ use k8s_openapi::api::core::v1::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{Certificate, Pair};
-use super::rotation::{State, Wish};
+use super::rotation::{RotationRequest, State};
 
-/// By what name `manifests/` make the Secret.
+/// The name of the Secret in `manifests/`.
 pub(super) const SECRET: &str = "muslin-certificates";
-/// The annotation by which a person asks for a rotation before it is due: `certificate` or `authority`.
+/// The annotation that requests a rotation before it is due: `certificate` or `authority`.
 const ROTATE: &str = "muslin.dev/rotate";
 
-const LEAF: Names = Names { certificate: "tls.crt", key: "tls.key" };
-const AUTHORITY: Names = Names { certificate: "ca.crt", key: "ca.key" };
-const NEXT: Names = Names { certificate: "next-ca.crt", key: "next-ca.key" };
+const LEAF: PairKeys = PairKeys { certificate: "tls.crt", key: "tls.key" };
+const AUTHORITY: PairKeys = PairKeys { certificate: "ca.crt", key: "ca.key" };
+const NEXT: PairKeys = PairKeys { certificate: "next-ca.crt", key: "next-ca.key" };
 const RETIRED: &str = "retired-ca.crt";
 const ROTATION: &str = "rotation.json";
 
-/// By what names a certificate and its key stand in the Secret.
-struct Names {
+/// The keys of a certificate and its private key in the Secret.
+struct PairKeys {
     certificate: &'static str,
     key: &'static str,
 }
 
-/// What is no certificate.
+/// Rotation state stored beside the certificates.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Rotation {
     revision: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     published: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    took_over: Option<Timestamp>,
+    #[serde(rename = "tookOver", skip_serializing_if = "Option::is_none")]
+    activated_at: Option<Timestamp>,
 }
 
-/// The state that a Secret holds; an empty one holds the first.
-pub(super) fn read(secret: &Secret) -> State {
+/// Reads the state; an empty Secret has the first one.
+pub(super) fn read_state(secret: &Secret) -> State {
     let bytes = |name: &str| secret.data.as_ref().and_then(|data| data.get(name)).map_or(&[][..], |bytes| &bytes.0);
-    let pair = |Names { certificate, key }: &Names| Pair::read(bytes(certificate), bytes(key));
-    let Rotation { revision, published, took_over } = serde_json::from_slice(bytes(ROTATION)).unwrap_or_default();
-    let wish = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ROTATE));
+    let pair = |PairKeys { certificate, key }: &PairKeys| Pair::parse(bytes(certificate), bytes(key));
+    let Rotation { revision, published, activated_at } = serde_json::from_slice(bytes(ROTATION)).unwrap_or_default();
+    let request = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ROTATE));
     State {
         revision,
         authority: pair(&AUTHORITY),
         next: pair(&NEXT),
         published,
         leaf: pair(&LEAF),
-        retired: Certificate::all(bytes(RETIRED)),
-        took_over,
-        wish: wish.and_then(|wish| match wish.as_str() {
-            "certificate" => Some(Wish::Certificate),
-            "authority" => Some(Wish::Authority),
+        retired: Certificate::parse_all(bytes(RETIRED)),
+        activated_at,
+        request: request.and_then(|request| match request.as_str() {
+            "certificate" => Some(RotationRequest::Certificate),
+            "authority" => Some(RotationRequest::Authority),
             _ => None,
         }),
     }
 }
 
-/// The Secret with that state in it, and all else as it was: its resource version, too, so that it is written only over what it was
-/// made from.
-pub(super) fn written(secret: &Secret, state: &State) -> Result<Secret, serde_json::Error> {
-    let State { revision, authority, next, published, leaf, retired, took_over, wish } = state;
+/// Returns the Secret with a new state and all else unchanged, including the resource version, which makes a write from an older
+/// Secret fail.
+pub(super) fn with_state(secret: &Secret, state: &State) -> Result<Secret, serde_json::Error> {
+    let State { revision, authority, next, published, leaf, retired, activated_at, request } = state;
     let mut secret = secret.clone();
     let data = secret.data.get_or_insert_default();
-    put(data, &AUTHORITY, authority.as_ref());
-    put(data, &NEXT, next.as_ref());
-    put(data, &LEAF, leaf.as_ref());
+    put_pair(data, &AUTHORITY, authority.as_ref());
+    put_pair(data, &NEXT, next.as_ref());
+    put_pair(data, &LEAF, leaf.as_ref());
     let retired: String = retired.iter().map(|certificate| certificate.pem.as_str()).collect();
     put_text(data, RETIRED, Some(retired.as_str()).filter(|text| !text.is_empty()));
-    let rotation = Rotation { revision: *revision, published: *published, took_over: *took_over };
+    let rotation = Rotation { revision: *revision, published: *published, activated_at: *activated_at };
     data.insert(ROTATION.to_owned(), ByteString(serde_json::to_vec(&rotation)?));
-    if wish.is_none()
+    if request.is_none()
         && let Some(annotations) = &mut secret.metadata.annotations
     {
         annotations.remove(ROTATE);
@@ -81,9 +81,9 @@ pub(super) fn written(secret: &Secret, state: &State) -> Result<Secret, serde_js
     Ok(secret)
 }
 
-fn put(data: &mut BTreeMap<String, ByteString>, names: &Names, pair: Option<&Pair>) {
-    put_text(data, names.certificate, pair.map(|pair| pair.certificate.pem.as_str()));
-    put_text(data, names.key, pair.map(|pair| pair.key.as_str()));
+fn put_pair(data: &mut BTreeMap<String, ByteString>, keys: &PairKeys, pair: Option<&Pair>) {
+    put_text(data, keys.certificate, pair.map(|pair| pair.certificate.pem.as_str()));
+    put_text(data, keys.key, pair.map(|pair| pair.key.as_str()));
 }
 
 fn put_text(data: &mut BTreeMap<String, ByteString>, name: &str, text: Option<&str>) {
@@ -99,43 +99,43 @@ mod tests {
     use crate::cluster::certificates::issue::CertificateSpec;
 
     #[test]
-    fn a_state_is_read_as_it_was_written() {
-        let terms = CertificateSpec::for_service("muslin", "muslin", "cluster.local");
+    fn reads_a_state_as_it_was_written() {
+        let spec = CertificateSpec::for_service("muslin", "muslin", "cluster.local");
         let now: Timestamp = "2026-03-01T12:00:00.25Z".parse().unwrap();
-        let authority = terms.new_authority(now).unwrap();
+        let authority = spec.new_authority(now).unwrap();
         let state = State {
             revision: 7,
-            leaf: Some(terms.new_leaf(&authority, now).unwrap()),
+            leaf: Some(spec.new_leaf(&authority, now).unwrap()),
             authority: Some(authority),
-            next: Some(terms.new_authority(now).unwrap()),
+            next: Some(spec.new_authority(now).unwrap()),
             published: Some(now),
-            retired: vec![terms.new_authority(now).unwrap().certificate, terms.new_authority(now).unwrap().certificate],
-            took_over: Some(now),
-            wish: None,
+            retired: vec![spec.new_authority(now).unwrap().certificate, spec.new_authority(now).unwrap().certificate],
+            activated_at: Some(now),
+            request: None,
         };
-        let secret = written(&Secret::default(), &state).unwrap();
-        assert_eq!(read(&secret), state);
+        let secret = with_state(&Secret::default(), &state).unwrap();
+        assert_eq!(read_state(&secret), state);
         let less = State { revision: 8, next: None, published: None, retired: Vec::new(), ..state };
-        assert_eq!(read(&written(&secret, &less).unwrap()), less);
+        assert_eq!(read_state(&with_state(&secret, &less).unwrap()), less);
     }
 
     #[test]
-    fn an_empty_secret_holds_nothing_and_so_does_garbage() {
-        assert_eq!(read(&Secret::default()), State::default());
+    fn reads_nothing_from_an_empty_secret_or_garbage() {
+        assert_eq!(read_state(&Secret::default()), State::default());
         let names = ["tls.crt", "tls.key", "ca.crt", "ca.key", "next-ca.crt", RETIRED, ROTATION];
         let data = names.map(|name| (name.to_owned(), ByteString(b"-----BEGIN CERTIFICATE-----".to_vec())));
         let secret = Secret { data: Some(data.into()), ..Secret::default() };
-        assert_eq!(read(&secret), State::default());
+        assert_eq!(read_state(&secret), State::default());
     }
 
     #[test]
-    fn a_wish_is_an_annotation_that_goes_when_it_is_fulfilled() {
+    fn a_requested_rotation_is_an_annotation_that_is_removed_when_done() {
         let mut secret = Secret::default();
         secret.metadata.annotations = Some([(ROTATE.to_owned(), "authority".to_owned())].into());
-        let state = read(&secret);
-        assert_eq!(state.wish, Some(Wish::Authority));
-        assert_eq!(read(&written(&secret, &state).unwrap()).wish, Some(Wish::Authority));
-        let fulfilled = State { wish: None, ..state };
-        assert_eq!(read(&written(&secret, &fulfilled).unwrap()).wish, None);
+        let state = read_state(&secret);
+        assert_eq!(state.request, Some(RotationRequest::Authority));
+        assert_eq!(read_state(&with_state(&secret, &state).unwrap()).request, Some(RotationRequest::Authority));
+        let done = State { request: None, ..state };
+        assert_eq!(read_state(&with_state(&secret, &done).unwrap()).request, None);
     }
 }

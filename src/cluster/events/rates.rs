@@ -1,26 +1,26 @@
-//! How many pods are told of: in each namespace some at once, and then one after the other, so that no namespace fills the API server
-//! with Events or keeps the others waiting. Must not know what is told.
+//! Rate limit of Events: a burst of pods in each namespace, then one pod a second, so that no namespace fills the API server with
+//! Events or keeps the others waiting. Must not know what is reported.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many pods at once.
+/// Pods of one namespace at once.
 const BURST: u32 = 100;
-/// How long it takes until one more is allowed.
+/// Time until one more pod is allowed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How many namespaces are counted at a time. Those that used nothing of late need not be.
+/// Limit of namespaces with a count. Namespaces without recent use need none.
 const NAMESPACES_MAX: usize = 4096;
 
-/// What each namespace used of late.
+/// The recent use of each namespace.
 #[derive(Default)]
 pub(super) struct Rates(HashMap<Box<str>, Instant>);
 
 // === impl Rates ===
 
 impl Rates {
-    /// Whether one more pod of this namespace may be told of, which then counts.
+    /// Returns whether one more pod of this namespace is allowed, and counts it.
     pub(super) fn allow(&mut self, namespace: &str, now: Instant) -> bool {
         if self.0.len() >= NAMESPACES_MAX && !self.0.contains_key(namespace) {
             self.0.retain(|_, paid_until| *paid_until > now);
@@ -28,7 +28,7 @@ impl Rates {
                 return false;
             }
         }
-        // Each pod is paid for with a pause; a namespace may be so many pauses behind.
+        // Each pod costs a pause; a namespace may owe `BURST` pauses.
         let paid_until = self.0.entry(namespace.into()).or_insert(now);
         let after = (*paid_until).max(now) + PAUSE;
         let is_allowed = after <= now + PAUSE * BURST;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_namespace_has_its_own_burst_and_then_one_pod_a_pause() {
+    fn each_namespace_has_its_own_burst_and_then_one_pod_per_pause() {
         let (mut rates, now) = (Rates::default(), Instant::now());
         assert_eq!((0..1000).filter(|_| rates.allow("shop", now)).count(), 100);
         assert!(rates.allow("other", now));
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_namespaces_that_are_counted_is_bounded() {
+    fn the_number_of_counted_namespaces_is_bounded() {
         let (mut rates, now) = (Rates::default(), Instant::now());
         assert_eq!((0..10_000).filter(|number| rates.allow(&number.to_string(), now)).count(), NAMESPACES_MAX);
         assert!(rates.allow("later", now + PAUSE));

@@ -1,5 +1,5 @@
-//! The clock is the test's own, and so is the cluster: a Secret and two configurations that refuse a write made from an older version,
-//! API servers and replicas that hear of everything late, and people who break things. Certificates are real.
+//! The rotation in a simulated cluster with its own clock: a Secret and two configurations that reject writes made from an older
+//! version, API servers and replicas that learn of every change late, and people who break things. The certificates are real.
 
 use jiff::{SignedDuration, ToSpan as _};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-fn terms() -> CertificateSpec {
+fn spec() -> CertificateSpec {
     CertificateSpec::for_service("muslin", "muslin", "cluster.local")
 }
 
@@ -19,7 +19,7 @@ fn start() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-/// Something that is written again and again: what stood in it, and from when to when. Its version is the number of its writes.
+/// An object with its history: each content and the time of its write. The version is the number of writes.
 #[derive(Clone, Debug)]
 struct Versions<T>(Vec<(Timestamp, T)>);
 
@@ -28,7 +28,7 @@ impl<T: Clone> Versions<T> {
         &self.0.last().unwrap().1
     }
 
-    /// What somebody may believe to be the newest who hears of everything at most so late.
+    /// Returns the contents that an observer may take for the newest, who learns of changes at most `late` later.
     fn believed(&self, now: Timestamp, late: SignedDuration) -> impl Iterator<Item = &T> {
         let ends = self.0.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         self.0.iter().zip(ends).filter(move |(_, end)| end.is_none_or(|end| end > now - late)).map(|((_, it), _)| it)
@@ -39,11 +39,11 @@ impl<T: Clone> Versions<T> {
 struct Configuration {
     trusted: Vec<Certificate>,
     revision: u64,
-    /// Whether somebody else wrote it, or muslin over what somebody else wrote and from an older Secret.
+    /// A stranger wrote it, or muslin overwrote a stranger's content from an older Secret.
     is_broken: bool,
 }
 
-/// What a holder of the lease believes the cluster to be: each part with its version.
+/// The cluster as a leader knows it: each part with its version.
 #[derive(Clone)]
 struct View {
     state: (usize, State),
@@ -52,12 +52,12 @@ struct View {
 
 struct World {
     now: Timestamp,
-    terms: CertificateSpec,
+    spec: CertificateSpec,
     state: Versions<State>,
     configurations: [Versions<Configuration>; 2],
-    /// Since when no holder has done all there was to do.
+    /// The last time at which nothing was left to do.
     rested: Timestamp,
-    /// Whether anybody calls, or everything sleeps.
+    /// False while the whole cluster sleeps.
     is_awake: bool,
 }
 
@@ -66,10 +66,10 @@ impl World {
         let now = start();
         let empty = || Versions(vec![(now, Configuration { is_broken: true, ..Configuration::default() })]);
         let state = Versions(vec![(now, State::default())]);
-        Self { now, terms: terms(), state, configurations: [empty(), empty()], rested: now, is_awake: true }
+        Self { now, spec: spec(), state, configurations: [empty(), empty()], rested: now, is_awake: true }
     }
 
-    /// One in which muslin has run for a while.
+    /// Returns a cluster in which muslin has run for a while.
     fn settled() -> Self {
         let mut world = Self::new();
         world.run();
@@ -100,13 +100,13 @@ impl World {
         }
     }
 
-    /// One step of somebody who believes that to be the cluster; stopped after so many of the writes that belong to it.
+    /// Takes one step from a view of the cluster, stopped after `writes` of its writes.
     fn act(&mut self, view: &View, writes: usize) -> Step {
         let publication = Self::publication(view);
         let (version, state) = &view.state;
-        let step = state.next_step(&publication, &self.terms, self.now);
+        let step = state.next_step(&publication, &self.spec, self.now);
         match step {
-            Step::Rest => {}
+            Step::Idle => {}
             Step::Publish => {
                 let is_old = *version < self.state.0.len();
                 let both = self.configurations.iter_mut().zip(&view.configurations);
@@ -121,7 +121,7 @@ impl World {
                 }
             }
             step => {
-                let after = state.after(step, &publication, &self.terms, self.now).unwrap();
+                let after = state.after(step, &publication, &self.spec, self.now).unwrap();
                 if self.state.0.len() == *version {
                     self.state.0.push((self.now, after));
                 }
@@ -131,16 +131,16 @@ impl World {
         step
     }
 
-    /// Everything that is to be done now, by somebody who knows the cluster as it is.
+    /// Takes all steps that are due, from an up-to-date view.
     fn run(&mut self) {
         for _ in 0..20 {
             let view = self.view();
-            if self.act(&view, 2) == Step::Rest {
+            if self.act(&view, 2) == Step::Idle {
                 self.rested = self.now;
                 return;
             }
         }
-        panic!("it does not come to rest: {:?}", self.state.newest());
+        panic!("the rotation never becomes idle: {:?}", self.state.newest());
     }
 
     fn pass(&mut self, time: SignedDuration) {
@@ -152,7 +152,7 @@ impl World {
         self.configurations[which].0.push((self.now, Configuration { is_broken: true, ..configuration }));
     }
 
-    /// Puts a state there by force: from here on nothing that was promised before holds.
+    /// Overwrites the state by force, which ends all guarantees of before.
     fn restore(&mut self, state: State) {
         self.state = Versions(vec![(self.now, state)]);
         for versions in &mut self.configurations {
@@ -160,29 +160,29 @@ impl World {
         }
     }
 
-    fn wish(&mut self, wish: Wish) {
-        let state = State { wish: Some(wish), ..self.state.newest().clone() };
+    fn request(&mut self, request: RotationRequest) {
+        let state = State { request: Some(request), ..self.state.newest().clone() };
         self.state.0.push((self.now, state));
     }
 
-    /// Whatever API server calls whatever replica, the certificate that the replica has is valid, and trusted by what the API server
-    /// has heard, unless that is what somebody else wrote.
+    /// Checks that every certificate that some replica may serve is valid and trusted by every API server, except through
+    /// configurations that a stranger wrote.
     fn check(&self) {
         if !self.is_awake {
             return;
         }
-        let late = self.terms.overlap;
+        let late = self.spec.overlap;
         let heard: Vec<&Configuration> =
             self.configurations.iter().flat_map(|versions| versions.believed(self.now, late)).collect();
         for leaf in self.state.believed(self.now, late).filter_map(|state| state.leaf.as_ref()) {
             let leaf = &leaf.certificate;
-            assert!(leaf.is_valid(self.now), "{} is over at {}", leaf.until(), self.now);
+            assert!(leaf.is_valid(self.now), "{} has expired at {}", leaf.until(), self.now);
             for configuration in heard.iter().filter(|configuration| !configuration.is_broken) {
                 let is_trusted = configuration
                     .trusted
                     .iter()
                     .any(|authority| authority.is_valid(self.now) && leaf.is_issued_by(authority));
-                assert!(is_trusted, "at {} nobody trusts {leaf:?}\n{configuration:?}", self.now);
+                assert!(is_trusted, "at {} no CA is trusted for {leaf:?}\n{configuration:?}", self.now);
             }
         }
     }
@@ -238,7 +238,7 @@ fn certificates_are_what_an_api_server_asks_for() {
 }
 
 #[test]
-fn the_serving_certificate_is_renewed_when_two_thirds_of_its_time_are_over() {
+fn renews_the_serving_certificate_after_two_thirds_of_its_lifetime() {
     let mut world = World::settled();
     let (leaf, authority) = (world.leaf(), world.authority());
     world.pass(DAY * 20 - HOUR);
@@ -251,7 +251,7 @@ fn the_serving_certificate_is_renewed_when_two_thirds_of_its_time_are_over() {
 }
 
 #[test]
-fn a_ca_is_changed_in_overlapping_steps() {
+fn replaces_a_ca_in_overlapping_steps() {
     let mut world = World::settled();
     let old = world.authority();
     while world.trusted().len() == 1 {
@@ -277,7 +277,7 @@ fn a_ca_is_changed_in_overlapping_steps() {
 }
 
 #[test]
-fn years_pass() {
+fn rotates_for_five_years() {
     let mut world = World::settled();
     let (mut leaves, mut authorities) = (0, 0);
     let end = start().to_zoned(jiff::tz::TimeZone::UTC).checked_add(5.years()).unwrap().timestamp();
@@ -293,21 +293,21 @@ fn years_pass() {
 }
 
 #[test]
-fn a_ca_that_somebody_brought_along_is_trusted_until_all_have_another() {
+fn a_foreign_ca_stays_trusted_until_all_replicas_have_a_new_certificate() {
     let mut world = World::new();
-    let foreign = terms().new_authority(world.now).unwrap().certificate;
+    let foreign = spec().new_authority(world.now).unwrap().certificate;
     for which in 0..2 {
         world.break_configuration(which, Configuration { trusted: vec![foreign.clone()], ..Configuration::default() });
     }
     world.run();
     assert_eq!(world.trusted(), [world.authority(), foreign]);
-    world.pass(terms().overlap);
+    world.pass(spec().overlap);
     world.run();
     assert_eq!(world.trusted(), [world.authority()]);
 }
 
 #[test]
-fn a_lost_secret_is_filled_anew_while_replicas_serve_what_they_know() {
+fn refills_a_lost_secret_while_replicas_serve_their_old_certificate() {
     let mut world = World::settled();
     let old = world.authority();
     world.restore(State::default());
@@ -317,13 +317,13 @@ fn a_lost_secret_is_filled_anew_while_replicas_serve_what_they_know() {
 }
 
 #[test]
-fn a_secret_from_a_backup_is_published_all_the_same() {
+fn publishes_the_cas_of_a_secret_from_a_backup() {
     let mut world = World::settled();
     let backup = world.state.newest().clone();
-    world.wish(Wish::Authority);
+    world.request(RotationRequest::Authority);
     world.run();
     for _ in 0..2 {
-        world.pass(world.terms.overlap);
+        world.pass(world.spec.overlap);
         world.run();
     }
     assert_ne!(world.authority(), backup.authority.as_ref().unwrap().certificate);
@@ -334,9 +334,9 @@ fn a_secret_from_a_backup_is_published_all_the_same() {
 }
 
 #[test]
-fn an_emptied_configuration_is_filled_and_a_rotation_waits_anew() {
+fn refills_an_emptied_configuration_and_restarts_the_overlap() {
     let mut world = World::settled();
-    world.wish(Wish::Authority);
+    world.request(RotationRequest::Authority);
     world.run();
     world.pass(MINUTE * 4);
     let old = world.authority();
@@ -345,36 +345,36 @@ fn an_emptied_configuration_is_filled_and_a_rotation_waits_anew() {
     assert_eq!(world.configurations[1].newest().trusted.len(), 2);
     world.pass(MINUTE * 4);
     world.run();
-    assert_eq!(world.authority(), old, "some API server has heard of the new CA for four minutes only");
+    assert_eq!(world.authority(), old, "some API server has known the new CA for only four minutes");
     world.pass(MINUTE);
     world.run();
     assert_ne!(world.authority(), old);
 }
 
 #[test]
-fn nothing_but_a_ca_is_made_while_there_is_no_configuration() {
+fn makes_only_a_ca_while_there_is_no_configuration() {
     let nowhere = Publication { is_anywhere: false, is_right: true, revision: 0, trusted: Vec::new() };
     let state = State::default();
-    assert_eq!(state.next_step(&nowhere, &terms(), start()), Step::Announce);
-    let state = state.after(Step::Announce, &nowhere, &terms(), start()).unwrap();
-    assert_eq!(state.next_step(&nowhere, &terms(), start()), Step::Rest);
+    assert_eq!(state.next_step(&nowhere, &spec(), start()), Step::CreateNext);
+    let state = state.after(Step::CreateNext, &nowhere, &spec(), start()).unwrap();
+    assert_eq!(state.next_step(&nowhere, &spec(), start()), Step::Idle);
 }
 
 #[test]
-fn other_names_are_a_reason_for_another_certificate() {
+fn makes_a_new_certificate_for_other_names() {
     let mut world = World::settled();
-    world.terms = CertificateSpec::for_service("muslin", "muslin", "example.internal");
+    world.spec = CertificateSpec::for_service("muslin", "muslin", "example.internal");
     let before = world.leaf();
     world.run();
     assert_ne!(world.leaf(), before);
-    assert!(world.leaf().is_for(&world.terms.names));
+    assert!(world.leaf().is_for(&world.spec.names));
     let before = world.leaf();
     world.run();
     assert_eq!(world.leaf(), before);
 }
 
 #[test]
-fn after_a_year_of_sleep_everything_is_made_anew_at_once() {
+fn makes_everything_anew_after_a_year_of_sleep() {
     let mut world = World::settled();
     let (leaf, authority) = (world.leaf(), world.authority());
     world.is_awake = false;
@@ -385,32 +385,32 @@ fn after_a_year_of_sleep_everything_is_made_anew_at_once() {
 }
 
 #[test]
-fn a_certificate_that_ends_with_its_ca_is_not_made_again_and_again() {
+fn does_not_renew_a_certificate_again_that_ends_with_its_ca() {
     let mut world = World::settled();
     world.now += DAY * 365 - MINUTE;
     let state = world.state.newest();
     let authority = state.authority.clone().unwrap();
-    let leaf = Some(world.terms.new_leaf(&authority, world.now).unwrap());
+    let leaf = Some(world.spec.new_leaf(&authority, world.now).unwrap());
     world.restore(State { leaf, ..state.clone() });
     world.run();
 }
 
-/// What happens to a cluster.
+/// An event in the cluster.
 #[derive(Clone, Debug)]
 enum Event {
     Pass(SignedDuration),
-    /// A holder takes so many steps, and is stopped.
+    /// A leader takes this many steps, and is stopped.
     Act(usize),
-    /// A holder is stopped when it has written one configuration of two.
+    /// A leader is stopped after it wrote one of the two configurations.
     Half,
-    /// A holder decides by what was so for a while, or by an old Secret and new configurations, and wakes up much later.
+    /// A leader acts on an old view, or on an old Secret with new configurations.
     Old(Index),
     OldSecret(Index),
-    /// Somebody else's apply.
+    /// A stranger empties a configuration.
     Empty(usize),
     Revert(usize, Index),
     Recreate(usize),
-    Wish(Wish),
+    Request(RotationRequest),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -424,23 +424,23 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..2usize).prop_map(Event::Empty),
         1 => (0..2usize, any::<Index>()).prop_map(|(which, index)| Event::Revert(which, index)),
         1 => (0..2usize).prop_map(Event::Recreate),
-        1 => Just(Event::Wish(Wish::Certificate)),
-        2 => Just(Event::Wish(Wish::Authority)),
+        1 => Just(Event::Request(RotationRequest::Certificate)),
+        2 => Just(Event::Request(RotationRequest::Authority)),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Stopped between any two writes, woken up with what was so long ago, and with configurations broken by others: whoever calls
-    /// whom trusts him, and at the end all is in order.
+    /// Leaders are stopped between any two writes, act on old views, and find configurations that strangers broke: API servers trust
+    /// the replicas all the time, and in the end everything is in order.
     #[test]
-    fn nobody_is_distrusted_whatever_happens(events in proptest::collection::vec(event(), 20..120)) {
+    fn every_replica_stays_trusted_whatever_happens(events in proptest::collection::vec(event(), 20..120)) {
         let mut world = World::settled();
         let mut views = vec![world.view()];
         for event in events {
             match event {
-                // Nobody promises anything for a muslin that stands still for ten days.
+                // A muslin that stands still for ten days guarantees nothing.
                 Event::Pass(time) if world.now + time > world.rested + DAY * 9 => world.run(),
                 Event::Pass(time) => world.pass(time),
                 Event::Act(steps) => for _ in 0..steps {
@@ -468,17 +468,17 @@ proptest! {
                     world.break_configuration(which, before);
                 }
                 Event::Recreate(which) => world.break_configuration(which, Configuration::default()),
-                Event::Wish(wish) => world.wish(wish),
+                Event::Request(request) => world.request(request),
             }
             views.push(world.view());
         }
         for _ in 0..4 {
             world.run();
-            world.pass(world.terms.overlap);
+            world.pass(world.spec.overlap);
         }
         world.run();
         let state = world.state.newest();
-        prop_assert!(state.next.is_none() && state.retired.is_empty() && state.wish.is_none(), "{:?}", state);
+        prop_assert!(state.next.is_none() && state.retired.is_empty() && state.request.is_none(), "{:?}", state);
         prop_assert_eq!(world.trusted(), [world.authority()]);
         prop_assert!(world.leaf().is_issued_by(&world.authority()) && !world.leaf().is_due(world.now));
     }

@@ -1,0 +1,230 @@
+//! Converts a `ResolverProfile` into the profile that plans use, and back. Must not know where resources come from.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use kube::core::Selector;
+
+use super::resolver_profile::{
+    Conflict, DeclaredImage, LabelExpression, NodeLocalCache, Options, PodSelector, Releases, ResolverProfileSpec,
+    RuleLevel,
+};
+use crate::plan::{Risk, option_fault, risks, unknown_rule};
+use crate::policy::{Level, MuslReleases, NodeLocal, OnConflict, Profile, Strictness};
+use crate::resolver::{InvalidVersion, Version};
+
+/// A problem in one field of a profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct ProfileProblem {
+    field: &'static str,
+    message: String,
+}
+
+/// Collects the problems of a profile, each once in a row.
+#[derive(Default)]
+struct Problems(Vec<ProfileProblem>);
+
+// === impl ProfileProblem ===
+
+impl ProfileProblem {
+    pub(crate) fn new(field: &'static str, message: impl fmt::Display) -> Self {
+        Self { field, message: message.to_string() }
+    }
+
+    /// Joins several problems into one sentence.
+    pub(crate) fn join(problems: &[Self]) -> String {
+        problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+// === impl Problems ===
+
+impl Problems {
+    fn add(&mut self, field: &'static str, message: impl fmt::Display) {
+        let problem = ProfileProblem::new(field, message);
+        if self.0.last() != Some(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Returns the value, or adds the error as a problem.
+    fn check<T, E: fmt::Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(field, error)).ok()
+    }
+}
+
+// === impl ResolverProfileSpec ===
+
+impl ResolverProfileSpec {
+    /// Converts the resource into a profile.
+    ///
+    /// # Errors
+    /// All problems of the resource.
+    pub fn to_profile(&self, name: &str) -> Result<Profile, Vec<ProfileProblem>> {
+        let mut problems = Problems::default();
+        let Options { musl, musl_releases, mixed, glibc, go, others } = &self.options;
+        let mut profile = Profile {
+            name: name.to_owned(),
+            summary: self.summary.clone(),
+            all_musl: musl.clone(),
+            musl_releases: musl_releases.iter().map(|row| row.to_policy(&mut problems)).collect(),
+            some_musl: mixed.clone(),
+            glibc: glibc.clone(),
+            go: go.clone(),
+            no_musl: others.clone(),
+            on_conflict: match self.on_conflict {
+                Conflict::Keep => OnConflict::Keep,
+                Conflict::Override => OnConflict::Override,
+            },
+            ..Profile::nothing()
+        };
+        for (rule, level) in &self.rules {
+            profile.levels.set(rule, level.strictness());
+            if let Some(fault) = unknown_rule(rule) {
+                problems.add("rules", fault);
+            }
+        }
+        self.declare_images(&mut profile, &mut problems);
+        if let Some(NodeLocalCache { address }) = &self.node_local {
+            match address.parse() {
+                Ok(address) => profile.node_local = Some(NodeLocal { address }),
+                Err(_) => problems.add("nodeLocal.address", format!("`{address}` is not an IP address")),
+            }
+        }
+        if let Err(problem) = self.selector() {
+            problems.0.push(problem);
+        }
+        for fault in profile.every_option().filter_map(option_fault) {
+            problems.add("options", fault);
+        }
+        self.check_risks(&profile, &mut problems);
+        if problems.0.is_empty() { Ok(profile) } else { Err(problems.0) }
+    }
+
+    /// Adds the declared and the exempt images and service accounts to the profile.
+    fn declare_images(&self, profile: &mut Profile, problems: &mut Problems) {
+        for DeclaredImage { prefix, resolver } in &self.images {
+            if let Some(resolver) = problems.check("images", resolver.parse()) {
+                problems.check("images", profile.declared.declare(prefix, resolver));
+            }
+        }
+        for prefix in &self.exempt.images {
+            problems.check("exempt.images", profile.exempt.image(prefix));
+        }
+        self.exempt.service_accounts.iter().for_each(|account| profile.exempt.account(account));
+    }
+
+    /// Adds a problem for each risk of the profile that the resource does not accept.
+    fn check_risks(&self, profile: &Profile, problems: &mut Problems) {
+        for Risk { rule, pods, message } in risks(profile) {
+            if !self.accept_risk.iter().any(|accepted| accepted == rule) {
+                let hint = format!("to accept that, name {rule} in acceptRisk");
+                problems.add("options", format!("for {pods}: {rule}: {message}; {hint}"));
+            }
+        }
+    }
+
+    /// Returns the selector of the pods that the profile is for; `None` for all.
+    ///
+    /// # Errors
+    /// The selector is invalid.
+    pub fn selector(&self) -> Result<Option<Selector>, ProfileProblem> {
+        let Some(PodSelector { match_labels, match_expressions }) = &self.pod_selector else { return Ok(None) };
+        let requirement = |LabelExpression { key, operator, values }: &LabelExpression| LabelSelectorRequirement {
+            key: key.clone(),
+            operator: operator.clone(),
+            values: (!values.is_empty()).then(|| values.clone()),
+        };
+        let selector = LabelSelector {
+            match_labels: Some(match_labels.clone()),
+            match_expressions: Some(match_expressions.iter().map(requirement).collect()),
+        };
+        selector.try_into().map(Some).map_err(|error| ProfileProblem::new("podSelector", error))
+    }
+
+    /// Writes a built-in profile as an administrator would write it.
+    pub fn from_profile(profile: &Profile) -> Self {
+        let Profile { summary, all_musl, musl_releases: _, some_musl, glibc, go, no_musl, node_local, .. } = profile;
+        Self {
+            summary: summary.clone(),
+            options: Options {
+                musl: all_musl.clone(),
+                musl_releases: Vec::new(),
+                mixed: some_musl.clone(),
+                glibc: glibc.clone(),
+                go: go.clone(),
+                others: no_musl.clone(),
+            },
+            node_local: node_local
+                .as_ref()
+                .map(|NodeLocal { address }| NodeLocalCache { address: address.to_string() }),
+            ..Self::default()
+        }
+    }
+}
+
+// === impl Releases ===
+
+impl Releases {
+    fn to_policy(&self, problems: &mut Problems) -> MuslReleases {
+        let Self { from, before, options } = self;
+        let mut version = |text: &Option<String>| -> Option<Version> {
+            let parsed = text.as_deref()?.parse();
+            problems.check::<_, InvalidVersion>("options.muslReleases", parsed)
+        };
+        let (from, before) = (version(from), version(before));
+        MuslReleases { from, before, options: options.clone() }
+    }
+}
+
+// === impl RuleLevel ===
+
+impl RuleLevel {
+    const fn strictness(self) -> Strictness {
+        match self {
+            Self::Off => Strictness::Off,
+            Self::Info => Strictness::At(Level::Info),
+            Self::Warn => Strictness::At(Level::Warn),
+            Self::Deny => Strictness::At(Level::Deny),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile_of(yaml: &str) -> Result<Profile, Vec<ProfileProblem>> {
+        serde_saphyr::from_str::<ResolverProfileSpec>(yaml).unwrap().to_profile("strict")
+    }
+
+    #[test]
+    fn a_built_in_profile_survives_the_way_into_a_resource_and_back() {
+        for name in Profile::NAMES {
+            let profile = Profile::builtin(name).unwrap();
+            assert_eq!(ResolverProfileSpec::from_profile(&profile).to_profile(name), Ok(profile));
+        }
+    }
+
+    #[test]
+    fn a_risk_is_accepted_only_by_its_name() {
+        let risky = "options: {musl: ['ndots:1']}\n";
+        let problems = ProfileProblem::join(&profile_of(risky).unwrap_err());
+        assert!(problems.contains("options: for pods that use musl: ndots-breaks-musl: "), "{problems}");
+        assert!(problems.contains("name ndots-breaks-musl in acceptRisk"), "{problems}");
+        assert!(profile_of(&format!("{risky}acceptRisk: [use-vc-hangs]\n")).is_err());
+        assert!(profile_of(&format!("{risky}acceptRisk: [ndots-breaks-musl]\n")).is_ok());
+    }
+
+    #[test]
+    fn reports_all_problems_at_once() {
+        let problems = profile_of(
+            "rules: {musl-slow-retries: warn}\nimages: [{prefix: '//', resolver: musl}]\nnodeLocal: {address: node}\n\
+             options: {others: ['rotat']}\n",
+        );
+        let problems = problems.unwrap_err();
+        assert_eq!(problems.len(), 4, "{problems:#?}");
+        assert!(problems[0].to_string().contains("did you mean musl-slow-retry?"), "{problems:#?}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Schemas of fields that the types alone do not give.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::plan::RISKS;
+
+const RESOLVER_PATTERN: &str = r"^(musl|glibc|go|uclibc|c-ares|static)( [0-9]+(\.[0-9]+){1,2})?$";
+const RESOLVER_MAX: usize = 32;
+
+/// A resolver with or without its version.
+pub(super) fn resolver(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": RESOLVER_MAX, "pattern": RESOLVER_PATTERN })
+}
+
+/// The same, or null.
+pub(super) fn optional_resolver(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "nullable": true, "maxLength": RESOLVER_MAX, "pattern": RESOLVER_PATTERN })
+}
+
+pub(super) fn date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// An object with any fields, which the API server keeps.
+pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A list of resolv.conf options, each named once.
+pub(super) fn options(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 8,
+        "x-kubernetes-list-type": "atomic",
+        "items": { "type": "string", "maxLength": 32, "pattern": "^[a-z][a-z0-9-]*(:[0-9]{1,5})?$" },
+        "x-kubernetes-validations": [
+            {
+                "rule": "self.all(option, !option.matches('^(timeout|attempts):0+$'))",
+                "message": "timeout:0 and attempts:0 make lookups fail",
+            },
+            {
+                "rule": "self.all(option, self.exists_one(other, other.split(':')[0] == option.split(':')[0]))",
+                "message": "each option may be named only once",
+            },
+        ],
+    })
+}
+
+/// A version of two or three numbers.
+pub(super) fn version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[0-9]{1,4}(\\.[0-9]{1,4}){1,2}$" })
+}
+
+/// A list of service accounts as `namespace/name`.
+pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 256,
+        "items": {
+            "type": "string",
+            "maxLength": 317,
+            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        },
+    })
+}
+
+/// A list of rules that a profile can make fire.
+pub(super) fn risk_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "enum": RISKS },
+    })
+}

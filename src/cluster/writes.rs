@@ -1,0 +1,53 @@
+//! Writes to the Kubernetes API, each within a time limit. Must not know what is written.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// The field manager of everything that muslin writes.
+pub(super) const FIELD_MANAGER: &str = "muslin";
+/// Time limit of one write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The reason why a write failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// The API server refused, or the request failed.
+    #[error(transparent)]
+    Api(#[from] Box<kube::Error>),
+    /// The time limit ran out.
+    #[error("the API server does not answer")]
+    Timeout,
+}
+
+// === impl WriteError ===
+
+impl WriteError {
+    /// The object is gone, or is no longer as the write expected it.
+    pub(super) fn is_overtaken(&self) -> bool {
+        matches!(self.code(), Some(404 | 409))
+    }
+
+    /// The API server understood the write and will never accept it.
+    pub(super) fn is_permanent(&self) -> bool {
+        matches!(self.code(), Some(400 | 413 | 422))
+    }
+
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Api(error) => match &**error {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Timeout => None,
+        }
+    }
+}
+
+/// Runs a write within the time limit.
+pub(super) async fn write<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+    match timeout(WRITE_TIMEOUT, request).await {
+        Ok(result) => result.map_err(|error| WriteError::Api(Box::new(error))),
+        Err(_) => Err(WriteError::Timeout),
+    }
+}
