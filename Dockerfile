@@ -1,4 +1,4 @@
-# The image of muslin: no shell, no package manager, not root. scripts/image makes the same without a daemon, and says what is in it.
+# The image of muslin: no shell, no package manager, not root. scripts/image makes the same image without a daemon, and lists its content.
 FROM rust:1.95-bookworm AS build
 WORKDIR /muslin
 COPY . .
