@@ -18,7 +18,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Declared, Levels, Profile, Strictness, UnknownProfile, closest};
+use super::{Declared, Levels, Profile, Strictness, UnknownProfile, did_you_mean};
 use crate::resolver::{Family, Resolver};
 
 /// What `muslin.toml` says.
@@ -177,12 +177,9 @@ impl Reader<'_> {
     }
 }
 
-/// The end of a message that proposes a word; nothing where the word is known, or where none is like it.
+/// Returns the end of a message that proposes a word, if a known word is similar.
 fn meant<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> String {
-    match closest(word, known) {
-        Some(meant) if meant != word => format!("; did you mean `{meant}`?"),
-        _ => String::new(),
-    }
+    did_you_mean(word, known).map(|question| format!("; {question}")).unwrap_or_default()
 }
 
 #[cfg(test)]

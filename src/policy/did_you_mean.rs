@@ -1,20 +1,26 @@
-//! What was meant by a word that is slightly wrong.
+//! Proposals for words that are slightly wrong.
 
-/// How alike two words must be, from 0 to 1, for one to be proposed for the other.
-const ALIKE: f64 = 0.7;
+/// The least similarity, from 0 to 1, at which one word is proposed for another.
+const SIMILAR: f64 = 0.7;
 
-/// Of the words that could have been meant, the likest; `None` where none is like it.
-pub fn closest<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    // The likeness of words of different lengths has a bound, and comparing takes memory for each byte of both.
-    let may_be_alike = |candidate: &&str| {
+/// Returns ``did you mean `word`?`` for the known word that is most similar; `None` where the word is known, or where no known word
+/// is similar.
+pub fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+    let meant = closest(word, known).filter(|meant| *meant != word)?;
+    Some(format!("did you mean `{meant}`?"))
+}
+
+fn closest<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    // Words of very different lengths cannot be similar, and comparing takes memory for each byte of both.
+    let may_be_similar = |candidate: &&str| {
         let (shorter, longer) = (candidate.len().min(word.len()), candidate.len().max(word.len()));
         shorter * 10 + 10 >= longer * 7
     };
     candidates
         .into_iter()
-        .filter(may_be_alike)
+        .filter(may_be_similar)
         .map(|candidate| (strsim::normalized_damerau_levenshtein(candidate, word), candidate))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
 }
@@ -24,10 +30,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proposes_what_is_like_it_and_nothing_else() {
+    fn proposes_a_similar_word_and_nothing_else() {
         let words = ["attempts-zero", "timeout-zero", "option-ignored"];
         assert_eq!(closest("atempts-zero", words), Some("attempts-zero"));
         assert_eq!(closest("options-ignored", words), Some("option-ignored"));
         assert_eq!(closest("musl", words), None);
+        assert_eq!(did_you_mean("attempts-zero", words), None);
+        assert_eq!(did_you_mean("attempt-zero", words).as_deref(), Some("did you mean `attempts-zero`?"));
     }
 }

@@ -1,9 +1,9 @@
 //! What an admin decides: how far muslin goes in a namespace, how serious a finding is, and what is injected. Must not know of
 //! Kubernetes' API or of any one rule.
 
-mod closest;
 mod config;
 mod declared;
+mod did_you_mean;
 mod exempt;
 mod levels;
 mod mode;
@@ -13,9 +13,9 @@ mod profile;
 use std::fmt;
 use std::str::FromStr;
 
-pub use closest::closest;
 pub use config::{Config, InvalidConfig, Pattern};
 pub use declared::Declared;
+pub use did_you_mean::did_you_mean;
 pub use exempt::Exempt;
 pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use super::musl_advice::{NEWER_ALPINE, quicker_resend};
 use super::subject::{option_name, option_path, shown};
 use super::{Findings, Rule, Subject};
-use crate::policy::{Level, closest};
+use crate::policy::{Level, did_you_mean};
 use crate::resolver::{Family, Resolver, known_option, known_options};
 
 pub(super) static RULE: Rule =
@@ -35,7 +35,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             ignored_by_some(subject, index, name, findings);
         } else {
             let message = format!("no resolver knows the option `{}`", shown(name));
-            findings.pod(option_path(index), message, correction(name));
+            findings.pod(option_path(index), message, did_you_mean(name, known_options()).unwrap_or_else(|| "remove it".to_owned()));
         }
     }
 }
@@ -68,12 +68,6 @@ fn instead(name: &str, resolver: Resolver) -> &'static str {
     }
 }
 
-fn correction(name: &str) -> String {
-    match closest(name, known_options()) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => "remove it".to_owned(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@
 
 use super::subject::shown;
 use super::{Findings, Ignored, RULES, Rule, Subject};
-use crate::policy::{Level, closest};
+use crate::policy::{Level, did_you_mean};
 
 pub(super) static RULE: Rule =
     Rule { slug: "unknown-rule", level: Level::Warn, source: include_str!("unknown_rule.rs"), check };
@@ -20,10 +20,8 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         if Rule::named(slug).is_some() {
             continue;
         }
-        let help = match closest(slug, RULES.iter().map(|rule| rule.slug)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "remove it, or write the name of a rule as findings show it".to_owned(),
-        };
+        let help = did_you_mean(slug, RULES.iter().map(|rule| rule.slug))
+            .unwrap_or_else(|| "remove it, or write the name of a rule as findings show it".to_owned());
         findings.pod(*path, format!("muslin.dev/ignore names `{}`, which is no rule", shown(slug)), help);
     }
 }

@@ -188,7 +188,7 @@ fn a_profile_says_whether_it_is_accepted_and_how_many_use_it(cluster: &Cluster) 
         let condition = |status: &Value| status["conditions"][0].clone();
         let message = condition(&refused)["message"].as_str().unwrap_or_default().to_owned();
         if condition(&refused)["status"] == "False"
-            && message.contains("no resolver knows `use-vcs`; did you mean use-vc?")
+            && message.contains("no resolver knows `use-vcs`; did you mean `use-vc`?")
             && condition(&accepted)["status"] == "True"
             && accepted["observedGeneration"] == 1
             && accepted["namespaces"] == 2
