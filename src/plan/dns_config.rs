@@ -3,7 +3,7 @@
 
 use crate::pod::{Base, Claim, Dns, DnsOption, Injected, Policy, cluster_searches};
 use crate::policy::{NodeLocal, OnConflict};
-use crate::resolver::{self, Family};
+use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
 
 use super::{Context, libc_label};
@@ -23,10 +23,6 @@ pub(super) struct Mended {
 /// Options that are repaired whoever set them, because at 0 lookups die of them, and the number that resolvers use on their
 /// own (musl `src/network/resolvconf.c`, glibc `resolv/resolv.h`: 5 seconds, 2 attempts).
 const REPAIRED: [(&str, &str); 2] = [("attempts", "2"), ("timeout", "5")];
-
-/// A line of resolv.conf with more bytes than this is dropped whole by musl, `ndots:5` with it (musl
-/// `src/network/resolvconf.c`, `char line[256]`; measured: 254 are read, 255 are not).
-const LINE_MAX: usize = 254;
 
 /// What is kept free on that line where the node's own options stand on it too, which are not known here: twice what
 /// systemd-resolved writes (`edns0 trust-ad`) and a few more.
@@ -261,8 +257,9 @@ impl Mended {
         let Self { authored, notes, .. } = self;
         let mut mended = Self { desired: authored.clone(), authored, injected: Injected::default(), notes };
         mended.notes.push(format!(
-            "profile {} not applied: musl drops an options line of over {LINE_MAX} characters",
-            context.profile.name
+            "profile {} not applied: musl drops an options line of over {} characters",
+            context.profile.name,
+            musl::LINE_MAX
         ));
         mended.repair(&[]);
         mended
@@ -320,7 +317,7 @@ fn exceeds_a_line_of_musl(mended: &Mended, containers: &[Container<'_>], context
         .any(|container| matches!(container.resolver().family, Family::Musl | Family::Static | Family::Unknown));
     let conf = mended.desired.resolv_conf(context.namespace, context.cluster_domain);
     let allowance = if conf.base == Base::Node { NODE_OPTIONS_ALLOWANCE } else { 0 };
-    may_be_musl && !mended.injected.is_empty() && conf.options_line_len() + allowance > LINE_MAX
+    may_be_musl && !mended.injected.is_empty() && conf.options_line_len() + allowance > musl::LINE_MAX
 }
 
 /// The cache to use for this pod: only in place of the cluster's DNS, and only where the API server accepts the result.
