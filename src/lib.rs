@@ -35,4 +35,5 @@ pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
+mod text;
 pub mod verdicts;

@@ -22,9 +22,10 @@ use tower::service_fn;
 
 use crate::cluster::{Certificates, Namespaces, Profiles, SelectedProfile};
 use crate::image::Fingerprint;
-use crate::plan::{Context, Plan, Skip, fit, plan};
+use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
 use crate::policy::{Mode, NamespacePolicy, Profile};
+use crate::text::one_line;
 
 use super::decision::{Memory, Repeat};
 use super::imprint::{Imprints, Recognised};
@@ -350,7 +351,11 @@ impl Inner {
     pub(super) fn chosen(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> SelectedProfile {
         let Settings { profile: default, profiles, .. } = &self.settings;
         let (chosen, problems) = profiles.for_namespace(policy.profile(), default);
-        notes.extend(problems.iter().map(|none| fit(format!("muslin: the profile default is used: {none}"), NOTE_MAX)));
+        notes.extend(
+            problems
+                .iter()
+                .map(|none| one_line(&format!("muslin: the profile default is used: {none}"), NOTE_MAX).into_owned()),
+        );
         chosen
     }
 

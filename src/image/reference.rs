@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::text::one_line;
+
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +23,8 @@ const TAG_MAX_BYTES: usize = 128;
 const DIGEST_MIN_DIGITS: usize = 32;
 /// An image id is as long as a SHA-256.
 const IMAGE_ID_DIGITS: usize = 64;
-/// How much of a refused text its message repeats, in characters.
-const SHOWN_MAX_CHARS: usize = 80;
+/// How much of a refused text its message repeats, in bytes.
+const SHOWN_MAX: usize = 80;
 
 /// An image reference such as `registry.example.com:5000/team/app:1.2@sha256:…`, normalised: `redis` and
 /// `docker.io/library/redis` are equal.
@@ -190,11 +192,7 @@ impl fmt::Display for Reference<'_> {
 
 impl InvalidReference {
     fn new(text: &str, problem: Problem) -> Self {
-        let mut shown: String = text.chars().take(SHOWN_MAX_CHARS).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        Self { shown, problem }
+        Self { shown: one_line(text, SHOWN_MAX).into_owned(), problem }
     }
 
     /// What is wrong.

@@ -9,8 +9,9 @@ use crate::image::Fingerprint;
 use crate::pod::{Claim, Injected, Pod};
 use crate::policy::Level;
 use crate::rules::{Finding, Rule};
+use crate::text::one_line;
 
-use super::messages::{self, MENDED, fit};
+use super::messages::{self, MENDED};
 use super::{Context, Plan, Planned, Skip, claims, left, plan, plan_after};
 
 /// How many bytes the API server takes of an Event's text
@@ -102,7 +103,7 @@ fn told(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Co
             None => all.push(Told { reason, is_warning: !mended, message: line }),
         }
     }
-    all.into_iter().map(|told| Told { message: fit(told.message, MESSAGE_MAX), ..told }).collect()
+    all.into_iter().map(|told| Told { message: one_line(&told.message, MESSAGE_MAX).into_owned(), ..told }).collect()
 }
 
 // === impl Reason ===

@@ -6,6 +6,7 @@ use crate::image::Evidence;
 use crate::policy::Level;
 use crate::resolver::Family;
 use crate::rules::Container;
+use crate::text::one_line;
 
 use super::{Plan, Planned};
 
@@ -101,9 +102,9 @@ fn resolver(container: &Container<'_>) -> String {
 fn lines(plan: &Plan, limit: usize) -> Vec<String> {
     let findings = grouped(plan.at_least(Level::Warn)).into_iter().map(|(planned, names)| {
         let suffix = if planned.mended { MENDED } else { "" };
-        format!("{}{suffix}", fit(told(planned, &names), limit - suffix.len()))
+        format!("{}{suffix}", one_line(&told(planned, &names), limit - suffix.len()))
     });
-    findings.chain(plan.notes.iter().map(|note| fit(note.clone(), limit))).collect()
+    findings.chain(plan.notes.iter().map(|note| one_line(note, limit).into_owned())).collect()
 }
 
 /// Findings that say the same, each with the containers that it is about.
@@ -142,17 +143,4 @@ fn capped(mut lines: Vec<String>, most: usize, prefix: &str) -> Vec<String> {
         lines.push(format!("{prefix}and {left_out} more findings"));
     }
     lines
-}
-
-/// Makes one line of a text, and cuts it to so many bytes. Line breaks would make two lines of it, and control characters
-/// would be the terminal's to obey.
-pub fn fit(text: String, limit: usize) -> String {
-    const ELLIPSIS: &str = "…";
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.len() > limit {
-        let end = text.floor_char_boundary(limit - ELLIPSIS.len());
-        text.truncate(end);
-        text.push_str(ELLIPSIS);
-    }
-    text
 }

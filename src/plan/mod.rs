@@ -23,7 +23,7 @@ use crate::rules::{self, Container, Finding, Ignored, Subject};
 pub use crate::policy::Skip;
 pub use events::{Reason, Told, story};
 pub use libc_label::{Libc, libc_of};
-pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected, fit};
+pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected};
 pub use profile_check::{option_fault, unknown_rule};
 pub use profile_risks::{RISKS, Risk, risks};
 

@@ -2,9 +2,10 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level as Title, Origin, Renderer, Snippet};
 
-use super::{Format, Reported, shown};
+use super::{Format, Reported};
 use crate::manifest::Place;
 use crate::policy::Level;
+use crate::text::printable;
 
 /// Writes for a person.
 #[derive(Clone, Debug)]
@@ -29,16 +30,16 @@ impl Format for Human {
     fn finding(&self, reported: &Reported<'_>) -> String {
         let Reported { file, place, object, path: _, finding, because, earlier: _, mended } = reported;
         let suffix = if *mended { " (mended)" } else { "" };
-        let title = shown(&format!("{}{suffix}", finding.message));
+        let title = printable(&format!("{}{suffix}", finding.message));
         let whose = match &finding.container {
-            Some(container) => shown(&format!("{object}, container {container}")),
-            None => shown(&object.to_string()),
+            Some(container) => printable(&format!("{object}, container {container}")),
+            None => printable(&object.to_string()),
         };
-        let file = shown(file);
+        let file = printable(file);
         let group = title_of(finding.level).primary_title(title).id(finding.rule.slug);
-        let because = because.as_deref().map(|because| Title::NOTE.with_name("why").message(shown(because)));
+        let because = because.as_deref().map(|because| Title::NOTE.with_name("why").message(printable(because)));
         let group =
-            quoted(group, place, &file, whose).elements(because).element(Title::HELP.message(shown(&finding.help)));
+            quoted(group, place, &file, whose).elements(because).element(Title::HELP.message(printable(&finding.help)));
         format!("{}\n\n", self.renderer.render(&[group]))
     }
 }
@@ -55,7 +56,7 @@ fn quoted<'g>(title: annotate_snippets::Title<'g>, place: &'g Place<'_>, file: &
         ),
         None => title
             .element(Origin::path(file).line(place.start.line).char_column(place.start.column))
-            .element(Title::NOTE.with_name("at").message(format!("{} of {whose}", shown(place.text)))),
+            .element(Title::NOTE.with_name("at").message(format!("{} of {whose}", printable(place.text)))),
     }
 }
 

@@ -149,11 +149,5 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// Makes a text of a manifest fit to be shown: its control characters would be the terminal's to obey, or a program's to split
-/// lines at.
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests;

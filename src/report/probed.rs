@@ -7,8 +7,9 @@ use std::time::Duration;
 use annotate_snippets::{Level as Title, Renderer};
 use serde::Serialize;
 
-use super::{Counts, shown};
+use super::Counts;
 use crate::policy::Level;
+use crate::text::printable;
 use crate::verdicts::lookup_costs::{Computed, Cost};
 use crate::verdicts::observations::{
     Asked, Observations, Pair, PairMode, Program, Surroundings, SystemLookup, Targets,
@@ -74,7 +75,7 @@ impl Probed<'_> {
             .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
             .collect();
         for row in &rows {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", shown(cell)));
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", printable(cell)));
             let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
         }
         text.push('\n');
@@ -83,7 +84,7 @@ impl Probed<'_> {
     fn write_summary(&self, text: &mut String) {
         let Self { seen, verdicts, costs: _, sent, took } = self;
         for program in &seen.surroundings.programs {
-            let _ = writeln!(text, "{}", shown(&told(program)));
+            let _ = writeln!(text, "{}", printable(&told(program)));
         }
         let (asked, answered) = (seen.single().count(), seen.single().filter(|asked| asked.is_answered()).count());
         let whole = Rate::of(&seen.pairs, |pair| pair.is_whole());
@@ -133,12 +134,12 @@ fn group(verdict: &Verdict) -> annotate_snippets::Group<'static> {
         Level::Warn => Title::WARNING,
         Level::Info => Title::INFO,
     };
-    let title = title.with_name(level.name()).primary_title(shown(what)).id(fault.slug);
-    let line = |name: &'static str, text: &str| Title::NOTE.with_name(name).message(shown(text));
+    let title = title.with_name(level.name()).primary_title(printable(what)).id(fault.slug);
+    let line = |name: &'static str, text: &str| Title::NOTE.with_name(name).message(printable(text));
     title
         .element(line("sure", sureness.name()))
         .elements(evidence.iter().map(|text| line("seen", text)))
-        .elements(help.iter().map(|text| Title::HELP.message(shown(text))))
+        .elements(help.iter().map(|text| Title::HELP.message(printable(text))))
         .elements(relieved(relief).iter().map(|text| line("profile", text)))
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::image::Fingerprint;
 use crate::pod::{Dns, ResolvConf, ResolverEnv};
 use crate::resolver::{Family, Resolver, Settings, go};
+use crate::text::one_line;
 
 /// A pod as rules see it. What is asked of it for each container is worked out once, as a pod can have thousands of
 /// options and of containers.
@@ -62,7 +63,7 @@ pub struct Container<'a> {
 
 /// How much of a text of the pod's a message repeats, in bytes: more than the longest option that any resolver knows,
 /// with a number. A text can be as long as the pod may be, and a message must fit on a line.
-const SHOWN_MAX: usize = 32;
+const SHOWN_MAX: usize = 35;
 
 // === impl Subject ===
 
@@ -210,13 +211,5 @@ pub(super) fn option_name(text: &str) -> &str {
 
 /// A text of the pod's as a message shows it: cut where it is long, and without what a terminal would obey.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    if text.len() <= SHOWN_MAX && !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let cut = &text[..text.floor_char_boundary(SHOWN_MAX)];
-    let mut shown: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cut.len() < text.len() {
-        shown.push('…');
-    }
-    Cow::Owned(shown)
+    one_line(text, SHOWN_MAX)
 }

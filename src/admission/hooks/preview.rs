@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use crate::cluster::SelectedProfile;
 use crate::image::Fingerprint;
-use crate::plan::{Context, WARNING_MAX, fit, plan};
+use crate::plan::{Context, WARNING_MAX, plan};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
+use crate::text::one_line;
 
 use crate::admission::webhook::Inner;
 
@@ -162,7 +163,7 @@ impl Preview {
         if more > 0 {
             lines.push(format!("muslin: and {more} more groups of pods"));
         }
-        lines.into_iter().map(|line| fit(line, WARNING_MAX)).collect()
+        lines.into_iter().map(|line| one_line(&line, WARNING_MAX).into_owned()).collect()
     }
 }
 

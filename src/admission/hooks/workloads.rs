@@ -3,9 +3,10 @@
 
 use tokio::time::Instant;
 
-use crate::plan::{Context, Plan, WARNING_MAX, fit, plan};
+use crate::plan::{Context, Plan, WARNING_MAX, plan};
 use crate::pod::workload::Workload;
 use crate::policy::Mode;
+use crate::text::one_line;
 
 use crate::admission::decision::is_same;
 use crate::admission::metrics::Outcome;
@@ -53,7 +54,7 @@ fn verdict(plan: &Plan, mode: Mode, namespace: &str, notes: Vec<String>) -> Verd
     let mut verdict = Verdict::default();
     if mode >= Mode::Warn {
         let denied = Some(plan).filter(|_| mode == Mode::Enforce).and_then(|plan| denied(plan, namespace));
-        let notes = notes.into_iter().map(|note| fit(note, WARNING_MAX));
+        let notes = notes.into_iter().map(|note| one_line(&note, WARNING_MAX).into_owned());
         verdict = verdict.with_warnings(plan.warnings_of_workload(denied.into_iter().chain(notes).collect()));
     }
     plan.audit().fold(verdict, |verdict, (key, value)| verdict.with_audit(key, value))
@@ -64,5 +65,5 @@ fn denied(plan: &Plan, namespace: &str) -> Option<String> {
     let mut rules: Vec<&str> = plan.denials().map(|finding| finding.rule.slug).collect();
     rules.dedup();
     let line = || format!("muslin: its pods will be denied, as namespace {namespace} enforces: {}", rules.join(", "));
-    (!rules.is_empty()).then(|| fit(line(), WARNING_MAX))
+    (!rules.is_empty()).then(|| one_line(&line(), WARNING_MAX).into_owned())
 }

@@ -6,6 +6,7 @@ use super::found::{ByRule, Found, Group, Top};
 use crate::manifest::{Place, Position};
 use crate::policy::Level;
 use crate::report::{Format as _, ObjectName, Reported, Sarif, Summary};
+use crate::text::printable;
 
 #[derive(Serialize)]
 struct Document<'f> {
@@ -56,7 +57,6 @@ pub(super) fn tables(found: &Found) -> String {
 
 /// Columns as wide as what is in them, the last as it is.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
-    let shown = |cell: &str| -> String { cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -64,9 +64,9 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     for row in rows {
         let (last, before) = row.split_last().map_or(("", &row[..]), |(last, before)| (last.as_str(), before));
         for (cell, width) in before.iter().zip(&widths) {
-            text.push_str(&format!("{:<width$}  ", shown(cell)));
+            text.push_str(&format!("{:<width$}  ", printable(cell)));
         }
-        text.push_str(shown(last).trim_end());
+        text.push_str(printable(last).trim_end());
         text.push('\n');
     }
     text
