@@ -10,7 +10,7 @@ use super::page::{Page, code_list, effect, release, releases, resolver_name, sec
 use super::pod;
 use crate::image::{Evidence, Fingerprint, Reason};
 use crate::pod::cluster_searches;
-use crate::policy::Profile;
+use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::alpine::Release;
 use crate::resolver::{
     Answer, Change, Family, OptionFact, Pairing, Resolver, Settings, Transport, Version, candidates, changes,
@@ -80,14 +80,20 @@ fn carried_by(version: Version) -> String {
 
 /// The options that a pod of this resolver may come to have, each with a name.
 fn option_lists(family: Family) -> Vec<(&'static str, Vec<String>)> {
-    let Profile { all_musl, some_musl, .. } = Profile::default();
+    let profile = Profile::default();
+    let row = |families: &[Family]| {
+        let containers = families.iter().map(|family| ContainerResolver::inspected(family.unversioned()));
+        profile.options_for(containers).to_vec()
+    };
+    let beside_musl = if family == Family::Musl { Family::Glibc } else { family };
+    let mixed = row(&[Family::Musl, beside_musl]);
     let with = |options: &[String]| [&[CLUSTER_OPTIONS.to_owned()], options].concat();
     let mut lists = vec![("Kubernetes' own", with(&[]))];
     if family == Family::Musl {
-        lists.push(("`default` profile, all musl", with(&all_musl)));
-        lists.push(("`default` profile, some musl", with(&some_musl)));
+        lists.push(("`default` profile, all musl", with(&row(&[Family::Musl]))));
+        lists.push(("`default` profile, some musl", with(&mixed)));
     } else {
-        lists.push(("`default` profile, beside musl", with(&some_musl)));
+        lists.push(("`default` profile, beside musl", with(&mixed)));
     }
     lists
 }

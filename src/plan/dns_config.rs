@@ -2,11 +2,11 @@
 //! known by the annotation, and are never counted as the author's.
 
 use crate::pod::{Base, Claim, Dns, DnsOption, Injected, Policy, cluster_searches};
-use crate::policy::{NodeLocal, OnConflict};
+use crate::policy::{NodeLocal, OnConflict, Profile};
 use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
 
-use super::{Context, libc_label};
+use super::Context;
 
 /// What becomes of a pod's DNS.
 pub(super) struct Mended {
@@ -42,7 +42,7 @@ const NODE_LOCAL_CLAIM: &str = "dnsPolicy:None";
 
 /// Decides what the pod should say.
 pub(super) fn mend(current: &Dns, claims: &Injected, containers: &[Container<'_>], context: &Context<'_>) -> Mended {
-    let mut row = libc_label::options(context.profile, containers).to_vec();
+    let mut row = row_for(context.profile, containers).to_vec();
     let authored_policy = undo_node_local(current, claims, context);
     let base = authored_policy.as_ref().unwrap_or(current);
     let mut notes = Vec::new();
@@ -71,6 +71,21 @@ pub(super) fn mend(current: &Dns, claims: &Injected, containers: &[Container<'_>
     }
     mended.note_conflicts(&row, context);
     mended
+}
+
+fn row_for<'p>(profile: &'p Profile, containers: &[Container<'_>]) -> &'p [String] {
+    profile.options_for(containers.iter().map(Container::known_resolver))
+}
+
+/// The indexes of the author's options that are the profile's, where the pod has all that the profile gives it: as muslin would
+/// have made it, or did make it in the file that it comes from. What such an option means for one of the containers was weighed
+/// when the profile was chosen. An author who wrote only some of them relies on those, and hears of them.
+pub(super) fn settled(profile: &Profile, containers: &[Container<'_>], authored: &Dns) -> Vec<usize> {
+    let row = row_for(profile, containers);
+    let indexes: Vec<usize> =
+        authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
+    let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
+    if is_whole { indexes } else { Vec::new() }
 }
 
 /// One option of the pod as it is, and what is known of where it comes from.

@@ -1,10 +1,6 @@
-//! Which row of a profile a pod gets. A pod has one resolv.conf for all its containers, so all of them decide.
+//! The value of the label `muslin.dev/libc`.
 
-use crate::image::Evidence;
-use crate::pod::Dns;
-use crate::policy::{MuslReleases, Profile};
 use crate::resolver::Family;
-use crate::rules::Container;
 
 /// What the containers of a pod use, in one word: the value of the label `muslin.dev/libc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,42 +15,6 @@ pub enum Libc {
     Unknown,
     /// They differ.
     Mixed,
-}
-
-/// The options that the profile has for these containers.
-pub(super) fn options<'p>(profile: &'p Profile, containers: &[Container<'_>]) -> &'p [String] {
-    let is_musl = |container: &Container<'_>| container.resolver().family == Family::Musl;
-    let is_certain =
-        |container: &Container<'_>| matches!(container.fingerprint.evidence, Evidence::Inspected | Evidence::Declared);
-    let all_use = |family: Family| containers.iter().all(|container| container.resolver().family == family);
-    if containers.iter().all(|container| is_musl(container) && is_certain(container)) {
-        let release = |row: &&MuslReleases| {
-            containers.iter().all(|container| container.resolver().version.is_some_and(|version| row.include(version)))
-        };
-        profile.musl_releases.iter().find(release).map_or(&profile.all_musl, |row| &row.options)
-    } else if containers.iter().any(is_musl) {
-        &profile.some_musl
-    } else {
-        let own = if all_use(Family::Glibc) {
-            profile.glibc.as_ref()
-        } else if all_use(Family::Go) {
-            profile.go.as_ref()
-        } else {
-            None
-        };
-        own.unwrap_or(&profile.no_musl)
-    }
-}
-
-/// The indexes of the author's options that are the profile's, where the pod has all that the profile gives it: as muslin would
-/// have made it, or did make it in the file that it comes from. What such an option means for one of the containers was weighed
-/// when the profile was chosen. An author who wrote only some of them relies on those, and hears of them.
-pub(super) fn settled(profile: &Profile, containers: &[Container<'_>], authored: &Dns) -> Vec<usize> {
-    let row = options(profile, containers);
-    let indexes: Vec<usize> =
-        authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
-    let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
-    if is_whole { indexes } else { Vec::new() }
 }
 
 /// What these resolvers have in common.

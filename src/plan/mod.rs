@@ -225,7 +225,7 @@ fn findings(
         .filter(|container| context.profile.exempt.is_image(container.image))
         .map(|it| it.name)
         .collect();
-    let settled = libc_label::settled(context.profile, containers, &changes.authored);
+    let settled = dns_config::settled(context.profile, containers, &changes.authored);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());

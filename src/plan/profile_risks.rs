@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
-use crate::policy::{Level, MuslReleases, Profile};
+use crate::policy::{Condition, Level, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version};
 use crate::rules::{self, Container, Finding, Subject};
 
@@ -39,25 +39,36 @@ pub struct Risk {
     pub message: String,
 }
 
-/// What each row of a profile risks for the pods that get it.
+/// Returns the risks of each row of a profile for the pods that get it.
 pub fn risks(profile: &Profile) -> Vec<Risk> {
-    let Profile { all_musl, musl_releases, some_musl, glibc, go, no_musl, .. } = profile;
+    let of_row = |row: OptionRow<'_>| {
+        let examples = examples(row.condition).into_iter();
+        examples.flat_map(move |(pods, resolvers)| of_row(&pods, row.options, &resolvers))
+    };
+    profile.option_rows().flat_map(of_row).collect()
+}
+
+/// Returns pods that meet the condition, with the resolvers of their containers.
+fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
     let musl = Family::Musl.at(SOME_MUSL);
-    let [glibc_pod, go_pod, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
-    let mut risks = of_row("pods that use musl", all_musl, &[musl]);
-    for row in musl_releases {
-        let MuslReleases { from, before: _, options } = row;
-        let releases = RELEASES.into_iter().chain(*from).filter(|release| row.include(*release));
-        for release in releases.map(|release| Family::Musl.at(release)) {
-            risks.extend(of_row(&format!("pods that use {release}"), options, &[release]));
-        }
+    let [glibc, go, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
+    let one = |pods: &str, resolvers: Vec<Resolver>| vec![(pods.to_owned(), resolvers)];
+    match condition {
+        Condition::MuslReleases { from, before } => RELEASES
+            .into_iter()
+            .chain(from)
+            .filter(|release| from.is_none_or(|from| from <= *release))
+            .filter(|release| before.is_none_or(|before| *release < before))
+            .map(|release| Family::Musl.at(release))
+            .map(|musl| (format!("pods that use {musl}"), vec![musl]))
+            .collect(),
+        Condition::Musl => one("pods that use musl", vec![musl]),
+        Condition::Mixed => one("pods that use musl beside something else", vec![musl, glibc, go]),
+        Condition::Glibc => one("pods that use glibc", vec![glibc]),
+        Condition::Go => one("pods that use Go's resolver", vec![go]),
+        // An unknown resolver may be musl.
+        Condition::Others => one("pods of which nothing is known", vec![musl, glibc, go, unknown]),
     }
-    risks.extend(of_row("pods that use musl beside something else", some_musl, &[musl, glibc_pod, go_pod]));
-    risks.extend(of_row("pods that use glibc", glibc.as_ref().unwrap_or(no_musl), &[glibc_pod]));
-    risks.extend(of_row("pods that use Go's resolver", go.as_ref().unwrap_or(no_musl), &[go_pod]));
-    // What is not known may be musl.
-    risks.extend(of_row("pods of which nothing is known", no_musl, &[musl, glibc_pod, go_pod, unknown]));
-    risks
 }
 
 /// What options risk for containers with these resolvers.
@@ -111,11 +122,12 @@ pub(super) fn taken(before: &[Finding], after: &[Finding], profile: &Profile) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Releases;
 
     fn rules(options: &[&str]) -> Vec<&'static str> {
-        let no_musl = options.iter().map(|option| (*option).to_owned()).collect();
+        let others = options.iter().map(|option| (*option).to_owned()).collect();
         let mut rules: Vec<_> =
-            risks(&Profile { no_musl, ..Profile::nothing() }).into_iter().map(|risk| risk.rule).collect();
+            risks(&Profile { others, ..Profile::nothing() }).into_iter().map(|risk| risk.rule).collect();
         rules.sort_unstable();
         rules.dedup();
         rules
@@ -139,8 +151,7 @@ mod tests {
     fn a_row_for_old_releases_of_musl_is_judged_by_those() {
         let before = Some(Version::new(1, 1, 17));
         let options = vec!["timeout:1".to_owned(), "attempts:10".to_owned()];
-        let profile =
-            Profile { musl_releases: vec![MuslReleases { from: None, before, options }], ..Profile::nothing() };
+        let profile = Profile { musl_releases: vec![Releases { from: None, before, options }], ..Profile::nothing() };
         let risks: Vec<String> =
             risks(&profile).into_iter().map(|risk| format!("{} {}", risk.rule, risk.pods)).collect();
         let expected = ["1.1.12", "1.1.14"].map(|release| format!("short-total-timeout pods that use musl {release}"));

@@ -7,6 +7,7 @@ mod did_you_mean;
 mod exempt;
 mod levels;
 mod mode;
+mod option_rows;
 mod precedence;
 mod profile;
 
@@ -19,8 +20,9 @@ pub use did_you_mean::did_you_mean;
 pub use exempt::Exempt;
 pub use levels::{InvalidStrictness, Levels, Strictness};
 pub use mode::{InvalidMode, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
+pub use option_rows::{Condition, ContainerResolver, OptionRow};
 pub use precedence::{Decided, Label, Nature, Says, Skip, Wish, precedence};
-pub use profile::{MuslReleases, NodeLocal, OnConflict, Profile, UnknownProfile};
+pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};
 
 /// The namespace that muslin never looks at, whatever its labels: the cluster's own components start there, and must start
 /// when muslin cannot.

@@ -13,17 +13,17 @@ pub struct Profile {
     /// What it is for, in one sentence.
     pub summary: String,
     /// Options for a pod whose containers all use musl, known by inspection or declaration.
-    pub all_musl: Vec<String>,
+    pub musl: Vec<String>,
     /// The same for some releases of musl, the first that fits all of the pod's containers.
-    pub musl_releases: Vec<MuslReleases>,
+    pub musl_releases: Vec<Releases>,
     /// Options for a pod of which some container uses musl, or seems to by its reference alone.
-    pub some_musl: Vec<String>,
-    /// Options for a pod whose containers all use glibc, where they differ from `no_musl`.
+    pub mixed: Vec<String>,
+    /// Options for a pod whose containers all use glibc, where they differ from `others`.
     pub glibc: Option<Vec<String>>,
-    /// Options for a pod whose containers all use Go's resolver, where they differ from `no_musl`.
+    /// Options for a pod whose containers all use Go's resolver, where they differ from `others`.
     pub go: Option<Vec<String>>,
     /// Options for any other pod of which no container is known to use musl.
-    pub no_musl: Vec<String>,
+    pub others: Vec<String>,
     /// What becomes of an option that the pod's author set otherwise.
     pub on_conflict: OnConflict,
     /// Replaces the pod's nameserver by a cache on its node.
@@ -38,7 +38,7 @@ pub struct Profile {
 
 /// Options for some releases of musl.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct MuslReleases {
+pub struct Releases {
     /// The first of them; `None` for all before.
     pub from: Option<Version>,
     /// The first that is none of them; `None` for all after.
@@ -97,12 +97,12 @@ impl Profile {
         Self {
             name: String::new(),
             summary: String::new(),
-            all_musl: Vec::new(),
+            musl: Vec::new(),
             musl_releases: Vec::new(),
-            some_musl: Vec::new(),
+            mixed: Vec::new(),
             glibc: None,
             go: None,
-            no_musl: Vec::new(),
+            others: Vec::new(),
             on_conflict: OnConflict::Keep,
             node_local: None,
             levels: Levels::default(),
@@ -120,9 +120,9 @@ impl Profile {
                 "single-request-reopen in every pod: cures the conntrack race for glibc, which then asks for AAAA but \
                       once; musl ignores it"
                     .to_owned(),
-            all_musl: options.clone(),
-            some_musl: options.clone(),
-            no_musl: options,
+            musl: options.clone(),
+            mixed: options.clone(),
+            others: options,
             ..Self::nothing()
         }
     }
@@ -135,9 +135,9 @@ impl Profile {
             name: "fast".to_owned(),
             summary: "timeout:3 attempts:6 in every pod: quicker recovery, but names that take over 3 s fail"
                 .to_owned(),
-            all_musl: options.clone(),
-            some_musl: options.clone(),
-            no_musl: options,
+            musl: options.clone(),
+            mixed: options.clone(),
+            others: options,
             ..Self::nothing()
         }
     }
@@ -161,17 +161,9 @@ impl Profile {
             name: "ipv6".to_owned(),
             summary: "the default where pods have IPv6 addresses: as `default`, but one socket for all queries"
                 .to_owned(),
-            some_musl: options(["timeout:5", "attempts:5"]),
+            mixed: options(["timeout:5", "attempts:5"]),
             ..Self::default()
         }
-    }
-
-    /// Every option text that this profile could inject.
-    pub fn every_option(&self) -> impl Iterator<Item = &str> {
-        let Self { all_musl, musl_releases, some_musl, glibc, go, no_musl, .. } = self;
-        let releases = musl_releases.iter().map(|row| &row.options);
-        let rows = [all_musl, some_musl, no_musl].into_iter().chain(releases).chain(glibc).chain(go);
-        rows.flatten().map(String::as_str)
     }
 }
 
@@ -183,20 +175,10 @@ impl Default for Profile {
         Self {
             name: "default".to_owned(),
             summary: "quicker resends for musl, separate sockets for what shares a pod with it".to_owned(),
-            all_musl: options(["timeout:5", "attempts:10"]),
-            some_musl: options(["single-request-reopen", "timeout:5", "attempts:5"]),
+            musl: options(["timeout:5", "attempts:10"]),
+            mixed: options(["single-request-reopen", "timeout:5", "attempts:5"]),
             ..Self::nothing()
         }
-    }
-}
-
-// === impl MuslReleases ===
-
-impl MuslReleases {
-    /// Whether this release is one of them.
-    pub fn include(&self, version: Version) -> bool {
-        let Self { from, before, options: _ } = self;
-        from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::image::Fingerprint;
 use crate::pod::{Dns, ResolvConf, ResolverEnv};
+use crate::policy::ContainerResolver;
 use crate::resolver::{Family, Resolver, Settings, go};
 use crate::text::one_line;
 
@@ -165,6 +166,11 @@ impl Container<'_> {
         // An empty LOCALDOMAIN counts, an empty RES_OPTIONS does not (Go: src/net/conf.go).
         let has_libc_variables = local_domain.is_some() || res_options.as_deref().is_some_and(|text| !text.is_empty());
         go::in_environment(self.fingerprint.resolver, godebug.as_deref(), has_libc_variables)
+    }
+
+    /// Returns the container's resolver with the evidence for it.
+    pub fn known_resolver(&self) -> ContainerResolver {
+        ContainerResolver { resolver: self.resolver(), evidence: self.fingerprint.evidence }
     }
 
     /// Options that its environment adds after those of the file: glibc's `RES_OPTIONS` (glibc: resolv/res_init.c).

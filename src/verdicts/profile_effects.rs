@@ -1,10 +1,11 @@
 //! What muslin's profiles would change about a fault, computed by the model of the resolvers that are there. Knows nothing of how
 //! the fault was shown.
 
+use std::iter;
 use std::time::Duration;
 
 use super::observations::Observations;
-use crate::policy::Profile;
+use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::{Family, Resolver, Settings, candidates};
 
 /// What profiles would change.
@@ -138,15 +139,7 @@ pub(super) fn options_with<'o>(
     let Some(profile) = profile else { return options };
     let name = |option: &str| option.split(':').next().unwrap_or_default().to_owned();
     let set: Vec<String> = options.iter().map(|option| name(option)).collect();
-    let row = match resolver.family {
-        Family::Musl => {
-            let of_release = |version| profile.musl_releases.iter().find(|row| row.include(version));
-            resolver.version.and_then(of_release).map_or(&profile.all_musl, |row| &row.options)
-        }
-        Family::Glibc => profile.glibc.as_ref().unwrap_or(&profile.no_musl),
-        Family::Go => profile.go.as_ref().unwrap_or(&profile.no_musl),
-        _ => &profile.no_musl,
-    };
+    let row = profile.options_for(iter::once(ContainerResolver::inspected(resolver)));
     options.extend(row.iter().map(String::as_str).filter(|option| !set.contains(&name(option))));
     options
 }

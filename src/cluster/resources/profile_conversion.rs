@@ -10,7 +10,7 @@ use super::resolver_profile::{
     RuleLevel,
 };
 use crate::plan::{Risk, option_fault, risks, unknown_rule};
-use crate::policy::{Level, MuslReleases, NodeLocal, OnConflict, Profile, Strictness};
+use crate::policy::{self, Level, NodeLocal, OnConflict, Profile, Strictness};
 use crate::resolver::{InvalidVersion, Version};
 
 /// A problem in one field of a profile.
@@ -67,12 +67,12 @@ impl ResolverProfileSpec {
         let mut profile = Profile {
             name: name.to_owned(),
             summary: self.summary.clone(),
-            all_musl: musl.clone(),
+            musl: musl.clone(),
             musl_releases: musl_releases.iter().map(|row| row.to_policy(&mut problems)).collect(),
-            some_musl: mixed.clone(),
+            mixed: mixed.clone(),
             glibc: glibc.clone(),
             go: go.clone(),
-            no_musl: others.clone(),
+            others: others.clone(),
             on_conflict: match self.on_conflict {
                 Conflict::Keep => OnConflict::Keep,
                 Conflict::Override => OnConflict::Override,
@@ -145,16 +145,16 @@ impl ResolverProfileSpec {
 
     /// Writes a built-in profile as an administrator would write it.
     pub fn from_profile(profile: &Profile) -> Self {
-        let Profile { summary, all_musl, musl_releases: _, some_musl, glibc, go, no_musl, node_local, .. } = profile;
+        let Profile { summary, musl, musl_releases: _, mixed, glibc, go, others, node_local, .. } = profile;
         Self {
             summary: summary.clone(),
             options: Options {
-                musl: all_musl.clone(),
+                musl: musl.clone(),
                 musl_releases: Vec::new(),
-                mixed: some_musl.clone(),
+                mixed: mixed.clone(),
                 glibc: glibc.clone(),
                 go: go.clone(),
-                others: no_musl.clone(),
+                others: others.clone(),
             },
             node_local: node_local
                 .as_ref()
@@ -167,14 +167,14 @@ impl ResolverProfileSpec {
 // === impl Releases ===
 
 impl Releases {
-    fn to_policy(&self, problems: &mut Problems) -> MuslReleases {
+    fn to_policy(&self, problems: &mut Problems) -> policy::Releases {
         let Self { from, before, options } = self;
         let mut version = |text: &Option<String>| -> Option<Version> {
             let parsed = text.as_deref()?.parse();
             problems.check::<_, InvalidVersion>("options.muslReleases", parsed)
         };
         let (from, before) = (version(from), version(before));
-        MuslReleases { from, before, options: options.clone() }
+        policy::Releases { from, before, options: options.clone() }
     }
 }
 
