@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use muslin::explain::{Examples, pages};
+use muslin::explain::{Examples, pages, parts};
 use muslin::rules::RULES;
 use muslin::verdicts::FAULTS;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -84,6 +84,15 @@ fn the_generated_pages_are_up_to_date() {
             "docs/{}: nothing is called so",
             name.display()
         );
+    }
+}
+
+#[test]
+fn the_generated_parts_of_pages_are_up_to_date() {
+    for part in parts() {
+        let written = fs::read_to_string(docs().join(part.page)).unwrap();
+        let made = part.fill(&written);
+        assert!(made == Some(written), "docs/{} is not what the code says: run `cargo run -- docs .`", part.page);
     }
 }
 

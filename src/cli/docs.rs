@@ -6,7 +6,7 @@ use std::{fs, io};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::explain::{Examples, MadePage, pages};
+use crate::explain::{Examples, MadePage, pages, parts};
 
 use super::{Failure, Outcome};
 
@@ -31,6 +31,13 @@ impl Docs {
             let folder = path.parent().unwrap_or(&self.repository);
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        for part in parts() {
+            let path = self.repository.join("docs").join(part.page);
+            let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let page =
+                part.fill(&page).with_context(|| format!("{} has no place for a generated part", path.display()))?;
+            fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod index;
 mod option;
 mod page;
 mod pages;
+mod parts;
 mod pod;
 mod resolver;
 mod rule;
@@ -18,5 +19,6 @@ mod topic;
 
 pub use index::index;
 pub use pages::{Examples, MadePage, pages};
+pub use parts::{MadePart, parts};
 pub use terminal::for_terminal;
 pub use topic::{Topic, UnknownTopic};

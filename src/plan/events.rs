@@ -3,12 +3,11 @@
 //! know how Events are written.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use crate::image::Fingerprint;
 use crate::pod::{Claim, Injected, Pod};
 use crate::policy::Level;
-use crate::rules::{Finding, Rule};
+use crate::rules::{EventReason, Finding};
 use crate::text::one_line;
 
 use super::messages::{self, MENDED};
@@ -18,32 +17,11 @@ use super::{Context, Plan, Planned, Skip, claims, left, plan, plan_after};
 /// (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const MESSAGE_MAX: usize = 1024;
 
-/// Why something is told of a pod: the reasons of muslin's Events. `docs/events.md` has the same list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// Options were set.
-    DnsOptionsInjected,
-    /// An option of the pod does harm, or nothing.
-    DnsOptions,
-    /// The search list of the pod does harm.
-    DnsSearch,
-    /// The pod asks other nameservers than the cluster's.
-    DnsPolicy,
-    /// What this release of musl does.
-    MuslResolver,
-    /// What glibc does.
-    GlibcResolver,
-    /// What Go's resolver does.
-    GoResolver,
-    /// The pod asks to hear nothing of a rule that there is not.
-    UnknownRule,
-}
-
 /// One thing that is told of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Why.
-    pub reason: Reason,
+    pub reason: EventReason,
     /// Whether somebody should act on it: it is not mended.
     pub is_warning: bool,
     /// What, in at most as many bytes as an Event takes.
@@ -86,14 +64,14 @@ fn told(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Co
     let mut all: Vec<Told> = Vec::new();
     if !injected.is_empty() {
         let message = format!("has {injected} by profile {}: {resolvers}", context.profile.name);
-        all.push(Told { reason: Reason::DnsOptionsInjected, is_warning: false, message });
+        all.push(Told { reason: EventReason::DnsOptionsInjected, is_warning: false, message });
     }
     let serious = findings.iter().filter(|planned| planned.finding.level >= Level::Warn);
     for (planned, names) in messages::grouped(serious) {
         let Planned { finding, mended } = planned;
         let text = messages::told(planned, &names);
         let line = if *mended { format!("{text}{MENDED}") } else { format!("{text} (fix: {})", finding.help) };
-        let reason = Reason::of(finding.rule);
+        let reason = finding.rule.reason;
         match all.iter_mut().find(|told| told.reason == reason) {
             Some(told) => {
                 told.is_warning |= !mended;
@@ -106,56 +84,6 @@ fn told(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Co
     all.into_iter().map(|told| Told { message: one_line(&told.message, MESSAGE_MAX).into_owned(), ..told }).collect()
 }
 
-// === impl Reason ===
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::DnsOptionsInjected,
-        Self::DnsOptions,
-        Self::DnsSearch,
-        Self::DnsPolicy,
-        Self::MuslResolver,
-        Self::GlibcResolver,
-        Self::GoResolver,
-        Self::UnknownRule,
-    ];
-
-    /// It in one word, as in an Event.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DnsOptionsInjected => "DNSOptionsInjected",
-            Self::DnsOptions => "DNSOptions",
-            Self::DnsSearch => "DNSSearch",
-            Self::DnsPolicy => "DNSPolicy",
-            Self::MuslResolver => "MuslResolver",
-            Self::GlibcResolver => "GlibcResolver",
-            Self::GoResolver => "GoResolver",
-            Self::UnknownRule => "UnknownRule",
-        }
-    }
-
-    /// The reason that findings of this rule are told for.
-    pub fn of(rule: &Rule) -> Self {
-        match rule.slug {
-            "search-dot" | "search-line-too-long" => Self::DnsSearch,
-            "node-resolv-conf" => Self::DnsPolicy,
-            "parallel-a-aaaa" => Self::GlibcResolver,
-            "ndots-breaks-musl" => Self::MuslResolver,
-            "unknown-rule" => Self::UnknownRule,
-            slug if slug.starts_with("musl-") => Self::MuslResolver,
-            slug if slug.starts_with("go-") => Self::GoResolver,
-            _ => Self::DnsOptions,
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -163,9 +91,6 @@ mod tests {
     use super::*;
     use crate::image;
     use crate::policy::{Mode, Profile};
-    use crate::rules::RULES;
-
-    const DOCUMENTATION: &str = include_str!("../../docs/events.md");
 
     fn of(pod: &Value, mode: Mode) -> Result<Vec<Told>, Skip> {
         let text = pod.to_string();
@@ -236,8 +161,8 @@ mod tests {
         let profile = Profile::default();
         // The profile gives other options to what is musl for certain.
         let told = story(&pod, vec![fingerprint], &Context::usual(&profile)).unwrap();
-        let reasons: Vec<Reason> = told.iter().map(|told| told.reason).collect();
-        assert_eq!(reasons, [Reason::DnsOptionsInjected, Reason::MuslResolver], "{told:#?}");
+        let reasons: Vec<EventReason> = told.iter().map(|told| told.reason).collect();
+        assert_eq!(reasons, [EventReason::DnsOptionsInjected, EventReason::MuslResolver], "{told:#?}");
         assert!(told[0].message.starts_with("has single-request-reopen timeout:5 attempts:5 by "), "{told:#?}");
         assert!(told[1].message.ends_with("(mended)"), "{told:#?}");
     }
@@ -250,19 +175,5 @@ mod tests {
         let told = of(&many, Mode::Warn).unwrap();
         assert!(told.iter().all(|told| told.message.len() <= MESSAGE_MAX), "{told:#?}");
         assert!(told.iter().any(|told| told.message.len() > MESSAGE_MAX - 8), "{told:#?}");
-    }
-
-    #[test]
-    fn every_reason_stands_in_the_documentation_with_its_rules() {
-        for reason in Reason::ALL {
-            let row = format!("| `{reason}` |");
-            let row = DOCUMENTATION.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
-            let named: Vec<&str> = row.split('`').skip(3).step_by(2).collect();
-            let mut rules: Vec<&str> =
-                RULES.iter().filter(|rule| Reason::of(rule) == reason).map(|rule| rule.slug).collect();
-            rules.sort_unstable();
-            assert_eq!(named, rules, "{reason}");
-        }
-        assert_eq!(DOCUMENTATION.lines().filter(|line| line.starts_with("| `")).count(), Reason::ALL.len());
     }
 }

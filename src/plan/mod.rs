@@ -18,14 +18,14 @@ use json_patch::Patch;
 use crate::image::Fingerprint;
 use crate::pod::{Dns, Injected, Pod, ignored_rules};
 use crate::policy::{Decided, Label, Level, Mode, Nature, Profile, Says, Wish, precedence};
-use crate::rules::{self, Container, Finding, Ignored, Subject};
+use crate::rules::{self, Container, Finding, Ignored, RuleInput};
 
 pub use crate::policy::Skip;
-pub use events::{Reason, Told, story};
+pub use events::{Told, story};
 pub use libc_label::{Libc, libc_of};
 pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected};
 pub use profile_check::{option_fault, unknown_rule};
-pub use profile_risks::{RISKS, Risk, risks};
+pub use profile_risks::{Risk, risks};
 
 /// What decides a plan besides the pod itself.
 #[derive(Clone, Copy, Debug)]
@@ -213,8 +213,8 @@ fn findings(
 ) -> Vec<Planned> {
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        let subject = Subject::new(containers, dns, &conf, context.namespace, context.cluster_domain);
-        rules::check(&subject.ignoring(ignored))
+        let input = RuleInput::new(containers, dns, &conf, context.namespace, context.cluster_domain);
+        rules::check(&input.ignoring(ignored))
     };
     let before = check(&changes.authored);
     let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };

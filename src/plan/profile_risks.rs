@@ -7,20 +7,9 @@ use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
 use crate::policy::{Condition, Level, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version};
-use crate::rules::{self, Container, Finding, Subject};
+use crate::rules::{self, Container, Finding, RuleInput};
 
 use super::Context;
-
-/// The rules of which a finding means that a name can fail that resolved before. What a profile does of it, it does by design, or by
-/// mistake: it must say so.
-pub const RISKS: [&str; 6] = [
-    "ndots-breaks-musl",
-    "short-total-timeout",
-    "use-vc-hangs",
-    "strict-parser-breaks",
-    "attempts-zero",
-    "timeout-zero",
-];
 
 /// A release of musl for where none is told: that of Alpine 3.20 to 3.22.
 const SOME_MUSL: Version = Version::new(1, 2, 5);
@@ -88,7 +77,7 @@ fn of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
     let context = Context::usual(&profile);
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        rules::check(&Subject::new(&containers, dns, &conf, context.namespace, context.cluster_domain))
+        rules::check(&RuleInput::new(&containers, dns, &conf, context.namespace, context.cluster_domain))
     };
     let with = Dns { options: options.iter().map(|option| DnsOption::parse(option)).collect(), ..Dns::default() };
     let (before, after) = (check(&Dns::default()), check(&with));
@@ -104,7 +93,7 @@ fn introduced<'f>(before: &[Finding], after: &'f [Finding]) -> impl Iterator<Ite
     let before: HashSet<_> = before.iter().map(|finding| (finding.rule.slug, finding.container.clone())).collect();
     after.iter().filter(move |finding| {
         finding.level >= Level::Warn
-            && RISKS.contains(&finding.rule.slug)
+            && finding.rule.can_break_names
             && !before.contains(&(finding.rule.slug, finding.container.clone()))
     })
 }

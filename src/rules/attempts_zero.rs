@@ -9,16 +9,24 @@
 //! Remove the option, or give it a number from 1 to 10. muslin repairs it in the modes `inject` and `enforce`, whoever set it.
 
 use super::zero_value::{self, Zero};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 
-pub(super) static RULE: Rule =
-    Rule { slug: "attempts-zero", level: Level::Deny, source: include_str!("attempts_zero.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "attempts-zero",
+    level: Level::Deny,
+    reason: EventReason::DnsOptions,
+    can_break_names: true,
+    source: include_str!("attempts_zero.rs"),
+    check,
+};
 
 const ATTEMPTS: Zero = Zero { option: "attempts", help: "remove the option, or set attempts to a number from 1 to 10" };
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    zero_value::check(&ATTEMPTS, subject, findings);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    zero_value::check(&ATTEMPTS, input, findings);
 }
 
 #[cfg(test)]

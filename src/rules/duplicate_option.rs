@@ -11,21 +11,28 @@
 
 use std::collections::HashMap;
 
-use super::subject::{option_name, option_path, shown};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, option_name, option_path, shown};
 use crate::policy::Level;
 
-pub(super) static RULE: Rule =
-    Rule { slug: "duplicate-option", level: Level::Warn, source: include_str!("duplicate_option.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "duplicate-option",
+    level: Level::Warn,
+    reason: EventReason::DnsOptions,
+    can_break_names: false,
+    source: include_str!("duplicate_option.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    replaced_by_a_later_one(subject, findings);
-    twice_on_the_line(subject, findings);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    replaced_by_a_later_one(input, findings);
+    twice_on_the_line(input, findings);
 }
 
 /// Options that the kubelet drops, because a later one has their name.
-fn replaced_by_a_later_one(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let options = &subject.dns.options;
+fn replaced_by_a_later_one(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let options = &input.dns.options;
     let last: HashMap<&str, usize> = options.iter().enumerate().map(|(index, option)| (&*option.name, index)).collect();
     for (index, option) in options.iter().enumerate() {
         let Some(last) = last.get(&*option.name).copied().filter(|last| *last > index) else { continue };
@@ -43,19 +50,19 @@ fn replaced_by_a_later_one(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 /// Options that differ in name for the kubelet and are one for every resolver.
-fn twice_on_the_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn twice_on_the_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut first: HashMap<&str, &str> = HashMap::new();
     let mut second: HashMap<&str, &str> = HashMap::new();
-    for text in subject.options().iter().copied().filter(|text| text.contains(':')) {
+    for text in input.options().iter().copied().filter(|text| text.contains(':')) {
         let name = option_name(text);
         if *first.entry(name).or_insert(text) != text {
             second.entry(name).or_insert(text);
         }
     }
-    for (index, text) in subject.authored_options().iter().copied() {
+    for (index, text) in input.authored_options().iter().copied() {
         let name = option_name(text);
         // Only the one that hides its value in its name is reported, or each pair would be twice.
-        if !text.contains(':') || subject.dns.options[index].name == name {
+        if !text.contains(':') || input.dns.options[index].name == name {
             continue;
         }
         let others = [first.get(name), second.get(name)];

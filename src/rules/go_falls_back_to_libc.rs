@@ -13,13 +13,20 @@
 
 use std::collections::HashMap;
 
-use super::subject::{option_path, shown};
-use super::{Container, Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{Container, RuleInput, option_path, shown};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family, Resolver, go};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "go-falls-back-to-libc", level: Level::Warn, source: include_str!("go_falls_back_to_libc.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "go-falls-back-to-libc",
+    level: Level::Warn,
+    reason: EventReason::GoResolver,
+    can_break_names: false,
+    source: include_str!("go_falls_back_to_libc.rs"),
+    check,
+};
 
 const HELP: &str = "remove it, or set GODEBUG=netdns=go in the container's environment";
 
@@ -31,12 +38,12 @@ struct Program {
     is_certain: bool,
 }
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut unknown: HashMap<Resolver, Option<(usize, &str)>> = HashMap::new();
-    for container in subject.containers {
+    for container in input.containers {
         let Some(Program { go, libc, level, is_certain }) = Program::of(container) else { continue };
         let option = unknown.entry(go).or_insert_with(|| {
-            subject
+            input
                 .authored_options()
                 .iter()
                 .copied()

@@ -9,15 +9,23 @@
 //! ## How to mend it
 //! Remove the setting; or build the program with `CGO_ENABLED=1`, on an image that has a C library.
 
-use super::{Container, Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{Container, RuleInput};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family, go};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "go-netdns-ineffective", level: Level::Warn, source: include_str!("go_netdns_ineffective.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "go-netdns-ineffective",
+    level: Level::Warn,
+    reason: EventReason::GoResolver,
+    can_break_names: false,
+    source: include_str!("go_netdns_ineffective.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.containers.iter().filter(|container| asks_for_cgo(container)) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.containers.iter().filter(|container| asks_for_cgo(container)) {
         let resolver = container.resolver();
         let (level, message) = match (resolver.family, resolver.cgo) {
             (Family::Go, Cgo::Absent) => {

@@ -11,17 +11,24 @@
 //! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and
 //! `attempts`; no value for a switch such as `single-request-reopen`.
 
-use super::subject::{option_path, shown};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, option_path, shown};
 use crate::pod::DnsOption;
 use crate::policy::Level;
 use crate::resolver::{known_option, takes_number};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "malformed-option", level: Level::Warn, source: include_str!("malformed_option.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "malformed-option",
+    level: Level::Warn,
+    reason: EventReason::DnsOptions,
+    can_break_names: false,
+    source: include_str!("malformed_option.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for (index, option) in subject.dns.options.iter().enumerate() {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for (index, option) in input.dns.options.iter().enumerate() {
         if let Some((message, help)) = fault(option) {
             findings.pod(option_path(index), message, help);
         }

@@ -12,60 +12,23 @@
 //!
 //! To add a rule: write its file, name it in the list at the end of this one, and show it in `tests/rules`.
 
+mod event_reason;
 mod musl_advice;
-mod subject;
+mod rule;
+mod rule_input;
 mod zero_value;
 
 use std::cmp::Reverse;
-use std::fmt;
 
-use crate::documentation;
-use crate::policy::Level;
-
-pub use subject::{Container, Ignored, Subject, option_path};
-
-/// One thing that can be wrong.
-pub struct Rule {
-    /// Its name in messages, configuration and links, such as `attempts-zero`.
-    pub slug: &'static str,
-    /// How serious a finding is unless the check says otherwise.
-    pub level: Level,
-    /// The rule's own source file, whose doc comment documents it.
-    source: &'static str,
-    check: fn(&Subject<'_>, &mut Findings<'_>),
-}
-
-/// A rule that fired on a container, or on the pod as a whole.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// The rule.
-    pub rule: &'static Rule,
-    /// How serious this case of it is.
-    pub level: Level,
-    /// The container's name; `None` where it is about the pod.
-    pub container: Option<String>,
-    /// What is wrong, in one clause that names neither the rule nor the container.
-    pub message: String,
-    /// What to do about it, in words that are true for this container's resolver.
-    pub help: String,
-    /// Where the cause stands, as a JSON pointer from the pod; after [`HOLDER`], from the object that holds its template.
-    pub path: String,
-}
-
-/// Stands before a path that leads through the object that holds the pod's template: a Deployment, not its template.
-pub const HOLDER: &str = "..";
-
-/// Collects what one rule finds.
-pub struct Findings<'f> {
-    rule: &'static Rule,
-    found: &'f mut Vec<Finding>,
-}
+pub use event_reason::EventReason;
+pub use rule::{Finding, Findings, HOLDER, Rule};
+pub use rule_input::{Container, Ignored, RuleInput, option_path};
 
 /// Runs every rule on a pod. The findings come with the most serious first, and in the order of [`RULES`] among equals.
-pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
+pub fn check(input: &RuleInput<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for rule in RULES {
-        (rule.check)(subject, &mut Findings { rule, found: &mut found });
+        (rule.check)(input, &mut Findings { rule, rules: RULES, found: &mut found });
     }
     found.sort_by_key(|finding| Reverse(finding.level));
     found
@@ -77,72 +40,6 @@ impl Rule {
     /// The rule of this slug.
     pub fn named(slug: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.slug == slug).copied()
-    }
-
-    /// Its documentation, in Markdown.
-    pub fn documentation(&self) -> String {
-        documentation::of(self.source)
-    }
-
-    /// What it finds, in one sentence: the first line of its documentation.
-    pub fn summary(&self) -> &'static str {
-        documentation::summary_of(self.source)
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.slug)
-    }
-}
-
-impl PartialEq for Rule {
-    fn eq(&self, other: &Self) -> bool {
-        self.slug == other.slug
-    }
-}
-
-impl Eq for Rule {}
-
-// === impl Finding ===
-
-impl Finding {
-    /// What it is a case of: the rule, and the container or the pod. Where the rule has no finding left on that, it is
-    /// mended.
-    pub fn case(&self) -> (&'static str, Option<&str>) {
-        (self.rule.slug, self.container.as_deref())
-    }
-
-    /// Gives this case another level than the rule's own.
-    fn level(&mut self, level: Level) {
-        self.level = level;
-    }
-}
-
-// === impl Findings ===
-
-impl Findings<'_> {
-    /// Adds a finding about a container.
-    fn container(
-        &mut self,
-        container: &Container<'_>,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
-        self.add(Some(container.name.to_owned()), path.into(), message.into(), help.into())
-    }
-
-    /// Adds a finding about the pod as a whole.
-    fn pod(&mut self, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> &mut Finding {
-        self.add(None, path.into(), message.into(), help.into())
-    }
-
-    fn add(&mut self, container: Option<String>, path: String, message: String, help: String) -> &mut Finding {
-        let Self { rule, found } = self;
-        let index = found.len();
-        found.push(Finding { rule, level: rule.level, container, message, help, path });
-        &mut found[index]
     }
 }
 

@@ -11,19 +11,23 @@
 //! NOERROR and no records. A program that asks for IPv4 alone is not affected; neither is an image on another C
 //! library.
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 
 pub(super) static RULE: Rule = Rule {
     slug: "musl-aaaa-all-or-nothing",
     level: Level::Info,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
     source: include_str!("musl_aaaa_all_or_nothing.rs"),
     check,
 };
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.using(Family::Musl) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release >= musl::ALL_OR_NOTHING_SINCE) {
             findings.container(

@@ -9,25 +9,33 @@
 //! Use Alpine 3.7 or later. Until then only `timeout` changes how soon a lost query is sent again, and it also bounds
 //! how long an answer may take. A NodeLocal DNSCache loses fewer queries.
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Effect, Family, Resolver};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-attempts-ignored", level: Level::Warn, source: include_str!("musl_attempts_ignored.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-attempts-ignored",
+    level: Level::Warn,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
+    source: include_str!("musl_attempts_ignored.rs"),
+    check,
+};
 
 /// How often musl sends where it does not read the option (musl v1.1.14 `src/network/resolvconf.c`): who asks for that
 /// gets it.
 const SENT: &str = "attempts:2";
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let asked = subject.authored_options().iter().find(|(_, text)| text.starts_with("attempts:") && *text != SENT);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let asked = input.authored_options().iter().find(|(_, text)| text.starts_with("attempts:") && *text != SENT);
     if asked.is_none() {
         return;
     }
-    for container in subject.using(Family::Musl) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        let (Some(level), Some(path)) = (level(resolver), subject.place_of(container, "attempts")) else { continue };
+        let (Some(level), Some(path)) = (level(resolver), input.place_of(container, "attempts")) else { continue };
         let message = match level {
             Level::Info => {
                 format!("{resolver} reads `attempts` only with the patch of Alpine 3.6; else it sends twice")

@@ -11,15 +11,23 @@
 //! cluster address in place of a headless one.
 
 use super::musl_advice::NEWER_ALPINE;
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-no-tcp", level: Level::Warn, source: include_str!("musl_no_tcp.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-no-tcp",
+    level: Level::Warn,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
+    source: include_str!("musl_no_tcp.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.using(Family::Musl) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::TCP_SINCE) {
             let message = format!("{resolver} cannot ask by TCP: answers over 512 bytes are cut or lost");

@@ -13,7 +13,9 @@
 
 use std::net::IpAddr;
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::pod::Base;
 use crate::policy::Level;
 use crate::resolver::{Family, NAMESERVERS_MAX};
@@ -21,23 +23,25 @@ use crate::resolver::{Family, NAMESERVERS_MAX};
 pub(super) static RULE: Rule = Rule {
     slug: "musl-queries-all-nameservers",
     level: Level::Info,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
     source: include_str!("musl_queries_all_nameservers.rs"),
     check,
 };
 
 const PATH: &str = "/spec/dnsConfig/nameservers";
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     // At least one stands before the pod's own, unless it starts from nothing.
-    let before = usize::from(subject.conf.base != Base::Nothing);
-    let own = subject.conf.nameservers.iter().take(NAMESERVERS_MAX as usize - before);
+    let before = usize::from(input.conf.base != Base::Nothing);
+    let own = input.conf.nameservers.iter().take(NAMESERVERS_MAX as usize - before);
     let addresses: Vec<IpAddr> = own.filter_map(|text| text.parse().ok()).collect();
     if before + addresses.len() < 2 {
         return;
     }
-    let beside_private = subject.conf.base == Base::Cluster || addresses.iter().any(is_private);
+    let beside_private = input.conf.base == Base::Cluster || addresses.iter().any(is_private);
     let public = addresses.iter().find(|address| !is_private(address)).filter(|_| beside_private);
-    for container in subject.using(Family::Musl) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         let (level, message) = match public {
             Some(public) => {

@@ -10,19 +10,23 @@
 //! Use an image on Alpine 3.18 or later, or on another C library. No option changes it.
 
 use super::musl_advice::NEWER_ALPINE;
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 
 pub(super) static RULE: Rule = Rule {
     slug: "musl-query-id-collision",
     level: Level::Info,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
     source: include_str!("musl_query_id_collision.rs"),
     check,
 };
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.using(Family::Musl) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::DISTINCT_IDS_SINCE) {
             let message = format!("{resolver} can give the A and the AAAA query one id, and lose an answer");

@@ -15,19 +15,27 @@
 use std::time::Duration;
 
 use super::musl_advice::quicker_resend;
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, Fate};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-slow-retry", level: Level::Warn, source: include_str!("musl_slow_retry.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-slow-retry",
+    level: Level::Warn,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
+    source: include_str!("musl_slow_retry.rs"),
+    check,
+};
 
 /// What the default profile reaches where it must be gentle: `timeout:5 attempts:5`.
 const ACCEPTABLE: Duration = Duration::from_secs(1);
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.using(Family::Musl) {
-        let Some(settings) = subject.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.using(Family::Musl) {
+        let Some(settings) = input.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
             continue;
         };
         let resolver = container.resolver();

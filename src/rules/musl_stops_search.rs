@@ -13,22 +13,29 @@
 
 use std::collections::HashMap;
 
-use super::subject::{search_path, shown};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, search_path, shown};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Settings, search_domains_read};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "musl-stops-search", level: Level::Info, source: include_str!("musl_stops_search.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "musl-stops-search",
+    level: Level::Info,
+    reason: EventReason::MuslResolver,
+    can_break_names: false,
+    source: include_str!("musl_stops_search.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let foreign = |name: &String| name != "." && !is_in_the_cluster(name, subject.cluster_domain);
-    let Some(index) = subject.dns.searches.iter().position(foreign) else { return };
-    let name = shown(&subject.dns.searches[index]);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let foreign = |name: &String| name != "." && !is_in_the_cluster(name, input.cluster_domain);
+    let Some(index) = input.dns.searches.iter().position(foreign) else { return };
+    let name = shown(&input.dns.searches[index]);
     let mut searching: HashMap<Resolver, bool> = HashMap::new();
-    for container in subject.using(Family::Musl) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        if !*searching.entry(resolver).or_insert_with(|| searches(resolver, subject)) {
+        if !*searching.entry(resolver).or_insert_with(|| searches(resolver, input)) {
             continue;
         }
         findings.container(
@@ -48,9 +55,9 @@ fn is_in_the_cluster(name: &str, cluster_domain: &str) -> bool {
 
 /// Whether musl looks below the search names at all: it does not before 1.1.13, with `ndots:0`, and where the line is
 /// too long.
-fn searches(resolver: Resolver, subject: &Subject<'_>) -> bool {
-    let ndots = Settings::read(resolver, subject.options()).map_or(0, |settings| settings.ndots);
-    ndots > 0 && search_domains_read(resolver, subject.searches()) > 0
+fn searches(resolver: Resolver, input: &RuleInput<'_>) -> bool {
+    let ndots = Settings::read(resolver, input.options()).map_or(0, |settings| settings.ndots);
+    ndots > 0 && search_domains_read(resolver, input.searches()) > 0
 }
 
 #[cfg(test)]

@@ -12,13 +12,21 @@
 
 use std::collections::HashMap;
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::pod::Base;
 use crate::policy::Level;
 use crate::resolver::{Answer, Family, Resolver, lookup};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "ndots-amplification", level: Level::Info, source: include_str!("ndots_amplification.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "ndots-amplification",
+    level: Level::Info,
+    reason: EventReason::DnsOptions,
+    can_break_names: false,
+    source: include_str!("ndots_amplification.rs"),
+    check,
+};
 
 /// A name as most outside names are: two dots.
 const OUTSIDE: &str = "www.example.com";
@@ -26,19 +34,19 @@ const OUTSIDE: &str = "www.example.com";
 /// One for A and one for AAAA.
 const QUERIES_A_NAME: u32 = 2;
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    if subject.conf.base == Base::Node {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    if input.conf.base == Base::Node {
         return; // what the node's file says is not known
     }
-    let help = if subject.may_use_musl() {
+    let help = if input.may_use_musl() {
         "end outside names with a dot, as www.example.com.; a lower ndots makes musl fail names of Services"
     } else {
         "set ndots:2, or end outside names with a dot, as www.example.com."
     };
     let mut of_the_file: HashMap<(Resolver, u32), u32> = HashMap::new();
-    for container in subject.containers {
+    for container in input.containers {
         // Node's dns.resolve, which is c-ares', does not search (measured).
-        let Some(settings) = subject.settings(container).filter(|settings| settings.resolver.family != Family::CAres)
+        let Some(settings) = input.settings(container).filter(|settings| settings.resolver.family != Family::CAres)
         else {
             continue;
         };
@@ -47,10 +55,10 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             Some(own) => names_before(resolver, ndots, &own),
             None => *of_the_file
                 .entry((resolver, ndots))
-                .or_insert_with(|| names_before(resolver, ndots, subject.searches())),
+                .or_insert_with(|| names_before(resolver, ndots, input.searches())),
         };
         if before > 0 {
-            let path = subject.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
+            let path = input.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
             let message =
                 format!("{resolver} asks for {OUTSIDE} below {before} search names first, as ndots is {ndots}");
             findings.container(container, path, message, help);

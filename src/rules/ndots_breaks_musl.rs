@@ -12,13 +12,21 @@
 
 use std::collections::HashMap;
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::pod::{Base, cluster_searches};
 use crate::policy::Level;
 use crate::resolver::{Answer, Family, Resolver, Settings, musl, resolves};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "ndots-breaks-musl", level: Level::Warn, source: include_str!("ndots_breaks_musl.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "ndots-breaks-musl",
+    level: Level::Warn,
+    reason: EventReason::MuslResolver,
+    can_break_names: true,
+    source: include_str!("ndots_breaks_musl.rs"),
+    check,
+};
 
 /// The kubelet's own ndots for a pod with the cluster's DNS (kubernetes `pkg/kubelet/network/dns/dns.go`), and what the
 /// names below are compared with.
@@ -33,14 +41,14 @@ const COMMON: [&str; 3] = ["svc", "svc.ns", "svc.ns.svc"];
 /// An ndots, and the names that it breaks.
 type Breakage = Option<(u32, Vec<&'static str>)>;
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    if subject.conf.base == Base::Node {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    if input.conf.base == Base::Node {
         return; // what the node's file says is not known
     }
     let mut by_resolver: HashMap<Resolver, Breakage> = HashMap::new();
-    for container in subject.using(Family::Musl) {
+    for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        let breakage = by_resolver.entry(resolver).or_insert_with(|| breakage(subject, resolver));
+        let breakage = by_resolver.entry(resolver).or_insert_with(|| breakage(input, resolver));
         let Some((ndots, broken)) = breakage else { continue };
         let common: Vec<&str> = broken.iter().copied().filter(|form| COMMON.contains(form)).collect();
         let (level, told) =
@@ -48,42 +56,42 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         findings
             .container(
                 container,
-                subject.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig".to_owned()),
+                input.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig".to_owned()),
                 format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", told.join(", ")),
-                format!("leave ndots out, or write such names in full (svc.ns.svc.{})", subject.cluster_domain),
+                format!("leave ndots out, or write such names in full (svc.ns.svc.{})", input.cluster_domain),
             )
             .level(level);
     }
 }
 
 /// What stops resolving; `None` where nothing does, or where another rule says why.
-fn breakage(subject: &Subject<'_>, resolver: Resolver) -> Breakage {
-    if subject.conf.options_line_len() > musl::LINE_MAX {
+fn breakage(input: &RuleInput<'_>, resolver: Resolver) -> Breakage {
+    if input.conf.options_line_len() > musl::LINE_MAX {
         return None; // search-line-too-long says that musl drops the line, ndots with it
     }
-    let ndots = lowest_ndots(subject, resolver).filter(|ndots| *ndots < CLUSTER_NDOTS)?;
-    let broken: Vec<&str> = FORMS.into_iter().filter(|form| breaks(subject, resolver, form, ndots)).collect();
+    let ndots = lowest_ndots(input, resolver).filter(|ndots| *ndots < CLUSTER_NDOTS)?;
+    let broken: Vec<&str> = FORMS.into_iter().filter(|form| breaks(input, resolver, form, ndots)).collect();
     (!broken.is_empty()).then_some((ndots, broken))
 }
 
 /// The ndots that counts if the kubelet's random order turns out badly: of several on one line musl takes the first.
-fn lowest_ndots(subject: &Subject<'_>, resolver: Resolver) -> Option<u32> {
-    let whole = Settings::read(resolver, subject.options())?.ndots;
-    let each = subject.options().iter().filter(|text| text.contains("ndots:"));
+fn lowest_ndots(input: &RuleInput<'_>, resolver: Resolver) -> Option<u32> {
+    let whole = Settings::read(resolver, input.options())?.ndots;
+    let each = input.options().iter().filter(|text| text.contains("ndots:"));
     let ndots = each.filter_map(|text| Some(Settings::read(resolver, &[*text])?.ndots));
     Some(ndots.fold(whole, u32::min))
 }
 
 /// Whether a name of this form would resolve with the kubelet's ndots, and does not with this one.
-fn breaks(subject: &Subject<'_>, resolver: Resolver, form: &str, ndots: u32) -> bool {
-    let own_namespace = &cluster_searches(subject.namespace, subject.cluster_domain)[0];
-    let service = format!("svc.ns.svc.{}", subject.cluster_domain);
+fn breaks(input: &RuleInput<'_>, resolver: Resolver, form: &str, ndots: u32) -> bool {
+    let own_namespace = &cluster_searches(input.namespace, input.cluster_domain)[0];
+    let service = format!("svc.ns.svc.{}", input.cluster_domain);
     let neighbour = format!("svc.{own_namespace}");
     let exists = |name: &str| {
         let name = name.strip_prefix("pod-0.").unwrap_or(name);
         if name == service || name == neighbour { Answer::Address } else { Answer::NxDomain }
     };
-    let resolves = |ndots| resolves(resolver, form, ndots, subject.searches(), exists).unwrap_or(false);
+    let resolves = |ndots| resolves(resolver, form, ndots, input.searches(), exists).unwrap_or(false);
     resolves(CLUSTER_NDOTS) && !resolves(ndots)
 }
 

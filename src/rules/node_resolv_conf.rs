@@ -9,17 +9,25 @@
 //! On `hostNetwork`, write `dnsPolicy: ClusterFirstWithHostNet`. Otherwise keep `Default` only where the pod must not depend on
 //! the cluster's DNS, as the cluster's DNS itself.
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::pod::Policy;
 use crate::policy::Level;
 
-pub(super) static RULE: Rule =
-    Rule { slug: "node-resolv-conf", level: Level::Warn, source: include_str!("node_resolv_conf.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "node-resolv-conf",
+    level: Level::Warn,
+    reason: EventReason::DnsPolicy,
+    can_break_names: false,
+    source: include_str!("node_resolv_conf.rs"),
+    check,
+};
 
 const PATH: &str = "/spec/dnsPolicy";
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    match subject.dns.policy {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    match input.dns.policy {
         Policy::ClusterFirstOnHostNetwork => {
             findings.pod(
                 PATH,

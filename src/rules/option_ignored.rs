@@ -13,17 +13,24 @@
 use std::collections::HashSet;
 
 use super::musl_advice::{NEWER_ALPINE, quicker_resend};
-use super::subject::{option_name, option_path, shown};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, option_name, option_path, shown};
 use crate::policy::{Level, did_you_mean};
 use crate::resolver::{Family, Resolver, known_option, known_options};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "option-ignored", level: Level::Warn, source: include_str!("option_ignored.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "option-ignored",
+    level: Level::Warn,
+    reason: EventReason::DnsOptions,
+    can_break_names: false,
+    source: include_str!("option_ignored.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut seen = HashSet::new();
-    for (index, text) in subject.authored_options().iter().copied() {
+    for (index, text) in input.authored_options().iter().copied() {
         let name = option_name(text);
         if name.is_empty() || name.contains(char::is_whitespace) {
             continue; // malformed-option says so
@@ -32,7 +39,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             continue; // duplicate-option says so
         }
         if known_option(name) {
-            ignored_by_some(subject, index, name, findings);
+            ignored_by_some(input, index, name, findings);
         } else {
             let message = format!("no resolver knows the option `{}`", shown(name));
             findings.pod(option_path(index), message, did_you_mean(name, known_options()).unwrap_or_else(|| "remove it".to_owned()));
@@ -41,11 +48,11 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 /// A warning where it does nothing for the whole pod; advice where other containers have use for it.
-fn ignored_by_some(subject: &Subject<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
+fn ignored_by_some(input: &RuleInput<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
     let ignores = |resolver: Resolver| resolver.support(name).is_ignored();
-    let by_all = subject.containers.iter().all(|container| ignores(container.resolver()));
+    let by_all = input.containers.iter().all(|container| ignores(container.resolver()));
     let level = if by_all { Level::Warn } else { Level::Info };
-    for container in subject.containers.iter().filter(|container| ignores(container.resolver())) {
+    for container in input.containers.iter().filter(|container| ignores(container.resolver())) {
         let resolver = container.resolver();
         if resolver.family == Family::Musl && name == "attempts" {
             continue; // musl-attempts-ignored says so

@@ -10,20 +10,28 @@
 //! lookup took 83 ms in place of 42 ms (measured, 10 ms network). A NodeLocal DNSCache avoids conntrack at no such
 //! cost.
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, Fate, Pairing, Transport};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "parallel-a-aaaa", level: Level::Info, source: include_str!("parallel_a_aaaa.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "parallel-a-aaaa",
+    level: Level::Info,
+    reason: EventReason::GlibcResolver,
+    can_break_names: false,
+    source: include_str!("parallel_a_aaaa.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for container in subject.using(Family::Glibc) {
-        let Some(settings) = subject.settings(container) else { continue };
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for container in input.using(Family::Glibc) {
+        let Some(settings) = input.settings(container) else { continue };
         let leave_together = settings.pairing == Pairing::OneSocket && settings.transport == Transport::Udp;
         // Of a release that is not known nothing is said: it may be one that then asks for A alone.
         let asks_for_aaaa =
-            subject.place_of(container, "no-aaaa").is_none() || container.resolver().support("no-aaaa").is_ignored();
+            input.place_of(container, "no-aaaa").is_none() || container.resolver().support("no-aaaa").is_ignored();
         if leave_together && asks_for_aaaa && settings.fate() == Fate::Works {
             findings.container(
                 container,

@@ -13,24 +13,31 @@
 
 use std::collections::HashMap;
 
-use super::subject::search_path;
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, search_path};
 use crate::policy::Level;
 use crate::resolver::{Answer, Family, Resolver, Version, resolves};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "search-dot", level: Level::Warn, source: include_str!("search_dot.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "search-dot",
+    level: Level::Warn,
+    reason: EventReason::DnsSearch,
+    can_break_names: false,
+    source: include_str!("search_dot.rs"),
+    check,
+};
 
 /// Stands for a musl of which the release is not known, as it may be one of those that fail.
 const FAILING_MUSL: Resolver = Family::Musl.at(Version::new(1, 2, 3));
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let Some(index) = subject.dns.searches.iter().position(|name| name == ".") else { return };
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let Some(index) = input.dns.searches.iter().position(|name| name == ".") else { return };
     let mut faults: HashMap<(Resolver, u32), Option<(Level, String)>> = HashMap::new();
-    for container in subject.containers {
-        let Some(settings) = subject.settings(container) else { continue };
+    for container in input.containers {
+        let Some(settings) = input.settings(container) else { continue };
         let (resolver, ndots) = (settings.resolver, settings.ndots);
-        let fault = faults.entry((resolver, ndots)).or_insert_with(|| fault(resolver, ndots, subject.searches()));
+        let fault = faults.entry((resolver, ndots)).or_insert_with(|| fault(resolver, ndots, input.searches()));
         let Some((level, message)) = fault.clone() else { continue };
         let help = match resolver.family {
             Family::Musl => "remove the `.` from dnsConfig.searches, or use Alpine 3.18 or later (musl 1.2.4)",

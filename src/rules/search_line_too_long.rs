@@ -14,13 +14,20 @@
 
 use std::collections::HashMap;
 
-use super::subject::{option_path, search_path};
-use super::{Container, Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{Container, RuleInput, option_path, search_path};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, glibc, musl, search_domains_read, uclibc};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "search-line-too-long", level: Level::Warn, source: include_str!("search_line_too_long.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "search-line-too-long",
+    level: Level::Warn,
+    reason: EventReason::DnsSearch,
+    can_break_names: false,
+    source: include_str!("search_line_too_long.rs"),
+    check,
+};
 
 /// What is wrong with a list for one resolver.
 #[derive(Clone)]
@@ -32,21 +39,21 @@ struct Fault {
     help: String,
 }
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    search_lines(subject, findings);
-    options_line(subject, findings);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    search_lines(input, findings);
+    options_line(input, findings);
 }
 
-fn search_lines(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn search_lines(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut of_the_file: HashMap<Resolver, Option<(String, Fault)>> = HashMap::new();
-    for container in subject.containers {
+    for container in input.containers {
         let resolver = container.resolver();
         let fault = match container.env_searches() {
             Some(own) => Fault::of(resolver, &own).map(|fault| (container.env_path(), fault)),
             None => of_the_file
                 .entry(resolver)
                 .or_insert_with(|| {
-                    Fault::of(resolver, subject.searches()).map(|fault| (place(subject, fault.index), fault))
+                    Fault::of(resolver, input.searches()).map(|fault| (place(input, fault.index), fault))
                 })
                 .clone(),
         };
@@ -57,9 +64,9 @@ fn search_lines(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 /// Where search name `index` of resolv.conf stands in the pod; what is not there comes from the policy.
-fn place(subject: &Subject<'_>, index: usize) -> String {
-    let name = subject.searches()[index];
-    let place = subject.dns.searches.iter().position(|search| search == name);
+fn place(input: &RuleInput<'_>, index: usize) -> String {
+    let name = input.searches()[index];
+    let place = input.dns.searches.iter().position(|search| search == name);
     place.map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
 }
 
@@ -132,14 +139,14 @@ impl Fault {
 /// What to do about an options line that is too long.
 const HELP: &str = "remove the options that musl ignores: all but ndots, timeout and attempts";
 
-fn options_line(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let bytes = subject.conf.options_line_len();
+fn options_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let bytes = input.conf.options_line_len();
     if bytes <= musl::LINE_MAX {
         return;
     }
-    let longest = subject.authored_options().iter().max_by_key(|(_, text)| text.len());
+    let longest = input.authored_options().iter().max_by_key(|(_, text)| text.len());
     let path = longest.map_or_else(|| "/spec/dnsConfig/options".to_owned(), |(index, _)| option_path(*index));
-    for container in subject.using(Family::Musl).filter(|container| reads_whole_lines(container)) {
+    for container in input.using(Family::Musl).filter(|container| reads_whole_lines(container)) {
         let resolver = container.resolver();
         let message =
             format!("{resolver} drops an options line of {bytes} bytes (over {}), ndots with it", musl::LINE_MAX);

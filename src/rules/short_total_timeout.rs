@@ -16,12 +16,20 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, Fate, Resolver, Settings};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "short-total-timeout", level: Level::Warn, source: include_str!("short_total_timeout.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "short-total-timeout",
+    level: Level::Warn,
+    reason: EventReason::DnsOptions,
+    can_break_names: true,
+    source: include_str!("short_total_timeout.rs"),
+    check,
+};
 
 /// How long CoreDNS waits for an upstream server before it asks the next (coredns `plugin/forward/forward.go`,
 /// `defaultReadTimeout`).
@@ -30,10 +38,10 @@ const ONE_UPSTREAM: Duration = Duration::from_secs(2);
 /// After how long it gives up on all of them (there, `defaultTimeout`).
 const ALL_UPSTREAMS: Duration = Duration::from_secs(5);
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut untouched: HashMap<Resolver, Option<Settings>> = HashMap::new();
-    for container in subject.containers {
-        let Some(settings) = subject.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
+    for container in input.containers {
+        let Some(settings) = input.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
             continue;
         };
         let Settings { resolver, .. } = settings;
@@ -44,7 +52,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             continue;
         }
         let level = if patience <= ONE_UPSTREAM { Level::Warn } else { Level::Info };
-        let path = subject.place_of(container, "timeout").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
+        let path = input.place_of(container, "timeout").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
         let seconds = patience.as_secs_f64();
         let (message, help) = match resolver.family {
             Family::Musl => (

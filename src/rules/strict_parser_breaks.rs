@@ -13,15 +13,22 @@
 //! Remove the option, or write its number in digits. `trust-ad` and `no-reload` need resolv-conf 0.7.0 in the program,
 //! `no-aaaa` needs 0.7.5.
 
-use super::subject::{option_path, shown};
-use super::{Container, Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{Container, RuleInput, option_path, shown};
 use crate::image::Reference;
 use crate::policy::Level;
 use crate::resolver::Family;
 use crate::resolver::resolv_conf_crate::{Acceptance, LENIENT_HICKORY, accepts};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "strict-parser-breaks", level: Level::Info, source: include_str!("strict_parser_breaks.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "strict-parser-breaks",
+    level: Level::Info,
+    reason: EventReason::DnsOptions,
+    can_break_names: true,
+    source: include_str!("strict_parser_breaks.rs"),
+    check,
+};
 
 /// The repository of linkerd's proxy at cr.l5d.io and ghcr.io, and the end of its name in mirrors.
 const LINKERD_PROXY: &str = "linkerd/proxy";
@@ -31,20 +38,20 @@ const LINKERD_PROXY: &str = "linkerd/proxy";
 const STOPPING_STABLE: [(u16, u16); 2] = [(2, 7), (2, 14)];
 const STOPPING_EDGE: [(u16, u16); 2] = [(20, 1), (26, 7)];
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    let refused: Vec<_> = subject
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let refused: Vec<_> = input
         .authored_options()
         .iter()
         .map(|(index, text)| (*index, *text, accepts(text)))
         .filter(|(_, _, acceptance)| *acceptance != Acceptance::Always)
         .collect();
     if let Some((index, text, _)) = refused.iter().find(|(_, _, acceptance)| *acceptance == Acceptance::Never) {
-        for container in subject.containers.iter().filter(|container| is_stopping_linkerd(container)) {
+        for container in input.containers.iter().filter(|container| is_stopping_linkerd(container)) {
             let message = format!("linkerd's proxy stops at its start over the option `{}`", shown(text));
             findings.container(container, option_path(*index), message, "remove the option").level(Level::Warn);
         }
     }
-    if !subject.containers.iter().any(may_use_the_crate) {
+    if !input.containers.iter().any(may_use_the_crate) {
         return;
     }
     for (index, text, acceptance) in refused {

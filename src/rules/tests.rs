@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Container, Finding, Ignored, RULES, Subject, check};
+use super::{Container, Finding, Ignored, RULES, RuleInput, check};
 use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 use crate::policy::Level;
@@ -92,8 +92,8 @@ impl Case {
             })
             .collect();
         let conf = self.dns.resolv_conf("default", "cluster.local");
-        let subject = Subject::new(&containers, &self.dns, &conf, "default", "cluster.local");
-        check(&subject.ignoring(&self.ignored))
+        let input = RuleInput::new(&containers, &self.dns, &conf, "default", "cluster.local");
+        check(&input.ignoring(&self.ignored))
     }
 }
 

@@ -9,16 +9,24 @@
 //! set it.
 
 use super::zero_value::{self, Zero};
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::RuleInput;
 use crate::policy::Level;
 
-pub(super) static RULE: Rule =
-    Rule { slug: "timeout-zero", level: Level::Deny, source: include_str!("timeout_zero.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "timeout-zero",
+    level: Level::Deny,
+    reason: EventReason::DnsOptions,
+    can_break_names: true,
+    source: include_str!("timeout_zero.rs"),
+    check,
+};
 
 const TIMEOUT: Zero = Zero { option: "timeout", help: "remove the option, or set timeout to at least 1 second" };
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    zero_value::check(&TIMEOUT, subject, findings);
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    zero_value::check(&TIMEOUT, input, findings);
 }
 
 #[cfg(test)]

@@ -8,19 +8,27 @@
 //! Write the name that stands in brackets or before the colon of a finding, such as `musl-slow-retry`; several are separated by
 //! commas. `muslin explain` lists them all.
 
-use super::subject::shown;
-use super::{Findings, Ignored, RULES, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{Ignored, RuleInput, shown};
 use crate::policy::{Level, did_you_mean};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "unknown-rule", level: Level::Warn, source: include_str!("unknown_rule.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "unknown-rule",
+    level: Level::Warn,
+    reason: EventReason::UnknownRule,
+    can_break_names: false,
+    source: include_str!("unknown_rule.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for Ignored { slug, path } in subject.ignored {
-        if Rule::named(slug).is_some() {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    for Ignored { slug, path } in input.ignored {
+        let known = findings.rules.iter().map(|rule| rule.slug);
+        if known.clone().any(|known| known == *slug) {
             continue;
         }
-        let help = did_you_mean(slug, RULES.iter().map(|rule| rule.slug))
+        let help = did_you_mean(slug, known)
             .unwrap_or_else(|| "remove it, or write the name of a rule as findings show it".to_owned());
         findings.pod(*path, format!("muslin.dev/ignore names `{}`, which is no rule", shown(slug)), help);
     }

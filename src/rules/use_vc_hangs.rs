@@ -12,20 +12,27 @@
 
 use std::collections::HashMap;
 
-use super::subject::option_path;
-use super::{Findings, Rule, Subject};
+use super::event_reason::EventReason;
+use super::rule::{Findings, Rule};
+use super::rule_input::{RuleInput, option_path};
 use crate::policy::Level;
 use crate::resolver::{Family, Fate, Resolver, Settings, Transport, glibc};
 
-pub(super) static RULE: Rule =
-    Rule { slug: "use-vc-hangs", level: Level::Warn, source: include_str!("use_vc_hangs.rs"), check };
+pub(super) static RULE: Rule = Rule {
+    slug: "use-vc-hangs",
+    level: Level::Warn,
+    reason: EventReason::DnsOptions,
+    can_break_names: true,
+    source: include_str!("use_vc_hangs.rs"),
+    check,
+};
 
-fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
+fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut places: HashMap<Resolver, Option<String>> = HashMap::new();
-    for container in subject.using(Family::Glibc) {
+    for container in input.using(Family::Glibc) {
         let resolver = container.resolver();
         let hangs = |settings: &Settings| settings.fate() == Fate::Works && settings.transport == Transport::Tcp;
-        if !subject.settings(container).is_some_and(|settings| hangs(&settings)) {
+        if !input.settings(container).is_some_and(|settings| hangs(&settings)) {
             continue;
         }
         let asks_for_it = |text: &str| Settings::read(resolver, &[text]).is_some_and(|settings| hangs(&settings));
@@ -33,7 +40,7 @@ fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             container.env_path()
         } else {
             let place = places.entry(resolver).or_insert_with(|| {
-                let place = subject.authored_options().iter().rfind(|(_, text)| asks_for_it(text));
+                let place = input.authored_options().iter().rfind(|(_, text)| asks_for_it(text));
                 place.map(|(index, _)| option_path(*index))
             });
             place.clone().unwrap_or_else(|| "/spec/dnsConfig/options".to_owned())

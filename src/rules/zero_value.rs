@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::subject::{option_path, shown};
-use super::{Findings, Subject};
+use super::rule::Findings;
+use super::rule_input::{RuleInput, option_path, shown};
 use crate::resolver::{Fate, Resolver, Settings};
 
 /// An option that must not be zero.
@@ -16,13 +16,13 @@ pub(super) struct Zero {
 
 /// Fires for each container on the first place in the pod that gives the option the number zero, and on its
 /// environment.
-pub(super) fn check(zero: &Zero, subject: &Subject<'_>, findings: &mut Findings<'_>) {
+pub(super) fn check(zero: &Zero, input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let mut first: HashMap<Resolver, Option<(String, String)>> = HashMap::new();
-    for container in subject.containers {
+    for container in input.containers {
         let resolver = container.resolver();
         let fatal = first.entry(resolver).or_insert_with(|| {
             let outcome = |(index, text): &(usize, &str)| Some((option_path(*index), zero.outcome(resolver, text)?));
-            subject.authored_options().iter().find_map(outcome)
+            input.authored_options().iter().find_map(outcome)
         });
         let own = container.env_options().find_map(|text| Some((container.env_path(), zero.outcome(resolver, text)?)));
         for (path, message) in fatal.clone().into_iter().chain(own) {

@@ -2,7 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::plan::RISKS;
+use crate::rules::RULES;
 
 const RESOLVER_PATTERN: &str = r"^(musl|glibc|go|uclibc|c-ares|static)( [0-9]+(\.[0-9]+){1,2})?$";
 const RESOLVER_MAX: usize = 32;
@@ -66,9 +66,10 @@ pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
 
 /// A list of rules that a profile can make fire.
 pub(super) fn risk_names(_: &mut SchemaGenerator) -> Schema {
+    let risks: Vec<&str> = RULES.iter().filter(|rule| rule.can_break_names).map(|rule| rule.slug).collect();
     json_schema!({
         "type": "array",
         "x-kubernetes-list-type": "set",
-        "items": { "type": "string", "enum": RISKS },
+        "items": { "type": "string", "enum": risks },
     })
 }

@@ -13,7 +13,7 @@ use crate::text::one_line;
 /// A pod as rules see it. What is asked of it for each container is worked out once, as a pod can have thousands of
 /// options and of containers.
 #[derive(Debug)]
-pub struct Subject<'a> {
+pub struct RuleInput<'a> {
     /// Every container, init containers first.
     pub containers: &'a [Container<'a>],
     /// What the pod says.
@@ -43,7 +43,7 @@ pub struct Subject<'a> {
 pub struct Ignored<'a> {
     /// The rule that it names; there may be none of this name.
     pub slug: &'a str,
-    /// Where the annotation stands, as in [`super::Finding::path`].
+    /// Where the annotation stands, as in [`super::rule::Finding::path`].
     pub path: &'static str,
 }
 
@@ -66,9 +66,9 @@ pub struct Container<'a> {
 /// with a number. A text can be as long as the pod may be, and a message must fit on a line.
 const SHOWN_MAX: usize = 35;
 
-// === impl Subject ===
+// === impl RuleInput ===
 
-impl<'a> Subject<'a> {
+impl<'a> RuleInput<'a> {
     /// A pod whose `dns` the kubelet makes `conf` of.
     pub fn new(
         containers: &'a [Container<'a>],

@@ -1,0 +1,72 @@
+//! The generated parts of pages that people write: tables between two comment lines. Must not know of files.
+
+use super::page::{Page, code_list};
+use crate::rules::{EventReason, RULES, Rule};
+
+/// A generated part of a page of `docs/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadePart {
+    /// The page's path from `docs`, such as `events.md`.
+    pub page: &'static str,
+    name: &'static str,
+    text: String,
+}
+
+/// Returns every generated part.
+pub fn parts() -> Vec<MadePart> {
+    vec![
+        MadePart { page: "events.md", name: "the reasons of Events", text: event_reasons() },
+        MadePart { page: "policy.md", name: "the rules of acceptRisk", text: risks() },
+    ]
+}
+
+// === impl MadePart ===
+
+impl MadePart {
+    /// Returns the page with this part written anew; `None` where the page lacks the two comment lines that enclose the part.
+    pub fn fill(&self, page: &str) -> Option<String> {
+        let Self { page: _, name, text } = self;
+        let begin = format!("<!-- {name}, made by `muslin docs` -->\n");
+        let end = "<!-- end -->\n";
+        let (before, rest) = page.split_once(&begin)?;
+        let (_, after) = rest.split_once(end)?;
+        Some(format!("{before}{begin}{text}\n{end}{after}"))
+    }
+}
+
+fn event_reasons() -> String {
+    let mut page = Page::default();
+    page.table(
+        &["reason", "reports", "rules"],
+        EventReason::ALL.map(|reason| {
+            let rules = slugs(|rule| rule.reason == reason);
+            [format!("`{reason}`"), reason.about().to_owned(), code_list(rules)]
+        }),
+    );
+    page.into_text()
+}
+
+fn risks() -> String {
+    let mut page = Page::default();
+    page.items([code_list(slugs(|rule| rule.can_break_names))]);
+    page.into_text()
+}
+
+fn slugs(wanted: impl Fn(&Rule) -> bool) -> Vec<&'static str> {
+    let mut slugs: Vec<&str> = RULES.iter().filter(|rule| wanted(rule)).map(|rule| rule.slug).collect();
+    slugs.sort_unstable();
+    slugs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_what_stands_between_the_two_lines() {
+        let part = MadePart { page: "events.md", name: "a list", text: "\nnew\n".to_owned() };
+        let page = "before\n<!-- a list, made by `muslin docs` -->\n\nold\n\n<!-- end -->\nafter\n";
+        assert_eq!(part.fill(page), Some(page.replace("old", "new")));
+        assert_eq!(part.fill("before\n"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! The reasons of muslin's Events. People filter and alert by them, so a reason never changes its name.
+
+use std::fmt;
+
+/// Why an Event reports something about a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventReason {
+    /// muslin set options in the pod.
+    DnsOptionsInjected,
+    /// An option of the pod does harm, or nothing.
+    DnsOptions,
+    /// The pod's search list does harm.
+    DnsSearch,
+    /// The pod uses other nameservers than the cluster's.
+    DnsPolicy,
+    /// A property of this release of musl.
+    MuslResolver,
+    /// A property of glibc.
+    GlibcResolver,
+    /// A property of Go's resolver.
+    GoResolver,
+    /// The pod ignores a rule that does not exist.
+    UnknownRule,
+}
+
+// === impl EventReason ===
+
+impl EventReason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::DnsOptionsInjected,
+        Self::DnsOptions,
+        Self::DnsSearch,
+        Self::DnsPolicy,
+        Self::MuslResolver,
+        Self::GlibcResolver,
+        Self::GoResolver,
+        Self::UnknownRule,
+    ];
+
+    /// Returns the reason as one word, as in an Event.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DnsOptionsInjected => "DNSOptionsInjected",
+            Self::DnsOptions => "DNSOptions",
+            Self::DnsSearch => "DNSSearch",
+            Self::DnsPolicy => "DNSPolicy",
+            Self::MuslResolver => "MuslResolver",
+            Self::GlibcResolver => "GlibcResolver",
+            Self::GoResolver => "GoResolver",
+            Self::UnknownRule => "UnknownRule",
+        }
+    }
+
+    /// Returns the subject of Events with this reason, for the documentation.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::DnsOptionsInjected => "the options that muslin set in the pod, and the resolvers of its containers",
+            Self::DnsOptions => "options of the pod that do harm, or nothing",
+            Self::DnsSearch => "search names of the pod",
+            Self::DnsPolicy => "a pod that uses its node's nameservers",
+            Self::MuslResolver => "properties of this release of musl",
+            Self::GlibcResolver => "properties of glibc",
+            Self::GoResolver => "properties of Go's resolver",
+            Self::UnknownRule => "an annotation `muslin.dev/ignore` that names no rule",
+        }
+    }
+}
+
+impl fmt::Display for EventReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
