@@ -6,7 +6,7 @@ use crate::policy::{NodeLocal, OnConflict, Profile};
 use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
 
-use super::Context;
+use super::context::Context;
 
 /// What becomes of a pod's DNS.
 pub(super) struct Mended {

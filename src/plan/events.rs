@@ -6,12 +6,14 @@ use std::collections::HashSet;
 
 use crate::image::Fingerprint;
 use crate::pod::{Claim, Injected, Pod};
-use crate::policy::Level;
+use crate::policy::{Level, Skip};
 use crate::rules::{EventReason, Finding};
 use crate::text::one_line;
 
+use super::context::Context;
 use super::messages::{self, MENDED};
-use super::{Context, Plan, Planned, Skip, claims, left, plan, plan_after};
+use super::planning::{claims, left, plan, plan_after};
+use super::pod_plan::{Plan, Planned};
 
 /// How many bytes the API server takes of an Event's text
 /// (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).

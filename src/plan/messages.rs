@@ -8,7 +8,7 @@ use crate::resolver::Family;
 use crate::rules::Container;
 use crate::text::one_line;
 
-use super::{Plan, Planned};
+use super::pod_plan::{Plan, Planned};
 
 /// `kubectl describe` cuts longer lines of an annotation, counted in bytes
 /// (kubectl `pkg/describe/describe.go`, `maxAnnotationLen` less 2).
@@ -19,10 +19,10 @@ pub const ANNOTATION_LINE_MAX: usize = 138;
 pub const WARNING_MAX: usize = 120;
 
 /// How many findings one request is answered with; the rest is counted. The API server drops what exceeds 4096 in all.
-pub(super) const WARNINGS_MAX: usize = 5;
+const WARNINGS_MAX: usize = 5;
 
 /// The same of a workload, which is applied together with many.
-pub(super) const WORKLOAD_WARNINGS_MAX: usize = 3;
+const WORKLOAD_WARNINGS_MAX: usize = 3;
 
 /// How many lines the annotation has; the rest is counted.
 const ANNOTATION_LINES_MAX: usize = 20;
@@ -39,8 +39,32 @@ const NAMES_MAX: usize = 3;
 /// Stands behind a finding that the plan mends.
 pub(super) const MENDED: &str = " (mended)";
 
+// === impl Plan ===
+
+impl Plan {
+    /// The lines for whoever made the request, each at most 120 bytes: longer ones are cut on the way
+    /// (kubernetes `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
+    pub fn warnings(&self) -> Vec<String> {
+        warnings(Vec::new(), self, WARNINGS_MAX)
+    }
+
+    /// The same in fewer lines, for whoever makes not a pod but what makes pods; `before` are lines that come first, and count.
+    pub fn warnings_of_workload(&self, before: Vec<String>) -> Vec<String> {
+        warnings(before, self, WORKLOAD_WARNINGS_MAX)
+    }
+
+    /// What the API server's audit log should keep of it, by key.
+    pub fn audit(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let findings = audit(self);
+        let injected = self.injected.to_string();
+        [("findings", findings), ("injected", injected), ("libc", self.libc.name().to_owned())]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+    }
+}
+
 /// The lines for whoever made the request, after those that somebody else has to say.
-pub(super) fn warnings(before: Vec<String>, plan: &Plan, most: usize) -> Vec<String> {
+fn warnings(before: Vec<String>, plan: &Plan, most: usize) -> Vec<String> {
     let own = lines(plan, WARNING_MAX - WARNING_PREFIX.len());
     let all = before.into_iter().chain(own.into_iter().map(|line| format!("{WARNING_PREFIX}{line}")));
     capped(all.collect(), most, WARNING_PREFIX)
@@ -74,7 +98,7 @@ pub fn count_inspected(resolvers: &str) -> usize {
 
 /// Every finding that is more than advice in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`.
 /// Advice holds for most pods of a cluster, and would be in the way of the rest.
-pub(super) fn audit(plan: &Plan) -> String {
+fn audit(plan: &Plan) -> String {
     let findings: Vec<_> = plan.at_least(Level::Warn).map(|planned| &planned.finding).collect();
     let mut text = String::new();
     for (index, finding) in findings.iter().enumerate() {

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::pod::{self, Dns, DnsOption, Pod};
 
-use super::{Plan, messages};
+use super::messages;
+use super::pod_plan::Plan;
 
 /// What turns the pod into the one that the plan wants.
 pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, plan: &Plan) -> Patch {

@@ -9,7 +9,7 @@ use crate::policy::{Condition, Level, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version};
 use crate::rules::{self, Container, Finding, RuleInput};
 
-use super::Context;
+use super::context::Context;
 
 /// A release of musl for where none is told: that of Alpine 3.20 to 3.22.
 const SOME_MUSL: Version = Version::new(1, 2, 5);

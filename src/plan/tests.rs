@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::image::{self, Evidence};
+use crate::pod::Pod;
+use crate::policy::{Level, Mode, Profile};
 use crate::resolver::{Family, Version};
 
 mod annotations;
