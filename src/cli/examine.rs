@@ -114,7 +114,7 @@ impl Examiner {
     fn because(&self, holder: Holder<'_>, name: &str) -> Option<String> {
         let (_, container) = holder.container(name)?;
         let image = container.get("image")?.as_text()?;
-        let Fingerprint { resolver, evidence, reason } = self.profile.declared.apply(image, image::assume(image));
+        let Fingerprint { resolver, evidence, reason } = self.profile.images.apply(image, image::assume(image));
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
     }
 }

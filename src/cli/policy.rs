@@ -84,7 +84,7 @@ fn read(path: &Path) -> anyhow::Result<(Config, Gitignore)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration file {shown}"))?;
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.slug).collect();
-    let config = Config::read(&text, &rules).map_err(|error| anyhow!("{shown}:{error}"))?;
+    let config = Config::parse(&text, &rules).map_err(|error| anyhow!("{shown}:{error}"))?;
     let path = std::path::absolute(path).with_context(|| format!("cannot tell the folder of {shown}"))?;
     let mut exclude = GitignoreBuilder::new(path.parent().unwrap_or(&path));
     for pattern in &config.exclude {

@@ -35,7 +35,7 @@ pub(super) fn findings(
     notes.extend(profile_risks::taken(&before, &after, context.profile));
     let exempt: HashSet<&str> = containers
         .iter()
-        .filter(|container| context.profile.exempt.is_image(container.image))
+        .filter(|container| context.profile.exempt.is_exempt_image(container.image))
         .map(|it| it.name)
         .collect();
     let settled = dns_config::settled(context.profile, containers, &changes.authored);
@@ -43,7 +43,7 @@ pub(super) fn findings(
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());
     for mut finding in before {
-        let Some(level) = context.profile.levels.of(finding.rule.slug, finding.level) else { continue };
+        let Some(level) = context.profile.rules.level_of(finding.rule.slug, finding.level) else { continue };
         let is_exempt = finding.container.as_deref().is_some_and(|name| exempt.contains(name));
         if settled.contains(&finding.path) || is_exempt {
             continue;

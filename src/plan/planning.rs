@@ -12,7 +12,7 @@ use super::pod_plan::{Plan, Planned};
 use super::{messages, patch};
 use crate::image::Fingerprint;
 use crate::pod::{Injected, Pod};
-use crate::policy::{Decided, Label, Mode, Nature, Profile, Says, Skip, Wish, precedence};
+use crate::policy::{InjectAnnotation, Mode, ModeDecision, ModeInputs, ModeLabel, PodKind, Profile, Skip, precedence};
 use crate::rules::{Container, Finding};
 
 /// Decides what to do to a pod. `fingerprints` has one for each of [`Pod::containers`], in their order.
@@ -82,20 +82,20 @@ fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> 
     let Context { mode, profile, namespace, .. } = *context;
     let exempt = &profile.exempt;
     let mut images = pod.containers().map(|container| container.image()).peekable();
-    let is_exempt = exempt.is_account(namespace, pod.service_account())
-        || images.peek().is_some() && images.all(|image| exempt.is_image(image));
-    let inject = Wish::read(pod.annotations().inject.as_deref());
-    let nature = match (pod.is_mirror(), pod.is_windows()) {
-        (true, _) => Nature::Mirror,
-        (_, true) => Nature::Windows,
-        _ => Nature::Ordinary,
+    let is_exempt = exempt.is_exempt_account(namespace, pod.service_account())
+        || images.peek().is_some() && images.all(|image| exempt.is_exempt_image(image));
+    let inject = InjectAnnotation::from_value(pod.annotations().inject.as_deref());
+    let kind = match (pod.is_mirror(), pod.is_windows()) {
+        (true, _) => PodKind::Mirror,
+        (_, true) => PodKind::Windows,
+        _ => PodKind::Ordinary,
     };
-    let says = Says { default: mode, namespace: Label::Absent, pod: nature, is_exempt, inject };
-    let Decided { mode: _, overrules } = precedence(&says)?;
-    if overrules {
+    let inputs = ModeInputs { default: mode, namespace: ModeLabel::Absent, pod: kind, is_exempt, inject };
+    let ModeDecision { mode: _, ignored_opt_out } = precedence(&inputs)?;
+    if ignored_opt_out {
         notes.push(
             match inject {
-                Wish::Out => "muslin.dev/inject: \"false\" does not count in a namespace of mode enforce",
+                InjectAnnotation::False => "muslin.dev/inject: \"false\" does not count in a namespace of mode enforce",
                 _ => "muslin.dev/inject is neither \"true\" nor \"false\", and is ignored",
             }
             .to_owned(),
@@ -114,7 +114,7 @@ fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>, profile: &Pr
             Container {
                 name: container.name.as_deref().unwrap_or_default(),
                 image,
-                fingerprint: profile.declared.apply(image, fingerprint),
+                fingerprint: profile.images.apply(image, fingerprint),
                 env: &container.env,
                 path: Cow::Owned(match index.checked_sub(init) {
                     None => format!("/spec/initContainers/{index}"),

@@ -1,51 +1,54 @@
-//! The file `muslin.toml`, in which a repository says what a cluster says by labels and profiles:
+//! The file `muslin.toml`: the settings of a repository that a cluster has in labels and profiles:
 //!
 //! ```toml
-//! profile = "fast"                          # what to inject
-//! exclude = ["vendor/", "*.generated.yaml"] # what `check` passes over in folders, as in .gitignore
+//! profile = "fast"                          # the options to inject
+//! exclude = ["vendor/", "*.generated.yaml"] # the files that `check` skips in folders, as in .gitignore
 //!
-//! [levels]                                  # how strict each rule is: off, info, warn, deny
+//! [levels]                                  # the level of each rule: off, info, warn, deny
 //! parallel-a-aaaa = "off"
 //!
-//! [images]                                  # what images have whose name does not tell, by the beginning of the reference
+//! [images]                                  # the resolvers of images, by the beginning of the reference
 //! "registry.example.com/base/" = "musl 1.2.5"
 //! ```
 //!
-//! Reads text; must not know where the file is, nor which rules there are: whoever reads it says that.
+//! Must not know where the file is, nor which rules exist; the caller passes their names.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Declared, Levels, Profile, Strictness, UnknownProfile, did_you_mean};
+use super::declared_images::DeclaredImages;
+use super::did_you_mean::did_you_mean;
+use super::level_override::{LevelOverride, LevelOverrides};
+use super::profile::{Profile, UnknownProfile};
 use crate::resolver::{Family, Resolver};
 
-/// What `muslin.toml` says.
+/// The settings of `muslin.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// The name of a profile, where one is named.
+    /// The profile's name, if the file has one.
     pub profile: Option<String>,
-    /// Patterns of files to pass over.
+    /// Patterns of files to skip.
     pub exclude: Vec<Pattern>,
-    /// How strict each rule is.
-    levels: Levels,
-    /// What is known of images.
-    declared: Declared,
+    /// The levels of rules.
+    levels: LevelOverrides,
+    /// The declared resolvers of images.
+    images: DeclaredImages,
 }
 
-/// A pattern of files, as in `.gitignore`, and where it stands.
+/// A pattern of files, as in `.gitignore`, and its place in `muslin.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The pattern.
     pub text: String,
-    /// Its line in the file, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Its column, from 1.
+    /// The column, from 1.
     pub column: usize,
 }
 
-/// What is wrong with `muslin.toml`, and where.
+/// An error in `muslin.toml` and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct InvalidConfig {
@@ -60,11 +63,11 @@ const KEYS: [&str; 4] = ["profile", "exclude", "levels", "images"];
 // === impl Config ===
 
 impl Config {
-    /// Reads the file. `rules` are the names of all rules.
+    /// Returns the settings of a file. `rules` are the names of all rules.
     ///
     /// # Errors
-    /// It is not TOML, or says something that is not known; the first such place is told.
-    pub fn read(text: &str, rules: &[&str]) -> Result<Self, InvalidConfig> {
+    /// The text is not TOML, or has an unknown key or value. The error has the first such place.
+    pub fn parse(text: &str, rules: &[&str]) -> Result<Self, InvalidConfig> {
         let reader = Reader { text };
         let document = DeTable::parse(text)
             .map_err(|error| reader.fault(error.span().unwrap_or_default(), error.message().to_owned()))?;
@@ -74,7 +77,7 @@ impl Config {
                 "profile" => config.profile = Some(reader.profile(value)?),
                 "exclude" => config.exclude = reader.exclude(value)?,
                 "levels" => config.levels = reader.levels(value, rules)?,
-                "images" => config.declared = reader.images(value)?,
+                "images" => config.images = reader.images(value)?,
                 other => {
                     let message = format!("there is no setting `{other}`{}", meant(other, KEYS));
                     return Err(reader.fault(key.span(), message));
@@ -84,18 +87,18 @@ impl Config {
         Ok(config)
     }
 
-    /// The profile that is named here, or else in the file, or else the default, as strict as the file wants it.
+    /// Returns the profile `name`, or else that of the file, or else the default, with the file's levels and declarations.
     ///
     /// # Errors
-    /// There is no profile of this name.
+    /// No built-in profile has this name.
     pub fn into_profile(self, name: Option<&str>) -> Result<Profile, UnknownProfile> {
-        let Self { profile, levels, declared, exclude: _ } = self;
+        let Self { profile, levels: rules, images, exclude: _ } = self;
         let builtin = name.or(profile.as_deref()).map(Profile::builtin).transpose()?.unwrap_or_default();
-        Ok(Profile { levels, declared, ..builtin })
+        Ok(Profile { rules, images, ..builtin })
     }
 }
 
-/// Reads parts of the file, and tells where they are wrong.
+/// Reads parts of the file, and reports the places of errors.
 struct Reader<'t> {
     text: &'t str,
 }
@@ -147,24 +150,24 @@ impl Reader<'_> {
         patterns.iter().map(pattern).collect()
     }
 
-    fn levels(&self, value: &Spanned<DeValue<'_>>, rules: &[&str]) -> Result<Levels, InvalidConfig> {
-        let mut levels = Levels::default();
+    fn levels(&self, value: &Spanned<DeValue<'_>>, rules: &[&str]) -> Result<LevelOverrides, InvalidConfig> {
+        let mut levels = LevelOverrides::default();
         for (slug, span, value) in self.table(value, "`levels`")? {
             if !rules.contains(&slug) {
                 let message = format!("there is no rule `{slug}`{}", meant(slug, rules.iter().copied()));
                 return Err(self.fault(span, message));
             }
             let word = self.string(value, "a level")?;
-            let strictness = word.parse::<Strictness>().map_err(|error| {
-                self.fault(value.span(), format!("{error}{}", meant(word, Strictness::ALL.map(Strictness::name))))
+            let level = word.parse::<LevelOverride>().map_err(|error| {
+                self.fault(value.span(), format!("{error}{}", meant(word, LevelOverride::ALL.map(LevelOverride::name))))
             })?;
-            levels.set(slug, strictness);
+            levels.set(slug, level);
         }
         Ok(levels)
     }
 
-    fn images(&self, value: &Spanned<DeValue<'_>>) -> Result<Declared, InvalidConfig> {
-        let mut declared = Declared::default();
+    fn images(&self, value: &Spanned<DeValue<'_>>) -> Result<DeclaredImages, InvalidConfig> {
+        let mut declared = DeclaredImages::default();
         for (prefix, span, value) in self.table(value, "`images`")? {
             let text = self.string(value, "a resolver")?;
             let resolver = text.parse::<Resolver>().map_err(|error| {
@@ -191,11 +194,11 @@ mod tests {
     const RULES: [&str; 2] = ["attempts-zero", "musl-slow-retry"];
 
     fn fault(text: &str) -> String {
-        Config::read(text, &RULES).unwrap_err().to_string()
+        Config::parse(text, &RULES).unwrap_err().to_string()
     }
 
     #[test]
-    fn says_what_a_profile_says() {
+    fn sets_the_profile_its_levels_and_its_images() {
         let text = r#"
             profile = "fast"
             exclude = ["vendor/"]
@@ -205,32 +208,32 @@ mod tests {
             [images]
             "registry.example.com/base/" = "musl 1.2.5"
         "#;
-        let config = Config::read(text, &RULES).unwrap();
+        let config = Config::parse(text, &RULES).unwrap();
         assert_eq!(config.profile.as_deref(), Some("fast"));
         assert_eq!(config.exclude, [Pattern { text: "vendor/".to_owned(), line: 3, column: 24 }]);
         let profile = config.into_profile(None).unwrap();
         assert_eq!(profile.name, "fast");
-        assert_eq!(profile.levels.of("musl-slow-retry", Level::Warn), None);
-        assert_eq!(profile.levels.of("attempts-zero", Level::Deny), Some(Level::Info));
+        assert_eq!(profile.rules.level_of("musl-slow-retry", Level::Warn), None);
+        assert_eq!(profile.rules.level_of("attempts-zero", Level::Deny), Some(Level::Info));
         let image = "registry.example.com/base/x:1";
-        assert_eq!(profile.declared.apply(image, image::assume(image)).to_string(), "musl 1.2.5 (declared)");
+        assert_eq!(profile.images.apply(image, image::assume(image)).to_string(), "musl 1.2.5 (declared)");
     }
 
     #[test]
     fn a_profile_named_elsewhere_wins() {
-        let config = Config::read("profile = \"fast\"\n[levels]\nattempts-zero = \"off\"\n", &RULES).unwrap();
+        let config = Config::parse("profile = \"fast\"\n[levels]\nattempts-zero = \"off\"\n", &RULES).unwrap();
         let profile = config.into_profile(Some("node-local")).unwrap();
         assert_eq!(profile.name, "node-local");
-        assert_eq!(profile.levels.of("attempts-zero", Level::Deny), None);
+        assert_eq!(profile.rules.level_of("attempts-zero", Level::Deny), None);
     }
 
     #[test]
     fn an_empty_file_changes_nothing() {
-        assert_eq!(Config::read("# later\n", &RULES), Ok(Config::default()));
+        assert_eq!(Config::parse("# later\n", &RULES), Ok(Config::default()));
     }
 
     #[test]
-    fn points_at_what_is_wrong_and_proposes_what_was_meant() {
+    fn reports_the_place_of_an_error_and_proposes_a_word() {
         for (text, expected) in [
             ("profil = \"fast\"\n", "1:1: there is no setting `profil`; did you mean `profile`?"),
             (

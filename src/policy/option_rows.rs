@@ -2,7 +2,7 @@
 //! condition holds counts. A pod has one resolv.conf for all its containers, so the choice is made for the pod. Nothing here may
 //! decide by anything but a row's condition, so that the same rows can be compiled to another language.
 
-use super::Profile;
+use super::profile::Profile;
 use crate::image::Evidence;
 use crate::resolver::{Family, Resolver, Version};
 

@@ -1,172 +1,177 @@
-//! Who decides how far muslin goes with a pod, where several speak: the table of `docs/policy.md`, walked from the top. Must not know
-//! how it is found out what each of them says.
+//! The mode that counts for a pod, from the settings that affect it: the table of `docs/policy.md`, tried from the top. Must not know
+//! where the settings come from.
 
 use std::fmt;
 
-use super::Mode;
+use super::mode::Mode;
 
-/// What speaks of how far muslin goes with a pod; the default is silent, and asks for the mode `inject`.
+/// The settings that decide the mode of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Says {
-    /// The mode of namespaces that say none: `muslin serve --default-mode`.
+pub struct ModeInputs {
+    /// The default mode for namespaces without a label: `muslin serve --default-mode`.
     pub default: Mode,
     /// The label `muslin.dev/mode` of the pod's namespace.
-    pub namespace: Label,
-    /// What the pod is.
-    pub pod: Nature,
+    pub namespace: ModeLabel,
+    /// The kind of pod.
+    pub pod: PodKind,
     /// Whether the profile exempts the pod's service account, or the images of all its containers.
     pub is_exempt: bool,
     /// The pod's annotation `muslin.dev/inject`.
-    pub inject: Wish,
+    pub inject: InjectAnnotation,
 }
 
-/// A label that names a mode.
+/// The label `muslin.dev/mode` of a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Label {
-    /// It is not there.
+pub enum ModeLabel {
+    /// The namespace has no such label.
     #[default]
     Absent,
-    /// It names one.
-    Names(Mode),
-    /// It names none that there is.
-    Unclear,
+    /// The label names a mode.
+    Mode(Mode),
+    /// The label's value is not a valid mode.
+    Invalid,
 }
 
-/// What a pod is.
+/// A kind of pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Nature {
-    /// A pod as others are.
+pub enum PodKind {
+    /// A pod like most.
     #[default]
     Ordinary,
     /// The mirror of a static pod.
     Mirror,
-    /// One that runs on Windows.
+    /// A pod on Windows.
     Windows,
 }
 
-/// What a pod's author asks for.
+/// The annotation `muslin.dev/inject` of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
-    /// Nothing.
+pub enum InjectAnnotation {
+    /// The pod has no such annotation.
     #[default]
-    None,
-    /// To be looked at.
-    In,
-    /// To be left alone.
-    Out,
-    /// Something that is neither.
-    Unclear,
+    Absent,
+    /// The annotation is `"true"`.
+    True,
+    /// The annotation is `"false"`: the pod opts out.
+    False,
+    /// The annotation is neither.
+    Invalid,
 }
 
-/// How far muslin goes with a pod.
+/// The mode that counts for a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decided {
-    /// The mode that counts.
+pub struct ModeDecision {
+    /// The mode.
     pub mode: Mode,
-    /// Whether the pod's author asked for something that does not count.
-    pub overrules: bool,
+    /// Whether muslin ignores the pod's annotation `muslin.dev/inject`.
+    pub ignored_opt_out: bool,
 }
 
-/// Why a pod is left alone.
+/// Why muslin skips a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
     /// The mode of its namespace is `off`.
     Off,
-    /// It says `muslin.dev/inject: "false"`.
+    /// The pod's annotation is `muslin.dev/inject: "false"`.
     OptedOut,
-    /// It mirrors a static pod.
+    /// The pod mirrors a static pod.
     Mirror,
-    /// It runs on Windows.
+    /// The pod runs on Windows.
     Windows,
-    /// It has no container, so there is nothing to decide.
+    /// The pod has no container.
     Empty,
-    /// Its service account, or the images of all its containers, are exempt.
+    /// The profile exempts the pod's service account, or the images of all its containers.
     Exempt,
 }
 
 /// One line of the table.
 struct Row {
-    /// What is asked.
+    /// The condition in words.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the documentation against it"))]
     when: &'static str,
-    /// What follows.
+    /// The decision in words.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the documentation against it"))]
     then: &'static str,
-    /// The same in code: `None` where the next line decides.
-    decide: fn(&Says, Mode) -> Option<Result<Decided, Skip>>,
+    /// The same in code: `None` if the condition does not hold. Gets the mode of the namespace.
+    decide: fn(&ModeInputs, Mode) -> Option<Result<ModeDecision, Skip>>,
 }
 
-/// The first line that fits decides.
+/// The first line whose condition holds decides.
 const TABLE: [Row; 7] = [
     Row {
-        when: "the namespace's label `muslin.dev/mode` is `off`; or it has none, and `--default-mode` is `off`",
-        then: "the pod is left alone",
+        when: "the namespace's label `muslin.dev/mode` is `off`; or the namespace has no such label, and `--default-mode` is `off`",
+        then: "muslin skips the pod",
         decide: |_, mode| (mode == Mode::Off).then_some(Err(Skip::Off)),
     },
     Row {
         when: "the pod mirrors a static pod, or runs on Windows",
-        then: "it is left alone",
-        decide: |says, _| match says.pod {
-            Nature::Ordinary => None,
-            Nature::Mirror => Some(Err(Skip::Mirror)),
-            Nature::Windows => Some(Err(Skip::Windows)),
+        then: "muslin skips the pod",
+        decide: |inputs, _| match inputs.pod {
+            PodKind::Ordinary => None,
+            PodKind::Mirror => Some(Err(Skip::Mirror)),
+            PodKind::Windows => Some(Err(Skip::Windows)),
         },
     },
     Row {
-        when: "the profile exempts its service account, or the images of all its containers",
-        then: "it is left alone, also where the namespace enforces",
-        decide: |says, _| says.is_exempt.then_some(Err(Skip::Exempt)),
+        when: "the profile exempts the pod's service account, or the images of all its containers",
+        then: "muslin skips the pod, also in an enforcing namespace",
+        decide: |inputs, _| inputs.is_exempt.then_some(Err(Skip::Exempt)),
     },
     Row {
-        when: "its annotation `muslin.dev/inject` is `\"false\"`, and the namespace enforces",
-        then: "that does not count, which is said; mode `enforce`",
-        decide: |says, mode| {
-            (says.inject == Wish::Out && mode == Mode::Enforce).then_some(Ok(Decided { mode, overrules: true }))
+        when: "the pod opts out (`muslin.dev/inject: \"false\"`) in an enforcing namespace",
+        then: "muslin ignores the opt-out, with a warning; mode `enforce`",
+        decide: |inputs, mode| {
+            let is_ignored = inputs.inject == InjectAnnotation::False && mode == Mode::Enforce;
+            is_ignored.then_some(Ok(ModeDecision { mode, ignored_opt_out: true }))
         },
     },
     Row {
-        when: "its annotation `muslin.dev/inject` is `\"false\"`",
-        then: "it is left alone",
-        decide: |says, _| (says.inject == Wish::Out).then_some(Err(Skip::OptedOut)),
+        when: "the pod opts out (`muslin.dev/inject: \"false\"`)",
+        then: "muslin skips the pod",
+        decide: |inputs, _| (inputs.inject == InjectAnnotation::False).then_some(Err(Skip::OptedOut)),
     },
     Row {
-        when: "its annotation `muslin.dev/inject` is neither `\"true\"` nor `\"false\"`",
-        then: "that does not count, which is said; the mode of the namespace",
-        decide: |says, mode| (says.inject == Wish::Unclear).then_some(Ok(Decided { mode, overrules: true })),
+        when: "the pod's annotation `muslin.dev/inject` is neither `\"true\"` nor `\"false\"`",
+        then: "muslin ignores the annotation, with a warning; the mode of the namespace",
+        decide: |inputs, mode| {
+            let is_ignored = inputs.inject == InjectAnnotation::Invalid;
+            is_ignored.then_some(Ok(ModeDecision { mode, ignored_opt_out: true }))
+        },
     },
     Row {
         when: "otherwise",
-        then: "the mode of the namespace: its label's; `warn` where the label is no mode, which is said; without a label \
-               `--default-mode`",
-        decide: |_, mode| Some(Ok(Decided { mode, overrules: false })),
+        then: "the mode of the namespace: its label; `warn`, with a warning, if the label is not a valid mode; `--default-mode` \
+               without a label",
+        decide: |_, mode| Some(Ok(ModeDecision { mode, ignored_opt_out: false })),
     },
 ];
 
-/// How far muslin goes with a pod, by all that speaks of it.
+/// Returns the mode that counts for a pod.
 ///
 /// # Errors
-/// The pod is left alone, and why.
-pub fn precedence(says: &Says) -> Result<Decided, Skip> {
-    let mode = match says.namespace {
-        Label::Absent => says.default,
-        Label::Names(mode) => mode,
-        // Nothing is changed for somebody who may have meant `off`, and everybody is told.
-        Label::Unclear => Mode::Warn,
+/// muslin skips the pod.
+pub fn precedence(inputs: &ModeInputs) -> Result<ModeDecision, Skip> {
+    let mode = match inputs.namespace {
+        ModeLabel::Absent => inputs.default,
+        ModeLabel::Mode(mode) => mode,
+        // The author may have meant `off`, so nothing is changed; the warnings make the mistake visible.
+        ModeLabel::Invalid => Mode::Warn,
     };
-    let decided = TABLE.iter().find_map(|Row { when: _, then: _, decide }| decide(says, mode));
-    decided.unwrap_or(Ok(Decided { mode, overrules: false }))
+    let decision = TABLE.iter().find_map(|Row { when: _, then: _, decide }| decide(inputs, mode));
+    decision.unwrap_or(Ok(ModeDecision { mode, ignored_opt_out: false }))
 }
 
-// === impl Wish ===
+// === impl InjectAnnotation ===
 
-impl Wish {
-    /// Reads the words that Kubernetes itself reads as booleans in annotations (Go: `strconv.ParseBool`).
-    pub fn read(annotation: Option<&str>) -> Self {
+impl InjectAnnotation {
+    /// Returns the meaning of the annotation's value, by the words that Kubernetes itself reads as booleans in annotations (Go:
+    /// `strconv.ParseBool`).
+    pub fn from_value(annotation: Option<&str>) -> Self {
         match annotation {
-            None => Self::None,
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Self::In,
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Self::Out,
-            Some(_) => Self::Unclear,
+            None => Self::Absent,
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Self::True,
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Self::False,
+            Some(_) => Self::Invalid,
         }
     }
 }
@@ -181,7 +186,7 @@ impl fmt::Display for Skip {
             Self::Mirror => "the pod mirrors a static pod",
             Self::Windows => "the pod runs on Windows",
             Self::Empty => "the pod has no container",
-            Self::Exempt => "the profile exempts it",
+            Self::Exempt => "the profile exempts the pod",
         })
     }
 }
@@ -192,15 +197,22 @@ mod tests {
 
     const DOCUMENTATION: &str = include_str!("../../docs/policy.md");
 
-    /// Everything that can be said.
-    fn all() -> impl Iterator<Item = Says> {
-        let labels = [Label::Absent, Label::Unclear].into_iter().chain(Mode::ALL.map(Label::Names));
-        let labels: Vec<Label> = labels.collect();
+    /// Returns every combination of settings.
+    fn all() -> impl Iterator<Item = ModeInputs> {
+        let labels = [ModeLabel::Absent, ModeLabel::Invalid].into_iter().chain(Mode::ALL.map(ModeLabel::Mode));
+        let labels: Vec<ModeLabel> = labels.collect();
         Mode::ALL.into_iter().flat_map(move |default| {
             labels.clone().into_iter().flat_map(move |namespace| {
-                [Nature::Ordinary, Nature::Mirror, Nature::Windows].into_iter().flat_map(move |pod| {
+                [PodKind::Ordinary, PodKind::Mirror, PodKind::Windows].into_iter().flat_map(move |pod| {
                     [false, true].into_iter().flat_map(move |is_exempt| {
-                        [Wish::None, Wish::In, Wish::Out, Wish::Unclear].into_iter().map(move |inject| Says {
+                        [
+                            InjectAnnotation::Absent,
+                            InjectAnnotation::True,
+                            InjectAnnotation::False,
+                            InjectAnnotation::Invalid,
+                        ]
+                        .into_iter()
+                        .map(move |inject| ModeInputs {
                             default,
                             namespace,
                             pod,
@@ -213,67 +225,70 @@ mod tests {
         })
     }
 
-    /// Who has the last word, said the other way round: from what is decided to what must have been said.
-    fn follows(says: &Says, decided: Result<Decided, Skip>) -> bool {
-        let asked = match (says.namespace, says.default) {
-            (Label::Names(mode), _) | (Label::Absent, mode) => mode,
-            (Label::Unclear, _) => Mode::Warn,
+    /// Returns whether the settings allow the decision: the table the other way round.
+    fn follows(inputs: &ModeInputs, decided: Result<ModeDecision, Skip>) -> bool {
+        let asked = match (inputs.namespace, inputs.default) {
+            (ModeLabel::Mode(mode), _) | (ModeLabel::Absent, mode) => mode,
+            (ModeLabel::Invalid, _) => Mode::Warn,
         };
-        let is_ordinary = says.pod == Nature::Ordinary;
+        let is_ordinary = inputs.pod == PodKind::Ordinary;
         match decided {
             Err(Skip::Off) => asked == Mode::Off,
-            Err(Skip::Mirror) => asked != Mode::Off && says.pod == Nature::Mirror,
-            Err(Skip::Windows) => asked != Mode::Off && says.pod == Nature::Windows,
-            Err(Skip::Exempt) => asked != Mode::Off && is_ordinary && says.is_exempt,
+            Err(Skip::Mirror) => asked != Mode::Off && inputs.pod == PodKind::Mirror,
+            Err(Skip::Windows) => asked != Mode::Off && inputs.pod == PodKind::Windows,
+            Err(Skip::Exempt) => asked != Mode::Off && is_ordinary && inputs.is_exempt,
             Err(Skip::OptedOut) => {
                 !matches!(asked, Mode::Off | Mode::Enforce)
                     && is_ordinary
-                    && !says.is_exempt
-                    && says.inject == Wish::Out
+                    && !inputs.is_exempt
+                    && inputs.inject == InjectAnnotation::False
             }
             Err(Skip::Empty) => false,
-            Ok(Decided { mode, overrules }) => {
+            Ok(ModeDecision { mode, ignored_opt_out }) => {
                 mode == asked
                     && mode != Mode::Off
                     && is_ordinary
-                    && !says.is_exempt
-                    && (says.inject != Wish::Out || mode == Mode::Enforce)
-                    && overrules == matches!(says.inject, Wish::Out | Wish::Unclear)
+                    && !inputs.is_exempt
+                    && (inputs.inject != InjectAnnotation::False || mode == Mode::Enforce)
+                    && ignored_opt_out == matches!(inputs.inject, InjectAnnotation::False | InjectAnnotation::Invalid)
             }
         }
     }
 
     #[test]
-    fn everything_that_can_be_said_is_decided_as_the_table_has_it() {
+    fn every_combination_is_decided_as_the_table_says() {
         assert_eq!(all().count(), 5 * 7 * 3 * 2 * 4);
-        for says in all() {
-            let decided = precedence(&says);
-            assert!(follows(&says, decided), "{says:?}: {decided:?}");
+        for inputs in all() {
+            let decided = precedence(&inputs);
+            assert!(follows(&inputs, decided), "{inputs:?}: {decided:?}");
         }
     }
 
     #[test]
-    fn every_line_of_the_table_decides_something() {
+    fn every_line_of_the_table_decides_some_combination() {
         for (index, row) in TABLE.iter().enumerate() {
-            let decides = all().any(|says| {
-                let mode = match says.namespace {
-                    Label::Names(mode) => mode,
-                    _ => says.default,
+            let decides = all().any(|inputs| {
+                let mode = match inputs.namespace {
+                    ModeLabel::Mode(mode) => mode,
+                    _ => inputs.default,
                 };
-                TABLE.iter().position(|row| (row.decide)(&says, mode).is_some()) == Some(index)
+                TABLE.iter().position(|row| (row.decide)(&inputs, mode).is_some()) == Some(index)
             });
             assert!(decides, "{}", row.when);
         }
     }
 
     #[test]
-    fn what_was_decided_of_a_namespace_can_be_asked_about_its_pods_later() {
-        for says in all() {
-            let of_namespace =
-                precedence(&Says { default: says.default, namespace: says.namespace, ..Says::default() });
+    fn the_mode_of_a_namespace_can_be_the_default_for_its_pods_later() {
+        for inputs in all() {
+            let of_namespace = precedence(&ModeInputs {
+                default: inputs.default,
+                namespace: inputs.namespace,
+                ..ModeInputs::default()
+            });
             let default = of_namespace.map_or(Mode::Off, |decided| decided.mode);
-            let later = precedence(&Says { default, namespace: Label::Absent, ..says });
-            assert_eq!(later, precedence(&says), "{says:?}");
+            let later = precedence(&ModeInputs { default, namespace: ModeLabel::Absent, ..inputs });
+            assert_eq!(later, precedence(&inputs), "{inputs:?}");
         }
     }
 

@@ -1,70 +1,72 @@
-//! What is injected into a pod, and how strict each rule is. The four profiles that are built in; custom ones come from the cluster.
+//! Profiles: the options to inject and the level of each rule. Five profiles are built in; custom ones come from the cluster.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Declared, Exempt, Levels};
+use super::declared_images::DeclaredImages;
+use super::exemptions::Exemptions;
+use super::level_override::LevelOverrides;
 use crate::resolver::Version;
 
-/// What to inject, by what the pod's containers use; how strict each rule is; what is known of images that cannot be read.
+/// A profile. [`Self::options_for`] returns the options for a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
-    /// Its name, as in the namespace's label.
+    /// The name, as in the namespace's label.
     pub name: String,
-    /// What it is for, in one sentence.
+    /// The purpose, in one sentence.
     pub summary: String,
-    /// Options for a pod whose containers all use musl, known by inspection or declaration.
+    /// Options for pods whose containers all use musl, by inspection or declaration.
     pub musl: Vec<String>,
-    /// The same for some releases of musl, the first that fits all of the pod's containers.
+    /// Options in place of `musl` for some releases; the first range that includes all of the pod's containers counts.
     pub musl_releases: Vec<Releases>,
-    /// Options for a pod of which some container uses musl, or seems to by its reference alone.
+    /// Options for pods of which some container uses musl, or seems to by its image's name alone.
     pub mixed: Vec<String>,
-    /// Options for a pod whose containers all use glibc, where they differ from `others`.
+    /// Options for pods whose containers all use glibc; `others` if absent.
     pub glibc: Option<Vec<String>>,
-    /// Options for a pod whose containers all use Go's resolver, where they differ from `others`.
+    /// Options for pods whose containers all use Go's resolver; `others` if absent.
     pub go: Option<Vec<String>>,
-    /// Options for any other pod of which no container is known to use musl.
+    /// Options for all other pods.
     pub others: Vec<String>,
-    /// What becomes of an option that the pod's author set otherwise.
+    /// The treatment of options that the pod's author set to other values.
     pub on_conflict: OnConflict,
-    /// Replaces the pod's nameserver by a cache on its node.
+    /// The DNS cache on the node that replaces the pod's nameserver.
     pub node_local: Option<NodeLocal>,
-    /// How strict each rule is; the built-in profiles change none.
-    pub levels: Levels,
-    /// What the admin says of images.
-    pub declared: Declared,
-    /// What is left alone.
-    pub exempt: Exempt,
+    /// The levels of rules; the built-in profiles override none.
+    pub rules: LevelOverrides,
+    /// The declared resolvers of images.
+    pub images: DeclaredImages,
+    /// The exempt images and service accounts.
+    pub exempt: Exemptions,
 }
 
-/// Options for some releases of musl.
+/// Options for a range of musl's releases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Releases {
-    /// The first of them; `None` for all before.
+    /// The first release of the range; `None` for no lower bound.
     pub from: Option<Version>,
-    /// The first that is none of them; `None` for all after.
+    /// The first release after the range; `None` for no upper bound.
     pub before: Option<Version>,
     /// The options.
     pub options: Vec<String>,
 }
 
-/// What becomes of an option that the pod's author set otherwise than the profile.
+/// The treatment of an option that the pod's author set to another value than the profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnConflict {
-    /// It stays, and its author is told.
+    /// The author's value stays, with a warning.
     #[default]
     Keep,
-    /// The profile's takes its place, and its author is told.
+    /// The profile's value replaces it, with a warning.
     Override,
 }
 
-/// The cache on each node that takes the place of the cluster's DNS service.
+/// A DNS cache on each node that replaces the cluster's DNS service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeLocal {
-    /// The address it listens at on every node.
+    /// The address at which the cache listens on every node.
     pub address: IpAddr,
 }
 
-/// A name that no profile has.
+/// A name of no built-in profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no profile `{name}`: use {}", Profile::NAMES.join(", "))]
 pub struct UnknownProfile {
@@ -77,7 +79,7 @@ impl Profile {
     /// The names of the built-in profiles.
     pub const NAMES: [&str; 5] = ["default", "ipv6", "single-request-reopen", "fast", "node-local"];
 
-    /// The built-in profile of this name.
+    /// Returns the built-in profile of this name.
     ///
     /// # Errors
     /// The name is none of [`Self::NAMES`].
@@ -92,7 +94,7 @@ impl Profile {
         }
     }
 
-    /// Injects nothing, and leaves every rule as it is.
+    /// Returns a profile that injects nothing and overrides no level.
     pub fn nothing() -> Self {
         Self {
             name: String::new(),
@@ -105,19 +107,19 @@ impl Profile {
             others: Vec::new(),
             on_conflict: OnConflict::Keep,
             node_local: None,
-            levels: Levels::default(),
-            declared: Declared::default(),
-            exempt: Exempt::default(),
+            rules: LevelOverrides::default(),
+            images: DeclaredImages::default(),
+            exempt: Exemptions::default(),
         }
     }
 
-    /// A second query socket for glibc, for which it cures the conntrack race; musl ignores it.
+    /// A second query socket for glibc, which avoids the conntrack race; musl ignores the option.
     fn single_request_reopen() -> Self {
         let options = options(["single-request-reopen"]);
         Self {
             name: "single-request-reopen".to_owned(),
             summary:
-                "single-request-reopen in every pod: cures the conntrack race for glibc, which then asks for AAAA but \
+                "single-request-reopen in every pod: avoids the conntrack race for glibc, which then asks for AAAA but \
                       once; musl ignores it"
                     .to_owned(),
             musl: options.clone(),
@@ -127,8 +129,8 @@ impl Profile {
         }
     }
 
-    /// A resend after 0.5 s on musl and after 3 s elsewhere. Measured: names whose answer takes 4 s then fail on musl
-    /// (dns-lab, table 7), which is why it is not the default.
+    /// A resend after 0.5 s on musl and after 3 s elsewhere. Not the default, because names whose answer takes 4 s then fail on musl
+    /// (measured, dns-lab, table 7).
     fn fast() -> Self {
         let options = options(["timeout:3", "attempts:6"]);
         Self {
@@ -142,8 +144,8 @@ impl Profile {
         }
     }
 
-    /// The cache on the node as the only nameserver: no DNAT on the way to it, so no conntrack race for any resolver
-    /// (kubernetes/website: nodelocaldns). The address is the one that its manifests use.
+    /// The cache on the node as the only nameserver. Queries to it pass no DNAT, so no resolver meets the conntrack race
+    /// (kubernetes/website: nodelocaldns). The address is that of NodeLocal DNSCache's manifests.
     fn node_local() -> Self {
         Self {
             name: "node-local".to_owned(),
@@ -153,9 +155,9 @@ impl Profile {
         }
     }
 
-    /// The default of clusters whose pods have IPv6 addresses: no second socket for glibc, which with `single-request-reopen` does
-    /// not ask again for an AAAA answer that is lost or takes half the timeout, so that a name that has IPv6 addresses alone is not
-    /// found (measured, docs/proof.md). Where pods have IPv4 addresses only, such a name is of no use to them.
+    /// The default for clusters whose pods have IPv6 addresses: without a second socket for glibc. With `single-request-reopen`,
+    /// glibc does not ask again for an AAAA answer that is lost or takes half the timeout, so it does not find a name that has only
+    /// IPv6 addresses (measured, docs/proof.md). Pods with only IPv4 addresses have no use for such a name.
     fn ipv6() -> Self {
         Self {
             name: "ipv6".to_owned(),
@@ -168,9 +170,9 @@ impl Profile {
 }
 
 impl Default for Profile {
-    /// Chosen from measurement so that success is never lower than with no options (dns-lab, table 7): musl then resends after
-    /// 0.5 s where every container honours that, after 1 s where glibc shares the file and gets a socket a query. Where pods have
-    /// IPv6 addresses, `ipv6` takes its place.
+    /// The options with which success was never lower than without options (measured, dns-lab, table 7). musl resends after 0.5 s if
+    /// every container honours that, and after 1 s if glibc shares the file and gets a socket for each query. Clusters whose pods
+    /// have IPv6 addresses use `ipv6` instead.
     fn default() -> Self {
         Self {
             name: "default".to_owned(),
@@ -191,14 +193,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_profile_is_found_by_its_name() {
+    fn every_built_in_profile_has_its_name() {
         for name in Profile::NAMES {
             assert_eq!(Profile::builtin(name).map(|profile| profile.name).as_deref(), Ok(name));
         }
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
+    fn the_error_for_an_unknown_name_lists_the_known_names() {
         assert_eq!(
             Profile::builtin("quick").map_err(|error| error.to_string()),
             Err("there is no profile `quick`: use default, ipv6, single-request-reopen, fast, node-local".to_owned())

@@ -10,7 +10,7 @@ use super::resolver_profile::{
     RuleLevel,
 };
 use crate::plan::{Risk, option_fault, risks, unknown_rule};
-use crate::policy::{self, Level, NodeLocal, OnConflict, Profile, Strictness};
+use crate::policy::{self, Level, LevelOverride, NodeLocal, OnConflict, Profile};
 use crate::resolver::{InvalidVersion, Version};
 
 /// A problem in one field of a profile.
@@ -80,7 +80,7 @@ impl ResolverProfileSpec {
             ..Profile::nothing()
         };
         for (rule, level) in &self.rules {
-            profile.levels.set(rule, level.strictness());
+            profile.rules.set(rule, level.level_override());
             if let Some(fault) = unknown_rule(rule) {
                 problems.add("rules", fault);
             }
@@ -106,13 +106,13 @@ impl ResolverProfileSpec {
     fn declare_images(&self, profile: &mut Profile, problems: &mut Problems) {
         for DeclaredImage { prefix, resolver } in &self.images {
             if let Some(resolver) = problems.check("images", resolver.parse()) {
-                problems.check("images", profile.declared.declare(prefix, resolver));
+                problems.check("images", profile.images.declare(prefix, resolver));
             }
         }
         for prefix in &self.exempt.images {
-            problems.check("exempt.images", profile.exempt.image(prefix));
+            problems.check("exempt.images", profile.exempt.add_image(prefix));
         }
-        self.exempt.service_accounts.iter().for_each(|account| profile.exempt.account(account));
+        self.exempt.service_accounts.iter().for_each(|account| profile.exempt.add_account(account));
     }
 
     /// Adds a problem for each risk of the profile that the resource does not accept.
@@ -181,12 +181,12 @@ impl Releases {
 // === impl RuleLevel ===
 
 impl RuleLevel {
-    const fn strictness(self) -> Strictness {
+    const fn level_override(self) -> LevelOverride {
         match self {
-            Self::Off => Strictness::Off,
-            Self::Info => Strictness::At(Level::Info),
-            Self::Warn => Strictness::At(Level::Warn),
-            Self::Deny => Strictness::At(Level::Deny),
+            Self::Off => LevelOverride::Off,
+            Self::Info => LevelOverride::At(Level::Info),
+            Self::Warn => LevelOverride::At(Level::Warn),
+            Self::Deny => LevelOverride::At(Level::Deny),
         }
     }
 }

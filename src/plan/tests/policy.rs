@@ -1,7 +1,7 @@
 //! What an admin and an author may say of findings: levels, declarations, rules to hear nothing of.
 
 use super::*;
-use crate::policy::Strictness;
+use crate::policy::LevelOverride;
 
 const IGNORE: &str = "muslin.dev/ignore";
 
@@ -10,14 +10,14 @@ fn slugs(plan: &Plan) -> Vec<&'static str> {
     plan.at_least(Level::Warn).map(|planned| planned.finding.rule.slug).collect()
 }
 
-fn with_level(mut case: Case, slug: &str, strictness: Strictness) -> Case {
-    case.profile.levels.set(slug, strictness);
+fn with_level(mut case: Case, slug: &str, strictness: LevelOverride) -> Case {
+    case.profile.rules.set(slug, strictness);
     case
 }
 
 #[test]
 fn a_rule_that_is_off_is_not_heard_and_its_cause_is_mended_all_the_same() {
-    let outcome = with_level(Case::pod("alpine:3.19"), "musl-slow-retry", Strictness::Off).run();
+    let outcome = with_level(Case::pod("alpine:3.19"), "musl-slow-retry", LevelOverride::Off).run();
     assert_eq!(slugs(&outcome.plan), [""; 0]);
     assert_eq!(outcome.options().len(), 3);
 }
@@ -25,8 +25,8 @@ fn a_rule_that_is_off_is_not_heard_and_its_cause_is_mended_all_the_same() {
 #[test]
 fn a_level_replaces_the_rule_s_own_and_the_most_serious_still_comes_first() {
     let case = Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("ndots", Some("1"))]);
-    let case = with_level(case, "attempts-zero", Strictness::At(Level::Info));
-    let plan = with_level(case, "ndots-breaks-musl", Strictness::At(Level::Deny)).run().plan;
+    let case = with_level(case, "attempts-zero", LevelOverride::At(Level::Info));
+    let plan = with_level(case, "ndots-breaks-musl", LevelOverride::At(Level::Deny)).run().plan;
     let levels: Vec<_> =
         plan.findings.iter().map(|planned| (planned.finding.rule.slug, planned.finding.level)).collect();
     assert_eq!(levels[0], ("ndots-breaks-musl", Level::Deny));
@@ -37,7 +37,7 @@ fn a_level_replaces_the_rule_s_own_and_the_most_serious_still_comes_first() {
 #[test]
 fn a_declared_image_is_known_for_what_was_declared() {
     let mut case = Case::pod("registry.example.com/team/app:1");
-    case.profile.declared.declare("registry.example.com/team/", "musl 1.2.5".parse().unwrap()).unwrap();
+    case.profile.images.declare("registry.example.com/team/", "musl 1.2.5".parse().unwrap()).unwrap();
     let outcome = case.run();
     assert_eq!(outcome.annotation("muslin.dev/resolvers"), Some("app=musl-1.2.5 (declared)"));
     assert_eq!(outcome.options(), ["timeout:5", "attempts:10"]);

@@ -1,13 +1,13 @@
-//! What an admin says of images: for those that muslin cannot read, or whose names tell nothing.
+//! The resolvers that an administrator declares for images: for those that muslin cannot read, or whose names say nothing.
 
 use std::sync::Arc;
 
 use crate::image::{Evidence, Fingerprint, InvalidPrefix, Prefix, Reason, Reference};
 use crate::resolver::Resolver;
 
-/// Resolvers by the beginning of the image reference. Of several that fit, the longest tells.
+/// Resolvers by the beginning of the image reference. The longest matching beginning counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Declared {
+pub struct DeclaredImages {
     /// The longest prefix first.
     declarations: Vec<Declaration>,
 }
@@ -16,14 +16,14 @@ pub struct Declared {
 struct Declaration {
     prefix: Prefix,
     resolver: Resolver,
-    /// `it was declared for ‹prefix›`, made once.
+    /// The reason of every fingerprint by this declaration.
     because: Arc<str>,
 }
 
-// === impl Declared ===
+// === impl DeclaredImages ===
 
-impl Declared {
-    /// Says what the images have whose reference begins so. Said twice of one prefix, the later counts.
+impl DeclaredImages {
+    /// Declares the resolver of the images whose reference begins with `prefix`. A later declaration of the same prefix replaces it.
     ///
     /// # Errors
     /// No reference can begin so.
@@ -37,8 +37,8 @@ impl Declared {
         Ok(())
     }
 
-    /// What is known of an image once this is taken into account: it outranks what was read in the image, but not what was said
-    /// of that image alone.
+    /// Returns the fingerprint of an image with the declarations applied. They outrank an inspection of the image, but not a
+    /// declaration for that image alone.
     pub fn apply(&self, image: &str, fingerprint: Fingerprint) -> Fingerprint {
         if self.declarations.is_empty() || fingerprint.evidence >= Evidence::Declared {
             return fingerprint;
@@ -59,20 +59,20 @@ mod tests {
     use crate::image;
     use crate::resolver::{Family, Version};
 
-    fn declared(declarations: &[(&str, &str)]) -> Declared {
-        let mut declared = Declared::default();
+    fn declared(declarations: &[(&str, &str)]) -> DeclaredImages {
+        let mut declared = DeclaredImages::default();
         for (prefix, resolver) in declarations {
             declared.declare(prefix, resolver.parse().unwrap()).unwrap();
         }
         declared
     }
 
-    fn resolver(declared: &Declared, image: &str) -> String {
+    fn resolver(declared: &DeclaredImages, image: &str) -> String {
         declared.apply(image, image::assume(image)).to_string()
     }
 
     #[test]
-    fn the_longest_prefix_that_fits_tells() {
+    fn the_longest_matching_prefix_counts() {
         let declared = declared(&[
             ("registry.example.com/", "glibc"),
             ("registry.example.com/team", "musl 1.2.5"),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn outranks_what_was_read_in_the_image_but_not_what_was_said_of_it_alone() {
+    fn outranks_an_inspection_but_not_a_declaration_for_that_image_alone() {
         let mut known = image::assume("alpine:3.19");
         known.evidence = Evidence::Inspected;
         let declared = declared(&[("alpine", "glibc")]);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_stays_unknown() {
+    fn an_invalid_reference_stays_unknown() {
         assert_eq!(resolver(&declared(&[("alpine", "glibc")]), "::"), "unknown (none)");
         assert_eq!(
             Family::Musl.at(Version::new(1, 2, 5)).to_string().parse(),
