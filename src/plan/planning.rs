@@ -8,7 +8,7 @@ use super::context::Context;
 use super::dns_config::{self, Mended};
 use super::findings::{findings, ignored};
 use super::libc_label::libc_of;
-use super::pod_plan::{Plan, Planned};
+use super::pod_plan::Plan;
 use super::{messages, patch};
 use crate::image::Fingerprint;
 use crate::pod::{Injected, Pod};

@@ -30,11 +30,13 @@ pub struct Risk {
 
 /// Returns the risks of each row of a profile for the pods that get it.
 pub fn risks(profile: &Profile) -> Vec<Risk> {
-    let of_row = |row: OptionRow<'_>| {
-        let examples = examples(row.condition).into_iter();
-        examples.flat_map(move |(pods, resolvers)| of_row(&pods, row.options, &resolvers))
-    };
-    profile.option_rows().flat_map(of_row).collect()
+    let mut risks = Vec::new();
+    for OptionRow { condition, options } in profile.option_rows() {
+        for (pods, resolvers) in examples(condition) {
+            risks.extend(of_row(&pods, options, &resolvers));
+        }
+    }
+    risks
 }
 
 /// Returns pods that meet the condition, with the resolvers of their containers.
