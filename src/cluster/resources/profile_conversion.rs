@@ -225,6 +225,6 @@ mod tests {
         );
         let problems = problems.unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:#?}");
-        assert!(problems[0].to_string().contains("did you mean musl-slow-retry?"), "{problems:#?}");
+        assert!(problems[0].to_string().contains("did you mean `musl-slow-retry`?"), "{problems:#?}");
     }
 }
