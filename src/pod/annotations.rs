@@ -1,19 +1,29 @@
-//! The annotations that muslin reads, and how much room the others leave: the API server refuses a pod whose annotations are
-//! larger than a limit, so that what muslin adds must never be what exceeds it.
+//! The annotations that muslin reads, and the room that the others leave. The API server denies a pod whose annotations exceed a limit,
+//! and muslin's own must never cause that.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Text;
-use super::{IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION};
+use super::text::Text;
 
-/// Set by a kubelet on the mirror of a static pod, which must not be changed
+/// Annotation with which people opt a pod out: `"false"`.
+pub const INJECT_ANNOTATION: &str = "muslin.dev/inject";
+/// Annotation with which people silence rules on a pod, or on all pods of a workload: `rule-a,rule-b`.
+pub const IGNORE_ANNOTATION: &str = "muslin.dev/ignore";
+/// Annotation with each container's resolver.
+pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
+/// Annotation with the options that muslin set.
+pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
+/// Annotation with the findings, one on each line.
+pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
+
+/// Annotation that a kubelet sets on the mirror of a static pod, which must not be changed
 /// (kubernetes `pkg/apis/core/annotation_key_constants.go`, `MirrorPodAnnotationKey`).
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
-/// How many bytes all keys and values of one object's annotations may have together
+/// The API server's limit on all keys and values of one object's annotations, in bytes
 /// (kubernetes `staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go`, `TotalAnnotationSizeLimitB`).
 const SIZE_LIMIT: usize = 256 * 1024;
 
@@ -30,16 +40,16 @@ pub struct Annotations<'a> {
     pub injected: Option<Text<'a>>,
     /// [`WARNINGS_ANNOTATION`].
     pub warnings: Option<Text<'a>>,
-    /// Whether this is the mirror of a static pod.
+    /// Whether the pod is the mirror of a static pod.
     pub mirror: bool,
-    /// How many bytes the annotations that are not muslin's have, keys and values, counted as JSON writes them: never too few.
+    /// The size of other annotations in bytes, keys and values, as JSON writes them: never too small.
     pub others_size: usize,
 }
 
 // === impl Annotations ===
 
 impl<'a> Annotations<'a> {
-    /// Those of an object that has none.
+    /// The annotations of an object without any.
     pub const NONE: Self = Self {
         inject: None,
         ignore: None,
@@ -50,12 +60,12 @@ impl<'a> Annotations<'a> {
         others_size: 0,
     };
 
-    /// How many bytes muslin's own annotations may have, keys and values together.
+    /// Returns the bytes that muslin's own annotations may have, keys and values together.
     pub fn room(&self) -> usize {
         SIZE_LIMIT.saturating_sub(self.others_size)
     }
 
-    fn read(&mut self, key: &str, value: &'a RawValue) -> Result<(), serde_json::Error> {
+    fn set(&mut self, key: &str, value: &'a RawValue) -> Result<(), serde_json::Error> {
         let slot = match key {
             RESOLVERS_ANNOTATION => &mut self.resolvers,
             INJECTED_ANNOTATION => &mut self.injected,
@@ -75,7 +85,7 @@ impl<'a> Annotations<'a> {
     }
 }
 
-/// The rules that a value of [`IGNORE_ANNOTATION`] names, in order.
+/// Returns the rules that a value of [`IGNORE_ANNOTATION`] names, in order.
 pub fn ignored_rules(value: &str) -> impl Iterator<Item = &str> {
     value.split([',', ' ', '\t', '\n']).map(str::trim).filter(|slug| !slug.is_empty())
 }
@@ -96,7 +106,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &'de RawValue = map.next_value()?;
                     annotations
-                        .read(&key, value)
+                        .set(&key, value)
                         .map_err(|error| A::Error::custom(format!("annotation {key}: {error}")))?;
                 }
                 Ok(annotations)

@@ -1,13 +1,13 @@
-//! What a pod says about DNS, and the resolv.conf that its containers get from it: what the kubelet merges, and how.
+//! A pod's DNS settings, and the resolv.conf that the kubelet makes from them.
 //!
 //! The merge is that of kubernetes `pkg/kubelet/network/dns/dns.go` (`getPodDNSType`, `mergeDNSOptions`, `GetPodDNS`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-/// What decides a pod's resolv.conf: `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig` together.
+/// The settings that decide a pod's resolv.conf: `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dns {
-    /// Where the kubelet starts from.
+    /// The policy, which decides what the kubelet starts from.
     pub policy: Policy,
     /// `dnsConfig.nameservers`.
     pub nameservers: Vec<String>,
@@ -17,7 +17,7 @@ pub struct Dns {
     pub options: Vec<DnsOption>,
 }
 
-/// `spec.dnsPolicy`, with the one case in which it does not mean what it says.
+/// `spec.dnsPolicy`, with a variant of its own for the case in which `hostNetwork` changes its meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// The cluster's DNS, and the default.
@@ -33,34 +33,34 @@ pub enum Policy {
     None,
 }
 
-/// Where a resolv.conf starts, before `dnsConfig` is merged in.
+/// The start of a resolv.conf, before the kubelet merges `dnsConfig`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     /// The cluster's nameserver, the cluster's three search names, `ndots:5`.
     Cluster,
-    /// The file of the node, whose content is not known here.
+    /// The node's file, whose content is unknown here.
     Node,
-    /// Nothing.
+    /// An empty file.
     Nothing,
 }
 
 /// One of `dnsConfig.options`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsOption {
-    /// Its name. The API server checks only that it is not empty, so that `ndots:2` is one too.
+    /// The name. The API server only checks that it is not empty, so `ndots:2` is a valid name.
     pub name: String,
-    /// Its value; the kubelet treats an empty one as none.
+    /// The value; the kubelet treats an empty one as absent.
     pub value: Option<String>,
 }
 
-/// The resolv.conf that the pod's containers get, as far as the pod tells.
+/// The resolv.conf that the pod's containers get, as far as the pod decides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// What it starts from.
+    /// The start of the file.
     pub base: Base,
-    /// The nameservers, without the cluster's or the node's own, which stand before them.
+    /// The pod's nameservers; those of the cluster or the node come before them.
     pub nameservers: Vec<String>,
-    /// The search list, without what the node's file adds.
+    /// The search list, without the names that the node's file adds.
     pub searches: Vec<String>,
     /// The options, one `name[:value]` each. The kubelet writes them in random order (it walks a Go map).
     pub options: Vec<String>,
@@ -69,8 +69,8 @@ pub struct ResolvConf {
 // === impl Policy ===
 
 impl Policy {
-    /// What `spec.dnsPolicy` and `spec.hostNetwork` mean together. A policy that this version does not know counts as
-    /// `Default`: nothing is then claimed about the file.
+    /// Returns the policy by `spec.dnsPolicy` and `spec.hostNetwork`. An unknown policy counts as `Default`, for which rules claim nothing
+    /// about the file.
     pub fn of(dns_policy: Option<&str>, host_network: bool) -> Self {
         match dns_policy {
             None | Some("" | "ClusterFirst") if host_network => Self::ClusterFirstOnHostNetwork,
@@ -81,7 +81,7 @@ impl Policy {
         }
     }
 
-    /// The value of `spec.dnsPolicy`.
+    /// Returns the value of `spec.dnsPolicy`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClusterFirst | Self::ClusterFirstOnHostNetwork => "ClusterFirst",
@@ -91,7 +91,7 @@ impl Policy {
         }
     }
 
-    /// What the kubelet starts from.
+    /// Returns what the kubelet starts from.
     pub const fn base(self) -> Base {
         match self {
             Self::ClusterFirst | Self::ClusterFirstWithHostNet => Base::Cluster,
@@ -109,7 +109,7 @@ impl DnsOption {
         Self { name: name.to_owned(), value: value.map(str::to_owned) }
     }
 
-    /// Reads `name[:value]`.
+    /// Returns the option `name[:value]`.
     pub fn parse(text: &str) -> Self {
         match text.split_once(':') {
             Some((name, value)) => Self::new(name, Some(value)),
@@ -117,7 +117,7 @@ impl DnsOption {
         }
     }
 
-    /// As it stands in resolv.conf: the name alone where the value is absent or empty.
+    /// Returns the option as in resolv.conf: the name alone if the value is absent or empty.
     pub fn text(&self) -> String {
         match self.value.as_deref() {
             None | Some("") => self.name.clone(),
@@ -129,23 +129,29 @@ impl DnsOption {
 // === impl Dns ===
 
 impl Dns {
-    /// Which of the options reach resolv.conf, by index: of several with one name the last.
+    /// Returns the indexes of the options that reach resolv.conf: the last of each name.
     pub fn effective_options(&self) -> impl Iterator<Item = usize> {
-        // Not by comparing each with each: nobody has counted them yet when a pod is reviewed.
-        let last: HashMap<&str, usize> =
-            self.options.iter().enumerate().map(|(index, option)| (option.name.as_str(), index)).collect();
-        (0..self.options.len()).filter(move |index| last.get(self.options[*index].name.as_str()) == Some(index))
+        // Sorted by name and index, because comparing each with each would take too long for a pod with many thousands.
+        let name = |index: &usize| self.options[*index].name.as_str();
+        let mut indexes: Vec<usize> = (0..self.options.len()).collect();
+        indexes.sort_by_key(name);
+        let mut last: Vec<usize> =
+            indexes.chunk_by(|one, other| name(one) == name(other)).filter_map(<[usize]>::last).copied().collect();
+        last.sort_unstable();
+        last.into_iter()
     }
 
-    /// The file that the kubelet makes of it, in a namespace and a cluster domain such as `cluster.local`.
+    /// Returns the file that the kubelet makes, in a namespace and a cluster domain such as `cluster.local`.
     pub fn resolv_conf(&self, namespace: &str, cluster_domain: &str) -> ResolvConf {
         let base = self.policy.base();
         let mut searches = match base {
             Base::Cluster => cluster_searches(namespace, cluster_domain),
             Base::Node | Base::Nothing => Vec::new(),
         };
-        let mut seen: HashSet<String> = searches.iter().cloned().collect();
-        searches.extend(self.searches.iter().filter(|search| seen.insert((*search).clone())).cloned());
+        if !self.searches.is_empty() {
+            let mut seen: HashSet<String> = searches.iter().cloned().collect();
+            searches.extend(self.searches.iter().filter(|search| seen.insert((*search).clone())).cloned());
+        }
         let mut options = Vec::with_capacity(self.options.len() + 1);
         if base == Base::Cluster && !self.options.iter().any(|option| option.name == "ndots") {
             options.push("ndots:5".to_owned());
@@ -157,7 +163,7 @@ impl Dns {
     }
 }
 
-/// The search list of a `ClusterFirst` pod, without what the node's file adds to it
+/// Returns the search list of a `ClusterFirst` pod, without the names that the node's file adds
 /// (kubernetes `pkg/kubelet/network/dns/dns.go`, `generateSearchesForDNSClusterFirst`).
 pub fn cluster_searches(namespace: &str, cluster_domain: &str) -> Vec<String> {
     vec![format!("{namespace}.svc.{cluster_domain}"), format!("svc.{cluster_domain}"), cluster_domain.to_owned()]
@@ -166,17 +172,17 @@ pub fn cluster_searches(namespace: &str, cluster_domain: &str) -> Vec<String> {
 // === impl ResolvConf ===
 
 impl ResolvConf {
-    /// The options, each borrowed.
+    /// Returns the options, each borrowed.
     pub fn option_texts(&self) -> Vec<&str> {
         self.options.iter().map(String::as_str).collect()
     }
 
-    /// The search list, each name borrowed.
+    /// Returns the search list, each name borrowed.
     pub fn search_texts(&self) -> Vec<&str> {
         self.searches.iter().map(String::as_str).collect()
     }
 
-    /// How many bytes the `options` line has, the word itself included; 0 where there are none.
+    /// Returns the bytes of the `options` line, the word itself included; 0 without options.
     pub fn options_line_len(&self) -> usize {
         match &*self.options {
             [] => 0,

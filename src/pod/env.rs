@@ -1,5 +1,5 @@
-//! The environment variables of a container that change how it resolves names. All others are walked over unread: an
-//! environment can be large, and none of it may cost memory.
+//! The environment variables of a container that change how it resolves names. All others are skipped without being parsed, because an
+//! environment can be large and must cost no memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,27 +8,26 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Text;
-use super::object::objects;
+use super::objects_only::deserialize_objects_only;
+use super::text::Text;
 
-/// The values of the variables that matter, as written in the pod. One that comes from a reference (`valueFrom`) is not known
-/// and counts as absent.
+/// The values of the variables that matter, as written in the pod. A value from a reference (`valueFrom`) is unknown and counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ResolverEnv<'a> {
     /// `GODEBUG`, in which `netdns=go` or `netdns=cgo` chooses Go's resolver (Go: src/net/conf.go).
     pub godebug: Option<Cow<'a, str>>,
-    /// `RES_OPTIONS`, options that glibc reads after those of resolv.conf (glibc: resolv/res_init.c).
+    /// `RES_OPTIONS`, the options that glibc reads after those of resolv.conf (glibc: resolv/res_init.c).
     pub res_options: Option<Cow<'a, str>>,
-    /// `LOCALDOMAIN`, a search list that glibc takes in place of resolv.conf's (glibc: resolv/res_init.c).
+    /// `LOCALDOMAIN`, the search list that glibc uses in place of resolv.conf's (glibc: resolv/res_init.c).
     pub local_domain: Option<Cow<'a, str>>,
-    /// `PATH`, where the command is looked for.
+    /// `PATH`, the directories with commands.
     pub path: Option<Cow<'a, str>>,
 }
 
 // === impl ResolverEnv ===
 
 impl<'a> ResolverEnv<'a> {
-    /// The value of one of them, by its name.
+    /// Returns the value of a variable by its name.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = match name {
             "GODEBUG" => &self.godebug,
@@ -51,7 +50,7 @@ impl<'a> ResolverEnv<'a> {
     }
 }
 
-/// One of `env`. The value stays raw until its name is known to matter: unescaping it would copy it.
+/// One of `env`. The value is parsed only if the variable matters, because unescaping would copy it.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
 struct Variable<'a> {
@@ -61,7 +60,7 @@ struct Variable<'a> {
     value: Option<&'a RawValue>,
 }
 
-objects! { Variable }
+deserialize_objects_only! { Variable }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -84,7 +83,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
                     let Some(slot) = name.as_deref().and_then(|name| env.slot(name)) else { continue };
                     let value: Option<Option<Text<'de>>> =
                         value.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(A::Error::custom)?;
-                    // As in a process's environment, the last of a name wins.
+                    // The last of a name counts, as in a process's environment.
                     *slot = value.flatten().map(Text::into_inner);
                 }
                 Ok(env)

@@ -1,30 +1,328 @@
-//! JSON objects, and nothing else. What serde derives for a struct also reads a list, field by field; the API server takes no
-//! list for an object, and a patch that adds to one would not apply.
+//! The part of a Pod that matters to DNS, borrowed from the request's bytes. Unknown fields are skipped without being stored, so they cost
+//! no memory.
 
-/// Implements `Deserialize` for structs that derive it with `#[serde(remote = "Self")]`: from an object only.
-macro_rules! objects {
-    ($($name:ident),+ $(,)?) => {$(
-        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct ObjectVisitor;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
-                impl<'de> serde::de::Visitor<'de> for ObjectVisitor {
-                    type Value = $name<'de>;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("an object")
-                    }
+use super::annotations::Annotations;
+use super::dns::{Dns, DnsOption, Policy};
+use super::env::ResolverEnv;
+use super::objects_only::deserialize_objects_only;
+use super::placement::{self, Affinity, NodeSelector};
+use super::text::Text;
 
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-                        // The function that is derived, not this one: a struct's own come before a trait's.
-                        $name::deserialize(serde::de::value::MapAccessDeserializer::new(members))
-                    }
-                }
+/// Label with the C library of the pod's containers.
+pub const LIBC_LABEL: &str = "muslin.dev/libc";
 
-                deserializer.deserialize_map(ObjectVisitor)
-            }
-        }
-    )+};
+/// A pod, or a pod template.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Pod<'a> {
+    /// The metadata; templates often have none.
+    #[serde(borrow, default)]
+    pub metadata: Option<Metadata<'a>>,
+    /// The specification.
+    #[serde(borrow, default)]
+    pub spec: Option<Spec<'a>>,
 }
 
-pub(super) use objects;
+/// The metadata that muslin reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    /// The name; absent at creation if the API server is to generate one.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// The prefix of a generated name.
+    #[serde(borrow, default)]
+    pub generate_name: Option<Text<'a>>,
+    /// The namespace; templates have none.
+    #[serde(borrow, default)]
+    pub namespace: Option<Text<'a>>,
+    /// The labels that muslin reads; `None` where the object has no `labels`, or null.
+    #[serde(borrow, default)]
+    pub labels: Option<Labels<'a>>,
+    /// The annotations that muslin reads; `None` where the object has no `annotations`, or null.
+    #[serde(borrow, default)]
+    pub annotations: Option<Annotations<'a>>,
+}
+
+/// The label that muslin reads, and all labels as raw JSON.
+#[derive(Debug)]
+pub struct Labels<'a> {
+    /// [`LIBC_LABEL`].
+    pub libc: Option<Text<'a>>,
+    all: &'a RawValue,
+}
+
+/// The label that muslin reads.
+#[derive(Deserialize)]
+#[serde(remote = "Self")]
+struct OwnLabel<'a> {
+    #[serde(borrow, default, rename = "muslin.dev/libc")]
+    libc: Option<Text<'a>>,
+}
+
+/// The specification that muslin reads.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct Spec<'a> {
+    /// The main containers.
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    /// The init containers, including sidecars (`restartPolicy: Always`).
+    #[serde(borrow, default)]
+    init_containers: Option<Vec<Container<'a>>>,
+    /// Whether the pod uses the node's network.
+    #[serde(default)]
+    host_network: Option<bool>,
+    /// `ClusterFirst` where absent.
+    #[serde(borrow, default)]
+    dns_policy: Option<Text<'a>>,
+    /// The author's DNS settings.
+    #[serde(borrow, default)]
+    dns_config: Option<DnsConfig<'a>>,
+    /// The operating system.
+    #[serde(borrow, default)]
+    os: Option<Os<'a>>,
+    /// The simple constraint on nodes.
+    #[serde(borrow, default)]
+    node_selector: Option<NodeSelector<'a>>,
+    /// The detailed constraint on nodes.
+    #[serde(borrow, default)]
+    affinity: Option<Affinity<'a>>,
+    /// The service account; the API server writes it into every pod before it calls webhooks.
+    #[serde(borrow, default)]
+    service_account_name: Option<Text<'a>>,
+    /// The Secrets with the credentials for the images.
+    #[serde(borrow, default)]
+    image_pull_secrets: Option<Vec<SecretName<'a>>>,
+}
+
+/// One of `spec.imagePullSecrets`.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
+struct SecretName<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+/// `spec.os`.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
+struct Os<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+/// `spec.dnsConfig`.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
+struct DnsConfig<'a> {
+    #[serde(borrow, default)]
+    nameservers: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    searches: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    options: Option<Vec<DnsConfigOption<'a>>>,
+}
+
+/// One of `spec.dnsConfig.options`.
+#[derive(Debug, Default, Hash, Deserialize)]
+#[serde(remote = "Self")]
+struct DnsConfigOption<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    value: Option<Text<'a>>,
+}
+
+/// A container of any kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Container<'a> {
+    /// The name, unique in the pod.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// The image reference as written; a template may lack one.
+    #[serde(borrow, default)]
+    pub image: Option<Text<'a>>,
+    /// The entrypoint in place of the image's: a JSON array of strings, not parsed.
+    #[serde(borrow, default)]
+    pub command: Option<&'a RawValue>,
+    /// The arguments in place of the image's: a JSON array of strings, not parsed.
+    #[serde(borrow, default)]
+    pub args: Option<&'a RawValue>,
+    /// The working directory in place of the image's.
+    #[serde(borrow, default, rename = "workingDir")]
+    pub working_dir: Option<Text<'a>>,
+    /// The environment variables that change how names are resolved.
+    #[serde(borrow, default)]
+    pub env: ResolverEnv<'a>,
+}
+
+/// The existing parts of `spec.dnsConfig`; a patch must add the missing parents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsConfigShape {
+    /// `dnsConfig` is an object, not absent or null.
+    pub is_object: bool,
+    /// `dnsConfig.options` is a list, not absent or null.
+    pub has_options: bool,
+}
+
+deserialize_objects_only! { Pod, Metadata, OwnLabel, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
+
+// === impl Pod ===
+
+impl<'a> Pod<'a> {
+    /// Returns every container that resolves names in this pod: init containers and sidecars first, as the kubelet starts them.
+    pub fn containers(&self) -> impl Iterator<Item = &Container<'a>> {
+        let main = self.spec.as_ref().and_then(|spec| spec.containers.as_deref()).unwrap_or_default();
+        self.init_containers().iter().chain(main)
+    }
+
+    /// Returns the init containers, including sidecars.
+    pub fn init_containers(&self) -> &[Container<'a>] {
+        self.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default()
+    }
+
+    /// Returns the annotations that muslin reads; all are unset if the object has no `annotations`.
+    pub fn annotations(&self) -> &Annotations<'a> {
+        const NONE: &Annotations<'static> = &Annotations::NONE;
+        self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()).unwrap_or(NONE)
+    }
+
+    /// Returns all labels, parsed with each call.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+        // The API server accepts only strings.
+        labels.and_then(|labels| serde_json::from_str(labels.all.get()).ok()).unwrap_or_default()
+    }
+
+    /// Returns the name of the service account; `default` if unset.
+    pub fn service_account(&self) -> &str {
+        self.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default")
+    }
+
+    /// Returns the value of [`LIBC_LABEL`].
+    pub fn libc_label(&self) -> Option<&str> {
+        self.metadata.as_ref()?.labels.as_ref()?.libc.as_deref()
+    }
+
+    /// Returns the name, or the prefix of the name to be generated; `None` in a template.
+    pub fn name(&self) -> Option<&str> {
+        let metadata = self.metadata.as_ref()?;
+        metadata.name.as_deref().or(metadata.generate_name.as_deref())
+    }
+
+    /// Returns the namespace, if the object has one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.metadata.as_ref()?.namespace.as_deref()
+    }
+
+    /// Returns whether the pod is the mirror of a static pod. The kubelet would delete and create a changed one for ever.
+    pub fn is_mirror(&self) -> bool {
+        self.annotations().mirror
+    }
+
+    /// Returns whether the pod runs on Windows, which has no resolv.conf.
+    pub fn is_windows(&self) -> bool {
+        self.spec
+            .as_ref()
+            .and_then(|spec| spec.os.as_ref()?.name.as_deref())
+            .is_some_and(|name| name.eq_ignore_ascii_case("windows"))
+    }
+
+    /// Returns the architectures (`amd64`, as Go names them) of the nodes that the pod may run on, among those of the `cluster` and
+    /// those that the pod names.
+    pub fn architectures<'p>(&'p self, cluster: &[&'p str]) -> Vec<&'p str> {
+        let spec = self.spec.as_ref();
+        let selector = spec.and_then(|spec| spec.node_selector.as_ref());
+        placement::architectures(selector, spec.and_then(|spec| spec.affinity.as_ref()), cluster)
+    }
+
+    /// Returns the names of the Secrets, in the pod's namespace, with the credentials for its images. They include those of its service
+    /// account, which the API server writes into the pod before it calls webhooks (kubernetes `plugin/pkg/admission/serviceaccount`).
+    pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.spec.as_ref().and_then(|spec| spec.image_pull_secrets.as_deref()).unwrap_or_default();
+        secrets.iter().filter_map(|secret| secret.name.as_deref()).filter(|name| !name.is_empty())
+    }
+
+    /// Returns the settings that decide the pod's resolv.conf.
+    pub fn dns(&self) -> Dns {
+        let Some(spec) = self.spec.as_ref() else { return Dns::default() };
+        let strings = |texts: Option<&'_ Vec<Text<'a>>>| -> Vec<String> {
+            texts.into_iter().flatten().map(|text| text.to_string()).collect()
+        };
+        let config = spec.dns_config.as_ref();
+        Dns {
+            policy: Policy::of(spec.dns_policy.as_deref(), spec.host_network.unwrap_or(false)),
+            nameservers: strings(config.and_then(|config| config.nameservers.as_ref())),
+            searches: strings(config.and_then(|config| config.searches.as_ref())),
+            options: config
+                .and_then(|config| config.options.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|option| DnsOption::new(option.name.as_deref().unwrap_or_default(), option.value.as_deref()))
+                .collect(),
+        }
+    }
+
+    /// Feeds a hasher with all that a plan can depend on: everything that is read, but the pod's own name and namespace. Two pods
+    /// of one template give the same.
+    pub fn hash_content(&self, state: &mut impl Hasher) {
+        let Self { metadata, spec } = self;
+        metadata.is_some().hash(state);
+        if let Some(Metadata { name: _, generate_name: _, namespace: _, labels, annotations }) = metadata {
+            labels.hash(state);
+            annotations.hash(state);
+        }
+        spec.hash(state);
+    }
+
+    /// Returns the existing parts of `spec.dnsConfig`.
+    pub fn dns_config_shape(&self) -> DnsConfigShape {
+        let config = self.spec.as_ref().and_then(|spec| spec.dns_config.as_ref());
+        DnsConfigShape {
+            is_object: config.is_some(),
+            has_options: config.is_some_and(|config| config.options.is_some()),
+        }
+    }
+}
+
+// === impl Labels ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = <&RawValue>::deserialize(deserializer)?;
+        let OwnLabel { libc } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { libc, all })
+    }
+}
+
+impl Hash for Labels<'_> {
+    /// Which profile the other labels choose is told by the profile.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.libc.hash(state);
+    }
+}
+
+// === impl Container ===
+
+impl Container<'_> {
+    /// Returns the image reference; empty if the container has none.
+    pub fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or_default()
+    }
+}
+
+impl Hash for Container<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { name, image, command, args, working_dir, env } = self;
+        (name, image, working_dir, env).hash(state);
+        (command.map(RawValue::get), args.map(RawValue::get)).hash(state);
+    }
+}

@@ -1,12 +1,12 @@
-//! Where a pod may run, as far as it says so by itself: the architectures of the nodes that its node selector and its required
-//! node affinity admit. Must not know of images or platforms.
+//! The architectures of the nodes that a pod may run on, by its node selector and its required node affinity. Must not know of images or
+//! platforms.
 
 use serde::Deserialize;
 
-use super::Text;
-use super::object::objects;
+use super::objects_only::deserialize_objects_only;
+use super::text::Text;
 
-/// The label of a node's architecture, and the name that it had before Kubernetes 1.14, which kubelets still set
+/// The label of a node's architecture, and its name before Kubernetes 1.14, which kubelets still set
 /// (kubernetes `staging/src/k8s.io/api/core/v1/well_known_labels.go`).
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 
@@ -35,7 +35,7 @@ struct NodeAffinity<'a> {
     required: Option<Required<'a>>,
 }
 
-/// One of the terms has to hold.
+/// The terms, of which one must hold.
 #[derive(Debug, Default, Hash, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Required<'a> {
@@ -43,7 +43,7 @@ struct Required<'a> {
     node_selector_terms: Option<Vec<Term<'a>>>,
 }
 
-/// All of the expressions have to hold.
+/// The expressions, which must all hold.
 #[derive(Debug, Default, Hash, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Term<'a> {
@@ -62,10 +62,10 @@ struct Expression<'a> {
     values: Option<Vec<Text<'a>>>,
 }
 
-objects! { NodeSelector, Affinity, NodeAffinity, Required, Term, Expression }
+deserialize_objects_only! { NodeSelector, Affinity, NodeAffinity, Required, Term, Expression }
 
-/// The architectures that the pod may run on, of those that the cluster has and those that it names itself, each once. All of the
-/// cluster's where it does not say, and where nothing is left: such a pod stays pending.
+/// Returns the architectures that the pod may run on, among those of the cluster and those that the pod names, each once. All of the
+/// cluster's are returned for a pod without constraints, and for one whose constraints leave none: such a pod stays pending.
 pub(super) fn architectures<'p>(
     selector: Option<&'p NodeSelector<'_>>,
     affinity: Option<&'p Affinity<'_>>,
@@ -108,7 +108,7 @@ impl Term<'_> {
                     });
                 }
                 Some("NotIn") => excluded.extend(values),
-                _ => {} // whether there is the label says nothing of its value
+                _ => {} // the other operators say nothing about the value
             }
         }
         let mut admitted = admitted.unwrap_or_else(|| cluster.to_vec());
@@ -139,20 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn are_the_cluster_s_where_the_pod_says_nothing() {
+    fn all_of_the_cluster_without_constraints() {
         assert_eq!(architectures("{}"), ["amd64", "arm64"]);
         assert_eq!(architectures(r#"{"nodeSelector":{"disk":"ssd"},"affinity":null}"#), ["amd64", "arm64"]);
         assert_eq!(affine(r#"{"matchExpressions":[{"key":"disk","operator":"Exists"}]}"#), ["amd64", "arm64"]);
     }
 
     #[test]
-    fn are_what_the_node_selector_names_also_where_the_cluster_names_it_not() {
+    fn the_one_of_the_node_selector_even_if_the_cluster_has_none() {
         assert_eq!(architectures(r#"{"nodeSelector":{"kubernetes.io/arch":"s390x"}}"#), ["s390x"]);
         assert_eq!(architectures(r#"{"nodeSelector":{"beta.kubernetes.io/arch":"arm64"}}"#), ["arm64"]);
     }
 
     #[test]
-    fn are_what_any_term_of_the_required_affinity_admits() {
+    fn the_union_of_the_terms_of_the_required_affinity() {
         let one = format!(r#"{{"matchExpressions":[{}]}}"#, arch("In", r#""arm64""#));
         let other = format!(r#"{{"matchExpressions":[{}]}}"#, arch("In", r#""riscv64","arm64""#));
         assert_eq!(affine(&one), ["arm64"]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn are_what_all_expressions_of_a_term_admit() {
+    fn the_intersection_of_the_expressions_of_a_term() {
         let both = [arch("In", r#""arm64","amd64""#), arch("NotIn", r#""arm64""#)].join(",");
         assert_eq!(affine(&format!(r#"{{"matchExpressions":[{both}]}}"#)), ["amd64"]);
         let not = arch("NotIn", r#""amd64""#);

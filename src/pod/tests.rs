@@ -2,13 +2,13 @@
 
 use super::*;
 
-fn read(json: &str) -> Pod<'_> {
+fn parse_pod(json: &str) -> Pod<'_> {
     serde_json::from_str(json).unwrap()
 }
 
 #[test]
 fn reads_every_kind_of_container_init_first() {
-    let pod = read(
+    let pod = parse_pod(
         r#"{"spec":{"containers":[{"name":"app","image":"alpine:3.19"}],
             "initContainers":[{"name":"init","image":"busybox"},{"name":"sidecar","restartPolicy":"Always"}]}}"#,
     );
@@ -17,8 +17,8 @@ fn reads_every_kind_of_container_init_first() {
 }
 
 #[test]
-fn null_is_the_same_as_absent() {
-    let pod = read(
+fn null_counts_as_absent() {
+    let pod = parse_pod(
         r#"{"metadata":{"name":null,"annotations":null,"labels":null},
             "spec":{"containers":[{"name":"app","image":null,"env":null,"command":null,"args":null}],
                     "initContainers":null,"hostNetwork":null,"dnsPolicy":null,"os":null,
@@ -31,12 +31,12 @@ fn null_is_the_same_as_absent() {
 }
 
 #[test]
-fn an_empty_object_is_a_pod_with_nothing_in_it() {
-    assert_eq!(read("{}").containers().count(), 0);
+fn an_empty_object_is_an_empty_pod() {
+    assert_eq!(parse_pod("{}").containers().count(), 0);
 }
 
 #[test]
-fn a_list_is_no_object_anywhere() {
+fn rejects_a_list_in_place_of_an_object() {
     for json in [
         "[]",
         r#"{"metadata":[]}"#,
@@ -56,16 +56,16 @@ fn a_list_is_no_object_anywhere() {
 }
 
 #[test]
-fn borrows_what_has_no_escapes() {
+fn borrows_strings_without_escapes() {
     let json = String::from(r#"{"spec":{"containers":[{"name":"app","image":"alpine:3.19"}]}}"#);
-    let pod = read(&json);
+    let pod = parse_pod(&json);
     let image = pod.containers().next().unwrap().image.as_ref().unwrap();
     assert!(json.as_bytes().as_ptr_range().contains(&image.as_ptr()));
 }
 
 #[test]
-fn keeps_the_environment_that_decides_the_resolver_and_no_other() {
-    let pod = read(
+fn keeps_only_the_environment_that_changes_the_resolver() {
+    let pod = parse_pod(
         r#"{"spec":{"containers":[{"name":"app","env":[
             {"name":"SECRET","value":"a \"quoted\" text"},{"name":"GODEBUG","value":"netdns=cgo"},
             {"name":"RES_OPTIONS","value":"ndots:1"},{"name":"RES_OPTIONS","value":"ndots:2"},
@@ -78,21 +78,21 @@ fn keeps_the_environment_that_decides_the_resolver_and_no_other() {
 }
 
 #[test]
-fn knows_mirror_pods_and_windows_pods() {
-    assert!(read(r#"{"metadata":{"annotations":{"kubernetes.io/config.mirror":"abc"}}}"#).is_mirror());
-    assert!(read(r#"{"spec":{"os":{"name":"windows"}}}"#).is_windows());
-    assert!(!read(r#"{"spec":{"os":{"name":"linux"}}}"#).is_windows());
+fn recognizes_mirror_pods_and_windows_pods() {
+    assert!(parse_pod(r#"{"metadata":{"annotations":{"kubernetes.io/config.mirror":"abc"}}}"#).is_mirror());
+    assert!(parse_pod(r#"{"spec":{"os":{"name":"windows"}}}"#).is_windows());
+    assert!(!parse_pod(r#"{"spec":{"os":{"name":"linux"}}}"#).is_windows());
 }
 
 #[test]
 fn counts_the_room_that_other_annotations_leave() {
-    let pod = read(r#"{"metadata":{"annotations":{"a":"12345678","muslin.dev/warnings":"not counted"}}}"#);
+    let pod = parse_pod(r#"{"metadata":{"annotations":{"a":"12345678","muslin.dev/warnings":"not counted"}}}"#);
     // One byte of key, ten of value with its quotes.
     assert_eq!(pod.annotations().room(), 256 * 1024 - 11);
 }
 
 #[test]
-fn a_wrong_type_is_an_error_that_names_the_annotation() {
+fn the_error_for_a_wrong_type_names_the_annotation() {
     let error =
         serde_json::from_str::<Pod<'_>>(r#"{"metadata":{"annotations":{"muslin.dev/inject":false}}}"#).unwrap_err();
     assert!(error.to_string().starts_with("annotation muslin.dev/inject: invalid type: boolean"), "{error}");
@@ -121,12 +121,12 @@ mod resolv_conf {
     }
 
     #[test]
-    fn the_pod_s_option_replaces_the_base_s_of_that_name() {
+    fn the_pod_s_option_replaces_the_base_s() {
         assert_eq!(options(&dns(Policy::ClusterFirst, &[("ndots", Some("2"))])), ["ndots:2"]);
     }
 
     #[test]
-    fn a_name_that_holds_a_value_stands_beside_the_base_s() {
+    fn an_option_with_its_value_in_its_name_stands_beside_the_base_s() {
         assert_eq!(options(&dns(Policy::ClusterFirst, &[("ndots:2", None)])), ["ndots:5", "ndots:2"]);
     }
 
@@ -137,7 +137,7 @@ mod resolv_conf {
     }
 
     #[test]
-    fn an_empty_value_is_none() {
+    fn an_empty_value_counts_as_absent() {
         assert_eq!(options(&dns(Policy::None, &[("edns0", Some(""))])), ["edns0"]);
     }
 
@@ -149,7 +149,7 @@ mod resolv_conf {
     }
 
     #[test]
-    fn what_is_given_twice_is_written_once() {
+    fn duplicates_are_written_once() {
         let twice = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let dns = Dns {
             nameservers: twice(&["192.0.2.1", "192.0.2.2", "192.0.2.1"]),
@@ -172,7 +172,7 @@ mod injected {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes() {
+    fn parses_its_own_text() {
         let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) timeout:5 (was timeout:00 at 12)";
         let injected = Injected::parse(text);
         assert_eq!(injected.claims.len(), 4);
@@ -185,7 +185,7 @@ mod injected {
     }
 
     #[test]
-    fn passes_over_what_is_not_of_its_form() {
+    fn skips_malformed_entries() {
         for text in
             ["", "(was", "(was x)", "a (was", "a (was b", ") ( was", "a (was b at", "a (was b at x)", "a (was b at 1"]
         {

@@ -1,5 +1,5 @@
-//! A JSON string, borrowed from the request unless escapes force a copy. serde borrows a bare `Cow<str>` but not one inside
-//! an `Option` or a `Vec`; this type does in both.
+//! A JSON string that borrows from the request unless escapes force a copy. serde borrows a bare `Cow<str>`, but not one inside an
+//! `Option` or a `Vec`; this type borrows in both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// Text of the request.
+/// A string of the request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Text<'a>(Cow<'a, str>);
 
 // === impl Text ===
 
 impl<'a> Text<'a> {
-    /// The text itself.
+    /// Returns the string itself.
     pub fn into_inner(self) -> Cow<'a, str> {
         self.0
     }

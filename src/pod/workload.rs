@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::object::objects;
-use super::{Metadata, Pod};
+use super::object::{Metadata, Pod};
+use super::objects_only::deserialize_objects_only;
 
 /// A Deployment, a CronJob or another object with a pod template.
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +39,7 @@ struct JobSpec<'a> {
     template: Option<Pod<'a>>,
 }
 
-objects! { Workload, Spec, JobTemplate, JobSpec }
+deserialize_objects_only! { Workload, Spec, JobTemplate, JobSpec }
 
 // === impl Workload ===
 
