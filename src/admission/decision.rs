@@ -89,8 +89,8 @@ impl Decision {
         let findings = plan.findings.iter().map(|planned| metrics.found(planned.finding.rule, planned.finding.level));
         let outcome = if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed };
         // What an earlier pass injected was counted then.
-        let claims = plan.injected.claims.iter().filter(|_| outcome == Outcome::Changed);
-        let options = claims.map(|claim| metrics.injected(option_name(&claim.set)));
+        let claims = plan.injected.options.iter().filter(|_| outcome == Outcome::Changed);
+        let options = claims.map(|claim| metrics.injected(option_name(&claim.option)));
         Self {
             outcome,
             verdict: verdict.written(),
@@ -117,8 +117,9 @@ impl Question {
         for Fingerprint { resolver, evidence, reason: _ } in fingerprints {
             <(Resolver, Evidence)>::hash(&(*resolver, *evidence), &mut transcript);
         }
-        let Context { namespace, cluster_domain, mode, profile, holder_ignores, believes_claims } = context;
-        (namespace, cluster_domain, mode, profile, holder_ignores, believes_claims, notes).hash(&mut transcript);
+        let Context { namespace, cluster_domain, mode, profile, holder_ignores, trusts_annotation, texts_from: _ } =
+            context;
+        (namespace, cluster_domain, mode, profile, holder_ignores, trusts_annotation, notes).hash(&mut transcript);
         Self(transcript.0.into())
     }
 }
@@ -193,7 +194,8 @@ mod tests {
             mode,
             profile: &profile,
             holder_ignores: None,
-            believes_claims: false,
+            trusts_annotation: false,
+            texts_from: crate::policy::Level::Warn,
         };
         Question::new(&pod, &fingerprints, &context, &[])
     }

@@ -54,7 +54,7 @@ impl Inner {
             let more_is_known = plan::count_inspected(resolvers) > known;
             // What is to be said of the profile was said when the pod was made.
             let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), &pod);
-            let told = plan::story(&pod, fingerprints, &self.context(namespace, mode, &profile));
+            let told = plan::pod_events(&pod, fingerprints, &self.context(namespace, mode, &profile));
             PodEvents { notes: told.unwrap_or_default(), more_is_known }
         });
         story.unwrap_or_default()

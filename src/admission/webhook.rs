@@ -24,7 +24,7 @@ use crate::cluster::{Certificates, Namespaces, Profiles, SelectedProfile};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::Pod;
-use crate::policy::{Mode, NamespacePolicy, Profile};
+use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::text::one_line;
 
 use super::decision::{Memory, Repeat};
@@ -366,7 +366,15 @@ impl Inner {
 
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
         let cluster_domain = &self.settings.cluster_domain;
-        Context { namespace, cluster_domain, mode, profile, holder_ignores: None, believes_claims: false }
+        Context {
+            namespace,
+            cluster_domain,
+            mode,
+            profile,
+            holder_ignores: None,
+            trusts_annotation: false,
+            texts_from: Level::Warn,
+        }
     }
 
     fn note_panic(&self, panic: &Box<dyn Any + Send>, uid: &str) {

@@ -7,7 +7,7 @@ use crate::image::{self, Fingerprint};
 use crate::manifest::{Document, Lines, Node, Object};
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::{IGNORE_ANNOTATION, Pod};
-use crate::policy::{self, Mode, Profile};
+use crate::policy::{self, Level, Mode, Profile};
 use crate::report::{ObjectName, Reported};
 use crate::resolver::known_option;
 use crate::rules::{Finding, HOLDER};
@@ -60,7 +60,8 @@ impl Examiner {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: holder.ignores(),
-            believes_claims: false,
+            trusts_annotation: false,
+            texts_from: Level::Info,
         };
         let fingerprints = pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or("")));
         plan(&pod, fingerprints.collect(), &context)
@@ -96,7 +97,7 @@ impl Examiner {
                 finding,
                 because: finding.container.as_deref().and_then(|name| self.because(holder, name)),
                 earlier,
-                mended: planned.mended,
+                mended: planned.fixed,
             });
         }
     }

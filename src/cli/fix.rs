@@ -48,7 +48,7 @@ fn document_fixed(
         let Some(template) = object.template else { continue };
         let holder = Holder { document, root: &root, object, template };
         let Ok(plan) = examiner.plan(holder) else { continue };
-        let count = plan.findings.iter().filter(|planned| planned.mended).count();
+        let count = plan.findings.iter().filter(|planned| planned.fixed).count();
         let patch = of_the_spec(plan.patch);
         if count > 0 && !patch.is_empty() {
             mended += count;

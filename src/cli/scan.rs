@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::cluster::{self, ImageInspection, Listing, Profiles};
 use crate::image::{self, Fingerprint};
-use crate::plan::{Context, left, plan};
+use crate::plan::{Context, findings_as_is, plan};
 use crate::pod::workload::Workload;
 use crate::pod::{Pod, Text};
-use crate::policy::{MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
+use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
 use crate::registry::{self, Images, Pace, Platform};
 use crate::report::Counts;
 
@@ -328,7 +328,7 @@ impl Scan {
                 };
                 let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
                 let mut group = Group { resolvers: plan.resolvers.clone(), ..Group::default() };
-                plan.findings.into_iter().for_each(|planned| group.add(planned.finding, planned.mended));
+                plan.findings.into_iter().for_each(|planned| group.add(planned.finding, planned.fixed));
                 templates.insert(top.clone());
                 found.groups.insert(top, group);
             }
@@ -364,7 +364,7 @@ impl Scan {
                     *pods += 1;
                 }
                 let context = decides.context(&namespace, &self.cluster_domain);
-                let Ok(findings) = left(&pod, decides.fingerprints.clone(), &context) else { continue };
+                let Ok(findings) = findings_as_is(&pod, decides.fingerprints.clone(), &context) else { continue };
                 let group = found.groups.entry(top).or_default();
                 // What is there now counts, and not what the template would give.
                 if group.pods == 0 {
@@ -442,7 +442,15 @@ impl Surroundings {
 impl Decides {
     fn context<'c>(&'c self, namespace: &'c str, cluster_domain: &'c str) -> Context<'c> {
         let Self { fingerprints: _, mode, profile } = self;
-        Context { namespace, cluster_domain, mode: *mode, profile, holder_ignores: None, believes_claims: false }
+        Context {
+            namespace,
+            cluster_domain,
+            mode: *mode,
+            profile,
+            holder_ignores: None,
+            trusts_annotation: false,
+            texts_from: Level::Info,
+        }
     }
 }
 

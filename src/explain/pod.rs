@@ -20,12 +20,12 @@ pub(super) fn findings(page: &mut Page, image: &str, fingerprint: Fingerprint) {
     } else {
         page.items(plan.findings.iter().map(|planned| {
             let finding = &planned.finding;
-            let mended = if planned.mended { " (the `default` profile mends it)" } else { "" };
+            let mended = if planned.fixed { " (the `default` profile mends it)" } else { "" };
             let help = &finding.help;
             format!("{}, `{}`: {}{mended}. To mend it: {help}.", finding.level, finding.rule.slug, finding.message)
         }));
     }
-    if plan.injected.claims.is_empty() {
+    if plan.injected.options.is_empty() {
         page.paragraph("The `default` profile injects nothing into it.");
     } else {
         page.paragraph(format_args!("The `default` profile injects `{}` into it.", plan.injected));

@@ -322,7 +322,7 @@ fn an_edit_adds_what_a_pod_gets_and_keeps_its_layout() {
     let text = "kind: Pod\nmetadata:\n  name: alpine # mine\nspec:\n  containers:\n    - name: app\n      command: [sleep, infinity]\n";
     for operation in [
         json!({ "op": "add", "path": "/metadata/labels", "value": { "muslin.dev/libc": "musl" } }),
-        json!({ "op": "add", "path": "/metadata/annotations", "value": { "muslin.dev/warnings": "a: b\nc: d (mended)" } }),
+        json!({ "op": "add", "path": "/metadata/annotations", "value": { "muslin.dev/warnings": "a: b\nc: d (fixed)" } }),
         json!({ "op": "add", "path": "/metadata/annotations", "value": { "muslin.dev/injected": "timeout:5", "muslin.dev/warnings": "musl-slow-retry: app: musl" } }),
         json!({ "op": "add", "path": "/spec/dnsConfig", "value": { "options": [{ "name": "timeout", "value": "5" }, { "name": "x" }] } }),
     ] {

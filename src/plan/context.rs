@@ -1,29 +1,31 @@
-//! What decides a plan besides the pod and its images.
+//! The settings that decide a plan besides the pod and its images.
 
-use crate::policy::{Mode, Profile};
+use crate::policy::{Level, Mode, Profile};
 
-/// What decides a plan besides the pod itself.
+/// The settings for one plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The namespace that the pod is created in.
     pub namespace: &'a str,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: &'a str,
-    /// How far to go.
+    /// The mode.
     pub mode: Mode,
-    /// What to inject, and how strict to be.
+    /// The profile.
     pub profile: &'a Profile,
-    /// The annotation `muslin.dev/ignore` of the object that holds the pod's template, where that is known.
+    /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
-    /// Whether all is believed that the pod says muslin did, which anybody can write: only where nothing is done to the pod, and
-    /// the profile may have been another one.
-    pub believes_claims: bool,
+    /// Whether to trust the annotation `muslin.dev/injected`, which anyone can write: only if nothing is done to the pod, and another
+    /// profile may have written it.
+    pub trusts_annotation: bool,
+    /// The lowest level whose findings get a message and advice. The webhook only counts the others.
+    pub texts_from: Level,
 }
 
 // === impl Context ===
 
 impl<'a> Context<'a> {
-    /// Of a pod in the namespace `default` of a cluster with the usual domain, in mode `inject`.
+    /// The settings for a pod in the namespace `default` of a cluster with the usual domain, in mode `inject`, with all texts.
     pub fn usual(profile: &'a Profile) -> Self {
         Self {
             namespace: "default",
@@ -31,7 +33,8 @@ impl<'a> Context<'a> {
             mode: Mode::Inject,
             profile,
             holder_ignores: None,
-            believes_claims: false,
+            trusts_annotation: false,
+            texts_from: Level::Info,
         }
     }
 }

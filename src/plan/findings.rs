@@ -4,48 +4,56 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::context::Context;
-use super::dns_config::{self, Mended};
+use super::dns_config::{self, DnsChange};
 use super::pod_plan::Planned;
 use super::profile_risks;
 use crate::pod::{Dns, Pod, ignored_rules};
 use crate::policy::{Level, Mode};
-use crate::rules::{self, Container, Finding, Ignored, RuleInput};
+use crate::rules::{self, Container, Finding, Ignored, Rule, RuleInput};
 
-/// Where [`crate::pod::IGNORE_ANNOTATION`] stands, from the pod.
+/// The place of [`crate::pod::IGNORE_ANNOTATION`], from the pod.
 const IGNORED_BY_POD: &str = "/metadata/annotations/muslin.dev~1ignore";
-/// The same, on the object that holds it ([`rules::HOLDER`]).
+/// Its place on the workload that holds the pod's template ([`rules::HOLDER`]).
 const IGNORED_BY_HOLDER: &str = "../metadata/annotations/muslin.dev~1ignore";
 
-/// What is wrong with the pod as authored, as strict as the profile wants it, and which of it the changes mend.
+/// Returns the findings on the pod as authored, at the profile's levels, and which of them the change fixes.
 pub(super) fn findings(
-    changes: &Mended,
+    change: &DnsChange,
     containers: &[Container<'_>],
     ignored: &[Ignored<'_>],
     context: &Context<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
-    let check = |dns: &Dns| {
+    let check = |dns: &Dns, wants_texts: &dyn Fn(&Rule, Level) -> bool| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
         let input = RuleInput::new(containers, dns, &conf, context.namespace, context.cluster_domain);
-        rules::check(&input.ignoring(ignored))
+        rules::check(&input.ignoring(ignored), wants_texts)
     };
-    let before = check(&changes.authored);
-    let after = if changes.authored == changes.desired { before.clone() } else { check(&changes.desired) };
-    let left: HashSet<_> = after.iter().map(Finding::case).collect();
-    notes.extend(profile_risks::taken(&before, &after, context.profile));
+    let level_of = |rule: &Rule, own: Level| context.profile.rules.level_of(rule.slug, own);
+    let before =
+        check(&change.authored, &|rule, own| level_of(rule, own).is_some_and(|level| level >= context.texts_from));
+    let is_changed = change.authored != change.desired;
+    let after = is_changed.then(|| check(&change.desired, &profile_risks::is_risk));
+    // Without a change, nothing is fixed.
+    let mut left: Vec<_> = after.iter().flatten().map(Finding::case).collect();
+    left.sort_unstable();
+    let is_fixed = |finding: &Finding| is_changed && left.binary_search(&finding.case()).is_err();
+    if let Some(after) = &after {
+        notes.extend(profile_risks::accepted_risk_notes(&before, after, context.profile));
+    }
     let exempt: HashSet<&str> = containers
         .iter()
         .filter(|container| context.profile.exempt.is_exempt_image(container.image))
         .map(|it| it.name)
         .collect();
-    let settled = dns_config::settled(context.profile, containers, &changes.authored);
+    let settled = dns_config::settled(context.profile, containers, &change.authored);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());
     for mut finding in before {
-        let Some(level) = context.profile.rules.level_of(finding.rule.slug, finding.level) else { continue };
+        let Some(level) = level_of(finding.rule, finding.level) else { continue };
         let is_exempt = finding.container.as_deref().is_some_and(|name| exempt.contains(name));
-        if settled.contains(&finding.path) || is_exempt {
+        if settled.contains(&*finding.path) || is_exempt {
             continue;
         }
         if ignored.contains(finding.rule.slug) {
@@ -55,15 +63,15 @@ pub(super) fn findings(
             notes.push(format!("{} cannot be ignored in a namespace of mode enforce", finding.rule.slug));
         }
         finding.level = level;
-        findings.push(Planned { mended: !left.contains(&finding.case()), finding });
+        findings.push(Planned { fixed: is_fixed(&finding), finding });
     }
     findings.sort_by_key(|planned| Reverse(planned.finding.level));
     notes.dedup();
     findings
 }
 
-/// The rules that the pod, or the object that holds it, asks to hear nothing of.
-pub(super) fn ignored<'p>(pod: &'p Pod<'_>, context: &Context<'p>) -> Vec<Ignored<'p>> {
+/// Returns the words of the annotation `muslin.dev/ignore` of the pod and of the workload that holds it.
+pub(super) fn ignored_rules_of<'p>(pod: &'p Pod<'_>, context: &Context<'p>) -> Vec<Ignored<'p>> {
     let own = pod.annotations().ignore.as_deref().map(|value| (value, IGNORED_BY_POD));
     let held = context.holder_ignores.map(|value| (value, IGNORED_BY_HOLDER));
     own.into_iter()

@@ -2,30 +2,33 @@
 
 use crate::resolver::Family;
 
-/// What the containers of a pod use, in one word: the value of the label `muslin.dev/libc`.
+/// The C library that a pod's containers have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Libc {
     /// All use musl.
     Musl,
     /// All use glibc.
     Glibc,
-    /// All use something else: Go's resolver, uClibc, a static program.
+    /// All use another resolver: Go's, uClibc's, or that of a static program.
     Other,
-    /// Nothing is known of any.
+    /// No container's resolver is known.
     Unknown,
-    /// They differ.
+    /// The containers differ.
     Mixed,
 }
 
-/// What these resolvers have in common.
+/// Returns the C library that these resolvers have in common.
 pub fn libc_of(families: impl Iterator<Item = Family>) -> Libc {
-    families.map(Libc::of).reduce(|one, other| if one == other { one } else { Libc::Mixed }).unwrap_or(Libc::Unknown)
+    families
+        .map(Libc::from_family)
+        .reduce(|one, other| if one == other { one } else { Libc::Mixed })
+        .unwrap_or(Libc::Unknown)
 }
 
 // === impl Libc ===
 
 impl Libc {
-    /// The label's value.
+    /// Returns the label's value.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Musl => "musl",
@@ -36,7 +39,7 @@ impl Libc {
         }
     }
 
-    const fn of(family: Family) -> Self {
+    const fn from_family(family: Family) -> Self {
         match family {
             Family::Musl => Self::Musl,
             Family::Glibc => Self::Glibc,
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_is_named_for_what_its_containers_have_in_common() {
+    fn the_label_names_the_common_libc() {
         for (families, libc) in [
             (&[Family::Musl, Family::Musl][..], Libc::Musl),
             (&[Family::Glibc], Libc::Glibc),

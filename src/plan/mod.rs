@@ -1,5 +1,5 @@
-//! What muslin will do to one pod: (pod, fingerprints, profile, mode) in, a [`Plan`] out, and from it a JSON Patch. Pure data;
-//! must not know of HTTP, files or the cluster.
+//! The plan for one pod: from (pod, fingerprints, profile, mode) to a [`Plan`] with a JSON Patch. Pure data; must not know of HTTP, files
+//! or the cluster.
 
 mod context;
 mod dns_config;
@@ -17,10 +17,10 @@ mod tests;
 
 pub use crate::policy::Skip;
 pub use context::Context;
-pub use events::{Told, story};
+pub use events::{EventNote, pod_events};
 pub use libc_label::{Libc, libc_of};
 pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected};
-pub use planning::{left, plan};
+pub use planning::{findings_as_is, plan};
 pub use pod_plan::{Plan, Planned};
 pub use profile_check::{option_fault, unknown_rule};
 pub use profile_risks::{Risk, risks};

@@ -1,6 +1,6 @@
-//! From a plan to a JSON Patch (RFC 6902) that applies to the pod as it came: no parent is missing, nothing of others is
-//! overwritten, and a pod that is as it should be gets an empty patch. The API server refuses the whole request when a patch
-//! does not apply, whatever the failure policy (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook`).
+//! The JSON Patch (RFC 6902) of a plan. It applies to the pod as the API server sent it: no parent is missing, nothing of others is
+//! overwritten, and a pod that is as desired gets an empty patch. The API server denies the whole request if a patch does not apply,
+//! whatever the failure policy (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook`).
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
@@ -11,7 +11,7 @@ use crate::pod::{self, Dns, DnsOption, Pod};
 use super::messages;
 use super::pod_plan::Plan;
 
-/// What turns the pod into the one that the plan wants.
+/// Returns the patch that changes the pod as planned.
 pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, plan: &Plan) -> Patch {
     let mut patch = Operations::default();
     patch.metadata(pod, plan);
@@ -25,7 +25,7 @@ struct Operations(Vec<PatchOperation>);
 // === impl Operations ===
 
 impl Operations {
-    /// `add` also replaces the member of an object that is there (RFC 6902, 4.1).
+    /// Sets a value; `add` also replaces an existing member of an object (RFC 6902, 4.1).
     fn add<const N: usize>(&mut self, path: [&str; N], value: Value) {
         self.0.push(PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value }));
     }
@@ -94,16 +94,16 @@ impl Operations {
         }
     }
 
-    /// Changes what differs and appends what is new. Options are changed by field, so that fields of theirs that muslin does not
-    /// know stay; none is ever removed.
+    /// Changes the options that differ, and appends the new ones. Options are changed field by field, so that fields that muslin does
+    /// not know stay; none is ever removed.
     fn options(&mut self, current: &[DnsOption], desired: &[DnsOption]) {
-        for (index, (is, should)) in current.iter().zip(desired).enumerate() {
+        for (index, (current, desired)) in current.iter().zip(desired).enumerate() {
             let index = index.to_string();
-            if is.name != should.name {
-                self.add(["spec", "dnsConfig", "options", &index, "name"], json!(should.name));
+            if current.name != desired.name {
+                self.add(["spec", "dnsConfig", "options", &index, "name"], json!(desired.name));
             }
-            if is.value != should.value {
-                self.add(["spec", "dnsConfig", "options", &index, "value"], json!(should.value));
+            if current.value != desired.value {
+                self.add(["spec", "dnsConfig", "options", &index, "value"], json!(desired.value));
             }
         }
         for new in desired.iter().skip(current.len()) {
@@ -119,14 +119,14 @@ fn option(option: &DnsOption) -> Value {
     }
 }
 
-/// The annotations to set, or to take away, because what stands there is not what this plan says. Where the pod's own leave no
-/// room for them, the ones that explain least are left out.
+/// Returns the annotations to set or to remove, because their values differ from the plan. If the pod's own annotations leave too little
+/// room, the ones that explain least are left out.
 fn annotations(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, Option<String>)> {
     let present = pod.annotations();
     let injected = (!plan.injected.is_empty()).then(|| plan.injected.to_string());
     let wanted = [
         (pod::INJECTED_ANNOTATION, present.injected.as_deref(), injected),
-        (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), messages::annotation(plan)),
+        (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), messages::warnings_annotation(plan)),
         (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.clone())),
     ];
     let mut room = present.room();

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use json_patch::Patch;
 
 use super::context::Context;
-use super::dns_config::{self, Mended};
-use super::findings::{findings, ignored};
+use super::dns_config::{DnsChange, dns_change};
+use super::findings::{findings, ignored_rules_of};
 use super::libc_label::libc_of;
 use super::pod_plan::Plan;
 use super::{messages, patch};
@@ -15,17 +15,17 @@ use crate::pod::{Injected, Pod};
 use crate::policy::{InjectAnnotation, Mode, ModeDecision, ModeInputs, ModeLabel, PodKind, Profile, Skip, precedence};
 use crate::rules::{Container, Finding};
 
-/// Decides what to do to a pod. `fingerprints` has one for each of [`Pod::containers`], in their order.
+/// Returns the plan for a pod. `fingerprints` has one for each of [`Pod::containers`], in their order.
 ///
 /// # Errors
-/// The pod is to be left alone, and why.
+/// muslin skips the pod.
 pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Plan, Skip> {
-    plan_after(&claims(pod), pod, fingerprints, context)
+    plan_after(&earlier_options(pod), pod, fingerprints, context)
 }
 
-/// The same, after an earlier pass that set this.
+/// Returns the plan for a pod in which an earlier pass set these options.
 pub(super) fn plan_after(
-    claims: &Injected,
+    earlier: &Injected,
     pod: &Pod<'_>,
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
@@ -38,46 +38,49 @@ pub(super) fn plan_after(
     }
 
     let current = pod.dns();
-    let changes = if context.mode >= Mode::Inject {
-        dns_config::mend(&current, claims, &containers, context)
+    let change = if context.mode >= Mode::Inject {
+        dns_change(&current, earlier, &containers, context)
     } else {
-        Mended::unchanged(&current)
+        DnsChange::unchanged(&current)
     };
-    let ignored = ignored(pod, context);
-    let findings = findings(&changes, &containers, &ignored, context, &mut notes);
+    let findings = findings(&change, &containers, &ignored_rules_of(pod, context), context, &mut notes);
     let mut plan = Plan {
         findings,
-        injected: changes.injected,
+        injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: messages::resolvers(&containers),
         notes,
-        is_done: current == changes.desired,
+        is_done: current == change.desired,
         patch: Patch(Vec::new()),
     };
-    plan.notes.extend(changes.notes);
+    plan.notes.extend(change.notes);
     if context.mode >= Mode::Warn {
-        plan.patch = patch::patch(pod, &current, &changes.desired, &plan);
+        plan.patch = patch::patch(pod, &current, &change.desired, &plan);
     }
     Ok(plan)
 }
 
-/// What is wrong with a pod as it is, whatever could still be done about it.
+/// Returns the findings on a pod as it is, without any change.
 ///
 /// # Errors
-/// The pod is to be left alone, and why.
-pub fn left(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) -> Result<Vec<Finding>, Skip> {
+/// muslin skips the pod.
+pub fn findings_as_is(
+    pod: &Pod<'_>,
+    fingerprints: Vec<Fingerprint>,
+    context: &Context<'_>,
+) -> Result<Vec<Finding>, Skip> {
     let mut notes = Vec::new();
     check_skip(pod, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
-    let as_it_is = Mended::unchanged(&pod.dns());
-    let findings = findings(&as_it_is, &containers, &ignored(pod, context), context, &mut notes);
+    let unchanged = DnsChange::unchanged(&pod.dns());
+    let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 
-/// Whether muslin keeps its hands off the pod, in a namespace of the mode that the context has.
+/// Returns why muslin skips the pod, if it does, in a namespace with the context's mode.
 fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> Result<(), Skip> {
     let Context { mode, profile, namespace, .. } = *context;
     let exempt = &profile.exempt;
@@ -95,7 +98,7 @@ fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> 
     if ignored_opt_out {
         notes.push(
             match inject {
-                InjectAnnotation::False => "muslin.dev/inject: \"false\" does not count in a namespace of mode enforce",
+                InjectAnnotation::False => "muslin.dev/inject: \"false\" is ignored in a namespace of mode enforce",
                 _ => "muslin.dev/inject is neither \"true\" nor \"false\", and is ignored",
             }
             .to_owned(),
@@ -125,7 +128,7 @@ fn containers<'p>(pod: &'p Pod<'_>, fingerprints: Vec<Fingerprint>, profile: &Pr
         .collect()
 }
 
-/// What an earlier pass says it set.
-pub(super) fn claims(pod: &Pod<'_>) -> Injected {
+/// Returns the options that an earlier pass set, by the annotation.
+pub(super) fn earlier_options(pod: &Pod<'_>) -> Injected {
     pod.annotations().injected.as_deref().map(Injected::parse).unwrap_or_default()
 }

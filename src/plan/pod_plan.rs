@@ -7,43 +7,43 @@ use crate::pod::Injected;
 use crate::policy::Level;
 use crate::rules::Finding;
 
-/// What muslin will do to one pod.
+/// The plan for one pod.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is wrong with the pod as its author wrote it, the most serious first.
+    /// The findings on the pod as its author wrote it, the most serious first.
     pub findings: Vec<Planned>,
-    /// What else the author should be told.
+    /// Other notes for the author.
     pub notes: Vec<String>,
-    /// What is set in the pod.
+    /// The options that muslin sets.
     pub injected: Injected,
-    /// What the containers use, for the label.
+    /// The value of the label.
     pub libc: Libc,
-    /// Each container's resolver, for the annotation.
+    /// The value of the annotation with each container's resolver.
     pub resolvers: String,
-    /// Whether the pod's DNS is already as it should be.
+    /// Whether the pod's DNS settings are already as desired.
     pub is_done: bool,
-    /// How the pod has to be changed.
+    /// The change of the pod.
     pub patch: Patch,
 }
 
-/// A finding, and what becomes of it.
+/// A finding, and whether the plan fixes it.
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// The finding.
     pub finding: Finding,
-    /// Whether the plan mends it: the rule is silent on the pod as it will be.
-    pub mended: bool,
+    /// Whether the plan fixes it: the rule does not fire on the changed pod.
+    pub fixed: bool,
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// What a pod that is mended so is denied for in mode [`Mode::Enforce`].
+    /// Returns the findings for which the mode [`Mode::Enforce`](crate::policy::Mode::Enforce) denies the changed pod.
     pub fn denials(&self) -> impl Iterator<Item = &Finding> {
-        self.at_least(Level::Deny).filter(|planned| !planned.mended).map(|planned| &planned.finding)
+        self.at_least(Level::Deny).filter(|planned| !planned.fixed).map(|planned| &planned.finding)
     }
 
-    /// The findings at a level or above it, mended or not.
+    /// Returns the findings at this level or above, fixed or not.
     pub fn at_least(&self, level: Level) -> impl Iterator<Item = &Planned> {
         self.findings.iter().filter(move |planned| planned.finding.level >= level)
     }

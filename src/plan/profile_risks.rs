@@ -1,4 +1,4 @@
-//! What a profile risks: rules that fire on a pod only because of what the profile sets. Must not know where profiles come from.
+//! The risks of a profile: findings on a pod that only the profile's options cause. Must not know where profiles come from.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,24 +7,24 @@ use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
 use crate::policy::{Condition, Level, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version};
-use crate::rules::{self, Container, Finding, RuleInput};
+use crate::rules::{self, Container, Finding, Rule, RuleInput};
 
 use super::context::Context;
 
-/// A release of musl for where none is told: that of Alpine 3.20 to 3.22.
+/// The release of musl for rows without a range: that of Alpine 3.20 to 3.22.
 const SOME_MUSL: Version = Version::new(1, 2, 5);
 
 /// Releases of musl that treat options differently: before `attempts` was read, while it was not read (1.1.13 to 1.1.16), and after.
 const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), Version::new(1, 1, 24), SOME_MUSL];
 
-/// That a profile can make a name fail.
+/// A way in which a profile can make a name fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
     /// The rule that fires.
     pub rule: &'static str,
-    /// On which pods: `pods that use musl`.
+    /// The affected pods, such as `pods that use musl`.
     pub pods: String,
-    /// What is wrong, in one clause.
+    /// The problem, in one clause.
     pub message: String,
 }
 
@@ -33,7 +33,7 @@ pub fn risks(profile: &Profile) -> Vec<Risk> {
     let mut risks = Vec::new();
     for OptionRow { condition, options } in profile.option_rows() {
         for (pods, resolvers) in examples(condition) {
-            risks.extend(of_row(&pods, options, &resolvers));
+            risks.extend(risks_of_row(&pods, options, &resolvers));
         }
     }
     risks
@@ -62,16 +62,16 @@ fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
     }
 }
 
-/// What options risk for containers with these resolvers.
-fn of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
-    let none = ResolverEnv::default();
+/// Returns the risks of options for containers with these resolvers.
+fn risks_of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
+    let env = ResolverEnv::default();
     let containers: Vec<Container<'_>> = resolvers
         .iter()
         .map(|resolver| Container {
             name: resolver.family.name(),
             image: "",
             fingerprint: Fingerprint::declared(*resolver, Reason::Fixed("it is an example")),
-            env: &none,
+            env: &env,
             path: Cow::Borrowed("/spec/containers/0"),
         })
         .collect();
@@ -79,30 +79,38 @@ fn of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
     let context = Context::usual(&profile);
     let check = |dns: &Dns| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
-        rules::check(&RuleInput::new(&containers, dns, &conf, context.namespace, context.cluster_domain))
+        let input = RuleInput::new(&containers, dns, &conf, context.namespace, context.cluster_domain);
+        rules::check(&input, &is_risk)
     };
     let with = Dns { options: options.iter().map(|option| DnsOption::parse(option)).collect(), ..Dns::default() };
     let (before, after) = (check(&Dns::default()), check(&with));
-    let mut risks: Vec<Risk> = introduced(&before, &after)
-        .map(|finding| Risk { rule: finding.rule.slug, pods: pods.to_owned(), message: finding.message.clone() })
+    let mut risks: Vec<Risk> = new_risks(&before, &after)
+        .into_iter()
+        .map(|finding| Risk { rule: finding.rule.slug, pods: pods.to_owned(), message: finding.message.to_string() })
         .collect();
     risks.dedup_by_key(|risk| risk.rule);
     risks
 }
 
-/// What fires after a change and did not before, and can make a name fail.
-fn introduced<'f>(before: &[Finding], after: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
-    let before: HashSet<_> = before.iter().map(|finding| (finding.rule.slug, finding.container.clone())).collect();
-    after.iter().filter(move |finding| {
-        finding.level >= Level::Warn
-            && finding.rule.can_break_names
-            && !before.contains(&(finding.rule.slug, finding.container.clone()))
-    })
+/// Returns whether a finding of the rule at this level means that a name can fail that resolved before.
+pub(super) fn is_risk(rule: &Rule, level: Level) -> bool {
+    rule.can_break_names && level >= Level::Warn
 }
 
-/// What the author of a pod is told of the risks that the profile takes with it.
-pub(super) fn taken(before: &[Finding], after: &[Finding], profile: &Profile) -> Vec<String> {
-    introduced(before, after)
+/// Returns the risks after a change that were none before.
+fn new_risks<'f>(before: &[Finding], after: &'f [Finding]) -> Vec<&'f Finding> {
+    let mut risks: Vec<&Finding> = after.iter().filter(|finding| is_risk(finding.rule, finding.level)).collect();
+    if !risks.is_empty() {
+        let before: HashSet<_> = before.iter().map(Finding::case).collect();
+        risks.retain(|finding| !before.contains(&finding.case()));
+    }
+    risks
+}
+
+/// Returns the notes for a pod's author about the risks that the profile accepts.
+pub(super) fn accepted_risk_notes(before: &[Finding], after: &[Finding], profile: &Profile) -> Vec<String> {
+    let risks = new_risks(before, after).into_iter();
+    risks
         .map(|finding| {
             let container = finding.container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
             format!("profile {} accepts {}: {container}{}", profile.name, finding.rule.slug, finding.message)
@@ -125,21 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn no_built_in_profile_but_fast_risks_anything() {
+    fn only_the_built_in_profile_fast_has_risks() {
         for name in Profile::NAMES.into_iter().filter(|name| *name != "fast") {
             assert_eq!(risks(&Profile::builtin(name).unwrap()), [], "{name}");
         }
     }
 
     #[test]
-    fn a_lowered_ndots_is_a_risk_where_musl_may_be() {
+    fn a_lowered_ndots_is_a_risk_for_pods_that_may_use_musl() {
         assert_eq!(rules(&["ndots:1"]), ["ndots-breaks-musl"]);
         let glibc = Some(vec!["ndots:1".to_owned()]);
         assert_eq!(risks(&Profile { glibc, ..Profile::nothing() }), []);
     }
 
     #[test]
-    fn a_row_for_old_releases_of_musl_is_judged_by_those() {
+    fn a_range_of_old_releases_is_judged_by_those_releases() {
         let before = Some(Version::new(1, 1, 17));
         let options = vec!["timeout:1".to_owned(), "attempts:10".to_owned()];
         let profile = Profile { musl_releases: vec![Releases { from: None, before, options }], ..Profile::nothing() };
@@ -150,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_by_tcp_alone_is_a_risk_for_glibc() {
+    fn use_vc_is_a_risk_for_glibc() {
         assert!(rules(&["use-vc"]).contains(&"use-vc-hangs"));
     }
 

@@ -103,7 +103,8 @@ impl Case {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: self.holder_ignores,
-            believes_claims: false,
+            trusts_annotation: false,
+            texts_from: Level::Info,
         };
         plan(&pod, fingerprints, &context)
     }
@@ -144,7 +145,7 @@ impl Outcome {
 }
 
 #[test]
-fn leaves_alone_what_is_not_to_be_touched() {
+fn skips_pods_by_mode_opt_out_and_kind() {
     assert_eq!(Case::pod("alpine:3.19").mode(Mode::Off).skip(), Skip::Off);
     assert_eq!(Case::pod("alpine:3.19").annotation("muslin.dev/inject", "false").skip(), Skip::OptedOut);
     assert_eq!(Case::pod("alpine:3.19").annotation("kubernetes.io/config.mirror", "x").skip(), Skip::Mirror);
@@ -154,25 +155,25 @@ fn leaves_alone_what_is_not_to_be_touched() {
 }
 
 #[test]
-fn an_opt_out_does_not_count_under_enforce_and_that_is_said() {
+fn an_opt_out_under_enforce_is_ignored_with_a_warning() {
     let outcome = Case::pod("alpine:3.19").annotation("muslin.dev/inject", "false").mode(Mode::Enforce).run();
     assert!(!outcome.options().is_empty());
     assert!(
-        outcome.plan.warnings().iter().any(|line| line.contains("does not count")),
+        outcome.plan.warnings().iter().any(|line| line.contains("is ignored in a namespace")),
         "{:?}",
         outcome.plan.warnings()
     );
 }
 
 #[test]
-fn an_unclear_opt_out_is_ignored_and_that_is_said() {
+fn an_invalid_opt_out_is_ignored_with_a_warning() {
     let outcome = Case::pod("alpine:3.19").annotation("muslin.dev/inject", "no").run();
     assert!(!outcome.options().is_empty());
     assert!(outcome.plan.warnings().iter().any(|line| line.contains("neither")), "{:?}", outcome.plan.warnings());
 }
 
 #[test]
-fn each_mode_does_what_the_one_before_does_and_more() {
+fn each_mode_does_more_than_the_one_before() {
     let audit = Case::pod("alpine:3.19").mode(Mode::Audit).run();
     assert_eq!(audit.plan.patch.0, []);
     assert_eq!(audit.plan.at_least(Level::Warn).count(), 1);
@@ -187,7 +188,7 @@ fn each_mode_does_what_the_one_before_does_and_more() {
 }
 
 #[test]
-fn the_audit_log_gets_warnings_and_what_was_set() {
+fn the_audit_log_gets_warnings_and_injected_options() {
     let plan = Case::pod("alpine:3.19").run().plan;
     assert_eq!(
         plan.audit().collect::<Vec<_>>(),
@@ -200,7 +201,7 @@ fn the_audit_log_gets_warnings_and_what_was_set() {
 }
 
 #[test]
-fn a_version_that_is_known_stands_in_the_annotation() {
+fn the_annotation_has_a_known_version() {
     let outcome = Case::pod("alpine:3.19").and("debian:12").run();
     assert_eq!(outcome.annotation("muslin.dev/resolvers"), Some("app=musl-1.2.4 (assumed), c1=glibc (assumed)"));
     assert_eq!(image::assume("alpine:3.19").resolver, Family::Musl.at(Version::new(1, 2, 4)));

@@ -64,6 +64,8 @@ pub struct ResolvConf {
     pub searches: Vec<String>,
     /// The options, one `name[:value]` each. The kubelet writes them in random order (it walks a Go map).
     pub options: Vec<String>,
+    /// The indexes in `dnsConfig.options` of the options that come from the pod: the last of `options`.
+    authored: Vec<usize>,
 }
 
 // === impl Policy ===
@@ -156,10 +158,11 @@ impl Dns {
         if base == Base::Cluster && !self.options.iter().any(|option| option.name == "ndots") {
             options.push("ndots:5".to_owned());
         }
-        options.extend(self.effective_options().map(|index| self.options[index].text()));
+        let authored: Vec<usize> = self.effective_options().collect();
+        options.extend(authored.iter().map(|index| self.options[*index].text()));
         let mut seen = HashSet::new();
         let nameservers = self.nameservers.iter().filter(|address| seen.insert(address.as_str())).cloned().collect();
-        ResolvConf { base, nameservers, searches, options }
+        ResolvConf { base, nameservers, searches, options, authored }
     }
 }
 
@@ -175,6 +178,12 @@ impl ResolvConf {
     /// Returns the options, each borrowed.
     pub fn option_texts(&self) -> Vec<&str> {
         self.options.iter().map(String::as_str).collect()
+    }
+
+    /// Returns the options that come from the pod: each with its index in `dnsConfig.options` and its text.
+    pub fn authored_options(&self) -> impl Iterator<Item = (usize, &str)> {
+        let from_base = self.options.len() - self.authored.len();
+        self.authored.iter().copied().zip(self.options[from_base..].iter().map(String::as_str))
     }
 
     /// Returns the search list, each name borrowed.

@@ -18,7 +18,7 @@ pub use annotations::{
 };
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
-pub use injected::{Claim, Injected};
+pub use injected::{Injected, InjectedOption};
 pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, Spec};
 pub use outline::{Excerpt, Outline, POD, StringAt};
 pub use text::Text;

@@ -175,11 +175,11 @@ mod injected {
     fn parses_its_own_text() {
         let text = "dnsPolicy:None (was dnsPolicy:ClusterFirst) timeout:5 attempts:10 (was attempts:0) timeout:5 (was timeout:00 at 12)";
         let injected = Injected::parse(text);
-        assert_eq!(injected.claims.len(), 4);
-        assert_eq!(injected.claims[3].at, Some(12));
+        assert_eq!(injected.options.len(), 4);
+        assert_eq!(injected.options[3].index, Some(12));
         assert_eq!(
-            injected.claims[2],
-            Claim { set: "attempts:10".to_owned(), was: Some("attempts:0".to_owned()), at: None }
+            injected.options[2],
+            InjectedOption { option: "attempts:10".to_owned(), replaced: Some("attempts:0".to_owned()), index: None }
         );
         assert_eq!(injected.to_string(), text);
     }
@@ -191,7 +191,10 @@ mod injected {
         {
             let _ = Injected::parse(text).to_string();
         }
-        assert_eq!(Injected::parse("a (was b at -1)").claims[0].was, None);
-        assert_eq!(Injected::parse("a (was b").claims, [Claim { set: "a".to_owned(), was: None, at: None }]);
+        assert_eq!(Injected::parse("a (was b at -1)").options[0].replaced, None);
+        assert_eq!(
+            Injected::parse("a (was b").options,
+            [InjectedOption { option: "a".to_owned(), replaced: None, index: None }]
+        );
     }
 }

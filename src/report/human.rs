@@ -29,7 +29,7 @@ impl Human {
 impl Format for Human {
     fn finding(&self, reported: &Reported<'_>) -> String {
         let Reported { file, place, object, path: _, finding, because, earlier: _, mended } = reported;
-        let suffix = if *mended { " (mended)" } else { "" };
+        let suffix = if *mended { " (fixed)" } else { "" };
         let title = printable(&format!("{}{suffix}", finding.message));
         let whose = match &finding.container {
             Some(container) => printable(&format!("{object}, container {container}")),

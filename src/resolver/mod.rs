@@ -46,7 +46,7 @@ pub enum Family {
 }
 
 /// A stub resolver and, where it is known, its release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resolver {
     /// Whose code it is.
     pub family: Family,
@@ -57,7 +57,7 @@ pub struct Resolver {
 }
 
 /// Whether a Go program also holds the C library's resolver, to which it can leave its lookups.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cgo {
     /// Not known, or no Go program.
     #[default]

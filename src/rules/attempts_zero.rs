@@ -1,17 +1,17 @@
-//! `attempts:0` reaches resolv.conf, and lookups die of it.
+//! `attempts:0` makes lookups fail: musl crashes, and glibc sends nothing.
 //!
 //! ## Why it matters
-//! musl divides by the number of attempts: the process dies of SIGFPE at its first lookup (musl `src/network/res_msend.c`;
-//! seen on Alpine 3.6 to 3.20, edge, and musl 1.2.6). glibc sends no query at all and fails at once (measured, glibc 2.36).
-//! Go reads 0 as 1. The API server accepts the value: it checks only that an option's name is not empty.
+//! musl divides by the number of attempts, so the process dies of SIGFPE at its first lookup (musl `src/network/res_msend.c`;
+//! seen on Alpine 3.6 to 3.20, edge, and musl 1.2.6). glibc sends no query and fails at once (measured, glibc 2.36). Go reads 0
+//! as 1. The API server accepts the value, because it only checks that an option's name is not empty.
 //!
-//! ## How to mend it
-//! Remove the option, or give it a number from 1 to 10. muslin repairs it in the modes `inject` and `enforce`, whoever set it.
+//! ## How to fix it
+//! Remove the option, or set it to a number from 1 to 10. In the modes `inject` and `enforce`, muslin always fixes it.
 
-use super::zero_value::{self, Zero};
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
+use super::zero_value::{self, ZeroOption};
 use crate::policy::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -23,7 +23,8 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-const ATTEMPTS: Zero = Zero { option: "attempts", help: "remove the option, or set attempts to a number from 1 to 10" };
+const ATTEMPTS: ZeroOption =
+    ZeroOption { name: "attempts", help: "remove the option, or set attempts to a number from 1 to 10" };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     zero_value::check(&ATTEMPTS, input, findings);

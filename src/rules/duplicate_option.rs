@@ -1,19 +1,18 @@
 //! One option is given twice, and not every resolver takes the same one.
 //!
 //! ## Why it matters
-//! The kubelet merges options by name, and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`): the
-//! others have no effect. Where one is hidden in a name (`{name: "ndots:2"}`) both reach resolv.conf in random order:
-//! musl takes the first, glibc and Go the last (measured), so two containers of one pod, or two pods of one Deployment,
-//! can differ.
+//! The kubelet merges options by name and keeps the last of several (kubernetes `pkg/kubelet/network/dns/dns.go`), so the others
+//! have no effect. If one is hidden in a name (`{name: "ndots:2"}`), both reach resolv.conf in random order: musl takes the first,
+//! glibc and Go the last (measured). Two containers of one pod, or two pods of one Deployment, can then differ.
 //!
-//! ## How to mend it
+//! ## How to fix it
 //! Keep one.
 
 use std::collections::HashMap;
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, option_name, option_path, shown};
+use super::rule_input::{RuleInput, excerpt, option_name, option_path};
 use crate::policy::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -26,31 +25,41 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    // The kubelet adds an option of its own; the pod's can only clash with it if it holds a colon in its name.
+    if input.options().len() < 2 && input.dns.options.len() < 2 {
+        return;
+    }
     replaced_by_a_later_one(input, findings);
     twice_on_the_line(input, findings);
 }
 
-/// Options that the kubelet drops, because a later one has their name.
+/// Reports options that the kubelet drops, because a later one has their name.
 fn replaced_by_a_later_one(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let options = &input.dns.options;
+    if input.authored_options().len() == options.len() {
+        return; // every name is given once
+    }
     let last: HashMap<&str, usize> = options.iter().enumerate().map(|(index, option)| (&*option.name, index)).collect();
     for (index, option) in options.iter().enumerate() {
         let Some(last) = last.get(&*option.name).copied().filter(|last| *last > index) else { continue };
         let (dropped, kept) = (option.text(), options[last].text());
         if dropped == kept {
-            findings
-                .pod(option_path(index), format!("`{}` is given twice", shown(&kept)), "keep one of them")
-                .level(Level::Info);
+            let message = || format!("`{}` is given twice", excerpt(&kept));
+            findings.at(Level::Info).pod(option_path(index), || (message(), "keep one of them"));
         } else {
-            let (name, dropped, kept) = (shown(&option.name), shown(&dropped), shown(&kept));
-            let message = format!("`{name}` is given twice: `{dropped}` has no effect, the kubelet keeps `{kept}`");
-            findings.pod(option_path(index), message, "keep one of them");
+            let (name, dropped, kept) = (excerpt(&option.name), excerpt(&dropped), excerpt(&kept));
+            let message = || format!("`{name}` is given twice: `{dropped}` has no effect, the kubelet keeps `{kept}`");
+            findings.pod(option_path(index), || (message(), "keep one of them"));
         }
     }
 }
 
-/// Options that differ in name for the kubelet and are one for every resolver.
+/// Reports options that differ in name for the kubelet and are one for every resolver.
 fn twice_on_the_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let hides_its_value = |index: usize, text: &str| text.contains(':') && input.dns.options[index].name.contains(':');
+    if !input.authored_options().iter().any(|(index, text)| hides_its_value(*index, text)) {
+        return;
+    }
     let mut first: HashMap<&str, &str> = HashMap::new();
     let mut second: HashMap<&str, &str> = HashMap::new();
     for text in input.options().iter().copied().filter(|text| text.contains(':')) {
@@ -60,19 +69,19 @@ fn twice_on_the_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         }
     }
     for (index, text) in input.authored_options().iter().copied() {
-        let name = option_name(text);
-        // Only the one that hides its value in its name is reported, or each pair would be twice.
-        if !text.contains(':') || input.dns.options[index].name == name {
+        // Only the option that hides its value in its name is reported, or each pair would be reported twice.
+        if !hides_its_value(index, text) {
             continue;
         }
+        let name = option_name(text);
         let others = [first.get(name), second.get(name)];
         if let Some(other) = others.into_iter().flatten().find(|other| **other != text) {
-            let (text, other, name) = (shown(text), shown(other), shown(name));
-            findings.pod(
-                option_path(index),
-                format!("`{text}` and `{other}` both reach resolv.conf: musl takes the first, glibc and Go the last"),
-                format!("keep one, written as name: {name} with its value apart"),
-            );
+            let (text, other, name) = (excerpt(text), excerpt(other), excerpt(name));
+            let message = || {
+                format!("`{text}` and `{other}` both reach resolv.conf: musl takes the first, glibc and Go the last")
+            };
+            let help = || format!("keep one, written as name: {name} with its value apart");
+            findings.pod(option_path(index), || (message(), help()));
         }
     }
 }

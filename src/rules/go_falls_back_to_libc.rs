@@ -1,21 +1,19 @@
 //! An option that Go does not know makes a Go program leave all its lookups to the C library.
 //!
 //! ## Why it matters
-//! Go's resolver knows few options. If resolv.conf holds another one and the program was built with cgo, it hands every
-//! lookup to the C library's `getaddrinfo` instead (Go `src/net/conf.go`, `unknownOpt`; tried with Go 1.26.8 and
-//! `no-aaaa`): a query pair from one socket, a thread for each lookup, and on Alpine musl's rules on `ndots` and on
-//! failing AAAA queries. Programs built without cgo pass over the option. Whether a program was built with cgo is known
-//! by inspection; of one that only its `GODEBUG` shows to be Go, it is advice.
+//! Go's resolver knows few options. If resolv.conf holds another one and the program was built with cgo, Go hands every lookup to the
+//! C library's `getaddrinfo` (Go `src/net/conf.go`, `unknownOpt`; tried with Go 1.26.8 and `no-aaaa`). The program then sends both
+//! queries from one socket, uses a thread for each lookup, and on Alpine follows musl's rules on `ndots` and on failing AAAA queries.
+//! Programs built without cgo skip the option. Inspection of the image shows how a program was built; if only `GODEBUG` shows that a
+//! program is Go, this is advice.
 //!
-//! ## How to mend it
-//! Remove the option. Or keep Go's resolver: `GODEBUG=netdns=go` in the container's environment, or a build with
-//! `CGO_ENABLED=0` or `-tags netgo`.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! Remove the option. Or keep Go's resolver: `GODEBUG=netdns=go` in the container's environment, or a build with `CGO_ENABLED=0` or
+//! `-tags netgo`.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{Container, RuleInput, option_path, shown};
+use super::rule_input::{Container, RuleInput, excerpt, option_path};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family, Resolver, go};
 
@@ -39,54 +37,63 @@ struct Program {
 }
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let mut unknown: HashMap<Resolver, Option<(usize, &str)>> = HashMap::new();
-    for container in input.containers {
-        let Some(Program { go, libc, level, is_certain }) = Program::of(container) else { continue };
-        let option = unknown.entry(go).or_insert_with(|| {
-            input
-                .authored_options()
-                .iter()
-                .copied()
-                .find(|(_, text)| text.split_ascii_whitespace().any(|word| go::knows(go, word).is_ignored()))
-        });
-        let Some((index, text)) = *option else { continue };
-        let text = shown(text);
-        let message = if is_certain {
-            format!("`{text}` is unknown to {go}, which leaves all lookups to {libc}")
-        } else {
-            format!("`{text}` makes a Go program with cgo leave all lookups to {libc}")
-        };
-        findings.container(container, option_path(index), message, HELP).level(level);
+    if input.authored_options().is_empty() {
+        return;
     }
+    let first_unknown = |resolver| {
+        let is_unknown = |word: &str| go::knows(as_go(resolver), word).is_ignored();
+        let mut options = input.authored_options().iter().copied();
+        options.find(|(_, text)| text.split_ascii_whitespace().any(is_unknown))
+    };
+    for (container, first_unknown) in input.judge(first_unknown) {
+        let Some((index, text)) = first_unknown else { continue };
+        let Some(Program { go, libc, level, is_certain }) = Program::of(container) else { continue };
+        let text = excerpt(text);
+        let message = || {
+            if is_certain {
+                format!("`{text}` is unknown to {go}, which leaves all lookups to {libc}")
+            } else {
+                format!("`{text}` makes a Go program with cgo leave all lookups to {libc}")
+            }
+        };
+        findings.at(level).container(container, option_path(index), || (message(), HELP));
+    }
+}
+
+/// Returns Go's resolver in the container's release, or in an unknown release if the image suggests another resolver.
+fn as_go(resolver: Resolver) -> Resolver {
+    if resolver.family == Family::Go { resolver } else { Family::Go.unversioned() }
 }
 
 // === impl Program ===
 
 impl Program {
     fn of(container: &Container<'_>) -> Option<Self> {
-        let go = container.resolver();
+        let resolver = container.resolver();
         let godebug = container.env.godebug.as_deref();
         if godebug.is_some_and(|godebug| go::netdns(godebug).is_some()) {
-            return None; // the choice is made
+            return None; // the environment chooses the resolver
         }
-        match (go.family, go.cgo) {
+        match (resolver.family, resolver.cgo) {
             (Family::Go, Cgo::Linked { libc, .. }) => {
                 // glibc resolves the same names as Go.
                 let level = if libc == Family::Glibc { Level::Info } else { Level::Warn };
-                Some(Self { go, libc: libc.name(), level, is_certain: true })
+                Some(Self { go: resolver, libc: libc.name(), level, is_certain: true })
             }
             (Family::Go, Cgo::Absent) | (Family::Uclibc | Family::CAres | Family::Static, _) => None,
             (Family::Go | Family::Unknown, _) => {
-                (go.family == Family::Go || godebug.is_some()).then(|| Self::guessed(go, "the C library"))
+                let is_go = resolver.family == Family::Go || godebug.is_some();
+                is_go.then(|| Self::guessed(resolver, "the C library"))
             }
-            (Family::Musl | Family::Glibc, _) => godebug.is_some().then(|| Self::guessed(go, go.family.name())),
+            (Family::Musl | Family::Glibc, _) => {
+                godebug.is_some().then(|| Self::guessed(resolver, resolver.family.name()))
+            }
         }
     }
 
-    /// A program that is Go's by its `GODEBUG`, or built in a way that is not known.
+    /// A program that is Go by its `GODEBUG`, or was built in an unknown way.
     fn guessed(resolver: Resolver, libc: &'static str) -> Self {
-        let go = if resolver.family == Family::Go { resolver } else { Family::Go.unversioned() };
-        Self { go, libc, level: Level::Info, is_certain: false }
+        Self { go: as_go(resolver), libc, level: Level::Info, is_certain: false }
     }
 }
 

@@ -1,13 +1,13 @@
-//! `GODEBUG=netdns=cgo` asks for the C library's resolver in a program that does not hold it.
+//! `GODEBUG=netdns=cgo` asks for the C library's resolver in a program that does not have it.
 //!
 //! ## Why it matters
-//! A Go program built with `CGO_ENABLED=0` or `-tags netgo` has only Go's own resolver and passes over the setting (Go
-//! `src/net/conf.go`: "ignoring GODEBUG=netdns=cgo as the binary was compiled without support for the cgo resolver";
-//! tried with Go 1.26.8). Who relies on it, for `/etc/nsswitch.conf` or mDNS, does not get it. A static program on an
-//! image without a C library was nearly always built so, but it is not certain before inspection: there it is advice.
+//! A Go program built with `CGO_ENABLED=0` or `-tags netgo` has only Go's own resolver and ignores the setting (Go `src/net/conf.go`:
+//! "ignoring GODEBUG=netdns=cgo as the binary was compiled without support for the cgo resolver"; tried with Go 1.26.8). Programs that
+//! need nsswitch.conf or mDNS will not get them. A static program on an image without a C library was nearly always built so, but
+//! only inspection can show it; without inspection this is advice.
 //!
-//! ## How to mend it
-//! Remove the setting; or build the program with `CGO_ENABLED=1`, on an image that has a C library.
+//! ## How to fix it
+//! Remove the setting, or build the program with `CGO_ENABLED=1` on an image that has a C library.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -37,7 +37,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             _ => continue,
         };
         let help = "remove it, or build the program with CGO_ENABLED=1 on an image with a C library";
-        findings.container(container, container.env_path(), message, help).level(level);
+        findings.at(level).container(container, container.env_path(), || (message, help));
     }
 }
 

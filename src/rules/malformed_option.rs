@@ -1,19 +1,18 @@
-//! An option in `dnsConfig` is written so that resolvers read something else than was meant, or nothing.
+//! An option in `dnsConfig` is written so that resolvers read something else than its author meant, or nothing.
 //!
 //! ## Why it matters
-//! The API server checks only that an option's name is not empty (kubernetes `pkg/apis/core/validation/validation.go`).
-//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random
-//! order, and musl takes the first while glibc and Go take the last (measured). A number that is none, or has a
-//! fraction, is cut or dropped (`timeout:1.5` is 1). White space splits an option in two, and a line break writes a
-//! line of its own into resolv.conf.
+//! The API server only checks that an option's name is not empty (kubernetes `pkg/apis/core/validation/validation.go`).
+//! `{name: "ndots:2"}` is then another option than `ndots`: the kubelet writes both `ndots:5` and `ndots:2`, in random order, and
+//! musl takes the first while glibc and Go take the last (measured). Invalid or fractional numbers are truncated or dropped
+//! (`timeout:1.5` becomes 1). White space splits an option in two, and a line break adds a line to resolv.conf.
 //!
-//! ## How to mend it
-//! Write the name and the value apart: `{name: ndots, value: "2"}`; whole numbers for `ndots`, `timeout` and
-//! `attempts`; no value for a switch such as `single-request-reopen`.
+//! ## How to fix it
+//! Write the name and the value apart: `{name: ndots, value: "2"}`. Use whole numbers for `ndots`, `timeout` and `attempts`, and no
+//! value for a switch such as `single-request-reopen`.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, option_path, shown};
+use super::rule_input::{RuleInput, excerpt, option_path};
 use crate::pod::DnsOption;
 use crate::policy::Level;
 use crate::resolver::{known_option, takes_number};
@@ -29,23 +28,23 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for (index, option) in input.dns.options.iter().enumerate() {
-        if let Some((message, help)) = fault(option) {
-            findings.pod(option_path(index), message, help);
+        if let Some(fault) = fault(option) {
+            findings.pod(option_path(index), || fault);
         }
     }
 }
 
-/// What is wrong with the way an option is written, and how to write it.
+/// Returns what is wrong with the way an option is written, and how to write it.
 fn fault(option: &DnsOption) -> Option<(String, String)> {
     let DnsOption { name, value } = option;
     let value = value.as_deref().filter(|value| !value.is_empty());
     if name.is_empty() {
         return Some(("an option has no name".to_owned(), "name it, or remove it".to_owned()));
     }
-    let text = option.text();
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    if name.contains(is_blank) || value.is_some_and(|value| value.contains(is_blank)) {
         return Some((
-            format!("`{}` holds white space, so resolvers read it as something else", shown(&text)),
+            format!("`{}` holds white space, so resolvers read it as something else", excerpt(&option.text())),
             "write one option for each name, without spaces or line breaks".to_owned(),
         ));
     }
@@ -53,32 +52,32 @@ fn fault(option: &DnsOption) -> Option<(String, String)> {
         return Some((
             format!(
                 "the option's name `{}` holds its value, so it stands beside other `{}` options",
-                shown(name),
-                shown(real_name)
+                excerpt(name),
+                excerpt(real_name)
             ),
-            format!("write it as name: {}, value: \"{}\"", shown(real_name), shown(real_value)),
+            format!("write it as name: {}, value: \"{}\"", excerpt(real_name), excerpt(real_value)),
         ));
     }
     match (takes_number(name), value) {
         (true, None) => Some((format!("`{name}` has no number"), format!("give it one: name: {name}, value: \"…\""))),
         (true, Some(value)) if !value.bytes().all(|byte| byte.is_ascii_digit()) => Some((
-            format!("`{}` is not a whole number: {}", shown(&text), as_read(value)),
+            format!("`{}` is not a whole number: {}", excerpt(&option.text()), as_resolvers_read(value)),
             format!("give {name} a whole number"),
         )),
         (false, Some(_)) if known_option(name) => Some((
-            format!("`{name}` is a switch and takes no value: Go does not know `{}`", shown(&text)),
+            format!("`{name}` is a switch and takes no value: Go does not know `{}`", excerpt(&option.text())),
             format!("write it as name: {name}, without a value"),
         )),
         _ => None,
     }
 }
 
-/// What resolvers make of a number that is not whole.
-fn as_read(value: &str) -> String {
-    let digits: String = value.chars().take_while(char::is_ascii_digit).collect();
-    match &*digits {
+/// Returns how resolvers read a number that is not whole.
+fn as_resolvers_read(value: &str) -> String {
+    let digits = &value[..value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len())];
+    match digits {
         "" => "resolvers ignore it or read 0".to_owned(),
-        digits => format!("resolvers read {}", shown(digits)),
+        digits => format!("resolvers read {}", excerpt(digits)),
     }
 }
 

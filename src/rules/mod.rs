@@ -1,16 +1,14 @@
-//! What can be wrong with a pod's DNS: one file a rule. Each file's doc comment is the rule's documentation (what it
-//! finds, why it matters, how to mend it), read from the source itself. Must not know of plans, patches or the webhook.
+//! The rules on a pod's DNS, one file each. A file's doc comment is the rule's documentation (what the rule finds, why it matters, how
+//! to fix it), read from the source itself. Must not know of plans, patches or the webhook.
 //!
-//! What holds for all of them:
-//! - A rule speaks of the resolver of one container, in that release. Of a release that is not known it claims what is
-//!   true of all; what is true of some it says of those releases and as advice, and only where the pod sets something
-//!   that they mind.
-//! - What a healthy pod with no options has is a warning only if there is a remedy: a plain Alpine pod gets at most two.
-//! - A rule takes time in proportion to the pod: it looks at options, search names and containers one after the other,
-//!   at most once for each resolver that occurs, and never at each of one for each of another. A pod can be 1.5 MB of
-//!   any of them.
+//! Every rule keeps these promises:
+//! - A rule is about the resolver of one container, in its release. For an unknown release, a rule claims only what is true of all
+//!   releases. What is true of some, it reports as advice that names them, and only if the pod sets something that they mind.
+//! - A finding on a healthy pod without options is a warning only if there is a fix: a plain Alpine pod gets at most two.
+//! - A rule takes time in proportion to the pod. It walks over options, search names and containers one after the other, at most once
+//!   for each resolver that occurs, and never over each of one for each of another. A pod can be 1.5 MB of any of them.
 //!
-//! To add a rule: write its file, name it in the list at the end of this one, and show it in `tests/rules`.
+//! To add a rule, write its file, and name it in the list at the end of this file. Tests ask for its examples in `tests/rules`.
 
 mod event_reason;
 mod musl_advice;
@@ -20,15 +18,20 @@ mod zero_value;
 
 use std::cmp::Reverse;
 
+use crate::policy::Level;
+
 pub use event_reason::EventReason;
 pub use rule::{Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};
 
-/// Runs every rule on a pod. The findings come with the most serious first, and in the order of [`RULES`] among equals.
-pub fn check(input: &RuleInput<'_>) -> Vec<Finding> {
+/// Returns the findings of every rule on a pod, the most serious first, in the order of [`RULES`] among equals.
+///
+/// A finding for which `wants_texts` returns `false` has no message and no advice: most findings are only counted.
+pub fn check(input: &RuleInput<'_>, wants_texts: &dyn Fn(&Rule, Level) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
     for rule in RULES {
-        (rule.check)(input, &mut Findings { rule, rules: RULES, found: &mut found });
+        let level = rule.level;
+        (rule.check)(input, &mut Findings { rule, level, rules: RULES, wants_texts, found: &mut found });
     }
     found.sort_by_key(|finding| Reverse(finding.level));
     found
@@ -37,7 +40,7 @@ pub fn check(input: &RuleInput<'_>) -> Vec<Finding> {
 // === impl Rule ===
 
 impl Rule {
-    /// The rule of this slug.
+    /// Returns the rule with this slug.
     pub fn named(slug: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.slug == slug).copied()
     }
@@ -47,7 +50,7 @@ macro_rules! rules {
     ($($module:ident),* $(,)?) => {
         $(mod $module;)*
 
-        /// Every rule, the most useful to read first among those of one level.
+        /// Every rule; among those of one level, the most useful finding comes first.
         pub static RULES: &[&Rule] = &[$(&$module::RULE),*];
     };
 }

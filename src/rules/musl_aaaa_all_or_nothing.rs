@@ -1,15 +1,14 @@
-//! musl since 1.2.1 fails a lookup if either of its two queries fails, though the other was answered.
+//! musl since 1.2.1 fails a lookup if one of its two queries fails, even if the other was answered.
 //!
 //! ## Why it matters
-//! A nameserver that answers A and has trouble with AAAA is common: old appliances, broken zones, firewalls. musl since
-//! 1.2.1 (5cf1ac24; Alpine 3.13) then fails the name: at once where AAAA gets NXDOMAIN, after the full timeout where it
-//! gets SERVFAIL, REFUSED or nothing (measured on 1.2.2 to 1.2.6; 1.1.24, glibc and Go return the IPv4 address). It
-//! wants NOERROR without records. No option mends it, and musl ignores `no-aaaa`, so this is advice.
+//! Nameservers that answer A and have trouble with AAAA are common: old appliances, broken zones, firewalls. musl since 1.2.1 (5cf1ac24;
+//! Alpine 3.13) then fails the name: at once if AAAA gets NXDOMAIN, after the full timeout if it gets SERVFAIL, REFUSED or nothing
+//! (measured on 1.2.2 to 1.2.6; 1.1.24, glibc and Go return the IPv4 address). musl needs NOERROR without records. This is advice,
+//! because no option changes it: musl ignores `no-aaaa`.
 //!
-//! ## How to mend it
-//! Mend the nameserver, or put an answer in front of it: CoreDNS's `template` plugin answers AAAA for a zone with
-//! NOERROR and no records. A program that asks for IPv4 alone is not affected; neither is an image on another C
-//! library.
+//! ## How to fix it
+//! Fix the nameserver, or put an answer in front of it: CoreDNS's `template` plugin answers AAAA for a zone with NOERROR and no records.
+//! A program that asks for IPv4 alone is not affected, nor is an image on another C library.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -30,12 +29,10 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release >= musl::ALL_OR_NOTHING_SINCE) {
-            findings.container(
-                container,
-                container.image_path(),
-                format!("{resolver} fails a name whose AAAA query fails, though it has an IPv4 address"),
-                "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library",
-            );
+            let message = || format!("{resolver} fails a name whose AAAA query fails, though it has an IPv4 address");
+            let help =
+                "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library";
+            findings.container(container, container.image_path(), || (message(), help));
         }
     }
 }

@@ -1,13 +1,13 @@
 //! An old musl does not read the `attempts` that the pod sets.
 //!
 //! ## Why it matters
-//! musl 1.1.13 broke the reading of `attempts` (d6cb08bc) and 1.1.17 mended it (1a7fa5e5): in between it sends twice
-//! within its timeout, whatever the number says, as does Alpine 3.4 and 3.5. musl 1.1.16 reads it only with the patch
-//! that Alpine 3.6 carries (aports 27bff2a1), so of that release it is advice.
+//! musl 1.1.13 broke the reading of `attempts` (d6cb08bc), and 1.1.17 fixed it (1a7fa5e5). The releases in between, and so Alpine 3.4
+//! and 3.5, send twice within the timeout, whatever the number. musl 1.1.16 reads the option only with the patch of Alpine 3.6 (aports
+//! 27bff2a1), so for that release this is advice.
 //!
-//! ## How to mend it
-//! Use Alpine 3.7 or later. Until then only `timeout` changes how soon a lost query is sent again, and it also bounds
-//! how long an answer may take. A NodeLocal DNSCache loses fewer queries.
+//! ## How to fix it
+//! Use Alpine 3.7 or later. Until then only `timeout` changes how soon a lost query is sent again, but it also limits how long an
+//! answer may take. A NodeLocal DNSCache loses fewer queries.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -24,30 +24,30 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// How often musl sends where it does not read the option (musl v1.1.14 `src/network/resolvconf.c`): who asks for that
+/// The number of sends of a musl that does not read the option (musl v1.1.14 `src/network/resolvconf.c`). A pod that sets this number
 /// gets it.
 const SENT: &str = "attempts:2";
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let asked = input.authored_options().iter().find(|(_, text)| text.starts_with("attempts:") && *text != SENT);
-    if asked.is_none() {
+    if !input.authored_options().iter().any(|(_, text)| text.starts_with("attempts:") && *text != SENT) {
         return;
     }
+    let Some(path) = input.option_path("attempts") else { return };
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        let (Some(level), Some(path)) = (level(resolver), input.place_of(container, "attempts")) else { continue };
-        let message = match level {
+        let Some(level) = level(resolver) else { continue };
+        let message = || match level {
             Level::Info => {
                 format!("{resolver} reads `attempts` only with the patch of Alpine 3.6; else it sends twice")
             }
             _ => format!("{resolver} does not read `attempts`: it sends twice, whatever the number"),
         };
         let help = "use Alpine 3.7 or later; until then only a shorter timeout makes it resend sooner";
-        findings.container(container, path, message, help).level(level);
+        findings.at(level).container(container, path.clone(), || (message(), help));
     }
 }
 
-/// How certain it is that this release ignores the option; `None` where it is not known to.
+/// Returns the level by the certainty that this release ignores the option; `None` if it is not known to.
 fn level(resolver: Resolver) -> Option<Level> {
     resolver.version?;
     match resolver.facts("attempts").next()?.effect {

@@ -1,17 +1,17 @@
-//! musl before 1.2.4 cannot ask by TCP, so that large answers are cut or lost.
+//! musl before 1.2.4 cannot use TCP, so large answers are cut or lost.
 //!
 //! ## Why it matters
-//! An answer of over 512 bytes comes cut short, with a mark that says to ask again by TCP. musl learned that in 1.2.4
-//! (51d4669f; Alpine 3.18). Older ones keep what fitted: 30 of 40 A and 17 of 40 AAAA records were measured, and
-//! nothing where the server sends a cut answer without records, so the name fails. A headless Service with some thirty
-//! pods reaches that size. No option changes it: `use-vc` is never read.
+//! An answer of over 512 bytes arrives truncated, with a flag that asks the resolver to repeat the query by TCP. musl does so since
+//! 1.2.4 (51d4669f; Alpine 3.18). Older releases keep what fitted: 30 of 40 A records and 17 of 40 AAAA records (measured). If the
+//! server sends a truncated answer without records, the name fails. A headless Service with some thirty pods reaches that size. No
+//! option changes this: musl never reads `use-vc`.
 //!
-//! ## How to mend it
-//! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: a Service with a
-//! cluster address in place of a headless one.
+//! ## How to fix it
+//! Use an image on Alpine 3.18 or later, or on another C library. Until then keep the answers small: use a Service with a cluster
+//! address instead of a headless one.
 
-use super::musl_advice::NEWER_ALPINE;
 use super::event_reason::EventReason;
+use super::musl_advice::NEWER_ALPINE;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
@@ -30,8 +30,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::TCP_SINCE) {
-            let message = format!("{resolver} cannot ask by TCP: answers over 512 bytes are cut or lost");
-            findings.container(container, container.image_path(), message, NEWER_ALPINE);
+            let message = || format!("{resolver} cannot ask by TCP: answers over 512 bytes are cut or lost");
+            findings.container(container, container.image_path(), || (message(), NEWER_ALPINE));
         }
     }
 }

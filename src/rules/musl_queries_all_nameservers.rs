@@ -1,15 +1,14 @@
-//! musl asks all nameservers at once and believes the first answer, also one that says there is no such name.
+//! musl asks all nameservers at once and takes the first answer, even one that says there is no such name.
 //!
 //! ## Why it matters
-//! Other resolvers ask the second nameserver when the first is silent. musl sends every query to all of them and takes
-//! what comes first, NOERROR or NXDOMAIN (musl `src/network/res_msend.c`; measured: one server that answers NXDOMAIN
-//! early wins). Where they do not know the same names, names fail now and then: a public nameserver beside the
-//! cluster's knows no Service (kubernetes#16534). Where all of them do, it only costs queries, so that it is advice
-//! unless a public address stands beside the cluster's or a private one.
+//! Other resolvers ask the second nameserver when the first is silent. musl sends every query to all of them and takes the first
+//! answer, NOERROR or NXDOMAIN (musl `src/network/res_msend.c`; measured: one server that answers NXDOMAIN early wins). If the
+//! nameservers do not know the same names, names fail now and then: a public nameserver beside the cluster's knows no Service
+//! (kubernetes#16534). If all know the same names, this only costs queries. So this is advice, unless a public address stands beside
+//! the cluster's nameserver or a private one.
 //!
-//! ## How to mend it
-//! Give the pod one nameserver that knows all names: leave `nameservers` out, and have the cluster's DNS forward other
-//! domains.
+//! ## How to fix it
+//! Give the pod one nameserver that knows all names: leave `nameservers` out, and let the cluster's DNS forward other domains.
 
 use std::net::IpAddr;
 
@@ -32,7 +31,7 @@ pub(super) static RULE: Rule = Rule {
 const PATH: &str = "/spec/dnsConfig/nameservers";
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    // At least one stands before the pod's own, unless it starts from nothing.
+    // At least one nameserver comes before the pod's own, unless the policy is `None`.
     let before = usize::from(input.conf.base != Base::Nothing);
     let own = input.conf.nameservers.iter().take(NAMESERVERS_MAX as usize - before);
     let addresses: Vec<IpAddr> = own.filter_map(|text| text.parse().ok()).collect();
@@ -43,19 +42,17 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let public = addresses.iter().find(|address| !is_private(address)).filter(|_| beside_private);
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        let (level, message) = match public {
-            Some(public) => {
-                (Level::Warn, format!("{resolver} asks {public} at the same time, and its early NXDOMAIN wins"))
-            }
-            None => (Level::Info, format!("{resolver} asks all nameservers at the same time: an early NXDOMAIN wins")),
+        let message = || match public {
+            Some(public) => format!("{resolver} asks {public} at the same time, and its early NXDOMAIN wins"),
+            None => format!("{resolver} asks all nameservers at the same time: an early NXDOMAIN wins"),
         };
+        let level = if public.is_some() { Level::Warn } else { Level::Info };
         let help = "keep one nameserver that knows all names: the cluster's DNS can forward other domains";
-        findings.container(container, PATH, message, help).level(level);
+        findings.at(level).container(container, PATH, || (message(), help));
     }
 }
 
-/// Whether an address is of no use outside the networks at hand: those nameservers are somebody's own, and know own
-/// names (RFC 1918, 3927, 4193, 4291, 6598).
+/// Returns whether an address is private, so that its nameserver knows private names (RFC 1918, 3927, 4193, 4291, 6598).
 fn is_private(address: &IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {

@@ -1,16 +1,16 @@
 //! musl before 1.2.4 can give its two queries for a name the same id, and then takes one answer for both.
 //!
 //! ## Why it matters
-//! The id is made of the clock alone. Where the A and the AAAA query share it, musl stops listening after two answers
-//! to one of them (musl 6c858d6f, first in 1.2.4; Alpine 3.18): if the answer to the other is lost, the name seems not
-//! to exist, or to have only IPv6 (60 of 60 such lookups, measured on musl 1.1.24). It takes a coarse clock: none of
-//! 408,000 pairs shared an id on an ordinary one, nearly all did on one that was made coarse. So this is advice.
+//! musl makes the id from the clock alone. If the A and the AAAA query share it, musl stops listening after two answers to one of them
+//! (musl 6c858d6f, first in 1.2.4; Alpine 3.18). If the answer to the other is lost, the name seems not to exist, or to have only IPv6
+//! (60 of 60 such lookups, measured on musl 1.1.24). This needs a coarse clock: none of 408,000 pairs shared an id on an ordinary
+//! clock, and nearly all did on one that was made coarse. So this is advice.
 //!
-//! ## How to mend it
-//! Use an image on Alpine 3.18 or later, or on another C library. No option changes it.
+//! ## How to fix it
+//! Use an image on Alpine 3.18 or later, or on another C library. No option changes this.
 
-use super::musl_advice::NEWER_ALPINE;
 use super::event_reason::EventReason;
+use super::musl_advice::NEWER_ALPINE;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
@@ -29,8 +29,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::DISTINCT_IDS_SINCE) {
-            let message = format!("{resolver} can give the A and the AAAA query one id, and lose an answer");
-            findings.container(container, container.image_path(), message, NEWER_ALPINE);
+            let message = || format!("{resolver} can give the A and the AAAA query one id, and lose an answer");
+            findings.container(container, container.image_path(), || (message(), NEWER_ALPINE));
         }
     }
 }

@@ -1,21 +1,20 @@
 //! musl waits long before it sends a lost query again.
 //!
 //! ## Why it matters
-//! musl sends `attempts` times within `timeout`, so with its own 5 s and 2 a lost packet costs 2.5 s, and each name of
-//! the search list can pay it anew: 10 s were measured where one of each pair of queries is lost. It ignores every
-//! option that is advised for the 5 s delay of glibc (`single-request-reopen`, `use-vc`): only the ratio of these two
-//! helps.
+//! musl sends `attempts` times within `timeout`. With its defaults of 5 s and 2, a lost packet costs 2.5 s, and each name of the search
+//! list can cost as much again: 10 s were measured where one of each pair of queries is lost. musl ignores every option that is
+//! advised against the 5 s delay of glibc (`single-request-reopen`, `use-vc`). Only the ratio of `timeout` and `attempts` helps.
 //!
-//! ## How to mend it
-//! `timeout:5` with `attempts:10` resends after 0.5 s and gives up no sooner than before (measured: no lookup that
-//! succeeded with the defaults failed with these). `timeout:5` with `attempts:5` resends after 1 s, for a pod that
-//! shares its file with glibc. musl 1.1.13 to 1.1.15 (Alpine 3.4 and 3.5) do not read `attempts`: there only a newer
-//! Alpine helps. A NodeLocal DNSCache removes most of the loss itself.
+//! ## How to fix it
+//! `timeout:5` with `attempts:10` resends after 0.5 s and gives up no sooner than before (measured: no lookup that succeeded with the
+//! defaults failed with these). `timeout:5` with `attempts:5` resends after 1 s, for a pod that shares its file with glibc. musl 1.1.13
+//! to 1.1.15 (Alpine 3.4 and 3.5) do not read `attempts`, so only a newer Alpine helps there. A NodeLocal DNSCache avoids most of the
+//! loss.
 
 use std::time::Duration;
 
-use super::musl_advice::quicker_resend;
 use super::event_reason::EventReason;
+use super::musl_advice::quicker_resend;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
@@ -30,7 +29,7 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// What the default profile reaches where it must be gentle: `timeout:5 attempts:5`.
+/// The resend that the default profile reaches beside other resolvers: `timeout:5 attempts:5`.
 const ACCEPTABLE: Duration = Duration::from_secs(1);
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
@@ -39,12 +38,15 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             continue;
         };
         let resolver = container.resolver();
-        let message = match settings.recovers_from_one_loss() {
-            Some(after) if after <= ACCEPTABLE => continue,
+        let resend = settings.recovers_from_one_loss();
+        if resend.is_some_and(|after| after <= ACCEPTABLE) {
+            continue;
+        }
+        let message = || match resend {
             Some(after) => format!("{resolver} resends a lost query only after {} s", after.as_secs_f64()),
             None => format!("{resolver} never resends a lost query (attempts:{})", settings.attempts),
         };
-        findings.container(container, "/spec/dnsConfig/options", message, quicker_resend(resolver));
+        findings.container(container, "/spec/dnsConfig/options", || (message(), quicker_resend(resolver)));
     }
 }
 

@@ -1,21 +1,18 @@
 //! musl ends a lookup at the first search name whose server fails or has no address.
 //!
 //! ## Why it matters
-//! With too few dots, a name is first tried below each search name. musl goes on after NXDOMAIN only: SERVFAIL,
-//! REFUSED, no answer, and a name without address end the lookup, and the name itself is never tried (musl
-//! `src/network/lookup_name.c` `name_from_dns_search`; measured). glibc and Go go on. So every search name of the pod's
-//! own makes all outside names depend on the servers of that domain; kubernetes#64924 is such an outage. Whether it
-//! happens is up to those servers, so this is advice.
+//! A name with too few dots is first tried below each search name. musl continues after NXDOMAIN only: SERVFAIL, REFUSED, no answer, or
+//! a name without an address ends the lookup, and musl never tries the name itself (musl `src/network/lookup_name.c`
+//! `name_from_dns_search`; measured). glibc and Go continue. So every search name of the pod's own makes all outside names depend on
+//! the servers of that domain; kubernetes#64924 is such an outage. This is advice, because the failure depends on those servers.
 //!
-//! ## How to mend it
-//! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the
-//! program's configuration (`www.example.com.`): musl then does not search.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the program's
+//! configuration (`www.example.com.`): musl then does not search.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, search_path, shown};
+use super::rule_input::{RuleInput, excerpt, search_path};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Settings, search_domains_read};
 
@@ -29,35 +26,30 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let foreign = |name: &String| name != "." && !is_in_the_cluster(name, input.cluster_domain);
-    let Some(index) = input.dns.searches.iter().position(foreign) else { return };
-    let name = shown(&input.dns.searches[index]);
-    let mut searching: HashMap<Resolver, bool> = HashMap::new();
-    for container in input.using(Family::Musl) {
-        let resolver = container.resolver();
-        if !*searching.entry(resolver).or_insert_with(|| searches(resolver, input)) {
-            continue;
+    let is_foreign = |name: &String| name != "." && !is_in_the_cluster(name, input.cluster_domain);
+    let Some(index) = input.dns.searches.iter().position(is_foreign) else { return };
+    let name = excerpt(&input.dns.searches[index]);
+    for (container, searches) in input.judge(|resolver| searches(resolver, input)) {
+        if searches {
+            let message =
+                || format!("{} ends a lookup where {name} fails or has no address", container.resolver());
+            let help = "remove the search name, or end outside names with a dot; glibc would go on to the next name";
+            findings.container(container, search_path(index), || (message(), help));
         }
-        findings.container(
-            container,
-            search_path(index),
-            format!("{resolver} ends a lookup where {name} fails or has no address"),
-            "remove the search name, or end outside names with a dot; glibc would go on to the next name",
-        );
     }
 }
 
-/// The cluster's own DNS answers for these, and says NXDOMAIN where there is nothing.
+/// Returns whether the cluster's own DNS answers for the name. The answer is NXDOMAIN if nothing has the name.
 fn is_in_the_cluster(name: &str, cluster_domain: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.strip_suffix(cluster_domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether musl looks below the search names at all: it does not before 1.1.13, with `ndots:0`, and where the line is
-/// too long.
+/// Returns whether the resolver is a musl that tries search names. musl before 1.1.13 does not, nor any musl with `ndots:0` or with a
+/// line that is too long.
 fn searches(resolver: Resolver, input: &RuleInput<'_>) -> bool {
-    let ndots = Settings::read(resolver, input.options()).map_or(0, |settings| settings.ndots);
-    ndots > 0 && search_domains_read(resolver, input.searches()) > 0
+    let ndots = || Settings::read(resolver, input.options()).map_or(0, |settings| settings.ndots);
+    resolver.family == Family::Musl && ndots() > 0 && search_domains_read(resolver, input.searches()) > 0
 }
 
 #[cfg(test)]

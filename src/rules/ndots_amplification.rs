@@ -1,16 +1,14 @@
-//! Every outside name is asked for below each search name first, which takes several times the queries.
+//! Every outside name is first tried below each search name, which takes several times the queries.
 //!
 //! ## Why it matters
-//! With the kubelet's `ndots:5` and three search names, `www.example.com` takes 8 queries in place of 2 (measured on
-//! musl, glibc and Go; kubernetes `pkg/kubelet/network/dns/dns.go`). Each can be lost, and each loss costs a resend. It
-//! is Kubernetes' default and fails nothing, so this is advice.
+//! With the kubelet's `ndots:5` and three search names, `www.example.com` takes 8 queries instead of 2 (measured on musl, glibc and Go;
+//! kubernetes `pkg/kubelet/network/dns/dns.go`). Each query can be lost, and each loss costs a resend. This is advice, because it is
+//! Kubernetes' default and fails nothing.
 //!
-//! ## How to mend it
-//! End outside names with a dot in the program's configuration (`www.example.com.`), which holds for every resolver. In
-//! a pod without musl, `ndots:2` does it for all names: `my-service.other-namespace` still resolves with 4 queries. Not
-//! beside musl, where it makes names of Services fail (`ndots-breaks-musl`). Fewer search names help everywhere.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! End outside names with a dot in the program's configuration (`www.example.com.`), which every resolver honours. In a pod without
+//! musl, `ndots:2` does the same for all names: `my-service.other-namespace` still resolves, with 4 queries. Beside musl, `ndots:2`
+//! makes names of Services fail (`ndots-breaks-musl`). Fewer search names help everywhere.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -28,48 +26,48 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// A name as most outside names are: two dots.
+/// An example of an outside name: like most of them, with two dots.
 const OUTSIDE: &str = "www.example.com";
 
-/// One for A and one for AAAA.
-const QUERIES_A_NAME: u32 = 2;
+/// The dots of the example. A resolver with a higher ndots tries search names first.
+const OUTSIDE_DOTS: u32 = 2;
+
+/// One query for A and one for AAAA.
+const QUERIES_PER_NAME: u32 = 2;
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     if input.conf.base == Base::Node {
-        return; // what the node's file says is not known
+        return; // the node's file is unknown
     }
     let help = if input.may_use_musl() {
         "end outside names with a dot, as www.example.com.; a lower ndots makes musl fail names of Services"
     } else {
         "set ndots:2, or end outside names with a dot, as www.example.com."
     };
-    let mut of_the_file: HashMap<(Resolver, u32), u32> = HashMap::new();
-    for container in input.containers {
-        // Node's dns.resolve, which is c-ares', does not search (measured).
-        let Some(settings) = input.settings(container).filter(|settings| settings.resolver.family != Family::CAres)
-        else {
+    let in_pod = input.option_path("ndots");
+    for (container, in_file) in input.judge(|resolver| names_before(resolver, input.searches())) {
+        let Some(ndots) = input.settings(container).map(|settings| settings.ndots) else { continue };
+        let resolver = container.resolver();
+        // Node's dns.resolve, which uses c-ares, does not search (measured).
+        if ndots <= OUTSIDE_DOTS || resolver.family == Family::CAres {
             continue;
-        };
-        let (resolver, ndots) = (settings.resolver, settings.ndots);
-        let before = match container.env_searches() {
-            Some(own) => names_before(resolver, ndots, &own),
-            None => *of_the_file
-                .entry((resolver, ndots))
-                .or_insert_with(|| names_before(resolver, ndots, input.searches())),
-        };
+        }
+        let before = container.env_searches().map_or(in_file, |own| names_before(resolver, &own));
         if before > 0 {
-            let path = input.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
+            let path = container.option_path("ndots", in_pod.as_deref());
+            let path = path.unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
             let message =
-                format!("{resolver} asks for {OUTSIDE} below {before} search names first, as ndots is {ndots}");
-            findings.container(container, path, message, help);
+                || format!("{resolver} asks for {OUTSIDE} below {before} search names first, as ndots is {ndots}");
+            findings.container(container, path, || (message(), help));
         }
     }
 }
 
-/// How many names are asked for in vain before the name itself, which alone exists.
-fn names_before(resolver: Resolver, ndots: u32, search: &[&str]) -> u32 {
+/// Returns the number of names that a resolver tries in vain before the outside name, if its ndots is higher than the name's dots.
+fn names_before(resolver: Resolver, search: &[&str]) -> u32 {
     let exists = |name: &str| if name == OUTSIDE { Answer::Address } else { Answer::NxDomain };
-    lookup(resolver, OUTSIDE, ndots, search, exists).map_or(0, |lookup| lookup.queries / QUERIES_A_NAME - 1)
+    let lookup = lookup(resolver, OUTSIDE, OUTSIDE_DOTS + 1, search, exists);
+    lookup.map_or(0, |lookup| lookup.queries / QUERIES_PER_NAME - 1)
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! A lowered `ndots` makes cluster names fail on musl that resolve everywhere else.
 //!
 //! ## Why it matters
-//! A name with at least `ndots` dots is final for musl: it is asked for as it stands, and the search list is never
-//! tried (musl commit 3d6e2e47). glibc and Go try the search list afterwards. With `ndots:1`, the cure that is often
-//! advised for too many queries, `my-service.other-namespace` no longer resolves in an Alpine container (measured, each
-//! name and each ndots).
+//! musl takes a name with at least `ndots` dots as final: it asks for the name as it is and never tries the search list (musl commit
+//! 3d6e2e47). glibc and Go try the search list afterwards. With `ndots:1`, which is often advised against too many queries,
+//! `my-service.other-namespace` no longer resolves in an Alpine container (measured, each name and each ndots).
 //!
-//! ## How to mend it
-//! Leave `ndots` out, or keep it above the dots of the names in use; or write those names in full, as
+//! ## How to fix it
+//! Leave `ndots` out, or keep it above the number of dots in the names that programs use. Or write those names in full, as
 //! `my-service.other-namespace.svc.cluster.local`.
-
-use std::collections::HashMap;
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -28,53 +25,51 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// The kubelet's own ndots for a pod with the cluster's DNS (kubernetes `pkg/kubelet/network/dns/dns.go`), and what the
-/// names below are compared with.
+/// The kubelet's own ndots for a pod with the cluster's DNS (kubernetes `pkg/kubelet/network/dns/dns.go`). Names are compared with
+/// those that resolve with it.
 const CLUSTER_NDOTS: u32 = 5;
 
 /// The forms in which programs write the name of a Service or of a StatefulSet's pod, the commonest first.
 const FORMS: [&str; 6] = ["svc", "svc.ns", "svc.ns.svc", "pod-0.svc", "pod-0.svc.ns", "pod-0.svc.ns.svc"];
 
-/// The forms without which an ordinary program breaks; the others are used by few.
+/// The forms that ordinary programs need; few use the others.
 const COMMON: [&str; 3] = ["svc", "svc.ns", "svc.ns.svc"];
 
-/// An ndots, and the names that it breaks.
-type Breakage = Option<(u32, Vec<&'static str>)>;
+/// An ndots, and the forms of names that it breaks.
+#[derive(Clone)]
+struct Breakage {
+    ndots: u32,
+    forms: Vec<&'static str>,
+}
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     if input.conf.base == Base::Node {
-        return; // what the node's file says is not known
+        return; // the node's file is unknown
     }
-    let mut by_resolver: HashMap<Resolver, Breakage> = HashMap::new();
-    for container in input.using(Family::Musl) {
+    let in_pod = input.option_path("ndots");
+    for (container, breakage) in input.judge(|resolver| breakage(input, resolver)) {
+        let Some(Breakage { ndots, forms }) = breakage else { continue };
         let resolver = container.resolver();
-        let breakage = by_resolver.entry(resolver).or_insert_with(|| breakage(input, resolver));
-        let Some((ndots, broken)) = breakage else { continue };
-        let common: Vec<&str> = broken.iter().copied().filter(|form| COMMON.contains(form)).collect();
-        let (level, told) =
-            if common.is_empty() { (Level::Info, broken.as_slice()) } else { (Level::Warn, common.as_slice()) };
-        findings
-            .container(
-                container,
-                input.place_of(container, "ndots").unwrap_or_else(|| "/spec/dnsConfig".to_owned()),
-                format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", told.join(", ")),
-                format!("leave ndots out, or write such names in full (svc.ns.svc.{})", input.cluster_domain),
-            )
-            .level(level);
+        let common: Vec<&str> = forms.iter().copied().filter(|form| COMMON.contains(form)).collect();
+        let (level, forms) = if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) };
+        let path = container.option_path("ndots", in_pod.as_deref()).unwrap_or_else(|| "/spec/dnsConfig".to_owned());
+        let message = || format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", forms.join(", "));
+        let help = || format!("leave ndots out, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
+        findings.at(level).container(container, path, || (message(), help()));
     }
 }
 
-/// What stops resolving; `None` where nothing does, or where another rule says why.
-fn breakage(input: &RuleInput<'_>, resolver: Resolver) -> Breakage {
-    if input.conf.options_line_len() > musl::LINE_MAX {
-        return None; // search-line-too-long says that musl drops the line, ndots with it
+/// Returns the names that musl no longer resolves; `None` if there are none, or if another rule reports the cause.
+fn breakage(input: &RuleInput<'_>, resolver: Resolver) -> Option<Breakage> {
+    if resolver.family != Family::Musl || input.conf.options_line_len() > musl::LINE_MAX {
+        return None; // search-line-too-long reports that musl drops the line, ndots with it
     }
     let ndots = lowest_ndots(input, resolver).filter(|ndots| *ndots < CLUSTER_NDOTS)?;
-    let broken: Vec<&str> = FORMS.into_iter().filter(|form| breaks(input, resolver, form, ndots)).collect();
-    (!broken.is_empty()).then_some((ndots, broken))
+    let forms: Vec<&str> = FORMS.into_iter().filter(|form| breaks(input, resolver, form, ndots)).collect();
+    (!forms.is_empty()).then_some(Breakage { ndots, forms })
 }
 
-/// The ndots that counts if the kubelet's random order turns out badly: of several on one line musl takes the first.
+/// Returns the ndots that counts in the worst of the kubelet's random orders: musl takes the first of several on the line.
 fn lowest_ndots(input: &RuleInput<'_>, resolver: Resolver) -> Option<u32> {
     let whole = Settings::read(resolver, input.options())?.ndots;
     let each = input.options().iter().filter(|text| text.contains("ndots:"));
@@ -82,7 +77,7 @@ fn lowest_ndots(input: &RuleInput<'_>, resolver: Resolver) -> Option<u32> {
     Some(ndots.fold(whole, u32::min))
 }
 
-/// Whether a name of this form would resolve with the kubelet's ndots, and does not with this one.
+/// Returns whether a name of this form resolves with the kubelet's ndots, but not with this one.
 fn breaks(input: &RuleInput<'_>, resolver: Resolver, form: &str, ndots: u32) -> bool {
     let own_namespace = &cluster_searches(input.namespace, input.cluster_domain)[0];
     let service = format!("svc.ns.svc.{}", input.cluster_domain);
@@ -103,7 +98,7 @@ mod tests {
 
     fn message(ndots: &str) -> Option<String> {
         let findings = fires("ndots-breaks-musl", Case::pod("alpine:3.19").option("ndots", Some(ndots)));
-        findings.into_iter().next().map(|finding| finding.message)
+        findings.into_iter().next().map(|finding| finding.message.into_owned())
     }
 
     #[test]

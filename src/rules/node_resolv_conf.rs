@@ -1,13 +1,13 @@
 //! The pod inherits the node's resolv.conf, and with it the node's nameservers.
 //!
 //! ## Why it matters
-//! With `dnsPolicy: Default`, and with `ClusterFirst` on `hostNetwork`, the kubelet hands the node's own file to the pod
-//! (kubernetes `pkg/kubelet/network/dns/dns.go`, `getPodDNSType`): Services of the cluster do not resolve, and a nameserver
-//! that went stale on the node goes stale in the pod, which keeps the copy made at its start.
+//! With `dnsPolicy: Default`, and with `ClusterFirst` on `hostNetwork`, the kubelet gives the node's own file to the pod (kubernetes
+//! `pkg/kubelet/network/dns/dns.go`, `getPodDNSType`). Services of the cluster then do not resolve. The pod keeps the copy made at its
+//! start, so a nameserver that goes stale on the node goes stale in the pod.
 //!
-//! ## How to mend it
-//! On `hostNetwork`, write `dnsPolicy: ClusterFirstWithHostNet`. Otherwise keep `Default` only where the pod must not depend on
-//! the cluster's DNS, as the cluster's DNS itself.
+//! ## How to fix it
+//! On `hostNetwork`, write `dnsPolicy: ClusterFirstWithHostNet`. Otherwise keep `Default` only if the pod must not depend on the
+//! cluster's DNS, as the cluster's DNS itself.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -28,22 +28,18 @@ const PATH: &str = "/spec/dnsPolicy";
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     match input.dns.policy {
-        Policy::ClusterFirstOnHostNetwork => {
-            findings.pod(
-                PATH,
+        Policy::ClusterFirstOnHostNetwork => findings.pod(PATH, || {
+            (
                 "ClusterFirst on hostNetwork means the node's resolv.conf: cluster names do not resolve",
                 "set dnsPolicy: ClusterFirstWithHostNet, or Default if the node's nameservers are meant",
-            );
-        }
-        Policy::Default => {
-            findings
-                .pod(
-                    PATH,
-                    "dnsPolicy Default hands the node's nameservers to the pod: cluster names do not resolve",
-                    "leave dnsPolicy out, unless the pod must not depend on the cluster's DNS",
-                )
-                .level(Level::Info);
-        }
+            )
+        }),
+        Policy::Default => findings.at(Level::Info).pod(PATH, || {
+            (
+                "dnsPolicy Default gives the node's nameservers to the pod: cluster names do not resolve",
+                "leave dnsPolicy out, unless the pod must not depend on the cluster's DNS",
+            )
+        }),
         Policy::ClusterFirst | Policy::ClusterFirstWithHostNet | Policy::None => {}
     }
 }

@@ -1,21 +1,20 @@
 //! An option has no effect on the resolver of a container that relies on it.
 //!
 //! ## Why it matters
-//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). What is copied
-//! from advice on glibc changes nothing there: over 6 versions, 3 options and 32 faults, `single-request`,
-//! `single-request-reopen` and `use-vc` never changed a musl lookup (measured). Who believes that the option helps
-//! looks for the fault elsewhere.
+//! musl reads `ndots`, `timeout` and `attempts`, and nothing else (musl `src/network/resolvconf.c`). Options copied from advice on
+//! glibc change nothing there: over 6 versions, 3 options and 32 faults, `single-request`, `single-request-reopen` and `use-vc` never
+//! changed a musl lookup (measured). People who believe that the option helps look for the fault elsewhere.
 //!
-//! ## How to mend it
-//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An
-//! option that no resolver knows is a slip of the pen: correct or remove it.
+//! ## How to fix it
+//! For musl: `timeout:5` with `attempts:10`, a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An option that no
+//! resolver knows is probably misspelt: correct or remove it.
 
 use std::collections::HashSet;
 
-use super::musl_advice::{NEWER_ALPINE, quicker_resend};
 use super::event_reason::EventReason;
+use super::musl_advice::{NEWER_ALPINE, quicker_resend};
 use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, option_name, option_path, shown};
+use super::rule_input::{RuleInput, excerpt, option_name, option_path};
 use crate::policy::{Level, did_you_mean};
 use crate::resolver::{Family, Resolver, known_option, known_options};
 
@@ -33,38 +32,37 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for (index, text) in input.authored_options().iter().copied() {
         let name = option_name(text);
         if name.is_empty() || name.contains(char::is_whitespace) {
-            continue; // malformed-option says so
+            continue; // malformed-option reports it
         }
         if !seen.insert(name) {
-            continue; // duplicate-option says so
+            continue; // duplicate-option reports it
         }
         if known_option(name) {
             ignored_by_some(input, index, name, findings);
         } else {
-            let message = format!("no resolver knows the option `{}`", shown(name));
-            findings.pod(option_path(index), message, did_you_mean(name, known_options()).unwrap_or_else(|| "remove it".to_owned()));
+            let message = || format!("no resolver knows the option `{}`", excerpt(name));
+            let help = || did_you_mean(name, known_options()).unwrap_or_else(|| "remove it".to_owned());
+            findings.pod(option_path(index), || (message(), help()));
         }
     }
 }
 
-/// A warning where it does nothing for the whole pod; advice where other containers have use for it.
+/// Reports a warning if the option has no effect on the whole pod, and advice if it has on other containers.
 fn ignored_by_some(input: &RuleInput<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
-    let ignores = |resolver: Resolver| resolver.support(name).is_ignored();
-    let by_all = input.containers.iter().all(|container| ignores(container.resolver()));
-    let level = if by_all { Level::Warn } else { Level::Info };
-    for container in input.containers.iter().filter(|container| ignores(container.resolver())) {
+    let ignored: Vec<_> = input.judge(|resolver| resolver.support(name).is_ignored()).collect();
+    let level = if ignored.iter().all(|(_, is_ignored)| *is_ignored) { Level::Warn } else { Level::Info };
+    for (container, _) in ignored.into_iter().filter(|(_, is_ignored)| *is_ignored) {
         let resolver = container.resolver();
         if resolver.family == Family::Musl && name == "attempts" {
-            continue; // musl-attempts-ignored says so
+            continue; // musl-attempts-ignored reports it
         }
-        findings
-            .container(container, option_path(index), format!("{resolver} ignores `{name}`"), instead(name, resolver))
-            .level(level);
+        let text = || (format!("{resolver} ignores `{name}`"), alternative(name, resolver));
+        findings.at(level).container(container, option_path(index), text);
     }
 }
 
-/// What to do in place of an option that this resolver ignores.
-fn instead(name: &str, resolver: Resolver) -> &'static str {
+/// Returns what to do in place of an option that this resolver ignores.
+fn alternative(name: &str, resolver: Resolver) -> &'static str {
     match (resolver.family, name) {
         (Family::Musl, "single-request" | "single-request-reopen" | "use-vc") => quicker_resend(resolver),
         (Family::Musl, "rotate") => "remove it: musl asks all nameservers at once",
@@ -74,7 +72,6 @@ fn instead(name: &str, resolver: Resolver) -> &'static str {
         _ => "remove it, or use an image whose resolver honours it",
     }
 }
-
 
 #[cfg(test)]
 mod tests {

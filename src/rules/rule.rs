@@ -1,5 +1,6 @@
-//! A rule, the findings that it reports, and where it reports them. Must not know of any one rule.
+//! Rules, and the findings that they report. Must not know of any one rule.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::event_reason::EventReason;
@@ -9,15 +10,15 @@ use crate::policy::Level;
 
 /// One thing that can be wrong.
 pub struct Rule {
-    /// Its name in messages, configuration and links, such as `attempts-zero`.
+    /// The name in messages, configuration and links, such as `attempts-zero`.
     pub slug: &'static str,
-    /// How serious a finding is unless the check says otherwise.
+    /// The level of a finding, unless the check sets another.
     pub level: Level,
     /// The reason of the Events that report its findings.
     pub reason: EventReason,
     /// Whether a finding means that a name can fail that resolved before. A profile whose options cause one must accept that risk.
     pub can_break_names: bool,
-    /// The rule's own source file, whose doc comment documents it.
+    /// The rule's own source file, whose doc comment documents the rule.
     pub(super) source: &'static str,
     pub(super) check: fn(&RuleInput<'_>, &mut Findings<'_>),
 }
@@ -27,38 +28,42 @@ pub struct Rule {
 pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
-    /// How serious this case of it is.
+    /// The seriousness of this case.
     pub level: Level,
-    /// The container's name; `None` where it is about the pod.
+    /// The container's name; `None` for a finding about the pod.
     pub container: Option<String>,
-    /// What is wrong, in one clause that names neither the rule nor the container.
-    pub message: String,
-    /// What to do about it, in words that are true for this container's resolver.
-    pub help: String,
-    /// Where the cause stands, as a JSON pointer from the pod; after [`HOLDER`], from the object that holds its template.
-    pub path: String,
+    /// The problem, in one clause that names neither the rule nor the container; empty if nobody asked for the texts.
+    pub message: Cow<'static, str>,
+    /// The advice, in words that are true for this container's resolver; empty with the message.
+    pub help: Cow<'static, str>,
+    /// The place of the cause, as a JSON pointer from the pod; after [`HOLDER`], from the workload that holds the pod template.
+    pub path: Cow<'static, str>,
 }
 
-/// Stands before a path that leads through the object that holds the pod's template: a Deployment, not its template.
+/// Prefix of a path that starts at the workload, not at its pod template.
 pub const HOLDER: &str = "..";
 
-/// Collects what one rule finds.
+/// Collects the findings of one rule.
 pub struct Findings<'f> {
     pub(super) rule: &'static Rule,
+    /// The level of the findings to come.
+    pub(super) level: Level,
     /// Every rule that exists.
     pub(super) rules: &'static [&'static Rule],
+    /// Whether a finding at this level gets its texts. Most findings are only counted, and texts are most of the work.
+    pub(super) wants_texts: &'f dyn Fn(&Rule, Level) -> bool,
     pub(super) found: &'f mut Vec<Finding>,
 }
 
 // === impl Rule ===
 
 impl Rule {
-    /// Its documentation, in Markdown.
+    /// Returns the rule's documentation, in Markdown.
     pub fn documentation(&self) -> String {
         documentation::of(self.source)
     }
 
-    /// What it finds, in one sentence: the first line of its documentation.
+    /// Returns the first line of the documentation, which is one sentence.
     pub fn summary(&self) -> &'static str {
         documentation::summary_of(self.source)
     }
@@ -81,46 +86,53 @@ impl Eq for Rule {}
 // === impl Finding ===
 
 impl Finding {
-    /// What it is a case of: the rule, and the container or the pod. Where the rule has no finding left on that, it is
-    /// mended.
+    /// Returns the rule and the container that the finding is about. A change fixes a finding if no finding with the same case is left.
     pub fn case(&self) -> (&'static str, Option<&str>) {
         (self.rule.slug, self.container.as_deref())
-    }
-
-    /// Gives this case another level than the rule's own.
-    pub(super) fn level(&mut self, level: Level) {
-        self.level = level;
     }
 }
 
 // === impl Findings ===
 
 impl Findings<'_> {
-    /// Adds a finding about a container.
-    pub(super) fn container(
+    /// Returns a collector for findings at another level than the rule's own.
+    pub(super) fn at(&mut self, level: Level) -> Findings<'_> {
+        let Self { rule, level: _, rules, wants_texts, found } = self;
+        Findings { rule, level, rules, wants_texts: *wants_texts, found }
+    }
+
+    /// Adds a finding about a container. `texts` returns the message and the advice.
+    pub(super) fn container<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
         &mut self,
         container: &Container<'_>,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
-        self.add(Some(container.name.to_owned()), path.into(), message.into(), help.into())
+        path: impl Into<Cow<'static, str>>,
+        texts: impl FnOnce() -> (M, H),
+    ) {
+        self.add(Some(container.name.to_owned()), path.into(), texts);
     }
 
-    /// Adds a finding about the pod as a whole.
-    pub(super) fn pod(
+    /// Adds a finding about the pod as a whole. `texts` returns the message and the advice.
+    pub(super) fn pod<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
         &mut self,
-        path: impl Into<String>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
-        self.add(None, path.into(), message.into(), help.into())
+        path: impl Into<Cow<'static, str>>,
+        texts: impl FnOnce() -> (M, H),
+    ) {
+        self.add(None, path.into(), texts);
     }
 
-    fn add(&mut self, container: Option<String>, path: String, message: String, help: String) -> &mut Finding {
-        let Self { rule, rules: _, found } = self;
-        let index = found.len();
-        found.push(Finding { rule, level: rule.level, container, message, help, path });
-        &mut found[index]
+    fn add<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
+        &mut self,
+        container: Option<String>,
+        path: Cow<'static, str>,
+        texts: impl FnOnce() -> (M, H),
+    ) {
+        let Self { rule, level, rules: _, wants_texts, found } = self;
+        let (message, help) = if wants_texts(rule, *level) {
+            let (message, help) = texts();
+            (message.into(), help.into())
+        } else {
+            (Cow::default(), Cow::default())
+        };
+        found.push(Finding { rule, level: *level, container, message, help, path });
     }
 }

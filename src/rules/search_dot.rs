@@ -1,23 +1,20 @@
-//! The search list holds a `.`, over which some resolvers fail every name that reaches it.
+//! The search list holds a `.`, and some resolvers fail every name that reaches it.
 //!
 //! ## Why it matters
-//! Kubernetes accepts `.` in `dnsConfig.searches` (KEP-4427), and for glibc it is of use: names are tried as they stand
-//! in that place. musl before 1.2.4 makes a malformed query of it and waits for an answer that never comes: after 5 s
-//! the lookup fails, and neither later search names nor the name itself are tried (measured on Alpine 3.4 to 3.17;
-//! mended by musl 001c1afb and 1e7fb12f). uClibc refuses the name at once (`libc/inet/resolv.c` `__encode_dotted`, not
-//! measured). musl since 1.2.4 and Go pass over the entry.
+//! Kubernetes accepts `.` in `dnsConfig.searches` (KEP-4427). For glibc it is useful: names are tried as they are at that place. musl
+//! before 1.2.4 sends a malformed query for it and waits for an answer that never comes: after 5 s the lookup fails, without trying
+//! later search names or the name itself (measured on Alpine 3.4 to 3.17; fixed by musl 001c1afb and 1e7fb12f). uClibc fails the name
+//! at once (`libc/inet/resolv.c` `__encode_dotted`, not measured). musl since 1.2.4 and Go skip the entry.
 //!
-//! ## How to mend it
-//! Remove the `.`. Where outside names should be asked for first, end them with a dot in the program's configuration
-//! (`www.example.com.`), which every resolver honours. Or use Alpine 3.18 or later.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! Remove the `.`. To try outside names first, end them with a dot in the program's configuration (`www.example.com.`), which every
+//! resolver honours. Or use Alpine 3.18 or later.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::{RuleInput, search_path};
 use crate::policy::Level;
-use crate::resolver::{Answer, Family, Resolver, Version, resolves};
+use crate::resolver::{Answer, Family, Resolver, Settings, Version, resolves};
 
 pub(super) static RULE: Rule = Rule {
     slug: "search-dot",
@@ -28,26 +25,26 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// Stands for a musl of which the release is not known, as it may be one of those that fail.
+/// Stands for a musl of an unknown release, which may be one that fails.
 const FAILING_MUSL: Resolver = Family::Musl.at(Version::new(1, 2, 3));
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let Some(index) = input.dns.searches.iter().position(|name| name == ".") else { return };
-    let mut faults: HashMap<(Resolver, u32), Option<(Level, String)>> = HashMap::new();
-    for container in input.containers {
-        let Some(settings) = input.settings(container) else { continue };
-        let (resolver, ndots) = (settings.resolver, settings.ndots);
-        let fault = faults.entry((resolver, ndots)).or_insert_with(|| fault(resolver, ndots, input.searches()));
-        let Some((level, message)) = fault.clone() else { continue };
-        let help = match resolver.family {
+    let fault_of = |resolver| {
+        let Settings { ndots, .. } = Settings::read(resolver, input.options())?;
+        fault(resolver, ndots, input.searches())
+    };
+    for (container, fault) in input.judge(fault_of) {
+        let Some((level, message)) = fault else { continue };
+        let help = match container.resolver().family {
             Family::Musl => "remove the `.` from dnsConfig.searches, or use Alpine 3.18 or later (musl 1.2.4)",
             _ => "remove the `.` from dnsConfig.searches",
         };
-        findings.container(container, search_path(index), message, help).level(level);
+        findings.at(level).container(container, search_path(index), || (message, help));
     }
 }
 
-/// What comes of the `.`, and how certain that is.
+/// Returns the effect of the `.`, and the level by its certainty.
 fn fault(resolver: Resolver, ndots: u32, search: &[&str]) -> Option<(Level, String)> {
     match resolver.family {
         Family::Musl if resolver.version.is_none() => fails(FAILING_MUSL, ndots, search).then(|| {
@@ -61,7 +58,7 @@ fn fault(resolver: Resolver, ndots: u32, search: &[&str]) -> Option<(Level, Stri
     }
 }
 
-/// Whether a name that exists as it stands is never reached.
+/// Returns whether the lookup of a name that exists as it is never reaches that name.
 fn fails(resolver: Resolver, ndots: u32, search: &[&str]) -> bool {
     const NAME: &str = "host";
     let exists = |name: &str| if name == NAME { Answer::Address } else { Answer::NxDomain };

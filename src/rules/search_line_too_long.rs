@@ -1,18 +1,15 @@
 //! A line of resolv.conf, search or options, is longer than a container's resolver reads.
 //!
 //! ## Why it matters
-//! musl reads a line into 256 bytes and skips a longer one without a word (musl `src/network/resolvconf.c`; measured:
-//! 254 bytes are read, 255 are not). A search list of over 247 bytes is then no search list at all, so that
-//! `my-service` fails where it resolves on glibc; an options line of over 254 takes `ndots`, `timeout` and `attempts`
-//! with it. glibc before 2.26 reads six search names and 255 bytes (glibc 3f853f22c8), uClibc what fits into 119 bytes
-//! (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node may add search names
-//! of its own, which are not counted here.
+//! musl reads a line into 256 bytes and silently skips a longer one (musl `src/network/resolvconf.c`; measured: 254 bytes are read,
+//! 255 are not). It ignores a search list of over 247 bytes completely, so `my-service` fails, which resolves on glibc. An options
+//! line of over 254 bytes loses `ndots`, `timeout` and `attempts`. glibc before 2.26 reads six search names and 255 bytes (glibc
+//! 3f853f22c8), uClibc reads 119 bytes (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node
+//! may add search names of its own, which are not counted here.
 //!
-//! ## How to mend it
-//! Drop search names until the rest fits, longest first, and write the names they served in full. Where the options
-//! line is too long, remove the options that this resolver ignores.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! Remove search names until the rest fits, longest first, and write the names they served in full. If the options line is too long,
+//! remove the options that this resolver ignores.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -29,10 +26,10 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// What is wrong with a list for one resolver.
+/// A search list that is too long for one resolver.
 #[derive(Clone)]
-struct Fault {
-    /// The first name that is not read.
+struct Excess {
+    /// The index of the first name that is not read.
     index: usize,
     level: Level,
     message: String,
@@ -45,35 +42,31 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 }
 
 fn search_lines(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let mut of_the_file: HashMap<Resolver, Option<(String, Fault)>> = HashMap::new();
-    for container in input.containers {
-        let resolver = container.resolver();
-        let fault = match container.env_searches() {
-            Some(own) => Fault::of(resolver, &own).map(|fault| (container.env_path(), fault)),
-            None => of_the_file
-                .entry(resolver)
-                .or_insert_with(|| {
-                    Fault::of(resolver, input.searches()).map(|fault| (place(input, fault.index), fault))
-                })
-                .clone(),
+    let in_file = |resolver| {
+        Excess::of(resolver, input.searches()).map(|excess| (search_name_path(input, excess.index), excess))
+    };
+    for (container, in_file) in input.judge(in_file) {
+        let excess = match container.env_searches() {
+            Some(own) => Excess::of(container.resolver(), &own).map(|excess| (container.env_path(), excess)),
+            None => in_file,
         };
-        if let Some((path, Fault { index: _, level, message, help })) = fault {
-            findings.container(container, path, message, help).level(level);
+        if let Some((path, Excess { index: _, level, message, help })) = excess {
+            findings.at(level).container(container, path, || (message, help));
         }
     }
 }
 
-/// Where search name `index` of resolv.conf stands in the pod; what is not there comes from the policy.
-fn place(input: &RuleInput<'_>, index: usize) -> String {
+/// Returns the path of search name `index` of resolv.conf in the pod; a name that is not in the pod comes from the policy.
+fn search_name_path(input: &RuleInput<'_>, index: usize) -> String {
     let name = input.searches()[index];
-    let place = input.dns.searches.iter().position(|search| search == name);
-    place.map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
+    let index = input.dns.searches.iter().position(|search| search == name);
+    index.map_or_else(|| "/spec/dnsPolicy".to_owned(), search_path)
 }
 
-// === impl Fault ===
+// === impl Excess ===
 
-impl Fault {
-    /// What this resolver leaves out of a search list.
+impl Excess {
+    /// Returns the part of a search list that this resolver does not read.
     fn of(resolver: Resolver, search: &[&str]) -> Option<Self> {
         match resolver.family {
             Family::Musl => Self::of_musl(resolver, search),
@@ -86,10 +79,10 @@ impl Fault {
         }
     }
 
-    /// musl reads the whole list or nothing of it.
+    /// musl reads the whole list or nothing.
     fn of_musl(resolver: Resolver, search: &[&str]) -> Option<Self> {
         if resolver.version.is_some_and(|release| release < musl::SEARCH_SINCE) {
-            return None; // it never searches
+            return None; // these releases never search
         }
         let most = musl::SEARCH_LIST_MAX;
         let ends = search.iter().scan(0, |next, name| {
@@ -106,12 +99,12 @@ impl Fault {
         })
     }
 
-    /// glibc of a release that is not known may be an old one.
+    /// A glibc of an unknown release may be an old one.
     fn of_glibc(resolver: Resolver, search: &[&str]) -> Option<Self> {
         let (names, bytes) = glibc::OLD_SEARCH_MAX;
-        let help = format!("keep to {names} search names and {bytes} bytes, or use an image with a newer glibc");
+        let help = || format!("keep to {names} search names and {bytes} bytes, or use an image with a newer glibc");
         if resolver.version.is_some() {
-            return Self::cut(resolver, search).map(|cut| Self { help, ..cut });
+            return Self::cut(resolver, search).map(|cut| Self { help: help(), ..cut });
         }
         let old = Self::cut(Family::Glibc.at(glibc::OLDEST_IN_IMAGES), search)?;
         let message = format!(
@@ -121,7 +114,7 @@ impl Fault {
             old.index,
             search.len()
         );
-        Some(Self { level: Level::Info, message, help, ..old })
+        Some(Self { level: Level::Info, message, help: help(), ..old })
     }
 
     /// The names at the end that are not read whole.
@@ -136,7 +129,7 @@ impl Fault {
     }
 }
 
-/// What to do about an options line that is too long.
+/// The advice on an options line that is too long.
 const HELP: &str = "remove the options that musl ignores: all but ndots, timeout and attempts";
 
 fn options_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
@@ -148,13 +141,13 @@ fn options_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let path = longest.map_or_else(|| "/spec/dnsConfig/options".to_owned(), |(index, _)| option_path(*index));
     for container in input.using(Family::Musl).filter(|container| reads_whole_lines(container)) {
         let resolver = container.resolver();
-        let message =
-            format!("{resolver} drops an options line of {bytes} bytes (over {}), ndots with it", musl::LINE_MAX);
-        findings.container(container, &*path, message, HELP);
+        let most = musl::LINE_MAX;
+        let message = || format!("{resolver} drops an options line of {bytes} bytes (over {most}), ndots with it");
+        findings.container(container, path.clone(), || (message(), HELP));
     }
 }
 
-/// musl before 1.1.13 cuts a line where newer ones drop it.
+/// musl before 1.1.13 cuts a line that newer releases drop.
 fn reads_whole_lines(container: &Container<'_>) -> bool {
     container.resolver().version.is_none_or(|release| release >= musl::SEARCH_SINCE)
 }

@@ -1,19 +1,16 @@
-//! The pod's `timeout` is so short that answers which only take long are lost.
+//! The pod's `timeout` is so short that slow answers are lost.
 //!
 //! ## Why it matters
-//! To musl `timeout` is for all attempts together, and to Go for each of them, with no ear for a late answer to an
-//! earlier one: with `timeout:1` no answer was heard that took 1.5 s, with `timeout:2` none of 2.5 s, and with
-//! `timeout:3` none of 4 s (measured). glibc hears most late answers, up to `timeout` times `attempts`. Answers do take
-//! that long: CoreDNS waits 2 s for an upstream server before it asks the next, and gives up after 5 s (coredns
-//! `plugin/forward/forward.go`). A patience of up to 2 s makes a failed lookup of one packet that is lost behind
-//! CoreDNS (a warning), one of less than 5 s of two (advice).
+//! musl's `timeout` covers all attempts together. Go's covers each attempt, and Go ignores late answers to earlier attempts. With
+//! `timeout:1`, neither heard an answer that took 1.5 s, with `timeout:2` none of 2.5 s, and with `timeout:3` none of 4 s (measured).
+//! glibc hears most late answers, up to `timeout` times `attempts`. Answers can take that long: CoreDNS waits 2 s for an upstream
+//! server before it asks the next, and gives up after 5 s (coredns `plugin/forward/forward.go`). With a total of up to 2 s, one packet
+//! lost upstream of CoreDNS fails the lookup (warn); with less than 5 s, two do (info).
 //!
-//! ## How to mend it
-//! Leave `timeout` at 5. musl resends sooner with more `attempts` and the same timeout: `timeout:5` with `attempts:10`
-//! resends after 0.5 s. In a pod whose containers all use glibc, `single-request-reopen` cures what short timeouts are
-//! set for.
+//! ## How to fix it
+//! Leave `timeout` at 5. musl resends sooner with more `attempts` and the same timeout: `timeout:5` with `attempts:10` resends after
+//! 0.5 s. In a pod whose containers all use glibc, `single-request-reopen` fixes the problem that short timeouts are usually set for.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::event_reason::EventReason;
@@ -31,48 +28,52 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// How long CoreDNS waits for an upstream server before it asks the next (coredns `plugin/forward/forward.go`,
+/// The time that CoreDNS waits for an upstream server before it asks the next (coredns `plugin/forward/forward.go`,
 /// `defaultReadTimeout`).
 const ONE_UPSTREAM: Duration = Duration::from_secs(2);
 
-/// After how long it gives up on all of them (there, `defaultTimeout`).
+/// The time after which CoreDNS gives up on all upstream servers (same file, `defaultTimeout`).
 const ALL_UPSTREAMS: Duration = Duration::from_secs(5);
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let mut untouched: HashMap<Resolver, Option<Settings>> = HashMap::new();
-    for container in input.containers {
+    let in_pod = input.option_path("timeout");
+    let by_default = |resolver| Settings::read(resolver, &[]).map(|settings| settings.slowest_answer());
+    for (container, by_default) in input.judge(by_default) {
         let Some(settings) = input.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
             continue;
         };
-        let Settings { resolver, .. } = settings;
-        let on_its_own = *untouched.entry(resolver).or_insert_with(|| Settings::read(resolver, &[]));
         let patience = settings.slowest_answer();
-        let is_shortened = on_its_own.is_some_and(|on_its_own| patience < on_its_own.slowest_answer());
+        let is_shortened = by_default.is_some_and(|by_default| patience < by_default);
         if !is_shortened || patience >= ALL_UPSTREAMS {
             continue;
         }
         let level = if patience <= ONE_UPSTREAM { Level::Warn } else { Level::Info };
-        let path = input.place_of(container, "timeout").unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
-        let seconds = patience.as_secs_f64();
-        let (message, help) = match resolver.family {
-            Family::Musl => (
-                format!("{resolver} gives up on a name after {seconds} s in all: slower answers are lost"),
-                if resolver.support("attempts").is_ignored() {
-                    "set timeout:5, and use a newer Alpine to resend sooner"
-                } else {
-                    "set timeout:5; more attempts make musl resend sooner, a shorter timeout only makes it give up"
-                },
-            ),
-            Family::Glibc => (
-                format!("{resolver} gives up on a nameserver after {seconds} s: slower answers are lost"),
-                "set timeout:5, or more attempts (at most 5): glibc waits for their product",
-            ),
-            _ => (
-                format!("{resolver} gives up on each query after {seconds} s: slower answers are lost"),
-                "set timeout:5; more attempts do not help, as each of them waits no longer",
-            ),
-        };
-        findings.container(container, path, message, help).level(level);
+        let path = container.option_path("timeout", in_pod.as_deref());
+        let path = path.unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
+        findings.at(level).container(container, path, || text(container.resolver(), patience));
+    }
+}
+
+/// Returns the message and the advice.
+fn text(resolver: Resolver, patience: Duration) -> (String, &'static str) {
+    let seconds = patience.as_secs_f64();
+    match resolver.family {
+        Family::Musl => (
+            format!("{resolver} gives up on a name after {seconds} s in all: slower answers are lost"),
+            if resolver.support("attempts").is_ignored() {
+                "set timeout:5, and use a newer Alpine to resend sooner"
+            } else {
+                "set timeout:5; more attempts make musl resend sooner, a shorter timeout only makes it give up"
+            },
+        ),
+        Family::Glibc => (
+            format!("{resolver} gives up on a nameserver after {seconds} s: slower answers are lost"),
+            "set timeout:5, or more attempts (at most 5): glibc waits for their product",
+        ),
+        _ => (
+            format!("{resolver} gives up on each query after {seconds} s: slower answers are lost"),
+            "set timeout:5; more attempts do not help, as each of them waits no longer",
+        ),
     }
 }
 

@@ -1,21 +1,20 @@
-//! An option makes Rust programs that read resolv.conf with the resolv-conf crate refuse the whole file.
+//! An option makes Rust programs that use the resolv-conf crate reject the whole resolv.conf.
 //!
 //! ## Why it matters
-//! hickory-resolver, and what is built on it (reqwest's `hickory-dns`, linkerd's proxy), reads the file with that
-//! crate, which answers an option it does not know, or a number that is none, with an error for the whole file
-//! (resolv-conf 0.7.6 `src/lib.rs` `Config::parse`; hickory-dns#1285 and resolv-conf#25 were outages over `trust-ad`).
-//! hickory passes over it since 0.26.3 only. linkerd's proxy then stops at its start (linkerd2-proxy
-//! `linkerd/app/core/src/dns.rs`: "system DNS config must be valid"; with hickory 0.26.1 as late as v2.366.0 of August
-//! 2026), and reqwest 0.13.5 asks Google's servers, which know no Service (`src/dns/hickory.rs`). Which other programs
-//! use the crate no image tells, so of them it is advice.
+//! hickory-resolver and programs built on it (reqwest's `hickory-dns`, linkerd's proxy) read resolv.conf with that crate. For an
+//! unknown option or an invalid number, the crate returns an error for the whole file (resolv-conf 0.7.6 `src/lib.rs`
+//! `Config::parse`; hickory-dns#1285 and resolv-conf#25 were outages over `trust-ad`). hickory skips such an option only since 0.26.3.
+//! linkerd's proxy then stops at its start (linkerd2-proxy `linkerd/app/core/src/dns.rs`: "system DNS config must be valid"; with
+//! hickory 0.26.1 as late as v2.366.0 of August 2026). reqwest 0.13.5 asks Google's servers instead, which know no Service
+//! (`src/dns/hickory.rs`). No image shows which other programs use the crate, so for them this is advice.
 //!
-//! ## How to mend it
-//! Remove the option, or write its number in digits. `trust-ad` and `no-reload` need resolv-conf 0.7.0 in the program,
-//! `no-aaaa` needs 0.7.5.
+//! ## How to fix it
+//! Remove the option, or write its number in digits. `trust-ad` and `no-reload` need resolv-conf 0.7.0 in the program, `no-aaaa` needs
+//! 0.7.5.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{Container, RuleInput, option_path, shown};
+use super::rule_input::{Container, RuleInput, excerpt, option_path};
 use crate::image::Reference;
 use crate::policy::Level;
 use crate::resolver::Family;
@@ -33,29 +32,32 @@ pub(super) static RULE: Rule = Rule {
 /// The repository of linkerd's proxy at cr.l5d.io and ghcr.io, and the end of its name in mirrors.
 const LINKERD_PROXY: &str = "linkerd/proxy";
 
-/// Its releases that are known to stop: the stable ones from 2.7, when the words above came in (a7f22f6c), which ended
-/// with 2.14; the monthly ones from 2020 to the last that was seen whole, year and month.
+/// The releases of the proxy that are known to stop: the stable ones from 2.7, which first had the words above (a7f22f6c), to 2.14,
+/// the last stable one; the monthly ones from 2020 to the last that was seen to stop, as year and month.
 const STOPPING_STABLE: [(u16, u16); 2] = [(2, 7), (2, 14)];
 const STOPPING_EDGE: [(u16, u16); 2] = [(20, 1), (26, 7)];
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let refused: Vec<_> = input
+    let rejected: Vec<_> = input
         .authored_options()
         .iter()
         .map(|(index, text)| (*index, *text, accepts(text)))
         .filter(|(_, _, acceptance)| *acceptance != Acceptance::Always)
         .collect();
-    if let Some((index, text, _)) = refused.iter().find(|(_, _, acceptance)| *acceptance == Acceptance::Never) {
+    if rejected.is_empty() {
+        return;
+    }
+    if let Some((index, text, _)) = rejected.iter().find(|(_, _, acceptance)| *acceptance == Acceptance::Never) {
         for container in input.containers.iter().filter(|container| is_stopping_linkerd(container)) {
-            let message = format!("linkerd's proxy stops at its start over the option `{}`", shown(text));
-            findings.container(container, option_path(*index), message, "remove the option").level(Level::Warn);
+            let message = || format!("linkerd's proxy stops at its start over the option `{}`", excerpt(text));
+            findings.at(Level::Warn).container(container, option_path(*index), || (message(), "remove the option"));
         }
     }
     if !input.containers.iter().any(may_use_the_crate) {
         return;
     }
-    for (index, text, acceptance) in refused {
-        let text = shown(text);
+    for (index, text, acceptance) in rejected {
+        let text = excerpt(text);
         let (message, help) = match acceptance {
             Acceptance::Always => continue,
             Acceptance::Since(version) => (
@@ -67,16 +69,16 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
                 "remove it, if a program here resolves names with hickory-resolver".to_owned(),
             ),
         };
-        findings.pod(option_path(index), message, help);
+        findings.pod(option_path(index), || (message, help));
     }
 }
 
-/// Whether the program is not known to resolve names in a way of its own.
+/// Returns whether the container's program may use the crate: no other resolver of its own is known.
 fn may_use_the_crate(container: &Container<'_>) -> bool {
     !matches!(container.resolver().family, Family::Go | Family::CAres) && !is_stopping_linkerd(container)
 }
 
-/// Whether the container is linkerd's proxy in a release that is known to stop.
+/// Returns whether the container is linkerd's proxy in a release that is known to stop.
 fn is_stopping_linkerd(container: &Container<'_>) -> bool {
     let Ok(reference) = Reference::parse(container.image) else { return false };
     let before = reference.path().strip_suffix(LINKERD_PROXY);

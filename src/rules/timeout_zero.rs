@@ -1,17 +1,16 @@
-//! `timeout:0` reaches resolv.conf, and musl then sends no query.
+//! `timeout:0` makes lookups fail on musl, which then sends no query.
 //!
 //! ## Why it matters
-//! musl's send loop runs while less than the timeout has passed, so never: every lookup fails at once, with no packet sent
-//! (musl `src/network/res_msend.c`; seen on every Alpine from 3.3). glibc and Go read 0 as one second.
+//! musl sends queries while less than the timeout has passed, so with 0 it never does: every lookup fails at once, with no packet
+//! sent (musl `src/network/res_msend.c`; seen on every Alpine from 3.3). glibc and Go read 0 as one second.
 //!
-//! ## How to mend it
-//! Remove the option, or give it a number of seconds from 1. muslin repairs it in the modes `inject` and `enforce`, whoever
-//! set it.
+//! ## How to fix it
+//! Remove the option, or set it to at least 1 second. In the modes `inject` and `enforce`, muslin always fixes it.
 
-use super::zero_value::{self, Zero};
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
+use super::zero_value::{self, ZeroOption};
 use crate::policy::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -23,7 +22,8 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-const TIMEOUT: Zero = Zero { option: "timeout", help: "remove the option, or set timeout to at least 1 second" };
+const TIMEOUT: ZeroOption =
+    ZeroOption { name: "timeout", help: "remove the option, or set timeout to at least 1 second" };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     zero_value::check(&TIMEOUT, input, findings);

@@ -1,16 +1,16 @@
 //! The annotation `muslin.dev/ignore` names a rule that does not exist.
 //!
 //! ## Why it matters
-//! A slip of the pen silences nothing: the findings that it was written against are still reported, or will be once they
-//! come. Nothing in Kubernetes checks the value of an annotation, so nobody else would say so.
+//! A misspelt rule silences nothing: muslin still reports the findings that the annotation should hide. Kubernetes does not check the
+//! values of annotations, so nothing else reports the mistake.
 //!
-//! ## How to mend it
-//! Write the name that stands in brackets or before the colon of a finding, such as `musl-slow-retry`; several are separated by
-//! commas. `muslin explain` lists them all.
+//! ## How to fix it
+//! Write the name before the colon, or in brackets, of a finding, such as `musl-slow-retry`. Separate several names by commas. `muslin
+//! explain` lists every rule.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
-use super::rule_input::{Ignored, RuleInput, shown};
+use super::rule_input::{Ignored, RuleInput, excerpt};
 use crate::policy::{Level, did_you_mean};
 
 pub(super) static RULE: Rule = Rule {
@@ -30,7 +30,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         }
         let help = did_you_mean(slug, known)
             .unwrap_or_else(|| "remove it, or write the name of a rule as findings show it".to_owned());
-        findings.pod(*path, format!("muslin.dev/ignore names `{}`, which is no rule", shown(slug)), help);
+        let message = || format!("muslin.dev/ignore names `{}`, which is not a rule", excerpt(slug));
+        findings.pod(*path, || (message(), help));
     }
 }
 
@@ -41,7 +42,7 @@ mod tests {
     #[test]
     fn fires_on_a_slip_of_the_pen_and_proposes_what_was_meant() {
         let findings = fires("unknown-rule", Case::pod("debian:12").ignoring("musl-slow-rety"));
-        assert_eq!(findings[0].message, "muslin.dev/ignore names `musl-slow-rety`, which is no rule");
+        assert_eq!(findings[0].message, "muslin.dev/ignore names `musl-slow-rety`, which is not a rule");
         assert_eq!(findings[0].help, "did you mean `musl-slow-retry`?");
         assert_eq!(findings[0].path, "/metadata/annotations/muslin.dev~1ignore");
     }

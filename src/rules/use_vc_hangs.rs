@@ -1,16 +1,13 @@
-//! `use-vc` makes glibc ask by TCP alone, where no option bounds how long it waits.
+//! `use-vc` makes glibc use TCP alone, where no option limits how long it waits.
 //!
 //! ## Why it matters
-//! A nameserver, or a firewall before it, that accepts the connection and never answers held a lookup for over 140 s
-//! (measured, glibc 2.36; `timeout` and `attempts` bound UDP only, glibc `resolv/res_send.c` `send_vc`), and where DNS
-//! has no TCP every lookup fails at once. glibc reads the option since 2.14. musl ignores it; Go asks by TCP too,
-//! within its timeout.
+//! A nameserver or firewall that accepts the connection and never answers held a lookup for over 140 s (measured, glibc 2.36;
+//! `timeout` and `attempts` limit UDP only, glibc `resolv/res_send.c` `send_vc`). If DNS has no TCP, every lookup fails at once. glibc
+//! reads the option since 2.14. musl ignores it; Go uses TCP too, within its timeout.
 //!
-//! ## How to mend it
-//! `single-request-reopen` cures the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal
-//! DNSCache speaks TCP to the cluster's DNS for the pods.
-
-use std::collections::HashMap;
+//! ## How to fix it
+//! `single-request-reopen` fixes the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal DNSCache uses TCP
+//! to the cluster's DNS for the pods.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
@@ -28,34 +25,36 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let mut places: HashMap<Resolver, Option<String>> = HashMap::new();
-    for container in input.using(Family::Glibc) {
+    let last_in_pod = |resolver: Resolver| {
+        let mut options = input.authored_options().iter();
+        options.rfind(|(_, text)| asks_for_tcp(resolver, text)).map(|(index, _)| *index)
+    };
+    for (container, in_pod) in input.judge(last_in_pod) {
         let resolver = container.resolver();
-        let hangs = |settings: &Settings| settings.fate() == Fate::Works && settings.transport == Transport::Tcp;
-        if !input.settings(container).is_some_and(|settings| hangs(&settings)) {
+        if resolver.family != Family::Glibc || !input.settings(container).is_some_and(hangs) {
             continue;
         }
-        let asks_for_it = |text: &str| Settings::read(resolver, &[text]).is_some_and(|settings| hangs(&settings));
-        let path = if container.env_options().any(asks_for_it) {
+        let path = if container.env_options().any(|text| asks_for_tcp(resolver, text)) {
             container.env_path()
         } else {
-            let place = places.entry(resolver).or_insert_with(|| {
-                let place = input.authored_options().iter().rfind(|(_, text)| asks_for_it(text));
-                place.map(|(index, _)| option_path(*index))
-            });
-            place.clone().unwrap_or_else(|| "/spec/dnsConfig/options".to_owned())
+            in_pod.map_or_else(|| "/spec/dnsConfig/options".to_owned(), option_path)
         };
-        let who = match resolver.version {
+        let releases = || match resolver.version {
             Some(_) => resolver.to_string(),
             None => format!("glibc from {}.{}", glibc::USE_VC_SINCE.major, glibc::USE_VC_SINCE.minor),
         };
-        findings.container(
-            container,
-            path,
-            format!("{who} asks by TCP alone, and waits minutes for a server that never answers"),
-            "set single-request-reopen in its place, which cures the same race by UDP",
-        );
+        let message = || format!("{} asks by TCP alone, and waits minutes for a server that never answers", releases());
+        let help = "set single-request-reopen in its place, which fixes the same race by UDP";
+        findings.container(container, path, || (message(), help));
     }
+}
+
+fn hangs(settings: Settings) -> bool {
+    settings.fate() == Fate::Works && settings.transport == Transport::Tcp
+}
+
+fn asks_for_tcp(resolver: Resolver, text: &str) -> bool {
+    text.contains("use-vc") && Settings::read(resolver, &[text]).is_some_and(hangs)
 }
 
 #[cfg(test)]

@@ -1,51 +1,54 @@
-//! What the rules on `attempts:0` and `timeout:0` share: an option whose number, read alone, stops a resolver.
-
-use std::collections::HashMap;
+//! The check that the rules on `attempts:0` and `timeout:0` share: an option whose number, read alone, stops a resolver.
 
 use super::rule::Findings;
-use super::rule_input::{RuleInput, option_path, shown};
+use super::rule_input::{RuleInput, excerpt, option_path};
 use crate::resolver::{Fate, Resolver, Settings};
 
 /// An option that must not be zero.
-pub(super) struct Zero {
-    /// Its name.
-    pub(super) option: &'static str,
-    /// How to mend it.
+pub(super) struct ZeroOption {
+    /// The option's name.
+    pub(super) name: &'static str,
+    /// The advice.
     pub(super) help: &'static str,
 }
 
-/// Fires for each container on the first place in the pod that gives the option the number zero, and on its
-/// environment.
-pub(super) fn check(zero: &Zero, input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let mut first: HashMap<Resolver, Option<(String, String)>> = HashMap::new();
-    for container in input.containers {
+/// Reports, for each container, the first place in the pod that sets the option to zero, and the container's environment if that
+/// does.
+pub(super) fn check(zero: &ZeroOption, input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let first_in_pod = |resolver| {
+        let mut options = input.authored_options().iter();
+        options.find_map(|(index, text)| Some((*index, *text, zero.outcome(resolver, text)?)))
+    };
+    for (container, in_pod) in input.judge(first_in_pod) {
         let resolver = container.resolver();
-        let fatal = first.entry(resolver).or_insert_with(|| {
-            let outcome = |(index, text): &(usize, &str)| Some((option_path(*index), zero.outcome(resolver, text)?));
-            input.authored_options().iter().find_map(outcome)
-        });
-        let own = container.env_options().find_map(|text| Some((container.env_path(), zero.outcome(resolver, text)?)));
-        for (path, message) in fatal.clone().into_iter().chain(own) {
-            findings.container(container, path, message, zero.help);
+        let mut report = |path: String, text: &str, outcome: &str| {
+            let message = || format!("{} makes {resolver} {outcome}", excerpt(text));
+            findings.container(container, path, || (message(), zero.help));
+        };
+        if let Some((index, text, outcome)) = in_pod {
+            report(option_path(index), text, outcome);
+        }
+        let in_env = container.env_options().find_map(|text| Some((text, zero.outcome(resolver, text)?)));
+        if let Some((text, outcome)) = in_env {
+            report(container.env_path(), text, outcome);
         }
     }
 }
 
-// === impl Zero ===
+// === impl ZeroOption ===
 
-impl Zero {
-    /// What a resolver makes of the text, if that is the end of all lookups. The option is tried alone, because the
-    /// kubelet writes options in random order: any of them may be the one that counts.
-    fn outcome(&self, resolver: Resolver, text: &str) -> Option<String> {
-        if !text.contains(self.option) {
+impl ZeroOption {
+    /// Returns what the resolver does because of the text, if that ends all lookups. The text is read alone, because the kubelet
+    /// writes options in random order, so any of them may be the one that counts.
+    fn outcome(&self, resolver: Resolver, text: &str) -> Option<&'static str> {
+        if !text.contains(self.name) {
             return None;
         }
-        let outcome = match Settings::read(resolver, &[text])?.fate() {
-            Fate::Works => return None,
-            Fate::Crashes => "crash (SIGFPE) at the first lookup",
-            Fate::NeverWaits => "fail every lookup without waiting for an answer",
-            Fate::NeverSends => "fail every lookup without sending a query",
-        };
-        Some(format!("{} makes {resolver} {outcome}", shown(text)))
+        match Settings::read(resolver, &[text])?.fate() {
+            Fate::Works => None,
+            Fate::Crashes => Some("crash (SIGFPE) at the first lookup"),
+            Fate::NeverWaits => Some("fail every lookup without waiting for an answer"),
+            Fate::NeverSends => Some("fail every lookup without sending a query"),
+        }
     }
 }

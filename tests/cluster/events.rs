@@ -146,7 +146,7 @@ fn kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment(cluster: &Clu
         Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
     };
     let injected = "muslin has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
-    let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)";
+    let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)";
     let story = describe("pod", "web-5d-1")?;
     ensure!(story.contains("Normal DNSOptionsInjected") && story.contains(injected), "{story}");
     ensure!(story.contains("Normal MuslResolver") && story.contains(slow), "{story}");

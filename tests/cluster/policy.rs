@@ -246,7 +246,7 @@ fn labelling_a_namespace_tells_what_its_pods_would_get(cluster: &Cluster) -> Res
     for line in [
         "muslin: of 3 pods 1 would be denied for attempts-zero, such as three",
         "muslin: of 3 pods 2 would get single-request-reopen timeout:5 attempts:5, such as one",
-        "muslin: of 3 pods 2 would be warned of musl-slow-retry (mended), such as one",
+        "muslin: of 3 pods 2 would be warned of musl-slow-retry (fixed), such as one",
     ] {
         ensure!(dry.stderr.contains(line), "no {line} in\n{}", dry.stderr);
     }
@@ -328,7 +328,7 @@ fn no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load(clust
             ensure!(output.status.success(), "{}", output.stderr);
             // Of one that kubectl creates it is known what its author was told, too.
             let (created, warnings) = cluster.created(&pod("relabelled", &format!("web-{number}"), "alpine:3.19"))?;
-            ensure!(warnings.contains("(mended)") == is_injected(&created)?, "{warnings}{created:#}");
+            ensure!(warnings.contains("(fixed)") == is_injected(&created)?, "{warnings}{created:#}");
             let counts = [&all, &nothing].map(|count| count.load(Ordering::Relaxed));
             if number >= 20 && counts.iter().all(|count| *count > 100) {
                 break;

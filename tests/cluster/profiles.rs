@@ -222,7 +222,7 @@ fn a_profile_overrides_exempts_and_chooses_pods_as_it_says(cluster: &Cluster) ->
     becomes(cluster, "choosing", &own, |pod, warnings| {
         pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5"])
             && pod["metadata"]["annotations"]["muslin.dev/injected"] == "timeout:5 (was timeout:9)"
-            && warnings.contains("puts timeout:5 in the place of the pod's own timeout:9")
+            && warnings.contains("replaced the pod's own timeout:9 by timeout:5")
     })?;
     let mut other = own.clone();
     other["metadata"]["labels"]["old"] = json!("true");

@@ -159,7 +159,7 @@ fn a_silenced_rule_that_does_not_exist_is_a_finding_that_points_at_the_annotatio
     let run = Folder::new().with("a.yaml", holder).run(&["check", "a.yaml"]).ended(1);
     let finding = &run.stdout[run.stdout.find("warn[unknown-rule]").unwrap()..];
     insta::assert_snapshot!(finding, @"
-    warn[unknown-rule]: muslin.dev/ignore names `atempts-zero`, which is no rule
+    warn[unknown-rule]: muslin.dev/ignore names `atempts-zero`, which is not a rule
      --> a.yaml:7:24
       |
     7 |     muslin.dev/ignore: atempts-zero

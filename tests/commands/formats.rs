@@ -78,7 +78,7 @@ fn sarif_describes_every_rule_and_points_at_the_value() {
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     assert!(rules.len() >= 10);
     for rule in rules {
-        assert!(rule["help"]["markdown"].as_str().unwrap().contains("## How to mend it"), "{rule}");
+        assert!(rule["help"]["markdown"].as_str().unwrap().contains("## How to fix it"), "{rule}");
     }
     let result = &run["results"][1];
     assert_eq!(rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()]["id"], result["ruleId"]);

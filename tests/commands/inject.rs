@@ -15,7 +15,7 @@ fn mends_a_pod_and_keeps_comments_and_order() {
         muslin.dev/libc: musl
       annotations:
         muslin.dev/injected: "single-request-reopen timeout:5 attempts:5"
-        muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"
+        muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"
         muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"
     spec:
       containers:
@@ -34,7 +34,7 @@ fn mends_a_pod_and_keeps_comments_and_order() {
 fn says_what_it_found_on_standard_error() {
     let run = inject(ALPINE, &[]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
-    warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s (mended)
+    warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s (fixed)
      --> -:8:26
       |
     8 |     - {name: app, image: alpine:3.19} # the base
@@ -116,7 +116,7 @@ fn mends_each_pod_of_a_list() {
     items:
     - apiVersion: v1
       kind: Pod
-      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "single-request-reopen timeout:5 attempts:5", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
+      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "single-request-reopen timeout:5 attempts:5", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
       spec: {containers: [{name: app, image: alpine:3.19}], dnsConfig: {options: [{name: single-request-reopen}, {name: timeout, value: "5"}, {name: attempts, value: "5"}]}}
     - apiVersion: v1
       kind: Service

@@ -152,7 +152,7 @@ impl Inner {
                 let (fingerprints, _) = answers.fingerprints(pod);
                 // What is to be said of the profile was said when the pod was mended.
                 let profile = self.profile(&self.chosen(&policy, &mut Vec::new()), pod);
-                let left = plan::left(pod, fingerprints, &self.context(namespace, mode, &profile));
+                let left = plan::findings_as_is(pod, fingerprints, &self.context(namespace, mode, &profile));
                 match denial(namespace, left) {
                     Some(message) => {
                         tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message, "denied a pod");

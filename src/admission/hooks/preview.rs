@@ -95,7 +95,7 @@ impl Inner {
                 let profile = self.profile(chosen, &pod);
                 self.caught("", || {
                     // It may have been mended by another profile.
-                    let context = Context { believes_claims: true, ..self.context(namespace, mode, &profile) };
+                    let context = Context { trusts_annotation: true, ..self.context(namespace, mode, &profile) };
                     preview.add(&pod, answers.fingerprints(&pod).0, &context);
                 });
             }
@@ -118,7 +118,7 @@ impl Preview {
             count(&mut self.injected, plan.injected.to_string(), name);
         }
         let mut found: Vec<(&'static str, bool)> =
-            plan.at_least(Level::Warn).map(|planned| (planned.finding.rule.slug, planned.mended)).collect();
+            plan.at_least(Level::Warn).map(|planned| (planned.finding.rule.slug, planned.fixed)).collect();
         let mut denied: Vec<&'static str> = match context.mode {
             Mode::Enforce => plan.denials().map(|finding| finding.rule.slug).collect(),
             _ => Vec::new(),
@@ -155,7 +155,7 @@ impl Preview {
             denied.iter().map(|(rule, group)| line(group, format!("be denied for {rule}"))).collect();
         lines.extend(injected.iter().map(|(options, group)| line(group, format!("get {options}"))));
         lines.extend(found.iter().map(|((rule, mended), group)| {
-            let mended = if *mended { " (mended)" } else { "" };
+            let mended = if *mended { " (fixed)" } else { "" };
             line(group, format!("be warned of {rule}{mended}"))
         }));
         let more = lines.len().saturating_sub(LINES_MAX);

@@ -34,7 +34,7 @@ pub(super) fn tables(found: &Found) -> String {
     for (Top { namespace, kind, name }, group) in &found.groups {
         for grouped in group.findings.iter().filter(|grouped| grouped.finding.level >= Level::Warn) {
             let container = grouped.container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-            let mended = if grouped.mended { " (mended)" } else { "" };
+            let mended = if grouped.mended { " (fixed)" } else { "" };
             rows.push(vec![
                 namespace.clone(),
                 format!("{kind}/{name}"),

@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use crate::plan::Told;
+use crate::plan::EventNote;
 
 /// A source of the Events of pods.
 pub trait EventSource: Send + Sync {
@@ -14,7 +14,7 @@ pub trait EventSource: Send + Sync {
 #[derive(Debug, Default)]
 pub struct PodEvents {
     /// The Events.
-    pub notes: Vec<Told>,
+    pub notes: Vec<EventNote>,
     /// Another replica knew more when the pod was created, which is worth waiting for.
     pub more_is_known: bool,
 }

@@ -25,7 +25,7 @@ use super::rates::Rates;
 use super::source::{EventSource, PodEvents};
 use super::tally::EventTally;
 use crate::cluster::lease::Lease;
-use crate::plan::Told;
+use crate::plan::EventNote;
 
 /// The reporter that `kubectl describe` shows.
 const CONTROLLER: &str = "muslin";
@@ -169,7 +169,7 @@ impl Writer {
         &mut self,
         namespace: &str,
         owner: &OwnerReference,
-        notes: &[Told],
+        notes: &[EventNote],
     ) -> Result<(), kube::Error> {
         let key = stable_hash(&[&owner.uid, &format!("{notes:?}")]);
         if self.finished_owners.get(&key).is_some() {
@@ -177,7 +177,7 @@ impl Writer {
         }
         if let Some(top) = top_owner(&self.client, namespace, owner).await? {
             for note in notes {
-                let of_pods = Told { message: format!("its pods: {}", note.message), ..note.clone() };
+                let of_pods = EventNote { message: format!("its pods: {}", note.message), ..note.clone() };
                 let uid = top.uid.as_deref().unwrap_or_default();
                 self.create(&top, &of_pods, stable_hash(&[uid, note.reason.name(), &note.message])).await?;
             }
@@ -187,9 +187,9 @@ impl Writer {
     }
 
     /// Writes an Event, and returns whether it is new.
-    async fn create(&self, regarding: &ObjectReference, note: &Told, hash: u64) -> Result<bool, kube::Error> {
+    async fn create(&self, regarding: &ObjectReference, note: &EventNote, hash: u64) -> Result<bool, kube::Error> {
         let namespace = regarding.namespace.as_deref().unwrap_or_default();
-        let Told { reason, is_warning, message } = note;
+        let EventNote { reason, is_warning, message } = note;
         let metadata = ObjectMeta {
             name: Some(event_name(regarding.name.as_deref().unwrap_or_default(), hash)),
             namespace: Some(namespace.to_owned()),

@@ -45,7 +45,7 @@ fn the_warning_of_a_plain_alpine_pod_says_what_it_had_and_that_it_was_mended() {
     let outcome = Case::pod("alpine:3.19").run();
     assert_eq!(
         outcome.plan.warnings(),
-        ["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (mended)"]
+        ["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"]
     );
 }
 
@@ -54,7 +54,7 @@ fn containers_with_the_same_trouble_share_a_line() {
     let outcome = (0..99).fold(Case::pod("alpine:3.19"), |case, _| case.and("alpine:3.19")).run();
     assert_eq!(
         outcome.plan.warnings(),
-        ["muslin: musl-slow-retry: app, c1, c2 and 97 more: musl 1.2.4 resends a lost query only after 2.5 s (mended)"]
+        ["muslin: musl-slow-retry: app, c1, c2 and 97 more: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"]
     );
 }
 

@@ -81,7 +81,7 @@ fn repairs_a_zero_whoever_set_it_and_notes_what_it_was() {
             .findings
             .iter()
             .filter(|planned| planned.finding.level == Level::Deny)
-            .all(|planned| planned.mended)
+            .all(|planned| planned.fixed)
     );
 }
 
@@ -106,7 +106,7 @@ fn does_not_repair_a_text_that_names_the_option_twice() {
 fn does_not_repair_below_the_mode_inject() {
     let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0"))]).mode(Mode::Warn).run();
     assert_eq!(outcome.options(), ["attempts:0"]);
-    assert!(outcome.plan.findings.iter().all(|planned| !planned.mended));
+    assert!(outcome.plan.findings.iter().all(|planned| !planned.fixed));
 }
 
 #[test]
