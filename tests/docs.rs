@@ -9,7 +9,7 @@ use std::process::Command;
 
 use muslin::explain::{Examples, pages, parts};
 use muslin::rules::RULES;
-use muslin::verdicts::FAULTS;
+use muslin::verdicts::DIAGNOSES;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -131,8 +131,8 @@ fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
             "docs/troubleshooting.md has no link to {page}: say when that rule is the cause"
         );
     }
-    for fault in FAULTS {
-        let page = format!("verdicts/{}.md", fault.slug);
+    for diagnosis in DIAGNOSES {
+        let page = format!("verdicts/{}.md", diagnosis.slug);
         assert!(
             links.contains(&page),
             "docs/troubleshooting.md has no link to {page}: say when `muslin probe` tells it"

@@ -57,7 +57,7 @@ enum Command {
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Scan(Box<scan::Scan>),
-    Probe(Box<probe::Ask>),
+    Probe(Box<probe::ProbeArgs>),
     Explain(explain::Explain),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),

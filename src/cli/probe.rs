@@ -1,4 +1,4 @@
-//! `muslin probe`: what is wrong with DNS where it runs.
+//! `muslin probe`: diagnoses DNS where it runs.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -10,11 +10,11 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::cluster;
-use crate::probe::{self, LookupProgram, Probe, Subject};
-use crate::report::Probed;
+use crate::probe::{self, LookupProgram, Probe, ProgramSource};
+use crate::report::ProbeReport;
 use crate::resolver::NAMESERVERS_MAX;
-use crate::verdicts::lookup_costs::{costs, resolvers};
-use crate::verdicts::observations::{Asked, Targets, Upstream};
+use crate::verdicts::lookup_costs::{lookup_costs, resolvers_to_compare};
+use crate::verdicts::observations::{AskedQuery, Targets, Upstream};
 use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
 
@@ -26,58 +26,59 @@ use super::{Failure, Outcome};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 const HOSTS: &str = "/etc/hosts";
-/// How long the API is waited for, for what is worth a line of evidence.
+/// The longest wait for the API server, which only adds a line of evidence.
 const API_MAX: Duration = Duration::from_secs(3);
 
-/// Find out what is wrong with DNS here: in this pod, or on this node.
+/// Find out what is wrong with DNS in this pod, or on this node.
 ///
-/// Asks the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks the same names up
-/// through the C library; reads resolv.conf, nsswitch.conf and hosts; and compares. Says what is wrong, how sure that is, what was seen,
-/// what to do, and which profile of muslin would help. `muslin explain stale-nameserver` says more of a verdict. Needs no rights. Sends
-/// at most --max-queries queries, all to the nameservers, but for one to 192.0.2.1 (TEST-NET-1), where nobody can answer.
+/// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the same
+/// names through the C library; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows each verdict with its
+/// confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain stale-nameserver` explains a verdict.
+/// Needs no rights. Sends at most --max-queries queries, all to the nameservers, except for one to 192.0.2.1 (TEST-NET-1), an address
+/// that no host has.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   muslin probe
   muslin probe --name my-service.shop.svc.cluster.local --pid 1
   muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
-pub(super) struct Ask {
-    /// Ask these nameservers, and not those of resolv.conf; lookups through the C library are left out then
-    #[arg(long, value_name = "IP[:PORT]", value_parser = server)]
+pub(super) struct ProbeArgs {
+    /// Query these nameservers instead of those of resolv.conf, without lookups through the C library
+    #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
     server: Vec<SocketAddr>,
 
-    /// A name of the cluster that has an address, in full [default: kubernetes.default.svc and the cluster's domain]
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    /// A full name in the cluster that has an address [default: kubernetes.default.svc and the cluster's domain]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     name: Vec<String>,
 
-    /// A name outside that has an address
-    #[arg(long, value_name = "NAME", value_parser = name, default_value = "example.com")]
+    /// An external name that has an address
+    #[arg(long, value_name = "NAME", value_parser = parse_name, default_value = "example.com")]
     external_name: Vec<String>,
 
-    /// Ask for no name outside of the cluster, also none that is invented
+    /// Only query names inside the cluster
     #[arg(long)]
     inside_only: bool,
 
-    /// Names that nobody has are invented below these domains [default: com, net, org and the names outside]
-    #[arg(long, value_name = "DOMAIN", value_parser = name)]
+    /// Invent names that do not exist below these domains [default: com, net, org and the external names]
+    #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     invent_below: Vec<String>,
 
-    /// A name with an answer over 512 bytes [default: the root's keys are asked for]
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    /// A name with an answer over 512 bytes [default: the root's keys]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     large_name: Option<String>,
 
-    /// The cluster's domain [default: that of the search list, or else cluster.local]
-    #[arg(long, value_name = "DOMAIN", value_parser = name)]
+    /// The cluster's domain [default: from the search list, else cluster.local]
+    #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     cluster_domain: Option<String>,
 
-    /// Tell which resolver these processes use, and what the verdicts mean for them
+    /// Show which resolver these processes use, and what the verdicts mean for them
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
 
-    /// The same of these programs
+    /// The same for these program files
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
 
-    /// Read this file in place of /etc/resolv.conf; lookups through the C library are left out then
+    /// Read this file instead of /etc/resolv.conf, without lookups through the C library
     #[arg(long, value_name = "FILE")]
     resolv_conf: Option<PathBuf>,
 
@@ -85,11 +86,11 @@ pub(super) struct Ask {
     #[arg(long, value_name = "FILE")]
     node_resolv_conf: Option<PathBuf>,
 
-    /// Ask these servers too, to which the nameservers forward
-    #[arg(long, value_name = "IP[:PORT]", value_parser = server)]
+    /// Also query these servers, to which the nameservers forward
+    #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
     upstream: Vec<SocketAddr>,
 
-    /// CoreDNS's Corefile, to show to whom it forwards
+    /// CoreDNS's Corefile, to show where it forwards
     #[arg(long, value_name = "FILE")]
     corefile: Option<PathBuf>,
 
@@ -97,39 +98,39 @@ pub(super) struct Ask {
     #[arg(long, conflicts_with = "corefile")]
     from_cluster: bool,
 
-    /// The kubeconfig for that [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
+    /// The kubeconfig for --from-cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
     #[arg(long, value_name = "FILE", requires = "from_cluster")]
     kubeconfig: Option<PathBuf>,
 
-    /// Send no query to TEST-NET-1, which would tell whether queries are intercepted
+    /// Do not send the query to TEST-NET-1 that detects interception
     #[arg(long)]
     no_interception_query: bool,
 
-    /// Look no name up through the C library
+    /// Do not look up names through the C library
     #[arg(long)]
     no_getaddrinfo: bool,
 
-    /// The program that looks names up through the C library, called as `getent ahosts NAME` [default: getent, or muslin itself]
+    /// Program for lookups through the C library, called as `getent ahosts NAME` [default: getent, or muslin itself]
     #[arg(long, value_name = "FILE", conflicts_with = "no_getaddrinfo")]
     getent: Option<PathBuf>,
 
-    /// How many seconds all may take
+    /// Time limit of the whole probe
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: u64,
 
-    /// How many queries may be sent in all
+    /// Limit of queries sent in all
     #[arg(long, value_name = "NUMBER", default_value = "2000")]
     max_queries: u32,
 
-    /// How many pairs of A and AAAA are asked in each of four ways; up to three times as many where some are lost
+    /// Pairs of A and AAAA to send in each of four ways; up to three times as many if some are lost
     #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pairs: u32,
 
-    /// How many questions are asked at once at the end
+    /// Queries to send at once at the end
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     burst: u32,
 
-    /// How to write it
+    /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
 
@@ -139,28 +140,28 @@ pub(super) struct Ask {
               clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
     fail_on: FailOn,
 
-    /// Look this name up through muslin's own C library, and do nothing else
+    /// Only look up this name, through muslin's own C library
     #[arg(long, value_name = "NAME", hide = true)]
     look_up: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document: verdicts, costs, lookups, pairs, asked, targets, surroundings and summary
     Json,
 }
 
-/// An address with or without a port.
-fn server(text: &str) -> Result<SocketAddr, String> {
+/// Parses an address with or without a port.
+fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
     let ip = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
     ip.or_else(|_| text.parse::<SocketAddr>())
-        .map_err(|_| "not an address, such as 10.96.0.10, 10.96.0.10:53 or [fd00::a]:53".to_owned())
+        .map_err(|_| "not an address such as 10.96.0.10, 10.96.0.10:53 or [fd00::a]:53")
 }
 
-/// A name, without the dot at its end.
-fn name(text: &str) -> Result<String, String> {
+/// Parses a name, without its final dot.
+fn parse_name(text: &str) -> Result<String, &'static str> {
     let name = text.trim_end_matches('.');
     let is_name = !name.is_empty()
         && name.len() <= 253
@@ -168,12 +169,12 @@ fn name(text: &str) -> Result<String, String> {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         });
-    if is_name { Ok(name.to_owned()) } else { Err("not a name, such as my-service.shop.svc.cluster.local".to_owned()) }
+    if is_name { Ok(name.to_owned()) } else { Err("not a name such as my-service.shop.svc.cluster.local") }
 }
 
-// === impl Ask ===
+// === impl ProbeArgs ===
 
-impl Ask {
+impl ProbeArgs {
     pub(super) fn run(&self) -> Outcome {
         if let Some(name) = &self.look_up {
             return look_up(name);
@@ -193,32 +194,32 @@ impl Ask {
         };
         let (seen, sent) = runtime.block_on(probe.run(&on_progress));
         drop(progress);
-        if seen.single().next().is_none() {
-            return Err(Failure::Input(anyhow!("nothing could be asked: --max-queries or --timeout is too small")));
+        if seen.single_queries().next().is_none() {
+            return Err(Failure::Input(anyhow!("no query could be sent: raise --max-queries or --timeout")));
         }
         let verdicts = verdicts(&seen);
-        if verdicts.is_empty() && !seen.single().any(Asked::is_answered) {
+        if verdicts.is_empty() && !seen.single_queries().any(AskedQuery::is_answered) {
             return Err(Failure::Input(anyhow!(
-                "no question was answered, and too few were asked to tell why: --max-queries or --timeout is too small"
+                "no query was answered, and too few were sent to tell why: raise --max-queries or --timeout"
             )));
         }
-        let costs = costs(&seen, &resolvers(&seen));
-        let probed = Probed { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
-        if let Err(error) = self.write(&probed) {
+        let costs = lookup_costs(&seen, &resolvers_to_compare(&seen));
+        let report = ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
+        if let Err(error) = self.write(&report) {
             Failure::output(error)?;
         }
         match self.fail_on {
-            FailOn(Some(level)) if probed.counts().at_least(level) > 0 => Err(Failure::Findings),
+            FailOn(Some(level)) if report.counts().at_least(level) > 0 => Err(Failure::Findings),
             FailOn(_) => Ok(()),
         }
     }
 
-    fn write(&self, probed: &Probed<'_>) -> io::Result<()> {
+    fn write(&self, report: &ProbeReport<'_>) -> io::Result<()> {
         let mut stdout = anstream::stdout().lock();
         let in_colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let text = match self.output {
-            Output::Human => probed.human(in_colour),
-            Output::Json => probed.json(),
+            Output::Human => report.human(in_colour),
+            Output::Json => report.json(),
         };
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
@@ -226,8 +227,8 @@ impl Ask {
 
     async fn probe(&self) -> anyhow::Result<Probe> {
         let path = self.resolv_conf.as_deref().unwrap_or(Path::new(RESOLV_CONF));
-        let conf = match probe::resolv_conf(path) {
-            // With servers named, a machine without the file is no mistake.
+        let conf = match probe::read_resolv_conf(path) {
+            // If servers are given, the file may be missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.server.is_empty() => ResolvConf::default(),
             conf => conf.with_context(|| format!("cannot read {}", path.display()))?,
         };
@@ -235,8 +236,9 @@ impl Ask {
         let is_systems = self.server.is_empty() && self.resolv_conf.is_none();
         let lookup_programs = if self.no_getaddrinfo || !is_systems { Vec::new() } else { self.lookup_programs() };
         let node = self.node_resolv_conf.as_deref();
-        let node = node.map(|path| probe::resolv_conf(path).with_context(|| format!("cannot read {}", path.display())));
-        let subjects = self.pid.iter().map(|id| Subject::Process(*id));
+        let node =
+            node.map(|path| probe::read_resolv_conf(path).with_context(|| format!("cannot read {}", path.display())));
+        let processes = self.pid.iter().map(|id| ProgramSource::Process(*id));
         Ok(Probe {
             targets,
             nsswitch: NSSWITCH.into(),
@@ -247,7 +249,7 @@ impl Ask {
             burst: self.burst,
             interception: !self.no_interception_query && !self.inside_only,
             lookup_programs,
-            subjects: subjects.chain(self.binary.iter().cloned().map(Subject::File)).collect(),
+            programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).collect(),
             upstreams: self.upstream.clone(),
             known_upstreams: self.known_upstreams().await?,
             node_nameservers: node.transpose()?.map(|conf| conf.nameservers),
@@ -257,18 +259,18 @@ impl Ask {
 
     fn targets(&self, conf: &ResolvConf) -> anyhow::Result<Targets> {
         let cluster_domain = self.cluster_domain.clone().or_else(|| {
-            let of_list = conf.search.iter().find_map(|domain| domain.strip_prefix("svc."));
-            of_list.map(|domain| domain.trim_end_matches('.').to_owned())
+            let from_search = conf.search.iter().find_map(|domain| domain.strip_prefix("svc."));
+            from_search.map(|domain| domain.trim_end_matches('.').to_owned())
         });
         let cluster_domain = cluster_domain.unwrap_or_else(|| "cluster.local".to_owned());
         let mut servers = self.server.clone();
         if servers.is_empty() {
             let named = conf.nameservers.iter().take(usize::try_from(NAMESERVERS_MAX).unwrap_or(usize::MAX));
-            servers = named.filter_map(|address| server(address.split('%').next()?).ok()).collect();
+            servers = named.filter_map(|address| parse_server(address.split('%').next()?).ok()).collect();
         }
         anyhow::ensure!(
             !servers.is_empty(),
-            "resolv.conf names no nameserver: name one with --server, or another file with --resolv-conf"
+            "resolv.conf has no nameserver: give one with --server, or another file with --resolv-conf"
         );
         let names = if self.name.is_empty() {
             vec![format!("kubernetes.default.svc.{cluster_domain}")]
@@ -293,9 +295,9 @@ impl Ask {
         })
     }
 
-    /// `getent` asks the C library of this system. Where there is none, muslin itself asks its own, and what it is linked to is said.
+    /// Returns `getent`, which uses the C library of this system; if it is missing, muslin itself, with the library it is linked to.
     fn lookup_programs(&self) -> Vec<LookupProgram> {
-        let of_system = self.getent.clone().or_else(|| in_path("getent"));
+        let of_system = self.getent.clone().or_else(|| find_in_path("getent"));
         let (path, arguments) = match of_system {
             Some(path) => (path, vec!["ahosts".to_owned()]),
             None => match std::env::current_exe() {
@@ -303,7 +305,7 @@ impl Ask {
                 Err(_) => return Vec::new(),
             },
         };
-        let resolver = Subject::File(path.clone()).identify(true).resolver;
+        let resolver = ProgramSource::File(path.clone()).identify(true).resolver;
         vec![LookupProgram { path, arguments, resolver }]
     }
 
@@ -329,7 +331,7 @@ impl Ask {
         Ok(known)
     }
 
-    /// What the API has; where it has nothing, that is said, and the probe goes on without.
+    /// Returns the Corefile that the API server has. If it cannot be read, a note says so and the probe goes on.
     async fn corefile_of_cluster(&self) -> Option<String> {
         let read = async {
             let client = cluster::connect(self.kubeconfig.as_deref()).await?;
@@ -338,20 +340,20 @@ impl Ask {
         let outcome =
             tokio::time::timeout(API_MAX, read).await.unwrap_or_else(|_| Err(anyhow!("the API server did not answer")));
         outcome.unwrap_or_else(|error| {
-            // Nobody is left to tell when standard error is gone too.
-            let _ = writeln!(anstream::stderr(), "note: to whom CoreDNS forwards is not known: {error:#}");
+            // If standard error is closed, the note is lost.
+            let _ = writeln!(anstream::stderr(), "note: it is unknown where CoreDNS forwards: {error:#}");
             None
         })
     }
 }
 
-/// A program of the search path.
-fn in_path(name: &str) -> Option<PathBuf> {
+/// Finds a program in `PATH`.
+fn find_in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Prints the addresses of a name, a line each, by the `getaddrinfo` that muslin is linked to.
+/// Prints the addresses of a name, one a line, using the `getaddrinfo` that muslin is linked to.
 fn look_up(name: &str) -> Outcome {
     let Ok(addresses) = (name, 0).to_socket_addrs() else { return Ok(()) };
     let mut stdout = io::stdout().lock();
@@ -368,17 +370,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_an_address_with_or_without_a_port() {
-        assert_eq!(server("10.0.0.10"), Ok("10.0.0.10:53".parse().unwrap()));
-        assert_eq!(server("[fd00::a]:5353"), Ok("[fd00::a]:5353".parse().unwrap()));
-        assert!(server("dns.example.com").is_err());
+    fn parses_servers_with_and_without_a_port() {
+        assert_eq!(parse_server("10.0.0.10"), Ok("10.0.0.10:53".parse().unwrap()));
+        assert_eq!(parse_server("[fd00::a]:5353"), Ok("[fd00::a]:5353".parse().unwrap()));
+        assert!(parse_server("dns.example.com").is_err());
     }
 
     #[test]
-    fn a_name_is_one_that_a_message_can_hold() {
-        assert_eq!(name("example.com."), Ok("example.com".to_owned()));
+    fn accepts_names_that_fit_a_dns_message() {
+        assert_eq!(parse_name("example.com."), Ok("example.com".to_owned()));
         for text in ["", ".", "a..b", "a b", &"x".repeat(64), &"x.".repeat(128)] {
-            assert!(name(text).is_err(), "{text}");
+            assert!(parse_name(text).is_err(), "{text}");
         }
     }
 }

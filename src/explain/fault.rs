@@ -1,11 +1,11 @@
 //! The page about a fault that `muslin probe` tells: what its own file says of it.
 
 use super::page::Page;
-use crate::verdicts::Fault;
+use crate::verdicts::Diagnosis;
 
 /// The page, to which more can be added.
-pub(super) fn page(fault: &Fault) -> Page {
-    let mut page = Page::titled(format_args!("`{}`", fault.slug));
-    page.paragraph(fault.documentation().trim_end());
+pub(super) fn page(diagnosis: &Diagnosis) -> Page {
+    let mut page = Page::titled(format_args!("`{}`", diagnosis.slug));
+    page.paragraph(diagnosis.documentation().trim_end());
     page
 }

@@ -5,7 +5,7 @@ use super::page::Page;
 use super::resolver::summary;
 use crate::resolver::{Family, known_options};
 use crate::rules::RULES;
-use crate::verdicts::FAULTS;
+use crate::verdicts::DIAGNOSES;
 
 /// The page that lists all other pages.
 pub fn index() -> String {
@@ -17,7 +17,10 @@ pub fn index() -> String {
         RULES.iter().map(|rule| [rule.slug.to_owned(), rule.level.to_string(), rule.summary().to_owned()]),
     );
     page.heading("Verdicts of `muslin probe`");
-    page.table(&["verdict", "is"], FAULTS.iter().map(|fault| [fault.slug.to_owned(), fault.summary().to_owned()]));
+    page.table(
+        &["verdict", "is"],
+        DIAGNOSES.iter().map(|diagnosis| [diagnosis.slug.to_owned(), diagnosis.summary().to_owned()]),
+    );
     page.heading("Options");
     matrix(&mut page, |name| name.to_owned());
     page.heading("Resolvers");

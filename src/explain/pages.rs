@@ -5,7 +5,7 @@ use super::page::Page;
 use super::{fault, index, option, rule};
 use crate::resolver::known_options;
 use crate::rules::{RULES, Rule};
-use crate::verdicts::{FAULTS, Fault};
+use crate::verdicts::{DIAGNOSES, Diagnosis};
 
 /// A page of `docs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<MadePage> {
         made("verdicts/README.md", &verdicts()),
     ];
     pages.extend(RULES.iter().map(|rule| made(&format!("rules/{}.md", rule.slug), &about(rule, &examples(rule.slug)))));
-    pages.extend(FAULTS.iter().map(|fault| made(&format!("verdicts/{}.md", fault.slug), &told(fault))));
+    pages.extend(DIAGNOSES.iter().map(|diagnosis| made(&format!("verdicts/{}.md", diagnosis.slug), &told(diagnosis))));
     pages
 }
 
@@ -59,8 +59,8 @@ fn about(rule: &Rule, examples: &Examples) -> String {
     page.into_text()
 }
 
-fn told(fault: &Fault) -> String {
-    let mut page = fault::page(fault);
+fn told(diagnosis: &Diagnosis) -> String {
+    let mut page = fault::page(diagnosis);
     page.paragraph("[All verdicts](README.md)");
     page.into_text()
 }
@@ -73,7 +73,9 @@ fn verdicts() -> String {
     );
     page.table(
         &["verdict", "is"],
-        FAULTS.iter().map(|fault| [format!("[{slug}]({slug}.md)", slug = fault.slug), fault.summary().to_owned()]),
+        DIAGNOSES
+            .iter()
+            .map(|diagnosis| [format!("[{slug}]({slug}.md)", slug = diagnosis.slug), diagnosis.summary().to_owned()]),
     );
     page.into_text()
 }

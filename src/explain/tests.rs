@@ -6,7 +6,7 @@ use super::{Topic, for_terminal, index};
 use crate::image::Reference;
 use crate::resolver::{Family, Version, known_options};
 use crate::rules::RULES;
-use crate::verdicts::FAULTS;
+use crate::verdicts::DIAGNOSES;
 
 fn similar(text: &str) -> Vec<&'static str> {
     Topic::find(text).map_err(|unknown| unknown.similar().to_vec()).unwrap_err()
@@ -17,8 +17,8 @@ fn every_word_of_the_vocabulary_is_found() {
     for rule in RULES {
         assert_eq!(Topic::find(rule.slug), Ok(Topic::Rule(rule)));
     }
-    for fault in FAULTS {
-        assert_eq!(Topic::find(fault.slug), Ok(Topic::Fault(fault)));
+    for diagnosis in DIAGNOSES {
+        assert_eq!(Topic::find(diagnosis.slug), Ok(Topic::Verdict(diagnosis)));
     }
     for option in known_options() {
         assert_eq!(Topic::find(option), Ok(Topic::Options(option)));
@@ -94,7 +94,7 @@ fn an_options_page_says_what_a_value_does() {
 
 #[test]
 fn every_page_fits_a_terminal_of_eighty_columns() {
-    let faults = FAULTS.iter().map(|fault| fault.slug);
+    let faults = DIAGNOSES.iter().map(|diagnosis| diagnosis.slug);
     let names =
         RULES.iter().map(|rule| rule.slug).chain(faults).chain(known_options()).chain(Family::KNOWN.map(Family::name));
     let pages = names.filter_map(|name| Some((name, Topic::find(name).ok()?.markdown())));

@@ -7,15 +7,15 @@ use super::{fault, image, option, resolver, rule};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
-use crate::verdicts::{FAULTS, Fault};
+use crate::verdicts::{DIAGNOSES, Diagnosis};
 
 /// What can be explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic<'t> {
     /// A rule, by its slug.
     Rule(&'static Rule),
-    /// A fault that a probe tells, by its slug.
-    Fault(&'static Fault),
+    /// A verdict of `muslin probe`, by its slug.
+    Verdict(&'static Diagnosis),
     /// One option of resolv.conf or more, as they were given, with or without values: `ndots`, `timeout:2 attempts:5`.
     Options(&'t str),
     /// A resolver, of one release or of any.
@@ -56,8 +56,8 @@ impl<'t> Topic<'t> {
         if let Some(rule) = RULES.iter().find(|rule| rule.slug.eq_ignore_ascii_case(text)) {
             return Ok(Self::Rule(rule));
         }
-        if let Some(fault) = FAULTS.iter().find(|fault| fault.slug.eq_ignore_ascii_case(text)) {
-            return Ok(Self::Fault(fault));
+        if let Some(diagnosis) = DIAGNOSES.iter().find(|diagnosis| diagnosis.slug.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Verdict(diagnosis));
         }
         let mut words = text.split_whitespace().map(option_name).peekable();
         if words.peek().is_some() && words.all(known_option) {
@@ -79,7 +79,7 @@ impl<'t> Topic<'t> {
     pub fn markdown(&self) -> String {
         match *self {
             Self::Rule(rule) => rule::page(rule),
-            Self::Fault(fault) => fault::page(fault).into_text(),
+            Self::Verdict(diagnosis) => fault::page(diagnosis).into_text(),
             Self::Options(text) => option::page(text),
             Self::Resolver(resolver) => resolver::page(resolver),
             Self::Image(text, reference) => image::page(text, &reference),
@@ -111,7 +111,7 @@ fn is_word(text: &str) -> bool {
 fn similar(text: &str) -> Vec<&'static str> {
     let text = text.to_ascii_lowercase();
     let official = publishers::rows().filter(|(registry, _)| registry.is_none()).map(|(_, row)| row.name);
-    let words = RULES.iter().map(|rule| rule.slug).chain(FAULTS.iter().map(|fault| fault.slug));
+    let words = RULES.iter().map(|rule| rule.slug).chain(DIAGNOSES.iter().map(|diagnosis| diagnosis.slug));
     let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();

@@ -1,6 +1,6 @@
-//! Lookups through C libraries. Each is made by a program of its own, so that one which hangs (glibc with `use-vc`: over 140 s) can be
-//! ended, and so that the C library of the machine answers, with the modules of its nsswitch.conf, also where muslin itself is linked
-//! to another. Must not know which names are asked for, or why.
+//! Lookups through C libraries. Each runs in a separate program, for two reasons: a lookup that hangs (glibc with `use-vc`: over 140 s)
+//! can be ended, and the machine's C library answers with the modules of its nsswitch.conf even if muslin is linked to another. Must
+//! not know which names are looked up, or why.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
 use crate::resolver::Resolver;
-use crate::verdicts::observations::{Found, SystemLookup};
+use crate::verdicts::observations::{LookupResult, SystemLookup};
 
-/// A program that looks a name up by `getaddrinfo`, and prints one address a line, at its beginning.
+/// A program that looks up a name by `getaddrinfo` and prints lines that begin with an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupProgram {
-    /// Its file.
+    /// The program's file.
     pub path: PathBuf,
-    /// What stands before the name: `ahosts`.
+    /// Arguments before the name: `ahosts`.
     pub arguments: Vec<String>,
-    /// Whose `getaddrinfo` that is.
+    /// The resolver behind its `getaddrinfo`.
     pub resolver: Resolver,
 }
 
 // === impl LookupProgram ===
 
 impl LookupProgram {
-    /// Looks a name up; the program is ended at the deadline. `None` where it cannot be started.
+    /// Looks up a name, and ends the program at the deadline; `None` if the program cannot be started.
     pub(super) async fn look_up(&self, name: &str, deadline: Instant) -> Option<SystemLookup> {
         let Self { path, arguments, resolver } = self;
         let mut command = Command::new(path);
@@ -40,16 +40,16 @@ impl LookupProgram {
             .kill_on_drop(true);
         let began = Instant::now();
         let child = command.spawn().ok()?;
-        let found = match timeout_at(deadline, child.wait_with_output()).await {
+        let result = match timeout_at(deadline, child.wait_with_output()).await {
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.ok()?.stdout).into_owned();
                 let mut addresses: Vec<IpAddr> =
                     text.lines().filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect();
                 addresses.sort_unstable();
                 addresses.dedup();
-                if addresses.is_empty() { Found::Nothing } else { Found::Addresses(addresses) }
+                if addresses.is_empty() { LookupResult::Nothing } else { LookupResult::Addresses(addresses) }
             }
-            Err(_) => Found::GivenUp,
+            Err(_) => LookupResult::GivenUp,
         };
         let took: Duration = began.elapsed();
         Some(SystemLookup {
@@ -57,7 +57,7 @@ impl LookupProgram {
             resolver: *resolver,
             name: name.to_owned(),
             took,
-            found,
+            result,
         })
     }
 }
@@ -75,22 +75,22 @@ mod tests {
         }
     }
 
-    async fn found(program: LookupProgram, name: &str) -> Option<Found> {
-        program.look_up(name, Instant::now() + Duration::from_millis(500)).await.map(|lookup| lookup.found)
+    async fn look_up(program: LookupProgram, name: &str) -> Option<LookupResult> {
+        program.look_up(name, Instant::now() + Duration::from_millis(500)).await.map(|lookup| lookup.result)
     }
 
     #[tokio::test]
-    async fn addresses_are_what_the_lines_begin_with() {
+    async fn reads_the_addresses_at_the_beginning_of_lines() {
         let echo =
             program("/bin/echo", &["-e", "203.0.113.7 STREAM x\\n203.0.113.7 DGRAM\\n2001:db8::1 STREAM\\nerror"]);
-        let Some(Found::Addresses(addresses)) = found(echo, "").await else { panic!() };
+        let Some(LookupResult::Addresses(addresses)) = look_up(echo, "").await else { panic!() };
         assert_eq!(addresses.len(), 2);
     }
 
     #[tokio::test]
-    async fn one_that_hangs_is_ended_and_one_that_fails_found_nothing() {
-        assert_eq!(found(program("/bin/sleep", &[]), "60").await, Some(Found::GivenUp));
-        assert_eq!(found(program("/bin/false", &[]), "x").await, Some(Found::Nothing));
-        assert_eq!(found(program("/no/such/program", &[]), "x").await, None);
+    async fn ends_a_program_that_hangs() {
+        assert_eq!(look_up(program("/bin/sleep", &[]), "60").await, Some(LookupResult::GivenUp));
+        assert_eq!(look_up(program("/bin/false", &[]), "x").await, Some(LookupResult::Nothing));
+        assert_eq!(look_up(program("/no/such/program", &[]), "x").await, None);
     }
 }

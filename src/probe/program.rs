@@ -1,5 +1,5 @@
-//! Which resolver a program of this machine has: its files are given to [`crate::image::contents`], as those of an image would be.
-//! Must not know what is asked of whom.
+//! Identifies the resolver of a program on this machine: [`crate::image::contents`] gets its files, as if they were those of an image. Must
+//! not know what is queried.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,21 +7,23 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use thiserror::Error;
+
 use crate::image::contents::{
-    Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree,
+    Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree, Unknown,
 };
 use crate::resolver::go::{Netdns, netdns};
 use crate::resolver::{Cgo, Family};
 use crate::verdicts::observations::Program;
 
-/// How many links one path may lead through, as many as the kernel follows.
+/// The number of links on one path, as in the kernel.
 const LINKS_MAX: usize = 40;
-/// How many programs may start one another: a script, its interpreter, the loader of that.
+/// The number of files that start one another: a script, its interpreter, that program's loader.
 const PROGRAMS_MAX: usize = 8;
-/// How much memory the facts of a few files take at most.
+/// Memory for the facts of a few files, in bytes.
 const FACTS_MAX_BYTES: usize = 1 << 20;
-/// Where a distribution says which musl it has.
-const DOCUMENTS: [&str; 5] = [
+/// Files in which a distribution states its release of musl.
+const RELEASE_FILES: [&str; 5] = [
     "/lib/apk/db/installed",
     "/usr/lib/apk/db/installed",
     "/etc/os-release",
@@ -29,70 +31,84 @@ const DOCUMENTS: [&str; 5] = [
     "/etc/alpine-release",
 ];
 
-/// A program to look at.
+/// A program whose resolver is to be identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ProgramSource {
     /// A file of this machine.
     File(PathBuf),
     /// A process, in its own root and with its own environment.
     Process(u32),
 }
 
-// === impl Subject ===
+/// The reason why a program's resolver is unknown.
+#[derive(Debug, Error)]
+enum ProgramError {
+    #[error("cannot read the process's {part}: {error}")]
+    Process { part: &'static str, error: io::Error },
+    #[error("cannot read {}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("{0}")]
+    Unknown(Unknown),
+}
 
-impl Subject {
-    /// Which resolver it has; with `asked_through`, lookups are made by it.
+/// Environment variables by name.
+type Variables = BTreeMap<String, String>;
+
+// === impl ProgramSource ===
+
+impl ProgramSource {
+    /// Identifies the program's resolver; `asked_through` marks the program that lookups are made through.
     pub fn identify(&self, asked_through: bool) -> Program {
-        let (name, told) = match self {
+        let (name, inspected) = match self {
             Self::File(path) => {
-                let env = std::env::vars().collect();
-                (path.display().to_string(), told(Path::new("/"), path, &env).map(|process| (process, env)))
+                let variables = std::env::vars().collect();
+                let inspected = inspect_program(Path::new("/"), path, &variables);
+                (path.display().to_string(), inspected.map(|process| (process, variables)))
             }
-            Self::Process(id) => (format!("process {id}"), of_process(*id)),
+            Self::Process(id) => (format!("process {id}"), inspect_process(*id)),
         };
-        match told {
-            Ok((Process { resolver, reason: because }, env)) => {
-                let wants_cgo = env.get("GODEBUG").and_then(|value| netdns(value)) == Some(Netdns::Cgo);
+        match inspected {
+            Ok((Process { resolver, reason: because }, variables)) => {
+                let wants_cgo = variables.get("GODEBUG").and_then(|value| netdns(value)) == Some(Netdns::Cgo);
                 let netdns_without_effect = wants_cgo && resolver.family == Family::Go && resolver.cgo == Cgo::Absent;
                 Program { name, resolver, because, netdns_without_effect, asked_through }
             }
-            Err(because) => {
+            Err(error) => {
                 let resolver = Family::Unknown.unversioned();
-                Program { name, resolver, because, netdns_without_effect: false, asked_through }
+                Program { name, resolver, because: error.to_string(), netdns_without_effect: false, asked_through }
             }
         }
     }
 }
 
-type Environment = BTreeMap<String, String>;
-
-fn of_process(id: u32) -> Result<(Process, Environment), String> {
+fn inspect_process(id: u32) -> Result<(Process, Variables), ProgramError> {
     let folder = PathBuf::from(format!("/proc/{id}"));
-    let cannot = |what: &str, error: &io::Error| format!("its {what} cannot be read: {error}");
-    let exe = fs::read_link(folder.join("exe")).map_err(|error| cannot("program", &error))?;
-    let environ = fs::read(folder.join("environ")).map_err(|error| cannot("environment", &error))?;
-    let env: Environment = environ
+    let unreadable = |part| move |error| ProgramError::Process { part, error };
+    let exe = fs::read_link(folder.join("exe")).map_err(unreadable("program"))?;
+    let environ = fs::read(folder.join("environ")).map_err(unreadable("environment"))?;
+    let variables: Variables = environ
         .split(|byte| *byte == 0)
         .filter_map(|variable| {
             String::from_utf8_lossy(variable).split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))
         })
         .collect();
-    told(&folder.join("root"), &exe, &env).map(|process| (process, env))
+    inspect_program(&folder.join("root"), &exe, &variables).map(|process| (process, variables))
 }
 
-fn told(root: &Path, program: &Path, env: &Environment) -> Result<Process, String> {
+/// Inspects a program below a root: its file, and those that it is started with.
+fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result<Process, ProgramError> {
     let program =
         if program.is_absolute() { program.to_owned() } else { std::path::absolute(program).unwrap_or_default() };
-    let mut files = Files { root, builder: LayerBuilder::new(FACTS_MAX_BYTES) };
+    let mut files = RootFiles { root, builder: LayerBuilder::new(FACTS_MAX_BYTES) };
     let mut waiting = vec![program.clone()];
     for _ in 0..PROGRAMS_MAX {
         let Some(path) = waiting.pop() else { break };
         let is_the_program = path == program;
-        match files.take_in(&path) {
+        match files.add_file(&path) {
             Ok(Some(Node::Program(elf))) => {
                 if let Some(loader) = &elf.loader {
                     let loader = PathBuf::from(&**loader);
-                    // glibc before 2.33 says its release only in the library beside its loader.
+                    // glibc before 2.33 states its release only in the library beside its loader.
                     let real = files.resolve(&loader).unwrap_or_else(|_| loader.clone());
                     waiting.extend(real.parent().map(|folder| folder.join("libc.so.6")));
                     waiting.push(loader);
@@ -100,41 +116,41 @@ fn told(root: &Path, program: &Path, env: &Environment) -> Result<Process, Strin
             }
             Ok(Some(Node::Script(Script { interpreter, .. }))) => waiting.push(PathBuf::from(&*interpreter)),
             Ok(_) => {}
-            Err(error) if is_the_program => return Err(format!("{} cannot be read: {error}", path.display())),
-            Err(_) => {} // a loader that is not there is for the facts to miss
+            Err(error) if is_the_program => return Err(ProgramError::File { path, error }),
+            Err(_) => {} // the facts report a missing loader
         }
     }
-    for document in DOCUMENTS {
-        // Most of them are not there.
-        let _ = files.take_in(Path::new(document));
+    for path in RELEASE_FILES {
+        // Most of them do not exist.
+        let _ = files.add_file(Path::new(path));
     }
     let mut tree = Tree::default();
     tree.lay(&files.builder.finish());
     let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
-    let variable = |name: &str| env.get(name).map(String::as_str);
+    let variable = |name: &str| variables.get(name).map(String::as_str);
     let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };
-    ImageFacts::new(&tree, config, false).process(&invocation).map_err(|unknown| unknown.to_string())
+    ImageFacts::new(&tree, config, false).process(&invocation).map_err(ProgramError::Unknown)
 }
 
-/// The files of a root that matter.
-struct Files<'r> {
+/// The files below a root that matter.
+struct RootFiles<'r> {
     root: &'r Path,
     builder: LayerBuilder,
 }
 
-// === impl Files ===
+// === impl RootFiles ===
 
-impl Files<'_> {
-    /// Reads the file at a path of this root, and says what it is.
-    fn take_in(&mut self, path: &Path) -> io::Result<Option<Node>> {
+impl RootFiles<'_> {
+    /// Reads the file at a path of this root and returns its kind.
+    fn add_file(&mut self, path: &Path) -> io::Result<Option<Node>> {
         let real = self.resolve(path)?;
-        let mut file = File::open(self.inside(&real))?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::Error::other("it is no file"));
+        let mut file = File::open(self.below_root(&real))?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("not a regular file"));
         }
-        let executable = about.permissions().mode() & 0o111 != 0;
-        let mut scan = FileScan::new(real.to_string_lossy().trim_start_matches('/'), about.len(), executable);
+        let executable = metadata.permissions().mode() & 0o111 != 0;
+        let mut scan = FileScan::new(real.to_string_lossy().trim_start_matches('/'), metadata.len(), executable);
         let mut buffer = vec![0; 64 << 10];
         while !scan.is_indifferent() {
             match file.read(&mut buffer)? {
@@ -144,22 +160,22 @@ impl Files<'_> {
         }
         let Some(node) = scan.finish() else { return Ok(None) };
         if real != path {
-            self.add(path, Node::Symlink(real.to_string_lossy().into()))?;
+            self.add_node(path, Node::Symlink(real.to_string_lossy().into()))?;
         }
-        self.add(&real, node.clone())?;
+        self.add_node(&real, node.clone())?;
         Ok(Some(node))
     }
 
-    fn add(&mut self, path: &Path, node: Node) -> io::Result<()> {
+    fn add_node(&mut self, path: &Path, node: Node) -> io::Result<()> {
         self.builder.add(&path.to_string_lossy(), Entry::Node(node)).map_err(io::Error::other)
     }
 
-    /// A path of this root as a path of ours.
-    fn inside(&self, path: &Path) -> PathBuf {
+    /// Returns a path of this root as a path of this machine.
+    fn below_root(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The path with all its links followed, none of which leads out of the root.
+    /// Follows all links of a path; none leads out of the root.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let mut left: Vec<PathBuf> = vec![path.to_owned()];
         let (mut real, mut links) = (PathBuf::from("/"), 0);
@@ -175,13 +191,13 @@ impl Files<'_> {
                 Component::ParentDir => {
                     real.pop();
                 }
-                Component::Normal(name) => match fs::read_link(self.inside(&real.join(name))) {
+                Component::Normal(name) => match fs::read_link(self.below_root(&real.join(name))) {
                     Ok(target) if links < LINKS_MAX => {
                         links += 1;
                         left.push(target);
                     }
                     Ok(_) => return Err(io::Error::other("too many links")),
-                    // It is no link; whether it is there at all shows when it is opened.
+                    // Not a link; opening it shows whether it exists.
                     Err(_) => real.push(name),
                 },
                 Component::CurDir | Component::Prefix(_) => {}
@@ -205,7 +221,7 @@ mod tests {
         symlink("/usr/lib", root.join("lib")).unwrap();
         symlink("../../../../etc/passwd", root.join("usr/lib/up")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
-        let files = Files { root, builder: LayerBuilder::new(1000) };
+        let files = RootFiles { root, builder: LayerBuilder::new(1000) };
         let real = |path: &str| files.resolve(Path::new(path)).map(|path| path.display().to_string());
         assert_eq!(real("/lib/./x/../ld.so").unwrap(), "/usr/lib/ld.so");
         assert_eq!(real("/lib/up").unwrap(), "/etc/passwd");
@@ -213,18 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn the_program_that_runs_these_tests_has_this_machines_libc() {
-        let own = Subject::File(std::env::current_exe().unwrap()).identify(false);
+    fn identifies_the_libc_of_this_test_program() {
+        let own = ProgramSource::File(std::env::current_exe().unwrap()).identify(false);
         assert_eq!(own.resolver.family, Family::Glibc, "{}", own.because);
         assert!(own.resolver.version.is_some(), "{}", own.because);
-        let process = Subject::Process(std::process::id()).identify(true);
+        let process = ProgramSource::Process(std::process::id()).identify(true);
         assert_eq!((process.resolver, process.asked_through), (own.resolver, true));
     }
 
     #[test]
-    fn what_is_no_program_is_unknown_and_says_why() {
-        let missing = Subject::File(PathBuf::from("/no/such/program")).identify(false);
+    fn a_missing_program_is_unknown_with_a_reason() {
+        let missing = ProgramSource::File(PathBuf::from("/no/such/program")).identify(false);
         assert_eq!(missing.resolver.family, Family::Unknown);
-        assert!(missing.because.contains("/no/such/program cannot be read"), "{}", missing.because);
+        assert!(missing.because.contains("cannot read /no/such/program"), "{}", missing.because);
     }
 }

@@ -13,7 +13,7 @@ use crate::rules::Finding;
 pub use github::Github;
 pub use human::Human;
 pub use json::Json;
-pub use probed::Probed;
+pub use probed::ProbeReport;
 pub use sarif::Sarif;
 
 /// A finding to be reported.

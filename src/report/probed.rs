@@ -1,5 +1,5 @@
-//! What a probe found: verdicts, what lookups cost, and what was asked, for people and as one JSON document, whose fields other programs
-//! rely on: none is renamed or removed.
+//! The report of a probe: verdicts, lookup costs and queries, for people and as one JSON document. Other programs rely on its fields, so none
+//! is renamed or removed.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use serde::Serialize;
 use super::Counts;
 use crate::policy::Level;
 use crate::text::printable;
-use crate::verdicts::lookup_costs::{Computed, Cost};
+use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};
 use crate::verdicts::observations::{
-    Asked, Observations, Pair, PairMode, Program, Surroundings, SystemLookup, Targets,
+    AskedQuery, Environment, Observations, Pair, PairMode, Program, SystemLookup, Targets,
 };
 use crate::verdicts::statistics::Rate;
-use crate::verdicts::{Change, Relief, Verdict};
+use crate::verdicts::{Improvement, ProfileEffects, Verdict};
 
-/// All that a probe has to say.
+/// All results of a probe.
 #[derive(Clone, Copy, Debug)]
-pub struct Probed<'p> {
-    /// What was seen.
+pub struct ProbeReport<'p> {
+    /// The observations.
     pub seen: &'p Observations,
-    /// What is wrong.
+    /// The verdicts.
     pub verdicts: &'p [Verdict],
-    /// What lookups cost.
-    pub costs: &'p [Cost],
-    /// How many queries were sent.
+    /// The costs of lookups.
+    pub costs: &'p [LookupCost],
+    /// Number of queries sent.
     pub sent: u32,
-    /// How long it took.
+    /// Duration of the probe.
     pub took: Duration,
 }
 
-// === impl Probed ===
+// === impl ProbeReport ===
 
-impl Probed<'_> {
-    /// How many verdicts there are of each level.
+impl ProbeReport<'_> {
+    /// Counts the verdicts of each level.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         self.verdicts.iter().for_each(|verdict| counts.add(verdict.level));
         counts
     }
 
-    /// For people, in colour or not.
+    /// Writes the report for people.
     pub fn human(&self, in_colour: bool) -> String {
         let renderer = if in_colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
@@ -60,8 +60,8 @@ impl Probed<'_> {
         }
         let mut rows =
             vec![["NAME", "RESOLVER", "QUERIES", "TIME", "GETADDRINFO", "WITH A PROFILE"].map(str::to_owned)];
-        for Cost { name, resolver, today, measured, profiles } in self.costs {
-            let with = profiles.iter().map(|(profile, computed)| format!("{profile}: {}", cost(*computed)));
+        for LookupCost { name, resolver, today, measured, profiles } in self.costs {
+            let with = profiles.iter().map(|(profile, computed)| format!("{profile}: {}", cost_cell(*computed)));
             rows.push([
                 name.clone(),
                 resolver.to_string(),
@@ -83,16 +83,17 @@ impl Probed<'_> {
 
     fn write_summary(&self, text: &mut String) {
         let Self { seen, verdicts, costs: _, sent, took } = self;
-        for program in &seen.surroundings.programs {
-            let _ = writeln!(text, "{}", printable(&told(program)));
+        for program in &seen.environment.programs {
+            let _ = writeln!(text, "{}", printable(&program_line(program)));
         }
-        let (asked, answered) = (seen.single().count(), seen.single().filter(|asked| asked.is_answered()).count());
-        let whole = Rate::of(&seen.pairs, |pair| pair.is_whole());
-        let found = if verdicts.is_empty() { "nothing wrong was found".to_owned() } else { self.counts().to_string() };
+        let (asked, answered) =
+            (seen.single_queries().count(), seen.single_queries().filter(|asked| asked.is_answered()).count());
+        let whole = Rate::count(&seen.pairs, |pair| pair.is_whole());
+        let result = if verdicts.is_empty() { "no verdict".to_owned() } else { self.counts().to_string() };
         let _ = writeln!(
             text,
-            "{found}: {sent} {} to {} in {:.1} s; {answered} of {asked} single questions answered, {} of {} pairs \
-             whole, {} of {} lookups by getaddrinfo found",
+            "{result}: {sent} {} to {} in {:.1} s; {answered} of {asked} single queries answered, {} of {} pairs \
+             fully answered, {} of {} lookups by getaddrinfo successful",
             if *sent == 1 { "query" } else { "queries" },
             match seen.targets.servers.len() {
                 1 => "1 nameserver".to_owned(),
@@ -100,13 +101,13 @@ impl Probed<'_> {
             },
             took.as_secs_f64(),
             whole.hits,
-            whole.of,
-            seen.lookups.iter().filter(|lookup| lookup.found.is_found()).count(),
+            whole.total,
+            seen.lookups.iter().filter(|lookup| lookup.result.is_found()).count(),
             seen.lookups.len(),
         );
     }
 
-    /// As JSON.
+    /// Writes the report as JSON.
     pub fn json(&self) -> String {
         let Self { seen, verdicts, costs, sent, took } = self;
         let Counts { deny, warn, info } = self.counts();
@@ -114,7 +115,7 @@ impl Probed<'_> {
             verdicts: verdicts.iter().map(JsonVerdict::new).collect(),
             costs: costs.iter().map(JsonCost::new).collect(),
             targets: &seen.targets,
-            surroundings: &seen.surroundings,
+            surroundings: &seen.environment,
             lookups: &seen.lookups,
             pairs: MODES.map(|mode| JsonPairs::new(mode, &seen.pairs)).to_vec(),
             asked: &seen.asked,
@@ -128,59 +129,60 @@ impl Probed<'_> {
 const MODES: [PairMode; 4] = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId];
 
 fn group(verdict: &Verdict) -> annotate_snippets::Group<'static> {
-    let Verdict { fault, level, sureness, what, evidence, help, relief } = verdict;
+    let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects } = verdict;
     let title = match level {
         Level::Deny => Title::ERROR,
         Level::Warn => Title::WARNING,
         Level::Info => Title::INFO,
     };
-    let title = title.with_name(level.name()).primary_title(printable(what)).id(fault.slug);
+    let title = title.with_name(level.name()).primary_title(printable(what)).id(diagnosis.slug);
     let line = |name: &'static str, text: &str| Title::NOTE.with_name(name).message(printable(text));
     title
-        .element(line("sure", sureness.name()))
-        .elements(evidence.iter().map(|text| line("seen", text)))
+        .element(line("confidence", confidence.name()))
+        .elements(evidence.iter().map(|text| line("evidence", text)))
         .elements(help.iter().map(|text| Title::HELP.message(printable(text))))
-        .elements(relieved(relief).iter().map(|text| line("profile", text)))
+        .elements(profile_lines(profile_effects).iter().map(|text| line("profile", text)))
 }
 
-/// What profiles change, a line each.
-fn relieved(relief: &Relief) -> Vec<String> {
-    let Relief { about, changes, none_because } = relief;
+/// Returns one line for each profile that improves something.
+fn profile_lines(effects: &ProfileEffects) -> Vec<String> {
+    let ProfileEffects { about, improvements, none_because } = effects;
     if let Some(because) = none_because {
-        return vec![format!("none helps: {because}")];
+        return vec![format!("no profile helps: {because}")];
     }
-    let mut profiles: Vec<&str> = changes.iter().map(|change| change.profile).collect();
-    profiles.dedup();
+    let mut profiles: Vec<&str> = improvements.iter().map(|improvement| improvement.profile).collect();
     profiles.sort_unstable();
     profiles.dedup();
-    let of = |profile: &str| {
-        let changes = changes.iter().filter(|change| change.profile == profile).map(change);
-        format!("{profile}: {} ({about})", changes.collect::<Vec<_>>().join(", "))
+    let line = |profile: &str| {
+        let of_profile = improvements.iter().filter(|improvement| improvement.profile == profile);
+        let texts: Vec<String> = of_profile.map(improvement_text).collect();
+        format!("{profile}: {} ({about})", texts.join(", "))
     };
-    profiles.into_iter().map(of).collect()
+    profiles.into_iter().map(line).collect()
 }
 
-/// `musl 1.2.5: 0.5 s in place of 2.5 s`.
-fn change(change: &Change) -> String {
-    let Change { profile: _, resolver, today, with_profile } = change;
+/// Returns `musl 1.2.5: 0.5 s instead of 2.5 s`.
+fn improvement_text(improvement: &Improvement) -> String {
+    let Improvement { profile: _, resolver, today, with_profile } = improvement;
     let time =
         |time: &Option<Duration>| time.map_or("a failure".to_owned(), |time| format!("{} s", time.as_secs_f64()));
-    format!("{resolver}: {} in place of {}", time(with_profile), time(today))
+    format!("{resolver}: {} instead of {}", time(with_profile), time(today))
 }
 
-fn told(program: &Program) -> String {
+/// Returns the line about a program and its resolver.
+fn program_line(program: &Program) -> String {
     let Program { name, resolver, because, netdns_without_effect, asked_through } = program;
-    let through = if *asked_through { ", whose getaddrinfo was asked" } else { "" };
+    let through = if *asked_through { ", used for lookups by getaddrinfo" } else { "" };
     let netdns = if *netdns_without_effect {
-        "; GODEBUG=netdns=cgo is set and has no effect: it needs a program built with CGO_ENABLED=1 and without the tag netgo"
+        "; GODEBUG=netdns=cgo is set but has no effect: it needs a program built with CGO_ENABLED=1 and without the tag netgo"
     } else {
         ""
     };
     format!("{name}: {resolver}{through}: {because}{netdns}")
 }
 
-fn cost(computed: Computed) -> String {
-    let Computed { queries, took, found, whole: _ } = computed;
+fn cost_cell(computed: ComputedLookup) -> String {
+    let ComputedLookup { queries, took, found, .. } = computed;
     format!("{queries} queries, {}{}", milliseconds(took), if found { "" } else { ", not found" })
 }
 
@@ -191,7 +193,7 @@ fn milliseconds(time: Duration) -> String {
     }
 }
 
-/// In seconds, to a microsecond.
+/// Returns seconds, to a microsecond.
 fn round(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e6
 }
@@ -201,10 +203,10 @@ struct Document<'p> {
     verdicts: Vec<JsonVerdict<'p>>,
     costs: Vec<JsonCost<'p>>,
     targets: &'p Targets,
-    surroundings: &'p Surroundings,
+    surroundings: &'p Environment,
     lookups: &'p [SystemLookup],
     pairs: Vec<JsonPairs>,
-    asked: &'p [Asked],
+    asked: &'p [AskedQuery],
     summary: JsonSummary,
 }
 
@@ -216,16 +218,16 @@ struct JsonVerdict<'p> {
     what: &'p str,
     evidence: &'p [String],
     help: &'p [String],
-    profiles: Vec<JsonChange>,
+    profiles: Vec<JsonImprovement>,
     no_profile_because: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct JsonChange {
+struct JsonImprovement {
     profile: &'static str,
     resolver: String,
     about: &'static str,
-    /// `null` is a failure.
+    /// `null` if the lookup fails.
     today_seconds: Option<f64>,
     with_profile_seconds: Option<f64>,
 }
@@ -270,19 +272,19 @@ struct JsonSummary {
 
 impl<'p> JsonVerdict<'p> {
     fn new(verdict: &'p Verdict) -> Self {
-        let Verdict { fault, level, sureness, what, evidence, help, relief } = verdict;
-        let Relief { about, changes, none_because } = relief;
-        let profiles = changes.iter().map(|change| JsonChange {
-            profile: change.profile,
-            resolver: change.resolver.to_string(),
+        let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects } = verdict;
+        let ProfileEffects { about, improvements, none_because } = profile_effects;
+        let profiles = improvements.iter().map(|improvement| JsonImprovement {
+            profile: improvement.profile,
+            resolver: improvement.resolver.to_string(),
             about,
-            today_seconds: change.today.map(round),
-            with_profile_seconds: change.with_profile.map(round),
+            today_seconds: improvement.today.map(round),
+            with_profile_seconds: improvement.with_profile.map(round),
         });
         Self {
-            verdict: fault.slug,
+            verdict: diagnosis.slug,
             level: level.name(),
-            sureness: sureness.name(),
+            sureness: confidence.name(),
             what,
             evidence,
             help,
@@ -293,8 +295,8 @@ impl<'p> JsonVerdict<'p> {
 }
 
 impl<'p> JsonCost<'p> {
-    fn new(cost: &'p Cost) -> Self {
-        let Cost { name, resolver, today, measured, profiles } = cost;
+    fn new(cost: &'p LookupCost) -> Self {
+        let LookupCost { name, resolver, today, measured, profiles } = cost;
         let with = profiles.iter().map(|(profile, computed)| JsonProfileCost {
             profile,
             queries: computed.queries,
@@ -315,8 +317,13 @@ impl<'p> JsonCost<'p> {
 
 impl JsonPairs {
     fn new(mode: PairMode, pairs: &[Pair]) -> Self {
-        let of = || pairs.iter().filter(|pair| pair.mode == mode);
-        let whole = Rate::of(of(), |pair| pair.is_whole());
-        Self { mode, pairs: whole.of, whole: whole.hits, lost_one: Rate::of(of(), |pair| pair.is_half()).hits }
+        let of_mode = || pairs.iter().filter(|pair| pair.mode == mode);
+        let whole = Rate::count(of_mode(), |pair| pair.is_whole());
+        Self {
+            mode,
+            pairs: whole.total,
+            whole: whole.hits,
+            lost_one: Rate::count(of_mode(), |pair| pair.is_half()).hits,
+        }
     }
 }

@@ -1,66 +1,66 @@
-//! What a lookup costs here: queries and time for each way of writing a name, with the options of today and with each profile,
-//! by the model of each resolver and the answers that were measured. Knows nothing of verdicts.
+//! The cost of a lookup here: queries and time for each spelling of a name, with today's options and with each profile, from the
+//! model of each resolver and the measured answers. Must not know of verdicts.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::observations::{Asked, Code, Kind, Observations, Outcome, Purpose};
-use super::profile_effects::options_with;
+use super::observations::{AskedQuery, Code, Observations, Purpose, QueryOutcome, QueryType};
+use super::profile_effects::{COMMON_FAMILIES, options_with, resolvers_seen};
 use crate::policy::Profile;
-use crate::resolver::{Answer, Family, Pairing, Resolver, Settings, lookup};
+use crate::resolver::{Answer, Pairing, Resolver, Settings, lookup};
 
-/// What one way of writing a name costs.
+/// The cost of one spelling of a name for one resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cost {
+pub struct LookupCost {
     /// The name, as a program gives it.
     pub name: String,
     /// The resolver.
     pub resolver: Resolver,
-    /// With the options of today.
-    pub today: Computed,
-    /// How long the C library took, where it is this resolver's and was asked.
+    /// Cost with today's options.
+    pub today: ComputedLookup,
+    /// Time that the C library took, if it is this resolver and was used.
     pub measured: Option<Duration>,
-    /// With each profile that changes something.
-    pub profiles: Vec<(&'static str, Computed)>,
+    /// Cost with each profile that changes something.
+    pub profiles: Vec<(&'static str, ComputedLookup)>,
 }
 
-/// What the model computes of a lookup.
+/// A lookup as the model computes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Computed {
-    /// How many queries it takes, A and AAAA counted apart.
+pub struct ComputedLookup {
+    /// Number of queries; A and AAAA count separately.
     pub queries: u32,
-    /// How long it takes on what was measured of each query.
+    /// Duration, given the measured time of each query.
     pub took: Duration,
-    /// Whether it finds an address.
+    /// The lookup finds an address.
     pub found: bool,
-    /// Whether each name on its way was answered at least once.
-    pub whole: bool,
+    /// Each name on the way was answered at least once.
+    pub(super) all_answered: bool,
 }
 
-/// The ways of writing the names that were asked for, the shortest first: a Service of another namespace, the same with `svc`, in
-/// full, with a dot at its end; and the same for a name outside.
-pub fn ways_to_write(names: &[String], external_names: &[String], cluster_domain: &str) -> Vec<String> {
-    let mut ways = Vec::new();
+/// Returns the spellings of the first name and the first external name, the shortest first: a Service of another namespace, the same with `svc`,
+/// in full, and with a final dot.
+pub fn name_spellings(names: &[String], external_names: &[String], cluster_domain: &str) -> Vec<String> {
+    let mut spellings = Vec::new();
     for name in names.iter().take(1) {
         if let Some(service) = name.strip_suffix(&format!(".svc.{cluster_domain}")) {
-            ways.extend([service.to_owned(), format!("{service}.svc")]);
+            spellings.extend([service.to_owned(), format!("{service}.svc")]);
         }
-        ways.extend([name.clone(), format!("{name}.")]);
+        spellings.extend([name.clone(), format!("{name}.")]);
     }
     for name in external_names.iter().take(1) {
-        ways.extend([name.clone(), format!("{name}.")]);
+        spellings.extend([name.clone(), format!("{name}.")]);
     }
-    ways
+    spellings
 }
 
-/// Every name that some resolver could ask for on the way to these, without dots at their ends.
-pub fn names_on_the_way(ways: &[String], search: &[String]) -> Vec<String> {
+/// Returns every name that some resolver could query for these spellings, without final dots.
+pub fn names_queried(spellings: &[String], search: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for way in ways {
-        let literal = way.trim_end_matches('.');
-        let below = |domain: &String| format!("{literal}.{}", domain.trim_end_matches('.'));
-        let searched = search.iter().filter(|domain| *domain != "." && !way.ends_with('.')).map(below);
-        for name in searched.chain([literal.to_owned()]) {
+    for spelling in spellings {
+        let as_is = spelling.trim_end_matches('.');
+        let below = |domain: &String| format!("{as_is}.{}", domain.trim_end_matches('.'));
+        let searched = search.iter().filter(|domain| *domain != "." && !spelling.ends_with('.')).map(below);
+        for name in searched.chain([as_is.to_owned()]) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -69,13 +69,13 @@ pub fn names_on_the_way(ways: &[String], search: &[String]) -> Vec<String> {
     names
 }
 
-/// What each of the ways costs each of the resolvers.
-pub fn costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<Cost> {
+/// Returns the cost of each spelling for each of these resolvers.
+pub fn lookup_costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<LookupCost> {
     let profiles: Vec<(&'static str, Profile)> =
         Profile::NAMES.into_iter().filter_map(|name| Some((name, Profile::builtin(name).ok()?))).collect();
-    let ways = ways_to_write(&seen.targets.names, &seen.targets.external_names, &seen.targets.cluster_domain);
+    let targets = &seen.targets;
     let mut costs = Vec::new();
-    for name in ways {
+    for name in name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain) {
         for resolver in resolvers {
             let Some(today) = compute(seen, *resolver, &name, None) else { continue };
             let with = profiles.iter().filter_map(|(profile, rows)| {
@@ -84,62 +84,69 @@ pub fn costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<Cost> {
             });
             let lookups = seen.lookups.iter().filter(|lookup| lookup.name == name && lookup.resolver == *resolver);
             let measured = lookups.map(|lookup| lookup.took).next();
-            costs.push(Cost { name: name.clone(), resolver: *resolver, today, measured, profiles: with.collect() });
+            costs.push(LookupCost {
+                name: name.clone(),
+                resolver: *resolver,
+                today,
+                measured,
+                profiles: with.collect(),
+            });
         }
     }
     costs
 }
 
-/// The resolvers of which costs are worth telling: those that are there, and the three that most containers have.
-pub fn resolvers(seen: &Observations) -> Vec<Resolver> {
-    let mut found = super::profile_effects::resolvers_there(seen);
-    for family in [Family::Musl, Family::Glibc, Family::Go] {
-        if !found.iter().any(|resolver| resolver.family == family) {
-            found.push(family.unversioned());
+/// Returns the resolvers whose costs are shown: those of the programs, and those of most containers.
+pub fn resolvers_to_compare(seen: &Observations) -> Vec<Resolver> {
+    let mut resolvers = resolvers_seen(seen);
+    for family in COMMON_FAMILIES {
+        if !resolvers.iter().any(|resolver| resolver.family == family) {
+            resolvers.push(family.unversioned());
         }
     }
-    found
+    resolvers
 }
 
-/// `None` where the resolver is not known, or where no name on its way was asked for.
-fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<&Profile>) -> Option<Computed> {
+/// Returns the cost of one lookup; `None` if the resolver is unknown, or a name on the way was not queried.
+fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<&Profile>) -> Option<ComputedLookup> {
     let options = options_with(seen, resolver, profile);
     let settings = Settings::read(resolver, &options)?;
-    let search = seen.surroundings.resolv_conf.search_texts();
-    let (took, whole) = (RefCell::new(Some(Duration::ZERO)), Cell::new(true));
+    let search = seen.environment.resolv_conf.search_texts();
+    let (took, all_answered) = (RefCell::new(Some(Duration::ZERO)), Cell::new(true));
     let answer = |name: &str| {
         let pair = measured(seen, name);
         let mut took = took.borrow_mut();
         *took = took.zip(pair).map(|(sum, (_, a, aaaa))| {
-            let together = matches!(settings.pairing, Pairing::OneSocket | Pairing::TwoSockets);
-            sum + if together { a.max(aaaa) } else { a + aaaa }
+            let at_once = matches!(settings.pairing, Pairing::OneSocket | Pairing::TwoSockets);
+            sum + if at_once { a.max(aaaa) } else { a + aaaa }
         });
         let answer = pair.map_or(Answer::Timeout, |(answer, _, _)| answer);
-        whole.set(whole.get() && answer != Answer::Timeout);
+        all_answered.set(all_answered.get() && answer != Answer::Timeout);
         answer
     };
     let done = lookup(resolver, name, settings.ndots, &search, answer)?;
     let took = took.into_inner()?;
-    Some(Computed { queries: done.queries, took, found: done.found.is_some(), whole: whole.get() })
+    Some(ComputedLookup { queries: done.queries, took, found: done.found.is_some(), all_answered: all_answered.get() })
 }
 
-/// What was measured of one name: what both answers say together, and how long each took. Of several tries the quickest that was
-/// answered counts: a lost packet is no cost of a name.
+/// Returns the combined answer measured for one name, and the time of A and of AAAA. The quickest answered try counts: a lost packet is not
+/// a cost of the name.
 fn measured(seen: &Observations, name: &str) -> Option<(Answer, Duration, Duration)> {
-    let of = |kind: Kind| {
-        let is_it = |asked: &&Asked| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);
-        seen.asked_for(Purpose::Candidate).filter(is_it).min_by_key(|asked| (!asked.is_answered(), asked.took))
+    let quickest = |kind: QueryType| {
+        let matches = |asked: &&AskedQuery| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);
+        let tries = seen.asked_for(Purpose::SearchExpansion).filter(matches);
+        tries.min_by_key(|asked| (!asked.is_answered(), asked.took))
     };
-    let (a, aaaa) = (of(Kind::A)?, of(Kind::Aaaa)?);
-    Some((together(a, aaaa), a.took, aaaa.took))
+    let (a, aaaa) = (quickest(QueryType::A)?, quickest(QueryType::Aaaa)?);
+    Some((combined_answer(a, aaaa), a.took, aaaa.took))
 }
 
-/// What A and AAAA of one name say together.
-pub(super) fn together(a: &Asked, aaaa: &Asked) -> Answer {
+/// Combines the answers for A and AAAA of one name.
+pub(super) fn combined_answer(a: &AskedQuery, aaaa: &AskedQuery) -> Answer {
     if !a.addresses().is_empty() || !aaaa.addresses().is_empty() {
         return Answer::Address;
     }
-    let (one, other) = (said(a), said(aaaa));
+    let (one, other) = (answer_without_address(a), answer_without_address(aaaa));
     // The worse of the two decides what a resolver does next.
     [Answer::Timeout, Answer::ServFail, Answer::NxDomain]
         .into_iter()
@@ -147,10 +154,9 @@ pub(super) fn together(a: &Asked, aaaa: &Asked) -> Answer {
         .unwrap_or(Answer::NoData)
 }
 
-/// What one answer without an address says.
-fn said(asked: &Asked) -> Answer {
+fn answer_without_address(asked: &AskedQuery) -> Answer {
     match &asked.outcome {
-        Outcome::Answer(answer) => match answer.code {
+        QueryOutcome::Answer(answer) => match answer.code {
             Code::NoError => Answer::NoData,
             Code::NxDomain => Answer::NxDomain,
             _ => Answer::ServFail,

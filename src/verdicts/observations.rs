@@ -1,90 +1,91 @@
-//! What a probe saw: each question with what came of it, each pair of questions, each lookup through a C library, and what the
-//! files around it say. Plain values. Must not know how they were come by, nor what they mean.
+//! What a probe observed: single queries, pairs of queries, lookups through a C library, and the files around it. Plain values. Must
+//! not know how they were obtained, nor what they mean.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::statistics::Rate;
 use super::system_files::{Nsswitch, ResolvConf};
 use crate::resolver::Resolver;
 
-/// All that a probe saw.
+/// All observations of one probe.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
-    /// What it was told to ask for, and whom.
+    /// Names to query and servers to ask.
     pub targets: Targets,
-    /// Single questions, in the order of their answers.
-    pub asked: Vec<Asked>,
-    /// Questions for A and AAAA of one name, together.
+    /// Single queries, in the order of their answers.
+    pub asked: Vec<AskedQuery>,
+    /// Queries for A and AAAA of one name, sent as a pair.
     pub pairs: Vec<Pair>,
     /// Lookups by `getaddrinfo`.
     pub lookups: Vec<SystemLookup>,
-    /// What files say.
-    pub surroundings: Surroundings,
+    /// Files, programs and counters of this machine.
+    pub environment: Environment,
 }
 
-/// What is asked for, and whom.
+/// The names to query, and the servers to ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Targets {
     /// The nameservers, in the order of resolv.conf.
     pub servers: Vec<SocketAddr>,
-    /// Names inside the cluster that have an address, without a dot at their end.
+    /// Names inside the cluster that have an address, without a final dot.
     pub names: Vec<String>,
-    /// Names outside that have an address.
+    /// External names that have an address.
     pub external_names: Vec<String>,
-    /// Domains outside of which names are invented that cannot exist.
+    /// External domains below which names are invented that cannot exist.
     pub invented_below: Vec<String>,
-    /// A name whose answer is large; the root's keys where there is none.
+    /// A name with a large answer; the root's keys are queried if unset.
     pub large_name: Option<String>,
     /// The cluster's domain.
     pub cluster_domain: String,
 }
 
-/// What the files around the probe say.
+/// The files, programs and counters around the probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Surroundings {
+pub struct Environment {
     /// resolv.conf.
     pub resolv_conf: ResolvConf,
-    /// nsswitch.conf, where there is one.
+    /// nsswitch.conf, if it exists.
     pub nsswitch: Option<Nsswitch>,
-    /// Which of the names asked for stand in the hosts file.
+    /// Queried names that the hosts file contains.
     pub in_hosts_file: Vec<String>,
-    /// The programs of which the resolver was looked up: the one asked through, and those named by `--pid` and `--binary`.
+    /// Programs whose resolver was identified: the one used for lookups, and those given by `--pid` and `--binary`.
     pub programs: Vec<Program>,
-    /// The kernel's release, `6.1.0-18-amd64`.
+    /// The kernel's release, such as `6.1.0-18-amd64`.
     pub kernel: Option<String>,
-    /// What conntrack counted while pairs were asked; `None` where it cannot be read.
+    /// conntrack's counters while pairs were sent; `None` if they cannot be read.
     pub conntrack: Option<Conntrack>,
-    /// What is known of the servers to which the nameservers forward.
+    /// Known servers to which the nameservers forward.
     pub upstreams: Vec<Upstream>,
-    /// The node's own nameservers, where its file was named.
+    /// The node's own nameservers, if its file was given.
     pub node_nameservers: Option<Vec<String>>,
-    /// The time by this machine's clock, in seconds since 1970.
+    /// This machine's time, in seconds since 1970.
     pub unix_time: u64,
 }
 
-/// A program and the resolver it uses.
+/// A program and its resolver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Program {
-    /// What it is called in messages: `/usr/bin/getent`, `process 42`.
+    /// Name in messages: `/usr/bin/getent`, `process 42`.
     pub name: String,
     /// Its resolver.
     #[serde(serialize_with = "as_text")]
     pub resolver: Resolver,
-    /// How that is known, or why not.
+    /// How the resolver is known, or why it is unknown.
     pub because: String,
-    /// What it asks for by `GODEBUG=netdns=`, and has no effect.
+    /// `GODEBUG=netdns=` is set and has no effect.
     pub netdns_without_effect: bool,
-    /// Whether lookups were made through it.
+    /// Lookups were made through this program.
     pub asked_through: bool,
 }
 
-/// How often conntrack failed to take a packet in.
+/// conntrack's counters of packets that it did not track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Conntrack {
-    /// Entries that could not be inserted: a clash that was not resolved.
+    /// Entries that could not be inserted: clashes that were not resolved.
     pub insert_failed: u64,
     /// Packets dropped for that.
     pub drop: u64,
@@ -92,44 +93,45 @@ pub struct Conntrack {
     pub clash_resolve: u64,
 }
 
-/// A server behind a nameserver.
+/// A server to which a nameserver forwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Upstream {
-    /// Its address, as it stands there.
+    /// Its address, as written where it was found.
     pub address: String,
-    /// Where it stands: `--upstream`, `the Corefile of kube-system/coredns`.
+    /// Where it was found: `--upstream`, `the Corefile of kube-system/coredns`.
     pub from: String,
 }
 
-/// Why a question was asked.
+/// The reason for a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// A name of the cluster, one question after the other.
+    /// A name of the cluster, queried one at a time.
     Name,
-    /// A name outside, one question after the other.
+    /// An external name, queried one at a time.
     External,
-    /// A name that nobody has: what answers it invents too, and no cache can.
+    /// An external name that does not exist: an answer with an address is made up, and no cache can have one.
     Invented,
-    /// A name that nobody has, below a search domain.
+    /// A name that does not exist, below a search domain.
     Searched,
-    /// A name that a resolver would try on the way to another.
-    Candidate,
+    /// A name that a resolver would try while it applies the search list.
+    #[serde(rename = "candidate")]
+    SearchExpansion,
     /// A name with a large answer.
     Large,
     /// Signed records, with their signatures.
     Signed,
-    /// The same as [`Purpose::Signed`], with the request not to check the signatures.
+    /// Like [`Purpose::Signed`], with the request not to check the signatures.
     Unchecked,
-    /// Asked of an address where nobody can be.
+    /// Sent to an address that no host has.
     Interception,
-    /// Asked of a server behind a nameserver.
+    /// Sent to a server behind a nameserver.
     Upstream,
-    /// One of many at once.
+    /// One of many sent at once.
     Burst,
 }
 
-/// What carries a question.
+/// The transport of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
@@ -139,10 +141,10 @@ pub enum Via {
     Tcp,
 }
 
-/// What is asked for.
+/// The type of record a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Kind {
+pub enum QueryType {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
@@ -151,241 +153,244 @@ pub enum Kind {
     Dnskey,
 }
 
-/// One question, and what came of it.
+/// One query and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Asked {
-    /// Why.
+pub struct AskedQuery {
+    /// The reason for it.
     pub purpose: Purpose,
-    /// Whom.
+    /// The server.
     pub server: SocketAddr,
-    /// By what.
+    /// The transport.
     pub via: Via,
-    /// The name, without a dot at its end; the root is empty.
+    /// The name, without a final dot; the root is empty.
     pub name: String,
-    /// The type.
-    pub kind: Kind,
-    /// How large an answer EDNS allows, in bytes; `None` without EDNS.
+    /// The record type.
+    pub kind: QueryType,
+    /// The answer size that EDNS allows, in bytes; `None` without EDNS.
     pub edns: Option<u16>,
-    /// How long it took, to the answer or until it was given up.
+    /// Time until the answer, or until the probe gave up.
     #[serde(serialize_with = "as_milliseconds", rename = "took_ms")]
     pub took: Duration,
-    /// What came.
+    /// The outcome.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: QueryOutcome,
 }
 
-/// What came of a question.
+/// The outcome of a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum QueryOutcome {
     /// An answer to it.
     Answer(Answer),
-    /// Nothing.
+    /// No answer.
     Silence,
     /// The port is closed.
     PortClosed,
-    /// There is no way there; the system's words.
+    /// The server cannot be reached; the system's error message.
     Unreachable(String),
-    /// Something that is no answer to it; what.
-    Nonsense(String),
-    /// It was not asked, or not long enough: a bound of the probe was reached.
+    /// A message that is not a valid answer; the reason.
+    #[serde(rename = "nonsense")]
+    Malformed(String),
+    /// The query was not sent, or not waited for long enough: a limit of the probe was reached.
     NotAsked,
 }
 
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// Its response code.
+    /// Response code.
     pub code: Code,
-    /// Whether it was cut short (TC).
+    /// The answer was truncated (TC).
     pub truncated: bool,
-    /// Whether the server says that it checked signatures (AD).
+    /// The server states that it checked signatures (AD).
     pub authentic: bool,
-    /// The addresses of the kind asked for.
+    /// Addresses of the queried type.
     pub addresses: Vec<IpAddr>,
     /// The lowest time to live of its records, in seconds.
     pub ttl: Option<u32>,
-    /// How many records answer.
+    /// Number of records of the queried type.
     pub records: usize,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: usize,
-    /// Whether the server speaks EDNS.
+    /// The server supports EDNS.
     pub edns: bool,
-    /// When its signature holds, in seconds since 1970.
+    /// Validity of its signature.
     pub signed: Option<Validity>,
 }
 
-/// When a signature holds.
+/// The time in which a signature is valid, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Validity {
-    /// From.
+    /// Start.
     pub inception: u64,
-    /// Until.
+    /// End.
     pub expiration: u64,
 }
 
 /// A response code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Code {
-    /// Done.
+    /// No error.
     #[default]
     NoError,
-    /// The server does not understand the query.
+    /// The server could not parse the query.
     FormErr,
     /// The server failed.
     ServFail,
-    /// There is no such name.
+    /// The name does not exist.
     NxDomain,
-    /// The server does not know this kind of query.
+    /// The server does not support this kind of query.
     NotImp,
-    /// The server does not want to.
+    /// The server refused.
     Refused,
-    /// Any other.
+    /// Any other code.
     Other(u16),
 }
 
-/// How a pair of questions leaves.
+/// The way a pair of queries is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairMode {
-    /// Together, from one socket: as musl and glibc do.
+    /// At once from one socket, as musl and glibc do.
     OneSocket,
-    /// Together, each from its own socket: as Go does.
+    /// At once, each from its own socket, as Go does.
     TwoSockets,
     /// One after the other's answer, from one socket.
     Serial,
-    /// Together, from one socket, with one id: as musl before 1.2.4 can.
+    /// At once from one socket with one id, as musl before 1.2.4 can.
     SameId,
 }
 
-/// A and AAAA of one name, asked for together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Queries for A and AAAA of one name, sent as a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// How.
+    /// The way they were sent.
     pub mode: PairMode,
-    /// What came for A.
+    /// Outcome of A.
     pub a: Half,
-    /// What came for AAAA.
+    /// Outcome of AAAA.
     pub aaaa: Half,
 }
 
-/// What came for one half of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// The outcome of one query of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// Its answer, and how long that took in milliseconds.
+    /// Its answer came after this many milliseconds.
     Answered(u64),
-    /// Nothing.
+    /// No answer.
     Lost,
-    /// An answer that holds what the other half asked for.
-    Mixed,
+    /// The answer to the other query came in its place.
+    SwappedAnswer,
 }
 
 /// A lookup through a C library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SystemLookup {
-    /// Which program made it.
+    /// The program that made it.
     pub program: String,
     /// The C library.
     #[serde(serialize_with = "as_text")]
     pub resolver: Resolver,
-    /// The name, as it was given.
+    /// The name, as given to the program.
     pub name: String,
-    /// How long it took.
+    /// Duration.
     #[serde(serialize_with = "as_milliseconds", rename = "took_ms")]
     pub took: Duration,
-    /// What came.
+    /// The result.
     #[serde(flatten)]
-    pub found: Found,
+    pub result: LookupResult,
 }
 
-/// What came of a lookup through a C library.
+/// The result of a lookup through a C library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Found {
+pub enum LookupResult {
     /// Addresses.
     Addresses(Vec<IpAddr>),
-    /// It says that there are none.
+    /// The library found no address.
     Nothing,
-    /// It was ended: it took too long.
+    /// The probe ended the program because it took too long.
     GivenUp,
 }
 
 // === impl Observations ===
 
 impl Observations {
-    /// What was asked, but for what came too late to be.
-    pub fn single(&self) -> impl Iterator<Item = &Asked> {
-        self.asked.iter().filter(|asked| asked.outcome != Outcome::NotAsked)
+    /// Returns the single queries that were sent and waited for.
+    pub fn single_queries(&self) -> impl Iterator<Item = &AskedQuery> {
+        self.asked.iter().filter(|asked| asked.outcome != QueryOutcome::NotAsked)
     }
 
-    /// What was asked for this reason.
-    pub fn asked_for(&self, purpose: Purpose) -> impl Iterator<Item = &Asked> {
-        self.single().filter(move |asked| asked.purpose == purpose)
+    /// Returns the single queries of this purpose.
+    pub fn asked_for(&self, purpose: Purpose) -> impl Iterator<Item = &AskedQuery> {
+        self.single_queries().filter(move |asked| asked.purpose == purpose)
     }
 
-    /// What was asked of one server for names that have an address, by UDP or TCP, without EDNS.
-    pub fn plain(&self, server: SocketAddr, via: Via) -> impl Iterator<Item = &Asked> {
+    /// Returns the queries to one server for names that have an address, without EDNS.
+    pub(super) fn plain_queries(&self, server: SocketAddr, via: Via) -> impl Iterator<Item = &AskedQuery> {
         let named = self.asked_for(Purpose::Name).chain(self.asked_for(Purpose::External));
         named.filter(move |asked| asked.server == server && asked.via == via && asked.edns.is_none())
     }
 
-    /// The servers that answer by UDP.
-    pub fn answering(&self) -> impl Iterator<Item = SocketAddr> {
-        self.targets.servers.iter().copied().filter(|server| self.plain(*server, Via::Udp).any(Asked::is_answered))
+    /// Returns the servers that answer by UDP.
+    pub(super) fn answering_servers(&self) -> impl Iterator<Item = SocketAddr> {
+        let servers = self.targets.servers.iter().copied();
+        servers.filter(|server| self.plain_queries(*server, Via::Udp).any(AskedQuery::is_answered))
     }
 
-    /// Whether these got no answer more often than by chance on the way to their server, as questions for A of names that have one
-    /// go there: alone, and in pairs, which are asked of the first server to answer, but for pairs that come to harm by themselves.
-    pub fn are_ignored<'a>(&self, server: SocketAddr, asked: impl IntoIterator<Item = &'a Asked>) -> bool {
-        let is_ignored = |asked: &&Asked| !asked.is_answered();
-        let alone = self.plain(server, Via::Udp).filter(|asked| asked.kind == Kind::A);
+    /// Returns whether a server leaves these queries unanswered more often than the path to it explains.
+    ///
+    /// The path's loss is that of A queries for existing names: single ones, and those of pairs, which go to the first server that answers.
+    /// Pairs that fail for reasons of their own (one socket, one id) do not count.
+    pub(super) fn ignores<'a>(&self, server: SocketAddr, queries: impl IntoIterator<Item = &'a AskedQuery>) -> bool {
+        let is_ignored = |asked: &&AskedQuery| !asked.is_answered();
+        let single = self.plain_queries(server, Via::Udp).filter(|asked| asked.kind == QueryType::A);
         let paired = [PairMode::TwoSockets, PairMode::Serial].into_iter().flat_map(|mode| self.pairs_of(mode));
-        let paired = paired.filter(|_| self.answering().next() == Some(server));
-        let path = Rate::of(alone, is_ignored).and(Rate::of(paired, |pair| pair.a == Half::Lost));
-        Rate::of(asked, is_ignored).exceeds(path)
+        let paired = paired.filter(|_| self.answering_servers().next() == Some(server));
+        let path = Rate::count(single, is_ignored).plus(Rate::count(paired, |pair| pair.a == Half::Lost));
+        Rate::count(queries, is_ignored).exceeds(path)
     }
 
-    /// The pairs that left so.
-    pub fn pairs_of(&self, mode: PairMode) -> impl Iterator<Item = &Pair> {
+    /// Returns the pairs that were sent this way.
+    pub(super) fn pairs_of(&self, mode: PairMode) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(move |pair| pair.mode == mode)
     }
 
-    /// The programs of a family, in a release that is known or not.
-    pub fn resolvers(&self) -> impl Iterator<Item = &Program> {
-        self.surroundings.programs.iter()
+    /// Returns the programs whose resolver was identified.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.environment.programs.iter()
     }
 }
 
-// === impl Asked ===
+// === impl AskedQuery ===
 
-impl Asked {
-    /// The answer, if there is one.
+impl AskedQuery {
+    /// Returns the answer, if there is one.
     pub const fn answer(&self) -> Option<&Answer> {
         match &self.outcome {
-            Outcome::Answer(answer) => Some(answer),
+            QueryOutcome::Answer(answer) => Some(answer),
             _ => None,
         }
     }
 
-    /// Whether an answer came, whatever it says.
+    /// Returns whether any answer came.
     pub const fn is_answered(&self) -> bool {
         self.answer().is_some()
     }
 
-    /// The response code of its answer.
-    pub fn code(&self) -> Option<Code> {
+    /// Returns the response code of the answer.
+    pub(super) fn code(&self) -> Option<Code> {
         self.answer().map(|answer| answer.code)
     }
 
-    /// The addresses that came.
-    pub fn addresses(&self) -> &[IpAddr] {
+    /// Returns the addresses in the answer.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
         self.answer().map_or(&[], |answer| &answer.addresses)
     }
 
-    /// Whether an answer came that says whether there is such a name.
-    pub fn is_told(&self) -> bool {
+    /// Returns whether the answer states if the name exists.
+    pub(super) fn is_conclusive(&self) -> bool {
         matches!(self.code(), Some(Code::NoError | Code::NxDomain))
     }
 }
@@ -393,35 +398,35 @@ impl Asked {
 // === impl Pair ===
 
 impl Pair {
-    /// Whether both were answered.
+    /// Returns whether both queries were answered.
     pub const fn is_whole(&self) -> bool {
         matches!((self.a, self.aaaa), (Half::Answered(_), Half::Answered(_)))
     }
 
-    /// Whether exactly one was answered.
+    /// Returns whether exactly one query was answered, and the other lost.
     pub const fn is_half(&self) -> bool {
         matches!((self.a, self.aaaa), (Half::Answered(_), Half::Lost) | (Half::Lost, Half::Answered(_)))
     }
 
-    /// The halves.
-    pub const fn halves(&self) -> [Half; 2] {
+    /// Returns both outcomes.
+    pub(super) const fn halves(&self) -> [Half; 2] {
         [self.a, self.aaaa]
     }
 }
 
-// === impl Found ===
+// === impl LookupResult ===
 
-impl Found {
-    /// Whether it has addresses.
+impl LookupResult {
+    /// Returns whether the library found an address.
     pub const fn is_found(&self) -> bool {
         matches!(self, Self::Addresses(_))
     }
 }
 
-// === impl Code, Kind, Via ===
+// === impl Code, QueryType ===
 
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoError => "NOERROR",
             Self::FormErr => "FORMERR",
@@ -434,9 +439,9 @@ impl std::fmt::Display for Code {
     }
 }
 
-impl Kind {
-    /// As it is written in zone files.
-    pub const fn name(self) -> &'static str {
+impl QueryType {
+    /// Returns the name used in zone files.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",
@@ -445,20 +450,10 @@ impl Kind {
     }
 }
 
-impl Via {
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
-    }
-}
-
-fn as_text<S: serde::Serializer>(resolver: &Resolver, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: Serializer>(resolver: &Resolver, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(resolver)
 }
 
-fn as_milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1e5).round() / 100.0)
 }

@@ -1,5 +1,5 @@
-//! What muslin's profiles would change about a fault, computed by the model of the resolvers that are there. Knows nothing of how
-//! the fault was shown.
+//! What muslin's profiles would change about a failure, computed by the model of the resolvers that were found. Must not know how
+//! the failure was diagnosed.
 
 use std::iter;
 use std::time::Duration;
@@ -8,79 +8,82 @@ use super::observations::Observations;
 use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::{Family, Resolver, Settings, candidates};
 
-/// What profiles would change.
+/// The resolvers of most containers.
+pub(super) const COMMON_FAMILIES: [Family; 3] = [Family::Musl, Family::Glibc, Family::Go];
+
+/// What profiles would change about a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Relief {
-    /// What is computed, as a clause: `a lookup that loses one packet`.
+pub struct ProfileEffects {
+    /// The quantity that improves, as a clause: `delay of a lookup that loses one packet`.
     pub about: &'static str,
-    /// What each profile that changes something would make of it, for each resolver that is there.
-    pub changes: Vec<Change>,
-    /// Why none can help, where that is so.
+    /// Improvements by each profile, for each resolver that was found.
+    pub improvements: Vec<Improvement>,
+    /// The reason why no profile helps, if none does.
     pub none_because: Option<&'static str>,
 }
 
-/// What a profile would change for a resolver.
+/// What one profile would improve for one resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Improvement {
     /// The profile's name.
     pub profile: &'static str,
     /// The resolver.
     pub resolver: Resolver,
-    /// How long the lookup takes more today; `None` where it fails.
+    /// Extra time of the lookup today; `None` if the lookup fails.
     pub today: Option<Duration>,
-    /// And with the profile.
+    /// Extra time of the lookup with the profile; `None` if the lookup fails.
     pub with_profile: Option<Duration>,
 }
 
-/// What a lookup meets, as the model knows it.
+/// A failure that the model of the resolvers knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub(super) enum Failure {
     /// One packet is lost.
-    OneLoss,
-    /// The second of each two packets that leave one socket together is lost.
+    OnePacketLost,
+    /// When two packets leave one socket together, the second is lost.
     RacedPairs,
-    /// The first of the nameservers, so many of them, are dead.
-    DeadFirst(u32),
-    /// Every answer takes so long.
+    /// The first nameservers, this many, are dead.
+    DeadFirstServers(u32),
+    /// Every answer takes this long.
     SlowAnswers(Duration),
 }
 
-// === impl Relief ===
+// === impl ProfileEffects ===
 
-impl Relief {
-    /// No profile changes anything, for this reason.
+impl ProfileEffects {
+    /// Returns that no profile changes anything, for this reason.
     pub(super) const fn none(because: &'static str) -> Self {
-        Self { about: "", changes: Vec::new(), none_because: Some(because) }
+        Self { about: "", improvements: Vec::new(), none_because: Some(because) }
     }
 
-    /// What the built-in profiles would change about this trouble.
-    pub(super) fn from(seen: &Observations, trouble: Trouble) -> Self {
-        let mut changes = Vec::new();
-        for resolver in resolvers_there(seen) {
-            let Some(today) = outcome(seen, resolver, None, trouble) else { continue };
+    /// Computes what the built-in profiles would change about this failure.
+    pub(super) fn compute(seen: &Observations, failure: Failure) -> Self {
+        let mut improvements = Vec::new();
+        for resolver in resolvers_seen(seen) {
+            let Some(today) = delay(seen, resolver, None, failure) else { continue };
             for name in Profile::NAMES {
                 let Ok(profile) = Profile::builtin(name) else { continue };
-                let Some(with_profile) = outcome(seen, resolver, Some(&profile), trouble) else { continue };
+                let Some(with_profile) = delay(seen, resolver, Some(&profile), failure) else { continue };
                 if is_better(with_profile, today) {
-                    changes.push(Change { profile: name, resolver, today, with_profile });
+                    improvements.push(Improvement { profile: name, resolver, today, with_profile });
                 }
             }
         }
         let none_because =
-            changes.is_empty().then_some("no option of resolv.conf changes this for the resolvers that are here");
-        Self { about: trouble.name(), changes, none_because }
+            improvements.is_empty().then_some("no option of resolv.conf changes this for the resolvers here");
+        Self { about: failure.quantity(), improvements, none_because }
     }
 }
 
-// === impl Trouble ===
+// === impl Failure ===
 
-impl Trouble {
-    const fn name(self) -> &'static str {
+impl Failure {
+    const fn quantity(self) -> &'static str {
         match self {
-            Self::OneLoss => "how late a lookup is that loses one packet",
-            Self::RacedPairs => "how late a lookup is of which each pair is raced",
-            Self::DeadFirst(_) => "how long a lookup waits for the dead nameserver",
-            Self::SlowAnswers(_) => "how long a lookup takes while answers are so slow",
+            Self::OnePacketLost => "delay of a lookup that loses one packet",
+            Self::RacedPairs => "delay of a lookup that loses one packet of every pair",
+            Self::DeadFirstServers(_) => "time a lookup waits for the dead nameserver",
+            Self::SlowAnswers(_) => "time a lookup takes while answers are this slow",
         }
     }
 }
@@ -93,49 +96,53 @@ fn is_better(one: Option<Duration>, other: Option<Duration>) -> bool {
     }
 }
 
-/// The resolvers of the programs that are known, each once; the three that most containers have where none is.
-pub(super) fn resolvers_there(seen: &Observations) -> Vec<Resolver> {
-    let mut found: Vec<Resolver> = Vec::new();
-    for program in &seen.surroundings.programs {
-        let known = !matches!(program.resolver.family, Family::Static | Family::Unknown);
-        if known && !found.contains(&program.resolver) {
-            found.push(program.resolver);
+/// Returns the known resolvers of the programs, each once; musl, glibc and Go if none is known.
+pub(super) fn resolvers_seen(seen: &Observations) -> Vec<Resolver> {
+    let mut resolvers: Vec<Resolver> = Vec::new();
+    for program in seen.programs() {
+        let is_known = !matches!(program.resolver.family, Family::Static | Family::Unknown);
+        if is_known && !resolvers.contains(&program.resolver) {
+            resolvers.push(program.resolver);
         }
     }
-    if found.is_empty() { [Family::Musl, Family::Glibc, Family::Go].map(Family::unversioned).to_vec() } else { found }
+    if resolvers.is_empty() {
+        resolvers.extend(COMMON_FAMILIES.map(Family::unversioned));
+    }
+    resolvers
 }
 
-/// How a lookup goes; the outer `None` where nothing is known of the resolver.
-fn outcome(
+/// Returns the extra time of a lookup, or `None` inside if the lookup fails; the outer `None` means that the resolver is unknown.
+fn delay(
     seen: &Observations,
     resolver: Resolver,
     profile: Option<&Profile>,
-    trouble: Trouble,
+    failure: Failure,
 ) -> Option<Option<Duration>> {
     let options = options_with(seen, resolver, profile);
     let settings = Settings::read(resolver, &options)?;
-    let search = seen.surroundings.resolv_conf.search_texts();
+    let search = seen.environment.resolv_conf.search_texts();
     let name = seen.targets.external_names.first().map_or("www.example.com", String::as_str);
     let names = u32::try_from(candidates(resolver, name, settings.ndots, &search).len()).unwrap_or(u32::MAX);
     let servers = u32::try_from(seen.targets.servers.len()).unwrap_or(u32::MAX);
-    // The cache on the node is the only nameserver then, and no connection tracking stands before it.
+    // The node's cache is then the only nameserver, and connection tracking does not stand before it.
     let node_local = profile.is_some_and(|profile| profile.node_local.is_some());
-    Some(match trouble {
-        Trouble::OneLoss => settings.recovers_from_one_loss(),
-        Trouble::RacedPairs | Trouble::DeadFirst(_) if node_local => Some(Duration::ZERO),
-        Trouble::RacedPairs => settings.recovers_from_raced_pairs(names),
-        Trouble::DeadFirst(dead) => Some(settings.passes_dead_nameservers_after(dead, servers, names)),
-        Trouble::SlowAnswers(answer) => (answer <= settings.slowest_answer()).then_some(answer),
+    Some(match failure {
+        Failure::OnePacketLost => settings.recovers_from_one_loss(),
+        Failure::RacedPairs | Failure::DeadFirstServers(_) if node_local => Some(Duration::ZERO),
+        Failure::RacedPairs => settings.recovers_from_raced_pairs(names),
+        Failure::DeadFirstServers(dead) => Some(settings.passes_dead_nameservers_after(dead, servers, names)),
+        Failure::SlowAnswers(answer) => (answer <= settings.slowest_answer()).then_some(answer),
     })
 }
 
-/// The options line as it is, or as it would be in a pod of such containers with a profile, which keeps what is set.
+/// Returns the options of resolv.conf as they are, or as a profile would complete them in a pod whose containers all have this resolver. Options
+/// that are set stay.
 pub(super) fn options_with<'o>(
     seen: &'o Observations,
     resolver: Resolver,
     profile: Option<&'o Profile>,
 ) -> Vec<&'o str> {
-    let mut options = seen.surroundings.resolv_conf.option_texts();
+    let mut options = seen.environment.resolv_conf.option_texts();
     let Some(profile) = profile else { return options };
     let name = |option: &str| option.split(':').next().unwrap_or_default().to_owned();
     let set: Vec<String> = options.iter().map(|option| name(option)).collect();

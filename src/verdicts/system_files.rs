@@ -1,12 +1,12 @@
-//! The text of resolv.conf, nsswitch.conf and CoreDNS's Corefile, read as far as all who read them agree on it. Where they differ, the lists below
-//! `resolver` say how. Must not know where the files stand.
+//! Parsers for resolv.conf, nsswitch.conf and CoreDNS's Corefile, as far as all their readers agree. [`crate::resolver`] knows where
+//! resolvers differ. Must not know where the files are.
 
 use serde::Serialize;
 
-/// What resolv.conf says.
+/// The contents of resolv.conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ResolvConf {
-    /// The nameservers, as they stand there.
+    /// The nameservers, as written.
     pub nameservers: Vec<String>,
     /// The last `search` or `domain` line.
     pub search: Vec<String>,
@@ -14,30 +14,30 @@ pub struct ResolvConf {
     pub options: Vec<String>,
 }
 
-/// What nsswitch.conf says of hosts.
+/// The `hosts` line of nsswitch.conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Nsswitch {
-    /// The sources, in their order, without the actions in brackets between them.
+    /// The sources in order, without the actions in brackets between them.
     pub hosts: Vec<String>,
 }
 
-/// To whom a Corefile forwards all names that it does not know itself: addresses, or a file such as `/etc/resolv.conf`
-/// (CoreDNS: plugin/forward, `forward FROM TO...`).
+/// Returns where a Corefile forwards names that it does not know: addresses, or a file such as `/etc/resolv.conf` (CoreDNS:
+/// plugin/forward, `forward FROM TO...`).
 pub fn forwards_to(corefile: &str) -> Vec<String> {
-    let mut to: Vec<String> = Vec::new();
+    let mut targets: Vec<String> = Vec::new();
     for line in corefile.lines() {
         let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
         if words.next() == Some("forward") && words.next() == Some(".") {
-            to.extend(words.take_while(|word| !word.starts_with('{')).map(str::to_owned));
+            targets.extend(words.take_while(|word| !word.starts_with('{')).map(str::to_owned));
         }
     }
-    to
+    targets
 }
 
 // === impl ResolvConf ===
 
 impl ResolvConf {
-    /// Reads the file's text. A comment fills its line; a resolver that is given no nameserver asks the local host.
+    /// Parses the file's text. A comment is a whole line.
     pub fn parse(text: &str) -> Self {
         let mut conf = Self::default();
         for line in text.lines().filter(|line| !line.starts_with(['#', ';'])) {
@@ -53,13 +53,13 @@ impl ResolvConf {
         conf
     }
 
-    /// The options, each borrowed.
-    pub fn option_texts(&self) -> Vec<&str> {
+    /// Returns the options as string slices.
+    pub(super) fn option_texts(&self) -> Vec<&str> {
         self.options.iter().map(String::as_str).collect()
     }
 
-    /// The search list, each name borrowed.
-    pub fn search_texts(&self) -> Vec<&str> {
+    /// Returns the search list as string slices.
+    pub(super) fn search_texts(&self) -> Vec<&str> {
         self.search.iter().map(String::as_str).collect()
     }
 }
@@ -67,7 +67,7 @@ impl ResolvConf {
 // === impl Nsswitch ===
 
 impl Nsswitch {
-    /// Reads the file's text; `None` where it does not speak of hosts.
+    /// Parses the file's text; `None` if it has no `hosts` line.
     pub fn parse(text: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.trim_start().strip_prefix("hosts:"))?;
         let line = line.split('#').next().unwrap_or_default();
@@ -82,13 +82,13 @@ impl Nsswitch {
         Some(Self { hosts })
     }
 
-    /// The sources besides the hosts file and the nameservers of resolv.conf: a daemon or a module that knows more.
-    pub fn others(&self) -> Vec<&str> {
+    /// Returns the sources besides the hosts file and the nameservers of resolv.conf: daemons and modules.
+    pub(super) fn other_sources(&self) -> Vec<&str> {
         self.hosts.iter().map(String::as_str).filter(|source| !matches!(*source, "files" | "dns")).collect()
     }
 
-    /// Whether the nameservers of resolv.conf are asked at all.
-    pub fn asks_dns(&self) -> bool {
+    /// Returns whether the nameservers of resolv.conf are used at all.
+    pub(super) fn uses_dns(&self) -> bool {
         self.hosts.iter().any(|source| source == "dns" || source == "resolve")
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_kubelet_writes() {
+    fn parses_the_kubelets_file() {
         let conf = ResolvConf::parse(
             "search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5 timeout:5\n",
         );
@@ -108,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_search_line_counts_and_comments_do_not() {
+    fn uses_the_last_search_line_and_skips_comments() {
         let conf = ResolvConf::parse("# nameserver 1.1.1.1\nsearch a b\n;search d\ndomain c e\nnameserver\n");
         assert_eq!((conf.nameservers.len(), conf.search), (0, vec!["c".to_owned()]));
     }
 
     #[test]
-    fn a_corefile_forwards_to_servers_or_to_a_file() {
+    fn finds_servers_and_files_that_a_corefile_forwards_to() {
         let corefile = "example.com:53 {\n forward example.com 192.0.2.1\n}\n.:53 {\n  errors # forward . x\n  forward . \
                         192.0.2.7 tls://192.0.2.8 {\n max_concurrent 1000\n }\n}\n";
         assert_eq!(forwards_to(corefile), ["192.0.2.7", "tls://192.0.2.8"]);
@@ -122,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_no_sources() {
+    fn leaves_out_the_actions() {
         let text = "passwd: files\nhosts: files resolve [!UNAVAIL=return NOTFOUND=continue] dns myhostname # end\n";
         let nsswitch = Nsswitch::parse(text).unwrap();
         assert_eq!(nsswitch.hosts, ["files", "resolve", "dns", "myhostname"]);
-        assert_eq!(nsswitch.others(), ["resolve", "myhostname"]);
+        assert_eq!(nsswitch.other_sources(), ["resolve", "myhostname"]);
         assert_eq!(Nsswitch::parse("passwd: files\n"), None);
     }
 }

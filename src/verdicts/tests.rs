@@ -1,4 +1,4 @@
-//! What tests of verdicts share: what a probe sees on a healthy network, and faults that are put into it.
+//! Shared by the tests of verdicts: the observations of a probe on a healthy network, and faults to inject into them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
@@ -8,15 +8,15 @@ use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::observations::{
-    Answer, Asked, Code, Found, Half, Kind, Observations, Outcome, Pair, PairMode, Program, Purpose, Surroundings,
-    SystemLookup, Targets, Validity, Via,
+    Answer, AskedQuery, Code, Environment, Half, LookupResult, Observations, Pair, PairMode, Program, Purpose,
+    QueryOutcome, QueryType, SystemLookup, Targets, Validity, Via,
 };
 use super::system_files::ResolvConf;
-use super::{FAULTS, Fault, Verdict, verdicts};
+use super::{DIAGNOSES, Verdict, verdicts};
 use crate::resolver::{Family, Resolver, Version};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-/// When these tests happen, in seconds since 1970.
+/// The time of these tests, in seconds since 1970.
 pub(super) const NOW: u64 = 1_800_000_000;
 
 const QUICK: Duration = Duration::from_millis(4);
@@ -27,7 +27,7 @@ const EXTERNAL: &str = "example.com";
 const SEARCH: [&str; 3] = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
 const INVENTED_BELOW: [&str; 4] = ["com", "net", "org", "example.com"];
 
-/// What a probe saw.
+/// Observations that a test can change.
 #[derive(Clone)]
 pub(super) struct Seen(Observations);
 
@@ -45,17 +45,23 @@ impl DerefMut for Seen {
     }
 }
 
-pub(super) fn answer(ips: &[&str], ttl: u32) -> Outcome {
+pub(super) fn answer(ips: &[&str], ttl: u32) -> QueryOutcome {
     let addresses: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-    Outcome::Answer(Answer { records: addresses.len(), addresses, ttl: Some(ttl), bytes: 100, ..Answer::default() })
+    QueryOutcome::Answer(Answer {
+        records: addresses.len(),
+        addresses,
+        ttl: Some(ttl),
+        bytes: 100,
+        ..Answer::default()
+    })
 }
 
-pub(super) fn code(code: Code) -> Outcome {
-    Outcome::Answer(Answer { code, bytes: 60, ..Answer::default() })
+pub(super) fn code(code: Code) -> QueryOutcome {
+    QueryOutcome::Answer(Answer { code, bytes: 60, ..Answer::default() })
 }
 
-pub(super) fn cut_short(asked: &mut Asked, records: usize) {
-    asked.outcome = Outcome::Answer(Answer { truncated: true, records, ..Answer::default() });
+pub(super) fn cut_short(asked: &mut AskedQuery, records: usize) {
+    asked.outcome = QueryOutcome::Answer(Answer { truncated: true, records, ..Answer::default() });
 }
 
 fn socket(ip: &str) -> SocketAddr {
@@ -63,7 +69,7 @@ fn socket(ip: &str) -> SocketAddr {
 }
 
 impl Seen {
-    /// One nameserver that does all right, asked from a pod of the namespace `default`.
+    /// Returns the observations of a pod in the namespace `default`, with one nameserver without faults.
     pub(super) fn healthy() -> Self {
         let mut seen = Self(Observations {
             targets: Targets {
@@ -74,14 +80,14 @@ impl Seen {
                 large_name: None,
                 cluster_domain: "cluster.local".to_owned(),
             },
-            surroundings: Surroundings {
+            environment: Environment {
                 resolv_conf: ResolvConf {
                     nameservers: vec![SERVER.to_owned()],
                     search: SEARCH.map(str::to_owned).to_vec(),
                     options: vec!["ndots:5".to_owned()],
                 },
                 unix_time: NOW,
-                ..Surroundings::default()
+                ..Environment::default()
             },
             ..Observations::default()
         });
@@ -96,23 +102,23 @@ impl Seen {
                 resolver: glibc,
                 name: name.to_owned(),
                 took: 2 * QUICK,
-                found: Found::Addresses(vec!["10.96.0.1".parse().unwrap()]),
+                result: LookupResult::Addresses(vec!["10.96.0.1".parse().unwrap()]),
             });
         }
         seen.program(glibc, false)
     }
 
-    /// What is asked of each server, and what it answers.
+    /// Adds a healthy server, its queries and its answers.
     fn ask(&mut self, ip: &str) {
         self.0.targets.servers.push(socket(ip));
         let server = socket(ip);
         let asked = &mut self.0.asked;
         let mut ask = |purpose, via, name: &str, kind, edns, outcome| {
-            asked.push(Asked { purpose, server, via, name: name.to_owned(), kind, edns, took: QUICK, outcome });
+            asked.push(AskedQuery { purpose, server, via, name: name.to_owned(), kind, edns, took: QUICK, outcome });
         };
-        let name = |kind| if kind == Kind::A { answer(&["10.96.0.1"], 30) } else { code(Code::NoError) };
-        let external = |kind| answer(&[if kind == Kind::A { "93.184.215.14" } else { "2606:2800::1" }], 300);
-        for kind in [Kind::A, Kind::Aaaa] {
+        let name = |kind| if kind == QueryType::A { answer(&["10.96.0.1"], 30) } else { code(Code::NoError) };
+        let external = |kind| answer(&[if kind == QueryType::A { "93.184.215.14" } else { "2606:2800::1" }], 300);
+        for kind in [QueryType::A, QueryType::Aaaa] {
             for _ in 0..4 {
                 ask(Purpose::Name, Via::Udp, NAME, kind, None, name(kind));
                 ask(Purpose::External, Via::Udp, EXTERNAL, kind, None, external(kind));
@@ -135,81 +141,81 @@ impl Seen {
                 for domain in SEARCH {
                     let below = format!("{way}.{domain}");
                     let outcome = if below == NAME { name(kind) } else { code(Code::NxDomain) };
-                    ask(Purpose::Candidate, Via::Udp, &below, kind, None, outcome);
+                    ask(Purpose::SearchExpansion, Via::Udp, &below, kind, None, outcome);
                 }
                 let outcome = match way {
                     NAME => name(kind),
                     EXTERNAL => external(kind),
                     _ => code(Code::NxDomain),
                 };
-                ask(Purpose::Candidate, Via::Udp, way, kind, None, outcome);
+                ask(Purpose::SearchExpansion, Via::Udp, way, kind, None, outcome);
             }
         }
         for index in 0..24 {
             let name = format!("xqzw{index}.{}", INVENTED_BELOW[index % INVENTED_BELOW.len()]);
-            ask(Purpose::Invented, Via::Udp, &name, Kind::A, None, code(Code::NxDomain));
+            ask(Purpose::Invented, Via::Udp, &name, QueryType::A, None, code(Code::NxDomain));
         }
         let keys = Answer { records: 5, bytes: 1139, edns: true, ..Answer::default() };
         let signed = Some(Validity { inception: NOW - WEEK, expiration: NOW + WEEK });
         for _ in 0..2 {
-            let cut = Outcome::Answer(Answer { truncated: true, records: 0, bytes: 28, ..Answer::default() });
-            ask(Purpose::Large, Via::Udp, "", Kind::Dnskey, None, cut);
+            let cut = QueryOutcome::Answer(Answer { truncated: true, records: 0, bytes: 28, ..Answer::default() });
+            ask(Purpose::Large, Via::Udp, "", QueryType::Dnskey, None, cut);
             for size in [1232, 4096] {
-                ask(Purpose::Large, Via::Udp, "", Kind::Dnskey, Some(size), Outcome::Answer(keys.clone()));
+                ask(Purpose::Large, Via::Udp, "", QueryType::Dnskey, Some(size), QueryOutcome::Answer(keys.clone()));
             }
             ask(
                 Purpose::Signed,
                 Via::Udp,
                 "",
-                Kind::Dnskey,
+                QueryType::Dnskey,
                 Some(1232),
-                Outcome::Answer(Answer { signed, ..keys.clone() }),
+                QueryOutcome::Answer(Answer { signed, ..keys.clone() }),
             );
             ask(
                 Purpose::Unchecked,
                 Via::Udp,
                 "",
-                Kind::Dnskey,
+                QueryType::Dnskey,
                 Some(1232),
-                Outcome::Answer(Answer { signed, ..keys.clone() }),
+                QueryOutcome::Answer(Answer { signed, ..keys.clone() }),
             );
         }
-        ask(Purpose::Large, Via::Tcp, "", Kind::Dnskey, None, Outcome::Answer(keys));
+        ask(Purpose::Large, Via::Tcp, "", QueryType::Dnskey, None, QueryOutcome::Answer(keys));
         for _ in 0..100 {
-            ask(Purpose::Burst, Via::Udp, NAME, Kind::A, None, name(Kind::A));
+            ask(Purpose::Burst, Via::Udp, NAME, QueryType::A, None, name(QueryType::A));
         }
-        asked.push(Asked {
+        asked.push(AskedQuery {
             purpose: Purpose::Interception,
             server: socket("192.0.2.1"),
             via: Via::Udp,
             name: EXTERNAL.to_owned(),
-            kind: Kind::A,
+            kind: QueryType::A,
             edns: None,
             took: SECOND,
-            outcome: Outcome::Silence,
+            outcome: QueryOutcome::Silence,
         });
     }
 
-    /// Another server, asked and answering as the first.
+    /// Adds another healthy server.
     pub(super) fn server(mut self, ip: &str) -> Self {
         self.ask(ip);
         self
     }
 
-    /// Another server, named before the others.
+    /// Adds another healthy server before the others.
     pub(super) fn first_server(mut self, ip: &str) -> Self {
         self.ask(ip);
         self.0.targets.servers.rotate_right(1);
         self
     }
 
-    /// Changes what came of questions.
-    pub(super) fn change(mut self, mut change: impl FnMut(&mut Asked)) -> Self {
+    /// Changes each query's outcome.
+    pub(super) fn change(mut self, mut change: impl FnMut(&mut AskedQuery)) -> Self {
         self.0.asked.iter_mut().for_each(&mut change);
         self
     }
 
-    /// Leaves out what was asked for this reason.
+    /// Removes the queries of this purpose.
     pub(super) fn without(mut self, purpose: Purpose) -> Self {
         self.0.asked.retain(|asked| asked.purpose != purpose);
         self
@@ -219,7 +225,7 @@ impl Seen {
         let server = socket(ip);
         self.change(|asked| {
             if asked.server == server {
-                asked.outcome = Outcome::Silence;
+                asked.outcome = QueryOutcome::Silence;
             }
         })
     }
@@ -228,13 +234,13 @@ impl Seen {
         let (server, mut done) = (socket(ip), false);
         self.change(|asked| {
             if asked.server == server && !std::mem::replace(&mut done, true) {
-                asked.outcome = Outcome::Silence;
+                asked.outcome = QueryOutcome::Silence;
             }
         })
     }
 
-    /// Changes the answer to the first question of a kind.
-    pub(super) fn once(self, kind: Kind, outcome: Outcome) -> Self {
+    /// Changes the outcome of the first query of a type.
+    pub(super) fn once(self, kind: QueryType, outcome: QueryOutcome) -> Self {
         let mut outcome = Some(outcome);
         self.change(|asked| {
             if asked.kind == kind
@@ -245,9 +251,9 @@ impl Seen {
         })
     }
 
-    /// Changes what came of each nth invented name, the nth first.
-    pub(super) fn every_nth_invented(self, nth: usize, mut change: impl FnMut(&mut Asked)) -> Self {
-        // By threes, as names go round four domains.
+    /// Changes the outcome of every nth invented name.
+    pub(super) fn every_nth_invented(self, nth: usize, mut change: impl FnMut(&mut AskedQuery)) -> Self {
+        // In threes, as the names take turns over four domains.
         let mut count = 0;
         self.change(|asked| {
             if asked.purpose == Purpose::Invented {
@@ -259,7 +265,7 @@ impl Seen {
         })
     }
 
-    /// Makes the first pairs that left so come out so.
+    /// Changes the outcome of the first `count` pairs of a mode.
     pub(super) fn lose(mut self, mode: PairMode, count: usize, a: Half, aaaa: Half) -> Self {
         for pair in self.0.pairs.iter_mut().filter(|pair| pair.mode == mode).take(count) {
             (pair.a, pair.aaaa) = (a, aaaa);
@@ -268,7 +274,7 @@ impl Seen {
     }
 
     pub(super) fn program(mut self, resolver: Resolver, netdns_without_effect: bool) -> Self {
-        self.0.surroundings.programs.push(Program {
+        self.0.environment.programs.push(Program {
             name: format!("/app/{}", resolver.family.name()),
             resolver,
             because: "it was built without cgo".to_owned(),
@@ -279,81 +285,82 @@ impl Seen {
     }
 
     pub(super) fn options(mut self, options: &str) -> Self {
-        self.0.surroundings.resolv_conf.options = options.split(' ').map(str::to_owned).collect();
+        self.0.environment.resolv_conf.options = options.split(' ').map(str::to_owned).collect();
         self
     }
 }
 
-/// The verdict of this slug, which must be there.
+/// Returns the verdict of this slug, which must be given.
 pub(super) fn fires(slug: &str, seen: &Seen) -> Verdict {
     let all = verdicts(&seen.0);
-    let slugs: Vec<&str> = all.iter().map(|verdict| verdict.fault.slug).collect();
-    let found = all.iter().find(|verdict| verdict.fault.slug == slug).cloned();
+    let slugs: Vec<&str> = all.iter().map(|verdict| verdict.diagnosis.slug).collect();
+    let found = all.iter().find(|verdict| verdict.diagnosis.slug == slug).cloned();
     found.unwrap_or_else(|| panic!("{slug} is not among {slugs:?}"))
 }
 
-/// The verdict must not be there.
+/// Fails if the verdict of this slug is given.
 pub(super) fn silent_of(slug: &str, seen: &Seen) {
-    let found = verdicts(&seen.0).into_iter().find(|verdict| verdict.fault.slug == slug);
+    let found = verdicts(&seen.0).into_iter().find(|verdict| verdict.diagnosis.slug == slug);
     assert!(found.is_none(), "{found:?}");
 }
 
-/// The verdict must not be there on a healthy network.
+/// Fails if the verdict is given on a healthy network.
 pub(super) fn silent(slug: &str) {
-    assert!(Fault::named(slug).is_some(), "{slug}");
+    assert!(DIAGNOSES.iter().any(|diagnosis| diagnosis.slug == slug), "{slug}");
     silent_of(slug, &Seen::healthy());
 }
 
 #[test]
-fn a_healthy_network_has_no_verdict_at_all() {
+fn a_healthy_network_gets_no_verdict() {
     assert!(verdicts(&Seen::healthy().0).is_empty(), "{:?}", verdicts(&Seen::healthy().0));
     assert!(verdicts(&Seen::healthy().server("10.0.0.11").0).is_empty());
 }
 
 #[test]
-fn nothing_seen_is_no_verdict() {
+fn no_observations_give_no_verdict() {
     assert!(verdicts(&Observations::default()).is_empty());
 }
 
 #[test]
-fn every_fault_is_documented_in_the_same_parts() {
-    for fault in FAULTS {
-        let documentation = fault.documentation();
-        assert!(fault.summary().ends_with('.'), "{}: the first line is one sentence", fault.slug);
-        for part in ["\n## What it looks like\n", "\n## How it is told\n", "\n## What to do\n"] {
-            assert!(documentation.contains(part), "{}: no {part:?}", fault.slug);
+fn every_diagnosis_is_documented_in_the_same_parts() {
+    for diagnosis in DIAGNOSES {
+        let documentation = diagnosis.documentation();
+        assert!(diagnosis.summary().ends_with('.'), "{}: the first line is one sentence", diagnosis.slug);
+        for part in ["\n## Symptoms\n", "\n## Detection\n", "\n## What to do\n"] {
+            assert!(documentation.contains(part), "{}: no {part:?}", diagnosis.slug);
         }
         assert!(
-            fault.source.contains(&format!("include_str!(\"{}.rs\")", fault.slug.replace('-', "_"))),
+            diagnosis.source.contains(&format!("include_str!(\"{}.rs\")", diagnosis.slug.replace('-', "_"))),
             "{}: its file is named for it",
-            fault.slug
+            diagnosis.slug
         );
     }
 }
 
 #[test]
-fn every_verdict_says_what_to_do_and_what_profiles_change() {
+fn every_verdict_has_evidence_help_and_profile_effects() {
     let seen = [
-        Seen::healthy().change(|asked| asked.outcome = Outcome::Silence),
+        Seen::healthy().change(|asked| asked.outcome = QueryOutcome::Silence),
         Seen::healthy().server("10.0.0.9").silent("10.0.0.9"),
         Seen::healthy().lose(PairMode::OneSocket, 50, Half::Answered(1), Half::Lost),
         Seen::healthy().change(|asked| asked.took = 2 * SECOND),
     ];
     for verdict in seen.iter().flat_map(|seen| verdicts(&seen.0)) {
         assert!(!verdict.evidence.is_empty() && !verdict.help.is_empty(), "{verdict:?}");
-        assert_eq!(verdict.relief.none_because.is_none(), !verdict.relief.changes.is_empty(), "{verdict:?}");
+        let effects = &verdict.profile_effects;
+        assert_eq!(effects.none_because.is_none(), !effects.improvements.is_empty(), "{verdict:?}");
     }
 }
 
-/// Which questions a server does not answer.
-type Ignores = fn(&Asked) -> bool;
+/// Returns whether a server ignores a query.
+type Ignores = fn(&AskedQuery) -> bool;
 
-/// Loses so many in a hundred of all packets of UDP.
+/// Loses this percentage of all UDP packets.
 fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
     let mut is_lost = || rng.random_range(0..100) < percent;
     for asked in seen.asked.iter_mut().filter(|asked| asked.via == Via::Udp) {
         if is_lost() {
-            asked.outcome = Outcome::Silence;
+            asked.outcome = QueryOutcome::Silence;
         }
     }
     for half in seen.pairs.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.aaaa]) {
@@ -365,24 +372,24 @@ fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
 }
 
 #[test]
-fn a_path_that_loses_packets_is_accused_of_nothing_else_but_by_chance() {
+fn a_lossy_path_gets_no_other_verdict_except_by_chance() {
     const PROBES: usize = 200;
     let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     for percent in [10, 25, 40] {
         let probes = (0..PROBES).map(|_| verdicts(&lossy(Seen::healthy(), percent, &mut rng)));
         let (path, others): (Vec<Verdict>, Vec<Verdict>) =
-            probes.flatten().partition(|verdict| verdict.fault.slug == "lossy-path");
+            probes.flatten().partition(|verdict| verdict.diagnosis.slug == "lossy-path");
         assert!(path.len() * 100 >= PROBES * 98, "{percent} %: {} of {PROBES}", path.len());
         assert!(others.len() * 100 <= PROBES, "{percent} %: {others:?}");
     }
 }
 
 #[test]
-fn servers_that_ignore_some_queries_are_told_from_a_lossy_path() {
+fn tells_servers_that_ignore_queries_from_a_lossy_path() {
     const PROBES: usize = 100;
     let ignores: [(&str, Ignores); 4] = [
         ("truncation", |asked| asked.edns.is_some()),
-        ("aaaa-broken", |asked| asked.kind == Kind::Aaaa),
+        ("aaaa-broken", |asked| asked.kind == QueryType::Aaaa),
         ("search-expansion", |asked| asked.purpose == Purpose::Searched && !asked.name.contains(".svc.")),
         ("stale-nameserver", |asked| asked.server == socket("10.0.0.11")),
     ];
@@ -390,25 +397,25 @@ fn servers_that_ignore_some_queries_are_told_from_a_lossy_path() {
     for (slug, ignores) in ignores {
         let seen = Seen::healthy().server("10.0.0.11").change(|asked| {
             if ignores(asked) {
-                asked.outcome = Outcome::Silence;
+                asked.outcome = QueryOutcome::Silence;
             }
         });
-        let is_told = |seen: &Seen| verdicts(seen).iter().any(|verdict| verdict.fault.slug == slug);
-        let told = (0..PROBES).filter(|_| is_told(&lossy(seen.clone(), 10, &mut rng))).count();
-        assert!(told * 100 >= PROBES * 95, "{slug}: {told} of {PROBES}");
+        let is_given = |seen: &Seen| verdicts(seen).iter().any(|verdict| verdict.diagnosis.slug == slug);
+        let given = (0..PROBES).filter(|_| is_given(&lossy(seen.clone(), 10, &mut rng))).count();
+        assert!(given * 100 >= PROBES * 95, "{slug}: {given} of {PROBES}");
     }
 }
 
 #[test]
-fn answers_that_cannot_be_read_are_no_answers() {
+fn malformed_answers_do_not_count_as_answers() {
     let ignores: [(&str, Ignores); 2] =
-        [("truncation", |asked| asked.edns.is_some()), ("aaaa-broken", |asked| asked.kind == Kind::Aaaa)];
+        [("truncation", |asked| asked.edns.is_some()), ("aaaa-broken", |asked| asked.kind == QueryType::Aaaa)];
     for (slug, ignores) in ignores {
-        let nonsense = |asked: &mut Asked| {
+        let malformed = |asked: &mut AskedQuery| {
             if ignores(asked) {
-                asked.outcome = Outcome::Nonsense("no message".to_owned());
+                asked.outcome = QueryOutcome::Malformed("no message".to_owned());
             }
         };
-        fires(slug, &Seen::healthy().change(nonsense));
+        fires(slug, &Seen::healthy().change(malformed));
     }
 }

@@ -1,83 +1,95 @@
-//! What a diagnosis is, and the verdict that it gives. Must not know which diagnoses there are.
+//! A diagnosis, and the verdict it reaches. Must not know which diagnoses exist.
 
 use std::fmt;
 
 use super::observations::Observations;
-use super::profile_effects::Relief;
+use super::profile_effects::ProfileEffects;
 use crate::documentation;
 use crate::policy::Level;
 
-/// One thing that can be wrong.
-pub struct Fault {
+/// One thing that can be wrong, and the check for it.
+pub struct Diagnosis {
     /// Its name in messages and links, such as `stale-nameserver`.
     pub slug: &'static str,
-    /// The fault's own source file, whose doc comment documents it.
+    /// The diagnosis's own source file, whose doc comment documents it.
     pub(super) source: &'static str,
     pub(super) check: fn(&Observations) -> Option<Verdict>,
 }
 
-/// A fault that was shown.
+/// The result of a diagnosis that applies.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The fault.
-    pub fault: &'static Fault,
-    /// How serious this case of it is.
+    /// The diagnosis that was reached.
+    pub diagnosis: &'static Diagnosis,
+    /// Severity of this case.
     pub level: Level,
-    /// How sure it is.
-    pub sureness: Sureness,
-    /// What is wrong, in one clause that does not name the fault.
+    /// Strength of the evidence.
+    pub confidence: Confidence,
+    /// What is wrong, in one clause that does not name the diagnosis.
     pub what: String,
-    /// What was seen, each in one clause.
+    /// Observations that support the verdict, one clause each.
     pub evidence: Vec<String>,
     /// What to do, the best first.
     pub help: Vec<String>,
     /// What profiles would change.
-    pub relief: Relief,
+    pub profile_effects: ProfileEffects,
 }
 
-/// How sure a verdict is.
+/// The confidence of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sureness {
-    /// What was seen fits, and something else could look the same.
+pub enum Confidence {
+    /// The observations fit, but something else could look the same.
     Likely,
     /// Nothing else looks like this, or chance explains it in less than one of 1,000 cases.
-    Sure,
+    Certain,
 }
 
-// === impl Fault ===
+// === impl Diagnosis ===
 
-impl Fault {
-    /// Its documentation, in Markdown.
+impl Diagnosis {
+    /// Returns the diagnosis's documentation, in Markdown.
     pub fn documentation(&self) -> String {
         documentation::of(self.source)
     }
 
-    /// What it is, in one sentence: the first line of its documentation.
+    /// Returns the first sentence of the documentation.
     pub fn summary(&self) -> &'static str {
         documentation::summary_of(self.source)
     }
 }
 
-impl fmt::Debug for Fault {
+impl fmt::Debug for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.slug)
     }
 }
 
-impl PartialEq for Fault {
+impl PartialEq for Diagnosis {
     fn eq(&self, other: &Self) -> bool {
         self.slug == other.slug
     }
 }
 
-impl Eq for Fault {}
+impl Eq for Diagnosis {}
 
 // === impl Verdict ===
 
 impl Verdict {
-    pub(super) fn new(fault: &'static Fault, level: Level, sureness: Sureness, what: impl Into<String>) -> Self {
-        let relief = Relief::default();
-        Self { fault, level, sureness, what: what.into(), evidence: Vec::new(), help: Vec::new(), relief }
+    pub(super) fn new(
+        diagnosis: &'static Diagnosis,
+        level: Level,
+        confidence: Confidence,
+        what: impl Into<String>,
+    ) -> Self {
+        Self {
+            diagnosis,
+            level,
+            confidence,
+            what: what.into(),
+            evidence: Vec::new(),
+            help: Vec::new(),
+            profile_effects: ProfileEffects::default(),
+        }
     }
 
     pub(super) fn evidence(mut self, text: impl Into<String>) -> Self {
@@ -85,11 +97,9 @@ impl Verdict {
         self
     }
 
-    pub(super) fn evidence_if(self, text: Option<String>) -> Self {
-        match text {
-            Some(text) => self.evidence(text),
-            None => self,
-        }
+    pub(super) fn evidence_if(mut self, text: Option<String>) -> Self {
+        self.evidence.extend(text);
+        self
     }
 
     pub(super) fn help(mut self, text: impl Into<String>) -> Self {
@@ -97,32 +107,30 @@ impl Verdict {
         self
     }
 
-    pub(super) fn help_if(self, text: Option<String>) -> Self {
-        match text {
-            Some(text) => self.help(text),
-            None => self,
-        }
+    pub(super) fn help_if(mut self, text: Option<String>) -> Self {
+        self.help.extend(text);
+        self
     }
 
-    pub(super) fn relief(mut self, relief: Relief) -> Self {
-        self.relief = relief;
+    pub(super) fn profile_effects(mut self, effects: ProfileEffects) -> Self {
+        self.profile_effects = effects;
         self
     }
 }
 
-// === impl Sureness ===
+// === impl Confidence ===
 
-impl Sureness {
-    /// The word in messages.
+impl Confidence {
+    /// Returns the word used in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Likely => "likely",
-            Self::Sure => "certain",
+            Self::Certain => "certain",
         }
     }
 }
 
-/// Words with commas between, and `and` before the last.
+/// Joins items with commas, and `and` before the last.
 pub(super) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     match &*items {

@@ -1,12 +1,12 @@
-//! `muslin probe` without a network: what it is told wrongly, and a nameserver that is not there. The rest is shown in `tests/lab/probe`.
+//! `muslin probe` without a network: wrong arguments, and a nameserver that does not exist. `tests/lab/probe` has the other tests.
 
 use std::net::UdpSocket;
 
 use super::{Folder, Run};
 
-/// A port of the loopback at which nobody is.
+/// Returns a loopback address where nothing listens.
 fn closed_port() -> String {
-    // Both are let go of at once; nobody else listens on this address.
+    // The port is free again when this returns, and no other test uses this address.
     let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
     socket.local_addr().unwrap().to_string()
 }
@@ -16,15 +16,15 @@ fn probe(folder: &Folder, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
+fn rejects_wrong_arguments_before_it_sends_anything() {
     let folder = Folder::new().with("no-servers", "search example.com\n");
     for (arguments, says) in [
         (&["--server", "dns.example.com"][..], "not an address"),
         (&["--name", "a..b"], "not a name"),
         (&["--timeout", "0"], "0 is not in"),
         (&["--resolv-conf", "missing"], "cannot read missing"),
-        (&["--resolv-conf", "no-servers"], "names no nameserver"),
-        (&["--resolv-conf", "no-servers", "--server", "127.0.0.9:9", "--max-queries", "0"], "nothing could be asked"),
+        (&["--resolv-conf", "no-servers"], "has no nameserver"),
+        (&["--resolv-conf", "no-servers", "--server", "127.0.0.9:9", "--max-queries", "0"], "no query could be sent"),
     ] {
         let run = probe(&folder, arguments).ended(2);
         assert!(run.stderr.contains(says) && run.stdout.is_empty(), "{arguments:?}: {}", run.stderr);
@@ -32,7 +32,7 @@ fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn too_few_queries_without_an_answer_are_no_good_news() {
+fn too_few_queries_without_an_answer_are_an_error() {
     let folder = Folder::new().with(
         "resolv.conf",
         "search default.svc.cluster.local
@@ -40,21 +40,21 @@ fn too_few_queries_without_an_answer_are_no_good_news() {
     );
     let run = probe(&folder, &["--resolv-conf", "resolv.conf", "--server", &closed_port(), "--max-queries", "1"]);
     let run = run.ended(2);
-    assert!(run.stderr.contains("too few were asked to tell why") && run.stdout.is_empty(), "{}", run.stderr);
+    assert!(run.stderr.contains("too few were sent to tell why") && run.stdout.is_empty(), "{}", run.stderr);
 }
 
 #[test]
-fn a_nameserver_that_is_not_there_is_written_as_other_findings_are() {
+fn writes_a_verdict_like_other_findings() {
     let folder = Folder::new().with("resolv.conf", "search default.svc.cluster.local svc.cluster.local\n");
     let server = closed_port();
     let arguments = ["--resolv-conf", "resolv.conf", "--server", &server];
     let run = probe(&folder, &arguments).ended(1);
     assert!(
-        run.stdout.starts_with("deny[stale-nameserver]: 127.0.0.9 answers nothing, by UDP or TCP"),
+        run.stdout.starts_with("deny[stale-nameserver]: 127.0.0.9 answers neither by UDP nor by TCP"),
         "{}",
         run.stdout
     );
-    for part in [" = sure: certain", "the port is closed", " = help: ", " = profile: none helps"] {
+    for part in [" = confidence: certain", "the port is closed", " = help: ", " = profile: no profile helps"] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
     assert!(run.stderr.contains("there are findings at or above --fail-on"), "{}", run.stderr);
@@ -66,7 +66,7 @@ fn a_nameserver_that_is_not_there_is_written_as_other_findings_are() {
 }
 
 #[test]
-fn a_program_is_told_whether_netdns_has_an_effect() {
+fn shows_the_resolver_of_a_program() {
     let folder = Folder::new().with("resolv.conf", "");
     let server = closed_port();
     let own = env!("CARGO_BIN_EXE_muslin");

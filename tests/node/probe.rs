@@ -45,14 +45,14 @@ fn the_probe_reads_from_the_cluster_to_whom_coredns_forwards(node: &mut Node) ->
     let verdicts = document["verdicts"].as_array().context("no verdicts")?;
     let stale = verdicts.iter().find(|verdict| verdict["verdict"] == "stale-nameserver");
     let stale = stale.with_context(|| format!("nothing is stale: {verdicts:?}"))?;
-    let known = format!("{OUTSIDE}, of the Corefile of kube-system/coredns");
+    let known = format!("{OUTSIDE}, from the Corefile of kube-system/coredns");
     ensure!(stale["evidence"].to_string().contains(&known), "{stale:#}");
 
     // Who may not read it is told so, and has the verdict without.
     let output = probe(node, "proxy")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(
-        complaint.contains("to whom CoreDNS forwards is not known") && complaint.contains("forbidden"),
+        complaint.contains("it is unknown where CoreDNS forwards") && complaint.contains("forbidden"),
         "{complaint}"
     );
     ensure!(String::from_utf8_lossy(&output.stdout).contains("stale-nameserver"), "no verdict");

@@ -1,15 +1,15 @@
-//! A transparent proxy answers in the place of the nameservers.
+//! A transparent proxy answers in place of the nameservers.
 //!
-//! ## What it looks like
-//! Proxies such as Clash or sing-box take in all packets to port 53 and answer with addresses that only they know, mostly of
-//! 198.18.0.0/15, with a time to live of 1 s. Names of the cluster then have such addresses too or none, and an address that one
-//! program was given means nothing to another machine.
+//! ## Symptoms
+//! Proxies such as Clash or sing-box intercept all packets to port 53. They answer with addresses that only they know, mostly of
+//! 198.18.0.0/15, with a time to live of 1 s. Names of the cluster then have such addresses too, or none. An address that one program
+//! got is useless on another machine.
 //!
-//! ## How it is told
-//! A name outside that has an address of 198.18.0.0/15 is enough: the range is for benchmarks (RFC 2544). Any other address that is
-//! not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a name that
-//! nobody has and has the same address. And a query is sent to 192.0.2.1 (TEST-NET-1, RFC 5737), where nobody can be: whoever
-//! answers it takes in other people's packets. `--no-interception-query` leaves that out.
+//! ## Detection
+//! An external name with an address of 198.18.0.0/15 is enough: the range is reserved for benchmarks (RFC 2544). Any other address that
+//! is not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a name that
+//! does not exist and has the same address. The probe also sends a query to 192.0.2.1 (TEST-NET-1, RFC 5737), an address that no host
+//! has: any answer comes from an interceptor. `--no-interception-query` leaves that query out.
 //!
 //! ## What to do
 //! Exclude the nameserver's address, the cluster's Service and Pod ranges and the cluster's domain from interception.
@@ -17,91 +17,112 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::policy::Level;
-use crate::verdicts::observations::{Asked, Observations, Purpose};
-use crate::verdicts::profile_effects::Relief;
-use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
+use crate::verdicts::observations::{AskedQuery, Observations, Purpose};
+use crate::verdicts::profile_effects::ProfileEffects;
+use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
-pub(super) static FAULT: Fault = Fault { slug: "fake-ip", source: include_str!("fake_ip.rs"), check };
+pub(super) static DIAGNOSIS: Diagnosis = Diagnosis { slug: "fake-ip", source: include_str!("fake_ip.rs"), check };
 
-/// Where nobody can be: an address of TEST-NET-1.
-pub const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// An address of TEST-NET-1, which no host has.
+pub const TEST_NET_1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Signs of a proxy that answers with addresses of its own.
+struct Signs<'a> {
+    /// External names with addresses that are not global.
+    names: Vec<&'a str>,
+    /// Those addresses.
+    addresses: Vec<IpAddr>,
+    /// Addresses of names that do not exist.
+    invented: Vec<IpAddr>,
+    /// Such an answer may be cached for at most 1 s.
+    is_short_lived: bool,
+}
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let external: Vec<&Asked> = seen.asked_for(Purpose::External).filter(|asked| asked.is_answered()).collect();
-    let invented: Vec<&Asked> = seen.asked_for(Purpose::Invented).filter(|asked| asked.is_answered()).collect();
-    let of = |asked: &[&Asked], is_so: fn(IpAddr) -> bool| {
-        let mut found: Vec<IpAddr> =
-            asked.iter().flat_map(|asked| asked.addresses()).copied().filter(|ip| is_so(*ip)).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
-    };
-    let benchmark = of(&external, is_benchmark);
-    let not_global = of(&external, |ip| !is_global(ip));
-    let invented_too = of(&invented, |ip| !is_global(ip));
-    // A page for misspelt names, or one domain's wildcard, has an address of its own, and the same for all.
-    let alike = invented_too.iter().any(|ip| not_global.contains(ip));
-    let short_lived = external.iter().any(|asked| {
-        asked.addresses().iter().any(|ip| !is_global(*ip)) && asked.answer().is_some_and(|answer| answer.ttl <= Some(1))
-    });
-    let intercepted: Vec<&Asked> = seen.asked_for(Purpose::Interception).filter(|asked| asked.is_answered()).collect();
-    let fakes = !benchmark.is_empty() || (!not_global.is_empty() && (short_lived || alike));
-    if !fakes && intercepted.is_empty() {
+    let signs = Signs::find(seen);
+    let intercepted = seen.asked_for(Purpose::Interception).find(|asked| asked.is_answered());
+    let fakes = signs.show_fakes();
+    if !fakes && intercepted.is_none() {
         return None;
     }
-    let what = if fakes {
-        format!("names outside have addresses that nobody outside can have: {}", few(&not_global))
+    let Signs { names, addresses, invented, is_short_lived } = &signs;
+    let (level, what) = if fakes {
+        (Level::Deny, format!("external names have addresses that no external host can have: {}", first_few(addresses)))
     } else {
-        "packets to port 53 are taken in, whomever they are sent to".to_owned()
-    };
-    let level = if fakes { Level::Deny } else { Level::Warn };
-    let names: Vec<String> = {
-        let mut names: Vec<String> = external
-            .iter()
-            .filter(|asked| asked.addresses().iter().any(|ip| !is_global(*ip)))
-            .map(|asked| asked.name.clone())
-            .collect();
-        names.dedup();
-        names
+        (Level::Warn, "packets to port 53 are intercepted, whatever their destination".to_owned())
     };
     let servers = list(seen.targets.servers.iter().map(SocketAddr::ip));
-    let verdict = Verdict::new(&FAULT, level, Sureness::Sure, what)
-        .evidence_if(fakes.then(|| format!("{} has {}", list(&names), few(&not_global))))
-        .evidence_if((!invented_too.is_empty()).then(|| format!("names that nobody has, have {}", few(&invented_too))))
-        .evidence_if(short_lived.then(|| "such an answer may be kept for at most 1 s".to_owned()))
-        .evidence_if(intercepted.first().map(|asked| {
-            format!(
-                "{}, where nobody can be (TEST-NET-1), answered a query after {} ms",
-                asked.server.ip(),
-                asked.took.as_millis()
-            )
+    let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what)
+        .evidence_if(fakes.then(|| format!("{} has {}", list(names), first_few(addresses))))
+        .evidence_if((!invented.is_empty()).then(|| format!("names that do not exist have {}", first_few(invented))))
+        .evidence_if(is_short_lived.then(|| "such an answer may be cached for at most 1 s".to_owned()))
+        .evidence_if(intercepted.map(|asked| {
+            let (address, time) = (asked.server.ip(), asked.took.as_millis());
+            format!("{address}, which no host has (TEST-NET-1), answered a query after {time} ms")
         }))
         .help(format!(
             "exclude from interception: {servers} (port 53), the cluster's Service and Pod ranges, and names below {}",
             seen.targets.cluster_domain
         ))
-        .help_if(fakes.then(|| {
-            "leave 198.18.0.0/15 and the ranges above to the proxy alone only on machines that it runs on".to_owned()
-        }))
-        .relief(Relief::none("the packets are taken in on their way, whatever resolver sends them"));
+        .help_if(
+            fakes.then(|| "let only machines that run the proxy use 198.18.0.0/15 and the addresses above".to_owned()),
+        )
+        .profile_effects(ProfileEffects::none("the packets are intercepted on their way, for every resolver"));
     Some(verdict)
 }
 
-/// The first few of these.
-fn few(addresses: &[IpAddr]) -> String {
+// === impl Signs ===
+
+impl<'a> Signs<'a> {
+    fn find(seen: &'a Observations) -> Self {
+        let external = || seen.asked_for(Purpose::External).filter(|asked| asked.is_answered());
+        let has_fake = |asked: &&AskedQuery| asked.addresses().iter().any(|ip| !is_global(*ip));
+        let mut names: Vec<&str> = external().filter(has_fake).map(|asked| asked.name.as_str()).collect();
+        names.dedup();
+        Self {
+            names,
+            addresses: not_global(external()),
+            invented: not_global(seen.asked_for(Purpose::Invented)),
+            is_short_lived: external()
+                .filter(has_fake)
+                .any(|asked| asked.answer().is_some_and(|answer| answer.ttl <= Some(1))),
+        }
+    }
+
+    /// Returns whether the signs suffice: a benchmark address, or another one with a second sign.
+    fn show_fakes(&self) -> bool {
+        let Self { names: _, addresses, invented, is_short_lived } = self;
+        // A page for misspelt names, or one domain's wildcard, has an address of its own, and the same for all.
+        let also_invented = invented.iter().any(|ip| addresses.contains(ip));
+        let has_benchmark = addresses.iter().any(|ip| is_benchmark(*ip));
+        has_benchmark || (!addresses.is_empty() && (*is_short_lived || also_invented))
+    }
+}
+
+/// Returns the addresses in these answers that are not global, each once.
+fn not_global<'a>(queries: impl Iterator<Item = &'a AskedQuery>) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> =
+        queries.flat_map(AskedQuery::addresses).copied().filter(|ip| !is_global(*ip)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Lists the first three addresses, and counts the others.
+fn first_few(addresses: &[IpAddr]) -> String {
     const SHOWN: usize = 3;
     let more = addresses.len().saturating_sub(SHOWN);
     let shown = list(addresses.iter().take(SHOWN));
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
 }
 
-/// Of the range that proxies take their addresses from.
+/// Returns whether an address is of the benchmark range, from which proxies take theirs.
 pub(super) fn is_benchmark(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 198 && ip.octets()[1] & 0xfe == 18)
 }
 
-/// Whether an address can be somebody's on the Internet (IANA's registries of special-purpose addresses; `std`'s own test of this
-/// name is unstable).
+/// Returns whether an Internet host can have an address (IANA's registries of special-purpose addresses; the method of this name in
+/// `std` is unstable).
 pub(super) fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -121,8 +142,8 @@ pub(super) fn is_global(ip: IpAddr) -> bool {
             Some(mapped) => is_global(IpAddr::V4(mapped)),
             None => {
                 let [a, b, ..] = ip.segments();
-                let outside = a & 0xe000 == 0x2000; // 2000::/3 is all that is given out
-                outside && !(a == 0x2001 && b == 0xdb8) && !(a == 0x2001 && b == 2)
+                let is_unicast = a & 0xe000 == 0x2000; // all assigned addresses are in 2000::/3
+                is_unicast && !(a == 0x2001 && b == 0xdb8) && !(a == 0x2001 && b == 2)
             }
         },
     }
@@ -144,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_the_benchmark_range_is_enough() {
+    fn fires_for_an_address_of_the_benchmark_range() {
         let verdict = fires(FAKE, &external("198.19.0.7", 60));
-        assert_eq!((verdict.level, verdict.sureness), (Level::Deny, Sureness::Sure));
+        assert_eq!((verdict.level, verdict.confidence), (Level::Deny, Confidence::Certain));
         assert!(verdict.help[0].contains("10.0.0.10 (port 53)"), "{:?}", verdict.help);
     }
 
     #[test]
-    fn another_address_needs_a_second_sign() {
+    fn other_addresses_need_a_second_sign() {
         silent_of(FAKE, &external("10.8.0.7", 300));
         fires(FAKE, &external("10.8.0.7", 1));
         let invented = |ip: &'static str| {
@@ -166,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_time_to_live_of_a_global_address_is_nothing() {
+    fn silent_for_a_short_time_to_live_of_a_global_address() {
         silent_of(FAKE, &external("93.184.215.14", 1));
     }
 
     #[test]
-    fn an_answer_of_nobody_is_a_warning() {
+    fn warns_if_an_address_without_a_host_answers() {
         let seen = Seen::healthy().change(|asked| {
             if asked.purpose == Purpose::Interception {
                 asked.outcome = answer(&["93.184.215.14"], 300);
@@ -181,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_those_of_iana() {
+    fn global_ranges_match_ianas_registries() {
         for ip in
             ["198.18.0.1", "198.19.255.255", "10.1.1.1", "100.64.0.1", "127.0.0.1", "fc00::1", "2001:db8::1", "0.0.0.0"]
         {

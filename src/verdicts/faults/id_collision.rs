@@ -1,12 +1,13 @@
-//! Two queries of one socket that have the same id get mixed up or lost.
+//! Two queries from one socket with the same id get swapped or lost.
 //!
-//! ## What it looks like
-//! musl before 1.2.4 (Alpine to 3.17) takes the id of a query from the clock; where that is coarse, A and AAAA of a lookup share one. It
-//! stops listening after two answers with that id. A nameserver or a box on the way that takes the second for a repetition of the first
-//! answers one of them, or the wrong one: IPv6 addresses only, or a false "no such name" (60 of 60 measured, where A is lost).
+//! ## Symptoms
+//! musl before 1.2.4 (Alpine to 3.17) derives the id of a query from the clock. If the clock is coarse, A and AAAA of a lookup share an
+//! id, and musl stops listening after two answers with that id. A nameserver, or a device on the path, that takes the second query for a
+//! repetition of the first answers only one of them, or the wrong one. The result is IPv6 addresses only, or a false "no such name" (60
+//! of 60 measured, where A is lost).
 //!
-//! ## How it is told
-//! Pairs from one socket with one id are held against pairs from one socket with two. A broken server, a lossy path and the conntrack
+//! ## Detection
+//! Pairs from one socket with one id are compared with pairs from one socket with two ids. A broken server, a lossy path and the conntrack
 //! race treat both alike; the collision harms only the first (Fisher's exact test).
 //!
 //! ## What to do
@@ -15,14 +16,15 @@
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
 use crate::verdicts::observations::{Half, Observations, PairMode};
-use crate::verdicts::profile_effects::Relief;
+use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::statistics::Rate;
-use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
+use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
-pub(super) static FAULT: Fault = Fault { slug: "id-collision", source: include_str!("id_collision.rs"), check };
+pub(super) static DIAGNOSIS: Diagnosis =
+    Diagnosis { slug: "id-collision", source: include_str!("id_collision.rs"), check };
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let broken = |mode| Rate::of(seen.pairs_of(mode), |pair| !pair.is_whole());
+    let broken = |mode| Rate::count(seen.pairs_of(mode), |pair| !pair.is_whole());
     let (same, different) = (broken(PairMode::SameId), broken(PairMode::OneSocket));
     if !same.exceeds(different) {
         return None;
@@ -38,7 +40,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let old = |of_any: bool| {
         let is_old = move |version: Option<_>| version.map_or(of_any, |version| version < musl::DISTINCT_IDS_SINCE);
         let programs = seen
-            .resolvers()
+            .programs()
             .filter(move |program| program.resolver.family == Family::Musl && is_old(program.resolver.version));
         programs.map(|program| program.name.as_str()).collect::<Vec<_>>()
     };
@@ -48,26 +50,25 @@ fn check(seen: &Observations) -> Option<Verdict> {
         (true, false) => Level::Warn,
         (true, true) => Level::Info,
     };
-    let what =
-        format!("A and AAAA that share an id are mixed up or lost in {} % of pairs", (same.share() * 100.0).round());
+    let what = format!("{} % of pairs with one id are swapped or lost", (same.share() * 100.0).round());
     Some(
-        Verdict::new(&FAULT, level, Sureness::Sure, what)
+        Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what)
             .evidence(format!(
-                "with one id: {same} go wrong ({} answers lost, {} to the other's question)",
+                "with one id: {same} fail ({} answers lost, {} answers to the other query)",
                 halves(Half::Lost),
-                halves(Half::Mixed)
+                halves(Half::SwappedAnswer)
             ))
-            .evidence(format!("with two ids, from one socket too: {different}"))
+            .evidence(format!("with two ids, also from one socket: {different}"))
             .evidence_if((ipv6_only > 0).then(|| {
-                format!("{ipv6_only} pairs had the answer for AAAA alone: \"no such name\" for a name with only A")
+                format!("{ipv6_only} pairs got the answer for AAAA alone: \"no such name\" for a name with only A")
             }))
             .evidence(if old.is_empty() {
-                "no program that is known here sends such pairs: musl does, before 1.2.4".to_owned()
+                "no program known here sends such pairs; musl before 1.2.4 does".to_owned()
             } else {
                 format!("{} can send such pairs", list(&old))
             })
             .help("use Alpine 3.18 or later, whose musl gives the two queries different ids")
-            .relief(Relief::none("no option changes how musl chooses its ids")),
+            .profile_effects(ProfileEffects::none("no option changes how musl chooses its ids")),
     )
 }
 
@@ -75,21 +76,21 @@ fn check(seen: &Observations) -> Option<Verdict> {
 mod tests {
     use super::*;
     use crate::resolver::Version;
-    use crate::verdicts::observations::Half::{Answered, Lost, Mixed};
+    use crate::verdicts::observations::Half::{Answered, Lost, SwappedAnswer};
     use crate::verdicts::tests::{Seen, fires, silent, silent_of};
 
     const COLLISION: &str = "id-collision";
 
     #[test]
-    fn fires_where_only_pairs_with_one_id_go_wrong() {
-        for half in [Lost, Mixed] {
+    fn fires_if_only_pairs_with_one_id_fail() {
+        for half in [Lost, SwappedAnswer] {
             let seen = Seen::healthy().lose(PairMode::SameId, 50, half, Answered(4));
             assert_eq!(fires(COLLISION, &seen).level, Level::Info);
         }
     }
 
     #[test]
-    fn an_old_musl_makes_it_serious() {
+    fn denies_if_an_old_musl_is_here() {
         let seen = Seen::healthy().lose(PairMode::SameId, 50, Lost, Answered(4));
         assert_eq!(
             fires(COLLISION, &seen.clone().program(Family::Musl.at(Version::new(1, 2, 3)), false)).level,
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_loses_all_pairs_alike_is_another_fault() {
+    fn silent_for_a_server_that_loses_all_pairs_alike() {
         let seen = Seen::healthy().lose(PairMode::SameId, 20, Lost, Answered(4)).lose(
             PairMode::OneSocket,
             20,
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lost_pair_says_nothing() {
+    fn silent_for_one_lost_pair() {
         silent_of(COLLISION, &Seen::healthy().lose(PairMode::SameId, 1, Lost, Answered(4)));
     }
 

@@ -1,35 +1,36 @@
-//! The nameservers have a name, and the C library does not find it.
+//! The nameservers know a name, but the C library does not find it.
 //!
-//! ## What it looks like
-//! `dig` and Go programs find the name, and what asks through `getaddrinfo` does not: `dns` is missing in nsswitch.conf, a caching daemon
-//! (nscd, systemd-resolved, sssd) has another answer, or an option makes the C library ask in a way that fails (`use-vc`).
+//! ## Symptoms
+//! `dig` and Go programs find the name, and programs that call `getaddrinfo` do not: `dns` is missing in nsswitch.conf, a caching daemon
+//! (nscd, systemd-resolved, sssd) answers differently, or an option makes the C library ask in a way that fails (`use-vc`).
 //!
-//! ## How it is told
-//! The full name with a dot at its end, so that the search list has no part in it: the nameservers answer with an address by UDP, and
-//! `getaddrinfo` finds none, for every name that was asked for so. Not claimed where `aaaa-broken`, `truncation` or lost packets explain
-//! it.
+//! ## Detection
+//! The probe looks up full names with a final dot, so that the search list has no part in it. The nameservers answer with an address by
+//! UDP, and `getaddrinfo` finds none for any of these names. `aaaa-broken`, `truncation` and lost packets explain the same, and are
+//! reported in its place.
 //!
 //! ## What to do
-//! Look at the `hosts` line of nsswitch.conf, and ask the daemon that it names.
+//! Check the `hosts` line of nsswitch.conf, and ask the daemon that it names.
 
 use super::{aaaa_broken, conntrack_race, lossy_path, rate_limited};
 use crate::policy::Level;
 use crate::resolver::Family;
-use crate::verdicts::observations::{Observations, Purpose, SystemLookup, Via};
-use crate::verdicts::profile_effects::Relief;
-use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
+use crate::verdicts::observations::{Observations, Purpose, QueryType, SystemLookup, Via};
+use crate::verdicts::profile_effects::ProfileEffects;
+use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
-pub(super) static FAULT: Fault = Fault { slug: "libc-disagrees", source: include_str!("libc_disagrees.rs"), check };
+pub(super) static DIAGNOSIS: Diagnosis =
+    Diagnosis { slug: "libc-disagrees", source: include_str!("libc_disagrees.rs"), check };
 
-/// One name may have been lost.
+/// A single name may have been lost on the way.
 const NAMES_MIN: usize = 2;
 
 fn check(seen: &Observations) -> Option<Verdict> {
     let explained = aaaa_broken::is_shown(seen)
         || conntrack_race::is_shown(seen)
-        || (lossy_path::FAULT.check)(seen).is_some()
+        || (lossy_path::DIAGNOSIS.check)(seen).is_some()
         || rate_limited::limited(seen).is_some();
-    if explained || seen.answering().count() < seen.targets.servers.len() {
+    if explained || seen.answering_servers().count() < seen.targets.servers.len() {
         return None;
     }
     let rooted: Vec<&SystemLookup> = seen.lookups.iter().filter(|lookup| lookup.name.ends_with('.')).collect();
@@ -38,20 +39,17 @@ fn check(seen: &Observations) -> Option<Verdict> {
     programs.into_iter().find_map(|program| {
         let of: Vec<&SystemLookup> = rooted.iter().copied().filter(|lookup| lookup.program == program).collect();
         let known: Vec<&SystemLookup> = of.into_iter().filter(|lookup| has_address(seen, &lookup.name)).collect();
-        let none_found = known.len() >= NAMES_MIN && known.iter().all(|lookup| !lookup.found.is_found());
-        none_found.then(|| verdict(seen, &known))
+        let none_found = known.len() >= NAMES_MIN && known.iter().all(|lookup| !lookup.result.is_found());
+        none_found.then(|| verdict_for(seen, &known))
     })
 }
 
-/// Whether all servers have an address for a name, in whole answers.
+/// Returns whether all servers have an address for a name, in complete answers.
 fn has_address(seen: &Observations, name: &str) -> bool {
     let name = name.trim_end_matches('.');
-    let of = [Purpose::Name, Purpose::External].into_iter().flat_map(|purpose| seen.asked_for(purpose));
-    let mut plain = of.filter(|asked| {
-        asked.name == name
-            && asked.kind == crate::verdicts::observations::Kind::A
-            && asked.via == Via::Udp
-            && asked.edns.is_none()
+    let named = [Purpose::Name, Purpose::External].into_iter().flat_map(|purpose| seen.asked_for(purpose));
+    let mut plain = named.filter(|asked| {
+        asked.name == name && asked.kind == QueryType::A && asked.via == Via::Udp && asked.edns.is_none()
     });
     let mut any = false;
     plain.all(|asked| {
@@ -60,36 +58,36 @@ fn has_address(seen: &Observations, name: &str) -> bool {
     }) && any
 }
 
-fn verdict(seen: &Observations, known: &[&SystemLookup]) -> Verdict {
+fn verdict_for(seen: &Observations, known: &[&SystemLookup]) -> Verdict {
     let program = known.first().map(|lookup| lookup.program.as_str()).unwrap_or_default();
     let resolver = known.first().map(|lookup| lookup.resolver).unwrap_or_else(|| Family::Unknown.unversioned());
-    let nsswitch = seen.surroundings.nsswitch.as_ref().filter(|_| resolver.family == Family::Glibc);
-    let no_dns = nsswitch.is_some_and(|file| !file.asks_dns());
-    let sureness = if no_dns { Sureness::Sure } else { Sureness::Likely };
-    let what = format!("getaddrinfo of {resolver} does not find names that the nameservers have");
+    let nsswitch = seen.environment.nsswitch.as_ref().filter(|_| resolver.family == Family::Glibc);
+    let no_dns = nsswitch.is_some_and(|file| !file.uses_dns());
+    let confidence = if no_dns { Confidence::Certain } else { Confidence::Likely };
+    let what = format!("getaddrinfo of {resolver} does not find names that the nameservers know");
     let names = list(known.iter().map(|lookup| &lookup.name));
-    Verdict::new(&FAULT, Level::Deny, sureness, what)
+    Verdict::new(&DIAGNOSIS, Level::Deny, confidence, what)
         .evidence(format!("{program} finds none of {names}; every nameserver has an address for each"))
         .evidence_if(nsswitch.map(|file| format!("nsswitch.conf: hosts: {}", file.hosts.join(" "))))
-        .evidence_if(use_vc(seen))
+        .evidence_if(use_vc_note(seen))
         .help(if no_dns {
-            "write `dns` into the hosts line of nsswitch.conf: the nameservers are not asked at all"
+            "add `dns` to the hosts line of nsswitch.conf: without it the nameservers are not asked at all"
         } else {
-            "see what nsswitch.conf and resolv.conf's options make the C library do, and ask the daemon that they lead to"
+            "check nsswitch.conf and the options of resolv.conf, and query the daemon that nsswitch.conf names"
         })
-        .help("Go's own resolver and musl do not read nsswitch.conf's modules, and find these names")
-        .relief(Relief::none("no option of resolv.conf changes which sources the C library asks"))
+        .help("Go's own resolver and musl do not use nsswitch.conf's modules, and find these names")
+        .profile_effects(ProfileEffects::none("no option of resolv.conf changes which sources the C library uses"))
 }
 
-fn use_vc(seen: &Observations) -> Option<String> {
-    let set = seen.surroundings.resolv_conf.options.iter().any(|option| option == "use-vc");
-    set.then(|| "resolv.conf has use-vc: glibc asks by TCP alone".to_owned())
+fn use_vc_note(seen: &Observations) -> Option<String> {
+    let set = seen.environment.resolv_conf.options.iter().any(|option| option == "use-vc");
+    set.then(|| "resolv.conf has use-vc, so glibc uses TCP alone".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdicts::observations::{Code, Found, Kind};
+    use crate::verdicts::observations::{Code, LookupResult, QueryType};
     use crate::verdicts::system_files::Nsswitch;
     use crate::verdicts::tests::{Seen, code, fires, silent, silent_of};
 
@@ -97,36 +95,36 @@ mod tests {
 
     fn finds_nothing(mut seen: Seen) -> Seen {
         for lookup in &mut seen.lookups {
-            lookup.found = Found::Nothing;
+            lookup.result = LookupResult::Nothing;
         }
         seen
     }
 
     #[test]
-    fn fires_where_getaddrinfo_finds_nothing_that_the_servers_have() {
-        assert_eq!(fires(DISAGREES, &finds_nothing(Seen::healthy())).sureness, Sureness::Likely);
+    fn fires_if_getaddrinfo_finds_nothing_that_the_servers_know() {
+        assert_eq!(fires(DISAGREES, &finds_nothing(Seen::healthy())).confidence, Confidence::Likely);
     }
 
     #[test]
-    fn a_hosts_line_without_dns_makes_it_sure() {
+    fn certain_for_a_hosts_line_without_dns() {
         let mut seen = finds_nothing(Seen::healthy());
-        seen.surroundings.nsswitch = Nsswitch::parse("hosts: files\n");
-        assert_eq!(fires(DISAGREES, &seen).sureness, Sureness::Sure);
+        seen.environment.nsswitch = Nsswitch::parse("hosts: files\n");
+        assert_eq!(fires(DISAGREES, &seen).confidence, Confidence::Certain);
     }
 
     #[test]
-    fn one_lookup_that_fails_is_not_claimed() {
+    fn silent_for_one_failed_lookup() {
         let mut seen = Seen::healthy();
-        seen.lookups[0].found = Found::Nothing;
+        seen.lookups[0].result = LookupResult::Nothing;
         silent_of(DISAGREES, &seen);
     }
 
     #[test]
-    fn a_broken_aaaa_explains_it() {
+    fn silent_if_a_broken_aaaa_explains_it() {
         silent_of(
             DISAGREES,
             &finds_nothing(Seen::healthy()).change(|asked| {
-                if asked.kind == Kind::Aaaa {
+                if asked.kind == QueryType::Aaaa {
                     asked.outcome = code(Code::ServFail);
                 }
             }),
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_servers_have_not_are_no_disagreement() {
+    fn silent_for_names_that_the_servers_do_not_know() {
         silent_of(DISAGREES, &finds_nothing(Seen::healthy()).change(|asked| asked.outcome = code(Code::NxDomain)));
     }
 

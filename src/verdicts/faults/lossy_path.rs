@@ -1,53 +1,54 @@
 //! Packets to and from a nameserver are lost, however they are sent.
 //!
-//! ## What it looks like
-//! Any lookup may take 2.5 s (musl) or 5 s (glibc, Go) longer, and those that lose several packets fail.
+//! ## Symptoms
+//! Any lookup may take 2.5 s (musl) or 5 s (glibc, Go) longer, and lookups that lose several packets fail.
 //!
-//! ## How it is told
-//! Pairs that leave from two sockets, and one after the other, lose packets too; at least three of them, and so many that the 95 %
-//! interval of the rate begins above 1 %. What is lost only at once is `rate-limited`, only from one socket `conntrack-race`, and all from
-//! one server is `stale-nameserver`.
+//! ## Detection
+//! Pairs sent from two sockets, and one after the other, lose packets too: at least three, and so many that the 95 % interval of the rate
+//! begins above 1 %. Loss only at once is `rate-limited`, loss only from one socket is `conntrack-race`, and loss of everything from one
+//! server is `stale-nameserver`.
 //!
 //! ## What to do
-//! Look for where: an overloaded CoreDNS (throttled CPU, full receive buffers), a full conntrack table (`nf_conntrack: table full` in the
-//! node's log), the network between the nodes. Until then a shorter resend interval makes each loss cost less.
+//! Find out where packets are lost: an overloaded CoreDNS (throttled CPU, full receive buffers), a full conntrack table
+//! (`nf_conntrack: table full` in the node's log), or the network between the nodes. Until then a shorter resend interval reduces the
+//! delay of each loss.
 
 use super::{conntrack_race, rate_limited};
 use crate::policy::Level;
 use crate::verdicts::observations::{Half, Observations, PairMode};
-use crate::verdicts::profile_effects::{Relief, Trouble};
+use crate::verdicts::profile_effects::{Failure, ProfileEffects};
 use crate::verdicts::statistics::Rate;
-use crate::verdicts::verdict::{Fault, Sureness, Verdict};
+use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict};
 
-pub(super) static FAULT: Fault = Fault { slug: "lossy-path", source: include_str!("lossy_path.rs"), check };
+pub(super) static DIAGNOSIS: Diagnosis = Diagnosis { slug: "lossy-path", source: include_str!("lossy_path.rs"), check };
 
-/// Fewer losses are those of any network.
+/// Any network loses fewer packets than this.
 const LOSSES_MIN: u64 = 3;
-/// How much a network may lose before it is worth a word: a lookup of 8 queries then waits in 8 of 100 cases.
+/// The loss from which on a verdict is given: 8 of 100 lookups with 8 queries then wait.
 const SHARE_MIN: f64 = 0.01;
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let lost = |mode| Rate::of(seen.pairs_of(mode).flat_map(|pair| pair.halves()), |half| *half == Half::Lost);
+    let lost = |mode| Rate::count(seen.pairs_of(mode).flat_map(|pair| pair.halves()), |half| *half == Half::Lost);
     let (two, serial) = (lost(PairMode::TwoSockets), lost(PairMode::Serial));
-    let rate = two.and(serial);
+    let rate = two.plus(serial);
     let is_lossy = rate.hits >= LOSSES_MIN && rate.interval().0 >= SHARE_MIN;
-    if !is_lossy || rate.hits == rate.of || rate_limited::limited(seen).is_some() {
+    if !is_lossy || rate.hits == rate.total || rate_limited::limited(seen).is_some() {
         return None;
     }
-    // A path minds neither how many sockets there are nor what came before.
+    // A path does not care about the number of sockets, nor about earlier packets.
     if two.exceeds(serial) || serial.exceeds(two) {
         return None;
     }
     let what = format!("{} % of queries get no answer", (rate.share() * 100.0).round());
     Some(
-        Verdict::new(&FAULT, Level::Warn, Sureness::Sure, what)
-            .evidence(format!("from two sockets: {two}"))
-            .evidence(format!("one after the other: {serial}"))
-            .evidence(format!("from one socket: {}", lost(PairMode::OneSocket)))
+        Verdict::new(&DIAGNOSIS, Level::Warn, Confidence::Certain, what)
+            .evidence(format!("from two sockets, at once: {two}"))
+            .evidence(format!("from one socket, one after the other: {serial}"))
+            .evidence(format!("from one socket, at once: {}", lost(PairMode::OneSocket)))
             .evidence_if(conntrack_race::late(&seen.lookups))
-            .help("look for where they are lost: CoreDNS's CPU limit, a full conntrack table on the node, the network between nodes")
-            .help("a NodeLocal DNSCache asks CoreDNS by TCP, which sends lost packets again itself")
-            .relief(Relief::from(seen, Trouble::OneLoss)),
+            .help("find out where packets are lost: CoreDNS's CPU limit, a full conntrack table on the node, the network between nodes")
+            .help("use a NodeLocal DNSCache: it asks CoreDNS by TCP, which sends lost packets again by itself")
+            .profile_effects(ProfileEffects::compute(seen, Failure::OnePacketLost)),
     )
 }
 
@@ -55,7 +56,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
 mod tests {
     use super::*;
     use crate::verdicts::observations::Half::{Answered, Lost};
-    use crate::verdicts::observations::{Outcome, Purpose};
+    use crate::verdicts::observations::{Purpose, QueryOutcome};
     use crate::verdicts::tests::{Seen, fires, silent, silent_of};
 
     const LOSSY: &str = "lossy-path";
@@ -66,25 +67,29 @@ mod tests {
     }
 
     #[test]
-    fn fires_with_a_rate_and_with_what_a_profile_changes() {
+    fn fires_with_a_rate_and_an_improvement() {
         let verdict = fires(LOSSY, &lossy(5));
         assert_eq!(verdict.what, "5 % of queries get no answer");
-        assert!(verdict.relief.changes.iter().any(|change| change.profile == "fast"), "{:?}", verdict.relief);
+        assert!(
+            verdict.profile_effects.improvements.iter().any(|it| it.profile == "fast"),
+            "{:?}",
+            verdict.profile_effects
+        );
     }
 
     #[test]
-    fn one_or_two_lost_packets_say_nothing() {
+    fn silent_for_one_or_two_lost_packets() {
         silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 1, Answered(4), Lost));
         silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 2, Answered(4), Lost));
     }
 
     #[test]
-    fn silent_where_only_one_socket_loses() {
+    fn silent_if_only_one_socket_loses() {
         silent_of(LOSSY, &Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4), Lost));
     }
 
     #[test]
-    fn silent_where_a_server_minds_only_the_second_of_a_socket() {
+    fn silent_for_a_server_that_drops_every_second_query() {
         let seen = Seen::healthy().lose(PairMode::Serial, 50, Answered(4), Lost).lose(
             PairMode::TwoSockets,
             1,
@@ -95,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn silent_where_a_rate_limit_explains_it() {
+    fn silent_if_a_rate_limit_explains_it() {
         silent_of(
             LOSSY,
             &lossy(5).change(|asked| {
                 if asked.purpose == Purpose::Burst {
-                    asked.outcome = Outcome::Silence;
+                    asked.outcome = QueryOutcome::Silence;
                 }
             }),
         );

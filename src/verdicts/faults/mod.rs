@@ -1,19 +1,19 @@
-//! The list of all faults, one file each.
+//! The list of diagnoses, one file each. A new one is a file and a line here.
 
-use super::verdict::Fault;
+use super::verdict::Diagnosis;
 
-pub use fake_ip::NOBODY;
+pub use fake_ip::TEST_NET_1;
 
-macro_rules! faults {
+macro_rules! diagnoses {
     ($($module:ident),* $(,)?) => {
         $(mod $module;)*
 
-        /// Every fault, the most useful to read first among those of one level.
-        pub static FAULTS: &[&Fault] = &[$(&$module::FAULT),*];
+        /// All diagnoses; among verdicts of one level, the most useful to read comes first.
+        pub static DIAGNOSES: &[&Diagnosis] = &[$(&$module::DIAGNOSIS),*];
     };
 }
 
-faults! {
+diagnoses! {
     stale_nameserver,
     udp53_blocked_tcp_open,
     fake_ip,
@@ -28,13 +28,4 @@ faults! {
     search_expansion,
     libc_disagrees,
     clock,
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// The fault of this slug.
-    pub fn named(slug: &str) -> Option<&'static Self> {
-        FAULTS.iter().find(|fault| fault.slug == slug).copied()
-    }
 }

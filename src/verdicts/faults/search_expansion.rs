@@ -1,56 +1,57 @@
-//! A domain of the search list does harm, or costs much.
+//! A domain of the search list breaks lookups, or makes them slow.
 //!
-//! ## What it looks like
-//! With `ndots:5` a name such as `www.example.com` is tried with each search domain first. A domain with a wildcard answers all of them:
-//! every short name, and every name outside, is found at its address. One that answers with an error, or that there is such a name
-//! without an address (as domains do that are signed on the fly), ends musl's search: the name is not found at all, while glibc and Go go on
-//! (measured). One that never answers costs a timeout for each lookup.
+//! ## Symptoms
+//! With `ndots:5`, a name such as `www.example.com` is tried with each search domain first. A domain with a wildcard answers all of them:
+//! every short name and every external name resolves to its address. A domain that answers with an error, or with NOERROR and no
+//! address (as domains that are signed on the fly do), ends musl's search: the name is not found at all, while glibc and Go go on
+//! (measured). A domain that never answers costs a timeout for each lookup.
 //!
-//! ## How it is told
-//! Names that nobody has are asked for below each search domain. They must get NXDOMAIN; no answer counts where it is no chance by
-//! what the path loses (Fisher's exact test). And the time that a name outside takes is measured with the search list and without,
-//! for the queries that the model of each resolver says it sends.
+//! ## Detection
+//! The probe asks for names that do not exist below each search domain; they must get NXDOMAIN. Missing answers count only if the path's
+//! loss does not explain them (Fisher's exact test). The probe also measures the time of an external name with and without the search
+//! list, for the queries that the model of each resolver predicts.
 //!
 //! ## What to do
-//! Take the domain out of the search list: it mostly comes from the node's resolv.conf. Write names outside with a dot at their end. A lower
+//! Remove the domain from the search list: it mostly comes from the node's resolv.conf. Write external names with a final dot. A lower
 //! `ndots` is safe for glibc and Go, and breaks cluster names on musl (`ndots-breaks-musl`).
 
 use std::time::Duration;
 
 use crate::policy::Level;
 use crate::resolver::{Answer, Family};
-use crate::verdicts::lookup_costs::{costs, resolvers, together};
-use crate::verdicts::observations::{Asked, Kind, Observations, Purpose};
-use crate::verdicts::profile_effects::Relief;
-use crate::verdicts::verdict::{Fault, Sureness, Verdict, list};
+use crate::verdicts::lookup_costs::{combined_answer, lookup_costs, resolvers_to_compare};
+use crate::verdicts::observations::{AskedQuery, Observations, Purpose, QueryType};
+use crate::verdicts::profile_effects::ProfileEffects;
+use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
-pub(super) static FAULT: Fault = Fault { slug: "search-expansion", source: include_str!("search_expansion.rs"), check };
+pub(super) static DIAGNOSIS: Diagnosis =
+    Diagnosis { slug: "search-expansion", source: include_str!("search_expansion.rs"), check };
 
-/// How many names below a domain must be answered alike.
+/// The number of names below a domain that must be answered alike.
 const TRIES_MIN: usize = 2;
-/// What the search list may add to a lookup before it is worth a word.
+/// The time that the search list may add to a lookup without a verdict.
 const EXTRA_MAX: Duration = Duration::from_millis(200);
 
-/// From where on a name is slow without the search list's doing: see `slow-server`.
+/// A name that is this slow without the search list belongs to `slow-server`.
 const SLOW: Duration = Duration::from_millis(500);
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    // Where nothing is answered at all, the search list is not what is wrong.
-    seen.answering().next()?;
+    // If nothing is answered at all, the search list is not the cause.
+    seen.answering_servers().next()?;
     let harmful: Vec<(&str, Answer)> = seen
-        .surroundings
+        .environment
         .resolv_conf
         .search
         .iter()
         .filter_map(|domain| Some((domain.as_str(), answer_below(seen, domain)?)))
         .filter(|(_, answer)| *answer != Answer::NxDomain)
         .collect();
-    if harmful.is_empty() { expensive(seen) } else { Some(harm(seen, &harmful)) }
+    if harmful.is_empty() { slow_search(seen) } else { Some(harmful_domains(seen, &harmful)) }
 }
 
-/// What a search domain answers for names that nobody has, where all answers are alike.
+/// Returns a search domain's answer for names that do not exist, if all answers are alike.
 fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
-    let below: Vec<&Asked> = seen
+    let below: Vec<&AskedQuery> = seen
         .asked_for(Purpose::Searched)
         .filter(|asked| {
             asked.name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain.trim_end_matches('.')))
@@ -58,52 +59,53 @@ fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
         .collect();
     let server = below.first()?.server;
     let none_answered = below.len() >= 2 * TRIES_MIN && below.iter().all(|asked| !asked.is_answered());
-    if none_answered && seen.are_ignored(server, below.iter().copied()) {
+    if none_answered && seen.ignores(server, below.iter().copied()) {
         return Some(Answer::Timeout);
     }
-    // A name of which an answer was lost says nothing.
-    let of = |kind: Kind| below.iter().filter(move |asked| asked.kind == kind && asked.is_answered());
-    let answers: Vec<Answer> =
-        of(Kind::A).filter_map(|a| Some(together(a, of(Kind::Aaaa).find(|aaaa| aaaa.name == a.name)?))).collect();
+    // A name with a lost answer does not count.
+    let of = |kind: QueryType| below.iter().filter(move |asked| asked.kind == kind && asked.is_answered());
+    let answers: Vec<Answer> = of(QueryType::A)
+        .filter_map(|a| Some(combined_answer(a, of(QueryType::Aaaa).find(|aaaa| aaaa.name == a.name)?)))
+        .collect();
     let first = *answers.first()?;
     (answers.len() >= TRIES_MIN && answers.iter().all(|answer| *answer == first)).then_some(first)
 }
 
-fn harm(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
+fn harmful_domains(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
     let wildcard = harmful.iter().find(|(_, answer)| *answer == Answer::Address);
     let ends = harmful.iter().any(|(_, answer)| !matches!(answer, Answer::Address));
     let what = match wildcard {
         Some((domain, _)) => format!("the search domain {domain} has an address for every name"),
         None => {
-            let domains = list(harmful.iter().map(|(domain, answer)| format!("{domain} ({})", said(*answer))));
+            let domains = list(harmful.iter().map(|(domain, answer)| format!("{domain} ({})", answer_name(*answer))));
             format!("musl's search ends at {domains}")
         }
     };
-    let level = if wildcard.is_some() || seen.resolvers().any(|program| program.resolver.family == Family::Musl) {
+    let level = if wildcard.is_some() || seen.programs().any(|program| program.resolver.family == Family::Musl) {
         Level::Deny
     } else {
         Level::Warn
     };
-    let verdict = Verdict::new(&FAULT, level, Sureness::Sure, what);
+    let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what);
     let verdict = harmful.iter().fold(verdict, |verdict, (domain, answer)| {
-        verdict.evidence(format!("names that nobody has get {} below {domain}", said(*answer)))
+        verdict.evidence(format!("names that do not exist get {} below {domain}", answer_name(*answer)))
     });
     verdict
-        .evidence_if(wildcard.map(|_| "a name that is tried with it is found there, at the wrong address, by every resolver".to_owned()))
-        .evidence_if(ends.then(|| "musl takes anything but NXDOMAIN for the end of its search; glibc and Go go on".to_owned()))
-        .help("take the domain out of the search list: it mostly comes from the node's resolv.conf, else from dnsConfig.searches")
-        .help("names outside with a dot at their end are not searched for")
-        .relief(Relief::none("no built-in profile changes the search list, and a lower ndots breaks names of the cluster on musl"))
+        .evidence_if(wildcard.map(|_| "every resolver that tries a name with this domain gets the wrong address".to_owned()))
+        .evidence_if(ends.then(|| "musl ends its search at anything but NXDOMAIN; glibc and Go go on".to_owned()))
+        .help("remove the domain from the search list: it mostly comes from the node's resolv.conf, else from dnsConfig.searches")
+        .help("write external names with a final dot: they skip the search list")
+        .profile_effects(ProfileEffects::none("no built-in profile changes the search list, and a lower ndots breaks names of the cluster on musl"))
 }
 
-fn expensive(seen: &Observations) -> Option<Verdict> {
+fn slow_search(seen: &Observations) -> Option<Verdict> {
     let external = seen.targets.external_names.first()?;
-    let costs = costs(seen, &resolvers(seen));
+    let costs = lookup_costs(seen, &resolvers_to_compare(seen));
     let of = |name: &str| costs.iter().filter(|cost| cost.name == name).max_by_key(|cost| cost.today.took).cloned();
     let (searched, rooted) = (of(external)?, of(&format!("{external}."))?);
     let extra = searched.today.took.saturating_sub(rooted.today.took);
-    // A name that is slow by itself, is not found or loses queries has another fault.
-    let is_well = searched.today.found && searched.today.whole && rooted.today.found && rooted.today.took < SLOW;
+    // A name that is slow by itself, is not found or loses queries has another cause.
+    let is_well = searched.today.found && searched.today.all_answered && rooted.today.found && rooted.today.took < SLOW;
     if !is_well || extra < EXTRA_MAX || searched.today.took < 2 * rooted.today.took {
         return None;
     }
@@ -112,18 +114,20 @@ fn expensive(seen: &Observations) -> Option<Verdict> {
         searched.today.took.as_millis(),
         rooted.today.took.as_millis()
     );
-    let verdict = Verdict::new(&FAULT, Level::Info, Sureness::Sure, what)
-        .evidence(format!("{} queries in place of {}", searched.today.queries, rooted.today.queries))
+    let verdict = Verdict::new(&DIAGNOSIS, Level::Info, Confidence::Certain, what)
+        .evidence(format!("{} queries instead of {}", searched.today.queries, rooted.today.queries))
         .evidence_if(
             searched.measured.map(|took| format!("getaddrinfo of {} took {} ms", searched.resolver, took.as_millis())),
         )
-        .help("write names outside with a dot at their end, where the program allows it")
-        .help("a lower ndots saves the queries with glibc and Go; on musl it breaks names of the cluster")
-        .relief(Relief::none("no built-in profile changes ndots or the search list, as that breaks names on musl"));
+        .help("write external names with a final dot, if the program allows it")
+        .help("a lower ndots saves these queries with glibc and Go; on musl it breaks names of the cluster")
+        .profile_effects(ProfileEffects::none(
+            "no built-in profile changes ndots or the search list, as that breaks names on musl",
+        ));
     Some(verdict)
 }
 
-const fn said(answer: Answer) -> &'static str {
+const fn answer_name(answer: Answer) -> &'static str {
     match answer {
         Answer::Address => "an address",
         Answer::NxDomain => "NXDOMAIN",
@@ -137,12 +141,12 @@ const fn said(answer: Answer) -> &'static str {
 mod tests {
     use super::*;
     use crate::resolver::Version;
-    use crate::verdicts::observations::{Code, Outcome};
+    use crate::verdicts::observations::{Code, QueryOutcome};
     use crate::verdicts::tests::{SECOND, Seen, answer, code, fires, silent, silent_of};
 
     const SEARCH: &str = "search-expansion";
 
-    fn below(domain: &'static str, outcome: Outcome) -> Seen {
+    fn below(domain: &'static str, outcome: QueryOutcome) -> Seen {
         Seen::healthy().change(move |asked| {
             if asked.purpose == Purpose::Searched
                 && asked.name.ends_with(&format!(".{domain}"))
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_in_a_search_domain_is_serious() {
+    fn denies_for_a_wildcard_in_a_search_domain() {
         let verdict = fires(SEARCH, &below("cluster.local", answer(&["10.1.1.1"], 30)));
         assert_eq!(
             (&*verdict.what, verdict.level),
@@ -163,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_musls_search_is_named_for_each_answer() {
+    fn names_each_answer_that_ends_musls_search() {
         for (outcome, word) in [
             (code(Code::Refused), "an error"),
             (code(Code::NoError), "an empty answer"),
-            (Outcome::Silence, "no answer"),
+            (QueryOutcome::Silence, "no answer"),
         ] {
             let verdict = fires(SEARCH, &below("cluster.local", outcome));
             assert_eq!(verdict.what, format!("musl's search ends at cluster.local ({word})"));
@@ -178,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn a_search_list_that_costs_much_is_advice() {
+    fn advises_if_the_search_list_costs_much() {
         let seen = Seen::healthy().change(|asked| {
-            if asked.purpose == Purpose::Candidate && asked.name != "example.com" {
+            if asked.purpose == Purpose::SearchExpansion && asked.name != "example.com" {
                 asked.took = SECOND / 5;
             }
         });
@@ -192,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn one_lost_answer_below_a_domain_is_nothing() {
+    fn silent_for_one_lost_answer_below_a_domain() {
         let mut lost = false;
         silent_of(
             SEARCH,
             &Seen::healthy().change(move |asked| {
                 if asked.purpose == Purpose::Searched && !std::mem::replace(&mut lost, true) {
-                    asked.outcome = Outcome::Silence;
+                    asked.outcome = QueryOutcome::Silence;
                 }
             }),
         );

@@ -1,4 +1,4 @@
-//! Answers that are wrong: invented, faked, cut short, or false for AAAA.
+//! Wrong answers: invented, faked, truncated, or false for AAAA.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,27 +13,27 @@ use crate::lab::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, aaaa, a
 use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
-    fake_addresses_and_interception_are_told,
-    interception_alone_is_told,
-    a_private_address_of_an_own_zone_is_no_fake,
-    names_that_nobody_has_with_an_address_are_a_hijack,
-    a_wildcard_of_one_domain_is_no_hijack,
-    each_wrong_answer_to_aaaa_is_told,
-    an_empty_answer_to_aaaa_is_right,
-    a_cut_answer_without_tcp_is_told,
-    edns_that_is_dropped_is_told,
-    packets_over_the_safe_size_that_are_lost_are_told,
-    a_server_without_edns_or_with_tcp_is_no_fault,
-    a_wildcard_in_a_search_domain_is_told,
-    a_search_domain_that_ends_musls_search_is_told,
-    a_search_domain_that_knows_nothing_is_no_fault,
-    a_wrong_clock_is_told_by_signatures,
-    a_clock_within_the_leeway_is_right
+    reports_fake_addresses_and_interception,
+    reports_interception_alone,
+    accepts_a_private_address_of_an_own_zone,
+    reports_addresses_of_names_that_do_not_exist,
+    accepts_a_wildcard_of_one_domain,
+    reports_each_wrong_answer_to_aaaa,
+    accepts_an_empty_answer_to_aaaa,
+    reports_a_truncated_answer_without_tcp,
+    reports_dropped_and_refused_edns,
+    reports_lost_packets_over_the_safe_size,
+    accepts_a_server_without_edns_or_with_tcp,
+    reports_a_wildcard_in_a_search_domain,
+    reports_a_search_domain_that_ends_musls_search,
+    accepts_an_empty_search_domain,
+    reports_a_wrong_clock_by_signatures,
+    accepts_a_clock_within_the_leeway
 ];
 
 const QUIET: &[&str] = &["--no-getaddrinfo"];
 
-fn fake_addresses_and_interception_are_told(world: &World) -> Result<()> {
+fn reports_fake_addresses_and_interception(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let fakes = Script::new().rule(aaaa(), code(ResponseCode::NoError)).rule(any(), addresses(["198.18.0.4"]).ttl(1));
     let _proxy = lab.server(server(9), fakes)?;
@@ -43,7 +43,7 @@ fn fake_addresses_and_interception_are_told(world: &World) -> Result<()> {
     let verdict = probed.document["verdicts"].as_array().into_iter().flatten().find(|it| it["verdict"] == "fake-ip");
     let Some(verdict) = verdict else { anyhow::bail!("{:#}", probed.document["verdicts"]) };
     let evidence = Probed::evidence(verdict);
-    for sign in ["198.18.0.4", "names that nobody has", "at most 1 s", "192.0.2.1, where nobody can be"] {
+    for sign in ["198.18.0.4", "names that do not exist", "at most 1 s", "192.0.2.1, which no host has"] {
         ensure!(evidence.contains(sign), "{sign}: {evidence}");
     }
     ensure!(verdict["help"][0].as_str().is_some_and(|help| help.contains("198.51.100.1 (port 53)")), "{verdict:#}");
@@ -55,7 +55,7 @@ fn fake_addresses_and_interception_are_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn interception_alone_is_told(world: &World) -> Result<()> {
+fn reports_interception_alone(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.intercept(server(1))?;
@@ -64,29 +64,29 @@ fn interception_alone_is_told(world: &World) -> Result<()> {
     probe(&client, &["--no-getaddrinfo", "--no-interception-query"])?.none()
 }
 
-fn a_private_address_of_an_own_zone_is_no_fake(world: &World) -> Result<()> {
+fn accepts_a_private_address_of_an_own_zone(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let script = Script::new().name(NAME, ["10.96.0.1"]).name(EXTERNAL, ["10.8.0.7"]);
     probe_of(&lab, script, QUIET)?.none()
 }
 
-fn names_that_nobody_has_with_an_address_are_a_hijack(world: &World) -> Result<()> {
+fn reports_addresses_of_names_that_do_not_exist(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let page = || addresses(["203.0.113.99"]);
     let script = ["*.com", "*.net", "*.org"]
         .iter()
         .fold(cluster().rule(any().name(EXTERNAL), truth()), |script, below| script.rule(any().name(below), page()));
     let probed = probe_of(&lab, script, QUIET)?;
-    ensure!(probed.only("nxdomain-hijack")?["what"] == "names that nobody has are given 203.0.113.99");
+    ensure!(probed.only("nxdomain-hijack")?["what"] == "names that do not exist resolve to 203.0.113.99");
     Ok(())
 }
 
-fn a_wildcard_of_one_domain_is_no_hijack(world: &World) -> Result<()> {
+fn accepts_a_wildcard_of_one_domain(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     probe_of(&lab, cluster().rule(any().name("*.net"), addresses(["203.0.113.99"])), QUIET)?.none()
 }
 
-fn each_wrong_answer_to_aaaa_is_told(world: &World) -> Result<()> {
+fn reports_each_wrong_answer_to_aaaa(world: &World) -> Result<()> {
     let then: [(&str, Then); 4] = [
         ("NXDOMAIN", code(ResponseCode::NXDomain).into()),
         ("SERVFAIL", code(ResponseCode::ServFail).into()),
@@ -102,20 +102,20 @@ fn each_wrong_answer_to_aaaa_is_told(world: &World) -> Result<()> {
         let probed = probe(&client, &["--no-getaddrinfo", "--binary", &binary])?;
         let verdict = probed.only("aaaa-broken")?;
         ensure!(verdict["what"] == format!("AAAA of example.com gets {word}, while A is answered"), "{verdict:#}");
-        ensure!(verdict["level"] == "deny", "a musl is here that fails: {verdict:#}");
+        ensure!(verdict["level"] == "deny", "a musl here fails: {verdict:#}");
         let found = musl.look_up_one(&client, "example.com.")?;
         ensure!(!found.succeeded(), "{word}: {found:?} {:?}", dns.seen_of(EXTERNAL));
     }
     Ok(())
 }
 
-fn an_empty_answer_to_aaaa_is_right(world: &World) -> Result<()> {
+fn accepts_an_empty_answer_to_aaaa(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let empty = cluster().rule(aaaa().name(EXTERNAL), code(ResponseCode::NoError));
     probe_of(&lab, empty.rule(aaaa().name(NAME).nth(3), Then::Drop), QUIET)?.none()
 }
 
-fn a_cut_answer_without_tcp_is_told(world: &World) -> Result<()> {
+fn reports_a_truncated_answer_without_tcp(world: &World) -> Result<()> {
     for tcp in [Tcp::Refuses, Tcp::Hangs] {
         let lab = Lab::new(world)?;
         let script =
@@ -126,7 +126,7 @@ fn a_cut_answer_without_tcp_is_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn edns_that_is_dropped_is_told(world: &World) -> Result<()> {
+fn reports_dropped_and_refused_edns(world: &World) -> Result<()> {
     for manners in [EdnsManners::Drops, EdnsManners::Refuses] {
         let lab = Lab::new(world)?;
         let probed = probe_of(&lab, cluster().edns(manners), QUIET)?;
@@ -136,13 +136,13 @@ fn edns_that_is_dropped_is_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn packets_over_the_safe_size_that_are_lost_are_told(world: &World) -> Result<()> {
+fn reports_lost_packets_over_the_safe_size(world: &World) -> Result<()> {
     let many = (1..=120).map(|number| format!("203.0.113.{number}").parse()).collect::<Result<Vec<_>, _>>()?;
     for drops in [true, false] {
         let lab = Lab::new(world)?;
         let _dns = lab.server(server(1), cluster().name_with("many.example.com", many.clone()))?;
         if drops {
-            // The router puts fragments together before it looks at them.
+            // The router reassembles fragments before it applies the rule.
             lab.forward("udp sport 53 udp length > 1300 drop")?;
         }
         let probed = probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo", "--large-name", "many.example.com"])?;
@@ -154,29 +154,29 @@ fn packets_over_the_safe_size_that_are_lost_are_told(world: &World) -> Result<()
     Ok(())
 }
 
-fn a_server_without_edns_or_with_tcp_is_no_fault(world: &World) -> Result<()> {
+fn accepts_a_server_without_edns_or_with_tcp(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     probe_of(&lab, cluster().edns(EdnsManners::Ignores), QUIET)?.none()?;
     let lab = Lab::new(world)?;
     let cut = cluster().rule(any().name(EXTERNAL), truth().cut(Cut::Empty));
     let probed = probe_of(&lab, cut, QUIET)?;
-    ensure!(probed.only("truncation")?["level"] == "info", "it matters to old musl alone");
+    ensure!(probed.only("truncation")?["level"] == "info", "only old musl is affected");
     Ok(())
 }
 
-/// A pod whose node has a search domain of its own.
+/// Probes a pod whose node has a search domain of its own.
 fn probe_with_corp(lab: &Lab<'_>, script: Script, arguments: &[&str]) -> Result<Probed> {
     let _dns = lab.server(server(1), script)?;
     let pod = pod([server(1)]).replace(" cluster.local\n", " cluster.local corp.example.net\n");
     probe(&lab.client(&pod)?, arguments)
 }
 
-fn a_wildcard_in_a_search_domain_is_told(world: &World) -> Result<()> {
+fn reports_a_wildcard_in_a_search_domain(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let probed = probe_with_corp(&lab, cluster().name("*.corp.example.net", ["203.0.113.80"]), QUIET)?;
     let verdict = probed.only("search-expansion")?;
     ensure!(verdict["what"] == "the search domain corp.example.net has an address for every name", "{verdict:#}");
-    // So it is: the name outside is found at the wrong address.
+    // The external name really resolves to the wrong address.
     let client = lab.client(&format!("search corp.example.net\noptions ndots:5\nnameserver {}\n", server(2)))?;
     let _dns = lab.server(server(2), cluster().name("*.corp.example.net", ["203.0.113.80"]))?;
     let found = world.glibc()?.look_up_one(&client, EXTERNAL)?;
@@ -184,7 +184,7 @@ fn a_wildcard_in_a_search_domain_is_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_search_domain_that_ends_musls_search_is_told(world: &World) -> Result<()> {
+fn reports_a_search_domain_that_ends_musls_search(world: &World) -> Result<()> {
     let musl = world.musl(|_| true)?;
     let binary = musl.program().display().to_string();
     for (word, answer) in [
@@ -209,7 +209,7 @@ fn a_search_domain_that_ends_musls_search_is_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_search_domain_that_knows_nothing_is_no_fault(world: &World) -> Result<()> {
+fn accepts_an_empty_search_domain(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     probe_with_corp(&lab, cluster(), QUIET)?.none()
 }
@@ -220,8 +220,8 @@ fn now() -> Result<u64> {
 
 const DAY: u64 = 86_400;
 
-fn a_wrong_clock_is_told_by_signatures(world: &World) -> Result<()> {
-    // To this machine's clock it is the signatures that are of another time.
+fn reports_a_wrong_clock_by_signatures(world: &World) -> Result<()> {
+    // This machine's clock is right, so the signatures are shifted instead.
     for (word, inception, expiration) in
         [("slow", now()? + 10 * DAY, now()? + 30 * DAY), ("fast", now()? - 30 * DAY, now()? - 10 * DAY)]
     {
@@ -234,7 +234,7 @@ fn a_wrong_clock_is_told_by_signatures(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_clock_within_the_leeway_is_right(world: &World) -> Result<()> {
+fn accepts_a_clock_within_the_leeway(world: &World) -> Result<()> {
     for (inception, expiration) in
         [(now()? - 10 * DAY, now()? + 10 * DAY), (now()? - 10 * DAY, now()? - 1800), (now()? + 1800, now()? + 10 * DAY)]
     {

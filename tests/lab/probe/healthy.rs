@@ -1,4 +1,4 @@
-//! A network with no fault has no verdict, and a probe keeps to its bounds.
+//! A network without faults gets no verdict, and a probe keeps its limits.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,13 +11,13 @@ use crate::lab::server::Script;
 use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
-    a_healthy_network_has_no_verdict,
-    a_healthy_coredns_has_no_verdict,
-    a_probe_sends_no_more_than_it_may_and_to_nobody_else,
-    costs_are_computed_and_measured_alike
+    a_healthy_network_gets_no_verdict,
+    a_healthy_coredns_gets_no_verdict,
+    keeps_its_limit_of_queries_and_asks_no_other_server,
+    computed_costs_match_measured_ones
 ];
 
-fn a_healthy_network_has_no_verdict(world: &World) -> Result<()> {
+fn a_healthy_network_gets_no_verdict(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let probed = probe_of(&lab, cluster(), &[])?;
     probed.none()?;
@@ -28,7 +28,7 @@ fn a_healthy_network_has_no_verdict(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_healthy_coredns_has_no_verdict(world: &World) -> Result<()> {
+fn a_healthy_coredns_gets_no_verdict(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _upstream = lab.server(server(1), Script::new().name(EXTERNAL, ["203.0.113.7", "2001:db8:9::7"]))?;
     let _coredns = CoreDns::start(&lab, server(10), &[server(1)])?;
@@ -36,7 +36,7 @@ fn a_healthy_coredns_has_no_verdict(world: &World) -> Result<()> {
     probe(&lab.client(&pod([CLUSTER_DNS]))?, &[])?.none()
 }
 
-fn a_probe_sends_no_more_than_it_may_and_to_nobody_else(world: &World) -> Result<()> {
+fn keeps_its_limit_of_queries_and_asks_no_other_server(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), cluster())?;
     let other = lab.server(server(2), cluster())?;
@@ -46,7 +46,7 @@ fn a_probe_sends_no_more_than_it_may_and_to_nobody_else(world: &World) -> Result
     let probed = probe(&client, &["--no-getaddrinfo", "--no-interception-query"])?;
     ensure!(
         counted(&probed)? == dns.seen().len() as u64,
-        "{} were counted, {} came",
+        "{} counted, {} received",
         counted(&probed)?,
         dns.seen().len()
     );
@@ -69,8 +69,8 @@ fn a_probe_sends_no_more_than_it_may_and_to_nobody_else(world: &World) -> Result
     Ok(())
 }
 
-/// The model's queries are those that glibc sends, by the nameserver's own count.
-fn costs_are_computed_and_measured_alike(world: &World) -> Result<()> {
+/// The model predicts as many queries as the nameserver receives.
+fn computed_costs_match_measured_ones(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), cluster())?;
     let client = lab.client(&pod([server(1)]))?;

@@ -1,4 +1,4 @@
-//! What the C library finds, and what the nameservers say: where they differ.
+//! Differences between the C library and the nameservers.
 
 use anyhow::{Result, ensure};
 
@@ -9,13 +9,13 @@ use crate::lab::network::{Lab, server};
 use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
-    udp_that_is_blocked_is_told_with_what_getaddrinfo_finds,
-    udp_that_loses_much_is_not_blocked,
-    a_hosts_line_without_dns_is_told,
-    a_hosts_line_with_more_than_dns_is_no_disagreement
+    reports_blocked_udp_and_the_results_of_getaddrinfo,
+    tells_heavy_loss_from_blocked_udp,
+    reports_a_hosts_line_without_dns,
+    accepts_a_hosts_line_with_more_than_dns
 ];
 
-fn udp_that_is_blocked_is_told_with_what_getaddrinfo_finds(world: &World) -> Result<()> {
+fn reports_blocked_udp_and_the_results_of_getaddrinfo(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.forward("udp dport 53 drop")?;
@@ -24,7 +24,7 @@ fn udp_that_is_blocked_is_told_with_what_getaddrinfo_finds(world: &World) -> Res
     let probed = probe_with(&client, &["--binary", &go], &[("GODEBUG", "netdns=cgo")])?;
     let verdict = probed.only("udp53-blocked-tcp-open")?;
     let evidence = Probed::evidence(verdict);
-    // glibc asks by TCP, as use-vc says, and finds all.
+    // With use-vc, glibc asks by TCP and finds all names.
     ensure!(evidence.contains("getaddrinfo of glibc") && evidence.contains("finds 6 of 6 names"), "{evidence}");
     let help = verdict["help"].to_string();
     ensure!(help.contains("GODEBUG=netdns=cgo, which is set here, has no effect"), "{help}");
@@ -33,7 +33,7 @@ fn udp_that_is_blocked_is_told_with_what_getaddrinfo_finds(world: &World) -> Res
     Ok(())
 }
 
-fn udp_that_loses_much_is_not_blocked(world: &World) -> Result<()> {
+fn tells_heavy_loss_from_blocked_udp(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.forward("udp dport 53 numgen inc mod 4 != 1 drop")?;
@@ -43,7 +43,7 @@ fn udp_that_loses_much_is_not_blocked(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_hosts_line_without_dns_is_told(world: &World) -> Result<()> {
+fn reports_a_hosts_line_without_dns(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     let client = lab.client(&pod([server(1)]))?;
@@ -54,7 +54,7 @@ fn a_hosts_line_without_dns_is_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_hosts_line_with_more_than_dns_is_no_disagreement(world: &World) -> Result<()> {
+fn accepts_a_hosts_line_with_more_than_dns(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     let client = lab.client(&pod([server(1)]))?;

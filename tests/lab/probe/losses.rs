@@ -1,4 +1,4 @@
-//! Packets that are lost: by the race of old kernels, by chance, by a server that takes equal ids for repetitions.
+//! Lost packets: by the race of old kernels, by chance, and by a server that takes equal ids for repetitions.
 
 use anyhow::{Result, ensure};
 
@@ -13,16 +13,16 @@ use crate::lab::server::{Collisions, Then, any};
 use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
-    the_race_of_old_kernels_is_told_with_its_rate,
-    a_lossy_path_is_told_from_the_race,
-    a_lost_packet_or_two_is_neither,
-    a_server_that_answers_one_query_a_socket_is_no_race,
-    equal_ids_that_are_lost_or_mixed_up_are_told,
-    equal_ids_fail_a_lookup_of_old_musl_alone,
-    loss_that_ids_have_no_part_in_is_no_collision
+    reports_the_race_of_old_kernels_with_its_rate,
+    tells_a_lossy_path_from_the_race,
+    one_or_two_lost_packets_get_no_verdict,
+    a_server_that_answers_one_query_per_socket_is_not_a_race,
+    reports_equal_ids_that_get_lost_or_swapped,
+    equal_ids_fail_lookups_of_old_musl_alone,
+    tells_the_race_from_an_id_collision
 ];
 
-fn the_race_of_old_kernels_is_told_with_its_rate(world: &World) -> Result<()> {
+fn reports_the_race_of_old_kernels_with_its_rate(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.race(server(1))?;
@@ -30,7 +30,7 @@ fn the_race_of_old_kernels_is_told_with_its_rate(world: &World) -> Result<()> {
     let probed = probe(&lab.client(&pod([server(1)]))?, &["--binary", &musl])?;
     let verdict = probed.only("conntrack-race")?;
     let evidence = Probed::evidence(verdict);
-    ensure!(evidence.contains("from one socket, together:") && evidence.contains("95 % interval"), "{evidence}");
+    ensure!(evidence.contains("from one socket, at once:") && evidence.contains("95 % interval"), "{evidence}");
     ensure!(evidence.contains("getaddrinfo waited for a lost packet"), "{evidence}");
     let helps = |profile: &str, resolver: &str| {
         let changes = verdict["profiles"].as_array().into_iter().flatten();
@@ -40,14 +40,14 @@ fn the_race_of_old_kernels_is_told_with_its_rate(world: &World) -> Result<()> {
     };
     ensure!(helps("default", "musl") && !helps("single-request-reopen", "musl"), "{verdict:#}");
     ensure!(helps("single-request-reopen", "glibc") && !helps("default", "glibc"), "{verdict:#}");
-    // What the profile is said to help is what it helps.
+    // The profile really helps as much as the verdict says.
     let client = lab.client(&format!("{}options single-request-reopen\n", pod([server(1)])))?;
     let found = world.glibc()?.look_up_one(&client, "kubernetes.default")?;
     ensure!(found.succeeded() && found.took.as_secs() < 2, "{found:?}");
     Ok(())
 }
 
-fn a_lossy_path_is_told_from_the_race(world: &World) -> Result<()> {
+fn tells_a_lossy_path_from_the_race(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.forward("udp dport 53 numgen random mod 100 < 10 drop")?;
@@ -57,14 +57,14 @@ fn a_lossy_path_is_told_from_the_race(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_lost_packet_or_two_is_neither(world: &World) -> Result<()> {
+fn one_or_two_lost_packets_get_no_verdict(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.forward("udp dport 53 numgen inc mod 400 == 250 drop")?;
     probe(&lab.client(&pod([server(1)]))?, &["--no-getaddrinfo"])?.none()
 }
 
-fn a_server_that_answers_one_query_a_socket_is_no_race(world: &World) -> Result<()> {
+fn a_server_that_answers_one_query_per_socket_is_not_a_race(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let script = cluster().rule(any().per_socket().after(1), Then::Drop);
     let probed = probe_of(&lab, script, &["--no-getaddrinfo"])?;
@@ -74,19 +74,19 @@ fn a_server_that_answers_one_query_a_socket_is_no_race(world: &World) -> Result<
     Ok(())
 }
 
-fn equal_ids_that_are_lost_or_mixed_up_are_told(world: &World) -> Result<()> {
+fn reports_equal_ids_that_get_lost_or_swapped(world: &World) -> Result<()> {
     for collisions in [Collisions::Lost, Collisions::MixedUp] {
         let lab = Lab::new(world)?;
         let probed = probe_of(&lab, cluster().collisions(collisions), &["--no-getaddrinfo"])?;
         let verdict = probed.only("id-collision")?;
-        ensure!(verdict["level"] == "info", "nobody here sends such pairs: {verdict:#}");
-        ensure!(Probed::evidence(verdict).contains("with two ids, from one socket too: 0 of"), "{verdict:#}");
+        ensure!(verdict["level"] == "info", "no program here sends such pairs: {verdict:#}");
+        ensure!(Probed::evidence(verdict).contains("with two ids, also from one socket: 0 of"), "{verdict:#}");
     }
     Ok(())
 }
 
-/// What the verdict says of musl before 1.2.4 is so, where its clock is coarse.
-fn equal_ids_fail_a_lookup_of_old_musl_alone(world: &World) -> Result<()> {
+/// With a coarse clock, musl before 1.2.4 really fails as the verdict says.
+fn equal_ids_fail_lookups_of_old_musl_alone(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster().collisions(Collisions::Lost))?;
     let client = lab.client(&format!("nameserver {}\noptions timeout:1\n", server(1)))?;
@@ -97,14 +97,14 @@ fn equal_ids_fail_a_lookup_of_old_musl_alone(world: &World) -> Result<()> {
     let failed = (0..10)
         .map(|_| old.look_up_one(&client, EXTERNAL))
         .filter(|found| found.as_ref().is_ok_and(|found| !found.succeeded()));
-    ensure!(failed.count() >= 5, "{} does not mind", old.resolver);
+    ensure!(failed.count() >= 5, "{} is not affected", old.resolver);
     let new = world.musl(|version| version >= musl::DISTINCT_IDS_SINCE)?;
     let found = new.look_up_one(&client, EXTERNAL)?;
     ensure!(found.families() == (1, 1), "{found:?}");
     Ok(())
 }
 
-fn loss_that_ids_have_no_part_in_is_no_collision(world: &World) -> Result<()> {
+fn tells_the_race_from_an_id_collision(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _dns = lab.server(server(1), cluster())?;
     lab.race(server(1))?;

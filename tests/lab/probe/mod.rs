@@ -1,5 +1,5 @@
-//! `muslin probe` in the laboratory: for each verdict a network that has exactly this fault, and one that nearly has it. The real program
-//! runs as in a pod, and what it prints is read.
+//! `muslin probe` in the laboratory: for each verdict, a network with exactly this fault and one that looks similar. The real program runs
+//! as in a pod, and the tests read its output.
 
 pub(crate) mod answers;
 pub(crate) mod healthy;
@@ -17,35 +17,35 @@ use crate::lab::client::Client;
 use crate::lab::network::Lab;
 use crate::lab::server::Script;
 
-/// What a cluster's nameserver knows inside and outside.
+/// Names that a cluster's nameserver knows, inside and outside the cluster.
 const NAME: &str = "kubernetes.default.svc.cluster.local";
 const EXTERNAL: &str = "example.com";
-/// Of TEST-NET-3, so of nobody; no global address may be written here.
+/// An address of TEST-NET-3, as no global address may be written here.
 const V4: &str = "203.0.113.7";
 const V6: &str = "2001:db8:9::7";
 
-/// A whole run may take no longer than it was told, and the time of starting it on a busy machine.
+/// Extra time for starting the program on a busy machine.
 const STARTING: Duration = Duration::from_secs(5);
 
-/// A nameserver as pods have it.
+/// Returns the script of a cluster's healthy nameserver.
 fn cluster() -> Script {
     Script::new().name(NAME, ["10.96.0.1"]).name(EXTERNAL, [V4, V6])
 }
 
-/// What the kubelet writes for a pod, with these nameservers.
+/// Returns the resolv.conf that the kubelet writes for a pod, with these nameservers.
 fn pod<const N: usize>(servers: [std::net::Ipv4Addr; N]) -> String {
     let mut text = "search default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n".to_owned();
     servers.iter().for_each(|server| text.push_str(&format!("nameserver {server}\n")));
     text
 }
 
-/// What a probe said.
+/// The output of a probe.
 struct Probed {
     document: Value,
     code: i32,
 }
 
-/// Probes from a pod with these arguments.
+/// Runs the probe in a pod, with these arguments.
 fn probe(client: &Client<'_>, arguments: &[&str]) -> Result<Probed> {
     probe_with(client, arguments, &[])
 }
@@ -61,7 +61,7 @@ fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &st
         let value = arguments.iter().skip_while(|argument| **argument != name).nth(1);
         value.map_or(Ok(default), |value| value.parse())
     };
-    ensure!(ran.took <= Duration::from_secs(bound("--timeout", 10)?) + STARTING, "it took {:?}", ran.took);
+    ensure!(ran.took <= Duration::from_secs(bound("--timeout", 10)?) + STARTING, "the probe took {:?}", ran.took);
     let sent = probed.document["summary"]["queries"].as_u64().context("no count of queries")?;
     ensure!(sent <= bound("--max-queries", 2000)?, "{sent} queries");
     Ok(probed)
@@ -76,13 +76,13 @@ fn probe_of(lab: &Lab<'_>, script: Script, arguments: &[&str]) -> Result<Probed>
 // === impl Probed ===
 
 impl Probed {
-    /// The slugs of all verdicts.
+    /// Returns the slugs of all verdicts.
     fn verdicts(&self) -> Vec<&str> {
         let verdicts = self.document["verdicts"].as_array().into_iter().flatten();
         verdicts.filter_map(|verdict| verdict["verdict"].as_str()).collect()
     }
 
-    /// The verdict of this slug, which must be the only one.
+    /// Returns the verdict of this slug; fails if there are others.
     fn only(&self, slug: &str) -> Result<&Value> {
         ensure!(self.verdicts() == [slug], "{slug} is not the only one: {:#}", self.document["verdicts"]);
         let verdict = &self.document["verdicts"][0];
@@ -95,13 +95,13 @@ impl Probed {
         Ok(verdict)
     }
 
-    /// There must be no verdict at all.
+    /// Fails if there is any verdict.
     fn none(&self) -> Result<()> {
         ensure!(self.verdicts().is_empty() && self.code == 0, "{}: {:#}", self.code, self.document["verdicts"]);
         Ok(())
     }
 
-    /// The evidence of a verdict, as one text.
+    /// Returns the evidence of a verdict, as one text.
     fn evidence(verdict: &Value) -> String {
         let lines = verdict["evidence"].as_array().into_iter().flatten();
         lines.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")

@@ -1,45 +1,45 @@
-//! One question as a DNS message, and what a message says to it. Must not know of sockets.
+//! Encodes a question as a DNS message, and reads messages as answers to it. Must not know of sockets.
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use crate::verdicts::observations::{Answer, Code, Kind, Validity};
+use crate::verdicts::observations::{Answer, Code, QueryType, Validity};
 
-/// What a signature covers begins after these bytes: two of the type, two of the algorithm and the labels, four of the time to
+/// Offset of the times in a signature record: two bytes of the type covered, two of the algorithm and the labels, four of the time to
 /// live; then four of each time (RFC 4034, 3.1).
 const SIGNATURE_TIMES_AT: usize = 8;
 
-/// A question.
+/// A question, and the flags to send with it.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    /// The name, without a dot at its end; the root is empty.
+pub(super) struct DnsQuestion {
+    /// The name, without a final dot; the root is empty.
     pub(super) name: String,
-    pub(super) kind: Kind,
-    /// How large an answer EDNS allows; no EDNS where there is none.
+    pub(super) kind: QueryType,
+    /// The answer size that EDNS allows; `None` without EDNS.
     pub(super) edns: Option<u16>,
-    /// Asks for signatures too (DO). Only with EDNS.
+    /// Requests signatures (DO); only with EDNS.
     pub(super) signatures: bool,
-    /// Asks not to check signatures (CD).
+    /// Requests that signatures are not checked (CD).
     pub(super) unchecked: bool,
 }
 
-/// What a message is to a question.
+/// A message in relation to a question.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// Its answer.
+    /// The answer.
     Answer(Answer),
-    /// A message with another id, or no answer: as if it had not come.
-    Strange,
-    /// It has the question's id, and answers another question.
-    OfAnother,
-    /// It has the question's id, and cannot be read.
-    Nonsense(String),
+    /// A message with another id, or one that is not a response. Ignored.
+    Unrelated,
+    /// A response with the question's id, to another question.
+    WrongQuestion,
+    /// A response with the question's id that cannot be parsed.
+    Malformed(String),
 }
 
-// === impl Question ===
+// === impl DnsQuestion ===
 
-impl Question {
-    pub(super) fn new(name: &str, kind: Kind) -> Self {
+impl DnsQuestion {
+    pub(super) fn new(name: &str, kind: QueryType) -> Self {
         Self { name: name.to_owned(), kind, edns: None, signatures: false, unchecked: false }
     }
 
@@ -58,8 +58,8 @@ impl Question {
         self
     }
 
-    /// The message, with this id. `None` for a name that no message can hold.
-    pub(super) fn message(&self, id: u16) -> Option<Vec<u8>> {
+    /// Returns the message with this id; `None` if the name does not fit a message.
+    pub(super) fn encode(&self, id: u16) -> Option<Vec<u8>> {
         let Self { name, kind, edns, signatures, unchecked } = self;
         let name = Name::from_ascii(format!("{name}.")).ok()?;
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
@@ -75,26 +75,28 @@ impl Question {
         message.to_vec().ok()
     }
 
-    /// What these bytes are to this question, which was sent with that id.
-    pub(super) fn read(&self, id: u16, bytes: &[u8]) -> Reading {
+    /// Classifies a message received after this question was sent with that id.
+    pub(super) fn read_message(&self, id: u16, bytes: &[u8]) -> Reading {
         if bytes.get(..2) != Some(&id.to_be_bytes()) {
-            return Reading::Strange;
+            return Reading::Unrelated;
         }
-        // hickory refuses a message that was cut in the middle of a record, which some servers send.
+        // hickory rejects a message truncated in the middle of a record, which some servers send.
         let message = match Message::from_vec(bytes) {
             Ok(message) => message,
-            Err(error) => return self.read_header(bytes).map_or(Reading::Nonsense(error.to_string()), Reading::Answer),
+            Err(error) => {
+                return self.read_header(bytes).map_or(Reading::Malformed(error.to_string()), Reading::Answer);
+            }
         };
         if message.metadata.message_type != MessageType::Response {
-            return Reading::Strange;
+            return Reading::Unrelated;
         }
-        // Some servers leave the question out of an error.
+        // Some servers omit the question from an error.
         match message.queries.first() {
             Some(query) if query.query_type() != record_type(self.kind) || !self.is_named(query.name()) => {
-                Reading::OfAnother
+                Reading::WrongQuestion
             }
             None if message.metadata.response_code == ResponseCode::NoError => {
-                Reading::Nonsense("an answer without a question".to_owned())
+                Reading::Malformed("a response without a question".to_owned())
             }
             _ => Reading::Answer(self.answer(&message, bytes.len())),
         }
@@ -125,7 +127,7 @@ impl Question {
         }
     }
 
-    /// What the header alone says, of a message that is cut short and says so.
+    /// Reads the header alone of a response that is marked as truncated.
     fn read_header(&self, bytes: &[u8]) -> Option<Answer> {
         let [_, _, flags, codes, ..] = *bytes else { return None };
         let (is_response, is_cut) = (flags & 0x80 != 0, flags & 0x02 != 0);
@@ -138,11 +140,11 @@ impl Question {
     }
 }
 
-const fn record_type(kind: Kind) -> RecordType {
+const fn record_type(kind: QueryType) -> RecordType {
     match kind {
-        Kind::A => RecordType::A,
-        Kind::Aaaa => RecordType::AAAA,
-        Kind::Dnskey => RecordType::DNSKEY,
+        QueryType::A => RecordType::A,
+        QueryType::Aaaa => RecordType::AAAA,
+        QueryType::Dnskey => RecordType::DNSKEY,
     }
 }
 
@@ -167,7 +169,7 @@ fn address(record: &Record) -> Option<std::net::IpAddr> {
     }
 }
 
-/// When a signature of records of this type holds.
+/// Returns the validity of a signature over records of this type.
 fn validity(record: &Record, of: RecordType) -> Option<Validity> {
     let RData::Unknown { code: RecordType::RRSIG, rdata } = &record.data else { return None };
     let bytes = &rdata.anything;
@@ -195,24 +197,24 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Reading {
-        Question::new("WWW.example.com", Kind::A).read(7, bytes)
+        DnsQuestion::new("WWW.example.com", QueryType::A).read_message(7, bytes)
     }
 
     #[test]
-    fn an_answer_is_read_with_its_addresses_and_its_time_to_live() {
+    fn reads_addresses_and_time_to_live() {
         let Reading::Answer(answer) = read(&response(RecordType::A, |_| {})) else { panic!() };
         assert_eq!((answer.addresses.len(), answer.ttl, answer.records, answer.edns), (1, Some(30), 1, false));
     }
 
     #[test]
-    fn an_answer_to_the_other_half_of_a_pair_is_told_apart() {
-        assert!(matches!(read(&response(RecordType::AAAA, |_| {})), Reading::OfAnother));
-        assert!(matches!(read(&response(RecordType::A, |message| message.metadata.id = 8)), Reading::Strange));
-        assert!(matches!(read(&response(RecordType::A, |message| message.queries.clear())), Reading::Nonsense(_)));
+    fn tells_the_answer_to_the_other_query_of_a_pair() {
+        assert!(matches!(read(&response(RecordType::AAAA, |_| {})), Reading::WrongQuestion));
+        assert!(matches!(read(&response(RecordType::A, |message| message.metadata.id = 8)), Reading::Unrelated));
+        assert!(matches!(read(&response(RecordType::A, |message| message.queries.clear())), Reading::Malformed(_)));
     }
 
     #[test]
-    fn a_message_cut_in_the_middle_of_a_record_is_a_truncated_answer() {
+    fn reads_a_message_truncated_in_the_middle_of_a_record() {
         let mut bytes = response(RecordType::A, |message| message.metadata.truncation = true);
         bytes.truncate(bytes.len() - 3);
         let Reading::Answer(answer) = read(&bytes) else { panic!() };
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_says_from_when_to_when_it_holds() {
+    fn reads_the_validity_of_a_signature() {
         let mut rdata = vec![0, 1, 8, 0, 0, 0, 0, 30];
         rdata.extend(2_000_u32.to_be_bytes());
         rdata.extend(1_000_u32.to_be_bytes());
@@ -234,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_message_can_hold_is_not_asked() {
-        assert!(Question::new(&"x".repeat(64), Kind::A).message(1).is_none());
-        assert!(Question::new("", Kind::Dnskey).message(1).is_some());
+    fn rejects_a_name_that_does_not_fit_a_message() {
+        assert!(DnsQuestion::new(&"x".repeat(64), QueryType::A).encode(1).is_none());
+        assert!(DnsQuestion::new("", QueryType::Dnskey).encode(1).is_some());
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_classified(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut with_id = 7_u16.to_be_bytes().to_vec();
             with_id.extend(bytes);
             let _ = read(&with_id);

@@ -1,5 +1,5 @@
-//! The files around the probe: resolv.conf, nsswitch.conf, hosts, what the kernel says. All of them may be missing. Must not know what
-//! they mean.
+//! Reads the files around the probe: resolv.conf, nsswitch.conf, hosts and the kernel's counters, any of which may be missing. Must not
+//! know what they mean.
 
 use std::fs;
 use std::io;
@@ -8,38 +8,41 @@ use std::path::Path;
 use crate::verdicts::observations::Conntrack;
 use crate::verdicts::system_files::{Nsswitch, ResolvConf};
 
-/// Where conntrack's counters stand, one line a processor, in hexadecimal; each network namespace has its own.
+/// conntrack's counters, one line per processor, in hexadecimal; each network namespace has its own.
 const CONNTRACK: &str = "/proc/net/stat/nf_conntrack";
 
 /// Reads a resolv.conf.
-pub(super) fn resolv_conf(path: &Path) -> io::Result<ResolvConf> {
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_resolv_conf(path: &Path) -> io::Result<ResolvConf> {
     Ok(ResolvConf::parse(&fs::read_to_string(path)?))
 }
 
-/// Reads an nsswitch.conf, if it is there and speaks of hosts.
-pub(super) fn nsswitch(path: &Path) -> Option<Nsswitch> {
+/// Reads an nsswitch.conf; `None` if it is missing or has no `hosts` line.
+pub(super) fn read_nsswitch(path: &Path) -> Option<Nsswitch> {
     Nsswitch::parse(&fs::read_to_string(path).ok()?)
 }
 
-/// Which of these names the hosts file has.
-pub(super) fn in_hosts(path: &Path, names: &[String]) -> Vec<String> {
+/// Returns the names that the hosts file contains.
+pub(super) fn names_in_hosts_file(path: &Path, names: &[String]) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let listed: Vec<&str> = lines.flat_map(|line| line.split_ascii_whitespace().skip(1)).collect();
     names.iter().filter(|name| listed.iter().any(|listed| listed.eq_ignore_ascii_case(name))).cloned().collect()
 }
 
-/// The kernel's release.
-pub(super) fn kernel() -> Option<String> {
+/// Returns the kernel's release.
+pub(super) fn kernel_release() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().to_owned())
 }
 
-/// What conntrack has counted since it began, where it can be read.
-pub(super) fn conntrack() -> Option<Conntrack> {
-    counters(&fs::read_to_string(CONNTRACK).ok()?)
+/// Returns conntrack's counters, if they can be read.
+pub(super) fn read_conntrack() -> Option<Conntrack> {
+    parse_conntrack(&fs::read_to_string(CONNTRACK).ok()?)
 }
 
-fn counters(text: &str) -> Option<Conntrack> {
+fn parse_conntrack(text: &str) -> Option<Conntrack> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
     let column = |name: &str| names.iter().position(|column| *column == name);
@@ -48,10 +51,10 @@ fn counters(text: &str) -> Option<Conntrack> {
     for line in lines {
         let values: Vec<u64> =
             line.split_ascii_whitespace().map(|value| u64::from_str_radix(value, 16).unwrap_or(0)).collect();
-        let of = |at: usize| values.get(at).copied().unwrap_or(0);
-        sum.insert_failed += of(insert_failed);
-        sum.drop += of(drop);
-        sum.clash_resolve += clash.map_or(0, of);
+        let value = |at: usize| values.get(at).copied().unwrap_or(0);
+        sum.insert_failed += value(insert_failed);
+        sum.drop += value(drop);
+        sum.clash_resolve += clash.map_or(0, value);
     }
     Some(sum)
 }
@@ -59,7 +62,7 @@ fn counters(text: &str) -> Option<Conntrack> {
 // === impl Conntrack ===
 
 impl Conntrack {
-    /// What came since.
+    /// Returns the increase since an earlier reading.
     pub(super) const fn since(self, before: Self) -> Self {
         Self {
             insert_failed: self.insert_failed.saturating_sub(before.insert_failed),
@@ -74,15 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conntrack_is_counted_over_all_processors_in_hexadecimal() {
+    fn sums_conntracks_counters_over_all_processors() {
         let text = "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error  \
                     expect_new expect_create expect_delete search_restart\n\
                     00000002  00000003 00000000 00000000 00000000 00000000 00000000 00000000 00000000 0000000a 00000001 00000000 \
                     00000000  00000000 00000000 00000000 00000000\n\
                     00000002  00000001 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000001 00000000 00000000 \
                     00000000  00000000 00000000 00000000 00000000\n";
-        let counted = counters(text).unwrap();
+        let counted = parse_conntrack(text).unwrap();
         assert_eq!((counted.insert_failed, counted.drop), (11, 1));
-        assert_eq!(counters("entries\n0\n"), None);
+        assert_eq!(parse_conntrack("entries\n0\n"), None);
     }
 }

@@ -1,0 +1,319 @@
+//! Runs a probe: single queries, then pairs, then a burst, and lookups through C libraries beside them. Must not know what the
+//! observations mean.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use futures::StreamExt as _;
+use futures::future::{join_all, join4};
+use futures::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::asker::Asker;
+use super::dns_question::DnsQuestion;
+use super::lookup::LookupProgram;
+use super::program::ProgramSource;
+use super::schedule::{ScheduledQuery, fraction, nameserver_queries, search_list_queries, upstream_queries};
+use super::system::{kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch};
+use crate::verdicts::TEST_NET_1;
+use crate::verdicts::lookup_costs::name_spellings;
+use crate::verdicts::observations::{
+    AskedQuery, Conntrack, Environment, Observations, Pair, PairMode, Purpose, QueryOutcome, QueryType, SystemLookup,
+    Targets, Upstream, Via,
+};
+use crate::verdicts::statistics::median;
+use crate::verdicts::system_files::ResolvConf;
+
+/// Number of UDP queries that find out which server answers.
+const FIRST_TRIES: usize = 5;
+
+/// Number of pairs of each mode in one round, and the time between two pairs.
+const PAIRS_A_ROUND: u32 = 25;
+const PAIR_EVERY: Duration = Duration::from_millis(8);
+/// If some pairs are lost, this many times as many pairs may be sent.
+const MORE_PAIRS: u32 = 3;
+const MODES: [PairMode; 4] = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId];
+
+/// The longest wait for one answer.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+/// The shortest wait for the answers to a pair or a burst, which tells a lost packet from a late one.
+const LOST_AFTER: Duration = Duration::from_secs(1);
+
+/// The targets and limits of a probe.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Names to query and servers to ask.
+    pub targets: Targets,
+    /// The search list and the options.
+    pub resolv_conf: ResolvConf,
+    /// Path of nsswitch.conf.
+    pub nsswitch: PathBuf,
+    /// Path of the hosts file.
+    pub hosts: PathBuf,
+    /// Time limit of the whole probe.
+    pub timeout: Duration,
+    /// Number of queries that may be sent in all.
+    pub queries_max: u32,
+    /// Number of pairs of each mode, if none is lost.
+    pub pairs: u32,
+    /// Number of queries sent at once.
+    pub burst: u32,
+    /// A query is sent to TEST-NET-1.
+    pub interception: bool,
+    /// Programs that look up names by `getaddrinfo`.
+    pub lookup_programs: Vec<LookupProgram>,
+    /// Programs whose resolver is identified.
+    pub programs: Vec<ProgramSource>,
+    /// Servers behind the nameservers to query too.
+    pub upstreams: Vec<SocketAddr>,
+    /// Known servers behind the nameservers.
+    pub known_upstreams: Vec<Upstream>,
+    /// The node's own nameservers.
+    pub node_nameservers: Option<Vec<String>>,
+}
+
+/// The progress of a probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The current step.
+    pub doing: &'static str,
+    /// Number of queries sent.
+    pub sent: u32,
+    /// Number of answered single queries, and of all finished ones.
+    pub answered: (usize, usize),
+}
+
+/// A running probe.
+struct Session<'p> {
+    probe: &'p Probe,
+    asker: Asker,
+    asked: RefCell<Vec<AskedQuery>>,
+    doing: RefCell<&'static str>,
+    on_progress: &'p dyn Fn(Progress),
+}
+
+/// The server that gets the search list's names, the pairs and the burst.
+struct ChosenServer {
+    server: SocketAddr,
+    /// Pairs and bursts need UDP.
+    by_udp: bool,
+}
+
+// === impl Probe ===
+
+impl Probe {
+    /// Runs the probe to its end or its time limit; returns the observations and the number of queries sent.
+    pub async fn run(&self, on_progress: &dyn Fn(Progress)) -> (Observations, u32) {
+        let session = Session {
+            probe: self,
+            asker: Asker::new(self.queries_max, Instant::now() + self.timeout),
+            asked: RefCell::default(),
+            doing: RefCell::new("querying"),
+            on_progress,
+        };
+        let before = read_conntrack();
+        let (pairs, lookups, _, _) =
+            join4(session.query_nameservers(), session.look_up(), session.query_test_net(), session.query_upstreams())
+                .await;
+        let conntrack = before.zip(read_conntrack()).map(|(before, after)| after.since(before));
+        let sent = session.asker.sent();
+        let asked = session.asked.into_inner();
+        let (targets, environment) = (self.targets.clone(), self.environment(conntrack));
+        (Observations { targets, asked, pairs, lookups, environment }, sent)
+    }
+
+    fn environment(&self, conntrack: Option<Conntrack>) -> Environment {
+        let mut programs: Vec<_> = self.programs.iter().map(|program| program.identify(false)).collect();
+        let lookup_files = self.lookup_programs.iter().map(|program| ProgramSource::File(program.path.clone()));
+        programs.extend(lookup_files.map(|program| program.identify(true)));
+        let names: Vec<String> = self.targets.names.iter().chain(&self.targets.external_names).cloned().collect();
+        Environment {
+            resolv_conf: self.resolv_conf.clone(),
+            nsswitch: read_nsswitch(&self.nsswitch),
+            in_hosts_file: names_in_hosts_file(&self.hosts, &names),
+            programs,
+            kernel: kernel_release(),
+            conntrack,
+            upstreams: self.known_upstreams.clone(),
+            node_nameservers: self.node_nameservers.clone(),
+            unix_time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        }
+    }
+
+    /// Returns a name that should have an address, and the purpose of queries for it.
+    fn first_name(&self) -> Option<(Purpose, &str)> {
+        let name = self.targets.names.first().map(|name| (Purpose::Name, name.as_str()));
+        name.or_else(|| Some((Purpose::External, self.targets.external_names.first()?)))
+    }
+}
+
+// === impl Session ===
+
+impl Session<'_> {
+    /// Sends single queries to all nameservers, then pairs, then the burst: steps that could disturb the others come last.
+    async fn query_nameservers(&self) -> Vec<Pair> {
+        let chosen = self.choose_server().await;
+        let is_chosen = |server| chosen.as_ref().is_some_and(|chosen| chosen.server == server);
+        join_all(self.probe.targets.servers.iter().map(|server| self.query_server(*server, is_chosen(*server)))).await;
+        let Some(ChosenServer { server, by_udp: true }) = chosen else { return Vec::new() };
+        let pairs = self.send_pairs(server).await;
+        self.send_burst(server).await;
+        pairs
+    }
+
+    /// Returns the first server that answers by UDP, or else one that answers by TCP. Several UDP queries allow for lost packets.
+    async fn choose_server(&self) -> Option<ChosenServer> {
+        let (purpose, name) = self.probe.first_name()?;
+        let question = &DnsQuestion::new(name, QueryType::A);
+        // All queries wait until the same moment, the last one half as long as the first.
+        let by_udp = (0..FIRST_TRIES).map(|index| (fraction(index, 2 * FIRST_TRIES, self.longest_wait()), Via::Udp));
+        let tries: Vec<_> = by_udp.chain([(Duration::ZERO, Via::Tcp)]).collect();
+        let servers = self.probe.targets.servers.iter();
+        let mut answers: FuturesUnordered<_> = servers
+            .flat_map(|server| tries.iter().map(move |(pause, via)| (*server, *pause, *via)))
+            .map(|(server, pause, via)| async move {
+                sleep(pause).await;
+                let wait = self.longest_wait().saturating_sub(pause);
+                (server, via, self.send_within(purpose, server, via, question, wait).await)
+            })
+            .collect();
+        let mut by_tcp = None;
+        while let Some((server, via, is_answered)) = answers.next().await {
+            match via {
+                Via::Udp if is_answered => return Some(ChosenServer { server, by_udp: true }),
+                Via::Tcp if is_answered => by_tcp = Some(ChosenServer { server, by_udp: false }),
+                Via::Udp | Via::Tcp => {}
+            }
+        }
+        by_tcp
+    }
+
+    /// Sends all single queries to one server.
+    async fn query_server(&self, server: SocketAddr, is_chosen: bool) {
+        let targets = &self.probe.targets;
+        let search_list = async {
+            if is_chosen {
+                self.send_all(server, search_list_queries(targets, &self.probe.resolv_conf.search)).await;
+            }
+        };
+        futures::join!(self.send_all(server, nameserver_queries(targets)), search_list);
+    }
+
+    /// Sends rounds of pairs, the modes in turn; more of them while some are lost.
+    async fn send_pairs(&self, server: SocketAddr) -> Vec<Pair> {
+        let Some((_, name)) = self.probe.first_name() else { return Vec::new() };
+        *self.doing.borrow_mut() = "sending pairs";
+        let questions = (DnsQuestion::new(name, QueryType::A), DnsQuestion::new(name, QueryType::Aaaa));
+        let wait = self.lost_after(server);
+        let mut pairs: Vec<Pair> = Vec::new();
+        let mut left = self.probe.pairs;
+        let mut more = self.probe.pairs * (MORE_PAIRS - 1);
+        while left > 0 {
+            let now = left.min(PAIRS_A_ROUND);
+            left -= now;
+            let round = (0..now).flat_map(|_| MODES).zip(0_u32..);
+            let sent = round.map(|(mode, position)| {
+                let (a, aaaa) = &questions;
+                async move {
+                    sleep(PAIR_EVERY * position).await;
+                    self.asker.ask_pair(server, mode, (a, aaaa), wait).await
+                }
+            });
+            pairs.extend(join_all(sent).await.into_iter().flatten());
+            self.report_progress();
+            if left == 0 && more > 0 && pairs.iter().any(|pair| !pair.is_whole()) {
+                let needed = PAIR_EVERY * PAIRS_A_ROUND * 4 + 2 * wait;
+                if Instant::now() + needed < self.asker.deadline() {
+                    left = more.min(PAIRS_A_ROUND);
+                    more -= left;
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Sends many queries at once.
+    async fn send_burst(&self, server: SocketAddr) {
+        let Some((_, name)) = self.probe.first_name() else { return };
+        *self.doing.borrow_mut() = "sending a burst";
+        let question = DnsQuestion::new(name, QueryType::A);
+        let wait = self.lost_after(server);
+        let sent = (0..self.probe.burst).map(|_| self.send_within(Purpose::Burst, server, Via::Udp, &question, wait));
+        join_all(sent).await;
+    }
+
+    /// Returns the time after which an answer of this server counts as lost.
+    fn lost_after(&self, server: SocketAddr) -> Duration {
+        let asked = self.asked.borrow();
+        let times = asked.iter().filter(|asked| asked.server == server && asked.is_answered()).map(|asked| asked.took);
+        median(times).map_or(LOST_AFTER, |median| (3 * median).clamp(LOST_AFTER, WAIT_MAX))
+    }
+
+    /// Looks up names through C libraries, as programs spell them.
+    async fn look_up(&self) -> Vec<SystemLookup> {
+        let targets = &self.probe.targets;
+        let spellings = name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
+        // Some time remains to end lookups that hang.
+        let deadline = self.asker.deadline() - self.probe.timeout / 20;
+        let programs = self.probe.lookup_programs.iter();
+        let lookups = programs.flat_map(|program| spellings.iter().map(move |name| program.look_up(name, deadline)));
+        join_all(lookups).await.into_iter().flatten().collect()
+    }
+
+    /// Sends one query to an address that no host has.
+    async fn query_test_net(&self) {
+        let name = self.probe.targets.external_names.first().filter(|_| self.probe.interception);
+        let Some(name) = name else { return };
+        let (server, question) = (SocketAddr::new(TEST_NET_1.into(), 53), DnsQuestion::new(name, QueryType::A));
+        self.send_within(Purpose::Interception, server, Via::Udp, &question, LOST_AFTER * 2).await;
+    }
+
+    /// Queries the servers behind the nameservers that may be queried.
+    async fn query_upstreams(&self) {
+        let servers = self.probe.upstreams.iter();
+        join_all(servers.map(|server| self.send_all(*server, upstream_queries(&self.probe.targets)))).await;
+    }
+
+    /// Sends scheduled queries to a server, each after its pause.
+    async fn send_all(&self, server: SocketAddr, queries: impl IntoIterator<Item = ScheduledQuery>) {
+        let began = Instant::now();
+        let send = |query: ScheduledQuery| async move {
+            let ScheduledQuery { pause, purpose, via, question } = query;
+            sleep_until(began + pause).await;
+            self.send_within(purpose, server, via, &question, self.longest_wait()).await
+        };
+        join_all(queries.into_iter().map(send)).await;
+    }
+
+    /// Returns the longest wait for one answer.
+    fn longest_wait(&self) -> Duration {
+        WAIT_MAX.min(self.probe.timeout * 3 / 10)
+    }
+
+    /// Sends a query and records its outcome; returns whether it was answered.
+    async fn send_within(
+        &self,
+        purpose: Purpose,
+        server: SocketAddr,
+        via: Via,
+        question: &DnsQuestion,
+        wait: Duration,
+    ) -> bool {
+        let (took, outcome) = self.asker.ask(server, via, question, wait).await;
+        let is_answered = matches!(outcome, QueryOutcome::Answer(_));
+        let DnsQuestion { name, kind, edns, signatures: _, unchecked: _ } = question;
+        let asked = AskedQuery { purpose, server, via, name: name.clone(), kind: *kind, edns: *edns, took, outcome };
+        self.asked.borrow_mut().push(asked);
+        self.report_progress();
+        is_answered
+    }
+
+    fn report_progress(&self) {
+        let asked = self.asked.borrow();
+        let answered = asked.iter().filter(|asked| asked.is_answered()).count();
+        let doing = *self.doing.borrow();
+        (self.on_progress)(Progress { doing, sent: self.asker.sent(), answered: (answered, asked.len()) });
+    }
+}
