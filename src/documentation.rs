@@ -1,7 +1,7 @@
-//! What a source file says of itself in its doc comment, for the pages and the answers that are made of it.
+//! Reads the doc comment of a source file, from which documentation pages and `muslin explain` are made.
 
-/// The doc comment of a file, in Markdown.
-pub(crate) fn of(source: &str) -> String {
+/// Returns the doc comment of a file, in Markdown.
+pub(crate) fn doc_comment(source: &str) -> String {
     source
         .lines()
         .map_while(|line| line.strip_prefix("//!"))
@@ -9,8 +9,8 @@ pub(crate) fn of(source: &str) -> String {
         .collect()
 }
 
-/// Its first line, which is one sentence.
-pub(crate) fn summary_of(source: &str) -> &str {
+/// Returns the first line of the doc comment, which is one sentence.
+pub(crate) fn summary(source: &str) -> &str {
     source.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default()
 }
 
@@ -21,13 +21,13 @@ mod tests {
     const SOURCE: &str = "//! One sentence.\n//!\n//! ## Part\n//! More.\n\nuse nothing; //! not this\n";
 
     #[test]
-    fn the_doc_comment_is_what_stands_before_the_code() {
-        assert_eq!(of(SOURCE), "One sentence.\n\n## Part\nMore.\n");
-        assert_eq!(summary_of(SOURCE), "One sentence.");
+    fn the_doc_comment_precedes_the_code() {
+        assert_eq!(doc_comment(SOURCE), "One sentence.\n\n## Part\nMore.\n");
+        assert_eq!(summary(SOURCE), "One sentence.");
     }
 
     #[test]
-    fn a_file_without_one_says_nothing() {
-        assert_eq!((of("use nothing;\n"), summary_of("use nothing;\n")), (String::new(), ""));
+    fn a_file_without_a_doc_comment_has_empty_documentation() {
+        assert_eq!((doc_comment("use nothing;\n"), summary("use nothing;\n")), (String::new(), ""));
     }
 }

@@ -1,24 +1,27 @@
 //! muslin: a Kubernetes admission webhook that makes DNS inside pods dependable.
 //!
-//! The map of the house, from the ground. A floor knows those below it and none above; the pure ones do no I/O. See
-//! `ARCHITECTURE.md` for why, and `tests/floors.rs` for what keeps it so.
+//! The floors, from the ground up. A floor uses only floors below it, and the pure ones do no I/O. `ARCHITECTURE.md` has the reasons,
+//! and `tests/floors.rs` checks the rules.
 //!
-//! | floor | what it knows |
+//! | floor | content |
 //! |---|---|
 //! | [`resolver`] | what each resolver does with each option, by version (pure) |
 //! | [`pod`] | the part of a Pod that matters, borrowed from the request (pure) |
-//! | [`image`] | references and what they suggest (pure) |
-//! | [`policy`] | modes, levels, profiles (pure) |
-//! | [`rules`] | one file a rule (pure) |
-//! | [`plan`] | (pod, fingerprints, profile, mode) to plan to JSON Patch (pure) |
+//! | [`image`] | what image names suggest, and what files in images show (pure) |
+//! | [`policy`] | modes, levels and profiles (pure) |
+//! | [`rules`] | what can be wrong with a pod, one file a rule (pure) |
+//! | [`plan`] | (pod, fingerprints, profile, mode) → plan → JSON Patch (pure) |
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
-//! | [`explain`] | all of the above, for people to read (pure) |
-//! | [`manifest`] | files of manifests: documents, templates, edits that keep comments (pure) |
-//! | [`report`] | findings for people (pure) |
-//! | [`probe`] | asks nameservers, and says what was seen |
+//! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
+//! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
+//! | [`report`] | findings and verdicts in output formats (pure) |
+//! | [`registry`] | reads images from registries and archives |
+//! | [`probe`] | queries nameservers and resolvers, and records the results |
 //! | [`cluster`] | everything that talks to the Kubernetes API |
 //! | [`admission`] | the webhook |
-//! | [`cli`] | one file a command |
+//! | [`cli`] | the command line, one file a command |
+//!
+//! Two small modules serve all floors: `text` makes texts from outside printable, `documentation` reads doc comments.
 
 pub mod admission;
 pub mod cli;

@@ -122,6 +122,17 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn the_index_names_every_page() {
+    let links = links(&fs::read_to_string(docs().join("README.md")).unwrap());
+    for entry in fs::read_dir(docs()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let link = if path.is_dir() { format!("{name}/README.md") } else { name.to_owned() };
+        assert!(name == "README.md" || links.contains(&link), "docs/README.md has no link to {link}: add one");
+    }
+}
+
+#[test]
 fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
     let links = links(&fs::read_to_string(docs().join("troubleshooting.md")).unwrap());
     for rule in RULES {

@@ -86,7 +86,7 @@ fn lists_what_can_be_explained() {
 fn a_slip_is_answered_with_what_was_meant() {
     insta::assert_snapshot!(refuses(&["explain", "atempts-zero"]), @r"
     error: `atempts-zero` is no rule, verdict, option, resolver or image that muslin knows; did you mean `attempts-zero`?
-    hint: `muslin explain` lists what there is; an image of your own needs its tag, as in `app:1.2`
+    hint: `muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`
     ");
 }
 

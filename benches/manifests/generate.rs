@@ -1,5 +1,5 @@
-//! Folders of manifests in the shapes that repositories have: an application a folder, with its workloads, Services, ConfigMaps and
-//! the rest, comments and all. The same seed makes the same bytes.
+//! Generates folders of manifests like those in real repositories: one folder for each application, with workloads, Services,
+//! ConfigMaps and so on, and comments. The same seed gives the same bytes.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,18 +7,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// What was made.
+/// The generated files.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Made {
     pub(crate) files: usize,
     pub(crate) bytes: usize,
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
 struct Random(u64);
 
-/// Images by how often such ones are met: about a third on Alpine, a third on glibc, the rest of a company's own registry, of
-/// which a name tells nothing.
+/// Images in realistic proportions: about a third on Alpine, a third on glibc, the rest from a company's own registry, whose names
+/// show no resolver.
 const IMAGES: [&str; 12] = [
     "alpine:3.19",
     "node:20-alpine",
@@ -34,7 +34,7 @@ const IMAGES: [&str; 12] = [
     "envoyproxy/envoy:v1.30.1",
 ];
 
-/// One file of each ten: half of them hold a pod, as in an application's own folder.
+/// The shapes of ten files. Half of them hold a pod, as in a real application's folder.
 const SHAPES: [fn(&mut Random, &str, &str) -> String; 10] =
     [deployment, service, config_map, deployment, ingress, cron_job, role, stateful_set, autoscaler, deployment];
 
@@ -62,7 +62,7 @@ impl Random {
     }
 }
 
-/// Writes so many files below a folder, ten to a folder.
+/// Writes files below a folder, ten to a folder.
 pub(crate) fn generate(root: &Path, files: usize, seed: u64) -> Result<Made> {
     let mut random = Random(seed);
     let mut made = Made::default();
@@ -87,7 +87,7 @@ fn metadata(name: &str, namespace: &str) -> String {
     )
 }
 
-/// The pod of a workload, below a key `template` at a column.
+/// Returns the pod template of a workload, indented to a column.
 fn template(random: &mut Random, name: &str, column: usize) -> String {
     let mut text = format!(
         "template:\n  metadata:\n    labels:\n      app.kubernetes.io/name: {name}\n    annotations:\n      prometheus.io/scrape: \"true\"\n      \

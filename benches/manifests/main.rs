@@ -1,5 +1,5 @@
-//! `muslin check` on a folder of manifests against merely parsing the same bytes: both read the same files in as many threads,
-//! in turn and in one run, each in a process of its own, so that their ratio means something on a noisy machine.
+//! Compares `muslin check` on a folder of manifests with only parsing the same files. Both use the same number of threads and
+//! take turns in one run, each in its own process, so that their ratio is meaningful on a noisy machine.
 //!
 //! ```text
 //! cargo bench --bench check -- --help
@@ -29,23 +29,23 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     files: usize,
 
-    /// Files in the small folder, whose peak of memory the large one's is compared with
+    /// Files in the small folder, for comparing peak memory
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     few: usize,
 
-    /// Rounds; in each, every program has its turn
+    /// Rounds; each runs every program once
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
 
-    /// Of the generator
+    /// The generator's seed
     #[arg(long, value_name = "NUMBER", default_value_t = 20_240_611)]
     seed: u64,
 
-    /// The muslin to run [default: the one that this `cargo bench` built]
+    /// The muslin program to run [default: the one built by this `cargo bench`]
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_muslin"), hide_default_value = true)]
     muslin: PathBuf,
 
-    /// Parse every manifest below this folder, and do nothing else. The benchmark starts itself so.
+    /// Only parse every manifest below this folder. The benchmark starts itself with this flag.
     #[arg(long, value_name = "FOLDER", hide = true)]
     parse: Option<PathBuf>,
 
@@ -54,7 +54,7 @@ struct Options {
     bench: bool,
 }
 
-/// What is compared with parsing, by the formats that it writes.
+/// The output formats of `check` to compare with parsing.
 const FORMATS: [&str; 4] = ["human", "json", "sarif", "github"];
 
 fn main() -> Result<()> {
@@ -77,7 +77,7 @@ fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<Stri
         let arguments = ["check", "--no-config", "--fail-on", "never", "--output", format].map(AsRef::as_ref);
         run(&options.muslin, &[&arguments[..], &[folder.as_os_str()]].concat())
     };
-    // Once unmeasured, so that the first round does not read from the disk.
+    // The first run is not measured: it reads from the disk.
     parse(many)?;
     let mut parsed = Vec::new();
     let mut checked: Vec<Vec<Cost>> = vec![Vec::new(); FORMATS.len()];
@@ -107,7 +107,7 @@ fn row(text: &mut String, name: &str, costs: &[Cost], parsed: &[Cost], megabytes
     let wall = median(costs.iter().map(|cost| cost.wall.as_secs_f64()));
     let cpu = median(costs.iter().map(|cost| cost.cpu.as_secs_f64()));
     let peak = median(costs.iter().map(|cost| cost.peak_bytes as f64 / 1e6));
-    // Each round's ratio by itself, because what disturbs one program disturbs its neighbour too.
+    // Ratios are taken within a round, because a disturbance affects both programs of a round.
     let wall_ratios =
         costs.iter().zip(parsed).map(|(cost, parsed)| cost.wall.as_secs_f64() / parsed.wall.as_secs_f64());
     let cpu_ratios = costs.iter().zip(parsed).map(|(cost, parsed)| cost.cpu.as_secs_f64() / parsed.cpu.as_secs_f64());
@@ -133,8 +133,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What `check` is compared with: every file is read, split into documents and parsed by the library that muslin uses, into the
-/// tree that most programs parse into; nothing is done with it.
+/// Reads every file, splits it into documents and parses each with the library that muslin uses into `serde_json::Value`, the tree
+/// that most programs use. `check` is compared with this.
 fn parse_all(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;

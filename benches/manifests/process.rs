@@ -1,4 +1,4 @@
-//! What a program costs from its start to its end, as `/proc` tells it. It must not know what the program does.
+//! Measures the time and memory of a program from start to end with `/proc`. Must not know what the program does.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// What a program took.
+/// The time and memory that a program used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) wall: Duration,
-    /// User and system time of all its threads, in steps of 10 ms.
+    /// User and system time of all threads, in steps of 10 ms.
     pub(crate) cpu: Duration,
-    /// The most memory that was ever resident, as last seen before it ended.
+    /// Peak resident memory, as last read before the program ended.
     pub(crate) peak_bytes: u64,
 }
 
 /// Ticks a second in `/proc/PID/stat`: `USER_HZ`, 100 on every architecture that Kubernetes runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// How often the memory is looked at, which can only be seen while the program runs. Its peak never falls.
+/// Time between two readings of the peak memory, which is readable only while the program runs and never falls.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Runs a program to its end, its output thrown away.
+/// Runs a program to its end and discards its output.
 pub(crate) fn run(program: &Path, arguments: &[&OsStr]) -> Result<Cost> {
     let before = children_cpu()?;
     let start = Instant::now();
@@ -51,10 +51,10 @@ pub(crate) fn run(program: &Path, arguments: &[&OsStr]) -> Result<Cost> {
     Ok(Cost { wall, cpu: children_cpu()? - before, peak_bytes })
 }
 
-/// The time of all children that have ended: fields 16 and 17 of proc_pid_stat(5).
+/// Returns the CPU time of all ended children: fields 16 and 17 of proc_pid_stat(5).
 fn children_cpu() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // Counted from the end of the command's name, which is in parentheses and may hold spaces; the state is field 3.
+    // Fields are counted from the end of the command's name, which is in parentheses and may contain spaces; the state is field 3.
     let fields: Vec<&str> =
         stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace().collect()).unwrap_or_default();
     let ticks = |field: usize| fields.get(field - 3).and_then(|field| field.parse::<u64>().ok());
@@ -64,7 +64,7 @@ fn children_cpu() -> Result<Duration> {
     Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
 }
 
-/// `VmHWM` of a running program.
+/// Returns `VmHWM` of a running program.
 fn peak(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     let joined: String = documents.iter().map(|document| document.text().to_string()).collect();
     assert_eq!(joined, text, "the documents are not the text");
     for document in documents {
-        if let Ok(node) = document.read() {
+        if let Ok(node) = document.parse() {
             edit(&document, &node);
         }
     }
@@ -29,7 +29,7 @@ fn edit(document: &Document<'_>, node: &Node) {
     let mut patches = Vec::new();
     for pointer in objects(node).iter().filter_map(|object| object.pod_pointer()) {
         // Walking is for error messages; it must only not fail.
-        let span = document.in_file(node.locate(&format!("{pointer}/spec/dnsConfig/options/0")));
+        let span = document.file_span(node.locate(&format!("{pointer}/spec/dnsConfig/options/0")));
         assert!(span.start <= span.end);
         let json = node.pointer(&pointer).expect("a template is in its document").to_value().to_string();
         let Ok(pod) = serde_json::from_str::<Pod<'_>>(&json) else { continue };
@@ -44,11 +44,11 @@ fn edit(document: &Document<'_>, node: &Node) {
     if patches.is_empty() {
         return;
     }
-    let edited = document.edited(node, &patches).expect("a document that was read can be edited");
+    let edited = document.apply_patches(node, &patches).expect("a document that was read can be edited");
     let again: Vec<Value> = Stream::new(&edited.text)
         .documents
         .iter()
-        .map(|document| document.read().expect("an edited document can be read").to_value())
+        .map(|document| document.parse().expect("an edited document can be read").to_value())
         .collect();
     assert_eq!(again, [expected], "the text is not what the patches say: {}", edited.text);
 }

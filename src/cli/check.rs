@@ -1,4 +1,5 @@
-//! `muslin check`: findings in manifests, line-accurate, for people, CI and editors. The engine is the webhook's; no network.
+//! `muslin check`: findings in manifests with their lines, for people, CI and editors. Runs the webhook's own code, without a
+//! network.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,23 +15,24 @@ use ignore::gitignore::Gitignore;
 
 use crate::manifest::{Document, Lines, Node, Stream, objects};
 use crate::policy::{Mode, Profile};
-use crate::report::{Format, Github, Json, Reported, Sarif, Summary};
+use crate::report::{Format, Github, Json, LocatedFinding, Sarif, Summary};
 
-use super::examine::{Examiner, Holder, Unplanned};
 use super::files::{STDIN, Source, sources};
-use super::fix::{Fixed, fixed};
-use super::in_order::in_order;
-use super::policy::{Loaded, Policy};
+use super::fix::{FixedText, fix_text};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use super::ordered_parallel::map_in_order;
+use super::outcome::{Failure, Outcome, error_line, human};
+use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::progress::Progress;
-use super::{Failure, Outcome, error_line, human};
 
 /// Find what is wrong with the DNS of pods in manifests.
 ///
-/// Takes files, folders and standard input; YAML or JSON, many documents, Lists; Pods, and everything with a pod template. In
-/// folders it reads *.yaml, *.yml and *.json, and passes over what is hidden or ignored by git. Other kinds are passed over.
+/// Reads files, folders and standard input: YAML or JSON with any number of documents and Lists. Checks Pods and all pod
+/// templates, and skips objects of other kinds. In folders, reads *.yaml, *.yml and *.json, except hidden files and files that git
+/// ignores.
 ///
-/// The annotation muslin.dev/ignore, on a pod, a pod template or the object that holds it, silences rules: rule-a,rule-b.
-/// A muslin.toml in the working directory or above it sets profile, levels, images and exclude.
+/// The annotation muslin.dev/ignore on a pod, a pod template or the object that holds it silences rules: rule-a,rule-b.
+/// A muslin.toml in the working directory, or in the nearest folder above it, sets profile, levels, images and exclude.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   muslin check deploy/
@@ -42,20 +44,20 @@ pub(super) struct Check {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
-    /// How to write findings
+    /// The output format
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
 
-    /// Write the mends that the webhook would make in dnsConfig back to the files, and report what is left
+    /// Write the dnsConfig options that the webhook would set into the files, and report what is left
     #[arg(long)]
     fix: bool,
 
-    /// Say also what was passed over
+    /// Also report what was skipped
     #[arg(long, short)]
     verbose: bool,
 
     #[command(flatten)]
-    policy: Policy,
+    policy: PolicyArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -66,47 +68,49 @@ enum Output {
     Json,
     /// SARIF 2.1.0, for code scanning and editors
     Sarif,
-    /// Workflow commands, which GitHub shows in pull requests
+    /// GitHub workflow commands, shown as annotations of pull requests
     Github,
 }
 
-/// What every thread needs to check a file.
+/// The settings that every thread needs to check a file.
 struct Checker {
-    examiner: Examiner,
+    planner: ManifestPlanner,
     format: Box<dyn Format>,
     fix: bool,
     verbose: bool,
 }
 
-/// What came of one file.
+/// The results of one file.
 #[derive(Default)]
-struct Checked {
-    /// Findings, each as it is to be written.
+struct FileResults {
+    /// Formatted findings.
     findings: Vec<String>,
     summary: Summary,
-    /// What could not be read or written, with the place.
+    /// Errors of reading or writing, with their places.
     errors: Vec<String>,
-    /// What else is to be said.
+    /// Other messages.
     notes: Vec<String>,
-    /// How many findings `--fix` could mend, or has mended.
+    /// Number of findings that `--fix` can fix.
     fixable: usize,
+    /// Number of findings that `--fix` fixed.
     fixed: usize,
-    /// How many objects were passed over, by kind, and how many pods, by reason.
-    passed_over: BTreeMap<String, usize>,
-    left_alone: BTreeMap<Cow<'static, str>, usize>,
-    /// The chart of which it is a template that only Helm can read.
+    /// Number of skipped objects by kind.
+    skipped_objects: BTreeMap<String, usize>,
+    /// Number of skipped pods by reason.
+    skipped_pods: BTreeMap<Cow<'static, str>, usize>,
+    /// The Helm chart, if the file is one of its templates and not valid YAML.
     chart: Option<String>,
 }
 
-/// What came of all files, as far as it is said at the end.
+/// The results of all files, for the summary.
 #[derive(Default)]
-struct Total {
+struct Totals {
     summary: Summary,
     errors: usize,
     fixable: usize,
     fixed: usize,
-    passed_over: BTreeMap<String, usize>,
-    left_alone: BTreeMap<Cow<'static, str>, usize>,
+    skipped_objects: BTreeMap<String, usize>,
+    skipped_pods: BTreeMap<Cow<'static, str>, usize>,
     charts: BTreeMap<String, usize>,
 }
 
@@ -115,31 +119,33 @@ struct Total {
 impl Check {
     pub(super) fn run(&self) -> Outcome {
         if self.fix && self.paths.iter().any(|path| path.as_os_str() == STDIN) {
-            let message = "--fix writes to files, and standard input is none: use `muslin inject -` to mend a stream";
+            let message = "--fix cannot write to standard input; use `muslin inject -` to fix a stream";
             return Err(Failure::Input(anyhow!(message)));
         }
-        let Loaded { mut profile, exclude } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { mut profile, exclude } = self.policy.load().map_err(Failure::Input)?;
         if self.fix {
-            // The node's cache takes the place of search names that hold the namespace and the cluster's domain, which a file does
-            // not tell for certain. The webhook knows them.
+            // The node-local profile writes out the search list, which holds the namespace and the cluster's domain. A file does not
+            // name them reliably; the webhook knows them.
             profile.node_local = None;
         }
         let checker =
-            Checker { examiner: self.examiner(profile), format: self.format(), fix: self.fix, verbose: self.verbose };
-        let total = self.check_all(&checker, exclude)?;
-        total.say(self).map_err(|error| Failure::Outside(error.into()))?;
-        if total.errors > 0 {
-            let plural = if total.errors == 1 { "" } else { "s" };
-            return Err(Failure::Input(anyhow!("{} place{plural} could not be checked: see above", total.errors)));
+            Checker { planner: self.planner(profile), format: self.format(), fix: self.fix, verbose: self.verbose };
+        let totals = self.check_all(&checker, exclude)?;
+        totals.write(self).map_err(|error| Failure::Outside(error.into()))?;
+        if totals.errors > 0 {
+            return Err(Failure::Input(anyhow!(
+                "the check is incomplete: see {} above",
+                counted(totals.errors, "error")
+            )));
         }
         match self.policy.fail_on.0 {
-            Some(level) if total.summary.counts.at_least(level) > 0 => Err(Failure::Findings),
+            Some(level) if totals.summary.counts.at_least(level) > 0 => Err(Failure::Findings),
             _ => Ok(()),
         }
     }
 
-    fn examiner(&self, profile: Profile) -> Examiner {
-        Examiner {
+    fn planner(&self, profile: Profile) -> ManifestPlanner {
+        ManifestPlanner {
             mode: Mode::Inject,
             profile,
             cluster_domain: self.policy.cluster_domain.clone(),
@@ -156,46 +162,46 @@ impl Check {
         }
     }
 
-    /// Checks every file, and writes findings as they come.
-    fn check_all(&self, checker: &Checker, exclude: Gitignore) -> Result<Total, Failure> {
+    /// Checks every file, and writes the findings file by file.
+    fn check_all(&self, checker: &Checker, exclude: Gitignore) -> Result<Totals, Failure> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let mut total = Total::default();
-        let mut written =
-            Written { out: io::BufWriter::new(io::stdout().lock()), format: &*checker.format, any: false };
+        let mut totals = Totals::default();
+        let mut writer =
+            FindingWriter { out: io::BufWriter::new(io::stdout().lock()), format: &*checker.format, any: false };
         let mut progress = Progress::default();
-        let mut outcome = written.head();
+        let mut outcome = writer.head();
         if outcome.is_ok() {
-            in_order(
+            map_in_order(
                 threads,
                 sources(&self.paths, exclude),
                 |source| checker.check(source),
-                |checked| {
-                    outcome = progress.around(|| total.take(checked, &mut written));
-                    let Summary { files, counts, .. } = total.summary;
+                |results| {
+                    outcome = progress.around(|| totals.take(results, &mut writer));
+                    let Summary { files, counts, .. } = totals.summary;
                     progress.advance(|| format!("{files} files checked; findings: {counts}"));
                     if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 },
             );
         }
         drop(progress);
-        match outcome.and_then(|()| written.tail(&total.summary)) {
-            Ok(()) => Ok(total),
-            // Whoever reads has seen enough; the findings so far decide.
-            Err(error) => Failure::output(error).map(|()| total),
+        match outcome.and_then(|()| writer.tail(&totals.summary)) {
+            Ok(()) => Ok(totals),
+            // The reader closed the pipe: the findings so far decide the exit code.
+            Err(error) => Failure::output(error).map(|()| totals),
         }
     }
 }
 
-/// Findings on their way to standard output.
-struct Written<'f, W: io::Write> {
+/// Writes findings in their format.
+struct FindingWriter<'f, W: io::Write> {
     out: W,
     format: &'f dyn Format,
     any: bool,
 }
 
-// === impl Written ===
+// === impl FindingWriter ===
 
-impl<W: io::Write> Written<'_, W> {
+impl<W: io::Write> FindingWriter<'_, W> {
     fn head(&mut self) -> io::Result<()> {
         self.out.write_all(self.format.head().as_bytes())
     }
@@ -216,61 +222,63 @@ impl<W: io::Write> Written<'_, W> {
 // === impl Checker ===
 
 impl Checker {
-    /// Nothing that is wrong with one file keeps the others from being checked.
-    fn check(&self, source: anyhow::Result<Source>) -> Checked {
+    /// Checks one file. No error, and no panic, keeps other files from being checked.
+    fn check(&self, source: anyhow::Result<Source>) -> FileResults {
         let name = source.as_ref().map(Source::name).unwrap_or_default();
-        let checked = panic::catch_unwind(AssertUnwindSafe(|| {
+        let results = panic::catch_unwind(AssertUnwindSafe(|| {
             source.and_then(|source| Ok(self.check_file(&source, &source.read()?)))
         }));
-        let failed = |error| Checked { errors: vec![error], ..Checked::default() };
-        match checked {
-            Ok(Ok(checked)) => checked,
+        let failed = |error| FileResults { errors: vec![error], ..FileResults::default() };
+        match results {
+            Ok(Ok(results)) => results,
             Ok(Err(error)) => failed(format!("{error:#}")),
-            Err(_) => failed(format!("{name}: muslin failed on this file; please report it")),
-        }
-    }
-
-    fn check_file(&self, source: &Source, text: &str) -> Checked {
-        let mut checked = Checked::default();
-        // What Helm has not filled in yet is no YAML; a folder of charts is no reason to fail.
-        if !source.named && text.contains("{{") {
-            checked.chart = source.chart();
-            if checked.chart.is_some() {
-                return checked;
+            Err(_) => {
+                failed(format!("cannot check {name}: muslin crashed on this file, which is a bug; please report it"))
             }
         }
-        let fixed = if self.fix { self.fix_file(source, text, &mut checked) } else { None };
-        self.check_text(source, fixed.as_deref().unwrap_or(text), &mut checked);
-        checked
     }
 
-    /// Mends the file, and returns what it says then; `None` where it stays as it is.
-    fn fix_file(&self, source: &Source, text: &str, checked: &mut Checked) -> Option<String> {
-        let Fixed { text, mended, notes } = fixed(&self.examiner, &source.name(), text);
-        checked.notes = notes;
+    fn check_file(&self, source: &Source, text: &str) -> FileResults {
+        let mut results = FileResults::default();
+        // A Helm template is not YAML. A folder that contains charts is no reason to fail.
+        if !source.named && text.contains("{{") {
+            results.chart = source.chart();
+            if results.chart.is_some() {
+                return results;
+            }
+        }
+        let fixed = if self.fix { self.fix_file(source, text, &mut results) } else { None };
+        self.check_text(source, fixed.as_deref().unwrap_or(text), &mut results);
+        results
+    }
+
+    /// Fixes the file and returns its new text; `None` if it stays unchanged.
+    fn fix_file(&self, source: &Source, text: &str, results: &mut FileResults) -> Option<String> {
+        let FixedText { text, findings, notes } = fix_text(&self.planner, &source.name(), text);
+        results.notes = notes;
         let text = text?;
         match source.replace(&text) {
             Ok(()) => {
-                checked.fixed = mended;
+                results.fixed = findings;
                 Some(text)
             }
             Err(error) => {
-                checked.errors.push(format!("{error:#}"));
+                results.errors.push(format!("{error:#}"));
                 None
             }
         }
     }
 
-    fn check_text(&self, source: &Source, text: &str, checked: &mut Checked) {
-        checked.summary.files = 1;
+    fn check_text(&self, source: &Source, text: &str, results: &mut FileResults) {
+        results.summary.files = 1;
         let name = &source.name();
         let lines = Lines::new(text);
         for document in Stream::new(text).documents {
-            match document.read() {
-                Ok(root) => self.check_document(name, &lines, &document, &root, checked),
+            match document.parse() {
+                Ok(root) => self.check_document(name, &lines, &document, &root, results),
                 Err(error) => {
                     let hint = if text.contains("{{") { helm_hint(source.chart()) } else { String::new() };
-                    checked.errors.push(format!("{name}:{error}{hint}"));
+                    results.errors.push(format!("{name}:{error}{hint}"));
                 }
             }
         }
@@ -282,34 +290,34 @@ impl Checker {
         lines: &Lines<'_>,
         document: &Document<'_>,
         root: &Node,
-        checked: &mut Checked,
+        results: &mut FileResults,
     ) {
         for object in &objects(root) {
-            checked.summary.objects += 1;
+            results.summary.objects += 1;
             let Some(template) = object.template else {
-                *checked.passed_over.entry(object.kind.to_owned()).or_default() += 1;
+                *results.skipped_objects.entry(object.kind.to_owned()).or_default() += 1;
                 continue;
             };
-            checked.summary.pods += 1;
-            let holder = Holder { document, root, object, template };
-            match self.examiner.plan(holder) {
+            results.summary.pods += 1;
+            let source = PodSource { document, root, object, template };
+            match self.planner.plan(source) {
                 Ok(plan) => {
-                    self.examiner.report(holder, &plan, name, lines, |reported| {
-                        checked.summary.counts.add(reported.finding.level);
-                        checked.fixable += usize::from(reported.mended);
-                        // It could be mended; it has not been.
-                        checked.findings.push(self.format.finding(&Reported { mended: false, ..reported }));
+                    self.planner.report(source, &plan, name, lines, |located| {
+                        results.summary.counts.add(located.finding.level);
+                        results.fixable += usize::from(located.fixed);
+                        // The webhook would fix it; the file still has it.
+                        results.findings.push(self.format.finding(&LocatedFinding { fixed: false, ..located }));
                     });
                     if self.verbose {
-                        let object = self.examiner.name_of(object);
-                        checked.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}")));
+                        let object = self.planner.name_of(object);
+                        results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}")));
                     }
                 }
-                Err(Unplanned::LeftAlone(why)) => *checked.left_alone.entry(why).or_default() += 1,
-                Err(Unplanned::Bad { pointer, message }) => {
-                    let at = lines.position(document.in_file(root.locate(&pointer)).start);
-                    let object = self.examiner.name_of(object);
-                    checked.errors.push(format!("{name}:{at}: {object}: {message}"));
+                Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
+                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                    let at = lines.position(document.file_span(root.locate(&pointer)).start);
+                    let object = self.planner.name_of(object);
+                    results.errors.push(format!("{name}:{at}: {object}: {message}"));
                 }
             }
         }
@@ -318,34 +326,35 @@ impl Checker {
 
 fn helm_hint(chart: Option<String>) -> String {
     let chart = chart.as_deref().unwrap_or("CHART");
-    format!("\nhint: this looks like a template: check what it makes, as in `helm template {chart} | muslin check -`")
+    format!("\nhint: this looks like a Helm template; check its output: `helm template {chart} | muslin check -`")
 }
 
-// === impl Total ===
+// === impl Totals ===
 
-impl Total {
-    /// Writes down what came of one file, and keeps the numbers.
-    fn take<W: io::Write>(&mut self, checked: Checked, written: &mut Written<'_, W>) -> io::Result<()> {
-        let Checked { findings, summary, errors, notes, fixable, fixed, passed_over, left_alone, chart } = checked;
+impl Totals {
+    /// Writes the results of one file, and adds its numbers.
+    fn take<W: io::Write>(&mut self, results: FileResults, writer: &mut FindingWriter<'_, W>) -> io::Result<()> {
+        let FileResults { findings, summary, errors, notes, fixable, fixed, skipped_objects, skipped_pods, chart } =
+            results;
         self.summary.add(summary);
         self.errors += errors.len();
         self.fixable += fixable;
         self.fixed += fixed;
-        for (kind, count) in passed_over {
-            *self.passed_over.entry(kind).or_default() += count;
+        for (kind, count) in skipped_objects {
+            *self.skipped_objects.entry(kind).or_default() += count;
         }
-        for (why, count) in left_alone {
-            *self.left_alone.entry(why).or_default() += count;
+        for (why, count) in skipped_pods {
+            *self.skipped_pods.entry(why).or_default() += count;
         }
         if let Some(chart) = chart {
             *self.charts.entry(chart).or_default() += 1;
         }
         for finding in findings {
-            written.finding(&finding)?;
+            writer.finding(&finding)?;
         }
         if !(errors.is_empty() && notes.is_empty()) {
-            // Both may go to one terminal: what was found comes before what is said of it.
-            written.out.flush()?;
+            // Both streams may go to one terminal: findings come before messages.
+            writer.out.flush()?;
             let mut stderr = anstream::stderr().lock();
             for error in errors {
                 writeln!(stderr, "{}", error_line(&error))?;
@@ -357,23 +366,23 @@ impl Total {
         Ok(())
     }
 
-    /// Says, at the end, how much was seen.
-    fn say(&self, check: &Check) -> io::Result<()> {
-        let Self { summary, errors: _, fixable, fixed, passed_over, left_alone, charts } = self;
+    /// Writes the summary to standard error.
+    fn write(&self, check: &Check) -> io::Result<()> {
+        let Self { summary, errors: _, fixable, fixed, skipped_objects, skipped_pods, charts } = self;
         let mut stderr = anstream::stderr().lock();
         for (chart, count) in charts {
             writeln!(
                 stderr,
-                "note: passed over {} of Helm in {chart}; check what they make: helm template {chart} | muslin check -",
-                counted(*count, "template"),
+                "note: skipped {} in {chart}; check their output: helm template {chart} | muslin check -",
+                counted(*count, "Helm template"),
             )?;
         }
         if check.verbose {
-            for (kind, count) in passed_over {
-                writeln!(stderr, "note: passed over {} of kind {kind}", counted(*count, "object"))?;
+            for (kind, count) in skipped_objects {
+                writeln!(stderr, "note: skipped {} of kind {kind}", counted(*count, "object"))?;
             }
-            for (why, count) in left_alone {
-                writeln!(stderr, "note: left {} alone: {why}", counted(*count, "pod"))?;
+            for (why, count) in skipped_pods {
+                writeln!(stderr, "note: skipped {}: {why}", counted(*count, "pod"))?;
             }
         }
         writeln!(
@@ -385,8 +394,8 @@ impl Total {
             summary.counts,
         )?;
         match (check.fix, fixable, fixed) {
-            (false, 1.., _) => writeln!(stderr, "`--fix` can mend {fixable} of them"),
-            (true, _, 1..) => writeln!(stderr, "mended {}", counted(*fixed, "other")),
+            (false, 1.., _) => writeln!(stderr, "`--fix` can fix {fixable} of them"),
+            (true, _, 1..) => writeln!(stderr, "fixed {}", counted(*fixed, "other finding")),
             _ => Ok(()),
         }
     }

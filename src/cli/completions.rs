@@ -1,13 +1,13 @@
-//! `muslin completions`: what a shell needs to complete muslin's arguments.
+//! `muslin completions`: completion scripts for shells.
 
 use std::io::{self, Write as _};
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::{Arguments, Failure, Outcome};
+use super::outcome::{Failure, Outcome};
 
-/// Print a shell's completions.
+/// Print the completion script of a shell.
 ///
 /// For bash: muslin completions bash > ~/.local/share/bash-completion/completions/muslin
 #[derive(Debug, Args)]
@@ -20,10 +20,10 @@ pub(super) struct Completions {
 // === impl Completions ===
 
 impl Completions {
-    pub(super) fn run(&self) -> Outcome {
-        // Not written straight out: clap_complete panics where it cannot write.
+    pub(super) fn run(&self, mut arguments: clap::Command) -> Outcome {
+        // Generated in memory, because clap_complete panics on write errors.
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "muslin", &mut script);
+        clap_complete::generate(self.shell, &mut arguments, "muslin", &mut script);
         match io::stdout().lock().write_all(&script) {
             Ok(()) => Ok(()),
             Err(error) => Failure::output(error),

@@ -1,4 +1,4 @@
-//! `muslin docs`: writes the generated part of this repository's `docs/`. For those who work on muslin; hidden from others.
+//! `muslin docs`: writes the generated pages in `docs/` of muslin's repository. Hidden from `--help`, because only contributors use it.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -8,12 +8,12 @@ use clap::Args;
 
 use crate::explain::{Examples, MadePage, pages, parts};
 
-use super::{Failure, Outcome};
+use super::outcome::{Failure, Outcome};
 
-/// Write the generated part of docs/.
+/// Write the generated pages in docs/.
 #[derive(Debug, Args)]
 pub(super) struct Docs {
-    /// muslin's repository: examples are read from its tests/rules, pages are written to its docs
+    /// muslin's repository: examples come from tests/rules, pages go to docs
     #[arg(value_name = "REPOSITORY")]
     repository: PathBuf,
 }
@@ -26,10 +26,10 @@ impl Docs {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        for MadePage { path, text } in made(&self.repository)? {
+        for MadePage { path, text } in pages_with_examples(&self.repository)? {
             let path = self.repository.join("docs").join(path);
             let folder = path.parent().unwrap_or(&self.repository);
-            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         for part in parts() {
@@ -43,11 +43,11 @@ impl Docs {
     }
 }
 
-/// The pages, with the examples that the repository has.
-fn made(repository: &Path) -> anyhow::Result<Vec<MadePage>> {
+/// Returns the pages, with the examples in the repository.
+fn pages_with_examples(repository: &Path) -> anyhow::Result<Vec<MadePage>> {
     let mut failure = None;
     let pages = pages(|slug| {
-        examples(&repository.join("tests/rules").join(slug)).unwrap_or_else(|error| {
+        read_examples(&repository.join("tests/rules").join(slug)).unwrap_or_else(|error| {
             failure = Some(error);
             Examples::default()
         })
@@ -55,12 +55,15 @@ fn made(repository: &Path) -> anyhow::Result<Vec<MadePage>> {
     failure.map_or(Ok(pages), Err)
 }
 
-fn examples(folder: &Path) -> anyhow::Result<Examples> {
-    Ok(Examples { fires: read(&folder.join("fires.yaml"))?, fixed: read(&folder.join("fixed.yaml"))? })
+fn read_examples(folder: &Path) -> anyhow::Result<Examples> {
+    Ok(Examples {
+        fires: read_if_exists(&folder.join("fires.yaml"))?,
+        fixed: read_if_exists(&folder.join("fixed.yaml"))?,
+    })
 }
 
-/// A file's text; `None` where there is no such file.
-fn read(path: &Path) -> anyhow::Result<Option<String>> {
+/// Reads a file; `None` if the file does not exist.
+fn read_if_exists(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,5 +1,5 @@
-//! Which files a command reads: those that were named, and in folders those that hold manifests. Knows of git's ignore files and
-//! of Helm's charts; must not know of what stands in manifests.
+//! Finds, reads and replaces manifest files: named files, and the manifests in folders. Knows git's ignore files and Helm's charts;
+//! must not know the content of manifests.
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,31 +16,31 @@ use crate::manifest::Lines;
 /// The path that means standard input.
 pub(super) const STDIN: &str = "-";
 
-/// The ends of the names of files that hold manifests.
+/// The file name extensions of manifests.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// A file to be read.
+/// A file to read.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    /// As it was named, or as it was found from the folder that was named.
+    /// The path, as named or as found in a named folder.
     pub(super) path: PathBuf,
-    /// Whether it was named itself, and not found in a folder.
+    /// True if the file itself was named; false if it was found in a folder.
     pub(super) named: bool,
 }
 
-/// The files to read, in order: each argument in its turn, what is in a folder by name. An argument inside a folder that is an
-/// argument too is read once.
+/// Returns the files to read: the arguments in order, the files of a folder sorted by name. An argument inside another argument's
+/// folder is read once.
 pub(super) fn sources(
     arguments: &[PathBuf],
     exclude: Gitignore,
 ) -> impl Iterator<Item = Result<Source, anyhow::Error>> + Send {
     let mut seen = HashSet::new();
-    let arguments: Vec<PathBuf> = arguments.iter().filter(|path| seen.insert(whole(path))).cloned().collect();
+    let arguments: Vec<PathBuf> = arguments.iter().filter(|path| seen.insert(absolute_path(path))).cloned().collect();
     let (seen, exclude) = (Arc::new(seen), Arc::new(exclude));
     arguments.into_iter().flat_map(move |path| -> Box<dyn Iterator<Item = _> + Send> {
         match fs::metadata(&path) {
             _ if path.as_os_str() == STDIN => Box::new([Ok(Source { path, named: true })].into_iter()),
-            Ok(metadata) if metadata.is_dir() => Box::new(folder(&path, &seen, &exclude)),
+            Ok(metadata) if metadata.is_dir() => Box::new(folder_files(&path, &seen, &exclude)),
             Ok(_) => Box::new([Ok(Source { path, named: true })].into_iter()),
             Err(error) => {
                 let error = anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
@@ -50,8 +50,8 @@ pub(super) fn sources(
     })
 }
 
-/// The files with manifests in a folder, by name; without what is hidden, what git ignores, and what is excluded.
-fn folder(
+/// Returns the manifest files of a folder, sorted by name, without hidden, git-ignored and excluded ones.
+fn folder_files(
     path: &Path,
     seen: &Arc<HashSet<PathBuf>>,
     exclude: &Arc<Gitignore>,
@@ -59,10 +59,10 @@ fn folder(
     let (seen, exclude) = (Arc::clone(seen), Arc::clone(exclude));
     let is_wanted = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let path = whole(entry.path());
+        let path = absolute_path(entry.path());
         entry.depth() == 0 || !(seen.contains(&path) || exclude.matched(&path, is_folder).is_ignore())
     };
-    // `.gitignore` counts also where there is no repository, as in a copy of one that CI makes.
+    // `.gitignore` also applies outside a repository, such as in a copy that CI makes.
     let walk = WalkBuilder::new(path)
         .ignore(false)
         .require_git(false)
@@ -76,17 +76,17 @@ fn folder(
             let is_manifest = is_file && extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
             is_manifest.then(|| Ok(Source { path: entry.into_path(), named: false }))
         }
-        Err(error) => Some(Err(anyhow::Error::new(error).context("cannot look for manifests"))),
+        Err(error) => Some(Err(anyhow::Error::new(error).context("cannot search for manifests"))),
     })
 }
 
-/// A path by which a file is known however it was named; the path itself where the working directory is gone.
-fn whole(path: &Path) -> PathBuf {
+/// Returns the absolute path, which identifies a file however it was named; the path itself if the working directory is gone.
+fn absolute_path(path: &Path) -> PathBuf {
     absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A path as it was named: without the `./` that a folder named `.` would put before everything, and `.` for nothing at all.
-fn shown(path: &Path) -> String {
+/// Returns a path for messages: without the leading `./` that comes from a folder named `.`; `.` for an empty path.
+fn display_path(path: &Path) -> String {
     match path.strip_prefix("./").unwrap_or(path) {
         path if path.as_os_str().is_empty() => ".".to_owned(),
         path => path.display().to_string(),
@@ -96,17 +96,17 @@ fn shown(path: &Path) -> String {
 // === impl Source ===
 
 impl Source {
-    /// Its name in reports.
+    /// Returns the name for reports.
     pub(super) fn name(&self) -> String {
-        shown(&self.path)
+        display_path(&self.path)
     }
 
-    /// Whether it is standard input.
+    /// Returns true for standard input.
     pub(super) fn is_stdin(&self) -> bool {
         self.path.as_os_str() == STDIN
     }
 
-    /// Its text. What is not UTF-8 is refused with the place where that begins.
+    /// Reads the text. An error about invalid UTF-8 has the place of the first invalid byte.
     pub(super) fn read(&self) -> anyhow::Result<String> {
         let name = self.name();
         let mut bytes = Vec::new();
@@ -122,7 +122,7 @@ impl Source {
         })
     }
 
-    /// Puts a text in its place, at once or not at all. Its permissions stay, and a link stays a link.
+    /// Replaces the text atomically. Permissions stay, and a link stays a link.
     pub(super) fn replace(&self, text: &str) -> anyhow::Result<()> {
         let put = || -> io::Result<()> {
             let target = fs::canonicalize(&self.path)?;
@@ -130,7 +130,7 @@ impl Source {
             if permissions.readonly() {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
             }
-            // In the same folder, because only there a rename cannot fail half-way.
+            // Only a rename within the same folder is atomic.
             let mut file = tempfile::NamedTempFile::new_in(target.parent().unwrap_or(&target))?;
             file.write_all(text.as_bytes())?;
             file.as_file().set_permissions(permissions)?;
@@ -141,14 +141,14 @@ impl Source {
         put().with_context(|| format!("cannot write {}", self.name()))
     }
 
-    /// The Helm chart of which it is a template: a file below the folder `templates` of a folder with a `Chart.yaml`.
+    /// Returns the Helm chart that has this file as a template: a folder with a `Chart.yaml` and this file below `templates/`.
     pub(super) fn chart(&self) -> Option<String> {
-        let path = whole(&self.path);
+        let path = absolute_path(&self.path);
         let chart = path.ancestors().skip(1).find_map(|folder| {
             let chart = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "templates"))?;
             chart.join("Chart.yaml").is_file().then_some(chart)
         })?;
         let working = std::env::current_dir().unwrap_or_default();
-        Some(shown(chart.strip_prefix(&working).unwrap_or(chart)))
+        Some(display_path(chart.strip_prefix(&working).unwrap_or(chart)))
     }
 }

@@ -1,29 +1,29 @@
-//! The mends that `muslin check --fix` writes back: what the webhook would set in `dnsConfig`, and nothing else. A manifest needs
-//! no annotations of what was set, because everybody can read what it says.
+//! The changes that `muslin check --fix` writes back: what the webhook would set in `dnsConfig`. A manifest needs no annotations
+//! about these changes, because its readers see the options themselves.
 
 use json_patch::{Patch, PatchOperation};
 
 use crate::manifest::{Document, Stream, objects};
 
-use super::examine::{Examiner, Holder};
+use super::manifest_pods::{ManifestPlanner, PodSource};
 
-/// What became of a text.
+/// The result of fixing a file.
 #[derive(Default)]
-pub(super) struct Fixed {
-    /// The text as it should be; `None` where nothing is to be changed.
+pub(super) struct FixedText {
+    /// The new text; `None` if nothing changes.
     pub(super) text: Option<String>,
-    /// How many findings that mends.
-    pub(super) mended: usize,
-    /// What could not be changed.
+    /// Number of findings fixed.
+    pub(super) findings: usize,
+    /// Messages about documents that could not be changed.
     pub(super) notes: Vec<String>,
 }
 
-/// Mends the findings of a text that can be mended without losing its layout.
-pub(super) fn fixed(examiner: &Examiner, name: &str, text: &str) -> Fixed {
-    let mut fixed = Fixed::default();
+/// Fixes the findings of a file that can be fixed without losing its layout.
+pub(super) fn fix_text(planner: &ManifestPlanner, name: &str, text: &str) -> FixedText {
+    let mut fixed = FixedText::default();
     let mut output = String::with_capacity(text.len());
     for document in Stream::new(text).documents {
-        match document_fixed(examiner, name, &document, &mut fixed.mended, &mut fixed.notes) {
+        match fix_document(planner, name, &document, &mut fixed) {
             Some(edited) => output.push_str(&edited),
             None => output.push_str(&document.text().to_string()),
         }
@@ -32,47 +32,45 @@ pub(super) fn fixed(examiner: &Examiner, name: &str, text: &str) -> Fixed {
     fixed
 }
 
-/// The document as it should be; `None` where it stays as it is. What is wrong with one that cannot be read is said when it is
-/// checked.
-fn document_fixed(
-    examiner: &Examiner,
+/// Returns the fixed document; `None` if it stays unchanged. Syntax errors are left to the check that follows.
+fn fix_document(
+    planner: &ManifestPlanner,
     name: &str,
     document: &Document<'_>,
-    all_mended: &mut usize,
-    notes: &mut Vec<String>,
+    fixed: &mut FixedText,
 ) -> Option<String> {
-    let root = document.read().ok()?;
+    let root = document.parse().ok()?;
     let mut patches = Vec::new();
-    let mut mended = 0;
+    let mut findings = 0;
     for object in &objects(&root) {
         let Some(template) = object.template else { continue };
-        let holder = Holder { document, root: &root, object, template };
-        let Ok(plan) = examiner.plan(holder) else { continue };
+        let source = PodSource { document, root: &root, object, template };
+        let Ok(plan) = planner.plan(source) else { continue };
         let count = plan.findings.iter().filter(|planned| planned.fixed).count();
-        let patch = of_the_spec(plan.patch);
+        let patch = spec_changes(plan.patch);
         if count > 0 && !patch.is_empty() {
-            mended += count;
-            patches.push((holder.pod_pointer(), patch));
+            findings += count;
+            patches.push((source.pod_pointer(), patch));
         }
     }
     if patches.is_empty() {
         return None;
     }
-    let why_not = match document.edited(&root, &patches) {
+    let why_not = match document.apply_patches(&root, &patches) {
         Ok(edited) if edited.layout_kept => {
-            *all_mended += mended;
+            fixed.findings += findings;
             return Some(edited.text);
         }
-        Ok(_) => "it cannot be changed without losing its layout; `muslin inject` writes it anew".to_owned(),
+        Ok(_) => "a change would lose its layout; `muslin inject` rewrites it".to_owned(),
         Err(error) => error.to_string(),
     };
-    notes.push(format!("{name}:{}: the document is left as it is: {why_not}", document.line()));
+    fixed.notes.push(format!("{name}:{}: did not change this document: {why_not}", document.line()));
     None
 }
 
-/// The part of a patch that changes what the pod is, and not what is said of it.
-fn of_the_spec(patch: Patch) -> Patch {
-    let is_of_the_spec =
+/// Returns the operations of a patch that change the pod's `spec`.
+fn spec_changes(patch: Patch) -> Patch {
+    let is_spec_change =
         |operation: &PatchOperation| operation.path().first().is_some_and(|token| token.decoded() == "spec");
-    Patch(patch.0.into_iter().filter(is_of_the_spec).collect())
+    Patch(patch.0.into_iter().filter(is_spec_change).collect())
 }

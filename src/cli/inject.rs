@@ -1,4 +1,4 @@
-//! `muslin inject`: manifests in, mended manifests out, findings on standard error. The engine is the webhook's; no network.
+//! `muslin inject`: manifests in, fixed manifests out, findings on standard error. Runs the webhook's own code, without a network.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,41 +11,41 @@ use crate::manifest::{Document, Lines, Stream, objects};
 use crate::policy::Mode;
 use crate::report::{Counts, Format as _, Human};
 
-use super::examine::{Examiner, Holder, Unplanned};
 use super::files::Source;
-use super::policy::{Loaded, Policy};
-use super::{Failure, Outcome, human};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use super::outcome::{Failure, Outcome, human};
+use super::policy_args::{LoadedPolicy, PolicyArgs};
 
 /// Read manifests and write them back with the options that the webhook would inject.
 ///
-/// Takes YAML or JSON, many documents, Lists; Pods, and everything with a pod template. Documents without a pod, and comments,
-/// come out as they went in. What was found, and why, is said on standard error.
+/// Reads YAML or JSON with any number of documents and Lists, and finds Pods and all pod templates in them. Comments and documents
+/// without a pod stay unchanged. Findings go to standard error.
 #[derive(Debug, Args)]
 pub(super) struct Inject {
     /// The file to read, or - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// How far to go
+    /// The mode, as a namespace would have it
     #[arg(long, value_name = "MODE", default_value = "inject",
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     mode: Mode,
 
     #[command(flatten)]
-    policy: Policy,
+    policy: PolicyArgs,
 
-    /// Say nothing of findings
+    /// Print no findings
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// What came of one file.
+/// The results of one file.
 struct Tally {
     human: Human,
     pods: usize,
     changed: usize,
     counts: Counts,
-    /// Findings, each as it is to be written.
+    /// Formatted findings.
     findings: Vec<String>,
     notes: Vec<String>,
 }
@@ -57,8 +57,8 @@ impl Inject {
         let source = Source { path: self.file.clone(), named: true };
         let name = source.name();
         let text = source.read().map_err(Failure::Input)?;
-        let Loaded { profile, exclude: _ } = self.policy.load().map_err(Failure::Input)?;
-        let examiner = Examiner {
+        let LoadedPolicy { profile, exclude: _ } = self.policy.load().map_err(Failure::Input)?;
+        let planner = ManifestPlanner {
             mode: self.mode,
             profile,
             cluster_domain: self.policy.cluster_domain.clone(),
@@ -66,14 +66,14 @@ impl Inject {
         };
         let mut tally = Tally::new();
         let lines = Lines::new(&text);
-        // All of it is made before any of it is written: bad input must not leave half an output.
+        // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
         for document in Stream::new(&text).documents {
-            let document = document_out(&examiner, &name, &lines, &document, &mut tally).map_err(Failure::Input)?;
+            let document = inject_document(&planner, &name, &lines, &document, &mut tally).map_err(Failure::Input)?;
             output.push_str(&document);
         }
         if !self.quiet {
-            tally.say().map_err(|error| Failure::Outside(error.into()))?;
+            tally.write().map_err(|error| Failure::Outside(error.into()))?;
         }
         if let Err(error) = io::stdout().lock().write_all(output.as_bytes()) {
             return Failure::output(error);
@@ -85,46 +85,46 @@ impl Inject {
     }
 }
 
-/// The document as it should be written.
-fn document_out(
-    examiner: &Examiner,
+/// Returns the text of the document with the injected options.
+fn inject_document(
+    planner: &ManifestPlanner,
     file: &str,
     lines: &Lines<'_>,
     document: &Document<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<String> {
-    let root = document.read().map_err(|error| anyhow!("{file}:{error}"))?;
+    let root = document.parse().map_err(|error| anyhow!("{file}:{error}"))?;
     let mut patches = Vec::new();
     for object in &objects(&root) {
         let Some(template) = object.template else { continue };
         tally.pods += 1;
-        let holder = Holder { document, root: &root, object, template };
-        let plan = match examiner.plan(holder) {
+        let source = PodSource { document, root: &root, object, template };
+        let plan = match planner.plan(source) {
             Ok(plan) => plan,
-            Err(Unplanned::LeftAlone(_)) => continue,
-            Err(Unplanned::Bad { pointer, message }) => {
-                let at = lines.position(document.in_file(root.locate(&pointer)).start);
-                return Err(anyhow!("{file}:{at}: {}: {message}", examiner.name_of(object)));
+            Err(NoPlan::Skipped(_)) => continue,
+            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                let at = lines.position(document.file_span(root.locate(&pointer)).start);
+                return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
             }
         };
-        examiner.report(holder, &plan, file, lines, |reported| {
-            tally.counts.add(reported.finding.level);
-            tally.findings.push(tally.human.finding(&reported));
+        planner.report(source, &plan, file, lines, |located| {
+            tally.counts.add(located.finding.level);
+            tally.findings.push(tally.human.finding(&located));
         });
-        let object = examiner.name_of(object);
+        let object = planner.name_of(object);
         tally.notes.extend(plan.notes.iter().map(|note| format!("{object}: {note}")));
         if !plan.patch.is_empty() {
             tally.changed += 1;
-            patches.push((holder.pod_pointer(), plan.patch));
+            patches.push((source.pod_pointer(), plan.patch));
         }
     }
     if patches.is_empty() {
         return Ok(document.text().to_string());
     }
-    let edited = document.edited(&root, &patches).with_context(|| format!("cannot change {file}"))?;
+    let edited = document.apply_patches(&root, &patches).with_context(|| format!("cannot change {file}"))?;
     if !edited.layout_kept {
         let line = document.line();
-        tally.notes.push(format!("{file}:{line}: the document was written anew; its layout and comments are lost"));
+        tally.notes.push(format!("{file}:{line}: rewrote this document; its layout and comments are lost"));
     }
     Ok(edited.text)
 }
@@ -137,7 +137,7 @@ impl Tally {
         Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
     }
 
-    fn say(&self) -> io::Result<()> {
+    fn write(&self) -> io::Result<()> {
         let Self { human: _, pods, changed, counts, findings, notes } = self;
         let mut stderr = io::BufWriter::new(io::stderr().lock());
         for finding in findings {
@@ -147,7 +147,7 @@ impl Tally {
             writeln!(stderr, "note: {note}")?;
         }
         let plural = if *pods == 1 { "" } else { "s" };
-        writeln!(stderr, "{pods} pod{plural} seen, {changed} changed; findings: {counts}")?;
+        writeln!(stderr, "{pods} pod{plural}, {changed} changed; findings: {counts}")?;
         stderr.flush()
     }
 }

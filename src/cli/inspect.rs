@@ -1,4 +1,4 @@
-//! `muslin inspect`: which resolver images use, and how that is known.
+//! `muslin inspect`: which resolver images use, with the evidence.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,38 +16,38 @@ use crate::plan::libc_of;
 use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
 use crate::resolver::{Cgo, Resolver};
 
+use super::outcome::{Failure, Outcome};
 use super::progress::Progress;
-use super::reach::{Reach, own_platform};
-use super::{Failure, Outcome};
+use super::registry_args::{RegistryArgs, own_platform};
 
-/// What is kept of layers that several images share.
+/// Cache size for layers shared by several images.
 const CACHE_BYTES: u64 = 64 << 20;
-/// How many images are read at once.
+/// Images read in parallel.
 const AT_ONCE: usize = 4;
 
-/// Say which resolver images use, and how that is known.
+/// Show which resolver images use, with the evidence.
 ///
-/// Reads as much of each image as its own command needs: which program that starts, and which C library or resolver of its own
-/// this program has. With --offline, what the references alone suggest, without a look at the images.
+/// Reads each image as far as necessary to learn which program its command starts, and which C library or resolver that program
+/// has. With --offline, reads no images and shows what their names suggest.
 #[derive(Debug, Args)]
 #[command(after_help = "Images on disk: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME].")]
 pub(super) struct Inspect {
-    /// References, such as alpine:3.17 or registry.example.com/team/app@sha256:..., or images on disk
+    /// Image names, such as alpine:3.17 or registry.example.com/team/app@sha256:..., or images on disk
     #[arg(value_name = "REF", required = true)]
     references: Vec<String>,
 
-    /// Read no image: go by the references alone
+    /// Read no images; show what their names suggest
     #[arg(long)]
     offline: bool,
 
-    /// For which platform, such as linux/arm64; that of this machine if none is named
+    /// The platform, such as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH", conflicts_with = "offline")]
     platform: Option<Platform>,
 
     #[command(flatten)]
-    reach: Reach,
+    registry: RegistryArgs,
 
-    /// How to write it
+    /// The output format
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
 }
@@ -61,44 +61,44 @@ enum Output {
     Json,
 }
 
-/// What is known of one image.
+/// What is known about one image.
 #[derive(Debug, Serialize)]
 struct Inspected<'r> {
-    /// The reference as it was given.
+    /// The image name, as given.
     image: &'r str,
     /// `musl`, `glibc`, `other` or `unknown`.
     libc: &'static str,
-    /// The resolver's name, without its release.
+    /// The resolver's name, without its version.
     resolver: &'static str,
     version: Option<String>,
     evidence: &'static str,
     because: String,
-    /// Who says so, of what is known of a publisher.
+    /// The source of a fact about a publisher's images.
     #[serde(skip)]
     publisher: Option<&'static str>,
     #[serde(flatten)]
-    read: Option<Read>,
+    contents: Option<ReadContents>,
 }
 
-/// What was read to know it.
+/// What was read from the image.
 #[derive(Debug, Serialize)]
-struct Read {
-    /// Of the manifest for the platform; `null` in an archive that has none.
+struct ReadContents {
+    /// Digest of the manifest for the platform; `null` for an archive without manifest.
     digest: Option<String>,
     platform: String,
     /// `registry`, `oci`, `oci-archive` or `docker-archive`.
     source: &'static str,
-    /// The files from which it follows.
-    files: Vec<File>,
+    /// The files that are the evidence.
+    files: Vec<FileEvidence>,
 }
 
-/// A file, and what it says.
+/// A file and what it shows.
 #[derive(Debug, Serialize)]
-struct File {
+struct FileEvidence {
     path: String,
-    /// The digest of the layer, as it is stored.
+    /// Digest of the layer, compressed as stored.
     layer: String,
-    /// Which layer that is, counted from 1 at the base.
+    /// The layer's number, from 1 at the base.
     #[serde(skip)]
     number: usize,
     says: String,
@@ -108,12 +108,15 @@ struct File {
 
 impl Inspect {
     pub(super) fn run(&self) -> Outcome {
-        let answers =
-            if self.offline { self.references.iter().map(|text| suggested(text)).collect() } else { self.read()? };
-        let mut inspected = Vec::with_capacity(answers.len());
+        let results = if self.offline {
+            self.references.iter().map(|text| inspect_name(text)).collect()
+        } else {
+            self.read_images()?
+        };
+        let mut inspected = Vec::with_capacity(results.len());
         let mut failures = Vec::new();
-        for answer in answers {
-            match answer {
+        for result in results {
+            match result {
                 Ok(image) => inspected.push(image),
                 Err(failure) => failures.push(failure),
             }
@@ -121,40 +124,40 @@ impl Inspect {
         if let Err(error) = self.write(&inspected) {
             Failure::output(error)?;
         }
-        // Bad input outranks what failed outside: it fails every time.
+        // Bad input decides the exit code before outside failures: trying again does not help.
         failures.sort_by_key(|failure| matches!(failure, Failure::Input(_)));
         let Some(last) = failures.pop() else { return Ok(()) };
         for failure in failures {
-            // Nobody is left to tell when standard error is gone too.
+            // If standard error is closed too, the message is lost.
             let _ = writeln!(anstream::stderr(), "{failure}");
         }
         Err(last)
     }
 
-    /// Reads the images, several at once, and answers in the order in which they were named.
-    fn read(&self) -> Result<Vec<Result<Inspected<'_>, Failure>>, Failure> {
+    /// Reads the images, several in parallel, and returns the results in the order of the arguments.
+    fn read_images(&self) -> Result<Vec<Result<Inspected<'_>, Failure>>, Failure> {
         let platform = self.platform.clone().unwrap_or_else(own_platform);
-        let client = Client::new(self.reach.settings()?, Limits::default());
+        let client = Client::new(self.registry.settings()?, Limits::default());
         let client = Arc::new(client.map_err(|error| Failure::Input(error.into()))?);
         let inspector = Inspector::new(Limits::default(), CACHE_BYTES);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
         let (client, inspector, platform) = (&client, &inspector, &platform);
         let images = stream::iter(&self.references)
-            .map(|text| async move { read(text, Arc::clone(client), inspector, platform).await })
+            .map(|text| async move { inspect_image(text, Arc::clone(client), inspector, platform).await })
             .buffered(AT_ONCE);
-        let answers = runtime.block_on(async {
-            let (mut progress, mut answers) = (Progress::default(), Vec::with_capacity(self.references.len()));
+        let results = runtime.block_on(async {
+            let (mut progress, mut results) = (Progress::default(), Vec::with_capacity(self.references.len()));
             let mut images = pin!(images);
-            while let Some(answer) = images.next().await {
-                answers.push(answer);
-                progress.advance(|| format!("{} of {} images inspected", answers.len(), self.references.len()));
+            while let Some(result) = images.next().await {
+                results.push(result);
+                progress.advance(|| format!("{} of {} images inspected", results.len(), self.references.len()));
             }
-            answers
+            results
         });
-        // What was given up may still be decompressed by a thread, for which nobody waits.
+        // A thread may still decompress a layer of an abandoned image; do not wait for it.
         runtime.shutdown_background();
-        Ok(answers)
+        Ok(results)
     }
 
     fn write(&self, inspected: &[Inspected<'_>]) -> io::Result<()> {
@@ -172,29 +175,29 @@ impl Inspect {
 // === impl Inspected ===
 
 impl<'r> Inspected<'r> {
-    fn new(image: &'r str, fingerprint: Fingerprint, read: Option<Read>) -> Self {
+    fn new(image: &'r str, fingerprint: Fingerprint, contents: Option<ReadContents>) -> Self {
         let Fingerprint { resolver, evidence, reason } = fingerprint;
         Self {
             image,
-            libc: libc(resolver),
+            libc: libc_name(resolver),
             resolver: resolver.family.name(),
             version: resolver.version.map(|version| version.to_string()),
             evidence: evidence.name(),
             because: reason.to_string(),
             publisher: reason.source(),
-            read,
+            contents,
         }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { image, libc: _, resolver, version, evidence, because, publisher, read } = self;
+        let Self { image, libc: _, resolver, version, evidence, because, publisher, contents } = self;
         let bold = anstyle::Style::new().bold();
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         writeln!(out, "{bold}{image}{bold:#}: {resolver}{version} ({evidence})")?;
         writeln!(out, "  why: {because}")?;
-        if let Some(Read { digest, platform, source, files }) = read {
-            for File { path, layer, number, says } in files {
-                writeln!(out, "  {path} {says} (layer {number}, {})", short(layer))?;
+        if let Some(ReadContents { digest, platform, source, files }) = contents {
+            for FileEvidence { path, layer, number, says } in files {
+                writeln!(out, "  {path} {says} (layer {number}, {})", short_digest(layer))?;
             }
             let digest = digest.as_deref().unwrap_or("no manifest");
             writeln!(out, "  read: {digest} for {platform} ({source})")?;
@@ -203,8 +206,8 @@ impl<'r> Inspected<'r> {
     }
 }
 
-/// The C library that a process has, whether or not it asks it first.
-fn libc(resolver: Resolver) -> &'static str {
+/// Returns the name of the C library that the program is linked to, even if its first resolver is another.
+fn libc_name(resolver: Resolver) -> &'static str {
     let family = match resolver.cgo {
         Cgo::Linked { libc, .. } => libc,
         Cgo::Unknown | Cgo::Absent => resolver.family,
@@ -212,19 +215,19 @@ fn libc(resolver: Resolver) -> &'static str {
     libc_of(std::iter::once(family)).name()
 }
 
-/// A digest, as far as people compare it.
-fn short(digest: &str) -> &str {
+/// Returns the part of a digest that people compare.
+fn short_digest(digest: &str) -> &str {
     const DIGITS: usize = 12;
     digest.split_once(':').and_then(|(name, _)| digest.get(..name.len() + 1 + DIGITS)).unwrap_or(digest)
 }
 
-/// What a reference alone tells.
-fn suggested(text: &str) -> Result<Inspected<'_>, Failure> {
+/// Returns what an image's name suggests.
+fn inspect_name(text: &str) -> Result<Inspected<'_>, Failure> {
     let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
     Ok(Inspected::new(text, suggest(&reference), None))
 }
 
-async fn read<'r>(
+async fn inspect_image<'r>(
     text: &'r str,
     client: Arc<Client>,
     inspector: &Inspector,
@@ -246,18 +249,18 @@ async fn read<'r>(
     let Inspection { manifest, platform, facts, evidence, layers } = inspection;
     let file = |EvidenceFile { path, layer, says }: EvidenceFile| {
         let digest = layers.get(layer).map(ToString::to_string).unwrap_or_default();
-        File { path: format!("/{path}"), layer: digest, number: layer + 1, says }
+        FileEvidence { path: format!("/{path}"), layer: digest, number: layer + 1, says }
     };
-    let read = Read {
+    let contents = ReadContents {
         digest: manifest.map(|digest| digest.to_string()),
         platform: platform.to_string(),
         source: name,
         files: evidence.into_iter().map(file).collect(),
     };
-    Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(read)))
+    Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(contents)))
 }
 
-/// The image that `oci:DIR[:NAME]` and the like name.
+/// Opens the image on disk that a text such as `oci:DIR[:NAME]` names; `None` for other texts.
 fn on_disk(text: &str) -> Option<(&'static str, Result<Archive, Error>)> {
     type Open = fn(&Path, Option<&str>, Limits) -> Result<Archive, Error>;
     let schemes: [(&str, Open); 3] = [

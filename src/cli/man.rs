@@ -1,18 +1,18 @@
-//! `muslin man`: the manual pages, one a command, made from the arguments' own help.
+//! `muslin man`: manual pages, one for each command, generated from `--help`.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 
-use super::{Arguments, Failure, Outcome};
+use super::outcome::{Failure, Outcome};
 
 /// Write the manual pages.
 ///
-/// One page a command: muslin.1, muslin-serve.1 and so on. Read one with: man -l DIR/muslin.1
+/// Writes one page for each command: muslin.1, muslin-serve.1 and so on. To read one: man -l DIR/muslin.1
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// The folder to write them to; made where it is missing
+    /// The folder to write to; created if missing
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -20,14 +20,14 @@ pub(super) struct Man {
 // === impl Man ===
 
 impl Man {
-    pub(super) fn run(&self) -> Outcome {
-        self.write().map_err(Failure::Input)
+    pub(super) fn run(&self, arguments: clap::Command) -> Outcome {
+        self.write(arguments).map_err(Failure::Input)
     }
 
-    fn write(&self) -> anyhow::Result<()> {
+    fn write(&self, arguments: clap::Command) -> anyhow::Result<()> {
         let folder = self.folder.display();
-        std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot make the folder {folder}"))?;
-        clap_mangen::generate_to(Arguments::command(), &self.folder)
+        std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot create the folder {folder}"))?;
+        clap_mangen::generate_to(arguments, &self.folder)
             .with_context(|| format!("cannot write manual pages to {folder}"))
     }
 }

@@ -18,9 +18,9 @@ use crate::verdicts::observations::{AskedQuery, Targets, Upstream};
 use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
 
-use super::policy::{FailOn, fail_on};
+use super::outcome::{Failure, Outcome};
+use super::policy_args::{FailOn, fail_on};
 use super::progress::Progress;
-use super::{Failure, Outcome};
 
 /// The file that every C library reads.
 const RESOLV_CONF: &str = "/etc/resolv.conf";

@@ -1,16 +1,16 @@
-//! Shows on a terminal that something goes on, once it has gone on for a while.
+//! A progress line on the terminal, for commands that take longer than a second.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How long a command may take before somebody wants to know why.
+/// Time before the line appears.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the line is drawn anew.
+/// Time between two redraws.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A line on standard error; nothing where that is no terminal.
+/// A progress line on standard error; hidden if that is no terminal.
 pub(super) struct Progress {
     since: Instant,
     bar: Option<ProgressBar>,
@@ -25,7 +25,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Does something that may write to the terminal, with the line out of the way.
+    /// Runs `write`, which may print to the terminal, with the line hidden.
     pub(super) fn around<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -33,7 +33,7 @@ impl Progress {
         }
     }
 
-    /// Shows how far it has come, in words that are asked for only where somebody sees them.
+    /// Shows a message. `message` is called only if the line is visible.
     pub(super) fn advance(&mut self, message: impl FnOnce() -> String) {
         if self.bar.is_none() && self.since.elapsed() < PATIENCE {
             return;

@@ -22,8 +22,8 @@ use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, Pace, Platform};
 
 use super::log::{self, LogFormat};
-use super::reach::{Reach, own_platform};
-use super::{Failure, Outcome};
+use super::outcome::{Failure, Outcome};
+use super::registry_args::{RegistryArgs, own_platform};
 
 /// Serve the admission webhook.
 ///
@@ -124,7 +124,7 @@ pub(super) struct Serve {
     identity: Option<String>,
 
     #[command(flatten)]
-    reach: Reach,
+    registry: RegistryArgs,
 
     /// How many connections are served at once
     #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections, env = "MUSLIN_MAX_CONNECTIONS")]
@@ -251,7 +251,7 @@ impl Serve {
             return Ok(None);
         }
         let limits = registry::Limits::default();
-        let client = Client::new(self.reach.settings()?, limits).map_err(|error| Failure::Input(error.into()))?;
+        let client = Client::new(self.registry.settings()?, limits).map_err(|error| Failure::Input(error.into()))?;
         let pace = Pace { tag_ttl: Duration::from_secs(self.tag_ttl), ..Pace::default() };
         let images = Images::new(client, limits, pace);
         let mut architectures = self.architectures.clone();
@@ -346,7 +346,7 @@ impl Serve {
     /// Logs where the server listens; a standalone one also prints what a client needs.
     fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
-        tracing::info!(%address, %metrics, version = super::version(), "serving");
+        tracing::info!(%address, %metrics, version = super::version::version(), "serving");
         if let Some(authority) = authority {
             let mut stdout = io::stdout().lock();
             write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;

@@ -1,5 +1,5 @@
-//! Lines and columns of places in a text, found quickly also where the text is one line of megabytes or has a fault in each of
-//! ten thousand places.
+//! Lines and columns of byte offsets in a text. Lookups stay fast if the text is one line of megabytes, or if there are ten
+//! thousand of them.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,40 +13,40 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Knows the lines of a text.
+/// An index of the lines of a text.
 #[derive(Clone, Debug)]
 pub struct Lines<'t> {
     text: &'t str,
-    /// Where every [`STRIDE`] bytes begin.
+    /// Offset and position of the start of every [`STRIDE`] bytes.
     marks: Vec<(usize, Position)>,
 }
 
-/// A part of a text that stands on one line.
+/// A part of a text, at most to the end of its first line, with that line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'t> {
-    /// Where it begins.
+pub struct Excerpt<'t> {
+    /// Start of the part.
     pub start: Position,
-    /// Where it ends: behind its last character.
+    /// End of the part, behind its last character.
     pub end: Position,
-    /// The part itself.
+    /// The part.
     pub text: &'t str,
-    /// Its line, without what ends it, and where in that it stands, in bytes; `None` where the line is too long to be shown.
+    /// The line without its line end, and the part's byte range in it; `None` if the line is too long to show.
     pub line: Option<(&'t str, Range<usize>)>,
 }
 
-/// The longest line that is shown to people, in bytes. Longer ones are written by programs.
+/// The longest line that is shown to people, in bytes. Longer lines are written by programs.
 const SHOWN_MAX: usize = 400;
 
-/// How much text is counted anew for each position.
+/// Bytes of text between two marks: the most that is counted anew for a position.
 const STRIDE: usize = 4096;
 
 // === impl Position ===
 
 impl Position {
-    /// The beginning of a text.
+    /// The start of a text.
     pub const START: Self = Self { line: 1, column: 1 };
 
-    /// Where a text ends that begins here.
+    /// Returns the end of a text that starts here.
     pub(super) fn after(self, text: &str) -> Self {
         match text.rfind('\n') {
             None => Self { line: self.line, column: self.column + text.chars().count() },
@@ -59,7 +59,7 @@ impl Position {
 }
 
 impl fmt::Display for Position {
-    /// As compilers write it: `12:7`.
+    /// Writes the position as compilers do: `12:7`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, column } = self;
         write!(f, "{line}:{column}")
@@ -69,7 +69,7 @@ impl fmt::Display for Position {
 // === impl Lines ===
 
 impl<'t> Lines<'t> {
-    /// Counts the lines of a text.
+    /// Indexes a text.
     pub fn new(text: &'t str) -> Self {
         let mut marks = vec![(0, Position::START)];
         let (mut offset, mut position) = (0, Position::START);
@@ -82,12 +82,12 @@ impl<'t> Lines<'t> {
         Self { text, marks }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &'t str {
         self.text
     }
 
-    /// Where a byte of the text stands; beyond the end, where the text ends.
+    /// Returns the position of a byte; an offset beyond the end gives the end of the text.
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let next = self.marks.partition_point(|(start, _)| *start <= offset);
@@ -95,16 +95,16 @@ impl<'t> Lines<'t> {
         position.after(&self.text[start..offset])
     }
 
-    /// A part of the text, up to the end of its first line.
-    pub fn place(&self, range: Range<usize>) -> Place<'t> {
+    /// Returns a part of the text, cut at the end of its first line.
+    pub fn excerpt(&self, range: Range<usize>) -> Excerpt<'t> {
         let start = self.text.floor_char_boundary(range.start);
         let range = start..self.text.floor_char_boundary(range.end).max(start);
         let text = self.text[range].lines().next().unwrap_or_default();
         let position = self.position(start);
-        Place { start: position, end: position.after(text), text, line: self.line(start, text.len()) }
+        Excerpt { start: position, end: position.after(text), text, line: self.line(start, text.len()) }
     }
 
-    /// The line on which so many bytes stand, and where on it they do.
+    /// Returns the line that holds `length` bytes from `start`, and their range in it.
     fn line(&self, start: usize, length: usize) -> Option<(&'t str, Range<usize>)> {
         let end = start + length;
         let from = self.text.ceil_char_boundary(start.saturating_sub(SHOWN_MAX));
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_the_same_as_counted_from_the_start() {
+    fn a_position_equals_the_one_counted_from_the_start() {
         let text: String = (0..3000).map(|i| if i % 7 == 0 { "é\n" } else { "日本 x\r\n" }).collect::<String>()
             + &"long ".repeat(5000);
         let lines = Lines::new(&text);
@@ -139,22 +139,22 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_shown_on_its_line() {
+    fn an_excerpt_has_its_line() {
         let text = "a: 1\r\nb: 'two' # x\r\nc: |\n  3\n  4\n";
-        let place = Lines::new(text).place(9..14);
-        assert_eq!((place.text, place.line), ("'two'", Some(("b: 'two' # x", 3..8))));
-        assert_eq!((place.start, place.end), (Position { line: 2, column: 4 }, Position { line: 2, column: 9 }));
-        let block = Lines::new(text).place(text.find('3').unwrap()..text.len());
+        let excerpt = Lines::new(text).excerpt(9..14);
+        assert_eq!((excerpt.text, excerpt.line), ("'two'", Some(("b: 'two' # x", 3..8))));
+        assert_eq!((excerpt.start, excerpt.end), (Position { line: 2, column: 4 }, Position { line: 2, column: 9 }));
+        let block = Lines::new(text).excerpt(text.find('3').unwrap()..text.len());
         assert_eq!((block.text, block.line), ("3", Some(("  3", 2..3))));
-        assert_eq!(Lines::new("").place(0..0).line, Some(("", 0..0)));
+        assert_eq!(Lines::new("").excerpt(0..0).line, Some(("", 0..0)));
     }
 
     #[test]
-    fn a_line_of_a_program_is_not_shown() {
+    fn a_long_line_is_left_out_of_an_excerpt() {
         let text = format!("{{{}\"image\": \"alpine\"}}\n", "\"a\": 1, ".repeat(100));
         let start = text.find("\"alpine").unwrap();
-        let place = Lines::new(&text).place(start..start + 8);
-        assert_eq!((place.text, place.line, place.start.column), ("\"alpine\"", None, start + 1));
+        let excerpt = Lines::new(&text).excerpt(start..start + 8);
+        assert_eq!((excerpt.text, excerpt.line, excerpt.start.column), ("\"alpine\"", None, start + 1));
     }
 
     #[test]

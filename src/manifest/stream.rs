@@ -1,4 +1,4 @@
-//! One file as a stream of documents: where each begins, and what it says.
+//! A file as a stream of documents: splits the text and parses each document.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,12 +7,12 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::lines::Position;
-use super::node::{JsonFault, Kind, Node};
+use super::node::{JsonError, Node, NodeKind};
 
 /// The documents of one file.
 #[derive(Clone, Debug)]
 pub struct Stream<'t> {
-    /// In order; together their texts are the file's text, to the byte.
+    /// The documents in order. Their texts joined are the text of the file, byte for byte.
     pub documents: Vec<Document<'t>>,
 }
 
@@ -21,11 +21,11 @@ pub struct Stream<'t> {
 pub struct Document<'t> {
     /// The whole file.
     file: &'t str,
-    /// What stands before its content: the separator line, and nothing else.
+    /// The separator line before the content.
     pub(super) head: &'t str,
-    /// Its content.
+    /// The content.
     pub(super) body: &'t str,
-    /// Where in the file its content begins, in bytes.
+    /// Byte offset of the content in the file.
     start: usize,
     pub(super) syntax: Syntax,
 }
@@ -36,24 +36,24 @@ pub(super) enum Syntax {
     Json,
 }
 
-/// Why a document cannot be read.
+/// Why a document cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {message}")]
 pub struct SyntaxError {
-    /// Where in the file.
+    /// Position in the file.
     pub at: Position,
-    /// What is wrong.
+    /// The parser's message.
     pub message: String,
 }
 
-/// A document of a manifest may be this large: `kubectl get -A -o yaml` writes a whole cluster as one. The parser's own default
-/// is a tenth of it; what an alias may expand to stays bounded by the default.
+/// The most YAML events of one document: `kubectl get -A -o yaml` writes a whole cluster as one document. The parser's default is
+/// a tenth of this; the expansion of aliases stays bounded by the parser's default.
 const MAX_YAML_EVENTS: usize = 10_000_000;
 
 // === impl Stream ===
 
 impl<'t> Stream<'t> {
-    /// Splits a text. A text that begins like JSON, and is one JSON value after another, is one document after another.
+    /// Splits a text. If it is a sequence of JSON values, each value is a document.
     pub fn new(text: &'t str) -> Self {
         // Windows editors put a byte order mark first.
         let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
@@ -62,8 +62,7 @@ impl<'t> Stream<'t> {
     }
 }
 
-/// Splits JSON values that follow each other from `start` on, as `jq` and `kubectl` write and read them; `None` where one is no
-/// JSON.
+/// Splits the JSON values that follow each other from `start`, as `jq` and `kubectl` write them; `None` if one is not JSON.
 fn split_json(file: &str, start: usize) -> Option<Vec<Document<'_>>> {
     let mut values = serde_json::Deserializer::from_str(&file[start..]).into_iter::<serde::de::IgnoredAny>();
     let mut documents = Vec::new();
@@ -93,7 +92,7 @@ fn split_yaml(file: &str) -> Vec<Document<'_>> {
             if offset > 0 {
                 documents.push(Document { file, head, body: &file[start..offset], start, syntax: Syntax::Yaml });
             }
-            // Content may stand on the separator's own line; then that line is part of the body.
+            // If content follows the separator on its line, that line is part of the body.
             let rest = rest.trim();
             let is_bare = rest.is_empty() || rest.starts_with('#');
             let end = if is_bare { offset + line.len() } else { offset };
@@ -109,23 +108,23 @@ fn split_yaml(file: &str) -> Vec<Document<'_>> {
 // === impl Document ===
 
 impl Document<'_> {
-    /// Its text as it stands in the file, separator included.
+    /// Returns the text of the document in the file, separator included.
     pub fn text(&self) -> impl fmt::Display {
         let Self { head, body, file: _, start: _, syntax: _ } = self;
         fmt::from_fn(move |f| write!(f, "{head}{body}"))
     }
 
-    /// What it says, and where; null where it is empty.
+    /// Parses the document; an empty document is null.
     ///
     /// # Errors
-    /// It is not YAML, or not JSON.
-    pub fn read(&self) -> Result<Node, SyntaxError> {
+    /// The document is not valid YAML or JSON.
+    pub fn parse(&self) -> Result<Node, SyntaxError> {
         match self.syntax {
-            Syntax::Json => Node::from_json(self.body).map_err(|JsonFault { offset, message }| {
-                // The parser's position is its own, counted within the value.
+            Syntax::Json => Node::from_json(self.body).map_err(|JsonError { offset, message }| {
+                // The parser counts its own position within the value.
                 SyntaxError { at: self.position(offset), message: without_location(&message) }
             }),
-            Syntax::Yaml => self.read_yaml().map_err(|error| {
+            Syntax::Yaml => self.parse_yaml().map_err(|error| {
                 let number = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(1);
                 let location = error.location();
                 let line = number(location.map(|location| location.line()));
@@ -140,26 +139,26 @@ impl Document<'_> {
         }
     }
 
-    fn read_yaml(&self) -> Result<Node, serde_saphyr::Error> {
-        // Directives stand before the separator, so that they come as a document of their own; `...` ends one.
-        let says_nothing = |line: &str| line.is_empty() || line.starts_with(['#', '%']) || line == "...";
-        if self.body.lines().all(|line| says_nothing(line.trim())) {
+    fn parse_yaml(&self) -> Result<Node, serde_saphyr::Error> {
+        // Directives precede the separator and so form a document of their own; `...` ends a document.
+        let is_blank = |line: &str| line.is_empty() || line.starts_with(['#', '%']) || line == "...";
+        if self.body.lines().all(|line| is_blank(line.trim())) {
             return Ok(Node::EMPTY);
         }
-        serde_saphyr::from_str_with_options::<Spanned<Kind>>(self.body, options()).map(Node::from)
+        serde_saphyr::from_str_with_options::<Spanned<NodeKind>>(self.body, options()).map(Node::from)
     }
 
-    /// The line of the file on which its content begins, from 1.
+    /// Returns the line of the file on which the content begins, from 1.
     pub fn line(&self) -> usize {
         self.position(0).line
     }
 
-    /// Where in the file a place of its content is, in bytes.
-    pub fn in_file(&self, span: Range<usize>) -> Range<usize> {
+    /// Converts a byte range of the content to one of the file.
+    pub fn file_span(&self, span: Range<usize>) -> Range<usize> {
         self.start + span.start..self.start + span.end
     }
 
-    /// Line and column in the file; for errors, which are few.
+    /// Returns the position in the file of an offset of the content. Slow, so only for errors.
     fn position(&self, offset: usize) -> Position {
         Position::START.after(&self.file[..self.file.floor_char_boundary(self.start + offset)])
     }
@@ -177,7 +176,7 @@ pub(super) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
     serde_saphyr::from_str_with_options(text, options())
 }
 
-/// The parser's message repeats its position, counted within the document.
+/// Removes the position from a parser's message: the parser counts it within the document.
 fn without_location(message: &str) -> String {
     let message = message.lines().next().unwrap_or_default();
     message.split_once(" at line ").map_or(message, |(before, _)| before).to_owned()

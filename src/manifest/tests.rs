@@ -1,4 +1,4 @@
-//! Tests of reading and editing files of manifests.
+//! Tests of parsing and editing manifest files.
 
 use json_patch::Patch;
 use serde_json::{Value, json};
@@ -9,22 +9,22 @@ fn patch(operations: Value) -> Patch {
     serde_json::from_value(operations).unwrap()
 }
 
-/// Edits the only document of a text.
+/// Patches the only document of a text.
 fn edit(text: &str, pointer: &str, operations: Value) -> Edited {
     let stream = Stream::new(text);
     let [document] = &stream.documents[..] else { panic!("{} documents", stream.documents.len()) };
-    document.edited(&document.read().unwrap(), &[(pointer.to_owned(), patch(operations))]).unwrap()
+    document.apply_patches(&document.parse().unwrap(), &[(pointer.to_owned(), patch(operations))]).unwrap()
 }
 
 fn read(text: &str) -> Vec<Value> {
-    Stream::new(text).documents.iter().map(|document| document.read().unwrap().to_value()).collect()
+    Stream::new(text).documents.iter().map(|document| document.parse().unwrap().to_value()).collect()
 }
 
-/// What the file has at the place to point at for a JSON pointer into its last document.
+/// Returns the text to point at for a JSON pointer into the last document.
 fn pointed_at<'t>(text: &'t str, pointer: &str) -> &'t str {
     let stream = Stream::new(text);
     let document = stream.documents.last().unwrap();
-    &text[document.in_file(document.read().unwrap().locate(pointer))]
+    &text[document.file_span(document.parse().unwrap().locate(pointer))]
 }
 
 #[test]
@@ -45,14 +45,14 @@ fn the_documents_of_a_stream_are_its_text_to_the_byte() {
 }
 
 #[test]
-fn reads_each_document() {
+fn parses_each_document() {
     let values = read("a: 1\n---\n# nothing\n--- {b: 2}\n---\n- 3\n");
     assert_eq!(values, [json!({ "a": 1 }), Value::Null, json!({ "b": 2 }), json!([3])]);
     assert_eq!(read("%YAML 1.2\n---\na: 1\n...\n"), [Value::Null, json!({ "a": 1 })]);
 }
 
 #[test]
-fn reads_json_documents_that_follow_each_other() {
+fn parses_json_values_that_follow_each_other() {
     let text = " {\"a\": 1}\n{\"b\": [2]}{}\n\n";
     assert_eq!(read(text), [json!({ "a": 1 }), json!({ "b": [2] }), json!({})]);
     let parts: String = Stream::new(text).documents.iter().map(|document| document.text().to_string()).collect();
@@ -60,7 +60,7 @@ fn reads_json_documents_that_follow_each_other() {
 }
 
 #[test]
-fn reads_the_same_as_without_places() {
+fn parses_to_the_same_values_as_a_parser_without_places() {
     for text in [
         "a: yes\nb: no\nc: 0o17\nd: 017\ne: 2001-01-01\nf: ~\ng:\nh: 1_000\ni: .inf\nj: 1.5\nk: -3\n1: x\ntrue: y\n",
         "x: &a {k: 1, l: [1, '2']}\ny:\n  <<: *a\n  z: 2\nw: *a\n",
@@ -80,15 +80,15 @@ fn reads_the_same_as_without_places() {
 }
 
 #[test]
-fn a_node_is_written_as_what_it_says() {
+fn a_node_serializes_as_its_value() {
     let text = "a: [1, 2.5, true, null, text]\nb: {c: {}}\n";
-    let node = Stream::new(text).documents[0].read().unwrap();
+    let node = Stream::new(text).documents[0].parse().unwrap();
     assert_eq!(serde_json::to_value(&node).unwrap(), node.to_value());
 }
 
 #[test]
-fn an_error_says_where_in_the_file_it_is() {
-    let position = |text: &str, index: usize| Stream::new(text).documents[index].read().unwrap_err().at;
+fn an_error_has_its_position_in_the_file() {
+    let position = |text: &str, index: usize| Stream::new(text).documents[index].parse().unwrap_err().at;
     assert!(position("a: 1\n---\nb: 2\nc: [1, 2\nd: 3\n", 1).line >= 4);
     assert_eq!(position("a: 1\na: 2\n", 0), Position { line: 2, column: 1 });
     assert_eq!(position("{\"a\": 1}\n {\"é\": 1, \"b\": 1e999}", 1), Position { line: 2, column: 20 });
@@ -97,7 +97,7 @@ fn an_error_says_where_in_the_file_it_is() {
 }
 
 #[test]
-fn finds_objects_and_their_templates_in_lists_too() {
+fn finds_objects_and_templates_also_in_lists() {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": "v1", "kind": "Service", "metadata": { "name": "s" } },
         { "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "p-" } },
@@ -109,7 +109,7 @@ fn finds_objects_and_their_templates_in_lists_too() {
         { "kind": "no version" }
     ]});
     let text = list.to_string();
-    let node = Stream::new(&text).documents[0].read().unwrap();
+    let node = Stream::new(&text).documents[0].parse().unwrap();
     let found = objects(&node);
     let found: Vec<_> =
         found.iter().map(|object| (&*object.pointer, object.kind, object.name, object.template)).collect();
@@ -126,7 +126,7 @@ fn finds_objects_and_their_templates_in_lists_too() {
 }
 
 #[test]
-fn points_at_a_scalar_at_a_key_or_at_the_nearest_key_above() {
+fn points_at_the_scalar_or_key_or_the_nearest_key_above() {
     let text =
         "# héad\n---\nkind: Pod\nspec: # the spec\n  containers:\n  - name: app\n    image: 'alpine'\n  empty:\n";
     for (pointer, expected) in [
@@ -155,7 +155,7 @@ fn points_into_json() {
     assert_eq!(pointed_at(text, "/nothing"), "\"kind\"");
 }
 
-/// What one operation makes of a pod whose `spec` goes on like this after its containers.
+/// Adds a value to a pod whose `spec` ends with `rest`, and returns the new end.
 fn edited_spec(rest: &str, path: &str, value: Value) -> String {
     let start = "kind: Pod\nspec:\n  containers:\n    - name: app\n";
     let edited = edit(&format!("{start}{rest}"), "", json!([{ "op": "add", "path": path, "value": value }]));
@@ -164,7 +164,7 @@ fn edited_spec(rest: &str, path: &str, value: Value) -> String {
 }
 
 #[test]
-fn what_is_new_is_put_beside_what_is_there_in_its_style() {
+fn new_values_are_put_beside_existing_ones_in_their_style() {
     let option = || json!({ "name": "timeout", "value": "5" });
     for (rest, expected) in [
         (
@@ -211,7 +211,7 @@ fn what_is_new_is_put_beside_what_is_there_in_its_style() {
 }
 
 #[test]
-fn a_scalar_is_replaced_where_it_stands() {
+fn a_scalar_is_replaced_in_place() {
     for (rest, expected) in [
         ("  dnsPolicy: Default # x\n", "  dnsPolicy: None # x\n"),
         ("  dnsPolicy: 'Default'\n", "  dnsPolicy: None\n"),
@@ -223,7 +223,7 @@ fn a_scalar_is_replaced_where_it_stands() {
 }
 
 #[test]
-fn maps_in_brackets_anchors_and_merged_maps_are_edited_where_they_stand() {
+fn flow_maps_anchored_maps_and_merged_maps_are_edited_in_place() {
     for (text, expected) in [
         ("{kind: Pod, spec: {a: [1]}}\n", "{kind: Pod, spec: {a: [1], b: {c: d}}}\n"),
         ("spec: {\n  a: 1, # x\n}\n", "spec: {\n  a: 1, # x\n  b: {c: d},\n}\n"),
@@ -236,7 +236,7 @@ fn maps_in_brackets_anchors_and_merged_maps_are_edited_where_they_stand() {
 }
 
 #[test]
-fn a_member_is_taken_out_with_its_lines() {
+fn a_member_is_removed_with_its_lines() {
     let remove = |text: &str, path: &str| {
         let edited = edit(text, "", json!([{ "op": "remove", "path": path }]));
         assert!(edited.layout_kept, "{text}");
@@ -268,7 +268,7 @@ fn an_edit_keeps_comments_order_and_quotes() {
 }
 
 #[test]
-fn an_edit_that_the_text_does_not_allow_is_made_by_writing_the_document_anew() {
+fn a_document_that_cannot_be_edited_in_place_is_written_anew() {
     let text = "kind: Pod\nmetadata: &shared\n  name: web\nspec:\n  template: *shared\n";
     let edited = edit(text, "", json!([{ "op": "add", "path": "/spec/template/labels", "value": { "a": "yes" } }]));
     assert!(!edited.layout_kept);
@@ -278,19 +278,19 @@ fn an_edit_that_the_text_does_not_allow_is_made_by_writing_the_document_anew() {
 }
 
 #[test]
-fn a_document_written_anew_quotes_what_kubectl_would_take_for_something_else() {
+fn a_document_written_anew_quotes_texts_that_kubectl_would_misread() {
     let text = "a: &x\n  b: 1\nc: *x\ntexts: ['yes', 'off', '0777', '1_000', '~', 'null', '1e3', '5', 'y', '0x10', '12:30:45', '2001-01-01']\n";
     let edited = edit(text, "", json!([{ "op": "add", "path": "/c/d", "value": "on" }]));
     assert!(!edited.layout_kept);
     for word in ["yes", "off", "0777", "~", "null", "1e3", "5", "0x10", "on"] {
         let bare =
             edited.text.lines().any(|line| line.trim_start_matches(['-', ' ']).trim_start_matches("d: ") == word);
-        assert!(!bare, "{word} stands bare in\n{}", edited.text);
+        assert!(!bare, "{word} is unquoted in\n{}", edited.text);
     }
 }
 
 #[test]
-fn json_stays_json_with_its_layout_and_order() {
+fn json_keeps_its_layout_and_order() {
     for (text, expected) in [
         (
             "{\n    \"kind\": \"Pod\",\n    \"list\": [1, 2]\n}\n",
@@ -309,7 +309,7 @@ fn json_stays_json_with_its_layout_and_order() {
 }
 
 #[test]
-fn lines_end_as_they_did() {
+fn keeps_windows_line_ends() {
     let text = "kind: Pod\r\nspec:\r\n  containers: [] # none\r\n";
     let edited =
         edit(text, "", json!([{ "op": "add", "path": "/spec/dnsConfig", "value": { "options": [{ "name": "x" }] } }]));
@@ -318,7 +318,7 @@ fn lines_end_as_they_did() {
 }
 
 #[test]
-fn an_edit_adds_what_a_pod_gets_and_keeps_its_layout() {
+fn every_patch_of_a_pod_keeps_the_layout() {
     let text = "kind: Pod\nmetadata:\n  name: alpine # mine\nspec:\n  containers:\n    - name: app\n      command: [sleep, infinity]\n";
     for operation in [
         json!({ "op": "add", "path": "/metadata/labels", "value": { "muslin.dev/libc": "musl" } }),

@@ -1,18 +1,19 @@
-//! Findings as GitHub's workflow commands, which become annotations of a pull request. Escaped as GitHub's own toolkit does
+//! Findings as GitHub's workflow commands, which become annotations of a pull request. Escaped like GitHub's own toolkit
 //! (actions/toolkit `packages/core/src/command.ts`, `escapeData` and `escapeProperty`).
 
-use super::{Format, Reported};
+use super::format::Format;
+use super::located_finding::LocatedFinding;
 use crate::policy::Level;
 
-/// Writes `::warning file=…,line=…::…`.
+/// The format `::warning file=…,line=…::…`.
 #[derive(Clone, Copy, Debug)]
 pub struct Github;
 
 // === impl Github ===
 
 impl Format for Github {
-    fn finding(&self, reported: &Reported<'_>) -> String {
-        let Reported { file, place, object, path: _, finding, because: _, earlier: _, mended: _ } = reported;
+    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+        let LocatedFinding { file, excerpt, object, path: _, finding, because: _, ordinal: _, fixed: _ } = located;
         let command = match finding.level {
             Level::Deny => "error",
             Level::Warn => "warning",
@@ -22,21 +23,21 @@ impl Format for Github {
         let message = format!("{object}{container}: {}\nhelp: {}", finding.message, finding.help);
         format!(
             "::{command} file={},line={},endLine={},col={},endColumn={},title={}::{}\n",
-            property(file),
-            place.start.line,
-            place.end.line,
-            place.start.column,
-            place.end.column,
-            property(&format!("muslin: {}", finding.rule.slug)),
-            data(&message),
+            escape_property(file),
+            excerpt.start.line,
+            excerpt.end.line,
+            excerpt.start.column,
+            excerpt.end.column,
+            escape_property(&format!("muslin: {}", finding.rule.slug)),
+            escape_data(&message),
         )
     }
 }
 
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,25 +1,26 @@
-//! Findings as a compiler prints them: readable without colour, and one glance from the place to the cure.
+//! Findings as a compiler prints them: readable without colour, with the place and the fix together.
 
 use annotate_snippets::{AnnotationKind, Group, Level as Title, Origin, Renderer, Snippet};
 
-use super::{Format, Reported};
-use crate::manifest::Place;
+use super::format::Format;
+use super::located_finding::LocatedFinding;
+use crate::manifest::Excerpt;
 use crate::policy::Level;
 use crate::text::printable;
 
-/// Writes for a person.
+/// The format for people.
 #[derive(Clone, Debug)]
 pub struct Human {
     renderer: Renderer,
 }
 
-/// Wider than any line that is shown. The renderer computes with it, so that the largest number there is would be too large.
+/// Wider than any line that is shown. The renderer calculates with the width, so `usize::MAX` would overflow.
 const UNBOUNDED: usize = 1 << 16;
 
 // === impl Human ===
 
 impl Human {
-    /// In colour or not; lines of manifests are cut to a width where one is given, as that of a terminal.
+    /// Returns the format, in colour or not. If a width is given, such as that of a terminal, lines of manifests are cut to it.
     pub fn new(in_colour: bool, width: Option<usize>) -> Self {
         let renderer = if in_colour { Renderer::styled() } else { Renderer::plain() };
         Self { renderer: renderer.term_width(width.unwrap_or(UNBOUNDED)) }
@@ -27,36 +28,42 @@ impl Human {
 }
 
 impl Format for Human {
-    fn finding(&self, reported: &Reported<'_>) -> String {
-        let Reported { file, place, object, path: _, finding, because, earlier: _, mended } = reported;
-        let suffix = if *mended { " (fixed)" } else { "" };
+    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+        let LocatedFinding { file, excerpt, object, path: _, finding, because, ordinal: _, fixed } = located;
+        let suffix = if *fixed { " (fixed)" } else { "" };
         let title = printable(&format!("{}{suffix}", finding.message));
-        let whose = match &finding.container {
+        let owner = match &finding.container {
             Some(container) => printable(&format!("{object}, container {container}")),
             None => printable(&object.to_string()),
         };
         let file = printable(file);
         let group = title_of(finding.level).primary_title(title).id(finding.rule.slug);
         let because = because.as_deref().map(|because| Title::NOTE.with_name("why").message(printable(because)));
-        let group =
-            quoted(group, place, &file, whose).elements(because).element(Title::HELP.message(printable(&finding.help)));
+        let group = with_place(group, excerpt, &file, owner)
+            .elements(because)
+            .element(Title::HELP.message(printable(&finding.help)));
         format!("{}\n\n", self.renderer.render(&[group]))
     }
 }
 
-/// Adds the place, quoted with its line where that can be shown.
-fn quoted<'g>(title: annotate_snippets::Title<'g>, place: &'g Place<'_>, file: &'g str, whose: String) -> Group<'g> {
-    match &place.line {
+/// Adds the place, quoted with its line if that can be shown.
+fn with_place<'g>(
+    title: annotate_snippets::Title<'g>,
+    excerpt: &'g Excerpt<'_>,
+    file: &'g str,
+    owner: String,
+) -> Group<'g> {
+    match &excerpt.line {
         Some((line, span)) => title.element(
             Snippet::source(*line)
                 .path(file)
-                .line_start(place.start.line)
+                .line_start(excerpt.start.line)
                 .fold(false)
-                .annotation(AnnotationKind::Primary.span(span.clone()).label(whose)),
+                .annotation(AnnotationKind::Primary.span(span.clone()).label(owner)),
         ),
         None => title
-            .element(Origin::path(file).line(place.start.line).char_column(place.start.column))
-            .element(Title::NOTE.with_name("at").message(format!("{} of {whose}", printable(place.text)))),
+            .element(Origin::path(file).line(excerpt.start.line).char_column(excerpt.start.column))
+            .element(Title::NOTE.with_name("at").message(format!("{} of {owner}", printable(excerpt.text)))),
     }
 }
 

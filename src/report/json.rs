@@ -1,10 +1,12 @@
-//! Findings as one JSON document, whose fields other programs rely on: none is renamed or removed.
+//! Findings as one JSON document. Its fields are a contract: none is renamed or removed.
 
 use serde::Serialize;
 
-use super::{Counts, Format, ObjectName, Reported, Summary};
+use super::format::Format;
+use super::located_finding::{LocatedFinding, ObjectName};
+use super::summary::{Counts, Summary};
 
-/// Writes `{"findings": […], "summary": {…}}`.
+/// The format `{"findings": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -46,17 +48,17 @@ impl Format for Json {
         "{\"findings\":[\n".to_owned()
     }
 
-    fn finding(&self, reported: &Reported<'_>) -> String {
-        let Reported { file, place, object, path, finding, because: _, earlier: _, mended: _ } = reported;
+    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+        let LocatedFinding { file, excerpt, object, path, finding, because: _, ordinal: _, fixed: _ } = located;
         let ObjectName { kind, namespace, name } = *object;
-        written(&JsonFinding {
+        to_json(&JsonFinding {
             rule: finding.rule.slug,
             level: finding.level.name(),
             message: &finding.message,
             help: &finding.help,
             file,
-            line: place.start.line,
-            column: place.start.column,
+            line: excerpt.start.line,
+            column: excerpt.start.column,
             object: JsonObject { kind, namespace, name },
             container: finding.container.as_deref(),
             path,
@@ -69,11 +71,11 @@ impl Format for Json {
 
     fn tail(&self, summary: &Summary) -> String {
         let Summary { files, objects, pods, counts: Counts { deny, warn, info } } = *summary;
-        format!("\n],\"summary\":{}}}\n", written(&JsonSummary { files, objects, pods, deny, warn, info }))
+        format!("\n],\"summary\":{}}}\n", to_json(&JsonSummary { files, objects, pods, deny, warn, info }))
     }
 }
 
-/// Writing strings and numbers into memory cannot fail.
-pub(super) fn written(value: &impl Serialize) -> String {
+/// Writes a value that consists of strings and numbers, which cannot fail.
+pub(super) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use annotate_snippets::{Level as Title, Renderer};
 use serde::Serialize;
 
-use super::Counts;
+use super::summary::Counts;
 use crate::policy::Level;
 use crate::text::printable;
 use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};

@@ -60,12 +60,12 @@ pub struct Findings<'f> {
 impl Rule {
     /// Returns the rule's documentation, in Markdown.
     pub fn documentation(&self) -> String {
-        documentation::of(self.source)
+        documentation::doc_comment(self.source)
     }
 
     /// Returns the first line of the documentation, which is one sentence.
     pub fn summary(&self) -> &'static str {
-        documentation::summary_of(self.source)
+        documentation::summary(self.source)
     }
 }
 

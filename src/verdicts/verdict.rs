@@ -49,12 +49,12 @@ pub enum Confidence {
 impl Diagnosis {
     /// Returns the diagnosis's documentation, in Markdown.
     pub fn documentation(&self) -> String {
-        documentation::of(self.source)
+        documentation::doc_comment(self.source)
     }
 
     /// Returns the first sentence of the documentation.
     pub fn summary(&self) -> &'static str {
-        documentation::summary_of(self.source)
+        documentation::summary(self.source)
     }
 }
 

@@ -65,7 +65,7 @@ fn example(slug: &str, file: &str, namespace: &str) -> Result<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(slug).join(file);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     for document in Stream::new(&text).documents {
-        let document = document.read().ok().context("an example that is no YAML")?;
+        let document = document.parse().ok().context("an example that is no YAML")?;
         if let Some(pointer) = objects(&document).iter().find_map(|object| object.pod_pointer()) {
             let mut pod = document.pointer(&pointer).context("an example without a pod")?.to_value();
             pod["apiVersion"] = json!("v1");

@@ -80,12 +80,9 @@ fn a_scan_groups_findings_by_what_makes_the_pods_and_by_rule(cluster: &Cluster) 
     let [idle, web, alone] = &objects[..] else { return Ok(()) };
     let rules = |object: &Value| -> Vec<String> {
         let findings = object["findings"].as_array().cloned().unwrap_or_default();
-        findings
-            .iter()
-            .map(|finding| format!("{} {} {}", finding["rule"], finding["pods"], finding["mended"]))
-            .collect()
+        findings.iter().map(|finding| format!("{} {} {}", finding["rule"], finding["pods"], finding["fixed"])).collect()
     };
-    // A template is mended in its pods; what runs is as it is.
+    // muslin fixes new pods of a template; running pods stay as they are.
     ensure!(rules(idle).contains(&r#""musl-slow-retry" 0 true"#.to_owned()), "{idle:#}");
     ensure!(web["pods"] == 2 && rules(web).contains(&r#""musl-slow-retry" 2 false"#.to_owned()), "{web:#}");
     ensure!(rules(alone).contains(&r#""attempts-zero" 1 false"#.to_owned()), "{alone:#}");

@@ -1,4 +1,4 @@
-//! What is wrong with one file is said, and keeps nothing else from being checked.
+//! Errors in one file are reported, and do not keep other files from being checked.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::{ALPINE, DENIED, Folder, rules};
 
 #[test]
-fn a_bad_file_is_said_with_its_place_and_the_others_are_checked() {
+fn reports_a_bad_file_with_its_place_and_checks_the_others() {
     let folder = Folder::new()
         .with("a.yaml", ALPINE)
         .with("b.yaml", "a: 1\nb: [1,\nc: 2\n")
@@ -17,18 +17,18 @@ fn a_bad_file_is_said_with_its_place_and_the_others_are_checked() {
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert!(errors[0].starts_with("error: b.yaml:2:4: "), "{errors:?}");
     assert_eq!(errors[1], "error: c.yaml:2:4: the text is not UTF-8");
-    assert_eq!(errors[2], "error: 2 places could not be checked: see above");
+    assert_eq!(errors[2], "error: the check is incomplete: see 2 errors above");
 }
 
 #[test]
-fn the_other_documents_of_a_bad_file_are_checked() {
+fn checks_the_other_documents_of_a_bad_file() {
     let folder = Folder::new().with("a.yaml", format!("{ALPINE}---\na: [1,\n---\n{DENIED}"));
     let run = folder.run(&["check", "a.yaml", "-o", "json"]).ended(2);
     assert_eq!(run.rules(), ["musl-slow-retry", "attempts-zero"]);
 }
 
 #[test]
-fn a_pod_that_cannot_be_read_is_said_with_the_place_of_its_fault() {
+fn reports_an_invalid_pod_with_the_place_of_the_error() {
     let folder = Folder::new().with("a.yaml", format!("{}---\n{ALPINE}", DENIED.replace("\"5\"", "5")));
     let run = folder.run(&["check", "a.yaml", "-o", "json"]).ended(2);
     assert_eq!(run.rules(), ["musl-slow-retry"]);
@@ -37,7 +37,7 @@ fn a_pod_that_cannot_be_read_is_said_with_the_place_of_its_fault() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
+fn reports_a_missing_file() {
     let folder = Folder::new().with("a.yaml", ALPINE);
     let run = folder.run(&["check", "none.yaml", "a.yaml", "-o", "json"]).ended(2);
     assert_eq!(run.rules(), ["musl-slow-retry"]);
@@ -45,7 +45,7 @@ fn what_is_not_there_is_said() {
 }
 
 #[test]
-fn what_may_not_be_read_is_said() {
+fn reports_an_unreadable_file() {
     let folder = Folder::new().with("a.yaml", ALPINE).with("b.yaml", ALPINE);
     fs::set_permissions(folder.path("b.yaml"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(folder.path("b.yaml")).is_ok() {
@@ -57,7 +57,7 @@ fn what_may_not_be_read_is_said() {
 }
 
 #[test]
-fn templates_of_helm_are_passed_over_and_how_to_check_them_is_said() {
+fn skips_helm_templates_and_shows_how_to_check_them() {
     let folder = Folder::new()
         .with("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
         .with("charts/web/values.yaml", "image: alpine:3.19\n")
@@ -66,12 +66,13 @@ fn templates_of_helm_are_passed_over_and_how_to_check_them_is_said() {
         .with("charts/web/templates/plain.yaml", ALPINE);
     let run = folder.run(&["check", ".", "-o", "json"]).ended(0);
     assert_eq!(run.rules(), ["musl-slow-retry"]);
-    let note = "note: passed over 2 templates of Helm in charts/web; check what they make: helm template charts/web | muslin check -\n";
+    let note =
+        "note: skipped 2 Helm templates in charts/web; check their output: helm template charts/web | muslin check -\n";
     assert!(run.stderr.ends_with(note) || run.stderr.contains(note), "{}", run.stderr);
 }
 
 #[test]
-fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
+fn reads_a_named_helm_template_and_its_error_has_a_hint() {
     let folder = Folder::new()
         .with("web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
         .with("web/templates/a.yaml", "{{- if .Values.on }}\nkind: Deployment\n{{- end }}\n")
@@ -80,7 +81,7 @@ fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
     assert!(run.stderr.contains("error: web/templates/a.yaml:1:"), "{}", run.stderr);
     assert!(
         run.stderr.contains(
-            "\nhint: this looks like a template: check what it makes, as in `helm template web | muslin check -`\n"
+            "\nhint: this looks like a Helm template; check its output: `helm template web | muslin check -`\n"
         ),
         "{}",
         run.stderr
@@ -90,7 +91,7 @@ fn a_template_that_is_named_is_read_and_its_error_says_what_to_do() {
 }
 
 #[test]
-fn wrong_use_is_said() {
+fn rejects_wrong_usage() {
     let folder = Folder::new();
     for arguments in
         [&["check"][..], &["check", "-", "--fail-on", "error"], &["check", "-", "-o", "xml"], &["check", "-", "--fix"]]
@@ -101,7 +102,7 @@ fn wrong_use_is_said() {
 }
 
 #[test]
-fn odd_but_good_input_is_no_error() {
+fn accepts_unusual_but_valid_input() {
     for text in [
         "",
         "\n",

@@ -1,9 +1,9 @@
-//! `muslin check`: what it reads, what it finds, how it ends.
+//! `muslin check`: its input, its findings and its exit codes.
 
 use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE, rules, run_in};
 
 #[test]
-fn quotes_the_value_that_is_wrong_as_a_compiler_does() {
+fn quotes_the_wrong_value_as_a_compiler_does() {
     let run = Folder::new().with("deploy/web.yaml", DENIED).run(&["check", "deploy"]).ended(1);
     insta::assert_snapshot!(run.stdout, @r#"
     deny[attempts-zero]: attempts:0 makes musl 1.2.4 crash (SIGFPE) at the first lookup
@@ -17,13 +17,13 @@ fn quotes_the_value_that_is_wrong_as_a_compiler_does() {
     "#);
     insta::assert_snapshot!(run.stderr, @"
     1 file, 1 object, 1 pod; findings: 1 deny, 0 warn, 0 info
-    `--fix` can mend 1 of them
+    `--fix` can fix 1 of them
     error: there are findings at or above --fail-on
     ");
 }
 
 #[test]
-fn fails_on_findings_from_the_level_that_is_asked_for() {
+fn fails_on_findings_at_or_above_the_given_level() {
     for (text, level, code) in [
         (DENIED, "deny", 1),
         (DENIED, "never", 0),
@@ -53,7 +53,7 @@ fn reads_files_folders_and_standard_input() {
 }
 
 #[test]
-fn reads_a_folder_without_what_is_hidden_or_ignored_by_git() {
+fn skips_hidden_and_git_ignored_files_in_a_folder() {
     let folder = Folder::new()
         .with(".gitignore", "build/\n*.local.yaml\n")
         .with("a.yaml", ALPINE)
@@ -61,18 +61,18 @@ fn reads_a_folder_without_what_is_hidden_or_ignored_by_git() {
         .with("c.local.yaml", ALPINE)
         .with(".hidden/d.yaml", ALPINE);
     assert_eq!(rules(&folder, &["."]), ["musl-slow-retry"]);
-    // What is named is read whatever ignores it.
+    // Named files are read even if they are ignored.
     assert_eq!(rules(&folder, &["build/b.yaml", "c.local.yaml", ".hidden/d.yaml", "build"]).len(), 3);
 }
 
 #[test]
-fn reads_nothing_twice() {
+fn reads_each_file_once() {
     let folder = Folder::new().with("a/b.yaml", ALPINE);
     assert_eq!(rules(&folder, &["a/b.yaml", ".", "a", "./a/b.yaml"]).len(), 1);
 }
 
 #[test]
-fn names_files_as_they_were_named_and_in_order() {
+fn reports_files_in_order_with_their_names_as_given() {
     let mut folder = Folder::new();
     for index in 0..50 {
         folder = folder.with(&format!("{index:02}.yaml"), format!("{}{ALPINE}", "# long\n".repeat((50 - index) * 200)));
@@ -98,23 +98,23 @@ fn finds_pods_in_every_document_and_in_lists() {
 }
 
 #[test]
-fn says_what_it_passed_over_when_asked() {
+fn verbose_reports_what_was_skipped() {
     let opted_out = ALPINE.replace("name: web", "name: web\n  annotations: {muslin.dev/inject: \"false\"}");
     let system = ALPINE.replace("name: web", "name: web\n  namespace: kube-system");
     let folder =
         Folder::new().with("a.yaml", format!("{SERVICE}---\n{SERVICE}---\n{opted_out}---\n{system}---\n{ALPINE}"));
     let run = folder.run(&["check", "-v", "a.yaml"]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
-    note: passed over 2 objects of kind Service
-    note: left 1 pod alone: it is in kube-system
-    note: left 1 pod alone: the pod opted out
+    note: skipped 2 objects of kind Service
+    note: skipped 1 pod: it is in kube-system
+    note: skipped 1 pod: the pod opted out
     1 file, 5 objects, 3 pods; findings: 0 deny, 1 warn, 0 info
-    `--fix` can mend 1 of them
+    `--fix` can fix 1 of them
     ");
 }
 
 #[test]
-fn points_at_the_nearest_thing_where_nothing_is() {
+fn points_at_the_nearest_key_if_the_value_is_missing() {
     let node = ALPINE.replace("alpine:3.19", "debian:12").replace("spec:\n", "spec:\n  hostNetwork: true\n");
     let json = Folder::new()
         .with("a.yaml", node)
@@ -127,7 +127,7 @@ fn points_at_the_nearest_thing_where_nothing_is() {
 }
 
 #[test]
-fn points_into_what_an_alias_stands_for() {
+fn points_into_the_anchor_of_an_alias() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  dnsConfig:\n    options: &options\n      - {name: attempts, value: '0'}\n  containers:\n    - name: app\n      image: &image alpine:3.19\n    - name: other\n      image: *image\n";
     let json = Folder::new().with("a.yaml", text).run(&["check", "-o", "json", "a.yaml"]).ended(1).json();
     let places: Vec<_> = json["findings"]
@@ -140,7 +140,7 @@ fn points_into_what_an_alias_stands_for() {
 }
 
 #[test]
-fn an_annotation_silences_rules_on_the_pod_on_its_template_and_on_the_object_that_holds_it() {
+fn an_ignore_annotation_works_on_the_pod_the_template_and_their_object() {
     let annotations = "annotations: {muslin.dev/ignore: \"attempts-zero\"}";
     let pod = ALPINE
         .replace("name: web", "name: web\n  annotations: {muslin.dev/ignore: \"musl-slow-retry, option-ignored\"}");
@@ -153,7 +153,7 @@ fn an_annotation_silences_rules_on_the_pod_on_its_template_and_on_the_object_tha
 }
 
 #[test]
-fn a_silenced_rule_that_does_not_exist_is_a_finding_that_points_at_the_annotation() {
+fn an_unknown_rule_in_an_ignore_annotation_is_a_finding_at_the_annotation() {
     let holder = DENIED
         .replace("  namespace: shop\n", "  namespace: shop\n  annotations:\n    muslin.dev/ignore: atempts-zero\n");
     let run = Folder::new().with("a.yaml", holder).run(&["check", "a.yaml"]).ended(1);
@@ -170,7 +170,7 @@ fn a_silenced_rule_that_does_not_exist_is_a_finding_that_points_at_the_annotatio
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     use std::process::{Command, Stdio};
     let mut folder = Folder::new();
     for index in 0..300 {
@@ -189,7 +189,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_those_who_ask() {
+fn colour_is_used_on_terminals_and_on_request() {
     let folder = Folder::new().with("a.yaml", ALPINE);
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         run_in(folder.0.path(), "", &[&["check", "a.yaml"], arguments].concat(), environment).ended(0).stdout
@@ -202,7 +202,7 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
 }
 
 #[test]
-fn a_manifest_cannot_write_to_the_terminal() {
+fn a_manifest_cannot_control_the_terminal() {
     let evil = ALPINE.replace("name: web", "name: \"w\\e[2Jeb\"").replace("name: app", "name: \"a\\e[2Jpp\"");
     let folder = Folder::new().with("e\u{1b}[2Jvil.yaml", evil);
     let run = folder.run(&["check", "."]).ended(0);
@@ -210,7 +210,7 @@ fn a_manifest_cannot_write_to_the_terminal() {
 }
 
 #[test]
-fn a_line_that_a_program_wrote_is_not_quoted_but_its_value_is() {
+fn a_very_long_line_is_not_quoted_but_its_value_is() {
     let padding = "\"x\": 1, ".repeat(200);
     let json = format!(
         "{{{padding}\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"a\"}}, \"spec\": {{\"containers\": [{{\"name\": \"app\", \"image\": \"alpine:3.19\"}}]}}}}"

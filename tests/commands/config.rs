@@ -3,7 +3,7 @@
 use crate::{ALPINE, DEBIAN, DENIED, Folder, rules, run_in};
 
 #[test]
-fn is_found_from_the_working_directory_upwards() {
+fn the_nearest_config_upwards_is_used() {
     let folder = Folder::new().with("muslin.toml", "[levels]\nmusl-slow-retry = \"off\"\n").with("a/b/c.yaml", ALPINE);
     assert_eq!(rules(&folder, &["a"]), [""; 0]);
     let below = run_in(&folder.path("a/b"), "", &["check", "-o", "json", "c.yaml"], &[]).ended(0);
@@ -11,7 +11,7 @@ fn is_found_from_the_working_directory_upwards() {
 }
 
 #[test]
-fn can_be_named_and_can_be_left_out() {
+fn a_config_can_be_named_or_turned_off() {
     let folder = Folder::new()
         .with("muslin.toml", "[levels]\nmusl-slow-retry = \"off\"\n")
         .with("other.toml", "[levels]\nmusl-slow-retry = \"deny\"\n")
@@ -24,14 +24,14 @@ fn can_be_named_and_can_be_left_out() {
 }
 
 #[test]
-fn changes_levels_and_with_them_how_a_run_ends() {
+fn changes_levels_and_so_the_exit_code() {
     let folder = Folder::new().with("a.yaml", DENIED).with("muslin.toml", "[levels]\nattempts-zero = \"info\"\n");
     let run = folder.run(&["check", "a.yaml"]).ended(0);
     assert!(run.stdout.starts_with("info[attempts-zero]"), "{}", run.stdout);
 }
 
 #[test]
-fn declares_what_images_have() {
+fn declares_the_resolvers_of_images() {
     let config =
         "[images]\n\"registry.example.com/\" = \"musl 1.2.3\"\n\"registry.example.com/team/app\" = \"glibc\"\n";
     let pod = |image: &str| ALPINE.replace("alpine:3.19", image);
@@ -49,7 +49,7 @@ fn declares_what_images_have() {
 }
 
 #[test]
-fn excludes_files_of_folders_but_not_those_that_are_named() {
+fn exclude_applies_to_folders_but_not_to_named_files() {
     let folder = Folder::new()
         .with("muslin.toml", "exclude = [\"vendor/\", \"*.gen.yaml\", \"!keep.gen.yaml\"]\n")
         .with("a/vendor/x.yaml", ALPINE)
@@ -63,14 +63,14 @@ fn excludes_files_of_folders_but_not_those_that_are_named() {
 }
 
 #[test]
-fn names_the_profile_and_an_argument_wins_over_it() {
+fn sets_the_profile_unless_an_argument_does() {
     let folder = Folder::new().with("muslin.toml", "profile = \"fast\"\n").with("a.yaml", DEBIAN);
     assert!(folder.run(&["inject", "a.yaml"]).ended(0).stdout.contains("value: \"3\""));
     assert!(!folder.run(&["inject", "a.yaml", "--profile", "default"]).ended(0).stdout.contains("dnsConfig"));
 }
 
 #[test]
-fn its_errors_point_into_it_and_propose_what_was_meant() {
+fn config_errors_have_their_place_and_a_suggestion() {
     for (text, expected) in [
         ("\n[levels]\natempts-zero = \"off\"\n", "3:1: there is no rule `atempts-zero`; did you mean `attempts-zero`?"),
         ("exclude = [\"a\", \"b{\"]\n", "1:17: "),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE};
 
-/// Mends a text, shows that a second run changes nothing and says the same, and returns what the file says.
+/// Fixes a text, checks that a second run changes nothing and reports the same, and returns the fixed text.
 fn fixed(text: &str) -> String {
     let folder = Folder::new().with("a.yaml", text);
     folder.run(&["check", "--fix", "--fail-on", "never", "a.yaml"]).ended(0);
@@ -18,7 +18,7 @@ fn fixed(text: &str) -> String {
 }
 
 #[test]
-fn writes_options_only_and_loses_no_comment() {
+fn writes_only_options_and_keeps_comments() {
     insta::assert_snapshot!(fixed(&format!("{SERVICE}---\n{ALPINE}# the end\n")), @r#"
     apiVersion: v1
     kind: Service
@@ -44,7 +44,7 @@ fn writes_options_only_and_loses_no_comment() {
 }
 
 #[test]
-fn repairs_a_zero_in_its_place() {
+fn replaces_a_zero_in_place() {
     assert_eq!(
         fixed(DENIED),
         DENIED.replace("\"0\"", "\"5\"").replace("value: \"5\"\n          - name: timeout\n            value: \"5\"\n", "value: \"5\"\n          - name: timeout\n            value: \"5\"\n          - name: single-request-reopen\n")
@@ -52,21 +52,21 @@ fn repairs_a_zero_in_its_place() {
 }
 
 #[test]
-fn keeps_what_the_user_set() {
+fn keeps_an_option_the_user_set() {
     let text = DENIED.replace("value: \"0\"", "value: \"3\" # ours");
     let fixed = fixed(&text);
     assert!(fixed.contains("value: \"3\" # ours"), "{fixed}");
 }
 
 #[test]
-fn leaves_alone_what_has_nothing_to_mend() {
+fn does_not_change_a_file_without_fixable_findings() {
     for text in [DEBIAN, SERVICE, "a: 1\n", ""] {
         assert_eq!(fixed(text), text);
     }
 }
 
 #[test]
-fn mends_json_and_keeps_its_layout() {
+fn fixes_json_and_keeps_its_layout() {
     let json = "{\n  \"apiVersion\": \"v1\", \"kind\": \"Pod\",\n  \"metadata\": {\"name\": \"a\"},\n  \"spec\": {\"containers\": [{\"name\": \"app\", \"image\": \"alpine:3.19\"}]}\n}\n";
     let fixed = fixed(json);
     assert!(fixed.starts_with(json.split("]}\n}").next().unwrap()), "{fixed}");
@@ -74,20 +74,19 @@ fn mends_json_and_keeps_its_layout() {
 }
 
 #[test]
-fn a_silenced_finding_is_not_mended() {
+fn does_not_fix_an_ignored_finding() {
     let text = ALPINE.replace("name: web", "name: web\n  annotations: {muslin.dev/ignore: musl-slow-retry}");
     assert_eq!(fixed(&text), text);
 }
 
 #[test]
-fn a_document_whose_layout_cannot_be_kept_is_left_and_that_is_said() {
+fn does_not_change_a_document_that_would_lose_its_layout_and_says_so() {
     let shared = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}] # kept\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
     let folder = Folder::new().with("a.yaml", shared);
     let run = folder.run(&["check", "--fix", "a.yaml"]).ended(0);
     assert_eq!(folder.read("a.yaml"), shared);
     assert!(
-        run.stderr
-            .contains("note: a.yaml:1: the document is left as it is: it cannot be changed without losing its layout"),
+        run.stderr.contains("note: a.yaml:1: did not change this document: a change would lose its layout"),
         "{}",
         run.stderr
     );
@@ -95,7 +94,7 @@ fn a_document_whose_layout_cannot_be_kept_is_left_and_that_is_said() {
 }
 
 #[test]
-fn reports_what_is_left_where_it_then_stands() {
+fn reports_remaining_findings_at_their_new_lines() {
     let text = DENIED.replace(
         "          - name: attempts\n",
         "          - name: ndots\n            value: \"1\"\n          - name: attempts\n",
@@ -107,11 +106,11 @@ fn reports_what_is_left_where_it_then_stands() {
         "{}",
         run.stdout
     );
-    assert!(run.stderr.ends_with("findings: 0 deny, 1 warn, 0 info\nmended 1 other\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("findings: 0 deny, 1 warn, 0 info\nfixed 1 other finding\n"), "{}", run.stderr);
 }
 
 #[test]
-fn keeps_permissions_and_links_and_leaves_nothing_behind() {
+fn keeps_permissions_and_links_and_leaves_no_temporary_file() {
     use std::os::unix::fs::symlink;
     let folder = Folder::new().with("real.yaml", ALPINE);
     fs::set_permissions(folder.path("real.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -120,12 +119,12 @@ fn keeps_permissions_and_links_and_leaves_nothing_behind() {
     assert!(fs::symlink_metadata(folder.path("link.yaml")).unwrap().is_symlink());
     assert!(folder.read("real.yaml").contains("dnsConfig"));
     assert_eq!(fs::metadata(folder.path("real.yaml")).unwrap().permissions().mode() & 0o777, 0o640);
-    // With the configuration.
+    // The file, the link and muslin.toml.
     assert_eq!(fs::read_dir(folder.0.path()).unwrap().count(), 3);
 }
 
 #[test]
-fn a_file_that_may_not_be_written_is_said_and_the_others_are_mended() {
+fn reports_a_read_only_file_and_fixes_the_others() {
     let folder = Folder::new().with("a.yaml", ALPINE).with("b.yaml", ALPINE);
     fs::set_permissions(folder.path("a.yaml"), fs::Permissions::from_mode(0o444)).unwrap();
     let run = folder.run(&["check", "--fix", "."]).ended(2);
@@ -135,14 +134,14 @@ fn a_file_that_may_not_be_written_is_said_and_the_others_are_mended() {
 }
 
 #[test]
-fn a_bad_document_is_left_as_it_is_beside_one_that_is_mended() {
+fn fixes_the_other_documents_of_a_file_with_a_bad_one() {
     let folder = Folder::new().with("a.yaml", format!("a: [1,\n---\n{ALPINE}"));
     folder.run(&["check", "--fix", "a.yaml"]).ended(2);
     assert!(folder.read("a.yaml").starts_with("a: [1,\n---\n") && folder.read("a.yaml").contains("dnsConfig"));
 }
 
 #[test]
-fn the_node_s_cache_is_left_to_the_webhook() {
+fn only_the_webhook_sets_the_nameserver_of_node_local_dnscache() {
     let folder = Folder::new().with("a.yaml", ALPINE);
     folder.run(&["check", "--fix", "a.yaml", "--profile", "node-local"]).ended(0);
     let text = folder.read("a.yaml");

@@ -1,4 +1,4 @@
-//! The formats that programs read.
+//! The output formats for programs.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn sarif(folder: &Folder) -> Value {
 }
 
 #[test]
-fn json_has_the_fields_that_programs_rely_on() {
+fn json_has_the_documented_fields() {
     let run = folder().run(&["check", ".", "-o", "json"]).ended(1);
     assert_eq!(
         run.json(),
@@ -50,7 +50,7 @@ fn json_has_the_fields_that_programs_rely_on() {
 }
 
 #[test]
-fn json_without_findings_is_whole_too() {
+fn json_without_findings_is_complete() {
     let json = Folder::new().with("a.yaml", SERVICE).run(&["check", ".", "-o", "json"]).ended(0).json();
     assert_eq!(
         json,
@@ -67,12 +67,12 @@ fn sarif_validates_against_its_schema() {
             validator.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert_eq!(errors, [""; 0]);
     }
-    // The schema is one that can refuse.
+    // The validator rejects an invalid log.
     assert!(!validator.is_valid(&json!({ "version": "2.1.0" })));
 }
 
 #[test]
-fn sarif_describes_every_rule_and_points_at_the_value() {
+fn sarif_describes_every_rule_and_has_the_place_of_the_value() {
     let log = sarif(&folder());
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -92,7 +92,7 @@ fn sarif_describes_every_rule_and_points_at_the_value() {
 }
 
 #[test]
-fn the_fingerprints_of_sarif_stay_when_lines_move_and_differ_where_findings_do() {
+fn sarif_fingerprints_survive_moved_lines_and_differ_between_findings() {
     let fingerprints = |text: &str| -> Vec<String> {
         let log = sarif(&Folder::new().with("a.yaml", text));
         let results = log["runs"][0]["results"].as_array().unwrap().clone();
@@ -117,7 +117,7 @@ fn the_fingerprints_of_sarif_stay_when_lines_move_and_differ_where_findings_do()
 }
 
 #[test]
-fn github_gets_workflow_commands_escaped_as_its_toolkit_does() {
+fn github_commands_are_escaped_as_in_its_toolkit() {
     let run = folder().run(&["check", ".", "-o", "github"]).ended(1);
     insta::assert_snapshot!(run.stdout, @"
     ::warning file=a.yaml,line=8,endLine=8,col=26,endColumn=37,title=muslin%3A musl-slow-retry::Pod default/web, container app: musl 1.2.4 resends a lost query only after 2.5 s%0Ahelp: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache

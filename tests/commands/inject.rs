@@ -1,9 +1,9 @@
-//! `muslin inject`: manifests in, mended manifests out.
+//! `muslin inject`: manifests in, fixed manifests out.
 
 use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE, inject, run_in};
 
 #[test]
-fn mends_a_pod_and_keeps_comments_and_order() {
+fn fixes_a_pod_and_keeps_comments_and_order() {
     let run = inject(ALPINE, &[]).ended(0);
     insta::assert_snapshot!(run.stdout, @r#"
     # The first line.
@@ -31,7 +31,7 @@ fn mends_a_pod_and_keeps_comments_and_order() {
 }
 
 #[test]
-fn says_what_it_found_on_standard_error() {
+fn writes_findings_to_standard_error() {
     let run = inject(ALPINE, &[]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
     warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s (fixed)
@@ -43,12 +43,12 @@ fn says_what_it_found_on_standard_error() {
       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
       = help: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
 
-    1 pod seen, 1 changed; findings: 0 deny, 1 warn, 0 info
+    1 pod, 1 changed; findings: 0 deny, 1 warn, 0 info
     ");
 }
 
 #[test]
-fn says_nothing_of_findings_when_told_to_be_quiet() {
+fn quiet_prints_no_findings() {
     assert_eq!(inject(ALPINE, &["--quiet"]).ended(0).stderr, "");
 }
 
@@ -61,7 +61,7 @@ fn a_second_inject_of_the_output_changes_nothing() {
 }
 
 #[test]
-fn documents_without_a_pod_come_out_byte_for_byte() {
+fn keeps_documents_without_a_pod_byte_for_byte() {
     let stream = format!("# head\n---\n{SERVICE}\n--- # second\n- not\n- an object\n---\n# nothing\n...\n");
     assert_eq!(inject(&stream, &[]).ended(0).stdout, stream);
     let mixed = inject(&format!("{SERVICE}---\n{ALPINE}---\n{SERVICE}"), &[]).ended(0).stdout;
@@ -71,12 +71,12 @@ fn documents_without_a_pod_come_out_byte_for_byte() {
 }
 
 #[test]
-fn an_empty_input_comes_out_empty() {
+fn empty_input_gives_empty_output() {
     assert_eq!(inject("", &[]).ended(0).stdout, "");
 }
 
 #[test]
-fn mends_every_kind_that_makes_pods() {
+fn fixes_every_kind_of_workload() {
     let pod = "metadata: {name: x}\nspec:\n  containers: [{name: app, image: alpine:3.19}]";
     let indented = |by: usize| pod.lines().map(|line| format!("{:by$}{line}\n", "")).collect::<String>();
     let holder = |version: &str, kind: &str| {
@@ -102,12 +102,12 @@ fn mends_every_kind_that_makes_pods() {
     ] {
         let run = inject(&manifest, &[]).ended(0);
         assert!(run.stdout.contains("- name: attempts\n"), "{}", run.stdout);
-        assert!(run.stderr.contains("1 pod seen, 1 changed"), "{}", run.stderr);
+        assert!(run.stderr.contains("1 pod, 1 changed"), "{}", run.stderr);
     }
 }
 
 #[test]
-fn mends_each_pod_of_a_list() {
+fn fixes_each_pod_of_a_list() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n  spec: {containers: [{name: app, image: alpine:3.19}]}\n- apiVersion: v1\n  kind: Service\n  metadata: {name: s}\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: b}\n  spec: {containers: [{name: app, image: debian:12}]}\n";
     let run = inject(list, &[]).ended(0);
     insta::assert_snapshot!(run.stdout, @r#"
@@ -129,7 +129,7 @@ fn mends_each_pod_of_a_list() {
 }
 
 #[test]
-fn json_in_gives_json_out() {
+fn json_input_gives_json_output() {
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"x\"},\n \"spec\": {\"containers\": [{\"name\": \"app\", \"image\": \"alpine:3.19\"}]}}\n";
     let run = inject(json, &[]).ended(0);
     assert_eq!(run.json()["spec"]["dnsConfig"]["options"][1], serde_json::json!({ "name": "timeout", "value": "5" }));
@@ -137,11 +137,11 @@ fn json_in_gives_json_out() {
 }
 
 #[test]
-fn what_anchors_share_is_written_out_where_it_differs_and_that_is_said() {
+fn rewrites_a_document_whose_anchor_no_longer_fits_and_says_so() {
     let text = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}]\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
     let run = inject(text, &[]).ended(0);
     assert!(
-        run.stderr.contains("note: -:1: the document was written anew; its layout and comments are lost"),
+        run.stderr.contains("note: -:1: rewrote this document; its layout and comments are lost"),
         "{}",
         run.stderr
     );
@@ -149,7 +149,7 @@ fn what_anchors_share_is_written_out_where_it_differs_and_that_is_said() {
 }
 
 #[test]
-fn fails_on_findings_from_the_level_that_is_asked_for() {
+fn fails_on_findings_at_or_above_the_given_level() {
     for (text, level, code) in [
         (DENIED, "deny", 1),
         (DENIED, "never", 0),
@@ -161,13 +161,13 @@ fn fails_on_findings_from_the_level_that_is_asked_for() {
         (SERVICE, "info", 0),
     ] {
         let run = inject(text, &["--fail-on", level]).ended(code);
-        // The mended manifests are there all the same.
+        // The fixed manifests are written all the same.
         assert!(run.stdout.contains("kind: "), "{text}");
     }
 }
 
 #[test]
-fn bad_input_gives_no_half_output_and_says_where_it_is_bad() {
+fn bad_input_gives_no_output_and_an_error_with_its_place() {
     let run = inject(&format!("{ALPINE}---\na: [1,\nb: 2\n"), &[]).ended(2);
     assert_eq!(run.stdout, "");
     assert!(run.stderr.starts_with("error: -:10:4: "), "{}", run.stderr);
@@ -180,7 +180,7 @@ fn bad_input_gives_no_half_output_and_says_where_it_is_bad() {
 }
 
 #[test]
-fn reads_a_file_by_name_and_says_which_one_is_missing() {
+fn reads_a_named_file_and_reports_a_missing_one() {
     let folder = Folder::new().with("pod.yaml", DENIED);
     assert!(folder.run(&["inject", "pod.yaml"]).ended(1).stderr.contains("--> pod.yaml:15:20"));
     assert_eq!(folder.read("pod.yaml"), DENIED);
@@ -197,7 +197,7 @@ fn a_mode_below_inject_sets_no_option() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_those_who_ask() {
+fn colour_is_used_on_terminals_and_on_request() {
     let folder = Folder::new();
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         run_in(folder.0.path(), ALPINE, &[&["inject", "-"], arguments].concat(), environment).ended(0)

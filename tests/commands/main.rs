@@ -1,5 +1,5 @@
-//! The commands as people and CI run them: the real program, its arguments, files and standard input in; what it writes and how
-//! it ends out. Nothing here knows how muslin is built.
+//! The commands as people and CI run them: tests run the real program with arguments, files and standard input, and check its
+//! output and exit code. Nothing here uses muslin's internals.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A pod on Alpine, which has one finding: `musl-slow-retry`, a warning on line 8.
+/// A pod on Alpine with one finding: `musl-slow-retry`, a warning on line 8.
 const ALPINE: &str = "# The first line.
 apiVersion: v1
 kind: Pod
@@ -29,7 +29,7 @@ spec:
     - {name: app, image: alpine:3.19} # the base
 ";
 
-/// A Deployment whose options make every lookup fail: `attempts-zero`, which is denied.
+/// A Deployment with a finding of level `deny`: `attempts-zero`, which makes every lookup fail.
 const DENIED: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -49,7 +49,7 @@ spec:
             value: \"5\"
 ";
 
-/// A Pod on Debian, of which there is only something to know: `parallel-a-aaaa`.
+/// A Pod on Debian with one finding of level `info`: `parallel-a-aaaa`.
 const DEBIAN: &str = "apiVersion: v1
 kind: Pod
 metadata: {name: batch}
@@ -59,16 +59,16 @@ spec:
       image: debian:12
 ";
 
-/// Rules that are for information, and fire on most pods of these tests.
+/// Rules of level `info` that fire on most pods of these tests.
 const ADVICE: [&str; 3] = ["musl-aaaa-all-or-nothing", "musl-query-id-collision", "ndots-amplification"];
 
 /// An object without a pod.
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web}   # odd   spacing\n";
 
-/// A folder of files, in which muslin runs.
+/// A folder with files, in which muslin runs.
 struct Folder(tempfile::TempDir);
 
-/// How a run ended, and what it wrote.
+/// The exit code and output of a run.
 struct Run {
     code: i32,
     stdout: String,
@@ -76,12 +76,13 @@ struct Run {
 }
 
 impl Folder {
-    /// A folder in which advice that nearly every pod gets is not heard, so that what a test is about stands alone.
+    /// Returns a folder whose muslin.toml turns off the rules that nearly every pod triggers, so that only the finding under test
+    /// remains.
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap()).with("muslin.toml", format!("[levels]\n{}", without_advice()))
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file, and creates the folders above it.
     fn with(self, name: &str, text: impl AsRef<[u8]>) -> Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -107,7 +108,7 @@ impl Folder {
 }
 
 impl Run {
-    /// Fails, with all that was written, unless it ended so.
+    /// Fails with the output unless the exit code is `code`.
     fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, code, "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
@@ -117,7 +118,7 @@ impl Run {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in\n{}", self.stdout))
     }
 
-    /// The rules of the findings, of a run that wrote JSON.
+    /// Returns the rules of the findings in JSON output.
     fn rules(&self) -> Vec<String> {
         let json = self.json();
         json["findings"]
@@ -130,17 +131,17 @@ impl Run {
     }
 }
 
-/// Lines for the levels of a configuration.
+/// Returns lines for `[levels]` that turn advice off.
 fn without_advice() -> String {
     ADVICE.iter().map(|rule| format!("{rule} = \"off\"\n")).collect()
 }
 
-/// What findings of `check` there are in files, by their rules.
+/// Returns the rules of the findings of `check` in files.
 fn rules(folder: &Folder, paths: &[&str]) -> Vec<String> {
     folder.run(&[&["check", "-o", "json", "--fail-on", "never"], paths].concat()).ended(0).rules()
 }
 
-/// `muslin inject -` on a text.
+/// Runs `muslin inject -` on a text.
 fn inject(text: &str, arguments: &[&str]) -> Run {
     Folder::new().run_with(text, &[&["inject", "-"], arguments].concat())
 }
@@ -156,7 +157,7 @@ fn run_in(folder: &Path, stdin: &str, arguments: &[&str], environment: &[(&str, 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Dropped when written, so that the program sees the end; a program that reads nothing may be gone already.
+    // Standard input closes here, so that the program sees its end; a program that reads nothing may have ended already.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

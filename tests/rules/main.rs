@@ -21,7 +21,7 @@ fn pods(manifest: &str) -> Vec<Value> {
     documents
         .iter()
         .flat_map(|document| {
-            let document = document.read().unwrap();
+            let document = document.parse().unwrap();
             let pointers: Vec<String> = objects(&document).iter().filter_map(|object| object.pod_pointer()).collect();
             pointers.into_iter().map(move |pointer| document.pointer(&pointer).unwrap().to_value())
         })

@@ -1,22 +1,22 @@
-//! Work on many threads, its results in the order of the work, and never more of it at hand than a few pieces a thread.
+//! Parallel work with results in the order of the jobs, and a bounded number of results in memory.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// How many batches of results may wait, for each thread, while an earlier one takes longer: enough that a large file among small
-/// ones keeps nobody idle for long, and few enough that memory does not depend on how much work there is.
+/// Batches of results that may wait per thread while an earlier batch takes longer: enough that a large file among small ones does
+/// not leave threads idle for long, few enough that memory does not grow with the number of jobs.
 const WAITING_EACH: usize = 4;
 
-/// How much is handed over at once, at most: a job may take less time than waking a thread for it.
+/// The most jobs in a batch. A job may take less time than waking a thread for it, so jobs are handed over in batches.
 const BATCH_MAX: usize = 32;
 
-/// Of how many jobs before it a batch has as many as one: few jobs are spread over all threads, for they may be large.
+/// A batch has one job for each `BATCH_GROWTH` jobs before it, so that few jobs, which may be large, use all threads.
 const BATCH_GROWTH: usize = 16;
 
-/// Does `work` on each of `jobs` in so many threads, and hands the results on in the order of the jobs, until `take` has enough.
-pub(super) fn in_order<J: Send, R: Send>(
+/// Runs `work` on each job in a number of threads, and calls `take` with the results in the order of the jobs until it breaks.
+pub(super) fn map_in_order<J: Send, R: Send>(
     threads: usize,
     mut jobs: impl Iterator<Item = J> + Send,
     work: impl Fn(J) -> R + Sync,
@@ -26,7 +26,7 @@ pub(super) fn in_order<J: Send, R: Send>(
     let (order, results) = mpsc::sync_channel::<Receiver<Vec<R>>>(threads * WAITING_EACH);
     let waiting = Mutex::new(waiting);
     thread::scope(|scope| {
-        // Each batch has a channel for its results; the order of their receiving ends is the order of the jobs.
+        // Each batch has a channel for its results; the receivers are queued in the order of the jobs.
         scope.spawn(move || {
             let mut count = 0;
             loop {
@@ -34,7 +34,7 @@ pub(super) fn in_order<J: Send, R: Send>(
                 count += batch.len();
                 let (answer, result) = mpsc::sync_channel(1);
                 if batch.is_empty() || order.send(result).is_err() || queue.send((batch, answer)).is_err() {
-                    return; // there is no more, or nobody wants it
+                    return; // no more jobs, or `take` broke
                 }
             }
         });
@@ -43,12 +43,12 @@ pub(super) fn in_order<J: Send, R: Send>(
             scope.spawn(move || {
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok((batch, answer)) = next() {
-                    // The receiver is gone once `take` has enough.
+                    // The receiver is gone once `take` breaks.
                     let _ = answer.send(batch.into_iter().map(work).collect());
                 }
             });
         }
-        // A batch without results has panicked; the scope passes that on.
+        // A batch without results panicked; the scope propagates the panic.
         for result in results.into_iter().flat_map(|results| results.recv().unwrap_or_default()) {
             if take(result).is_break() {
                 return;
@@ -62,11 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_results_come_in_the_order_of_the_jobs() {
+    fn results_are_in_the_order_of_the_jobs() {
         let mut results = Vec::new();
         // Early jobs take longest.
         let work = |job: u32| (0..(300 - job) * 100).fold(job, |sum, step| std::hint::black_box(sum ^ step ^ step));
-        in_order(4, 0..300, work, |result| {
+        map_in_order(4, 0..300, work, |result| {
             results.push(result);
             ControlFlow::Continue(())
         });
@@ -74,9 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn stops_when_it_is_told_to() {
+    fn stops_when_take_breaks() {
         let mut results = Vec::new();
-        in_order(
+        map_in_order(
             2,
             0..,
             |job: u64| job,

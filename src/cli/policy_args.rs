@@ -1,4 +1,4 @@
-//! What decides a plan besides the manifests, for the commands that read manifests: arguments, and the nearest `muslin.toml`.
+//! The settings of the commands that read manifests: arguments and the nearest `muslin.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::policy::{Config, Level, Profile};
 use crate::rules::RULES;
 
-/// The name of the configuration file, which is looked for from the working directory upwards.
+/// The name of the configuration file. The nearest one is used, from the working directory upwards.
 const CONFIG_FILE: &str = "muslin.toml";
 
-/// The arguments, the same for each of these commands.
+/// The arguments of every command that reads manifests.
 #[derive(Debug, Args)]
-pub(super) struct Policy {
-    /// What to inject [default: that of muslin.toml, or else default]
+pub(super) struct PolicyArgs {
+    /// The profile to use [default: the one in muslin.toml, else default]
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::NAMES))]
     profile: Option<String>,
 
@@ -24,16 +24,16 @@ pub(super) struct Policy {
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub(super) cluster_domain: String,
 
-    /// The namespace of objects that say none
+    /// The namespace of objects without one
     #[arg(long, short, value_name = "NAME", default_value = "default")]
     pub(super) namespace: String,
 
-    /// Exit with 1 if there is a finding of this level or above
+    /// Exit with 1 if there is a finding at or above this level
     #[arg(long, value_name = "LEVEL", default_value = "deny",
           value_parser = PossibleValuesParser::new(["deny", "warn", "info", "never"]).map(fail_on))]
     pub(super) fail_on: FailOn,
 
-    /// Read this configuration file, and not the muslin.toml of the working directory or of one above it
+    /// Read this configuration file instead of the nearest muslin.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -42,56 +42,57 @@ pub(super) struct Policy {
     no_config: bool,
 }
 
-/// The level from which findings make a command fail; `None` is `never`.
+/// The level from which findings make a command fail; `None` means `never`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailOn(pub(super) Option<Level>);
 
-/// What the arguments and the configuration file say together.
-pub(super) struct Loaded {
-    /// What to inject, and how strict to be.
+/// The combined settings of the arguments and the configuration file.
+pub(super) struct LoadedPolicy {
+    /// The options to inject and the levels of rules.
     pub(super) profile: Profile,
-    /// What to pass over in folders, by absolute path.
+    /// The files to skip in folders, by absolute path.
     pub(super) exclude: Gitignore,
 }
 
-/// `never` is no level; clap has checked the word.
+/// Parses `--fail-on`; clap has already rejected words that are neither a level nor `never`.
 pub(super) fn fail_on(text: String) -> FailOn {
     FailOn(text.parse().ok())
 }
 
-// === impl Policy ===
+// === impl PolicyArgs ===
 
-impl Policy {
-    /// Reads the configuration file, if there is one.
-    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
+impl PolicyArgs {
+    /// Reads the configuration file, if there is one, and applies the arguments.
+    pub(super) fn load(&self) -> anyhow::Result<LoadedPolicy> {
         let (config, exclude) = match self.config_file()? {
-            Some(path) => read(&path)?,
+            Some(path) => read_config(&path)?,
             None => (Config::default(), Gitignore::empty()),
         };
-        Ok(Loaded { profile: config.into_profile(self.profile.as_deref())?, exclude })
+        Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude })
     }
 
     fn config_file(&self) -> anyhow::Result<Option<PathBuf>> {
         if self.no_config || self.config.is_some() {
             return Ok(self.config.clone());
         }
-        let working = std::env::current_dir().context("cannot tell the working directory, to look for muslin.toml")?;
+        let working =
+            std::env::current_dir().context("cannot look for muslin.toml: the working directory is unknown")?;
         Ok(working.ancestors().map(|folder| folder.join(CONFIG_FILE)).find(|path| path.is_file()))
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<(Config, Gitignore)> {
+fn read_config(path: &Path) -> anyhow::Result<(Config, Gitignore)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration file {shown}"))?;
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.slug).collect();
     let config = Config::parse(&text, &rules).map_err(|error| anyhow!("{shown}:{error}"))?;
-    let path = std::path::absolute(path).with_context(|| format!("cannot tell the folder of {shown}"))?;
+    let path = std::path::absolute(path).with_context(|| format!("cannot find the folder of {shown}"))?;
     let mut exclude = GitignoreBuilder::new(path.parent().unwrap_or(&path));
     for pattern in &config.exclude {
         exclude
             .add_line(None, &pattern.text)
             .map_err(|error| anyhow!("{shown}:{}:{}: {error}", pattern.line, pattern.column))?;
     }
-    let exclude = exclude.build().with_context(|| format!("{shown}: cannot use the patterns of `exclude`"))?;
+    let exclude = exclude.build().with_context(|| format!("{shown}: cannot use the `exclude` patterns"))?;
     Ok((config, exclude))
 }

@@ -1,4 +1,4 @@
-//! What `check` and `inject` share: the plan of each pod in a document, and its findings with the places to point at.
+//! Plans the pods of a manifest, and places their findings in the file. Shared by `check` and `inject`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,23 +8,23 @@ use crate::manifest::{Document, Lines, Node, Object};
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::{IGNORE_ANNOTATION, Pod};
 use crate::policy::{self, Level, Mode, Profile};
-use crate::report::{ObjectName, Reported};
+use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
 use crate::rules::{Finding, HOLDER};
 
-/// What decides besides the manifests.
+/// The settings that decide about a pod, besides its manifest.
 #[derive(Debug)]
-pub(super) struct Examiner {
+pub(super) struct ManifestPlanner {
     pub(super) mode: Mode,
     pub(super) profile: Profile,
     pub(super) cluster_domain: String,
-    /// The namespace of objects that say none.
+    /// The namespace of objects without one.
     pub(super) namespace: String,
 }
 
 /// An object with a pod or a pod template, in the document that holds it.
 #[derive(Clone, Copy)]
-pub(super) struct Holder<'d> {
+pub(super) struct PodSource<'d> {
     pub(super) document: &'d Document<'d>,
     pub(super) root: &'d Node,
     pub(super) object: &'d Object<'d>,
@@ -32,77 +32,80 @@ pub(super) struct Holder<'d> {
 }
 
 /// Why a pod has no plan.
-pub(super) enum Unplanned {
-    /// muslin keeps its hands off it.
-    LeftAlone(Cow<'static, str>),
-    /// It cannot be read: where that is, as a JSON pointer from the document, and why.
-    Bad { pointer: String, message: String },
+pub(super) enum NoPlan {
+    /// muslin skips the pod, for this reason.
+    Skipped(Cow<'static, str>),
+    /// The pod is invalid.
+    Invalid(InvalidPod),
 }
 
-// === impl Examiner ===
+/// The reason why a pod cannot be parsed.
+pub(super) struct InvalidPod {
+    /// JSON pointer to the invalid value, from the document.
+    pub(super) pointer: String,
+    pub(super) message: String,
+}
 
-impl Examiner {
-    /// What the webhook would do to the pod.
-    pub(super) fn plan(&self, holder: Holder<'_>) -> Result<Plan, Unplanned> {
-        let namespace = self.namespace_of(holder.object);
+// === impl ManifestPlanner ===
+
+impl ManifestPlanner {
+    /// Returns what the webhook would do to the pod.
+    pub(super) fn plan(&self, source: PodSource<'_>) -> Result<Plan, NoPlan> {
+        let namespace = self.namespace_of(source.object);
         if policy::is_excluded(namespace, None) {
-            return Err(Unplanned::LeftAlone(Cow::Owned(format!("it is in {namespace}"))));
+            return Err(NoPlan::Skipped(Cow::Owned(format!("it is in {namespace}"))));
         }
-        // The pod is read by the webhook's own reader, which reads JSON.
-        let json = holder.pod().map(serde_json::to_string).and_then(Result::ok).unwrap_or_default();
-        let pod = read_pod(&json).map_err(|(path, message)| Unplanned::Bad {
-            pointer: format!("{}{path}", holder.pod_pointer()),
-            message,
-        })?;
+        // The webhook's own types read JSON, so a YAML pod is converted first.
+        let json = source.pod().map(serde_json::to_string).and_then(Result::ok).unwrap_or_default();
+        let pod = parse_pod(&json, &source.pod_pointer()).map_err(NoPlan::Invalid)?;
         let context = Context {
             namespace,
             cluster_domain: &self.cluster_domain,
             mode: self.mode,
             profile: &self.profile,
-            holder_ignores: holder.ignores(),
+            holder_ignores: source.ignores(),
             trusts_annotation: false,
             texts_from: Level::Info,
         };
         let fingerprints = pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or("")));
-        plan(&pod, fingerprints.collect(), &context)
-            .map_err(|skip: Skip| Unplanned::LeftAlone(Cow::Owned(skip.to_string())))
+        plan(&pod, fingerprints.collect(), &context).map_err(|skip: Skip| NoPlan::Skipped(Cow::Owned(skip.to_string())))
     }
 
-    /// Hands on the findings of a plan, each with the place to point at.
+    /// Calls `to` with each finding of a plan and its place.
     pub(super) fn report(
         &self,
-        holder: Holder<'_>,
+        source: PodSource<'_>,
         plan: &Plan,
         file: &str,
         lines: &Lines<'_>,
-        mut to: impl FnMut(Reported<'_>),
+        mut to: impl FnMut(LocatedFinding<'_>),
     ) {
-        let object = self.name_of(holder.object);
+        let object = self.name_of(source.object);
         let mut seen: HashMap<_, u64> = HashMap::new();
         for planned in &plan.findings {
             let finding = &planned.finding;
             let path = match finding.path.strip_prefix(HOLDER) {
                 Some(path) => path.to_owned(),
-                None => format!("{}{}", holder.template, finding.path),
+                None => format!("{}{}", source.template, finding.path),
             };
-            let pointer = holder.point_at(finding, &path);
+            let pointer = source.point_at(finding, &path);
             let times = seen.entry((finding.case(), &*finding.path)).or_default();
-            let earlier = *times;
+            let ordinal = *times;
             *times += 1;
-            to(Reported {
+            to(LocatedFinding {
                 file,
-                place: lines.place(holder.document.in_file(holder.root.locate(&pointer))),
+                excerpt: lines.excerpt(source.document.file_span(source.root.locate(&pointer))),
                 object,
                 path: &path,
                 finding,
-                because: finding.container.as_deref().and_then(|name| self.because(holder, name)),
-                earlier,
-                mended: planned.fixed,
+                because: finding.container.as_deref().and_then(|name| self.because(source, name)),
+                ordinal,
+                fixed: planned.fixed,
             });
         }
     }
 
-    /// What an object is called.
+    /// Returns an object's name, with its namespace or the assumed one.
     pub(super) fn name_of<'o>(&'o self, object: &Object<'o>) -> ObjectName<'o> {
         ObjectName { kind: object.kind, namespace: self.namespace_of(object), name: object.name }
     }
@@ -111,19 +114,19 @@ impl Examiner {
         object.namespace.unwrap_or(&self.namespace)
     }
 
-    /// How a container's resolver is known.
-    fn because(&self, holder: Holder<'_>, name: &str) -> Option<String> {
-        let (_, container) = holder.container(name)?;
+    /// Returns how a container's resolver is known.
+    fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
+        let (_, container) = source.container(name)?;
         let image = container.get("image")?.as_text()?;
         let Fingerprint { resolver, evidence, reason } = self.profile.images.apply(image, image::assume(image));
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
     }
 }
 
-// === impl Holder ===
+// === impl PodSource ===
 
-impl<'d> Holder<'d> {
-    /// The object's pod or pod template, as a JSON pointer from the document.
+impl<'d> PodSource<'d> {
+    /// Returns the JSON pointer to the pod or pod template, from the document.
     pub(super) fn pod_pointer(&self) -> String {
         format!("{}{}", self.object.pointer, self.template)
     }
@@ -132,7 +135,7 @@ impl<'d> Holder<'d> {
         self.root.pointer(&self.pod_pointer())
     }
 
-    /// The annotation of the object itself, where its pod is another.
+    /// Returns the ignore annotation of the object that holds the pod template.
     fn ignores(&self) -> Option<&'d str> {
         if self.template.is_empty() {
             return None;
@@ -141,7 +144,7 @@ impl<'d> Holder<'d> {
         object.get("metadata")?.get("annotations")?.get(IGNORE_ANNOTATION)?.as_text()
     }
 
-    /// A container of the pod, and where it stands from there.
+    /// Returns a container of the pod, with its JSON pointer from the pod.
     fn container(&self, name: &str) -> Option<(String, &'d Node)> {
         let spec = self.pod()?.get("spec")?;
         ["initContainers", "containers"].into_iter().find_map(|field| {
@@ -152,13 +155,13 @@ impl<'d> Holder<'d> {
         })
     }
 
-    /// The value to point at for a finding, as a JSON pointer from the document: what is wrong, or where that is nothing but an
-    /// absence, the image that makes it wrong.
+    /// Returns the JSON pointer to point at for a finding, from the document: the wrong value, or the container's image if the cause
+    /// is a missing value.
     fn point_at(&self, finding: &Finding, path: &str) -> String {
         let pointer = format!("{}{path}", self.object.pointer);
         match self.root.pointer(&pointer) {
             Some(node) => match node.get("name").and_then(Node::as_text) {
-                // An option. Its value is wrong, unless no resolver knows it by that name.
+                // The value of an option is wrong, unless no resolver knows the option's name.
                 Some(name) if known_option(name) && node.get("value").is_some() => format!("{pointer}/value"),
                 Some(_) => format!("{pointer}/name"),
                 None => pointer,
@@ -171,8 +174,8 @@ impl<'d> Holder<'d> {
     }
 }
 
-/// Reads a pod; where it cannot, the JSON pointer of what is wrong, and why.
-fn read_pod(json: &str) -> Result<Pod<'_>, (String, String)> {
+/// Parses a pod; `pointer` is its JSON pointer, for errors.
+fn parse_pod<'p>(json: &'p str, pointer: &str) -> Result<Pod<'p>, InvalidPod> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().iter().fold(String::new(), |path, segment| match segment {
@@ -185,6 +188,6 @@ fn read_pod(json: &str) -> Result<Pod<'_>, (String, String)> {
         let message = error.inner().to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let message = format!("{}: {message}", path.trim_start_matches('/').replace('/', "."));
-        (path, message)
+        InvalidPod { pointer: format!("{pointer}{path}"), message }
     })
 }

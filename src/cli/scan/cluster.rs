@@ -1,0 +1,327 @@
+//! Reads a cluster for a scan: its namespaces, profiles, images, workloads and pods. Goes on without what it has no right to read, and
+//! notes that.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::metadata::NamedObject;
+use super::results::{ObjectFindings, ScanResults, TopObject};
+use crate::cli::outcome::Failure;
+use crate::cli::progress::Progress;
+use crate::cli::registry_args::own_platform;
+use crate::cluster::{self, ImageInspection, Listing, Profiles};
+use crate::image::{self, Fingerprint};
+use crate::plan::{Context, findings_as_is, plan};
+use crate::pod::Pod;
+use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
+use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
+use crate::registry::{self, Images, Pace, Platform};
+
+/// Objects on one page of a list.
+const PAGE: u32 = 500;
+/// Images inspected in parallel.
+const AT_ONCE: usize = 4;
+/// The longest wait for one image.
+const IMAGE_MAX: Duration = Duration::from_secs(120);
+/// Time between two updates of the progress line while images are inspected.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The choices of the user that a scan needs in the cluster.
+pub(super) struct Scope<'s> {
+    /// The only namespace to scan; `None` for that of the context.
+    pub(super) namespace: Option<&'s str>,
+    pub(super) all_namespaces: bool,
+    pub(super) selector: Option<&'s str>,
+    pub(super) default_mode: Mode,
+    /// The profile of namespaces without one.
+    pub(super) profile: &'s str,
+    pub(super) cluster_domain: &'s str,
+}
+
+/// A cluster, with what decides about its pods.
+pub(super) struct Cluster<'s> {
+    scope: Scope<'s>,
+    client: kube::Client,
+    namespaces: HashMap<String, NamespacePolicy>,
+    profiles: Profiles,
+    inspection: Option<ImageInspection>,
+    /// What could not be read.
+    notes: Vec<String>,
+}
+
+/// What decides about one pod.
+struct PodInputs {
+    fingerprints: Vec<Fingerprint>,
+    mode: Mode,
+    profile: Arc<Profile>,
+}
+
+// === impl Cluster ===
+
+impl<'s> Cluster<'s> {
+    /// Connects, and reads namespaces and profiles. With settings for registries, images are inspected.
+    pub(super) async fn connect(
+        scope: Scope<'s>,
+        kubeconfig: Option<&Path>,
+        context: Option<&str>,
+        registries: Option<registry::Settings>,
+    ) -> Result<Self, Failure> {
+        let client = cluster::connect_as(kubeconfig, context).await;
+        let client = client.context("cannot connect to the cluster").map_err(Failure::Input)?;
+        let inspection = registries.map(inspection).transpose()?;
+        let (namespaces, profiles) = (HashMap::new(), Profiles::built_in());
+        let mut cluster = Self { scope, client, namespaces, profiles, inspection, notes: Vec::new() };
+        cluster.read_namespaces().await?;
+        cluster.read_profiles().await?;
+        Ok(cluster)
+    }
+
+    /// Checks all workloads and pods in scope.
+    pub(super) async fn scan(mut self) -> Result<ScanResults, Failure> {
+        self.inspect_images().await?;
+        let mut results = ScanResults::default();
+        let mut progress = Progress::default();
+        for kind in &WORKLOAD_KINDS {
+            self.scan_workloads(kind, &mut results, &mut progress).await?;
+        }
+        self.scan_pods(&mut results, &mut progress).await?;
+        results.notes = self.notes;
+        Ok(results)
+    }
+
+    async fn read_namespaces(&mut self) -> Result<(), Failure> {
+        let mut listing = Listing::new(self.client.clone(), "/api/v1/namespaces", PAGE);
+        let without = "scanning without their modes and profiles";
+        while let Some(page) = allowed(listing.next().await, "namespaces", without, &mut self.notes)? {
+            for NamedObject { metadata } in page.items::<NamedObject<'_>>().map_err(unreadable)? {
+                let policy = NamespacePolicy::from_labels(metadata.label(MODE_LABEL), metadata.label(PROFILE_LABEL));
+                self.namespaces.insert(metadata.name.to_string(), policy);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_profiles(&mut self) -> Result<(), Failure> {
+        self.profiles = match Profiles::list(self.client.clone()).await {
+            // Where muslin is not installed there is no such resource.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            profiles => {
+                let without = "scanning with the built-in profiles";
+                match allowed(profiles.map(Some), "resolverprofiles", without, &mut self.notes)? {
+                    Some(profiles) => profiles,
+                    None => return Ok(()),
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// Inspects the images of all pods in scope, several in parallel.
+    async fn inspect_images(&mut self) -> Result<(), Failure> {
+        let Some(inspection) = &self.inspection else { return Ok(()) };
+        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut pods = self.list_pods();
+        let without = "scanning without their images";
+        while let Some(page) = allowed(pods.next().await, "pods", without, &mut self.notes)? {
+            for pod in page.items::<Pod<'_>>().map_err(unreadable)? {
+                let architectures: Vec<&str> = inspection.architectures.iter().map(String::as_str).collect();
+                for arch in pod.architectures(&architectures) {
+                    wanted.extend(pod.containers().map(|container| (container.image().to_owned(), arch.to_owned())));
+                }
+            }
+        }
+        let (all, mut done, mut progress) = (wanted.len(), 0, Progress::default());
+        let images = &inspection.images;
+        let mut inspected = std::pin::pin!(
+            stream::iter(wanted)
+                .map(|(image, arch)| async move {
+                    let inspecting = async { images.look_into(&image, &Platform::linux(&arch), None).await };
+                    tokio::time::timeout(IMAGE_MAX, inspecting).await
+                })
+                .buffer_unordered(AT_ONCE)
+        );
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                next = inspected.next() => match next {
+                    Some(_) => done += 1,
+                    None => return Ok(()),
+                },
+                // One image can take long, so the progress line is updated meanwhile.
+                _ = tick.tick() => {}
+            }
+            progress.advance(|| format!("{done} of {all} images inspected"));
+        }
+    }
+
+    /// Checks the templates of one kind of workload.
+    async fn scan_workloads(
+        &mut self,
+        kind: &WorkloadKind,
+        results: &mut ScanResults,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
+        let mut listing = self.list(&kind.api_path(), kind.plural);
+        while let Some(page) = allowed(listing.next().await, kind.plural, "skipping them", &mut self.notes)? {
+            for item in page.raw().map_err(unreadable)? {
+                let named = serde_json::from_str::<NamedObject<'_>>(item.get());
+                let workload = serde_json::from_str::<Workload<'_>>(item.get());
+                let (Ok(NamedObject { metadata }), Ok(workload)) = (named, workload) else {
+                    self.notes.push(format!("cannot read one of the {}: skipping it", kind.plural));
+                    continue;
+                };
+                let top = TopObject::new(kind.kind, &metadata);
+                if let Some(owner) = metadata.controller() {
+                    let owner = top.owned_by(owner);
+                    results.owners.insert(top, owner);
+                    continue;
+                }
+                let Some(pod) = workload.template() else { continue };
+                let inputs = self.pod_inputs(pod, &top.namespace).await;
+                let fingerprints = inputs.fingerprints.clone();
+                let context = Context {
+                    holder_ignores: workload.ignores(),
+                    ..inputs.context(&top.namespace, self.scope.cluster_domain)
+                };
+                let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
+                let mut object = ObjectFindings { resolvers: plan.resolvers.clone(), ..ObjectFindings::default() };
+                plan.findings.into_iter().for_each(|planned| object.add(planned.finding, planned.fixed));
+                results.objects.insert(top, object);
+            }
+            progress.advance(|| format!("{}: {} objects", kind.plural, results.objects.len()));
+        }
+        Ok(())
+    }
+
+    /// Checks the running pods.
+    async fn scan_pods(&mut self, results: &mut ScanResults, progress: &mut Progress) -> Result<(), Failure> {
+        let mut listing = self.list_pods();
+        let mut seen = 0;
+        let without = "checking templates only";
+        while let Some(page) = allowed(listing.next().await, "pods", without, &mut self.notes)? {
+            for item in page.raw().map_err(unreadable)? {
+                let named = serde_json::from_str::<NamedObject<'_>>(item.get());
+                let (Ok(NamedObject { metadata }), Ok(pod)) = (named, serde_json::from_str::<Pod<'_>>(item.get()))
+                else {
+                    self.notes.push("cannot read one of the pods: skipping it".to_owned());
+                    continue;
+                };
+                seen += 1;
+                let top = results.top_of(TopObject::new("Pod", &metadata), metadata.controller());
+                let inputs = self.pod_inputs(&pod, &top.namespace).await;
+                for (container, fingerprint) in pod.containers().zip(&inputs.fingerprints) {
+                    let image = results.images.entry(container.image().to_owned());
+                    let (_, pods) = image.or_insert_with(|| (fingerprint.clone(), 0));
+                    *pods += 1;
+                }
+                let context = inputs.context(&top.namespace, self.scope.cluster_domain);
+                let Ok(findings) = findings_as_is(&pod, inputs.fingerprints.clone(), &context) else { continue };
+                let object = results.objects.entry(top.clone()).or_default();
+                // Findings of running pods replace those of the template.
+                if object.pods == 0 {
+                    object.findings.clear();
+                }
+                object.pods += 1;
+                object.resolvers = resolvers(&pod, &inputs.fingerprints);
+                findings.into_iter().for_each(|finding| object.add(finding, false));
+            }
+            progress.advance(|| format!("{seen} pods"));
+        }
+        Ok(())
+    }
+
+    /// Lists the pods in scope that have not ended.
+    fn list_pods(&self) -> Listing {
+        self.list("/api/v1", "pods").fields("status.phase!=Succeeded,status.phase!=Failed")
+    }
+
+    fn list(&self, api: &str, plural: &str) -> Listing {
+        let Scope { namespace, all_namespaces, selector, .. } = self.scope;
+        let path = if all_namespaces {
+            format!("{api}/{plural}")
+        } else {
+            let namespace = namespace.unwrap_or(self.client.default_namespace());
+            format!("{api}/namespaces/{namespace}/{plural}")
+        };
+        let listing = Listing::new(self.client.clone(), path, PAGE);
+        selector.iter().fold(listing, |listing, selector| listing.labels(selector))
+    }
+
+    /// Returns what decides about a pod. A namespace in mode `off` or `audit` is checked as in mode `warn`, so that its findings show.
+    async fn pod_inputs(&self, pod: &Pod<'_>, namespace: &str) -> PodInputs {
+        let fingerprints = match &self.inspection {
+            // All images have been inspected before; this only looks them up.
+            Some(inspection) => inspection.fingerprints(pod, namespace, Instant::now()).await,
+            None => pod.containers().map(|container| image::assume(container.image())).collect(),
+        };
+        let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
+        let (chosen, _) = self.profiles.for_namespace(policy.profile(), self.scope.profile);
+        let profile = self.profiles.for_pod(&chosen, self.scope.profile, || pod.labels());
+        PodInputs { fingerprints, mode: policy.mode(self.scope.default_mode).max(Mode::Warn), profile }
+    }
+}
+
+// === impl PodInputs ===
+
+impl PodInputs {
+    fn context<'c>(&'c self, namespace: &'c str, cluster_domain: &'c str) -> Context<'c> {
+        let Self { fingerprints: _, mode, profile } = self;
+        Context {
+            namespace,
+            cluster_domain,
+            mode: *mode,
+            profile,
+            holder_ignores: None,
+            trusts_annotation: false,
+            texts_from: Level::Info,
+        }
+    }
+}
+
+/// Returns the inspection of images in registries.
+fn inspection(registries: registry::Settings) -> Result<ImageInspection, Failure> {
+    let limits = registry::Limits::default();
+    let client = registry::Client::new(registries, limits).map_err(|error| Failure::Input(error.into()))?;
+    let images = Images::new(client, limits, Pace { at_once: AT_ONCE, queue: usize::MAX, ..Pace::default() });
+    let architectures = vec![own_platform().arch];
+    Ok(ImageInspection { images, pull_secrets: None, architectures, budget: Duration::ZERO })
+}
+
+/// Returns the API server's answer. If access is denied, returns `None` and adds a note, once.
+fn allowed<T>(
+    answer: Result<Option<T>, kube::Error>,
+    what: &str,
+    without: &str,
+    notes: &mut Vec<String>,
+) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
+            let note = format!("no right to list {what}: {without}");
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            Ok(None)
+        }
+        Err(error) => Err(Failure::Outside(anyhow::Error::new(error).context(format!("cannot list {what}")))),
+    }
+}
+
+fn unreadable(error: kube::Error) -> Failure {
+    Failure::Outside(anyhow::Error::new(error).context("cannot read the API server's answer"))
+}
+
+/// Returns the resolver of each container, as `app=musl-1.2.4 (assumed), …`.
+fn resolvers(pod: &Pod<'_>, fingerprints: &[Fingerprint]) -> String {
+    let each = pod
+        .containers()
+        .zip(fingerprints)
+        .map(|(container, fingerprint)| format!("{}={fingerprint}", container.name.as_deref().unwrap_or_default()));
+    each.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,155 @@
+//! The results of a scan: findings by top-level object and by rule, and images. Must not know how they are collected or written.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::metadata::{NamedMetadata, OwnerReference};
+use crate::image::Fingerprint;
+use crate::policy::Level;
+use crate::rules::Finding;
+
+/// The object at the top of an owner chain, such as a Deployment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(super) struct TopObject {
+    pub(super) namespace: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
+/// The findings of one object and its pods.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ObjectFindings {
+    /// Number of running pods checked; 0 if the template was checked instead.
+    pub(super) pods: usize,
+    /// The resolver of each container, from the last pod.
+    pub(super) resolvers: String,
+    pub(super) findings: Vec<CountedFinding>,
+}
+
+/// A finding, and the number of pods that have it.
+#[derive(Debug, Serialize)]
+pub(super) struct CountedFinding {
+    pub(super) rule: &'static str,
+    pub(super) level: &'static str,
+    pub(super) container: Option<String>,
+    pub(super) message: String,
+    pub(super) help: String,
+    pub(super) pods: usize,
+    /// True if muslin fixes the cause in new pods of the template.
+    pub(super) fixed: bool,
+    /// The former name of `fixed`, kept for one release.
+    mended: bool,
+    #[serde(skip)]
+    pub(super) finding: Finding,
+}
+
+/// An image in use.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageInUse {
+    pub(super) image: String,
+    pub(super) resolver: String,
+    pub(super) evidence: &'static str,
+    pub(super) because: String,
+    pub(super) pods: usize,
+}
+
+/// The number of objects and pods that a rule found something in.
+#[derive(Serialize)]
+pub(super) struct RuleCount {
+    pub(super) rule: &'static str,
+    pub(super) level: &'static str,
+    pub(super) objects: usize,
+    pub(super) pods: usize,
+}
+
+/// All results of a scan.
+#[derive(Default)]
+pub(super) struct ScanResults {
+    pub(super) objects: BTreeMap<TopObject, ObjectFindings>,
+    /// The images in use, each with its fingerprint and its number of containers.
+    pub(super) images: BTreeMap<String, (Fingerprint, usize)>,
+    /// The owner of each workload that has one, such as a ReplicaSet's Deployment.
+    pub(super) owners: HashMap<TopObject, TopObject>,
+    /// Notes about objects that could not be read.
+    pub(super) notes: Vec<String>,
+}
+
+// === impl TopObject ===
+
+impl TopObject {
+    pub(super) fn new(kind: &str, metadata: &NamedMetadata<'_>) -> Self {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default().to_owned();
+        Self { namespace, kind: kind.to_owned(), name: metadata.name.to_string() }
+    }
+
+    /// Returns the owner of this object.
+    pub(super) fn owned_by(&self, owner: &OwnerReference) -> Self {
+        Self { namespace: self.namespace.clone(), kind: owner.kind.clone(), name: owner.name.clone() }
+    }
+}
+
+// === impl ScanResults ===
+
+impl ScanResults {
+    /// Returns the object at the top of a pod's owner chain: its owner's owner, its owner, or the pod itself.
+    pub(super) fn top_of(&self, pod: TopObject, owner: Option<&OwnerReference>) -> TopObject {
+        let Some(owner) = owner.map(|owner| pod.owned_by(owner)) else { return pod };
+        self.owners.get(&owner).cloned().unwrap_or(owner)
+    }
+
+    /// Returns every image in use.
+    pub(super) fn images_in_use(&self) -> Vec<ImageInUse> {
+        let image = |(image, (fingerprint, pods)): (&String, &(Fingerprint, usize))| ImageInUse {
+            image: image.clone(),
+            resolver: fingerprint.resolver.to_string(),
+            evidence: fingerprint.evidence.name(),
+            because: fingerprint.reason.to_string(),
+            pods: *pods,
+        };
+        self.images.iter().map(image).collect()
+    }
+
+    /// Returns how often each rule fired at each level, the most serious first.
+    pub(super) fn rule_counts(&self) -> Vec<RuleCount> {
+        let mut rows: BTreeMap<(&'static str, Level), RuleCount> = BTreeMap::new();
+        for object in self.objects.values() {
+            let mut counted = BTreeSet::new();
+            for CountedFinding { rule, level, pods, finding, .. } in &object.findings {
+                let row = RuleCount { rule, level, objects: 0, pods: 0 };
+                let row = rows.entry((rule, finding.level)).or_insert(row);
+                row.objects += usize::from(counted.insert((rule, finding.level)));
+                row.pods += pods;
+            }
+        }
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        rows.sort_by_key(|((rule, level), _)| (std::cmp::Reverse(*level), *rule));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+// === impl ObjectFindings ===
+
+impl ObjectFindings {
+    /// Adds a finding, or counts one more pod for a finding already present.
+    pub(super) fn add(&mut self, finding: Finding, fixed: bool) {
+        let is_same = |other: &&mut CountedFinding| {
+            other.finding.case() == finding.case() && other.message == finding.message && other.fixed == fixed
+        };
+        if let Some(known) = self.findings.iter_mut().find(is_same) {
+            known.pods += 1;
+            return;
+        }
+        self.findings.push(CountedFinding {
+            rule: finding.rule.slug,
+            level: finding.level.name(),
+            container: finding.container.clone(),
+            message: finding.message.to_string(),
+            help: finding.help.to_string(),
+            pods: usize::from(self.pods > 0),
+            fixed,
+            mended: fixed,
+            finding,
+        });
+    }
+}
