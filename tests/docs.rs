@@ -42,7 +42,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What `#` may be followed by in a link to this page: its headings, as GitHub writes them.
+/// Returns the anchors of a page: its headings, as GitHub writes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     let mut heading: Option<String> = None;

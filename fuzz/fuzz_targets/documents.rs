@@ -1,4 +1,4 @@
-//! Any bytes as an index or manifest, as an image's configuration and as a dockerconfigjson: read, or refused.
+//! Parses any bytes as an image index or manifest, as an image's configuration and as a dockerconfigjson.
 
 #![no_main]
 

@@ -1,12 +1,12 @@
-//! Any bytes as a file of an image: an ELF program, with Go's build information or without, a script, an apk database. What it is
-//! does not depend on how its bytes come.
+//! Reads any bytes as a file of an image: an ELF program with or without Go's build information, a script, an apk database. The
+//! result must not depend on how the bytes are split into reads.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use muslin::image::contents::{FileScan, Node};
 
-/// One of each kind that is read in its own way.
+/// One path of each kind of file that has its own reader.
 const PATHS: [&str; 6] = [
     "app/server",
     "lib/ld-musl-x86_64.so.1",

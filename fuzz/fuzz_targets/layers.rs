@@ -1,4 +1,4 @@
-//! Any bytes as a layer: a tar, plain or compressed. What it says of commands is asked too, since a layer names links and scripts.
+//! Reads any bytes as a layer, a plain or compressed tar, and resolves commands in it, because a layer holds links and scripts.
 
 #![no_main]
 

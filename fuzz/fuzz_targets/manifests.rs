@@ -1,5 +1,5 @@
-//! Any text as a file of manifests: split into documents, read, planned for and edited. The documents are the text, to the byte,
-//! and an edited document reads back as the patch applied to what it said.
+//! Splits, parses, plans and edits any text as a manifest file. The documents joined are the text, byte for byte, and an edited
+//! document parses to the patched value.
 
 #![no_main]
 
@@ -28,7 +28,7 @@ fn edit(document: &Document<'_>, node: &Node) {
     let mut expected = node.to_value();
     let mut patches = Vec::new();
     for pointer in objects(node).iter().filter_map(|object| object.pod_pointer()) {
-        // Walking is for error messages; it must only not fail.
+        // The place is for error messages; locating it must not panic.
         let span = document.file_span(node.locate(&format!("{pointer}/spec/dnsConfig/options/0")));
         assert!(span.start <= span.end);
         let json = node.pointer(&pointer).expect("a template is in its document").to_value().to_string();

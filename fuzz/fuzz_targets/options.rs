@@ -1,5 +1,5 @@
-//! Any lines as the options of a pod, each `name[:value]`: read as every resolver reads them, checked by every rule, mended, and
-//! checked again. A second pass gives the pod nothing else.
+//! Reads any lines as the options of a pod, each `name[:value]`, as every resolver reads them, checks them with every rule, fixes
+//! them, and checks them again. A second pass changes nothing in the pod's spec.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use muslin::policy::Profile;
 use muslin::resolver::{Family, Resolver, Settings, Version, changes, option_facts, zero_digits};
 use serde_json::{Value, json};
 
-/// One container of each kind that rules tell apart.
+/// One container of each kind that rules distinguish.
 const IMAGES: [&str; 6] =
     ["alpine:3.19", "alpine:3.5", "debian:12", "busybox:1.36", "nats:latest", "example.com/app:1"];
 
@@ -38,7 +38,7 @@ fuzz_target!(|text: &str| {
     twice(pod(&options), &Profile::builtin(profile).expect("a built-in profile"));
 });
 
-/// Every family without a release, and on both sides of each release that changed something.
+/// Every family without a version, and the versions on both sides of each change.
 fn resolvers() -> impl Iterator<Item = Resolver> {
     Family::KNOWN.into_iter().flat_map(|family| {
         let options = option_facts().filter(move |fact| fact.family == family);
@@ -78,8 +78,8 @@ fn twice(mut value: Value, profile: &Profile) {
     let first = decide(&value);
     json_patch::patch(&mut value, &first.patch).expect("a plan's patch applies to its pod");
     let second = decide(&value);
-    // Of two options with one text, the annotation does not tell which was repaired, so that a warning may be worded anew; what
-    // the pod is given may not.
+    // If two options have one text, the annotation does not show which one was fixed, so a warning may be worded differently; the
+    // pod's spec must stay the same.
     let once = value.clone();
     json_patch::patch(&mut value, &second.patch).expect("a plan's patch applies to its pod");
     assert_eq!(value["spec"], once["spec"], "a second pass changes the pod again");

@@ -1,4 +1,5 @@
-//! Any text as an image reference: what is read is written back as the same reference, and only what is read tells anything.
+//! Parses any text as an image reference. A parsed reference is written back as the same reference, and an invalid one suggests
+//! nothing.
 
 #![no_main]
 

@@ -61,7 +61,7 @@ enum Output {
     Json,
 }
 
-/// What is known about one image.
+/// The facts about one image.
 #[derive(Debug, Serialize)]
 struct Inspected<'r> {
     /// The image name, as given.
@@ -80,7 +80,7 @@ struct Inspected<'r> {
     contents: Option<ReadContents>,
 }
 
-/// What was read from the image.
+/// The parts of an image that were read.
 #[derive(Debug, Serialize)]
 struct ReadContents {
     /// Digest of the manifest for the platform; `null` for an archive without manifest.

@@ -15,7 +15,7 @@ use crate::policy::Profile;
 /// profiles as ResolverProfiles, as a start for your own.
 #[derive(Debug, Args)]
 pub(super) struct Manifests {
-    /// What to print
+    /// The manifests to print
     #[arg(value_name = "crds|profiles", hide_possible_values = true)]
     subject: ManifestSet,
 }

@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and the message on standard error.
+//! The end of a command: its exit code, and the message on standard error.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) enum Failure {
     Outside(anyhow::Error),
 }
 
-/// How a command ends: an error sets an exit code other than 0.
+/// The end of a command: an error sets an exit code other than 0.
 pub(super) type Outcome = Result<(), Failure>;
 
 // === impl Failure ===

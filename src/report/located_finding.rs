@@ -16,7 +16,7 @@ pub struct LocatedFinding<'r> {
     pub path: &'r str,
     /// The finding.
     pub finding: &'r Finding,
-    /// How the container's resolver is known: `alpine:3.19 is musl 1.2.4 (assumed): …`.
+    /// The reason why the container's resolver is known: `alpine:3.19 is musl 1.2.4 (assumed): …`.
     pub because: Option<String>,
     /// Number of earlier findings with the same rule, container and path.
     pub ordinal: u64,

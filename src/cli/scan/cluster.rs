@@ -44,18 +44,18 @@ pub(super) struct Scope<'s> {
     pub(super) cluster_domain: &'s str,
 }
 
-/// A cluster, with what decides about its pods.
+/// A cluster, with the settings that decide about its pods.
 pub(super) struct Cluster<'s> {
     scope: Scope<'s>,
     client: kube::Client,
     namespaces: HashMap<String, NamespacePolicy>,
     profiles: Profiles,
     inspection: Option<ImageInspection>,
-    /// What could not be read.
+    /// Messages about what could not be read.
     notes: Vec<String>,
 }
 
-/// What decides about one pod.
+/// The settings that decide about one pod.
 struct PodInputs {
     fingerprints: Vec<Fingerprint>,
     mode: Mode,
@@ -253,7 +253,7 @@ impl<'s> Cluster<'s> {
         selector.iter().fold(listing, |listing, selector| listing.labels(selector))
     }
 
-    /// Returns what decides about a pod. A namespace in mode `off` or `audit` is checked as in mode `warn`, so that its findings show.
+    /// Returns the settings that decide about a pod. A namespace in mode `off` or `audit` is checked as in mode `warn`, so that its findings show.
     async fn pod_inputs(&self, pod: &Pod<'_>, namespace: &str) -> PodInputs {
         let fingerprints = match &self.inspection {
             // All images have been inspected before; this only looks them up.

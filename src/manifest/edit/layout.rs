@@ -10,7 +10,7 @@ pub(super) struct Layout<'t> {
     pub(super) text: &'t str,
 }
 
-/// How many columns further in than its key a block list stands.
+/// The indent of a block list relative to its key, in columns.
 #[derive(Clone, Copy)]
 pub(super) struct ListIndent(pub(super) usize);
 
