@@ -53,10 +53,10 @@ use kube::api::{DeleteParams, ListParams};
 use libtest_mimic::Arguments;
 use serde_json::Value;
 
-/// What every test uses: an API server to which `manifests/` were applied, and in which nothing is registered yet.
+/// The fixture of every test: an API server with `manifests/` applied and no registered webhook.
 struct Cluster {
     control_plane: ControlPlane,
-    /// How muslin itself reaches the API server: by the service account of its Deployment.
+    /// The kubeconfig of muslin, with the service account of its Deployment.
     account: PathBuf,
     runtime: tokio::runtime::Runtime,
 }
@@ -111,12 +111,12 @@ impl Cluster {
         self.muslin_with(&[])
     }
 
-    /// The server with these arguments besides those that it needs here.
+    /// Starts the server with these arguments besides the ones that it needs here.
     fn muslin_with(&self, arguments: &[String]) -> Result<Muslin<'_>> {
         Muslin::start(&self.control_plane, &self.account, arguments)
     }
 
-    /// Something else, registered as if it were muslin, and called.
+    /// Starts another webhook, registered as if it were muslin.
     fn impostor(&self, answer: Answer) -> Result<(Impostor, Registration<'_>)> {
         let impostor = Impostor::start(&self.runtime, answer)?;
         let registration = Registration::of_muslin(&self.control_plane, &impostor.url, &impostor.ca)?;
@@ -129,14 +129,14 @@ impl Cluster {
     }
 
     fn create(&self, object: &Value) -> Result<String> {
-        // Fields that this API server does not know are its own to judge, not kubectl's.
+        // The API server judges unknown fields, not kubectl.
         let arguments = ["create", "--validate=ignore", "-f", "-"];
         let output = self.control_plane.kubectl(&arguments, Some(&object.to_string()))?;
         ensure!(output.status.success(), "{}\n{object}", output.stderr);
         Ok(output.stderr)
     }
 
-    /// Deletes the pods of a namespace, which no kubelet does here.
+    /// Deletes the pods of a namespace at once, as there is no kubelet.
     fn delete_pods(&self, namespace: &str) -> Result<()> {
         let path = format!("/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0");
         let output = self.control_plane.kubectl(&["delete", "--raw", &path], None)?;

@@ -1,5 +1,5 @@
-//! muslin in a whole cluster of one node: deployed from its own image, called through its Service, and seen in pods that run. One
-//! node serves all tests. Needs root; see `node/node`.
+//! muslin in a whole cluster of one node: deployed from its own image, called through its Service, visible in running pods. One node
+//! serves all tests. Needs root; see `node/node`.
 
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
@@ -36,10 +36,8 @@ const SUITE: Suite<Test> = Suite {
 const SERVICE: Topic = tests![the_api_server_reaches_muslin_through_its_service];
 
 /// These end the node that the others use.
-const LAST: Topic = tests![
-    a_node_that_is_interrupted_leaves_nothing_behind,
-    a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps,
-];
+const LAST: Topic =
+    tests![an_interrupted_node_leaves_nothing_behind, a_killed_nodes_programs_end_and_the_next_node_cleans_up,];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -59,7 +57,7 @@ fn start() -> Result<Node> {
     Ok(node)
 }
 
-/// The API server is in the network in which kube-proxy makes the addresses of Services work.
+/// The API server runs in the network in which kube-proxy provides the addresses of Services.
 fn the_api_server_reaches_muslin_through_its_service(node: &mut Node) -> Result<()> {
     let (service, _) = node.kubectl(&[
         "get",
@@ -79,17 +77,17 @@ fn the_api_server_reaches_muslin_through_its_service(node: &mut Node) -> Result<
     Ok(())
 }
 
-fn a_node_that_is_interrupted_leaves_nothing_behind(node: &mut Node) -> Result<()> {
+fn an_interrupted_node_leaves_nothing_behind(node: &mut Node) -> Result<()> {
     let traces = node.traces();
-    ensure!(traces.found()?.len() > 12, "it cannot be seen while it runs: {:?}", traces.found()?);
-    // Not INT, which is ignored by whatever a shell starts in the background.
+    ensure!(traces.found()?.len() > 12, "too few traces while it runs: {:?}", traces.found()?);
+    // Not INT, which background processes of a shell ignore.
     node.end_by("TERM")?;
     let found = traces.found()?;
     ensure!(found.is_empty(), "{found:?}");
     Ok(())
 }
 
-fn a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps(_: &mut Node) -> Result<()> {
+fn a_killed_nodes_programs_end_and_the_next_node_cleans_up(_: &mut Node) -> Result<()> {
     let (mut node, _) = Node::begin()?;
     let traces = node.traces();
     eventually(std::time::Duration::from_secs(60), || {
@@ -98,8 +96,8 @@ fn a_node_that_is_killed_takes_its_programs_along_and_the_next_one_sweeps(_: &mu
     })?;
     node.end_by("KILL")?;
     traces.wait_until_nothing_runs()?;
-    ensure!(!traces.found()?.is_empty(), "who removed its folder?");
-    // The next one removes that, and ends because its standard input does.
+    ensure!(!traces.found()?.is_empty(), "the folder is already gone");
+    // The next node removes the rest, and ends with its standard input.
     drop(Node::begin()?);
     let found = traces.found()?;
     ensure!(found.is_empty(), "{found:?}");

@@ -1,8 +1,8 @@
-//! What becomes of pods while everything around muslin changes: pods are created without a pause, by several clients, through
-//! replicas behind their Service, and each is looked at as the API server kept it.
+//! Pods while everything around muslin changes: several clients create pods without a pause through replicas behind their Service, and
+//! each pod is checked as the API server stored it.
 //!
-//! A pod is *missed* if it was kept as muslin has not seen it, and *failed* if it was not created. While the API server itself is
-//! restarted, clients try again, as those of Kubernetes do; that is counted apart.
+//! A pod is *missed* if the API server stored it without muslin's review, and *failed* if it was not created. While the API server
+//! restarts, clients retry, as those of Kubernetes do; retries are counted apart.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,8 +18,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::cluster::certificates::{CONFIGURATIONS, empty, is_settled, stored};
-use crate::cluster::inspection::{Kept, reading, registry};
-use crate::cluster::replicas::{Replicas, ask_to_rotate, wait};
+use crate::cluster::inspection::{Fingerprints, reading, registry};
+use crate::cluster::replicas::{Replicas, request_rotation, wait};
 use crate::common::harness::tests;
 use crate::common::pods::{default_options, pod};
 use crate::{Cluster, Topic};
@@ -28,10 +28,10 @@ pub(crate) const TESTS: Topic = tests![a_rolling_restart_and_a_rotation_of_the_c
 
 pub(crate) const ON_REQUEST: Topic = tests![measures_how_many_of_20000_pods_are_missed_while_everything_changes];
 
-/// How many clients create pods.
+/// Number of clients that create pods.
 const CLIENTS: usize = 8;
 
-/// How many pods the measurement creates at least.
+/// The least number of pods of the measurement.
 const PODS: usize = 20_000;
 
 /// Clients that create pods until they are stopped.
@@ -42,35 +42,35 @@ struct Load {
 
 struct Shared {
     namespace: String,
-    /// The pod to create, by its number.
+    /// Returns the pod to create, by its number.
     pod: fn(&Shared, usize) -> Value,
-    /// The image that muslin has read, where there is one.
+    /// The image that muslin has inspected, if any.
     image: String,
-    /// What is injected for it.
+    /// The options that muslin injects for it.
     options: Value,
     number: AtomicUsize,
     is_stopped: AtomicBool,
-    /// Whether the API server itself is away, or was a moment ago.
+    /// The API server is away, or was a moment ago.
     is_restarting: AtomicBool,
     made: Mutex<Vec<Made>>,
 }
 
-/// What became of one pod.
+/// The outcome of one pod.
 struct Made {
     began: Instant,
     ended: Instant,
     outcome: Outcome,
-    /// How often it was tried again, because the API server was away.
+    /// Number of retries while the API server was away.
     tries: usize,
 }
 
 enum Outcome {
-    Mended,
+    Fixed,
     Missed,
     Failed(String),
 }
 
-/// What was done, and when.
+/// An action and its time.
 struct Phase {
     name: &'static str,
     began: Instant,
@@ -95,7 +95,7 @@ impl Load {
         self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Waits until so many more were made.
+    /// Waits until this many more pods were created.
     fn go_on(&self, pods: usize) {
         let until = self.made() + pods;
         while self.made() < until {
@@ -123,12 +123,12 @@ async fn create(shared: Arc<Shared>, client: Client) -> Result<()> {
         let outcome = loop {
             let was_restarting = shared.is_restarting.load(Ordering::Relaxed);
             let created = match pods.create(&PostParams::default(), &wanted).await {
-                // It was kept before the connection broke.
+                // The API server stored it before the connection broke.
                 Err(kube::Error::Api(status)) if status.code == 409 && tries > 0 => pods.get(&name).await,
                 created => created,
             };
             match created {
-                Ok(pod) if shared.is_mended(&serde_json::to_value(&pod)?) => break Outcome::Mended,
+                Ok(pod) if shared.is_fixed(&serde_json::to_value(&pod)?) => break Outcome::Fixed,
                 Ok(_) => break Outcome::Missed,
                 Err(_) if was_restarting || shared.is_restarting.load(Ordering::Relaxed) => {
                     tries += 1;
@@ -159,8 +159,8 @@ impl Shared {
         }
     }
 
-    /// Whether muslin saw the pod, and did what its image asks for.
-    fn is_mended(&self, pod: &Value) -> bool {
+    /// Returns whether muslin reviewed the pod and injected the options for its image.
+    fn is_fixed(&self, pod: &Value) -> bool {
         let is_seen = !pod["metadata"]["labels"]["muslin.dev/libc"].is_null();
         let is_known = pod["spec"]["containers"][0]["image"] == *self.image;
         is_seen && (!is_known || pod["spec"]["dnsConfig"]["options"] == self.options)
@@ -173,14 +173,14 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     let alpine = |shared: &Shared, number| pod(&shared.namespace, &format!("pod-{number}"), &shared.image);
     let load = Load::start(cluster, Shared::new("rolled", "alpine:3.19", default_options(), alpine))?;
     let old = stored(cluster, "ca.crt")?;
-    ask_to_rotate(cluster, "authority")?;
+    request_rotation(cluster, "authority")?;
     replicas.roll()?;
     wait("another CA", || Ok(stored(cluster, "ca.crt")? != old && is_settled(cluster)?))?;
     load.go_on(500_usize.saturating_sub(load.made()));
     let made = load.stop(cluster)?;
     for Made { outcome, .. } in &made {
         match outcome {
-            Outcome::Mended => {}
+            Outcome::Fixed => {}
             Outcome::Missed => anyhow::bail!("a pod of {} was missed", made.len()),
             Outcome::Failed(error) => anyhow::bail!("a pod of {} failed: {error}", made.len()),
         }
@@ -189,18 +189,18 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     Ok(())
 }
 
-/// The run of the figures in `docs/operations.md`.
+/// Measures the figures in `docs/operations.md`.
 fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: &Cluster) -> Result<()> {
-    let _kept = Kept::apply(cluster)?;
+    let _kept = Fingerprints::apply(cluster)?;
     let (registry, image) = registry("team/nothing:1", "musl-lookup")?;
     let mut arguments = reading(&registry).to_vec();
-    // As it is by default: a registry that does not answer costs a review no more.
+    // The default: a registry that does not answer delays a review no longer.
     arguments[2] = "300".to_owned();
     arguments.extend(["--certificate-overlap", "5", "--shutdown-delay", "5"].map(str::to_owned));
     let replicas = Replicas::start(cluster, 3, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
     wait("settled", || is_settled(cluster))?;
 
-    // Every replica knows the image before it counts.
+    // Every replica knows the image before the measurement.
     cluster.namespace("known", &[])?;
     let mut number = 0;
     let mut options = Value::Null;
@@ -210,7 +210,7 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
         options = pod["spec"]["dnsConfig"]["options"].clone();
         Ok(number > 10 && !options.is_null())
     })?;
-    // One pod of twenty has an image that is nowhere.
+    // One pod of twenty has an image that does not exist.
     let mixed = |shared: &Shared, number| {
         let nowhere = format!("{}-{number}", shared.image);
         let image = if number % 20 == 0 { &nowhere } else { &shared.image };
@@ -228,7 +228,7 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
     };
     let rotate = |what: &str, name: &str| -> Result<()> {
         let old = stored(cluster, name)?;
-        ask_to_rotate(cluster, what)?;
+        request_rotation(cluster, what)?;
         wait("new", || Ok(stored(cluster, name)? != old && is_settled(cluster)?))
     };
     let mut all = || -> Result<()> {
@@ -240,23 +240,23 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
         phase("rotation of the serving certificate", &mut || rotate("certificate", "tls.crt"))?;
         phase("rotation of the CA", &mut || rotate("authority", "ca.crt"))?;
         phase("rolling restart during a rotation of the CA", &mut || {
-            ask_to_rotate(cluster, "authority")?;
+            request_rotation(cluster, "authority")?;
             replicas.roll()?;
             wait("settled", || is_settled(cluster))
         })?;
         phase("API server restarted", &mut || {
             load.shared.is_restarting.store(true, Ordering::Relaxed);
             let took = cluster.control_plane.restart_api_server()?;
-            // Its first requests are answered before all of it runs.
+            // The API server answers its first requests before all of it runs.
             thread::sleep(Duration::from_secs(1));
             load.shared.is_restarting.store(false, Ordering::Relaxed);
             eprintln!("the API server was away for {took:?}");
             Ok(())
         })?;
-        phase("lease holder killed, another takes over", &mut || {
-            let gone = replicas.kill_the_lease_holder()?;
+        phase("leader killed, another takes over", &mut || {
+            let gone = replicas.kill_the_leader()?;
             replicas.add()?;
-            wait("another holder", || Ok(replicas.lease_holder()? != gone))
+            wait("another leader", || Ok(replicas.leader()? != gone))
         })?;
         phase("registry down", &mut || {
             registry.take();
@@ -268,7 +268,7 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
             phase(name, &mut || {
                 for _ in 0..10 {
                     empty(cluster, kind, webhooks)?;
-                    wait("put back", || is_settled(cluster))?;
+                    wait("restored", || is_settled(cluster))?;
                     load.go_on(50);
                 }
                 Ok(())
@@ -283,11 +283,10 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
     outcome
 }
 
-/// A line for each phase, and one for all.
+/// Formats one line for each phase, and one for all.
 fn table(made: &[Made], phases: &[Phase]) -> Result<String> {
-    let mut text = String::from(
-        "| | pods | failed | missed | tried again | p50 ms | p99 ms |\n|---|---:|---:|---:|---:|---:|---:|\n",
-    );
+    let mut text =
+        String::from("| | pods | failed | missed | retried | p50 ms | p99 ms |\n|---|---:|---:|---:|---:|---:|---:|\n");
     let mut line = |name: &str, of: &dyn Fn(&&Made) -> bool| -> Result<()> {
         let made: Vec<&Made> = made.iter().filter(of).collect();
         let count = |is: fn(&Outcome) -> bool| made.iter().filter(|made| is(&made.outcome)).count();

@@ -1,4 +1,4 @@
-//! The Events of pods, and of what made them, as `kubectl describe` shows them.
+//! The Events of pods and their workloads, as `kubectl describe` shows them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,18 +12,18 @@ use crate::common::webhook::Muslin;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment,
-    events_are_written_of_what_each_mode_tells_of_and_of_nothing_else,
-    no_event_says_what_is_only_written_on_a_pod,
+    kubectl_describe_shows_findings_on_a_pod_and_its_deployment,
+    each_mode_writes_exactly_its_events,
+    forged_annotations_do_not_reach_events,
     each_event_is_written_once_across_three_restarts,
-    a_namespace_that_is_being_deleted_is_no_failure,
+    a_terminating_namespace_is_not_a_failure,
     a_namespace_with_many_pods_gets_a_bounded_number_of_events
 ];
 
-/// How long it may take until the lease of a muslin that was killed has run out, and its Events are written by another.
+/// Limit of the time until the lease of a killed muslin expires and another one writes Events.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Creates many objects with one call, and gives those that the API server took.
+/// Creates many objects with one call, and returns those that the API server accepted.
 fn create_all(cluster: &Cluster, objects: &[Value]) -> Result<Vec<Value>> {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
     let arguments = ["create", "--validate=ignore", "-o", "json", "-f", "-"];
@@ -39,7 +39,7 @@ fn create_all(cluster: &Cluster, objects: &[Value]) -> Result<Vec<Value>> {
         .collect())
 }
 
-/// An object as what made another, as that other says it.
+/// Returns the owner reference to an object.
 fn owner(object: &Value) -> Value {
     json!([{
         "apiVersion": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"],
@@ -71,7 +71,7 @@ fn workload(api_version: &str, kind: &str, namespace: &str, name: &str, image: &
     })
 }
 
-/// muslin's Events in a namespace.
+/// Returns muslin's Events in a namespace.
 pub(crate) fn events(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>> {
     let output = cluster.control_plane.kubectl(&["get", "events", "-n", namespace, "-o", "json"], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
@@ -80,7 +80,7 @@ pub(crate) fn events(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>> {
     Ok(events.into_iter().filter(|event| event["reportingComponent"] == "muslin").collect())
 }
 
-/// `Deployment/web MuslResolver`
+/// Formats an Event as `Deployment/web MuslResolver`.
 fn short(event: &Value) -> String {
     let (about, text) = (&event["involvedObject"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
     format!("{}/{} {}", text(&about["kind"]), text(&about["name"]), text(&event["reason"]))
@@ -92,8 +92,7 @@ fn shorts(events: &[Value]) -> Vec<String> {
     all
 }
 
-/// Waits until all is told of the pods that were made so far: Events are written one after the other, so that it is once the story of
-/// a pod that was made last is.
+/// Creates a pod and waits for its Events. muslin writes Events in order, so that those of earlier pods are complete then.
 fn settle(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
     cluster.create(&pod(namespace, name, "alpine:3.19"))?;
     let deadline = Instant::now() + SOON;
@@ -102,31 +101,31 @@ fn settle(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
         if found.contains(&format!("Pod/{name} MuslResolver")) {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "nothing is told of {name}: {found:?}");
+        ensure!(Instant::now() < deadline, "no Event for {name}: {found:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// A number that muslin counts.
+/// Returns the value of one of muslin's metrics.
 fn counted(muslin: &Muslin<'_>, metric: &str) -> Result<u64> {
     let text = muslin.metrics()?;
     let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
-    line.with_context(|| format!("no {metric} in\n{text}"))?.parse().context("it is a number")
+    line.with_context(|| format!("no {metric} in\n{text}"))?.parse().context("not a number")
 }
 
-fn kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment(cluster: &Cluster) -> Result<()> {
+fn kubectl_describe_shows_findings_on_a_pod_and_its_deployment(cluster: &Cluster) -> Result<()> {
     let muslin = cluster.muslin()?;
-    cluster.namespace("told", &[])?;
+    cluster.namespace("described", &[])?;
     let tops = [
-        workload("apps/v1", "Deployment", "told", "web", "alpine:3.19"),
-        workload("batch/v1", "CronJob", "told", "nightly", "alpine:3.16"),
+        workload("apps/v1", "Deployment", "described", "web", "alpine:3.19"),
+        workload("batch/v1", "CronJob", "described", "nightly", "alpine:3.16"),
     ];
     let tops = create_all(cluster, &tops)?;
     let [deployment, cron] = &tops[..] else { anyhow::bail!("{tops:#?}") };
     let between = [
-        owned(workload("apps/v1", "ReplicaSet", "told", "web-5d", "alpine:3.19"), deployment),
-        owned(workload("batch/v1", "Job", "told", "nightly-1", "alpine:3.16"), cron),
-        workload("apps/v1", "StatefulSet", "told", "store", "alpine:3.19"),
+        owned(workload("apps/v1", "ReplicaSet", "described", "web-5d", "alpine:3.19"), deployment),
+        owned(workload("batch/v1", "Job", "described", "nightly-1", "alpine:3.16"), cron),
+        workload("apps/v1", "StatefulSet", "described", "store", "alpine:3.19"),
     ];
     let between = create_all(cluster, &between)?;
     let [set, job, stateful] = &between[..] else { anyhow::bail!("{between:#?}") };
@@ -136,32 +135,32 @@ fn kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment(cluster: &Clu
         ("nightly-1-x", "alpine:3.16", job),
         ("store-0", "alpine:3.19", stateful),
     ] {
-        cluster.create(&owned(pod("told", name, image), by))?;
+        cluster.create(&owned(pod("described", name, image), by))?;
     }
-    settle(cluster, "told", "last")?;
+    settle(cluster, "described", "last")?;
 
     let describe = |kind: &str, name: &str| -> Result<String> {
-        let output = cluster.control_plane.kubectl(&["describe", kind, name, "-n", "told"], None)?;
+        let output = cluster.control_plane.kubectl(&["describe", kind, name, "-n", "described"], None)?;
         let (_, events) = output.stdout.split_once("\nEvents:").with_context(|| output.stdout.clone())?;
         Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
     };
     let injected = "muslin has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
     let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)";
-    let story = describe("pod", "web-5d-1")?;
-    ensure!(story.contains("Normal DNSOptionsInjected") && story.contains(injected), "{story}");
-    ensure!(story.contains("Normal MuslResolver") && story.contains(slow), "{story}");
+    let shown = describe("pod", "web-5d-1")?;
+    ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains(injected), "{shown}");
+    ensure!(shown.contains("Normal MuslResolver") && shown.contains(slow), "{shown}");
     for (kind, name) in [("deployment", "web"), ("statefulset", "store")] {
-        let story = describe(kind, name)?;
-        ensure!(story.contains("Normal DNSOptionsInjected") && story.contains("its pods: has single-"), "{story}");
-        ensure!(story.contains(&format!("its pods: {slow}")), "{story}");
+        let shown = describe(kind, name)?;
+        ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains("its pods: has single-"), "{shown}");
+        ensure!(shown.contains(&format!("its pods: {slow}")), "{shown}");
     }
-    // What cannot be mended is a warning, and says what to do.
-    let story = describe("cronjob", "nightly")?;
-    ensure!(story.contains("Warning MuslResolver") && story.contains("musl-no-tcp: app: musl 1.2.3"), "{story}");
-    ensure!(story.contains("(fix: use Alpine 3.18 or later"), "{story}");
+    // An unfixed finding is a warning with a fix.
+    let shown = describe("cronjob", "nightly")?;
+    ensure!(shown.contains("Warning MuslResolver") && shown.contains("musl-no-tcp: app: musl 1.2.3"), "{shown}");
+    ensure!(shown.contains("(fix: use Alpine 3.18 or later"), "{shown}");
 
-    // The object at the top is told once, and what stands between is not.
-    let found = shorts(&events(cluster, "told")?);
+    // The workload at the top has each Event once, and objects between have none.
+    let found = shorts(&events(cluster, "described")?);
     let of = |what: &str| found.iter().filter(|event| event.starts_with(what)).count();
     ensure!(of("Deployment/web ") == 2 && of("ReplicaSet/") == 0 && of("Job/") == 0, "{found:?}");
     ensure!(counted(&muslin, "muslin_events_written_total")? == found.len() as u64, "{found:?}");
@@ -169,11 +168,11 @@ fn kubectl_describe_tells_the_story_of_a_pod_and_of_its_deployment(cluster: &Clu
     Ok(())
 }
 
-/// Every mode and level, of a pod of nobody, of a Deployment and of a CronJob.
-fn events_are_written_of_what_each_mode_tells_of_and_of_nothing_else(cluster: &Cluster) -> Result<()> {
+/// Covers every mode and level, for a pod without an owner, a Deployment and a CronJob.
+fn each_mode_writes_exactly_its_events(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for mode in ["off", "audit", "warn", "inject", "enforce"] {
-        let namespace = format!("told-{mode}");
+        let namespace = format!("events-{mode}");
         cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
         let image = |level: &str| if level == "warn" { "alpine:3.19" } else { "debian:12" };
         let levels = ["info", "warn", "deny"];
@@ -202,17 +201,18 @@ fn events_are_written_of_what_each_mode_tells_of_and_of_nothing_else(cluster: &C
             }
             pod
         };
-        let mut pods: Vec<Value> = levels.iter().map(|level| of_level(level, &format!("{level}-of-nobody"))).collect();
+        let mut pods: Vec<Value> =
+            levels.iter().map(|level| of_level(level, &format!("{level}-without-owner"))).collect();
         pods.extend(between.iter().map(|by| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
             let level = text(&by["metadata"]["name"]);
             owned(of_level(&level, &format!("{level}-of-{}", text(&by["kind"]))), by)
         }));
         let made = create_all(cluster, &pods)?;
-        // Three pods of the level deny are refused.
+        // Three pods with findings of the level deny are denied.
         ensure!(made.len() == if mode == "enforce" { 6 } else { 9 }, "{mode}: {} pods", made.len());
-        let tells = matches!(mode, "warn" | "inject" | "enforce");
-        if tells {
+        let has_events = matches!(mode, "warn" | "inject" | "enforce");
+        if has_events {
             settle(cluster, &namespace, "last")?;
         } else {
             cluster.namespace(&format!("after-{mode}"), &[])?;
@@ -223,13 +223,13 @@ fn events_are_written_of_what_each_mode_tells_of_and_of_nothing_else(cluster: &C
         let found: Vec<String> = shorts(&found).into_iter().filter(|event| !event.starts_with("Pod/last ")).collect();
         let mut expected = Vec::new();
         let mut expect = |level: &str, reason: &str| {
-            for about in ["of-nobody", "of-replicaset", "of-job"] {
+            for about in ["without-owner", "of-replicaset", "of-job"] {
                 expected.push(format!("Pod/{level}-{about} {reason}"));
             }
             expected.push(format!("Deployment/{level} {reason}"));
             expected.push(format!("CronJob/{level} {reason}"));
         };
-        if tells {
+        if has_events {
             expect("warn", "MuslResolver");
             if mode != "warn" {
                 expect("warn", "DNSOptionsInjected");
@@ -244,7 +244,7 @@ fn events_are_written_of_what_each_mode_tells_of_and_of_nothing_else(cluster: &C
     Ok(())
 }
 
-fn no_event_says_what_is_only_written_on_a_pod(cluster: &Cluster) -> Result<()> {
+fn forged_annotations_do_not_reach_events(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("lies", &[])?;
     cluster.namespace("lies-audited", &[("muslin.dev/mode", "audit")])?;
@@ -256,7 +256,7 @@ fn no_event_says_what_is_only_written_on_a_pod(cluster: &Cluster) -> Result<()> 
     };
     let deployment = create_all(cluster, &[workload("apps/v1", "Deployment", "lies", "web", "alpine:3.19")])?;
     let mut sets = Vec::new();
-    // A Deployment that somebody says made it, with another uid; the same of a ReplicaSet.
+    // A forged owner: a Deployment with another uid, and a ReplicaSet with another uid.
     let mut stranger = deployment[0].clone();
     stranger["metadata"]["uid"] = json!("705ab4f5-6393-11e8-b7cc-42010a800002");
     sets.push(owned(workload("apps/v1", "ReplicaSet", "lies", "web-5d", "alpine:3.19"), &stranger));
@@ -280,7 +280,7 @@ fn no_event_says_what_is_only_written_on_a_pod(cluster: &Cluster) -> Result<()> 
     ] {
         cluster.create(&pod)?;
     }
-    // Written on it later, when nobody reviews it.
+    // Annotations that are added later are not reviewed.
     cluster.create(&pod("lies", "annotated", "debian:12"))?;
     let arguments = ["annotate", "--overwrite", "pod", "annotated", "-n", "lies", "muslin.dev/injected=timeout:9"];
     let annotated = cluster
@@ -342,10 +342,10 @@ fn each_event_is_written_once_across_three_restarts(cluster: &Cluster) -> Result
     Ok(())
 }
 
-fn a_namespace_that_is_being_deleted_is_no_failure(cluster: &Cluster) -> Result<()> {
+fn a_terminating_namespace_is_not_a_failure(cluster: &Cluster) -> Result<()> {
     cluster.namespace("ending", &[])?;
     cluster.namespace("staying", &[])?;
-    // Made without muslin, so that nothing is told of it yet.
+    // Created without muslin, so that there are no Events yet.
     let mut wanted = pod("ending", "web", "alpine:3.19");
     wanted["metadata"]["labels"] = json!({ "muslin.dev/libc": "musl" });
     wanted["metadata"]["annotations"] = json!({ "muslin.dev/warnings": "" });
@@ -357,7 +357,7 @@ fn a_namespace_that_is_being_deleted_is_no_failure(cluster: &Cluster) -> Result<
     ensure!(cluster.control_plane.kubectl(&arguments, None)?.status.success());
     let muslin = cluster.muslin()?;
     settle(cluster, "staying", "last")?;
-    // What was there before muslin is told of as it is.
+    // Pods from before muslin get Events, too.
     let found = shorts(&events(cluster, "staying")?);
     ensure!(found.contains(&"Pod/web MuslResolver".to_owned()), "{found:?}");
     ensure!(events(cluster, "ending")?.is_empty());
@@ -378,9 +378,9 @@ fn a_namespace_with_many_pods_gets_a_bounded_number_of_events(cluster: &Cluster)
     settle(cluster, "uncrowded", "last")?;
     let took = began.elapsed().as_secs() as usize + 1;
     let found = shorts(&events(cluster, "crowded")?);
-    let told = found.iter().filter(|event| event.ends_with(" MuslResolver")).count();
-    ensure!((100..=100 + took).contains(&told), "{told} pods were told of in {took} s");
+    let reported = found.iter().filter(|event| event.ends_with(" MuslResolver")).count();
+    ensure!((100..=100 + took).contains(&reported), "{reported} pods have Events after {took} s");
     let dropped = counted(&muslin, "muslin_events_dropped_total")?;
-    ensure!(dropped as usize == PODS - told, "{dropped} of {PODS} were dropped, {told} told of");
+    ensure!(dropped as usize == PODS - reported, "{dropped} of {PODS} were dropped, {reported} have Events");
     cluster.delete_pods("crowded")
 }

@@ -1,4 +1,4 @@
-//! The examples of each rule (`tests/rules/<slug>/`): what the API server makes of the pods in them.
+//! The examples of each rule (`tests/rules/<slug>/`), created on the API server.
 
 use std::fs;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::common::pods::found;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more,
-    the_author_of_each_troubled_pod_hears_of_the_rule
+    the_fixed_example_of_each_rule_is_accepted_without_its_warning,
+    the_firing_example_of_each_rule_gets_its_warning
 ];
 
-fn the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no_more(cluster: &Cluster) -> Result<()> {
+fn the_fixed_example_of_each_rule_is_accepted_without_its_warning(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("fixed", &[("muslin.dev/mode", "warn")])?;
     cluster.namespace("fixed-injected", &[])?;
@@ -40,7 +40,7 @@ fn the_api_server_takes_the_fixed_pod_of_each_rule_and_its_author_hears_of_it_no
     Ok(())
 }
 
-fn the_author_of_each_troubled_pod_hears_of_the_rule(cluster: &Cluster) -> Result<()> {
+fn the_firing_example_of_each_rule_gets_its_warning(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("troubled", &[("muslin.dev/mode", "warn")])?;
     let mut told = 0;
@@ -60,12 +60,12 @@ fn the_author_of_each_troubled_pod_hears_of_the_rule(cluster: &Cluster) -> Resul
     Ok(())
 }
 
-/// The one pod, or pod template, of an example, as its controller would create it.
+/// Returns the pod or pod template of an example, as a controller would create it.
 fn example(slug: &str, file: &str, namespace: &str) -> Result<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(slug).join(file);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     for document in Stream::new(&text).documents {
-        let document = document.parse().ok().context("an example that is no YAML")?;
+        let document = document.parse().ok().context("an example that is not YAML")?;
         if let Some(pointer) = objects(&document).iter().find_map(|object| object.pod_pointer()) {
             let mut pod = document.pointer(&pointer).context("an example without a pod")?.to_value();
             pod["apiVersion"] = json!("v1");
@@ -78,7 +78,7 @@ fn example(slug: &str, file: &str, namespace: &str) -> Result<Value> {
     anyhow::bail!("{}: no pod", path.display())
 }
 
-/// Whether every option that its author wrote is still there.
+/// Returns whether every option of the author is still there.
 fn kept(before: &Value, after: &Value) -> bool {
     let list = |options: &Value| options.as_array().cloned().unwrap_or_default();
     let after = list(after);

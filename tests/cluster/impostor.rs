@@ -1,5 +1,5 @@
-//! Webhooks that are not muslin: one that answers as no webhook should, one that adds a sidecar, one that keeps what it is
-//! sent. They run on muslin's own server, so that only their answers differ.
+//! Webhooks that are not muslin: one with invalid answers, one that adds a sidecar, one that records reviews. They run on muslin's own
+//! server, so that only their answers differ.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +25,7 @@ pub(crate) struct Impostor {
     shutdown: Shutdown,
 }
 
-/// What it answers a review with.
+/// The answer to a review.
 pub(crate) type Answer = fn(&Value) -> (StatusCode, String);
 
 // === impl Impostor ===
@@ -49,12 +49,12 @@ impl Impostor {
         Ok(Self { url, ca: certificate, reviews, shutdown })
     }
 
-    /// The reviews that it was sent, in order.
+    /// Returns the received reviews, in order.
     pub(crate) fn reviews(&self) -> Vec<Bytes> {
         self.reviews.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many of them are about pods of this namespace.
+    /// Returns the number of received reviews of pods in this namespace.
     pub(crate) fn reviews_of(&self, namespace: &str) -> usize {
         let reviews = self.reviews();
         reviews
@@ -76,7 +76,7 @@ pub(crate) fn allow(review: &Value) -> (StatusCode, String) {
     (StatusCode::OK, answer(review, json!({})))
 }
 
-/// Adds an Alpine container to pods that have none of its name.
+/// Adds an Alpine container to pods without a container of its name.
 pub(crate) fn add_a_sidecar(review: &Value) -> (StatusCode, String) {
     let containers = review["request"]["object"]["spec"]["containers"].as_array();
     if containers.into_iter().flatten().any(|container| container["name"] == "sidecar") {
@@ -89,13 +89,15 @@ pub(crate) fn add_a_sidecar(review: &Value) -> (StatusCode, String) {
     (StatusCode::OK, answer(review, response))
 }
 
-/// Answers that no webhook should give, each with what it is.
+/// Invalid answers, each with its description.
 pub(crate) const GARBAGE: [(&str, Answer); 5] = [
-    ("no JSON", |_| (StatusCode::OK, "<html>welcome to nginx!</html>".to_owned())),
+    ("HTML", |_| (StatusCode::OK, "<html>welcome to nginx!</html>".to_owned())),
     ("nothing", |_| (StatusCode::OK, String::new())),
     ("an error", |_| (StatusCode::INTERNAL_SERVER_ERROR, "out of memory".to_owned())),
     ("another uid", |_| (StatusCode::OK, answer(&json!({ "request": { "uid": "1" } }), json!({})))),
-    ("a patch of no type", |review| (StatusCode::OK, answer(review, json!({ "patch": BASE64_STANDARD.encode("[]") })))),
+    ("a patch without a type", |review| {
+        (StatusCode::OK, answer(review, json!({ "patch": BASE64_STANDARD.encode("[]") })))
+    }),
 ];
 
 fn answer(review: &Value, more: Value) -> String {

@@ -1,4 +1,4 @@
-//! Images that muslin reads: a real registry beside the real API server, and names that say nothing.
+//! Image inspection: a real registry beside the real API server, and image names without hints.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use crate::common::webhook::{Certificate, Process};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry,
+    a_pod_is_fixed_by_its_image_and_the_next_one_without_the_registry,
     a_go_program_on_an_alpine_root_gets_no_musl_warnings,
-    a_pod_whose_image_cannot_be_read_goes_by_its_reference,
-    an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may,
-    a_muslin_that_stops_gives_the_lease_up,
-    what_was_read_survives_a_restart_with_the_registry_stopped,
-    events_say_what_another_replica_read,
-    a_declaration_outranks_what_was_read,
-    a_declaration_that_names_no_resolver_or_no_digest_is_refused,
-    the_lease_holder_deletes_what_was_not_used_for_longest,
-    after_the_start_the_images_of_running_pods_are_read,
-    an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run
+    an_unreadable_image_is_judged_by_its_name,
+    an_image_is_read_with_the_pods_pull_secret_if_allowed,
+    a_stopping_leader_releases_the_lease,
+    inspections_survive_a_restart_with_the_registry_down,
+    events_use_the_inspections_of_another_replica,
+    a_declaration_outranks_an_inspection,
+    a_declaration_without_a_resolver_or_a_digest_is_rejected,
+    the_leader_deletes_the_least_recently_used_fingerprints,
+    the_warm_up_reads_the_images_of_running_pods,
+    an_image_with_different_platforms_is_judged_by_the_pods_platforms
 ];
 
 const ALPINE: &[Entry<'_>] = &[
@@ -37,20 +37,20 @@ const ALPINE: &[Entry<'_>] = &[
     Text("lib/apk/db/installed", "C:Q1\nP:musl\nV:1.2.3-r3\nA:x86_64\n\n"),
 ];
 
-/// Images on the API server with the rights of `manifests/image-inspection`, which are taken away again.
-pub(crate) struct Kept<'c>(&'c Cluster);
+/// The fingerprints on the API server, with the rights of `manifests/image-inspection`; both are deleted when dropped.
+pub(crate) struct Fingerprints<'c>(&'c Cluster);
 
-/// What the overlay adds to the base.
+/// The rights that the overlay adds to the base.
 const OVERLAY: &str = "components/image-inspection/cluster-role.yaml";
-/// What allows it to read the Secrets of pods.
+/// The right to read the Secrets of pods.
 pub(crate) const PULL_SECRETS: &str = "components/pull-secrets/cluster-role.yaml";
 
-/// How long muslin may take to write what it read, or to read what was written.
+/// Time limit for writing a fingerprint, or reading it back.
 const SOON: Duration = Duration::from_secs(20);
 
-// === impl Kept ===
+// === impl Fingerprints ===
 
-impl<'c> Kept<'c> {
+impl<'c> Fingerprints<'c> {
     pub(crate) fn apply(cluster: &'c Cluster) -> Result<Self> {
         let kept = Self(cluster);
         kept.kubectl(&["apply", "-f", &overlay(OVERLAY)])?;
@@ -68,12 +68,12 @@ impl<'c> Kept<'c> {
         list["items"].as_array().cloned().context("kubectl get gave no list")
     }
 
-    /// The name of the lease's holder.
+    /// Returns the name of the leader.
     fn holder(&self) -> Result<String> {
         self.kubectl(&["get", "lease", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.holderIdentity}"])
     }
 
-    /// Waits until the lease is this process's: until the last holder's has run out it is another's, or there is none yet.
+    /// Waits until this process is the leader, which takes until the lease of the previous one expires.
     fn wait_until_holder_is(&self, process: u32) -> Result<()> {
         let deadline = Instant::now() + SOON;
         while !self.holder().is_ok_and(|holder| holder.ends_with(&format!("-{process}"))) {
@@ -83,7 +83,7 @@ impl<'c> Kept<'c> {
         Ok(())
     }
 
-    /// Waits until the fingerprints are as they should be.
+    /// Waits until the fingerprints meet a condition, and returns them.
     pub(crate) fn wait(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let deadline = Instant::now() + SOON;
         loop {
@@ -97,7 +97,7 @@ impl<'c> Kept<'c> {
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for Fingerprints<'_> {
     fn drop(&mut self) {
         for what in [["imagefingerprints", "--all"], ["-f", &overlay(OVERLAY)]] {
             let _ = self.0.control_plane.kubectl(&[["delete", "--ignore-not-found"], what].concat(), None);
@@ -109,7 +109,7 @@ pub(crate) fn overlay(file: &str) -> String {
     format!("{}/manifests/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A registry that holds one image, and the image's reference.
+/// Starts a registry with one image, and returns the image's reference.
 pub(crate) fn registry(name: &str, program: &str) -> Result<(Registry, String)> {
     let parts = parts()?;
     let layers = vec![layer(&parts, ALPINE)?, layer(&parts, &[Part("app/server", program)])?];
@@ -119,14 +119,14 @@ pub(crate) fn registry(name: &str, program: &str) -> Result<(Registry, String)> 
     Ok((registry, reference))
 }
 
-/// The folder of real programs and libraries.
+/// Returns the folder of real programs and libraries.
 fn parts() -> Result<PathBuf> {
     let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/registry/tools");
     let printed = String::from_utf8(run(tools, &[])?)?;
     Ok(printed.lines().last().context("the tools print a folder")?.into())
 }
 
-/// What makes muslin read the images of this registry, and wait until it has.
+/// Returns the flags that make muslin inspect the images of this registry, and wait for the results.
 pub(crate) fn reading(registry: &Registry) -> [String; 7] {
     let arguments = ["--inspect-images", "--inspection-budget", "4000", "--allow-network", "127.0.0.1", "--plain-http"];
     let [a, b, c, d, e, f] = arguments.map(str::to_owned);
@@ -137,13 +137,13 @@ fn resolvers(pod: &Value) -> &Value {
     &pod["metadata"]["annotations"]["muslin.dev/resolvers"]
 }
 
-fn a_pod_is_mended_for_what_is_in_its_image_and_the_next_one_with_no_registry(cluster: &Cluster) -> Result<()> {
+fn a_pod_is_fixed_by_its_image_and_the_next_one_without_the_registry(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/nothing:1", "musl-lookup")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("inspected", &[])?;
     let (first, warnings) = cluster.created(&pod("inspected", "first", &reference))?;
     ensure!(resolvers(&first) == "app=musl-1.2.3 (inspected)", "{first:#}");
-    // What is known to be musl needs nothing that only glibc honours.
+    // A known musl gets no option that only glibc honours.
     let options = json!([{ "name": "timeout", "value": "5" }, { "name": "attempts", "value": "10" }]);
     ensure!(first["spec"]["dnsConfig"]["options"] == options, "{first:#}");
     ensure!(first["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{first:#}");
@@ -165,7 +165,7 @@ fn a_go_program_on_an_alpine_root_gets_no_musl_warnings(cluster: &Cluster) -> Re
     Ok(())
 }
 
-fn a_pod_whose_image_cannot_be_read_goes_by_its_reference(cluster: &Cluster) -> Result<()> {
+fn an_unreadable_image_is_judged_by_its_name(cluster: &Cluster) -> Result<()> {
     let (registry, _) = registry("team/other:1", "go-pure")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("unread", &[])?;
@@ -175,7 +175,7 @@ fn a_pod_whose_image_cannot_be_read_goes_by_its_reference(cluster: &Cluster) -> 
     Ok(())
 }
 
-fn an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may(cluster: &Cluster) -> Result<()> {
+fn an_image_is_read_with_the_pods_pull_secret_if_allowed(cluster: &Cluster) -> Result<()> {
     const PASSWORD: &str = "only-for-those-who-know";
     let parts = parts()?;
     let registry = Registry::with_password(PASSWORD)?;
@@ -197,7 +197,7 @@ fn an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may(cluster: &C
     let mut arguments = reading(&registry).to_vec();
     arguments.push("--pull-secrets".to_owned());
     {
-        // Asked for, but the cluster does not allow it.
+        // The flag is set, but the right is missing.
         let _muslin = cluster.muslin_with(&arguments)?;
         let (created, _) = cluster.created(&renamed(&named, "refused"))?;
         ensure!(resolvers(&created) == "app=unknown", "{created:#}");
@@ -207,7 +207,7 @@ fn an_image_is_read_with_the_pull_secret_of_the_pod_where_muslin_may(cluster: &C
         let _muslin = cluster.muslin_with(&arguments)?;
         let (without, _) = cluster.created(&pod("private", "without", &reference))?;
         ensure!(resolvers(&without) == "app=unknown", "{without:#}");
-        // That it could not be read for a pod without the Secret does not keep it from being read for one that has it.
+        // A failure for a pod without the Secret does not prevent inspection for a pod with it.
         let (with, _) = cluster.created(&named)?;
         ensure!(resolvers(&with) == "app=musl-1.2.3 (inspected)", "{with:#}");
         Ok(())
@@ -222,8 +222,8 @@ fn renamed(pod: &Value, name: &str) -> Value {
     pod
 }
 
-fn a_muslin_that_stops_gives_the_lease_up(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn a_stopping_leader_releases_the_lease(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, _) = registry("team/lease:1", "go-pure")?;
     let mut muslin = cluster.muslin_with(&reading(&registry))?;
     kept.wait_until_holder_is(muslin.id())?;
@@ -232,10 +232,10 @@ fn a_muslin_that_stops_gives_the_lease_up(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn events_say_what_another_replica_read(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn events_use_the_inspections_of_another_replica(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, reference) = registry("team/shared:1", "musl-lookup")?;
-    // It is not registered, so that it never reads an image.
+    // This leader is not registered as a webhook, so that it never inspects an image.
     let folder = tempfile::tempdir()?;
     let arguments = [Certificate::new()?.arguments(folder.path())?, reading(&registry).to_vec()].concat();
     let holder = Process::start(&cluster.account, &arguments)?;
@@ -257,8 +257,8 @@ fn events_say_what_another_replica_read(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn what_was_read_survives_a_restart_with_the_registry_stopped(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn inspections_survive_a_restart_with_the_registry_down(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, reference) = registry("team/kept:1", "musl-lookup")?;
     let arguments = reading(&registry);
     cluster.namespace("kept", &[])?;
@@ -281,8 +281,8 @@ fn what_was_read_survives_a_restart_with_the_registry_stopped(cluster: &Cluster)
     Ok(())
 }
 
-fn a_declaration_outranks_what_was_read(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn a_declaration_outranks_an_inspection(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, reference) = registry("team/declared:1", "musl-lookup")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
     cluster.namespace("declared", &[])?;
@@ -303,8 +303,8 @@ fn a_declaration_outranks_what_was_read(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_declaration_that_names_no_resolver_or_no_digest_is_refused(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn a_declaration_without_a_resolver_or_a_digest_is_rejected(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let object = |name: &str, declared: &str| {
         json!({
             "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint",
@@ -326,8 +326,8 @@ fn a_declaration_that_names_no_resolver_or_no_digest_is_refused(cluster: &Cluste
     Ok(())
 }
 
-fn the_lease_holder_deletes_what_was_not_used_for_longest(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
+fn the_leader_deletes_the_least_recently_used_fingerprints(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, reference) = registry("team/newest:1", "musl-lookup")?;
     let old: Vec<String> = (0..3).map(|number| format!("sha256-{}", number.to_string().repeat(64))).collect();
     for (day, name) in old.iter().enumerate() {
@@ -359,7 +359,7 @@ fn the_lease_holder_deletes_what_was_not_used_for_longest(cluster: &Cluster) -> 
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let found = kept.fingerprints()?;
-        // The newest of the old ones stays beside the one that is in use.
+        // The newest of the old ones stays beside the image in use.
         if found.len() == 2 && is_there(&found, &old[2]) {
             return Ok(());
         }
@@ -368,7 +368,7 @@ fn the_lease_holder_deletes_what_was_not_used_for_longest(cluster: &Cluster) -> 
     }
 }
 
-fn an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run(cluster: &Cluster) -> Result<()> {
+fn an_image_with_different_platforms_is_judged_by_the_pods_platforms(cluster: &Cluster) -> Result<()> {
     let parts = parts()?;
     let registry = Registry::start()?;
     let entrypoint = || json!({"Entrypoint": ["/app/server"]});
@@ -394,9 +394,9 @@ fn an_image_whose_platforms_differ_is_told_for_where_the_pod_may_run(cluster: &C
     Ok(())
 }
 
-fn after_the_start_the_images_of_running_pods_are_read(cluster: &Cluster) -> Result<()> {
-    let kept = Kept::apply(cluster)?;
-    // Of what other tests left behind the images are in registries that no test may reach.
+fn the_warm_up_reads_the_images_of_running_pods(cluster: &Cluster) -> Result<()> {
+    let kept = Fingerprints::apply(cluster)?;
+    // Pods of other tests have images in registries that no test may contact.
     cluster.delete_all_pods()?;
     let (registry, reference) = registry("team/running:1", "go-pure")?;
     cluster.namespace("running", &[("muslin.dev/mode", "off")])?;

@@ -19,20 +19,19 @@ use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
     applying_the_manifests_again_changes_nothing,
-    a_pod_of_the_deployment_is_admitted_without_a_warning,
-    muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else,
-    the_development_certificate_s_kustomization_can_be_applied,
+    a_pod_of_muslins_deployment_is_admitted_without_a_warning,
+    muslin_has_exactly_the_rights_it_needs,
+    the_development_certificates_kustomization_can_be_applied,
     the_examples_can_be_created,
-    applying_the_manifests_again_takes_no_ca_away,
+    applying_the_manifests_again_keeps_the_ca,
     each_overlay_can_be_applied,
-    the_base_has_one_replica_and_high_availability_two_of_which_one_stays
+    only_high_availability_has_two_replicas_and_a_disruption_budget
 ];
 
-/// The last of all, because the service account that other tests use goes with the rest.
+/// Runs last, because uninstalling deletes the service account that other tests use.
 pub(crate) const LAST: Topic = tests![uninstalling_leaves_nothing_and_blocks_nothing];
 
-/// Where the definitions of other projects' resources come from that overlays use: the module, its checksum as `go.sum` has it, the
-/// folder in it, and the files.
+/// The sources of the other projects' resource definitions that overlays use: Go module, checksum as in `go.sum`, folder, files.
 const DEFINITIONS: [(&str, &str, &str, &[&str]); 2] = [
     (
         "github.com/cert-manager/cert-manager@v1.18.2",
@@ -48,7 +47,7 @@ const DEFINITIONS: [(&str, &str, &str, &[&str]); 2] = [
     ),
 ];
 
-/// Does what the README says.
+/// Installs muslin as the README describes.
 pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
     let output = control_plane.kubectl(&["apply", "-k", MANIFESTS], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
@@ -56,7 +55,7 @@ pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
     Ok(output.stdout)
 }
 
-/// Takes the webhook's configuration away, so that a test can register a muslin that runs on loopback.
+/// Deletes the webhook configurations, so that a test can register a muslin on loopback.
 pub(crate) fn unregister(control_plane: &ControlPlane) -> Result<()> {
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
         let output = control_plane.kubectl(&["delete", kind, MUSLIN], None)?;
@@ -84,9 +83,8 @@ fn applying_the_manifests_again_changes_nothing(cluster: &Cluster) -> Result<()>
     Ok(())
 }
 
-/// There is no controller here that makes pods of the Deployment, so the test makes one: under the namespace's own Pod Security
-/// Standard.
-fn a_pod_of_the_deployment_is_admitted_without_a_warning(cluster: &Cluster) -> Result<()> {
+/// No controller makes pods of the Deployment here, so the test makes one, under the namespace's Pod Security Standard.
+fn a_pod_of_muslins_deployment_is_admitted_without_a_warning(cluster: &Cluster) -> Result<()> {
     let output = cluster.control_plane.kubectl(&["get", "deployment", "muslin", "-n", "muslin", "-o", "json"], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     let deployment: Value = serde_json::from_str(&output.stdout)?;
@@ -101,7 +99,7 @@ fn a_pod_of_the_deployment_is_admitted_without_a_warning(cluster: &Cluster) -> R
     Ok(())
 }
 
-fn muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else(cluster: &Cluster) -> Result<()> {
+fn muslin_has_exactly_the_rights_it_needs(cluster: &Cluster) -> Result<()> {
     let may = |verb: &str, resource: &str| -> Result<bool> {
         let account = "--as=system:serviceaccount:muslin:muslin";
         let output =
@@ -137,8 +135,8 @@ fn muslin_may_read_namespaces_and_pods_and_write_events_and_nothing_else(cluster
     Ok(())
 }
 
-fn the_development_certificate_s_kustomization_can_be_applied(cluster: &Cluster) -> Result<()> {
-    // Beside the manifests: kustomize refuses an absolute path to its base.
+fn the_development_certificates_kustomization_can_be_applied(cluster: &Cluster) -> Result<()> {
+    // Near the manifests: kustomize rejects an absolute path to its base.
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/make-development-certificate");
     let made =
@@ -169,8 +167,8 @@ fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Nor does an apply that takes over what others own.
-fn applying_the_manifests_again_takes_no_ca_away(cluster: &Cluster) -> Result<()> {
+/// Covers client-side apply, and server-side apply with force.
+fn applying_the_manifests_again_keeps_the_ca(cluster: &Cluster) -> Result<()> {
     forget_certificates(cluster)?;
     apply(&cluster.control_plane)?;
     let kept = (|| {
@@ -178,14 +176,14 @@ fn applying_the_manifests_again_takes_no_ca_away(cluster: &Cluster) -> Result<()
         wait("ready", || Ok(muslin.get("/readyz")?.0 == "200"))?;
         wait("settled", || is_settled(cluster))?;
         let before = trusted(cluster)?;
-        // What would be put back must not be taken away in the first place.
+        // Without a running muslin, which would restore it.
         drop(muslin);
         apply(&cluster.control_plane)?;
-        ensure!(trusted(cluster)? == before, "kubectl apply took it away");
+        ensure!(trusted(cluster)? == before, "kubectl apply removed it");
         let forced = ["apply", "--server-side", "--force-conflicts", "-k", MANIFESTS];
         let output = cluster.control_plane.kubectl(&forced, None)?;
         ensure!(output.status.success(), "{}", output.stderr);
-        ensure!(trusted(cluster)? == before, "kubectl apply --server-side took it away");
+        ensure!(trusted(cluster)? == before, "kubectl apply --server-side removed it");
         ensure!(is_settled(cluster)?, "the Secret was emptied");
         Ok(())
     })();
@@ -193,7 +191,7 @@ fn applying_the_manifests_again_takes_no_ca_away(cluster: &Cluster) -> Result<()
     kept
 }
 
-/// The overlays and all that `kubectl apply` says to each.
+/// Applies each overlay as a dry run, which must give no warning.
 fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
     let definitions = definitions()?;
     for definition in &definitions {
@@ -219,7 +217,7 @@ fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// The real definitions, as Go modules: a registry of them that is pinned and verified.
+/// Returns the real definitions from Go modules, which are pinned and verified.
 fn definitions() -> Result<Vec<Value>> {
     let modules = DEFINITIONS.map(|(module, ..)| module);
     let nowhere = TempDir::new()?;
@@ -231,11 +229,11 @@ fn definitions() -> Result<Vec<Value>> {
     let downloaded = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     for (downloaded, (module, sum, folder, files)) in downloaded.zip(DEFINITIONS) {
         let downloaded = downloaded?;
-        ensure!(downloaded["Sum"] == sum, "{module} is not what it was: {downloaded:#}");
+        ensure!(downloaded["Sum"] == sum, "{module} has another checksum: {downloaded:#}");
         let root = PathBuf::from(downloaded["Dir"].as_str().context("there is no folder")?).join(folder);
         for file in files {
             let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(root.join(file))?)?;
-            // Some are templates there.
+            // Some files are templates with labels.
             if let Some(metadata) = definition["metadata"].as_object_mut() {
                 metadata.remove("labels");
             }
@@ -246,7 +244,7 @@ fn definitions() -> Result<Vec<Value>> {
     Ok(definitions)
 }
 
-fn the_base_has_one_replica_and_high_availability_two_of_which_one_stays(cluster: &Cluster) -> Result<()> {
+fn only_high_availability_has_two_replicas_and_a_disruption_budget(cluster: &Cluster) -> Result<()> {
     let built = |folder: &str| -> Result<Vec<Value>> {
         let output = cluster.control_plane.kubectl(&["kustomize", folder], None)?;
         ensure!(output.status.success(), "{}", output.stderr);
@@ -258,14 +256,14 @@ fn the_base_has_one_replica_and_high_availability_two_of_which_one_stays(cluster
     };
     let has_budget = |objects: &[Value]| objects.iter().any(|object| object["kind"] == "PodDisruptionBudget");
     let base = built(MANIFESTS)?;
-    // A budget of one for one replica would keep its node from being drained.
+    // A budget for a single replica would block the draining of its node.
     ensure!(replicas(&base) == Some(json!(1)) && !has_budget(&base), "{base:#?}");
     let two = built(&format!("{MANIFESTS}/high-availability"))?;
     ensure!(replicas(&two) == Some(json!(2)) && has_budget(&two), "{two:#?}");
     Ok(())
 }
 
-/// As `docs/operations.md` says, in a cluster where a namespace of mode enforce waits for a muslin that does not answer.
+/// Follows `docs/operations.md` in a cluster where a namespace in mode enforce waits for a muslin that does not answer.
 fn uninstalling_leaves_nothing_and_blocks_nothing(cluster: &Cluster) -> Result<()> {
     cluster.namespace("enforced-no-more", &[("muslin.dev/mode", "enforce")])?;
     apply(&cluster.control_plane)?;
@@ -277,7 +275,7 @@ fn uninstalling_leaves_nothing_and_blocks_nothing(cluster: &Cluster) -> Result<(
     let output = cluster.control_plane.kubectl(&["delete", configurations, MUSLIN], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     wait("let go", || Ok(create()?.status.success()))?;
-    // There is no controller here that ends a namespace, so nobody waits for it.
+    // No controller ends a namespace here, so do not wait for it.
     let rest = ["delete", "-k", MANIFESTS, "--ignore-not-found", "--wait=false"];
     let output = cluster.control_plane.kubectl(&rest, None)?;
     ensure!(output.status.success(), "{}", output.stderr);

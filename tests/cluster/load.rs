@@ -1,4 +1,4 @@
-//! Pods that are created from many sides at once while something else happens.
+//! Concurrent creation of pods while something else happens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,18 +11,18 @@ use serde_json::Value;
 
 use crate::Cluster;
 
-/// How many are created at a time.
+/// Number of concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// Creates pods like this one until something else is done, and looks at each as the API server made it; what the other thing came to,
-/// and how many pods there were. They are admitted as any other and then not kept, which would only make the API server slower.
+/// Creates pods like this one while another action runs, and checks each as the API server answered it. Returns the action's result and
+/// the number of pods. The pods are dry runs, because stored pods would slow the API server down.
 pub(crate) fn under_load<T>(
     cluster: &Cluster,
     wanted: &Value,
     look: impl Fn(&Value) -> Result<()> + Sync,
     meanwhile: impl FnOnce() -> Result<T>,
 ) -> Result<(T, usize)> {
-    let namespace = wanted["metadata"]["namespace"].as_str().context("the pod has a namespace")?;
+    let namespace = wanted["metadata"]["namespace"].as_str().context("the pod has no namespace")?;
     let wanted: Pod = serde_json::from_value(wanted.clone())?;
     let done = AtomicBool::new(false);
     let create = |pods: Api<Pod>| {

@@ -1,5 +1,5 @@
-//! What the benchmarks need of a real API server: the reviews that it sends for `benches/reviews/*.pod.json`, and how long muslin
-//! takes to start. Done only on request, because it writes into the source tree and measures instead of testing:
+//! Benchmark data from a real API server: its reviews for `benches/reviews/*.pod.json`, and the start time and memory of muslin. Runs
+//! only on request, because it writes into the source tree and measures instead of testing:
 //! `cargo test --release --test cluster -- --ignored`.
 
 use std::fs;
@@ -15,7 +15,7 @@ use muslin::cluster::ImageFingerprint;
 use serde_json::{Value, json};
 
 use crate::cluster::impostor;
-use crate::cluster::inspection::{Kept, reading, registry};
+use crate::cluster::inspection::{Fingerprints, reading, registry};
 use crate::cluster::replicas::wait;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -45,7 +45,7 @@ fn records_the_reviews_of_the_benchmarks(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// From the start of the process until it knows every namespace, which is when `/readyz` says so.
+/// Measures from the start of the process until `/readyz` reports that every namespace is known.
 fn measures_the_start_with_1000_namespaces(cluster: &Cluster) -> Result<()> {
     cluster.runtime.block_on(async {
         let namespaces: Api<Namespace> = Api::all(cluster.control_plane.client().await?);
@@ -68,12 +68,12 @@ fn measures_the_start_with_1000_namespaces(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// With 50 reviews under way at the same time, which all wait for images of a registry that takes connections and never answers.
+/// Measures with 50 concurrent reviews, which all wait for images of a registry that never answers.
 fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) -> Result<()> {
     const NAMESPACES: usize = 5000;
     const IMAGES: usize = 10_000;
     const REVIEWS: usize = 50;
-    let kept = Kept::apply(cluster)?;
+    let kept = Fingerprints::apply(cluster)?;
     let (registry, image) = registry("team/nothing:1", "musl-lookup")?;
     let hanging = std::net::TcpListener::bind("127.0.0.1:0")?;
     let hangs = hanging.local_addr()?;
@@ -81,7 +81,7 @@ fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) 
     arguments[2] = "1500".to_owned();
     arguments.extend(["--keep-fingerprints", "20000", "--plain-http", &hangs.to_string()].map(str::to_owned));
 
-    // What muslin wrote of one image, many times.
+    // Many copies of one fingerprint.
     cluster.namespace("measured-memory", &[])?;
     let one = {
         let _muslin = cluster.muslin_with(&arguments)?;
@@ -95,7 +95,7 @@ fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) 
     })?;
 
     let muslin = cluster.muslin_with(&arguments)?;
-    // The cache that they are in is made of parts, of which some are full before others.
+    // The cache has shards, of which some are full before others.
     let mut known = 0;
     wait("all read back", || {
         let metrics = muslin.metrics()?;
@@ -128,14 +128,14 @@ fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) 
     Ok(())
 }
 
-/// What the process has in memory now, in KiB.
+/// Returns the resident memory of a process in KiB.
 fn resident(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
-/// Does it for each number, several at once.
+/// Runs for each number, several at once.
 async fn in_parallel<F: Future<Output = Result<()>>>(number: usize, run: impl Fn(usize) -> F) -> Result<()> {
     futures::stream::iter((0..number).map(run)).buffer_unordered(16).try_collect().await
 }
@@ -148,7 +148,7 @@ async fn add_namespace(client: Client, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// The same image by another digest and another reference.
+/// Adds a copy of a fingerprint with another digest and reference.
 async fn add_image(client: Client, one: &Value, number: usize) -> Result<()> {
     let resource = ApiResource::erase::<ImageFingerprint>(&());
     let api: Api<DynamicObject> = Api::all_with(client, &resource);

@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules speak of metrics that there are.
+//! The dashboard and the alert rules, checked against muslin's metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,9 +13,9 @@ use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    every_metric_of_the_dashboard_and_the_alerts_is_there,
-    promtool_takes_the_alert_rules,
-    the_alert_on_the_certificate_fires_three_days_before_its_end
+    dashboard_alerts_and_docs_name_exactly_the_existing_metrics,
+    promtool_accepts_the_alert_rules,
+    the_certificate_alert_fires_three_days_before_expiry
 ];
 
 fn rules() -> Result<Value> {
@@ -24,7 +24,7 @@ fn rules() -> Result<Value> {
     Ok(resource["spec"].clone())
 }
 
-/// The texts of a document below a key, wherever they stand.
+/// Collects the texts below a key anywhere in a document.
 fn texts<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v str>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(name, value)| match value.as_str() {
@@ -36,13 +36,13 @@ fn texts<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v str>) {
     }
 }
 
-/// The names of muslin's metrics in expressions.
+/// Returns the names of muslin's metrics in expressions.
 fn metrics(expressions: &[&str]) -> BTreeSet<String> {
     let words = expressions.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     words.filter(|word| word.starts_with("muslin_")).map(str::to_owned).collect()
 }
 
-fn every_metric_of_the_dashboard_and_the_alerts_is_there(cluster: &Cluster) -> Result<()> {
+fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster) -> Result<()> {
     let muslin = cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))?;
     cluster.namespace("measured", &[])?;
     cluster.created(&pod("measured", "web", "alpine:3.19"))?;
@@ -60,10 +60,10 @@ fn every_metric_of_the_dashboard_and_the_alerts_is_there(cluster: &Cluster) -> R
     for metric in &shown {
         ensure!(there.contains(metric.as_str()), "there is no {metric} in\n{text}");
     }
-    // The sum and the count of a histogram are read by nobody.
+    // No panel uses the sum or the count of a histogram.
     let read = |metric: &&&str| !metric.ends_with("_sum") && !metric.ends_with("_count");
     for metric in there.iter().filter(read) {
-        ensure!(shown.contains(*metric), "{metric} is shown nowhere");
+        ensure!(shown.contains(*metric), "{metric} is neither in the dashboard nor in an alert");
     }
     let list = include_str!("../../docs/metrics.md");
     let listed: BTreeSet<&str> = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
@@ -87,7 +87,7 @@ fn every_metric_of_the_dashboard_and_the_alerts_is_there(cluster: &Cluster) -> R
     Ok(())
 }
 
-fn promtool_takes_the_alert_rules(_: &Cluster) -> Result<()> {
+fn promtool_accepts_the_alert_rules(_: &Cluster) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("rules.yaml");
     fs::write(&file, serde_saphyr::to_string(&rules()?)?)?;
@@ -98,8 +98,8 @@ fn promtool_takes_the_alert_rules(_: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Of two replicas one has its certificate for another three days and an hour, at the beginning.
-fn the_alert_on_the_certificate_fires_three_days_before_its_end(_: &Cluster) -> Result<()> {
+/// At the beginning, one of two replicas has a certificate for another three days and an hour.
+fn the_certificate_alert_fires_three_days_before_expiry(_: &Cluster) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let rules = rules()?;
     fs::write(folder.path().join("rules.yaml"), serde_saphyr::to_string(&rules)?)?;

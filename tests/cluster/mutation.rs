@@ -1,4 +1,4 @@
-//! What becomes of pods, and what their authors see.
+//! The changes to pods, and the warnings to their authors.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -10,35 +10,35 @@ use crate::common::registration::Registration;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    an_alpine_pod_comes_out_mended_and_its_author_is_told,
-    each_mode_goes_as_far_as_it_says,
-    what_the_user_set_survives,
-    a_pod_that_opted_out_and_a_windows_pod_are_left_alone,
-    the_api_server_asks_only_about_pods_that_concern_muslin,
-    a_dry_run_says_the_same_and_keeps_nothing,
-    the_audit_log_says_what_was_found_in_every_mode_but_off,
-    a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice,
-    a_mended_pod_created_again_stays_as_it_is,
-    ephemeral_containers_can_be_added_to_a_mended_pod,
+    an_alpine_pod_is_fixed_with_a_warning,
+    each_mode_annotates_warns_and_injects_as_documented,
+    keeps_the_options_that_the_author_set,
+    leaves_opted_out_and_windows_pods_alone,
+    the_api_server_calls_muslin_only_for_relevant_pods,
+    a_dry_run_gives_the_same_answer_and_stores_nothing,
+    the_audit_log_has_findings_in_every_mode_but_off,
+    a_sidecar_of_another_webhook_is_reviewed_without_duplicate_options,
+    a_fixed_pod_created_again_is_unchanged,
+    ephemeral_containers_can_be_added_to_a_fixed_pod,
     awkward_pods_differ_only_by_the_plan
 ];
 
-fn an_alpine_pod_comes_out_mended_and_its_author_is_told(cluster: &Cluster) -> Result<()> {
+fn an_alpine_pod_is_fixed_with_a_warning(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
-    cluster.namespace("mended", &[])?;
-    let (pod, warnings) = cluster.created(&pod("mended", "web", "alpine:3.19"))?;
+    cluster.namespace("fixed-alpine", &[])?;
+    let (pod, warnings) = cluster.created(&pod("fixed-alpine", "web", "alpine:3.19"))?;
     ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
     ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{pod:#}");
     let annotations = &pod["metadata"]["annotations"];
     ensure!(annotations["muslin.dev/injected"] == "single-request-reopen timeout:5 attempts:5", "{annotations}");
     ensure!(annotations["muslin.dev/resolvers"] == "app=musl-1.2.4 (assumed)", "{annotations}");
     ensure!(warnings.contains("Warning: muslin: musl-slow-retry: app: musl 1.2.4 resends"), "{warnings}");
-    let described = cluster.control_plane.kubectl(&["describe", "pod", "web", "-n", "mended"], None)?;
+    let described = cluster.control_plane.kubectl(&["describe", "pod", "web", "-n", "fixed-alpine"], None)?;
     ensure!(described.stdout.contains("musl-slow-retry") && !described.stdout.contains("..."), "{}", described.stdout);
     Ok(())
 }
 
-fn each_mode_goes_as_far_as_it_says(cluster: &Cluster) -> Result<()> {
+fn each_mode_annotates_warns_and_injects_as_documented(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for (mode, annotated, warned, injected) in [
         ("off", false, false, false),
@@ -58,7 +58,7 @@ fn each_mode_goes_as_far_as_it_says(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
+fn keeps_the_options_that_the_author_set(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("survives", &[])?;
     let mut wanted = pod("survives", "web", "alpine:3.19");
@@ -78,7 +78,7 @@ fn what_the_user_set_survives(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_pod_that_opted_out_and_a_windows_pod_are_left_alone(cluster: &Cluster) -> Result<()> {
+fn leaves_opted_out_and_windows_pods_alone(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("untouched", &[])?;
     let mut opted_out = pod("untouched", "opted-out", "alpine:3.19");
@@ -94,8 +94,8 @@ fn a_pod_that_opted_out_and_a_windows_pod_are_left_alone(cluster: &Cluster) -> R
     Ok(())
 }
 
-/// By the selectors and conditions of the configuration, seen from the other end: nothing is even asked.
-fn the_api_server_asks_only_about_pods_that_concern_muslin(cluster: &Cluster) -> Result<()> {
+/// Checks the selectors and conditions of the configuration from the webhook's side: it receives no other reviews.
+fn the_api_server_calls_muslin_only_for_relevant_pods(cluster: &Cluster) -> Result<()> {
     let (impostor, _registration) = cluster.impostor(impostor::allow)?;
     cluster.namespace("concerned", &[])?;
     cluster.namespace("concerned-off", &[("muslin.dev/mode", "off")])?;
@@ -114,14 +114,14 @@ fn the_api_server_asks_only_about_pods_that_concern_muslin(cluster: &Cluster) ->
     mirror["spec"].as_object_mut().context("a pod has a spec")?.remove("automountServiceAccountToken");
     cluster.create(&mirror)?;
     for namespace in ["concerned-off", "kube-system", "muslin", "concerned"] {
-        ensure!(impostor.reviews_of(namespace) == 0, "asked about a pod in {namespace}");
+        ensure!(impostor.reviews_of(namespace) == 0, "called for a pod in {namespace}");
     }
     cluster.create(&pod("concerned", "web", "alpine:3.19"))?;
-    ensure!(impostor.reviews_of("concerned") == 1, "not asked about an ordinary pod");
+    ensure!(impostor.reviews_of("concerned") == 1, "not called for an ordinary pod");
     Ok(())
 }
 
-/// With what the Pod Security Standard `restricted` wants of a pod.
+/// Returns the pod with the fields that the Pod Security Standard `restricted` requires.
 fn restricted(mut pod: Value) -> Value {
     pod["spec"]["securityContext"] =
         json!({ "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } });
@@ -130,7 +130,7 @@ fn restricted(mut pod: Value) -> Value {
     pod
 }
 
-fn a_dry_run_says_the_same_and_keeps_nothing(cluster: &Cluster) -> Result<()> {
+fn a_dry_run_gives_the_same_answer_and_stores_nothing(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("dry-run", &[])?;
     let text = pod("dry-run", "web", "alpine:3.19").to_string();
@@ -140,14 +140,14 @@ fn a_dry_run_says_the_same_and_keeps_nothing(cluster: &Cluster) -> Result<()> {
         Ok((serde_json::from_str(&output.stdout)?, output.stderr))
     };
     let (dry, dry_warnings) = create(&["--dry-run=server"])?;
-    ensure!(cluster.pod("dry-run", "web").is_err(), "the pod was kept");
+    ensure!(cluster.pod("dry-run", "web").is_err(), "the pod was stored");
     let (kept, warnings) = create(&[])?;
     ensure!(without_identity(&dry) == without_identity(&kept), "{dry:#}\n{kept:#}");
     ensure!(dry_warnings == warnings && warnings.contains("musl-slow-retry"), "{dry_warnings}{warnings}");
     Ok(())
 }
 
-fn the_audit_log_says_what_was_found_in_every_mode_but_off(cluster: &Cluster) -> Result<()> {
+fn the_audit_log_has_findings_in_every_mode_but_off(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for (mode, noted) in [("off", false), ("audit", true), ("warn", true), ("inject", true)] {
         let namespace = format!("audited-{mode}");
@@ -170,9 +170,9 @@ fn the_audit_log_says_what_was_found_in_every_mode_but_off(cluster: &Cluster) ->
     Ok(())
 }
 
-/// muslin is called first and sees a pod without musl; then another webhook adds an Alpine container, and muslin is called
+/// The API server calls muslin for a pod without musl; then another webhook adds an Alpine container, and the API server calls muslin
 /// again.
-fn a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice(cluster: &Cluster) -> Result<()> {
+fn a_sidecar_of_another_webhook_is_reviewed_without_duplicate_options(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("sidecars", &[])?;
     let impostor = Impostor::start(&cluster.runtime, impostor::add_a_sidecar)?;
@@ -192,8 +192,8 @@ fn a_sidecar_that_another_webhook_adds_is_seen_and_nothing_is_set_twice(cluster:
     Ok(())
 }
 
-/// As `kubectl get pod -o yaml` and `kubectl create` in another namespace do.
-fn a_mended_pod_created_again_stays_as_it_is(cluster: &Cluster) -> Result<()> {
+/// Copies a pod to another namespace, as with `kubectl get pod -o yaml` and `kubectl create`.
+fn a_fixed_pod_created_again_is_unchanged(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("once", &[])?;
     cluster.namespace("twice", &[])?;
@@ -206,8 +206,8 @@ fn a_mended_pod_created_again_stays_as_it_is(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// They cannot be created with a pod, only added to one, by a request that is no creation.
-fn ephemeral_containers_can_be_added_to_a_mended_pod(cluster: &Cluster) -> Result<()> {
+/// Ephemeral containers can only be added to an existing pod.
+fn ephemeral_containers_can_be_added_to_a_fixed_pod(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("ephemeral", &[])?;
     let (before, _) = cluster.created(&pod("ephemeral", "web", "alpine:3.19"))?;
@@ -223,7 +223,7 @@ fn ephemeral_containers_can_be_added_to_a_mended_pod(cluster: &Cluster) -> Resul
     Ok(())
 }
 
-/// Pods of odd shapes: each is accepted, and differs from the one created with no webhook by the plan, and by nothing else.
+/// Creates pods of odd shapes: each is accepted, and differs only by the plan from the same pod without a webhook.
 fn awkward_pods_differ_only_by_the_plan(cluster: &Cluster) -> Result<()> {
     let pods = awkward_pods();
     ensure!(pods.len() >= 40, "only {} pods", pods.len());
@@ -240,9 +240,9 @@ fn awkward_pods_differ_only_by_the_plan(cluster: &Cluster) -> Result<()> {
     };
     let plain = create("plain")?;
     let _muslin = cluster.muslin()?;
-    for (plain, mended) in plain.iter().zip(create("awkward")?) {
-        let (expected, mended) = (planned(plain, "awkward")?, without_identity(&mended));
-        ensure!(expected == mended, "{expected:#}\n{mended:#}");
+    for (plain, fixed) in plain.iter().zip(create("awkward")?) {
+        let (expected, fixed) = (planned(plain, "awkward")?, without_identity(&fixed));
+        ensure!(expected == fixed, "{expected:#}\n{fixed:#}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! muslin gone, hanging, or talking nonsense: pods are created all the same, and in time.
+//! muslin gone, hanging, or answering garbage: pods are created all the same, and in time.
 
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,11 @@ pub(crate) const TESTS: Topic = tests![
     pods_are_created_when_muslin_was_stopped,
     pods_are_created_within_the_timeout_when_muslin_hangs,
     pods_are_created_when_muslin_answers_garbage,
-    pods_are_created_when_no_replica_of_muslin_is_there,
-    pods_are_mended_again_when_muslin_is_back
+    pods_are_created_without_any_replica_of_muslin,
+    pods_are_fixed_again_when_muslin_is_back
 ];
 
-/// What the API server may take besides waiting for the webhook: on an idle machine, some milliseconds.
+/// Limit of the API server's own time besides the webhook: on an idle machine, some milliseconds.
 const OWN_TIME: Duration = Duration::from_secs(1);
 
 fn pods_are_created_when_muslin_was_killed(cluster: &Cluster) -> Result<()> {
@@ -56,15 +56,15 @@ fn pods_are_created_when_muslin_answers_garbage(cluster: &Cluster) -> Result<()>
     Ok(())
 }
 
-/// As after `kubectl apply -k manifests` and before the Deployment's pods run.
-fn pods_are_created_when_no_replica_of_muslin_is_there(cluster: &Cluster) -> Result<()> {
+/// Covers the time after `kubectl apply -k manifests` and before the Deployment's pods run.
+fn pods_are_created_without_any_replica_of_muslin(cluster: &Cluster) -> Result<()> {
     installation::apply(&cluster.control_plane)?;
     let created = is_created_in_time(cluster, "no-replica");
     installation::unregister(&cluster.control_plane)?;
     created
 }
 
-fn pods_are_mended_again_when_muslin_is_back(cluster: &Cluster) -> Result<()> {
+fn pods_are_fixed_again_when_muslin_is_back(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     muslin.kill()?;
     cluster.namespace("back", &[])?;
@@ -76,7 +76,7 @@ fn pods_are_mended_again_when_muslin_is_back(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Creates a pod in a new namespace: it is there, as its author wrote it, and no later than the webhook's timeout allows.
+/// Checks that a pod in a new namespace is created unchanged, and within the webhook's timeout.
 fn is_created_in_time(cluster: &Cluster, namespace: &str) -> Result<()> {
     cluster.namespace(namespace, &[])?;
     let wanted: Pod = serde_json::from_value(pod(namespace, "web", "alpine:3.19"))?;
@@ -93,7 +93,7 @@ fn is_created_in_time(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-/// How long the API server waits for the webhook that is registered.
+/// Returns the timeout of the registered webhook.
 fn timeout(cluster: &Cluster) -> Result<Duration> {
     let arguments = ["get", "mutatingwebhookconfiguration", MUSLIN, "-o", "json"];
     let output = cluster.control_plane.kubectl(&arguments, None)?;

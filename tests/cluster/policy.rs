@@ -1,4 +1,4 @@
-//! What namespaces ask for by their labels, who is told, and who is refused.
+//! Modes and profiles by the labels of namespaces: warnings, denials and previews.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,27 +19,27 @@ use crate::common::pods::pod;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    each_mode_treats_each_level_of_each_kind_as_it_says,
-    arguments_decide_for_namespaces_that_say_nothing,
-    a_denial_says_what_is_wrong_and_how_to_mend_it,
-    an_opt_out_does_not_count_in_a_namespace_that_enforces,
+    each_mode_treats_each_level_and_kind_as_documented,
+    flags_set_mode_and_profile_for_namespaces_without_labels,
+    a_denial_names_the_problem_and_the_fix,
+    an_opt_out_is_ignored_in_an_enforcing_namespace,
     forged_labels_and_annotations_change_nothing,
-    with_muslin_down_pods_are_denied_where_it_enforces_and_only_there,
-    a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told,
+    with_muslin_down_only_enforcing_namespaces_deny_pods,
+    an_invalid_mode_label_is_denied_and_a_missing_profile_warns,
     a_namespace_with_a_bad_label_can_still_be_changed,
-    labelling_a_namespace_tells_what_its_pods_would_get,
-    a_workload_is_told_of_what_its_template_changes_and_of_nothing_else,
-    what_a_controller_makes_is_not_warned_of,
-    every_kind_that_makes_pods_is_told_in_at_most_three_lines,
-    kube_system_and_muslin_s_own_namespace_are_never_enforced,
-    no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load,
+    labelling_a_namespace_previews_the_changes_to_its_pods,
+    a_workload_gets_warnings_only_when_its_template_changes,
+    objects_made_by_a_controller_get_no_warnings,
+    every_workload_kind_gets_at_most_three_warnings,
+    kube_system_and_muslins_namespace_are_never_enforced,
+    no_review_mixes_two_policies_while_a_namespace_is_relabelled,
     a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second
 ];
 
-/// How long the watch may take to learn of a label.
+/// Time limit until the watch learns of a label.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A pod template with a finding of each level: `attempts:x` is read as 0 by glibc, and nothing says what its author meant.
+/// Returns a pod spec with a finding of this level. glibc reads `attempts:x` as 0, and the intended value is unknown.
 fn specification(level: &str) -> Value {
     let container = |image: &str| json!([{ "name": "app", "image": image }]);
     match level {
@@ -51,7 +51,7 @@ fn specification(level: &str) -> Value {
     }
 }
 
-/// What a user applies, by its kind.
+/// Returns an object of this kind, as a user applies it.
 fn object(kind: &str, namespace: &str, name: &str, specification: &Value) -> Value {
     let metadata = json!({ "name": name, "namespace": namespace });
     let labels = json!({ "app": name });
@@ -83,18 +83,18 @@ fn label(cluster: &Cluster, namespace: &str, labels: &[&str]) -> Result<KubectlO
     cluster.control_plane.kubectl(&[&["label", "--overwrite", "namespace", namespace], labels].concat(), None)
 }
 
-/// A service account's absence would keep the pod from being made.
+/// Returns the pod spec without a token, because the service account does not exist.
 fn without_token(mut specification: Value) -> Value {
     specification["automountServiceAccountToken"] = json!(false);
     specification
 }
 
-fn each_mode_treats_each_level_of_each_kind_as_it_says(cluster: &Cluster) -> Result<()> {
+fn each_mode_treats_each_level_and_kind_as_documented(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for mode in ["off", "audit", "warn", "inject", "enforce"] {
         let namespace = format!("level-{mode}");
         cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
-        let tells = matches!(mode, "warn" | "inject" | "enforce");
+        let warns = matches!(mode, "warn" | "inject" | "enforce");
         for level in ["info", "warn", "deny"] {
             for kind in ["Pod", "Deployment", "CronJob"] {
                 let case = format!("{mode} {level} {kind}");
@@ -104,7 +104,7 @@ fn each_mode_treats_each_level_of_each_kind_as_it_says(cluster: &Cluster) -> Res
                 let denied = (mode, level, kind) == ("enforce", "deny", "Pod");
                 ensure!(output.status.success() != denied, "{case}: {}", output.stderr);
                 let warned = output.stderr.contains("Warning: muslin: ");
-                ensure!(warned == (tells && level != "info"), "{case}: {}", output.stderr);
+                ensure!(warned == (warns && level != "info"), "{case}: {}", output.stderr);
                 let foretold = output.stderr.contains("its pods will be denied");
                 ensure!(
                     foretold == (mode == "enforce" && level == "deny" && kind != "Pod"),
@@ -120,7 +120,7 @@ fn each_mode_treats_each_level_of_each_kind_as_it_says(cluster: &Cluster) -> Res
     Ok(())
 }
 
-fn arguments_decide_for_namespaces_that_say_nothing(cluster: &Cluster) -> Result<()> {
+fn flags_set_mode_and_profile_for_namespaces_without_labels(cluster: &Cluster) -> Result<()> {
     let arguments = ["--default-mode", "warn", "--profile", "fast"].map(str::to_owned);
     let _muslin = cluster.muslin_with(&arguments)?;
     cluster.namespace("unlabelled", &[])?;
@@ -133,7 +133,7 @@ fn arguments_decide_for_namespaces_that_say_nothing(cluster: &Cluster) -> Result
     Ok(())
 }
 
-fn a_denial_says_what_is_wrong_and_how_to_mend_it(cluster: &Cluster) -> Result<()> {
+fn a_denial_names_the_problem_and_the_fix(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("denials", &[("muslin.dev/mode", "enforce")])?;
     let output = apply(cluster, &object("Pod", "denials", "web", &without_token(specification("deny"))))?;
@@ -144,7 +144,7 @@ fn a_denial_says_what_is_wrong_and_how_to_mend_it(cluster: &Cluster) -> Result<(
     Ok(())
 }
 
-fn an_opt_out_does_not_count_in_a_namespace_that_enforces(cluster: &Cluster) -> Result<()> {
+fn an_opt_out_is_ignored_in_an_enforcing_namespace(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("no-way-out", &[("muslin.dev/mode", "enforce")])?;
     let mut wanted = object("Pod", "no-way-out", "web", &without_token(specification("deny")));
@@ -180,13 +180,13 @@ fn forged_labels_and_annotations_change_nothing(cluster: &Cluster) -> Result<()>
     Ok(())
 }
 
-fn with_muslin_down_pods_are_denied_where_it_enforces_and_only_there(cluster: &Cluster) -> Result<()> {
+fn with_muslin_down_only_enforcing_namespaces_deny_pods(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     cluster.namespace("strict", &[("muslin.dev/mode", "enforce")])?;
     cluster.namespace("lenient", &[("muslin.dev/mode", "inject")])?;
     muslin.kill()?;
     let output = apply(cluster, &pod("strict", "web", "alpine:3.19"))?;
-    // What docs/policy.md says of it.
+    // docs/policy.md quotes this text.
     let told = r#"failed calling webhook "enforce.muslin.dev": failed to call webhook: "#;
     ensure!(!output.status.success() && output.stderr.contains(told), "{}", output.stderr);
     let mut critical = pod("strict", "critical", "alpine:3.19");
@@ -200,7 +200,7 @@ fn with_muslin_down_pods_are_denied_where_it_enforces_and_only_there(cluster: &C
     ensure!(output.status.success(), "{}", output.stderr);
     let output = label(cluster, "lenient", &["muslin.dev/mode=warn"])?;
     ensure!(output.status.success(), "{}", output.stderr);
-    // The way out, while muslin is down.
+    // Labels can still be changed while muslin is down.
     let output = label(cluster, "strict", &["muslin.dev/mode=inject"])?;
     ensure!(output.status.success(), "{}", output.stderr);
     let output = apply(cluster, &pod("strict", "web", "alpine:3.19"))?;
@@ -208,7 +208,7 @@ fn with_muslin_down_pods_are_denied_where_it_enforces_and_only_there(cluster: &C
     Ok(())
 }
 
-fn a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told(cluster: &Cluster) -> Result<()> {
+fn an_invalid_mode_label_is_denied_and_a_missing_profile_warns(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("labelled", &[])?;
     let output = label(cluster, "labelled", &["muslin.dev/mode=disabled"])?;
@@ -222,7 +222,7 @@ fn a_label_that_is_no_mode_is_refused_and_a_profile_that_is_missing_is_told(clus
 }
 
 fn a_namespace_with_a_bad_label_can_still_be_changed(cluster: &Cluster) -> Result<()> {
-    // Made when nobody looked.
+    // Created without muslin, which would deny the label.
     cluster.namespace("strange", &[("muslin.dev/mode", "on")])?;
     let _muslin = cluster.muslin()?;
     for labels in [["team=shop"], ["muslin.dev/profile=fast"]] {
@@ -234,7 +234,7 @@ fn a_namespace_with_a_bad_label_can_still_be_changed(cluster: &Cluster) -> Resul
     Ok(())
 }
 
-fn labelling_a_namespace_tells_what_its_pods_would_get(cluster: &Cluster) -> Result<()> {
+fn labelling_a_namespace_previews_the_changes_to_its_pods(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("preview", &[("muslin.dev/mode", "off")])?;
     for name in ["one", "two"] {
@@ -258,7 +258,7 @@ fn labelling_a_namespace_tells_what_its_pods_would_get(cluster: &Cluster) -> Res
     Ok(())
 }
 
-fn a_workload_is_told_of_what_its_template_changes_and_of_nothing_else(cluster: &Cluster) -> Result<()> {
+fn a_workload_gets_warnings_only_when_its_template_changes(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("templates", &[])?;
     let mut deployment = object("Deployment", "templates", "web", &specification("warn"));
@@ -267,23 +267,23 @@ fn a_workload_is_told_of_what_its_template_changes_and_of_nothing_else(cluster: 
         ensure!(output.status.success(), "{}", output.stderr);
         Ok(output.stderr.contains("muslin: musl-slow-retry"))
     };
-    ensure!(warned(&deployment)?, "a new Deployment is told of nothing");
+    ensure!(warned(&deployment)?, "a new Deployment gets no warning");
     deployment["spec"]["replicas"] = json!(3);
-    ensure!(!warned(&deployment)?, "a changed number of replicas is told of");
+    ensure!(!warned(&deployment)?, "a changed number of replicas gets a warning");
     deployment["metadata"]["labels"] = json!({ "team": "shop" });
-    ensure!(!warned(&deployment)?, "a label is told of");
+    ensure!(!warned(&deployment)?, "a label gets a warning");
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!("alpine:3.20");
-    ensure!(warned(&deployment)?, "a changed image is told of nothing");
+    ensure!(warned(&deployment)?, "a changed image gets no warning");
     let template = &mut deployment["spec"]["template"];
     template["metadata"]["annotations"] = json!({ "muslin.dev/ignore": "musl-slow-retry" });
-    ensure!(!warned(&deployment)?, "what is ignored is told of");
+    ensure!(!warned(&deployment)?, "an ignored rule gives a warning");
     let read = cluster.control_plane.kubectl(&["get", "deployment", "web", "-n", "templates", "-o", "json"], None)?;
     let kept: Value = serde_json::from_str(&read.stdout)?;
     ensure!(kept["spec"]["template"]["spec"].get("dnsConfig").is_none(), "a template was changed: {kept:#}");
     Ok(())
 }
 
-fn what_a_controller_makes_is_not_warned_of(cluster: &Cluster) -> Result<()> {
+fn objects_made_by_a_controller_get_no_warnings(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("owned", &[])?;
     let mut set = object("ReplicaSet", "owned", "web", &specification("warn"));
@@ -300,8 +300,7 @@ fn what_a_controller_makes_is_not_warned_of(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Whether a pod was made as `inject` makes it, with options, annotations and a label, or as `audit` leaves it: it has all of that or
-/// nothing.
+/// Returns whether a pod is as `inject` makes it, with options, annotations and a label, or as `audit` leaves it, with none of these.
 fn is_injected(pod: &Value) -> Result<bool> {
     let options = pod["spec"]["dnsConfig"]["options"].is_array();
     let annotated = pod["metadata"]["annotations"]["muslin.dev/injected"].is_string();
@@ -310,7 +309,7 @@ fn is_injected(pod: &Value) -> Result<bool> {
     Ok(options)
 }
 
-fn no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load(cluster: &Cluster) -> Result<()> {
+fn no_review_mixes_two_policies_while_a_namespace_is_relabelled(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("relabelled", &[("muslin.dev/mode", "audit")])?;
     let (all, nothing) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -326,7 +325,7 @@ fn no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load(clust
             let mode = if number % 2 == 0 { "inject" } else { "audit" };
             let output = label(cluster, "relabelled", &[&format!("muslin.dev/mode={mode}")])?;
             ensure!(output.status.success(), "{}", output.stderr);
-            // Of one that kubectl creates it is known what its author was told, too.
+            // kubectl also shows the warnings.
             let (created, warnings) = cluster.created(&pod("relabelled", &format!("web-{number}"), "alpine:3.19"))?;
             ensure!(warnings.contains("(fixed)") == is_injected(&created)?, "{warnings}{created:#}");
             let counts = [&all, &nothing].map(|count| count.load(Ordering::Relaxed));
@@ -341,7 +340,7 @@ fn no_answer_mixes_two_policies_while_a_namespace_is_relabelled_under_load(clust
     cluster.delete_pods("relabelled")
 }
 
-/// The API server's own time from the request to the answer, with the warnings in it.
+/// Labels a namespace as a dry run, and returns the API server's time from request to answer, and the warnings.
 fn labelled_in(cluster: &Cluster, namespace: &str, mode: &str) -> Result<(Duration, Vec<String>)> {
     let patch = json!({ "metadata": { "labels": { "muslin.dev/mode": mode } } });
     let parameters = PatchParams { dry_run: true, ..PatchParams::default() };
@@ -361,7 +360,7 @@ fn labelled_in(cluster: &Cluster, namespace: &str, mode: &str) -> Result<(Durati
 fn a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second(cluster: &Cluster) -> Result<()> {
     const PODS: usize = 5000;
     const AT_ONCE: usize = 16;
-    // Its pods are made without muslin, which is quicker.
+    // Creating the pods without muslin is quicker.
     cluster.namespace("full", &[("muslin.dev/mode", "off")])?;
     cluster.runtime.block_on(async {
         let pods: Api<Pod> = Api::namespaced(cluster.control_plane.client().await?, "full");
@@ -385,7 +384,7 @@ fn a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second(cluster: &Clust
         ensure!((500..=3000).contains(&looked_at), "{looked_at} of {PODS} pods");
         ensure!(warnings.iter().any(|warning| warning.contains("be warned of musl-slow-retry")), "{warnings:#?}");
     }
-    // They are more than one page has.
+    // The pods fill more than one page.
     let scan = std::process::Command::new(env!("CARGO_BIN_EXE_muslin"))
         .args(["scan", "-n", "full", "-o", "json", "--kubeconfig"])
         .arg(cluster.control_plane.admin_kubeconfig())
@@ -397,8 +396,8 @@ fn a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second(cluster: &Clust
     cluster.delete_pods("full")
 }
 
-/// Each kind that makes pods, with a template of which there is more to tell than there is room for.
-fn every_kind_that_makes_pods_is_told_in_at_most_three_lines(cluster: &Cluster) -> Result<()> {
+/// Covers each workload kind, with a template that has more findings than a warning has room for.
+fn every_workload_kind_gets_at_most_three_warnings(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("kinds", &[("muslin.dev/mode", "enforce"), ("muslin.dev/profile", "missing")])?;
     let mut specification = without_token(specification("deny"));
@@ -439,8 +438,8 @@ fn every_kind_that_makes_pods_is_told_in_at_most_three_lines(cluster: &Cluster) 
     Ok(())
 }
 
-/// Where muslin must never be in the way, whatever is written there.
-fn kube_system_and_muslin_s_own_namespace_are_never_enforced(cluster: &Cluster) -> Result<()> {
+/// muslin must never stand in the way in these namespaces, whatever their labels.
+fn kube_system_and_muslins_namespace_are_never_enforced(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     let output = label(cluster, "kube-system", &["muslin.dev/mode=enforce"])?;
     ensure!(output.stderr.contains("namespace kube-system is left alone, whatever its labels"), "{}", output.stderr);

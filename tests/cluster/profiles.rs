@@ -1,4 +1,4 @@
-//! ResolverProfiles: what the API server and muslin take, what becomes of pods, and what whoever writes one is told.
+//! ResolverProfiles: their validation, their effect on pods, and the warnings to their authors.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,18 +14,18 @@ use crate::common::pods::{default_options, pod};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone,
+    the_api_server_alone_rejects_an_invalid_profile,
     each_built_in_profile_can_be_printed_and_applied,
     kubectl_explains_a_profile,
-    a_namespace_gets_the_profile_that_it_names_until_it_is_gone,
-    a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so,
-    a_profile_says_whether_it_is_accepted_and_how_many_use_it,
-    a_profile_overrides_exempts_and_chooses_pods_as_it_says,
-    a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix,
+    a_namespace_uses_its_profile_until_that_is_deleted,
+    a_risk_must_be_accepted_and_is_then_noted_on_each_pod,
+    a_profiles_status_has_acceptance_and_number_of_namespaces,
+    a_profile_overrides_exempts_and_selects_pods,
+    a_profile_gives_options_by_resolver_release_and_declared_image,
     a_profile_makes_a_cache_on_the_node_the_only_nameserver,
-    levels_of_a_profile_decide_what_is_denied,
-    changing_a_profile_in_use_tells_what_its_pods_would_get,
-    no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load
+    a_profiles_levels_decide_denials,
+    changing_a_profile_previews_the_changes_to_its_pods,
+    no_pod_mixes_two_profiles_while_profiles_change
 ];
 
 const SOON: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ fn applied<'c>(cluster: &'c Cluster, name: &str, spec: &Value) -> Result<(Applie
     Ok((Applied(cluster, name.to_owned()), output.stderr))
 }
 
-/// Creates pods until one is as it should be: muslin learns of a profile by a watch.
+/// Creates pods until one meets a condition: muslin learns of a profile by a watch.
 fn becomes(cluster: &Cluster, namespace: &str, wanted: &Value, is: impl Fn(&Value, &str) -> bool) -> Result<()> {
     let deadline = Instant::now() + SOON;
     let given = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -82,10 +82,10 @@ fn options(texts: &[&str]) -> Value {
     texts.iter().map(option).collect()
 }
 
-fn a_profile_that_makes_no_sense_is_refused_by_the_api_server_alone(cluster: &Cluster) -> Result<()> {
+fn the_api_server_alone_rejects_an_invalid_profile(cluster: &Cluster) -> Result<()> {
     for (spec, why) in [
-        (json!({ "options": { "musl": ["timeout:5", "timeout:6"] } }), "an option is named once"),
-        (json!({ "options": { "others": ["attempts:0"] } }), "at 0 lookups die"),
+        (json!({ "options": { "musl": ["timeout:5", "timeout:6"] } }), "each option may be named only once"),
+        (json!({ "options": { "others": ["attempts:0"] } }), "timeout:0 and attempts:0 make lookups fail"),
         (json!({ "options": { "musl": ["timeout 5"] } }), "spec.options.musl[0]"),
         (json!({ "options": { "muslReleases": [{ "from": "new", "options": [] }] } }), "from"),
         (json!({ "onConflict": "replace" }), "onConflict"),
@@ -107,7 +107,7 @@ fn each_built_in_profile_can_be_printed_and_applied(cluster: &Cluster) -> Result
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_muslin")).args(["manifests", "profiles"]).output()?;
     let printed = String::from_utf8(printed.stdout)?;
     let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(&printed))?;
-    // The default is in use, and so is told what it would change.
+    // The default profile is in use, so its preview appears.
     ensure!(output.status.success() && !output.stderr.contains("error"), "{}", output.stderr);
     for name in Profile::NAMES {
         ensure!(output.stdout.contains(&format!("resolverprofile.muslin.dev/{name} ")), "{}", output.stdout);
@@ -126,7 +126,7 @@ fn kubectl_explains_a_profile(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_namespace_gets_the_profile_that_it_names_until_it_is_gone(cluster: &Cluster) -> Result<()> {
+fn a_namespace_uses_its_profile_until_that_is_deleted(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("named", &[("muslin.dev/profile", "patient")])?;
     let alpine = pod("named", "web", "alpine:3.19");
@@ -145,7 +145,7 @@ fn a_namespace_gets_the_profile_that_it_names_until_it_is_gone(cluster: &Cluster
     becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == default_options())
 }
 
-fn a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so(cluster: &Cluster) -> Result<()> {
+fn a_risk_must_be_accepted_and_is_then_noted_on_each_pod(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for (option, rule) in [
         (json!(["use-vc"]), "use-vc-hangs"),
@@ -171,8 +171,8 @@ fn a_risk_is_refused_unless_it_is_accepted_and_then_each_pod_says_so(cluster: &C
     })
 }
 
-fn a_profile_says_whether_it_is_accepted_and_how_many_use_it(cluster: &Cluster) -> Result<()> {
-    // Nobody looks at it when it is made.
+fn a_profiles_status_has_acceptance_and_number_of_namespaces(cluster: &Cluster) -> Result<()> {
+    // Created without muslin, which would deny it.
     let (_refused, _) = applied(cluster, "unseen", &json!({ "options": { "musl": ["use-vcs"] } }))?;
     let (_profile, _) = applied(cluster, "seen", &json!({ "options": { "musl": ["timeout:5"] } }))?;
     cluster.namespace("using-it", &[("muslin.dev/profile", "seen")])?;
@@ -203,7 +203,7 @@ fn a_profile_says_whether_it_is_accepted_and_how_many_use_it(cluster: &Cluster) 
     Ok(())
 }
 
-fn a_profile_overrides_exempts_and_chooses_pods_as_it_says(cluster: &Cluster) -> Result<()> {
+fn a_profile_overrides_exempts_and_selects_pods(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let spec = json!({
         "options": { "mixed": ["timeout:5"] }, "onConflict": "override",
@@ -241,7 +241,7 @@ fn a_profile_overrides_exempts_and_chooses_pods_as_it_says(cluster: &Cluster) ->
     Ok(())
 }
 
-fn a_profile_has_options_by_resolver_and_release_and_knows_images_by_prefix(cluster: &Cluster) -> Result<()> {
+fn a_profile_gives_options_by_resolver_release_and_declared_image(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let image =
         |name: &str, resolver: &str| json!({ "prefix": format!("registry.example.com/{name}"), "resolver": resolver });
@@ -286,7 +286,7 @@ fn a_profile_makes_a_cache_on_the_node_the_only_nameserver(cluster: &Cluster) ->
     })
 }
 
-fn levels_of_a_profile_decide_what_is_denied(cluster: &Cluster) -> Result<()> {
+fn a_profiles_levels_decide_denials(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let spec = json!({ "rules": { "musl-no-tcp": "deny", "musl-slow-retry": "off" } });
     let (_profile, _) = applied(cluster, "no-old-musl", &spec)?;
@@ -299,10 +299,10 @@ fn levels_of_a_profile_decide_what_is_denied(cluster: &Cluster) -> Result<()> {
     })
 }
 
-fn changing_a_profile_in_use_tells_what_its_pods_would_get(cluster: &Cluster) -> Result<()> {
+fn changing_a_profile_previews_the_changes_to_its_pods(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     let (_profile, told) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:5"] } }))?;
-    ensure!(!told.contains("muslin: "), "nobody uses it: {told}");
+    ensure!(!told.contains("muslin: "), "no namespace uses it: {told}");
     cluster.namespace("changing", &[("muslin.dev/profile", "changing")])?;
     cluster.create(&pod("changing", "web", "alpine:3.19"))?;
     let deadline = Instant::now() + SOON;
@@ -318,9 +318,9 @@ fn changing_a_profile_in_use_tells_what_its_pods_would_get(cluster: &Cluster) ->
     }
 }
 
-/// The profile is made, edited, made anew under another name, and deleted, and the namespace follows: a pod has all that one of them
-/// has, or all that the default has.
-fn no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load(cluster: &Cluster) -> Result<()> {
+/// The profile is created, edited, renamed and deleted, and the namespace follows: each pod has all options of one profile, or of the
+/// default.
+fn no_pod_mixes_two_profiles_while_profiles_change(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("edited", &[("muslin.dev/profile", "edited")])?;
     let spec = |number: u32| {
@@ -346,7 +346,7 @@ fn no_pod_gets_half_of_a_profile_that_is_edited_deleted_and_renamed_under_load(c
         Ok(())
     };
     let mut number = 0;
-    // Of one that kubectl creates it is known what its author was told, too.
+    // kubectl also shows the warnings.
     let mut create = || -> Result<()> {
         number += 1;
         let (created, warnings) = cluster.created(&pod("edited", &format!("web-{number}"), "alpine:3.19"))?;

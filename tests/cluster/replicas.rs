@@ -1,5 +1,5 @@
-//! Several replicas of muslin that keep their own certificates, and what plays their Service: one address whose connections go to the
-//! replicas that are ready, as kube-proxy would have it. What is open stays open, also to one that is not ready any more.
+//! Several replicas of muslin with their own certificates, and a stand-in for their Service: one address that forwards connections to
+//! ready replicas, as kube-proxy does. Open connections stay open, also to a replica that is no longer ready.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,17 +17,17 @@ use crate::Cluster;
 use crate::common::registration::Registration;
 use crate::common::webhook::Process;
 
-/// The Secret in which the certificates are.
+/// The Secret with the certificates.
 pub(crate) const SECRET: &str = "muslin-certificates";
 
-/// How long anything here may take: certificates are made and published within a second, and a lease runs out after 15.
+/// Time limit of everything here: certificates are made and published within a second, and a lease expires after 15.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The replicas of a Deployment, registered, behind their Service. Dropped, all of it is gone.
+/// The registered replicas of a Deployment behind their Service; all gone when dropped.
 pub(crate) struct Replicas<'c> {
-    // In this order: what is registered runs.
+    // Dropped in this order, so that every registered replica is running.
     _registrations: [Registration<'c>; 2],
     service: Service,
     running: Mutex<Vec<Replica>>,
@@ -37,13 +37,13 @@ pub(crate) struct Replicas<'c> {
     arguments: Vec<String>,
 }
 
-/// One of them, by the name that it has in the lease.
+/// A replica with its name in the lease.
 struct Replica {
     name: String,
     process: Process,
 }
 
-/// The address of the replicas that are ready.
+/// The address of the ready replicas.
 struct Service {
     address: SocketAddr,
     ready: Arc<Mutex<Vec<SocketAddr>>>,
@@ -53,7 +53,7 @@ struct Service {
 // === impl Replicas ===
 
 impl<'c> Replicas<'c> {
-    /// So many, with these arguments, on a cluster where muslin never ran: its Secret is empty.
+    /// Starts replicas with these arguments on a cluster with an empty Secret.
     pub(crate) fn start(cluster: &'c Cluster, number: usize, arguments: &[&str]) -> Result<Self> {
         forget_certificates(cluster)?;
         let service = Service::start(cluster)?;
@@ -78,7 +78,7 @@ impl<'c> Replicas<'c> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts one more, and waits until it is ready.
+    /// Starts another replica, and waits until it is ready.
     pub(crate) fn add(&self) -> Result<()> {
         let name = format!("muslin-{}", self.started.fetch_add(1, Ordering::Relaxed));
         let own = ["--certificate-names", "127.0.0.1", "--identity", &name].map(str::to_owned);
@@ -89,25 +89,25 @@ impl<'c> Replicas<'c> {
         Ok(())
     }
 
-    /// Replaces each, as a Deployment with `maxUnavailable: 0` does.
+    /// Replaces all replicas, as a Deployment with `maxUnavailable: 0` does.
     pub(crate) fn roll(&self) -> Result<()> {
         let number = self.running().len();
         for _ in 0..number {
             self.add()?;
             let Replica { mut process, .. } = self.running().remove(0);
             process.signal("TERM")?;
-            // The kubelet tells and the endpoints change at the same time, and neither waits for the other.
+            // The kubelet sends the signal while the endpoints change; neither waits for the other.
             self.service.remove(&process)?;
-            // Not asked twice: the second time it would drain at once.
+            // No second signal, which would drain at once.
             let status = process.wait()?;
             ensure!(status.success(), "muslin ended with {status}");
         }
         Ok(())
     }
 
-    /// Kills whichever holds the lease, as the kernel does when memory runs out; its name.
-    pub(crate) fn kill_the_lease_holder(&self) -> Result<String> {
-        let holder = self.lease_holder()?;
+    /// Kills the leader, as the kernel does when memory runs out, and returns its name.
+    pub(crate) fn kill_the_leader(&self) -> Result<String> {
+        let holder = self.leader()?;
         let Replica { mut process, .. } = {
             let mut running = self.running();
             let place = place(&running, &holder)?;
@@ -118,9 +118,9 @@ impl<'c> Replicas<'c> {
         Ok(holder)
     }
 
-    /// Stops whichever holds the lease in the middle of whatever it does, and sends no connection there; its name.
-    pub(crate) fn suspend_the_lease_holder(&self) -> Result<String> {
-        let holder = self.lease_holder()?;
+    /// Suspends the leader, removes it from the Service, and returns its name.
+    pub(crate) fn suspend_the_leader(&self) -> Result<String> {
+        let holder = self.leader()?;
         let running = self.running();
         let process = &running[place(&running, &holder)?].process;
         self.service.remove(process)?;
@@ -128,7 +128,7 @@ impl<'c> Replicas<'c> {
         Ok(holder)
     }
 
-    /// Lets all go on, and sends connections to all.
+    /// Resumes all replicas, and adds them to the Service.
     pub(crate) fn resume_all(&self) -> Result<()> {
         for Replica { process, .. } in self.running().iter() {
             process.signal("CONT")?;
@@ -141,9 +141,9 @@ impl<'c> Replicas<'c> {
         Ok(())
     }
 
-    pub(crate) fn lease_holder(&self) -> Result<String> {
+    pub(crate) fn leader(&self) -> Result<String> {
         let mut holder = String::new();
-        wait("a holder of the lease", || {
+        wait("a leader", || {
             let lease = get(self.cluster, &["lease", "muslin", "-n", "muslin"])?;
             holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
             Ok(!holder.is_empty())
@@ -151,14 +151,14 @@ impl<'c> Replicas<'c> {
         Ok(holder)
     }
 
-    /// What the metrics of each say.
+    /// Returns the metrics of each replica.
     pub(crate) fn metrics(&self) -> Result<Vec<String>> {
         self.running().iter().map(|replica| Ok(replica.process.get("/metrics")?.1)).collect()
     }
 }
 
 fn place(running: &[Replica], name: &str) -> Result<usize> {
-    running.iter().position(|replica| replica.name == name).with_context(|| format!("{name} is none of ours"))
+    running.iter().position(|replica| replica.name == name).with_context(|| format!("there is no replica {name}"))
 }
 
 // === impl Service ===
@@ -189,7 +189,7 @@ impl Drop for Service {
     }
 }
 
-/// Each connection to the next replica that is ready; with none, it is closed.
+/// Forwards each connection to the next ready replica, or closes it if none is ready.
 async fn forward(listener: TcpListener, ready: Arc<Mutex<Vec<SocketAddr>>>) {
     let mut turn = 0_usize;
     while let Ok((mut client, _)) = listener.accept().await {
@@ -207,7 +207,7 @@ async fn forward(listener: TcpListener, ready: Arc<Mutex<Vec<SocketAddr>>>) {
     }
 }
 
-/// Empties the Secret, as `manifests/` bring it, and takes the lease from whoever had it in another test.
+/// Empties the Secret, as in `manifests/`, and deletes the lease of another test's leader.
 pub(crate) fn forget_certificates(cluster: &Cluster) -> Result<()> {
     let empty = json!([{ "op": "add", "path": "/data", "value": {} }]);
     patch(cluster, &["secret", SECRET, "-n", "muslin"], &empty)?;
@@ -217,16 +217,16 @@ pub(crate) fn forget_certificates(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a rotation, as a person does.
-pub(crate) fn ask_to_rotate(cluster: &Cluster, what: &str) -> Result<()> {
-    let wish = format!("muslin.dev/rotate={what}");
-    let arguments = ["annotate", "secret", SECRET, "-n", "muslin", "--overwrite", &wish];
+/// Requests a rotation, as a person does.
+pub(crate) fn request_rotation(cluster: &Cluster, what: &str) -> Result<()> {
+    let annotation = format!("muslin.dev/rotate={what}");
+    let arguments = ["annotate", "secret", SECRET, "-n", "muslin", "--overwrite", &annotation];
     let output = cluster.control_plane.kubectl(&arguments, None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     Ok(())
 }
 
-/// A JSON patch of an object.
+/// Applies a JSON patch to an object.
 pub(crate) fn patch(cluster: &Cluster, object: &[&str], patch: &Value) -> Result<()> {
     let patch = patch.to_string();
     let arguments = [&["patch"], object, &["--type=json", "-p", &patch]].concat();
@@ -235,17 +235,17 @@ pub(crate) fn patch(cluster: &Cluster, object: &[&str], patch: &Value) -> Result
     Ok(())
 }
 
-/// An object as it is.
+/// Reads an object.
 pub(crate) fn get(cluster: &Cluster, object: &[&str]) -> Result<Value> {
     let output = cluster.control_plane.kubectl(&[&["get", "-o", "json"], object].concat(), None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     Ok(serde_json::from_str(&output.stdout)?)
 }
 
-/// Asks again and again until it is so.
-pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+/// Polls until a condition holds.
+pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
-    while !is_so()? {
+    while !holds()? {
         ensure!(Instant::now() < deadline, "not {what} within {DEADLINE:?}");
         thread::sleep(POLL_INTERVAL);
     }

@@ -1,4 +1,4 @@
-//! What muslin may do and what it does: by the audit log of the API server every right in `manifests/` is used, and none is missing.
+//! The rights in `manifests/`, checked against the audit log of the API server: muslin uses every right and lacks none.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cluster::certificates::is_settled;
-use crate::cluster::inspection::{Kept, PULL_SECRETS, overlay, reading, registry};
+use crate::cluster::inspection::{Fingerprints, PULL_SECRETS, overlay, reading, registry};
 use crate::cluster::replicas::{Replicas, wait};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -16,12 +16,12 @@ use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    the_server_uses_every_right_of_the_base_and_needs_no_other,
-    image_inspection_uses_every_right_of_its_overlays_and_needs_no_other,
-    a_scan_uses_every_right_of_its_role_and_needs_no_other
+    the_server_uses_exactly_the_rights_of_the_base,
+    image_inspection_uses_exactly_the_rights_of_its_overlays,
+    a_scan_uses_exactly_the_rights_of_its_role
 ];
 
-/// How long it may take until all is done that muslin does by itself: to hold the lease that another one left, and to look around.
+/// Time limit of muslin's background work: to take over the lease of another leader, and to list everything.
 const SOON: Duration = Duration::from_secs(90);
 
 const MUSLIN: &str = "system:serviceaccount:muslin:muslin";
@@ -29,7 +29,7 @@ const MUSLIN: &str = "system:serviceaccount:muslin:muslin";
 /// A verb, an API group, and a resource with its subresource: `("patch", "muslin.dev", "resolverprofiles/status")`.
 type Right = (String, String, String);
 
-/// What the audit log has of one account since some moment.
+/// The entries of the audit log about one account since some time.
 struct Log<'c> {
     cluster: &'c Cluster,
     account: String,
@@ -52,12 +52,12 @@ impl<'c> Log<'c> {
         Ok(entries.filter(|entry| entry["user"]["username"] == self.account.as_str()).collect())
     }
 
-    /// What was done.
+    /// Returns the used rights.
     fn used(&self) -> Result<BTreeSet<Right>> {
         let mut used = BTreeSet::new();
         for entry in self.entries()? {
             let about = &entry["objectRef"];
-            // What is no resource, such as /version, everybody may read.
+            // Everybody may read non-resource paths such as /version.
             let Some(resource) = about["resource"].as_str() else { continue };
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let resource = match about["subresource"].as_str() {
@@ -65,7 +65,7 @@ impl<'c> Log<'c> {
                 None => resource.to_owned(),
             };
             let (verb, group) = (text(&entry["verb"]), text(&about["apiGroup"]));
-            // An apply that makes the object needs the right to create it, and is logged as the patch that it is.
+            // An apply that creates the object needs the right to create it, but is logged as a patch.
             if verb == "patch" && entry["responseStatus"]["code"] == 201 {
                 used.insert(("create".to_owned(), group.clone(), resource.clone()));
             }
@@ -74,14 +74,14 @@ impl<'c> Log<'c> {
         Ok(used)
     }
 
-    /// What was done without the right to.
+    /// Returns the denied requests.
     fn refused(&self) -> Result<Vec<Value>> {
         let mut entries = self.entries()?;
         entries.retain(|entry| entry["annotations"]["authorization.k8s.io/decision"] == "forbid");
         Ok(entries)
     }
 
-    /// Waits until all these rights were used, and shows that no others were used or wanted.
+    /// Waits until all these rights were used, and checks that no others were used or denied.
     fn is_exactly(&self, granted: &BTreeSet<Right>) -> Result<()> {
         let deadline = Instant::now() + SOON;
         loop {
@@ -99,7 +99,7 @@ impl<'c> Log<'c> {
     }
 }
 
-/// What the roles among these manifests grant.
+/// Returns the rights that the roles in these manifests grant.
 fn granted(manifests: &str) -> Result<BTreeSet<Right>> {
     let mut rights = BTreeSet::new();
     for document in manifests.split("\n---\n") {
@@ -130,26 +130,26 @@ fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Result<String> {
     Ok(output.stdout)
 }
 
-fn the_server_uses_every_right_of_the_base_and_needs_no_other(cluster: &Cluster) -> Result<()> {
+fn the_server_uses_exactly_the_rights_of_the_base(cluster: &Cluster) -> Result<()> {
     let granted = granted(&kubectl(cluster, &["kustomize", MANIFESTS])?)?;
-    // The first to hold the lease makes it.
+    // The first leader creates the lease.
     kubectl(cluster, &["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
     let log = Log::of(cluster, MUSLIN);
     {
-        // Certificates of its own.
+        // muslin's own certificates.
         let _replicas = Replicas::start(cluster, 1, &[])?;
         wait("settled", || is_settled(cluster))?;
     }
     let muslin = cluster.muslin()?;
     cluster.namespace("rightful", &[])?;
 
-    // A profile, whose status is written; a label, which is answered with what the pods would get.
+    // For a profile muslin writes the status; for a label it lists pods.
     let profile = json!({
         "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "rightful" },
         "spec": { "options": { "mixed": ["timeout:5"] } }
     });
     cluster.create(&profile)?;
-    // Pods, of which Events are written, and of what made them.
+    // For these pods muslin writes Events, also on their workloads.
     for (api_version, kind, uid) in [
         ("apps/v1", "ReplicaSet", "705ab4f5-6393-11e8-b7cc-42010a800002"),
         ("batch/v1", "Job", "705ab4f5-6393-11e8-b7cc-42010a800003"),
@@ -161,7 +161,7 @@ fn the_server_uses_every_right_of_the_base_and_needs_no_other(cluster: &Cluster)
         cluster.create(&of_it)?;
     }
     kubectl(cluster, &["label", "namespace", "rightful", "muslin.dev/profile=rightful"])?;
-    // A namespace that no watch knows.
+    // A namespace that the watch does not know.
     let review = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
@@ -177,10 +177,10 @@ fn the_server_uses_every_right_of_the_base_and_needs_no_other(cluster: &Cluster)
     result
 }
 
-fn image_inspection_uses_every_right_of_its_overlays_and_needs_no_other(cluster: &Cluster) -> Result<()> {
+fn image_inspection_uses_exactly_the_rights_of_its_overlays(cluster: &Cluster) -> Result<()> {
     let files = [overlay("components/image-inspection/cluster-role.yaml"), overlay(PULL_SECRETS)];
     let own = granted(&files.iter().map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?.join("\n---\n"))?;
-    let kept = Kept::apply(cluster)?;
+    let kept = Fingerprints::apply(cluster)?;
     kept.kubectl(&["apply", "-f", &overlay(PULL_SECRETS)])?;
     let result = (|| {
         cluster.namespace("rightful-images", &[])?;
@@ -192,7 +192,7 @@ fn image_inspection_uses_every_right_of_its_overlays_and_needs_no_other(cluster:
         let mut named = pod("rightful-images", "named", &one);
         named["spec"]["imagePullSecrets"] = json!([{ "name": "missing" }]);
         cluster.create(&named)?;
-        // One more than is kept.
+        // One above the limit.
         let digest = format!("sha256-{}", "0".repeat(64));
         let old = json!({
             "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint", "metadata": { "name": digest }, "spec": {},
@@ -217,7 +217,7 @@ fn image_inspection_uses_every_right_of_its_overlays_and_needs_no_other(cluster:
     result
 }
 
-fn a_scan_uses_every_right_of_its_role_and_needs_no_other(cluster: &Cluster) -> Result<()> {
+fn a_scan_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {
     let granted = granted(&kubectl(cluster, &["kustomize", &format!("{MANIFESTS}/scan")])?)?;
     cluster.namespace("rightful-scan", &[])?;
     kubectl(cluster, &["create", "serviceaccount", "scanner", "-n", "rightful-scan"])?;

@@ -1,4 +1,4 @@
-//! `muslin scan` on the real API server: whole, with some rights only, and as a plugin of kubectl.
+//! `muslin scan` on the real API server: with all rights, with some rights, and as a plugin of kubectl.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,12 +14,12 @@ use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
-    a_scan_groups_findings_by_what_makes_the_pods_and_by_rule,
+    a_scan_groups_findings_by_workload_and_rule,
     a_scan_lists_the_images_in_use,
     a_scan_writes_sarif_and_exits_as_the_other_commands_do,
-    a_scan_says_what_it_may_not_read_and_goes_on,
-    a_scan_reads_images_if_asked_to,
-    a_scan_shows_on_a_terminal_how_far_it_has_come,
+    a_scan_reports_missing_rights_and_goes_on,
+    a_scan_inspects_images_on_request,
+    a_scan_shows_progress_on_a_terminal,
     a_scan_is_a_plugin_of_kubectl
 ];
 
@@ -53,7 +53,7 @@ fn workload(kind: &str, namespace: &str, name: &str, image: &str) -> Value {
     })
 }
 
-/// A Deployment with two pods, one without, and a pod of nobody; no muslin runs.
+/// Creates a Deployment with two pods, one without pods, and a pod without an owner; muslin does not run.
 fn fill(cluster: &Cluster, namespace: &str) -> Result<()> {
     cluster.namespace(namespace, &[])?;
     cluster.create(&workload("Deployment", namespace, "web", "alpine:3.19"))?;
@@ -68,7 +68,7 @@ fn fill(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-fn a_scan_groups_findings_by_what_makes_the_pods_and_by_rule(cluster: &Cluster) -> Result<()> {
+fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> {
     fill(cluster, "scanned")?;
     let admin = cluster.control_plane.admin_kubeconfig();
     let output = scan(&admin, &["-n", "scanned", "-o", "json", "--fail-on", "never"])?;
@@ -125,7 +125,7 @@ fn a_scan_writes_sarif_and_exits_as_the_other_commands_do(cluster: &Cluster) -> 
     Ok(())
 }
 
-fn a_scan_says_what_it_may_not_read_and_goes_on(cluster: &Cluster) -> Result<()> {
+fn a_scan_reports_missing_rights_and_goes_on(cluster: &Cluster) -> Result<()> {
     fill(cluster, "half-seen")?;
     let kubectl = |arguments: &[&str]| -> Result<()> {
         let output = cluster.control_plane.kubectl(arguments, None)?;
@@ -143,7 +143,7 @@ fn a_scan_says_what_it_may_not_read_and_goes_on(cluster: &Cluster) -> Result<()>
     kubectl(&["create", "rolebinding", "see-pods", "--role=see-pods", bound, "-n", "half-seen"])?;
     let some = scan(&account, &["-n", "half-seen", "--fail-on", "never"])?;
     let (text, told) = (String::from_utf8_lossy(&some.stdout).into_owned(), String::from_utf8_lossy(&some.stderr));
-    // What made the ReplicaSet is not seen.
+    // Without the right to list Deployments, the ReplicaSet is the top.
     ensure!(text.contains("ReplicaSet/web-5d") && text.contains("Pod/alone"), "{text}");
     ensure!(told.contains("no right to list deployments") && !told.contains("list pods"), "{told}");
 
@@ -176,7 +176,7 @@ fn a_scan_is_a_plugin_of_kubectl(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn a_scan_reads_images_if_asked_to(cluster: &Cluster) -> Result<()> {
+fn a_scan_inspects_images_on_request(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/scanned:1", "musl-lookup")?;
     cluster.namespace("scanned-images", &[])?;
     cluster.create(&pod("scanned-images", "web", &reference))?;
@@ -197,15 +197,15 @@ fn a_scan_reads_images_if_asked_to(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// A registry that takes connections and says nothing.
-fn a_scan_shows_on_a_terminal_how_far_it_has_come(cluster: &Cluster) -> Result<()> {
+/// Scans with a registry that accepts connections and never answers.
+fn a_scan_shows_progress_on_a_terminal(cluster: &Cluster) -> Result<()> {
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = silent.local_addr()?;
     cluster.namespace("waited-for", &[])?;
     cluster.create(&pod("waited-for", "web", &format!("{address}/team/silent:1")))?;
     let folder = tempfile::tempdir()?;
     let shown = folder.path().join("typescript");
-    // `script` gives it a terminal.
+    // `script` provides a terminal.
     let command = format!(
         "{} scan -n waited-for --inspect --allow-network 127.0.0.1 --plain-http {address} --kubeconfig {}",
         env!("CARGO_BIN_EXE_muslin"),
@@ -224,7 +224,7 @@ fn a_scan_shows_on_a_terminal_how_far_it_has_come(cluster: &Cluster) -> Result<(
             break Ok(());
         }
         if Instant::now() > deadline {
-            break Err(anyhow::anyhow!("nothing is shown: {text}"));
+            break Err(anyhow::anyhow!("no progress: {text}"));
         }
         std::thread::sleep(Duration::from_millis(100));
     };

@@ -1,4 +1,4 @@
-//! muslin in the node: deployed by kubectl, from its own image, as its documentation says.
+//! muslin in the node, deployed by kubectl from its own image, as documented.
 
 use std::fs;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use crate::node::real_node::{Node, REGISTRY, REGISTRY_ADDRESS, eventually, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How long the replicas may take to be ready, and the API server to call them: it takes ten seconds on an idle machine.
+/// Time limit until the replicas are ready and the API server calls them: ten seconds on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Brings the image of the binary that this build made into the node's registry, and deploys it.
+/// Pushes an image of this build's binary to the node's registry, and deploys it.
 pub(crate) fn deploy(node: &Node) -> Result<()> {
     let stripped = node.folder().join("muslin");
     let stripped = stripped.to_str().context("the folder's name is not UTF-8")?;
-    // Its debugging symbols are ten times as large as all that runs.
+    // The debugging symbols are ten times as large as the rest.
     run("strip", &["-o", stripped, env!("CARGO_BIN_EXE_muslin")])?;
     let layout = node.folder().join("muslin.image");
     run(format!("{ROOT}/scripts/image"), &["layout", stripped, layout.to_str().context("UTF-8")?])?;
     node.push(&layout, &format!("muslin:{}", env!("CARGO_PKG_VERSION")))?;
 
     let overlay = tempfile::tempdir()?;
-    // Kustomize refuses an absolute path to what is included.
+    // Kustomize rejects an absolute path to an included folder.
     let root = "../".repeat(overlay.path().components().count() - 1) + ROOT.trim_start_matches('/');
     fs::write(
         overlay.path().join("kustomization.yaml"),
@@ -65,7 +65,7 @@ patches:
     })
 }
 
-/// What the cluster says of muslin's pods, for when they do not start.
+/// Returns the state of muslin's pods, for an error message.
 pub(crate) fn state(node: &Node) -> String {
     let ask = |arguments: &[&str]| node.kubectl(arguments).map_or_else(|error| error.to_string(), |(answer, _)| answer);
     let pods = ask(&["describe", "pods", "-n", "muslin"]);

@@ -10,26 +10,24 @@ use crate::Topic;
 use crate::common::harness::tests;
 use crate::node::real_node::{Node, REGISTRY};
 
-pub(crate) const TESTS: Topic = tests![
-    the_probe_runs_as_a_job_and_tells_a_stale_nameserver,
-    the_probe_reads_from_the_cluster_to_whom_coredns_forwards
-];
+pub(crate) const TESTS: Topic =
+    tests![the_probe_job_reports_a_stale_nameserver, the_probe_reads_corednss_upstream_from_the_cluster];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/probe.yaml");
 
 /// The Service of the cluster's DNS.
 const DNS: &str = "10.96.0.10";
-/// To whom CoreDNS forwards.
+/// The upstream server of CoreDNS.
 const OUTSIDE: &str = "192.0.2.53";
 
-fn the_probe_runs_as_a_job_and_tells_a_stale_nameserver(node: &mut Node) -> Result<()> {
+fn the_probe_job_reports_a_stale_nameserver(node: &mut Node) -> Result<()> {
     let manifest = fs::read_to_string(MANIFEST)?;
     let image = format!("image: {REGISTRY}/muslin:{}\n", env!("CARGO_PKG_VERSION"));
     ensure!(manifest.contains("image: muslin\n"), "{MANIFEST} has another image");
     let job = node.folder().join("probe.yaml");
     fs::write(&job, manifest.replace("image: muslin\n", &image))?;
     node.kubectl(&["create", "-n", "shop", "-f", job.to_str().context("UTF-8")?])?;
-    // It fails: the verdict is of the level `deny`.
+    // The Job fails, because the verdict has the level `deny`.
     node.kubectl(&["wait", "-n", "shop", "job/dns-probe", "--for=condition=Failed", "--timeout=60s"]).with_context(
         || node.kubectl(&["describe", "-n", "shop", "job,pod"]).map_or_else(|e| e.to_string(), |it| it.0),
     )?;
@@ -39,7 +37,7 @@ fn the_probe_runs_as_a_job_and_tells_a_stale_nameserver(node: &mut Node) -> Resu
     Ok(())
 }
 
-fn the_probe_reads_from_the_cluster_to_whom_coredns_forwards(node: &mut Node) -> Result<()> {
+fn the_probe_reads_corednss_upstream_from_the_cluster(node: &mut Node) -> Result<()> {
     let output = probe(node, "admin")?;
     let document: Value = serde_json::from_slice(&output.stdout).context("reading what the probe wrote")?;
     let verdicts = document["verdicts"].as_array().context("no verdicts")?;
@@ -48,7 +46,7 @@ fn the_probe_reads_from_the_cluster_to_whom_coredns_forwards(node: &mut Node) ->
     let known = format!("{OUTSIDE}, from the Corefile of kube-system/coredns");
     ensure!(stale["evidence"].to_string().contains(&known), "{stale:#}");
 
-    // Who may not read it is told so, and has the verdict without.
+    // Without the right to read the Corefile, the probe reports that, and gives the verdict without it.
     let output = probe(node, "proxy")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(
@@ -59,7 +57,7 @@ fn the_probe_reads_from_the_cluster_to_whom_coredns_forwards(node: &mut Node) ->
     Ok(())
 }
 
-/// Asks on the node, as this account.
+/// Runs the probe on the node with this account.
 fn probe(node: &Node, account: &str) -> Result<Output> {
     node.command(env!("CARGO_BIN_EXE_muslin"))
         .args(["probe", "--from-cluster", "--output=json", "--server", DNS, "--kubeconfig"])

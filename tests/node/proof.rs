@@ -1,5 +1,5 @@
-//! What muslin promises, in a node: a pod on musl looks up a Service through kube-proxy and CoreDNS, as Kubernetes made it and as
-//! muslin mended it, with every packet arriving and with one lost in each lookup.
+//! muslin's main promise, proven on a node: a pod on musl looks up a Service through kube-proxy and CoreDNS, with and without muslin's
+//! options, on a healthy network and with one packet lost in each lookup.
 
 use std::fmt;
 use std::fs;
@@ -13,29 +13,29 @@ use crate::Topic;
 use crate::common::harness::tests;
 use crate::node::real_node::{Node, eventually};
 
-pub(crate) const TESTS: Topic = tests![a_pod_on_musl_finds_names_sooner_when_packets_are_lost];
+pub(crate) const TESTS: Topic = tests![a_fixed_musl_pod_resolves_faster_when_packets_are_lost];
 
-pub(crate) const ON_REQUEST: Topic = tests![records_the_proof_in_the_documentation];
+pub(crate) const ON_REQUEST: Topic = tests![records_docs_proof_on_a_node_md];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/proof.yaml");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof-on-a-node.md");
 
-/// Where the pods are: muslin is off in the first.
-const NAMESPACES: [&str; 2] = ["bare", "mended"];
+/// The namespaces of the pods; muslin is off in the first.
+const NAMESPACES: [&str; 2] = ["bare", "fixed"];
 const NAME: &str = "shop.shop.svc.cluster.local";
-/// So written it is asked for as it is, from one socket: the loss of the first packet of each socket is one loss a lookup.
+/// With the trailing dot, one socket asks for this name alone: losing the first packet of each socket is one loss a lookup.
 const NAME_ALONE: &str = "shop.shop.svc.cluster.local.";
 
-/// How many lookups are made at once: for the test, and for the page.
+/// Numbers of concurrent lookups: for the test, and for the page.
 const LOOKUPS: usize = 20;
 const LOOKUPS_OF_PAGE: usize = 200;
 
-/// How much better musl's 99th percentile must be where one packet is lost.
+/// The least improvement of musl's 99th percentile when one packet is lost.
 const RATIO: f64 = 4.0;
-/// How long a machine that is busy may keep that from being seen; one measurement takes four seconds.
+/// Time limit on a busy machine; one measurement takes four seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What one pod's lookups came to.
+/// The measurements of one pod.
 struct Measured {
     options: String,
     healthy: Lookups,
@@ -43,47 +43,47 @@ struct Measured {
     lost: Lookups,
 }
 
-/// Lookups at once.
+/// The results of concurrent lookups.
 struct Lookups {
     found: usize,
-    /// How long each took in milliseconds, the shortest first.
+    /// The durations in milliseconds, the shortest first.
     times: Vec<f64>,
 }
 
-fn a_pod_on_musl_finds_names_sooner_when_packets_are_lost(node: &mut Node) -> Result<()> {
+fn a_fixed_musl_pod_resolves_faster_when_packets_are_lost(node: &mut Node) -> Result<()> {
     deploy(node)?;
     eventually(DEADLINE, || {
-        let [bare, mended] = &measure(node, LOOKUPS)?;
-        for measured in [bare, mended] {
-            ensure!(measured.healthy.all_found() && measured.lost.all_found(), "{bare}\n{mended}");
+        let [bare, fixed] = &measure(node, LOOKUPS)?;
+        for measured in [bare, fixed] {
+            ensure!(measured.healthy.all_found() && measured.lost.all_found(), "{bare}\n{fixed}");
         }
-        ensure!(mended.queries <= bare.queries, "more queries on a healthy network:\n{bare}\n{mended}");
-        ensure!(bare.lost.p99() >= RATIO * mended.lost.p99(), "not {RATIO} times better:\n{bare}\n{mended}");
+        ensure!(fixed.queries <= bare.queries, "more queries on a healthy network:\n{bare}\n{fixed}");
+        ensure!(bare.lost.p99() >= RATIO * fixed.lost.p99(), "not {RATIO} times better:\n{bare}\n{fixed}");
         Ok(())
     })
 }
 
-fn records_the_proof_in_the_documentation(node: &mut Node) -> Result<()> {
+fn records_docs_proof_on_a_node_md(node: &mut Node) -> Result<()> {
     deploy(node)?;
-    let [bare, mended] = measure(node, LOOKUPS_OF_PAGE)?;
+    let [bare, fixed] = measure(node, LOOKUPS_OF_PAGE)?;
     let page = format!(
         "# The proof, on a node
 
-What [proof.md](proof.md) shows in a laboratory, in a cluster of one node ([tests/node](../tests/node/node)): a pod on musl 1.2.3 looks up
-the Service `{NAME}` {LOOKUPS_OF_PAGE} times at once, through the kubelet's resolv.conf, kube-proxy and CoreDNS. It exists twice:
-in a namespace where muslin is off, and in one where it injects. Then one packet is lost in each lookup: the first that leaves its socket.
+This page repeats the laboratory's [proof.md](proof.md) in a cluster of one node ([tests/node](../tests/node/node)): a pod on musl 1.2.3
+looks up the Service `{NAME}` {LOOKUPS_OF_PAGE} times at once, through the kubelet's resolv.conf, kube-proxy and CoreDNS. The pod
+exists twice: in a namespace where muslin is off, and in one where it injects. Then each lookup loses one packet, the first of its socket.
 
-This page is written by `cargo test --test node -- --ignored` (as root); a test that always runs does the same with fewer lookups,
-and fails where a name is not found, a healthy lookup costs more queries, or the 99th percentile is less than {RATIO} times better.
+`cargo test --test node -- --ignored` (as root) writes this page. A test in `scripts/test` does the same with fewer lookups, and fails if
+a name is not found, a healthy lookup costs more queries, or the 99th percentile is less than {RATIO} times better.
 
 | options | found | median | 99th percentile | queries a lookup | one packet lost: found | median | 99th percentile |
 |---|---|---|---|---|---|---|---|
 {bare}
-{mended}
+{fixed}
 
 With one packet lost, the 99th percentile is {:.1} times better.
 ",
-        bare.lost.p99() / mended.lost.p99()
+        bare.lost.p99() / fixed.lost.p99()
     );
     fs::write(PAGE, page).with_context(|| format!("writing {PAGE}"))
 }
@@ -97,8 +97,8 @@ fn deploy(node: &Node) -> Result<()> {
 }
 
 fn measure(node: &Node, lookups: usize) -> Result<[Measured; 2]> {
-    let [bare, mended] = NAMESPACES.map(|namespace| Measured::of(node, namespace, lookups));
-    Ok([bare?, mended?])
+    let [bare, fixed] = NAMESPACES.map(|namespace| Measured::of(node, namespace, lookups));
+    Ok([bare?, fixed?])
 }
 
 // === impl Measured ===
@@ -110,14 +110,14 @@ impl Measured {
             Ok(node.kubectl(&[&exec, arguments].concat())?.0)
         };
         let file = inside(&["show", "/etc/resolv.conf"])?;
-        let options = file.lines().find_map(|line| line.strip_prefix("options ")).context("it has no options")?;
+        let options = file.lines().find_map(|line| line.strip_prefix("options ")).context("no options")?;
         let mut options: Vec<&str> = options.split_whitespace().collect();
-        // The kubelet writes them in any order.
+        // The kubelet writes options in any order.
         options.sort_unstable();
         let (ip, _) = node.kubectl(&["get", "pod/lookups", "-n", namespace, "-o", "jsonpath={.status.podIP}"])?;
         let number = lookups.to_string();
 
-        // Both at the kernel's first look at a packet, before kube-proxy's rules send it on.
+        // Both rules act before kube-proxy's rules forward the packet.
         let network = Rules::new(node, &format!("ip saddr {ip} udp dport 53 counter"))?;
         let healthy = Lookups::read(&inside(&["times", NAME, &number])?)?;
         let queries = network.counted()? / real(lookups);
@@ -136,7 +136,7 @@ impl Measured {
 }
 
 impl fmt::Display for Measured {
-    /// A row of the table.
+    /// Formats a row of the table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { options, healthy, queries, lost } = self;
         write!(f, "| `{options}` | {healthy} | {queries:.0} | {lost} |")
@@ -146,7 +146,7 @@ impl fmt::Display for Measured {
 // === impl Lookups ===
 
 impl Lookups {
-    /// Reads a line for each: milliseconds, and what came.
+    /// Parses one line for each lookup: milliseconds and the result.
     fn read(text: &str) -> Result<Self> {
         let mut lookups = Self { found: 0, times: Vec::new() };
         for line in text.lines() {
@@ -178,7 +178,7 @@ impl fmt::Display for Lookups {
     }
 }
 
-/// Rules of the node for packets that come in, until this is dropped.
+/// The node's rules for incoming packets; removed when dropped.
 struct Rules<'n>(&'n Node);
 
 // === impl Rules ===
@@ -200,7 +200,7 @@ impl<'n> Rules<'n> {
         Ok(Self(node))
     }
 
-    /// How many packets the counter has seen.
+    /// Returns the number of counted packets.
     fn counted(&self) -> Result<f64> {
         let output = self.0.command("nft").args(["list", "table", "ip", "proof"]).output().context("starting nft")?;
         let text = String::from_utf8(output.stdout)?;

@@ -1,4 +1,4 @@
-//! A running node for tests, by the script beside this file: ready within seconds, and gone when dropped. It knows nothing of muslin.
+//! A running node for tests, started by the script next to this file: ready within seconds, gone when dropped. Must not know muslin.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -12,19 +12,19 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/node");
 
-/// What the registry of the node is called in references.
+/// The node's registry in image names.
 pub(crate) const REGISTRY: &str = "registry.example.com";
 
-/// Where it listens, inside.
+/// The registry's address inside the node.
 pub(crate) const REGISTRY_ADDRESS: &str = "192.0.2.10";
 
-/// How long the script may take when nothing has to be built: it takes ten seconds on an idle machine.
+/// Time limit of the script without builds: ten seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);
 
-/// How long the kernel and the script may take to clean up: it takes one second.
+/// Time limit of the cleanup by kernel and script: one second on an idle machine.
 const STOP: Duration = Duration::from_secs(30);
 
-/// How often something is looked at while it is waited for.
+/// Pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A node that runs until it is dropped.
@@ -38,7 +38,7 @@ pub(crate) struct Node {
     network: String,
 }
 
-/// What is known of a node that can be looked for when it is gone.
+/// Properties of a node that can be searched for after its end.
 pub(crate) struct Traces {
     folder: PathBuf,
     network: String,
@@ -47,9 +47,9 @@ pub(crate) struct Traces {
 // === impl Node ===
 
 impl Node {
-    /// Starts a node, building its programs first if the cache does not have them (fifteen minutes).
+    /// Starts a node. Builds its programs first if they are not in the cache (fifteen minutes).
     pub(crate) fn start() -> Result<Self> {
-        // Before the clock runs.
+        // Builds do not count against the time limit.
         for set in ["control-plane", "node", "coredns"] {
             run(Path::new(SCRIPT).with_file_name("../cluster/control-plane/build"), &[set])?;
         }
@@ -58,13 +58,13 @@ impl Node {
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         match receiver.recv_timeout(START) {
             Ok(line) if line == "ready" => Ok(node),
-            Ok(line) => bail!("the node said {line:?} instead of being ready"),
+            Ok(line) => bail!("the node printed {line:?} instead of ready"),
             Err(mpsc::RecvTimeoutError::Timeout) => bail!("the node is not ready within {START:?}"),
             Err(mpsc::RecvTimeoutError::Disconnected) => bail!("the node ended: {}", node.script.wait()?),
         }
     }
 
-    /// Starts a node and does not wait for more than its first process.
+    /// Starts a node, and waits only for its first process.
     pub(crate) fn begin() -> Result<(Self, Lines<BufReader<ChildStdout>>)> {
         let mut script = Command::new(SCRIPT)
             .stdin(Stdio::piped())
@@ -75,7 +75,7 @@ impl Node {
         let output = script.stdout.take().context("the script has no standard output")?;
         let mut node = Self { script, life, folder: PathBuf::new(), inside: 0, network: String::new() };
         let mut lines = BufReader::new(output).lines();
-        let first = lines.next().context("the node did not start; it said why on standard error")??;
+        let first = lines.next().context("the node did not start; see standard error")??;
         let (folder, inside) = first.split_once(' ').with_context(|| format!("the node began with {first:?}"))?;
         node.folder = PathBuf::from(folder);
         node.inside = inside.parse().with_context(|| format!("the node began with {first:?}"))?;
@@ -84,7 +84,7 @@ impl Node {
         Ok((node, lines))
     }
 
-    /// A program inside the node's network, as its administrator.
+    /// Returns a command in the node's network, as its administrator.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("nsenter");
         command
@@ -97,7 +97,7 @@ impl Node {
         command
     }
 
-    /// Runs kubectl, and gives what it printed on standard output and on standard error.
+    /// Runs kubectl, and returns its standard output and standard error.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<(String, String)> {
         let mut command = self.command(self.folder.join("bin/kubectl"));
         let output = command.args(arguments).stdin(Stdio::null()).output().context("starting kubectl")?;
@@ -107,7 +107,7 @@ impl Node {
         Ok((stdout, stderr))
     }
 
-    /// Brings an OCI layout, with the one image in it, into the node's registry.
+    /// Pushes the one image of an OCI layout to the node's registry.
     pub(crate) fn push(&self, layout: &Path, name: &str) -> Result<()> {
         let output = self
             .command("skopeo")
@@ -120,7 +120,7 @@ impl Node {
         Ok(())
     }
 
-    /// Where files of the test may be put; removed with the node.
+    /// Returns a folder for files of the test, which is removed with the node.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -129,7 +129,7 @@ impl Node {
         Traces { folder: self.folder.clone(), network: self.network.clone() }
     }
 
-    /// Sends the script a signal, and waits until it has ended.
+    /// Sends the script a signal, and waits until it ends.
     pub(crate) fn end_by(&mut self, signal: &str) -> Result<ExitStatus> {
         run("kill", &["-s", signal, &self.script.id().to_string()])?;
         self.wait()
@@ -159,7 +159,7 @@ impl Drop for Node {
 // === impl Traces ===
 
 impl Traces {
-    /// What there still is of the node: folders, control groups, mounts, processes.
+    /// Returns what is left of the node: folders, control groups, mounts, processes.
     pub(crate) fn found(&self) -> Result<Vec<String>> {
         let mut found = self.processes()?;
         let name = self.folder.file_name().context("the node has no folder")?;
@@ -178,13 +178,13 @@ impl Traces {
         Ok(found)
     }
 
-    /// The processes whose network is the node's: all that ran in it, but for its containers, which end with them.
+    /// Returns the processes in the node's network: all except its containers, which end with them.
     pub(crate) fn processes(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for process in fs::read_dir("/proc")? {
             let process = process?.path();
             let is_there = |network: PathBuf| network.to_string_lossy() == self.network;
-            // Unreadable for what is no process, and for one that has just ended.
+            // Unreadable for entries that are not processes, and for a process that has just ended.
             if fs::read_link(process.join("ns/net")).is_ok_and(is_there) {
                 let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
                 found.push(format!("{} {}", process.display(), name.trim_end()));
@@ -193,7 +193,7 @@ impl Traces {
         Ok(found)
     }
 
-    /// Waits until nothing of the node runs any more.
+    /// Waits until all processes of the node have ended.
     pub(crate) fn wait_until_nothing_runs(&self) -> Result<()> {
         let deadline = Instant::now() + STOP;
         while !self.processes()?.is_empty() {
@@ -204,7 +204,7 @@ impl Traces {
     }
 }
 
-/// Runs a program, and gives what it printed.
+/// Runs a program, and returns its output.
 pub(crate) fn run(program: impl AsRef<Path>, arguments: &[&str]) -> Result<String> {
     let program = program.as_ref();
     let output = Command::new(program)
@@ -217,7 +217,7 @@ pub(crate) fn run(program: impl AsRef<Path>, arguments: &[&str]) -> Result<Strin
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Asks again and again until there is an answer, or `patience` has passed.
+/// Polls until the call succeeds, or `patience` has passed.
 pub(crate) fn eventually<T>(patience: Duration, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + patience;
     loop {

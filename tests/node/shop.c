@@ -1,9 +1,9 @@
-/* Looks a name up as most programs do.
+/* Looks a name up with getaddrinfo, as most programs do.
  *
  *     shop NAME               once a second, for ever
  *     shop once NAME          once
- *     shop times NAME NUMBER  so often at once, each in a process of its own; writes a line each: milliseconds, and what came
- *     shop show FILE          writes a file out, for want of another program in the image */
+ *     shop times NAME NUMBER  NUMBER lookups at once, each in its own process; prints a line each: milliseconds and the result
+ *     shop show FILE          prints a file, because the image has no other program */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-//! A Deployment on musl in the node: what its container gets, and what kubectl tells of it.
+//! A Deployment on musl in the node: its container's options, and the output of kubectl about it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,22 +10,20 @@ use crate::Topic;
 use crate::common::harness::tests;
 use crate::node::real_node::{Node, eventually, run};
 
-pub(crate) const TESTS: Topic = tests![
-    a_running_container_has_the_options_and_resolves_a_service,
-    kubectl_tells_the_story_that_the_documentation_shows
-];
+pub(crate) const TESTS: Topic =
+    tests![a_running_container_has_the_options_and_resolves_a_service, kubectl_prints_what_docs_story_md_shows];
 
-pub(crate) const ON_REQUEST: Topic = tests![records_the_story_in_the_documentation];
+pub(crate) const ON_REQUEST: Topic = tests![records_docs_story_md];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/shop.yaml");
 
-/// The page of the documentation that shows what kubectl prints.
+/// The page of the documentation with the output of kubectl.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/story.md");
 
-/// How long what is told may take to be complete: the Events are written behind the pod.
+/// Time limit until all Events are written, which happens after the pod starts.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a developer types, in this order.
+/// The commands of a developer, in order.
 const COMMANDS: [&[&str]; 4] = [
     &["describe", "deployment", "shop", "-n", "shop"],
     &["describe", "pods", "-n", "shop"],
@@ -33,7 +31,7 @@ const COMMANDS: [&[&str]; 4] = [
     &["exec", "-n", "shop", "deployment/shop", "--", "/shop", "show", "/etc/resolv.conf"],
 ];
 
-/// Brings its image into the registry, and it into the cluster.
+/// Pushes the image to the registry, and deploys it.
 pub(crate) fn deploy(node: &Node) -> Result<()> {
     let layout = node.folder().join("shop.image");
     let layout = layout.to_str().context("the folder's name is not UTF-8")?;
@@ -53,9 +51,9 @@ fn a_running_container_has_the_options_and_resolves_a_service(node: &mut Node) -
         anyhow::Ok(node.kubectl(&command)?.0)
     };
     let file = inside(&["show", "/etc/resolv.conf"])?;
-    let options = file.lines().find_map(|line| line.strip_prefix("options ")).context("it has no options")?;
+    let options = file.lines().find_map(|line| line.strip_prefix("options ")).context("no options")?;
     let mut options: Vec<&str> = options.split_whitespace().collect();
-    // The kubelet writes them in any order.
+    // The kubelet writes options in any order.
     options.sort_unstable();
     ensure!(options == ["attempts:10", "ndots:5", "timeout:5"], "{file}");
 
@@ -67,34 +65,34 @@ fn a_running_container_has_the_options_and_resolves_a_service(node: &mut Node) -
     Ok(())
 }
 
-fn kubectl_tells_the_story_that_the_documentation_shows(node: &mut Node) -> Result<()> {
+fn kubectl_prints_what_docs_story_md_shows(node: &mut Node) -> Result<()> {
     let page = fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))?;
     let told = lines_of_muslin(&page);
-    ensure!(told.len() >= 5, "{PAGE} hardly shows muslin: {told:?}");
+    ensure!(told.len() >= 5, "{PAGE} shows too few lines of muslin: {told:?}");
     for reason in ["DNSOptionsInjected muslin", "DNSOptionsInjected shop-*"] {
         ensure!(told.iter().any(|line| line.contains(reason)), "{PAGE} shows no Event {reason}: {told:#?}");
     }
     eventually(DEADLINE, || {
         let now = lines_of_muslin(&story(node)?);
         for line in &told {
-            ensure!(now.contains(line), "{PAGE} shows what is no longer said:\n{line}\nof\n{now:#?}");
+            ensure!(now.contains(line), "{PAGE} is outdated, kubectl no longer prints:\n{line}\nbut\n{now:#?}");
         }
         Ok(())
     })
 }
 
-fn records_the_story_in_the_documentation(node: &mut Node) -> Result<()> {
+fn records_docs_story_md(node: &mut Node) -> Result<()> {
     fs::write(PAGE, story(node)?).with_context(|| format!("writing {PAGE}"))
 }
 
-/// The page: what kubectl prints in this cluster.
+/// Returns the page with the output of kubectl in this cluster.
 fn story(node: &Node) -> Result<String> {
     let mut page = format!(
         "# What a developer sees
 
-A Deployment on musl with a mistake in it, [shop.yaml](../tests/node/shop.yaml), in a cluster of one node that
-reads images ([image-inspection](../manifests/image-inspection/kustomization.yaml)). The output is kubectl's, recorded by
-`cargo test --test node -- --ignored`; a test compares what it says with this page.
+A Deployment on musl with a mistake in it, [shop.yaml](../tests/node/shop.yaml), in a cluster of one node with
+image inspection ([image-inspection](../manifests/image-inspection/kustomization.yaml)). `cargo test --test node -- --ignored`
+records the output of kubectl; a test compares the output with this page.
 
 ```
 $ kubectl apply -f shop.yaml
@@ -110,7 +108,7 @@ $ kubectl apply -f shop.yaml
     Ok(page)
 }
 
-/// What a text says of muslin, and muslin of musl, in the output of commands, without what differs from one cluster to the next.
+/// Returns the lines about muslin or musl in the output of commands, without the parts that differ between clusters.
 fn lines_of_muslin(text: &str) -> Vec<String> {
     let is_age = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(['s', 'm', 'h']);
     let same = |word: &str| if word.contains("shop-") { "shop-*".to_owned() } else { word.to_owned() };
