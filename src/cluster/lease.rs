@@ -60,7 +60,7 @@ impl Lease {
     }
 
     /// Returns whether this replica is the leader now.
-    pub fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         *self.held.borrow()
     }
 

@@ -22,6 +22,7 @@ use crate::cluster::inspection::{Fingerprints, reading, registry};
 use crate::cluster::replicas::{Replicas, request_rotation, wait};
 use crate::common::harness::tests;
 use crate::common::pods::{default_options, pod};
+use crate::common::registry::Registry;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod];
@@ -75,6 +76,25 @@ struct Phase {
     name: &'static str,
     began: Instant,
     ended: Instant,
+}
+
+/// The actions of the measurement, with pods created all the time.
+struct Phases<'l> {
+    load: &'l Load,
+    done: Vec<Phase>,
+}
+
+// === impl Phases ===
+
+impl Phases<'_> {
+    /// Runs an action, and waits until more pods were created after it.
+    fn run(&mut self, name: &'static str, action: impl FnOnce() -> Result<()>) -> Result<()> {
+        let began = Instant::now();
+        let outcome = action().with_context(|| name);
+        self.done.push(Phase { name, began, ended: Instant::now() });
+        self.load.go_on(300);
+        outcome
+    }
 }
 
 // === impl Load ===
@@ -191,7 +211,7 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
 
 /// Measures the figures in `docs/operations.md`.
 fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: &Cluster) -> Result<()> {
-    let _kept = Fingerprints::apply(cluster)?;
+    let _fingerprints = Fingerprints::apply(cluster)?;
     let (registry, image) = registry("team/nothing:1", "musl-lookup")?;
     let mut arguments = reading(&registry).to_vec();
     // The default: a registry that does not answer delays a review no longer.
@@ -199,17 +219,7 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
     arguments.extend(["--certificate-overlap", "5", "--shutdown-delay", "5"].map(str::to_owned));
     let replicas = Replicas::start(cluster, 3, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
     wait("settled", || is_settled(cluster))?;
-
-    // Every replica knows the image before the measurement.
-    cluster.namespace("known", &[])?;
-    let mut number = 0;
-    let mut options = Value::Null;
-    wait("known", || {
-        number += 1;
-        let (pod, _) = cluster.created(&pod("known", &format!("pod-{number}"), &image))?;
-        options = pod["spec"]["dnsConfig"]["options"].clone();
-        Ok(number > 10 && !options.is_null())
-    })?;
+    let options = options_of_known_image(cluster, &image)?;
     // One pod of twenty has an image that does not exist.
     let mixed = |shared: &Shared, number| {
         let nowhere = format!("{}-{number}", shared.image);
@@ -217,70 +227,85 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
         pod(&shared.namespace, &format!("pod-{number}"), image)
     };
     let load = Load::start(cluster, Shared::new("endured", &image, options, mixed))?;
-    let mut registry = Some(registry);
-    let mut phases = Vec::new();
-    let mut phase = |name, run: &mut dyn FnMut() -> Result<()>| -> Result<()> {
-        let began = Instant::now();
-        let outcome = run().with_context(|| name);
-        phases.push(Phase { name, began, ended: Instant::now() });
-        load.go_on(300);
-        outcome
-    };
+    let mut phases = Phases { load: &load, done: Vec::new() };
+    let outcome = change_everything(cluster, &replicas, registry, &mut phases);
+    let phases = phases.done;
+    let made = load.stop(cluster)?;
+    eprintln!("{}", table(&made, &phases)?);
+    outcome
+}
+
+/// Waits until every replica knows the image, and returns the options that muslin injects for it.
+fn options_of_known_image(cluster: &Cluster, image: &str) -> Result<Value> {
+    cluster.namespace("known", &[])?;
+    let mut number = 0;
+    let mut options = Value::Null;
+    wait("known", || {
+        number += 1;
+        let (pod, _) = cluster.created(&pod("known", &format!("pod-{number}"), image))?;
+        options = pod["spec"]["dnsConfig"]["options"].clone();
+        Ok(number > 10 && !options.is_null())
+    })?;
+    Ok(options)
+}
+
+/// Runs all phases, and goes on until enough pods were created.
+fn change_everything(
+    cluster: &Cluster,
+    replicas: &Replicas<'_>,
+    registry: Registry,
+    phases: &mut Phases<'_>,
+) -> Result<()> {
+    let load = phases.load;
     let rotate = |what: &str, name: &str| -> Result<()> {
         let old = stored(cluster, name)?;
         request_rotation(cluster, what)?;
         wait("new", || Ok(stored(cluster, name)? != old && is_settled(cluster)?))
     };
-    let mut all = || -> Result<()> {
-        phase("nothing", &mut || {
-            load.go_on(2000);
-            Ok(())
-        })?;
-        phase("rolling restart of all replicas", &mut || replicas.roll())?;
-        phase("rotation of the serving certificate", &mut || rotate("certificate", "tls.crt"))?;
-        phase("rotation of the CA", &mut || rotate("authority", "ca.crt"))?;
-        phase("rolling restart during a rotation of the CA", &mut || {
-            request_rotation(cluster, "authority")?;
-            replicas.roll()?;
-            wait("settled", || is_settled(cluster))
-        })?;
-        phase("API server restarted", &mut || {
-            load.shared.is_restarting.store(true, Ordering::Relaxed);
-            let took = cluster.control_plane.restart_api_server()?;
-            // The API server answers its first requests before all of it runs.
-            thread::sleep(Duration::from_secs(1));
-            load.shared.is_restarting.store(false, Ordering::Relaxed);
-            eprintln!("the API server was away for {took:?}");
-            Ok(())
-        })?;
-        phase("leader killed, another takes over", &mut || {
-            let gone = replicas.kill_the_leader()?;
-            replicas.add()?;
-            wait("another leader", || Ok(replicas.leader()? != gone))
-        })?;
-        phase("registry down", &mut || {
-            registry.take();
-            load.go_on(2000);
-            Ok(())
-        })?;
-        for (kind, webhooks) in CONFIGURATIONS {
-            let name = if webhooks == 1 { "caBundle of pods emptied" } else { "caBundle of the others emptied" };
-            phase(name, &mut || {
-                for _ in 0..10 {
-                    empty(cluster, kind, webhooks)?;
-                    wait("restored", || is_settled(cluster))?;
-                    load.go_on(50);
-                }
-                Ok(())
-            })?;
-        }
-        load.go_on(PODS.saturating_sub(load.made()));
+    phases.run("nothing", || {
+        load.go_on(2000);
         Ok(())
-    };
-    let outcome = all();
-    let made = load.stop(cluster)?;
-    eprintln!("{}", table(&made, &phases)?);
-    outcome
+    })?;
+    phases.run("rolling restart of all replicas", || replicas.roll())?;
+    phases.run("rotation of the serving certificate", || rotate("certificate", "tls.crt"))?;
+    phases.run("rotation of the CA", || rotate("authority", "ca.crt"))?;
+    phases.run("rolling restart during a rotation of the CA", || {
+        request_rotation(cluster, "authority")?;
+        replicas.roll()?;
+        wait("settled", || is_settled(cluster))
+    })?;
+    phases.run("API server restarted", || {
+        load.shared.is_restarting.store(true, Ordering::Relaxed);
+        let took = cluster.control_plane.restart_api_server()?;
+        // The API server answers its first requests before all of it runs.
+        thread::sleep(Duration::from_secs(1));
+        load.shared.is_restarting.store(false, Ordering::Relaxed);
+        eprintln!("the API server was away for {took:?}");
+        Ok(())
+    })?;
+    phases.run("leader killed, another takes over", || {
+        let gone = replicas.kill_the_leader()?;
+        replicas.add()?;
+        wait("another leader", || Ok(replicas.leader()? != gone))
+    })?;
+    phases.run("registry down", || {
+        drop(registry);
+        load.go_on(2000);
+        Ok(())
+    })?;
+    for (kind, webhooks) in CONFIGURATIONS {
+        let name = if webhooks == 1 { "caBundle of pods emptied" } else { "caBundle of the others emptied" };
+        phases.run(name, || {
+            for _ in 0..10 {
+                empty(cluster, kind, webhooks)?;
+                wait("restored", || is_settled(cluster))?;
+                load.go_on(50);
+            }
+            Ok(())
+        })?;
+    }
+    load.go_on(PODS.saturating_sub(load.made()));
+    Ok(())
 }
 
 /// Formats one line for each phase, and one for all.

@@ -168,77 +168,86 @@ fn kubectl_describe_shows_findings_on_a_pod_and_its_deployment(cluster: &Cluster
     Ok(())
 }
 
+/// Creates a Deployment and a CronJob with pods for each level, and pods without an owner, as their controllers would. Returns the
+/// number of admitted pods.
+fn create_each_level(cluster: &Cluster, namespace: &str) -> Result<usize> {
+    const LEVELS: [&str; 3] = ["info", "warn", "deny"];
+    let image = |level: &str| if level == "warn" { "alpine:3.19" } else { "debian:12" };
+    let tops: Vec<Value> = LEVELS
+        .iter()
+        .flat_map(|level| {
+            [("apps/v1", "Deployment"), ("batch/v1", "CronJob")]
+                .map(|(api_version, kind)| workload(api_version, kind, namespace, level, image(level)))
+        })
+        .collect();
+    let between: Vec<Value> = create_all(cluster, &tops)?
+        .iter()
+        .map(|top| {
+            let is_job = top["kind"] == "CronJob";
+            let (api_version, kind) = if is_job { ("batch/v1", "Job") } else { ("apps/v1", "ReplicaSet") };
+            let level = top["metadata"]["name"].as_str().unwrap_or_default();
+            owned(workload(api_version, kind, namespace, level, image(level)), top)
+        })
+        .collect();
+    let between = create_all(cluster, &between)?;
+    ensure!(between.len() == 6, "{between:#?}");
+    let of_level = |level: &str, name: &str| {
+        let mut pod = pod(namespace, name, image(level));
+        if level == "deny" {
+            pod["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "x" }] });
+        }
+        pod
+    };
+    let mut pods: Vec<Value> = LEVELS.iter().map(|level| of_level(level, &format!("{level}-without-owner"))).collect();
+    pods.extend(between.iter().map(|by| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+        let level = text(&by["metadata"]["name"]);
+        owned(of_level(&level, &format!("{level}-of-{}", text(&by["kind"]))), by)
+    }));
+    Ok(create_all(cluster, &pods)?.len())
+}
+
+/// Returns the Events that a mode writes for the pods of [`create_each_level`], in order.
+fn expected_events(mode: &str) -> Vec<String> {
+    let mut expected = Vec::new();
+    let mut expect = |level: &str, reason: &str| {
+        for about in ["without-owner", "of-replicaset", "of-job"] {
+            expected.push(format!("Pod/{level}-{about} {reason}"));
+        }
+        expected.push(format!("Deployment/{level} {reason}"));
+        expected.push(format!("CronJob/{level} {reason}"));
+    };
+    if matches!(mode, "warn" | "inject" | "enforce") {
+        expect("warn", "MuslResolver");
+        if mode != "warn" {
+            expect("warn", "DNSOptionsInjected");
+        }
+        if mode != "enforce" {
+            expect("deny", "DNSOptions");
+        }
+    }
+    expected.sort();
+    expected
+}
+
 /// Covers every mode and level, for a pod without an owner, a Deployment and a CronJob.
 fn each_mode_writes_exactly_its_events(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     for mode in ["off", "audit", "warn", "inject", "enforce"] {
         let namespace = format!("events-{mode}");
         cluster.namespace(&namespace, &[("muslin.dev/mode", mode)])?;
-        let image = |level: &str| if level == "warn" { "alpine:3.19" } else { "debian:12" };
-        let levels = ["info", "warn", "deny"];
-        let tops: Vec<Value> = levels
-            .iter()
-            .flat_map(|level| {
-                [("apps/v1", "Deployment"), ("batch/v1", "CronJob")]
-                    .map(|(api_version, kind)| workload(api_version, kind, &namespace, level, image(level)))
-            })
-            .collect();
-        let between: Vec<Value> = create_all(cluster, &tops)?
-            .iter()
-            .map(|top| {
-                let is_job = top["kind"] == "CronJob";
-                let (api_version, kind) = if is_job { ("batch/v1", "Job") } else { ("apps/v1", "ReplicaSet") };
-                let level = top["metadata"]["name"].as_str().unwrap_or_default();
-                owned(workload(api_version, kind, &namespace, level, image(level)), top)
-            })
-            .collect();
-        let between = create_all(cluster, &between)?;
-        ensure!(between.len() == 6, "{between:#?}");
-        let of_level = |level: &str, name: &str| {
-            let mut pod = pod(&namespace, name, image(level));
-            if level == "deny" {
-                pod["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "x" }] });
-            }
-            pod
-        };
-        let mut pods: Vec<Value> =
-            levels.iter().map(|level| of_level(level, &format!("{level}-without-owner"))).collect();
-        pods.extend(between.iter().map(|by| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
-            let level = text(&by["metadata"]["name"]);
-            owned(of_level(&level, &format!("{level}-of-{}", text(&by["kind"]))), by)
-        }));
-        let made = create_all(cluster, &pods)?;
+        let admitted = create_each_level(cluster, &namespace)?;
         // Three pods with findings of the level deny are denied.
-        ensure!(made.len() == if mode == "enforce" { 6 } else { 9 }, "{mode}: {} pods", made.len());
-        let has_events = matches!(mode, "warn" | "inject" | "enforce");
-        if has_events {
-            settle(cluster, &namespace, "last")?;
-        } else {
+        ensure!(admitted == if mode == "enforce" { 6 } else { 9 }, "{mode}: {admitted} pods");
+        let expected = expected_events(mode);
+        if expected.is_empty() {
             cluster.namespace(&format!("after-{mode}"), &[])?;
             settle(cluster, &format!("after-{mode}"), "last")?;
+        } else {
+            settle(cluster, &namespace, "last")?;
         }
-
         let found = events(cluster, &namespace)?;
         let found: Vec<String> = shorts(&found).into_iter().filter(|event| !event.starts_with("Pod/last ")).collect();
-        let mut expected = Vec::new();
-        let mut expect = |level: &str, reason: &str| {
-            for about in ["without-owner", "of-replicaset", "of-job"] {
-                expected.push(format!("Pod/{level}-{about} {reason}"));
-            }
-            expected.push(format!("Deployment/{level} {reason}"));
-            expected.push(format!("CronJob/{level} {reason}"));
-        };
-        if has_events {
-            expect("warn", "MuslResolver");
-            if mode != "warn" {
-                expect("warn", "DNSOptionsInjected");
-            }
-            if mode != "enforce" {
-                expect("deny", "DNSOptions");
-            }
-        }
-        expected.sort();
         ensure!(found == expected, "{mode}:\n{found:#?}\n{expected:#?}");
     }
     Ok(())

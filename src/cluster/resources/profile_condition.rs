@@ -8,7 +8,7 @@ use super::resolver_profile::Condition;
 
 impl Condition {
     /// Returns the condition for a profile that is in use, or has these problems; it begins now.
-    pub fn accepted(problems: Option<&[ProfileProblem]>) -> Self {
+    pub(in crate::cluster) fn accepted(problems: Option<&[ProfileProblem]>) -> Self {
         let (status, reason, message) = match problems {
             None => ("True", "Valid", "the profile is in use".to_owned()),
             Some(problems) => ("False", "Invalid", ProfileProblem::join(problems)),
@@ -23,7 +23,7 @@ impl Condition {
     }
 
     /// Returns whether both say the same, apart from the time of the last transition.
-    pub fn says_the_same_as(&self, other: &Self) -> bool {
+    pub(in crate::cluster) fn says_the_same_as(&self, other: &Self) -> bool {
         let Self { type_, status, reason, message, last_transition_time: _ } = self;
         (type_, status, reason, message) == (&other.type_, &other.status, &other.reason, &other.message)
     }

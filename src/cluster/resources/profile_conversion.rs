@@ -61,7 +61,7 @@ impl ResolverProfileSpec {
     ///
     /// # Errors
     /// All problems of the resource.
-    pub fn to_profile(&self, name: &str) -> Result<Profile, Vec<ProfileProblem>> {
+    pub(in crate::cluster) fn to_profile(&self, name: &str) -> Result<Profile, Vec<ProfileProblem>> {
         let mut problems = Problems::default();
         let Options { musl, musl_releases, mixed, glibc, go, others } = &self.options;
         let mut profile = Profile {
@@ -129,7 +129,7 @@ impl ResolverProfileSpec {
     ///
     /// # Errors
     /// The selector is invalid.
-    pub fn selector(&self) -> Result<Option<Selector>, ProfileProblem> {
+    pub(in crate::cluster) fn selector(&self) -> Result<Option<Selector>, ProfileProblem> {
         let Some(PodSelector { match_labels, match_expressions }) = &self.pod_selector else { return Ok(None) };
         let requirement = |LabelExpression { key, operator, values }: &LabelExpression| LabelSelectorRequirement {
             key: key.clone(),
