@@ -24,7 +24,7 @@ pub(super) struct Watch<T> {
     /// Returns whether a change comes from the API server.
     is_from_server: fn(&T) -> bool,
     health: WatchHealth,
-    /// What muslin does meanwhile, for the log.
+    /// The log's note about muslin's behaviour while the watch fails.
     meanwhile: &'static str,
     has_failed: bool,
 }
@@ -97,7 +97,7 @@ impl<T> Watch<T> {
     /// Waits for the next change. Dropping the future loses no change.
     ///
     /// # Errors
-    /// The watch failed, which is recorded and logged. What is already known stays the best knowledge.
+    /// The watch failed, which is recorded and logged. Known objects stay the best knowledge.
     pub(super) async fn next(&mut self) -> Result<T, WatchFailed> {
         match self.changes.next().await {
             Some(Ok(change)) => {

@@ -1,5 +1,5 @@
 //! A real Kubernetes API server for tests: kube-apiserver and etcd on loopback, ready within seconds, gone when dropped.
-//! It knows nothing of muslin; what a test installs in the cluster is the test's own affair.
+//! Must not know muslin: tests install it themselves.
 //!
 //! There is no controller manager, no scheduler and no node. So nothing makes service accounts (see
 //! [`ControlPlane::prepare_namespace`]), a deleted namespace stays `Terminating` for ever (use a new name for each test),
@@ -33,26 +33,26 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-/// How long each component may take to become ready. The slower of them takes 3 s on an idle machine with two cores; a
-/// busy CI machine is given more than ten times that.
+/// Time limit until a component is ready. The slower one takes 3 s on an idle machine with two cores; a busy CI machine gets more
+/// than ten times that.
 const START_DEADLINE: Duration = Duration::from_secs(40);
 
-/// How long one call of kubectl may take: far beyond any webhook timeout (30 s at most), and short of a CI timeout.
+/// Time limit of one call of kubectl: far beyond any webhook timeout (30 s at most), and short of a CI timeout.
 const KUBECTL_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long a component that is restarted may take to end: the API server waits a minute for whoever watches.
+/// Time limit of a restarted component's end: the API server would wait a minute for open watches.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often something is looked at while it is waited for.
+/// Pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Where the API server writes its audit log, in its folder.
+/// The API server's audit log in its folder.
 const AUDIT_LOG: &str = "audit.log";
 
-/// How much of a log an error carries.
+/// Number of lines of a log in an error.
 const LOG_TAIL_LINES: usize = 40;
 
-/// A running API server with its etcd. Dropping it stops both and removes all that they wrote.
+/// A running API server with its etcd. Dropping it stops both and removes their files.
 ///
 /// A process that leaves by `std::process::exit` drops nothing: drop this first. Killed by a signal, the process takes
 /// both programs with it, but leaves their folder in the system's temporary folder.
@@ -63,9 +63,9 @@ pub(crate) struct ControlPlane {
     _etcd: Component,
     _port: TcpSocket,
     address: SocketAddr,
-    /// What the API server is started with.
+    /// The flags of the API server.
     flags: Vec<String>,
-    /// By which the admin asks whether the API server is ready.
+    /// The admin's TLS settings for the readiness check.
     tls: Arc<rustls::ClientConfig>,
     programs: PathBuf,
     kubeconfig: PathBuf,
@@ -73,7 +73,7 @@ pub(crate) struct ControlPlane {
     folder: TempDir,
 }
 
-/// What one call of kubectl printed, and how it ended.
+/// The output and the status of one call of kubectl.
 #[derive(Debug)]
 pub(crate) struct KubectlOutput {
     pub(crate) stdout: String,
@@ -91,7 +91,7 @@ struct Component {
     _starter: mpsc::Sender<()>,
 }
 
-/// A certificate authority of this control plane's own, which both sides trust.
+/// The certificate authority of this control plane, which both sides trust.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
@@ -115,12 +115,12 @@ impl ControlPlane {
         Self::start_with(&[])
     }
 
-    /// The same, with these arguments of kube-apiserver besides those that it needs here.
+    /// Starts with further arguments for kube-apiserver.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
-        // An error means that somebody else in this process was first.
+        // An error means that other code in this process was first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
         let programs = build()?;
@@ -154,10 +154,10 @@ impl ControlPlane {
         Ok(Self { api_server, _etcd: etcd, _port: port, address, flags, tls, programs, kubeconfig, audit_log, folder })
     }
 
-    /// Ends the API server as a node's shutdown does, and starts it again at the same address; for how long it was gone.
+    /// Ends the API server as a node's shutdown does, and starts it again at the same address. Returns for how long it was gone.
     ///
     /// # Errors
-    /// It does not end, or is not ready in time.
+    /// The API server does not end, or is not ready in time.
     pub(crate) fn restart_api_server(&self) -> Result<Duration> {
         let Self { programs, folder, flags, address, tls, .. } = self;
         let mut api_server = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,8 +167,7 @@ impl ControlPlane {
         Ok(asked.elapsed())
     }
 
-    /// What the API server has written to its audit log: an event a line, about requests for pods and by service
-    /// accounts.
+    /// Returns the audit log: one event a line, about requests for pods and by service accounts.
     ///
     /// # Errors
     /// The log cannot be read; there is none before the first such request.
@@ -176,7 +175,7 @@ impl ControlPlane {
         fs::read_to_string(&self.audit_log).with_context(|| format!("reading {}", self.audit_log.display()))
     }
 
-    /// A kubeconfig file of a service account, for as long as its token lives (an hour).
+    /// Writes a kubeconfig file of a service account, valid as long as its token (an hour), and returns the path.
     ///
     /// # Errors
     /// There is no such service account.
@@ -188,24 +187,24 @@ impl ControlPlane {
         write(self.folder.path(), &format!("{namespace}-{name}.kubeconfig"), config.to_string())
     }
 
-    /// The kubeconfig file of a cluster admin.
+    /// Returns the kubeconfig file of a cluster admin.
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
         self.kubeconfig.clone()
     }
 
-    /// kubectl with no arguments yet, and no kubeconfig.
+    /// Returns a command for kubectl without arguments and kubeconfig.
     pub(crate) fn kubectl_command(&self) -> Command {
         let mut command = Command::new(self.programs.join("kubectl"));
         command.env("HOME", self.folder.path());
         command
     }
 
-    /// The last lines of the API server's log, which names webhooks that failed.
+    /// Returns the last lines of the API server's log, which names failed webhooks.
     pub(crate) fn api_server_log(&self) -> String {
         self.api_server.lock().unwrap_or_else(PoisonError::into_inner).log_tail()
     }
 
-    /// A client of a cluster admin. It is bound to the Tokio runtime that awaits this, so it must not be used after
+    /// Returns a client of a cluster admin. The client is bound to the Tokio runtime that awaits this, and must not be used after
     /// that runtime is gone.
     ///
     /// # Errors
@@ -237,7 +236,7 @@ impl ControlPlane {
         let mut child = dying_with_this_thread(&self.programs.join("kubectl"))
             .args(args)
             .env("KUBECONFIG", &self.kubeconfig)
-            // Its discovery cache and the user's preferences live under HOME.
+            // kubectl's discovery cache and the user's preferences live under HOME.
             .env("HOME", self.folder.path())
             .stdin(input)
             .stdout(stdout.try_clone().with_context(call)?)
@@ -341,13 +340,13 @@ fn etcd_arguments(root: &Path, socket: &Path) -> Vec<String> {
     let (data, socket) = (root.join("etcd"), socket.display());
     vec![
         format!("--data-dir={}", data.display()),
-        // A socket in our own folder: no port to find, and nobody else on this machine can write to it.
+        // A socket in our own folder: no port to find, and no other user of this machine can write to it.
         format!("--listen-client-urls=unix://{socket}"),
-        // Refuses a Unix socket, and nobody asks for it.
+        // etcd rejects a Unix socket here; the address is unused.
         "--advertise-client-urls=http://127.0.0.1:0".to_owned(),
-        // It insists on listening for peers that it does not have.
+        // etcd insists on listening for peers.
         "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-        // Its data need not survive the machine.
+        // The data need not survive the machine.
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ]
@@ -360,8 +359,8 @@ fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<
         format!("--bind-address={}", address.ip()),
         format!("--secure-port={}", address.port()),
         "--permit-port-sharing".to_owned(),
-        // What the Service `kubernetes` points to. Loopback is refused there and the default asks for a route to the
-        // outside; nobody dials it, so an address reserved for documentation will do (RFC 5737).
+        // The endpoint of the Service `kubernetes`. Loopback is rejected there, and the default needs a route to the outside. The
+        // address is unused, so one that is reserved for documentation will do (RFC 5737).
         "--advertise-address=192.0.2.1".to_owned(),
         format!("--tls-cert-file={}", file("api-server.crt")),
         format!("--tls-private-key-file={}", file("api-server.key")),
@@ -378,7 +377,7 @@ fn api_server_arguments(root: &Path, socket: &Path, address: SocketAddr) -> Vec<
     ]
 }
 
-/// Keeps who did what to pods, with what admission noted, all that service accounts did, and nothing else.
+/// Records requests for pods with the annotations of admission, and all requests of service accounts.
 fn audit_policy() -> String {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -393,14 +392,14 @@ fn audit_policy() -> String {
     .to_string()
 }
 
-/// Writes a file of the control plane's and returns where it is.
+/// Writes a file of the control plane, and returns its path.
 fn write(root: &Path, name: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf> {
     let path = root.join(name);
     fs::write(&path, contents).with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }
 
-/// A kubeconfig, in JSON, which is YAML too.
+/// Returns a kubeconfig in JSON, which is YAML too.
 fn kubeconfig(address: SocketAddr, authority: &Authority, user: &Identity) -> String {
     let encode = |pem: String| BASE64_STANDARD.encode(pem);
     json!({
@@ -420,7 +419,7 @@ fn kubeconfig(address: SocketAddr, authority: &Authority, user: &Identity) -> St
     .to_string()
 }
 
-/// Asks the API server once whether it is ready. The error says what it answered, which names the checks that fail.
+/// Checks once whether the API server is ready. The error has its answer, which names the failing checks.
 ///
 /// One request by hand, because a Kubernetes client needs a Tokio runtime and [`ControlPlane::start`] may be called in
 /// one or without one.
@@ -440,7 +439,7 @@ fn ask_readyz(address: SocketAddr, tls: &Arc<rustls::ClientConfig>) -> Result<()
 // === impl Component ===
 
 impl Component {
-    /// Starts `programs/name`. All that it prints goes to `root/name.log`.
+    /// Starts `programs/name`. Its output goes to `root/name.log`.
     fn start(name: &'static str, programs: &Path, root: &Path, arguments: &[String]) -> Result<Self> {
         let log = root.join(name).with_extension("log");
         let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
@@ -448,7 +447,7 @@ impl Component {
         let mut command = dying_with_this_thread(&programs.join(name));
         command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
 
-        // Our caller's thread may well end before the program should: give it one that lives as long as it does.
+        // The caller's thread may end before the program should: give the program a thread of its own.
         let (started, outcome) = mpsc::channel();
         let (starter, dropped) = mpsc::channel();
         thread::Builder::new()
@@ -466,7 +465,7 @@ impl Component {
         Ok(Self { name, child, log, _starter: starter })
     }
 
-    /// Asks again and again until `ready` says yes, the program ends, or the deadline has passed.
+    /// Polls until `ready` succeeds, the program ends, or the deadline has passed.
     fn wait_until_ready(&mut self, mut ready: impl FnMut() -> Result<()>) -> Result<()> {
         let deadline = Instant::now() + START_DEADLINE;
         while let Err(not_yet) = ready() {
@@ -483,7 +482,7 @@ impl Component {
         Ok(())
     }
 
-    /// Asks the program to end, and ends it if it takes too long, as the kubelet does.
+    /// Asks the program to end, and kills it if it takes too long, as the kubelet does.
     fn stop(&mut self) -> Result<()> {
         let name = self.name;
         let asked = Command::new("kill").arg(self.child.id().to_string()).status();
@@ -498,7 +497,7 @@ impl Component {
         Ok(())
     }
 
-    /// The last lines of what the program has printed.
+    /// Returns the last lines of the program's output.
     fn log_tail(&self) -> String {
         match fs::read(&self.log) {
             Ok(bytes) => {
@@ -519,8 +518,8 @@ impl Drop for Component {
     }
 }
 
-/// A command that runs `program` and that the kernel kills when the thread that starts it ends, however it ends. By way
-/// of setpriv, because asking the kernel for this from here would take unsafe code.
+/// Returns a command for `program` that the kernel kills when the starting thread ends, for any reason. setpriv sets this up, because
+/// doing it here would need unsafe code.
 fn dying_with_this_thread(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
@@ -540,7 +539,7 @@ impl Authority {
         Ok(Self(CertifiedIssuer::self_signed(params, key).context(making)?))
     }
 
-    /// What the API server shows to its clients, all of which reach it on loopback.
+    /// Returns the API server's certificate for its clients, which are all on loopback.
     fn issue_server_identity(&self) -> Result<Identity> {
         let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])
             .context("naming the API server's certificate")?;
@@ -549,7 +548,7 @@ impl Authority {
         self.issue(params)
     }
 
-    /// A user who may do anything: the API server takes the name from CN and the groups from O.
+    /// Returns the certificate of an admin: the API server takes the name from CN and the groups from O.
     fn issue_admin_identity(&self) -> Result<Identity> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "admin");
@@ -565,7 +564,7 @@ impl Authority {
         Ok(Identity { certificate, key })
     }
 
-    /// TLS for a client that trusts this authority alone and shows `client` to the server.
+    /// Returns the TLS settings of a client that trusts only this authority and presents `client`.
     fn client_config(&self, client: &Identity) -> Result<Arc<rustls::ClientConfig>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.der().clone()).context("trusting the control plane's certificate authority")?;

@@ -1,4 +1,4 @@
-//! Pods for tests: the plain one, and many of odd shapes; and what a pod should be once muslin has seen it.
+//! Pods for tests: a plain one, many of odd shapes, and the expected result of muslin's review.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 
@@ -10,7 +10,7 @@ use muslin::policy::Profile;
 use muslin::rules::Finding;
 use serde_json::{Value, json};
 
-/// A pod with one container.
+/// Returns a pod with one container.
 pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -19,7 +19,7 @@ pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> Value {
     })
 }
 
-/// What the default profile injects into a pod that uses musl by its reference alone.
+/// Returns the options that the default profile injects into a pod that uses musl by its image name.
 pub(crate) fn default_options() -> Value {
     json!([
         { "name": "single-request-reopen" },
@@ -28,7 +28,7 @@ pub(crate) fn default_options() -> Value {
     ])
 }
 
-/// A pod that the API server keeps, without what tells it from another of the same content.
+/// Returns a stored pod without the fields that identify it.
 pub(crate) fn without_identity(pod: &Value) -> Value {
     let mut pod = pod.clone();
     if let Some(metadata) = pod["metadata"].as_object_mut() {
@@ -39,7 +39,7 @@ pub(crate) fn without_identity(pod: &Value) -> Value {
     pod
 }
 
-/// What the plan makes of a pod: computed here, by the library, from the pod as it is kept with no webhook.
+/// Returns the pod after its plan: computed by the library from the pod as the API server stores it without a webhook.
 pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     let mut planned = without_identity(pod);
     if let Some(plan) = plan_of(pod, namespace)? {
@@ -48,13 +48,13 @@ pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     Ok(planned)
 }
 
-/// What muslin finds on a pod.
+/// Returns muslin's findings on a pod.
 pub(crate) fn found(pod: &Value, namespace: &str) -> Result<Vec<Finding>> {
     let findings = plan_of(pod, namespace)?.map(|plan| plan.findings).unwrap_or_default();
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 
-/// `None` where muslin leaves the pod alone.
+/// Returns the plan; `None` if muslin skips the pod.
 fn plan_of(pod: &Value, namespace: &str) -> Result<Option<Plan>> {
     let text = without_identity(pod).to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
@@ -65,7 +65,7 @@ fn plan_of(pod: &Value, namespace: &str) -> Result<Option<Plan>> {
     Ok(plan(&pod, fingerprints, &context).ok())
 }
 
-/// Pods of odd shapes that the API server accepts.
+/// Returns pods of odd shapes that the API server accepts.
 pub(crate) fn awkward_pods() -> Vec<Value> {
     let images = [
         "alpine:3.19",

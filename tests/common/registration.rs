@@ -1,5 +1,5 @@
-//! What tells the API server to call a webhook: muslin's own configuration from `manifests/` with an address on loopback in
-//! place of its service, or one for another webhook.
+//! Webhook configurations for tests: muslin's own from `manifests/` with a loopback address in place of its Service, or one for another
+//! webhook.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 #![allow(
@@ -18,19 +18,19 @@ use serde_json::{Value, json};
 use crate::common::control_plane::ControlPlane;
 use crate::common::pods::pod;
 
-/// The folder that `kubectl apply -k` is given.
+/// The folder for `kubectl apply -k`.
 pub(crate) const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
 
-/// The namespace in which it is tried whether the API server calls a webhook; made before the first test.
+/// The namespace for checks whether the API server calls a webhook; created before the first test.
 pub(crate) const PROBE_NAMESPACE: &str = "probe";
 
-/// The name of muslin's configuration.
+/// The name of muslin's configurations.
 pub(crate) const MUSLIN: &str = "muslin.dev";
 
-/// How long the API server may take to learn of a configuration, by a watch: it takes milliseconds.
+/// Time limit until the API server learns of a configuration, which takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How often it is tried.
+/// Pause between two tries.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A webhook configuration in the cluster; deleted when dropped.
@@ -43,18 +43,18 @@ pub(crate) struct Registration<'c> {
 // === impl Registration ===
 
 impl<'c> Registration<'c> {
-    /// Registers what serves at this address as the webhook by which muslin mends pods.
+    /// Registers a server at this address as muslin's mutating webhook.
     pub(crate) fn of_muslin(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
         Self::of_kind(control_plane, "MutatingWebhookConfiguration", |_| url.to_owned(), Some(ca))
     }
 
-    /// Registers what serves there as the webhooks by which muslin warns and refuses.
+    /// Registers a server at this address as muslin's validating webhooks.
     pub(crate) fn of_policy(control_plane: &'c ControlPlane, server: &str, ca: &str) -> Result<Self> {
         let url = |webhook: &Value| format!("{server}{}", path(webhook));
         Self::of_kind(control_plane, "ValidatingWebhookConfiguration", url, Some(ca))
     }
 
-    /// Registers both as `manifests/` do, with no CA, for what serves at this address and brings its own.
+    /// Registers both as in `manifests/`, without a CA, for a server at this address that publishes its own.
     pub(crate) fn of_both(control_plane: &'c ControlPlane, server: &str) -> Result<[Self; 2]> {
         let url = |webhook: &Value| format!("{server}{}", path(webhook));
         Ok([
@@ -63,7 +63,7 @@ impl<'c> Registration<'c> {
         ])
     }
 
-    /// Registers what `manifests/` have of this kind at other addresses.
+    /// Registers the configuration of this kind from `manifests/` at another address.
     fn of_kind(
         control_plane: &'c ControlPlane,
         kind: &str,
@@ -120,7 +120,7 @@ impl<'c> Registration<'c> {
         self.wait_until(|answer| answer.contains("muslin.dev/libc"))
     }
 
-    /// Waits until the API server asks muslin about namespaces, and muslin answers.
+    /// Waits until the API server calls muslin for namespaces, and muslin answers.
     pub(crate) fn wait_until_labels_are_judged(&self) -> Result<()> {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -134,7 +134,7 @@ impl<'c> Registration<'c> {
         }
     }
 
-    /// Creates a pod in the probe namespace, for nothing, until what the API server says is as expected.
+    /// Creates pods in the probe namespace, as dry runs, until the API server's answer is as expected.
     pub(crate) fn wait_until(&self, expected: impl Fn(&str) -> bool) -> Result<()> {
         let probe = pod(PROBE_NAMESPACE, "probe", "alpine:3.19").to_string();
         let deadline = Instant::now() + DEADLINE;

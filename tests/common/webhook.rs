@@ -20,18 +20,18 @@ use tempfile::TempDir;
 use crate::common::control_plane::ControlPlane;
 use crate::common::registration::Registration;
 
-/// How long the server may take to know the namespaces: it takes milliseconds.
+/// Time limit until the server knows the namespaces, which takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A test that does not say otherwise waits for nobody to notice that muslin stops.
+/// By default, a test does not wait until API servers notice that muslin stops.
 const NO_DELAY: [&str; 2] = ["--shutdown-delay", "0"];
 
-/// How long the server may take to stop when it is asked to.
+/// Time limit of a stop.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
-/// A running and registered `muslin serve`. Dropped, it is unregistered and stopped.
+/// A running and registered `muslin serve`; unregistered and stopped when dropped.
 pub(crate) struct Muslin<'c> {
-    // In this order: what is registered runs.
+    // Dropped in this order, so that a registered server is running.
     _registrations: [Registration<'c>; 2],
     process: Process,
     started_in: Duration,
@@ -42,13 +42,13 @@ pub(crate) struct Muslin<'c> {
 /// The process of a `muslin serve`; stopped when dropped.
 pub(crate) struct Process {
     child: Child,
-    /// Where it serves reviews.
+    /// The address for reviews.
     pub(crate) address: String,
-    /// Where /metrics is.
+    /// The address of /metrics.
     metrics: String,
 }
 
-/// A certificate for a server on loopback, and its key, both PEM. It is its own CA.
+/// A self-signed certificate for a server on loopback, and its key, both PEM.
 pub(crate) struct Certificate {
     pub(crate) certificate: String,
     pub(crate) key: String,
@@ -72,17 +72,17 @@ impl<'c> Muslin<'c> {
         Ok(Self { _registrations: [mutating, validating], process, started_in, certificate, _folder: folder })
     }
 
-    /// How long it took from the start of the process until it was ready.
+    /// Returns the time from the start of the process until it was ready.
     pub(crate) fn started_in(&self) -> Duration {
         self.started_in
     }
 
-    /// What it answers at `/metrics`.
+    /// Returns the text at `/metrics`.
     pub(crate) fn metrics(&self) -> Result<String> {
         Ok(self.process.get("/metrics")?.1)
     }
 
-    /// What it answers to a review that no API server would send.
+    /// Returns the answer to a review that no API server would send.
     pub(crate) fn review(&self, path: &str, review: &Value) -> Result<String> {
         let mut roots = rustls::RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.certificate.certificate.as_bytes()) {
@@ -105,22 +105,22 @@ impl<'c> Muslin<'c> {
         Ok(answer)
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Ends the server as the kernel does when memory runs out.
+    /// Kills the server, as the kernel does when memory runs out.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Asks the server to stop, as the kubelet does, and waits until it has.
+    /// Asks the server to stop, as the kubelet does, and waits until it ends.
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
         self.process.stop()
     }
 
-    /// Makes the server hang: its connections stay, and nothing on them is ever answered.
+    /// Makes the server hang: its connections stay open, without answers.
     pub(crate) fn hang(&self) -> Result<()> {
         self.process.signal("STOP")
     }
@@ -129,7 +129,7 @@ impl<'c> Muslin<'c> {
 // === impl Process ===
 
 impl Process {
-    /// Starts it with these arguments, and waits until it serves and knows the namespaces.
+    /// Starts muslin with these arguments, and waits until it serves and knows the namespaces.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
@@ -142,7 +142,7 @@ impl Process {
             .spawn()
             .context("cannot start muslin")?;
         let log = child.stderr.take().context("muslin has no standard error")?;
-        // Made before the wait, so that one that does not get ready is killed.
+        // Created before the wait, so that a process that does not become ready is killed.
         let mut process = Self { child, address: String::new(), metrics: String::new() };
         (process.address, process.metrics) = wait_until_ready(log)?;
         Ok(process)
@@ -152,7 +152,7 @@ impl Process {
         self.child.id()
     }
 
-    /// The status and the body of what it answers at the port for the kubelet and Prometheus.
+    /// Returns the status and the body of an answer at the port for the kubelet and Prometheus.
     pub(crate) fn get(&self, path: &str) -> Result<(String, String)> {
         let mut stream = TcpStream::connect(&self.metrics)?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: muslin\r\nConnection: close\r\n\r\n").as_bytes())?;
@@ -174,7 +174,7 @@ impl Process {
         self.wait()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process ends.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.child.wait()?)
     }
@@ -188,7 +188,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked to stop it gives the lease up, for which the next one would wait otherwise. One that hangs does not stop.
+        // A clean stop releases the lease, for which the next process would wait otherwise. A hanging process does not stop.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.signal("TERM");
         }
@@ -202,7 +202,7 @@ impl Drop for Process {
     }
 }
 
-/// Reads the log until the server serves and knows the namespaces; the addresses that it serves reviews and metrics at.
+/// Reads the log until the server serves and knows the namespaces. Returns its addresses for reviews and metrics.
 fn wait_until_ready(log: impl std::io::Read + Send + 'static) -> Result<(String, String)> {
     let (sender, lines) = std::sync::mpsc::channel();
     // The log is read to its end, so that the server never blocks on a full pipe.
@@ -245,7 +245,7 @@ impl Certificate {
         Ok(Self { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
     }
 
-    /// What makes muslin serve with it, by files in this folder.
+    /// Writes the certificate to files in this folder, and returns the arguments for muslin.
     pub(crate) fn arguments(&self, folder: &Path) -> Result<Vec<String>> {
         let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
         fs::write(&certificate, &self.certificate)?;

@@ -24,7 +24,7 @@ pub(super) struct Candidate {
 // === impl Candidate ===
 
 impl Candidate {
-    /// Returns the candidate for a young pod with muslin's annotations. Anybody can write these; all they cause is a look at the pod.
+    /// Returns the candidate for a young pod with muslin's annotations. Any user can write these; all they cause is a look at the pod.
     pub(super) fn new(metadata: ObjectMeta, now: Timestamp) -> Option<Self> {
         let annotations = metadata.annotations?;
         let is_young = metadata.creation_timestamp.is_some_and(|created| now.duration_since(created.0) < AGE_MAX);

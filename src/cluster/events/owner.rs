@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::names::is_name;
 
-/// Returns the workload at the top: the Deployment of a ReplicaSet, the CronJob of a Job, or the owner itself. Anybody who may create
+/// Returns the workload at the top: the Deployment of a ReplicaSet, the CronJob of a Job, or the owner itself. Any user who may create
 /// pods can write any owner into one; as in Kubernetes' own controllers, only an owner with the right uid counts.
 pub(super) async fn top_owner(
     client: &Client,
