@@ -66,7 +66,7 @@ fn confirmed(pod: &Pod<'_>, context: &Context<'_>) -> Injected {
 fn notes(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Context<'_>) -> Vec<EventNote> {
     let mut notes: Vec<EventNote> = Vec::new();
     if !injected.is_empty() {
-        let message = format!("has {injected} by profile {}: {resolvers}", context.profile.name);
+        let message = format!("set {injected} by profile {}: {resolvers}", context.profile.name);
         notes.push(EventNote { reason: EventReason::DnsOptionsInjected, is_warning: false, message });
     }
     let serious = findings.iter().filter(|planned| planned.finding.level >= Level::Warn);
@@ -130,7 +130,7 @@ mod tests {
                 (
                     "DNSOptionsInjected",
                     false,
-                    "has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)"
+                    "set single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)"
                 ),
                 (
                     "MuslResolver",
@@ -169,7 +169,7 @@ mod tests {
         let notes = pod_events(&pod, vec![fingerprint], &Context::usual(&profile)).unwrap();
         let reasons: Vec<EventReason> = notes.iter().map(|note| note.reason).collect();
         assert_eq!(reasons, [EventReason::DnsOptionsInjected, EventReason::MuslResolver], "{notes:#?}");
-        assert!(notes[0].message.starts_with("has single-request-reopen timeout:5 attempts:5 by "), "{notes:#?}");
+        assert!(notes[0].message.starts_with("set single-request-reopen timeout:5 attempts:5 by "), "{notes:#?}");
         assert!(notes[1].message.ends_with("(fixed)"), "{notes:#?}");
     }
 

@@ -144,15 +144,15 @@ fn kubectl_describe_shows_findings_on_a_pod_and_its_deployment(cluster: &Cluster
         let (_, events) = output.stdout.split_once("\nEvents:").with_context(|| output.stdout.clone())?;
         Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    let injected = "muslin has single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
+    let injected = "muslin set single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
     let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)";
     let shown = describe("pod", "web-5d-1")?;
     ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains(injected), "{shown}");
     ensure!(shown.contains("Normal MuslResolver") && shown.contains(slow), "{shown}");
     for (kind, name) in [("deployment", "web"), ("statefulset", "store")] {
         let shown = describe(kind, name)?;
-        ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains("its pods: has single-"), "{shown}");
-        ensure!(shown.contains(&format!("its pods: {slow}")), "{shown}");
+        ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains("in its pods: set single-"), "{shown}");
+        ensure!(shown.contains(&format!("in its pods: {slow}")), "{shown}");
     }
     // An unfixed finding is a warning with a fix.
     let shown = describe("cronjob", "nightly")?;

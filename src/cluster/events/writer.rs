@@ -26,6 +26,7 @@ use super::source::{EventSource, PodEvents};
 use super::tally::EventTally;
 use crate::cluster::lease::Lease;
 use crate::plan::EventNote;
+use crate::text::one_line;
 
 /// The reporter that `kubectl describe` shows.
 const CONTROLLER: &str = "muslin";
@@ -37,6 +38,8 @@ const LOOKS_MAX: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Time limit of all work on one pod.
 const POD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit of an Event's note in bytes (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
+const NOTE_MAX: usize = 1024;
 /// The cause why nothing can be created in a namespace that is being deleted
 /// (kubernetes `staging/src/k8s.io/api/core/v1/types.go`, `NamespaceTerminatingCause`).
 const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
@@ -177,7 +180,8 @@ impl Writer {
         }
         if let Some(top) = top_owner(&self.client, namespace, owner).await? {
             for note in notes {
-                let of_pods = EventNote { message: format!("its pods: {}", note.message), ..note.clone() };
+                let message = format!("in its pods: {}", note.message);
+                let of_pods = EventNote { message: one_line(&message, NOTE_MAX).into_owned(), ..note.clone() };
                 let uid = top.uid.as_deref().unwrap_or_default();
                 self.create(&top, &of_pods, stable_hash(&[uid, note.reason.name(), &note.message])).await?;
             }
