@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::registry::{Client, Images, Known, Limits, Pace, Platform, Settings};
+use muslin::registry::{Client, ClientSettings, Images, InspectionLimits, Limits, Lookup, Platform};
 use serde_json::json;
 use tar::{Builder, Header};
 
@@ -90,10 +90,10 @@ fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
     let ideal: u64 = unique.values().sum();
 
     let counter = Counter::start(registry.address)?;
-    let settings = Settings {
+    let settings = ClientSettings {
         plain_http: vec![counter.address.to_string()],
         allowed: vec!["127.0.0.1".parse()?],
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let client = Client::new(settings, Limits::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -101,10 +101,10 @@ fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
     let platform = Platform::linux("amd64");
     let wanted: Vec<(&str, &Platform)> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let known = runtime.block_on(async {
-        let images = Images::new(client, Limits::default(), Pace::default());
-        images.known(&wanted, None, tokio::time::Instant::now() + Duration::from_secs(120)).await
+        let images = Images::new(client, Limits::default(), InspectionLimits::default());
+        images.look_up(&wanted, None, tokio::time::Instant::now() + Duration::from_secs(120)).await
     });
-    ensure!(known.iter().all(|known| matches!(known, Some(Known::Image(_)))), "an image was not read");
+    ensure!(known.iter().all(|known| matches!(known, Some(Lookup::Image(_)))), "an image was not read");
     let read = counter.bytes.load(Ordering::Relaxed);
     println!("| {IMAGES} images on one base | bytes |\n|---|---:|");
     println!("| all layers of all images | {all} |");

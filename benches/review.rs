@@ -22,7 +22,7 @@ use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
 use muslin::cluster::{ImageInspection, Namespaces, Profiles};
 use muslin::image::contents::ImageFacts;
 use muslin::policy::{Mode, NamespacePolicy};
-use muslin::registry::{self, Client, Digest, Image, Images, Pace, Platform};
+use muslin::registry::{self, Client, Digest, Image, Images, InspectionLimits, Platform};
 use serde::de::IgnoredAny;
 use tower::ServiceExt as _;
 
@@ -81,11 +81,11 @@ fn inspection(review: &[u8], number: usize) -> ImageInspection {
         containers.filter_map(|container| Some(container["image"].as_str()?.to_owned())).collect();
     references.extend((0..).map(|at| format!("registry.example.com/team/app{at}:1.0")).take(number));
     references.truncate(number);
-    let client = Client::new(registry::Settings::default(), registry::Limits::default()).expect("make a client");
-    let images = Images::new(client, registry::Limits::default(), Pace::default());
+    let client = Client::new(registry::ClientSettings::default(), registry::Limits::default()).expect("make a client");
+    let images = Images::new(client, registry::Limits::default(), InspectionLimits::default());
     let (digest, platform) = (Digest::sha256(b""), Platform::linux("amd64"));
     let image = Arc::new(Image { digest, platform, facts: ImageFacts::default() });
-    references.iter().for_each(|reference| images.learn(reference, Arc::clone(&image), Duration::ZERO));
+    references.iter().for_each(|reference| images.restore(reference, Arc::clone(&image), Duration::ZERO));
     ImageInspection { images, pull_secrets: None, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
 }
 

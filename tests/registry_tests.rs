@@ -31,7 +31,9 @@ use common::image;
 use common::registry::Registry;
 use libtest_mimic::Arguments;
 use muslin::image::Reference;
-use muslin::registry::{Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Settings, Source};
+use muslin::registry::{
+    Client, ClientSettings, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote,
+};
 use registry::{access, bounds, fingerprints, formats, hostile, hostile_layers, images, sources};
 
 /// What every test uses.
@@ -74,12 +76,12 @@ impl World {
         Ok(Self { registry: Registry::start()?, parts, runtime })
     }
 
-    /// Settings with which the registry may be reached.
-    fn settings(&self) -> Settings {
-        Settings {
+    /// ClientSettings with which the registry may be reached.
+    fn settings(&self) -> ClientSettings {
+        ClientSettings {
             plain_http: vec![self.registry.address.to_string()],
             allowed: "127.0.0.1".parse().into_iter().collect(),
-            ..Settings::default()
+            ..ClientSettings::default()
         }
     }
 
@@ -91,11 +93,11 @@ impl World {
     }
 
     fn inspect_with(&self, client: Client, reference: &str, platform: &str, depth: Depth) -> Result<Inspection, Error> {
-        let reference = Reference::parse(reference).map_err(|error| Error::NoImage(error.to_string()))?;
+        let reference = Reference::parse(reference)?;
         let remote = Remote::new(Arc::new(client), &reference)?;
         let platform: Platform = platform.parse().map_err(|_| Error::Cancelled)?;
         let inspector = Inspector::new(Limits::default(), 8 << 20);
-        self.runtime.block_on(inspector.inspect(&Source::Remote(Arc::new(remote)), &platform, depth))
+        self.runtime.block_on(inspector.inspect(&ImageSource::Remote(Arc::new(remote)), &platform, depth))
     }
 
     fn layer(&self, entries: &[image::Entry<'_>]) -> Result<Vec<u8>> {

@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muslin::registry::{Credentials, Document, ImageConfig, Limits};
+use muslin::registry::{Credentials, IndexOrManifest, ImageConfig, Limits};
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = Document::parse(bytes, &Limits::default());
+    let _ = IndexOrManifest::parse(bytes, &Limits::default());
     let _ = ImageConfig::parse(bytes);
     let _ = Credentials::parse(bytes);
 });

@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let described = serde_json::json!({ "digest": Digest::sha256(bytes), "size": bytes.len() });
     let descriptor: Descriptor = serde_json::from_value(described).expect("a descriptor");
     let limits = Limits { unpacked_bytes: 1 << 20, ..Limits::default() };
-    let Ok(layer) = layer::read(bytes, &descriptor, &limits) else { return };
+    let Ok(layer) = layer::read_layer(bytes, &descriptor, &limits) else { return };
     let mut tree = Tree::default();
     tree.lay(&layer.facts);
     tree.lay(&layer.facts);

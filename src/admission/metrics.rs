@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::{EventTally, Events, WatchHealth};
 use crate::policy::{Level, Mode};
-use crate::registry::{Images, Tally};
+use crate::registry::{Images, InspectionCounts};
 use crate::rules::Rule;
 
 use super::serving::Keys;
@@ -189,14 +189,14 @@ impl Metrics {
 
 impl Collector for Inspections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Tally { read, failed, given_up, hits, misses } = self.0.tally();
+        let InspectionCounts { succeeded, failed, dropped, hits, misses } = self.0.counts();
         let mut count = |name, help, counter: &AtomicU64| {
             let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
         };
-        count("inspections_read", "Images that were read", read)?;
+        count("inspections_read", "Images that were read", succeeded)?;
         count("inspections_failed", "Images that could not be read", failed)?;
-        count("inspections_given_up", "Images that were not read because too many waited", given_up)?;
+        count("inspections_given_up", "Images that were not read because too many waited", dropped)?;
         count("image_lookups_known", "Images of pods that were known when they were asked about", hits)?;
         count("image_lookups_unknown", "Images of pods that were not known in time", misses)?;
         let known = ConstGauge::new(i64::try_from(self.0.len()).unwrap_or(i64::MAX));

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::image::contents::{EvidenceFile, Invocation};
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::plan::libc_of;
-use crate::registry::{Archive, Client, Depth, Error, Inspection, Inspector, Limits, Platform, Remote, Source};
+use crate::registry::{Archive, Client, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote};
 use crate::resolver::{Cgo, Resolver};
 
 use super::outcome::{Failure, Outcome};
@@ -234,15 +234,15 @@ async fn inspect_image<'r>(
     platform: &Platform,
 ) -> Result<Inspected<'r>, Failure> {
     let failed = |error: Error| {
-        let is_input = matches!(error, Error::NoImage(_));
+        let is_input = error.is_bad_input();
         let error = anyhow::Error::new(error).context(format!("cannot inspect {text}"));
         if is_input { Failure::Input(error) } else { Failure::Outside(error) }
     };
     let (name, source) = match on_disk(text) {
-        Some((scheme, archive)) => (scheme, Source::Archive(Arc::new(archive.map_err(failed)?))),
+        Some((scheme, archive)) => (scheme, ImageSource::Archive(Arc::new(archive.map_err(failed)?))),
         None => {
             let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
-            ("registry", Source::Remote(Arc::new(Remote::new(client, &reference).map_err(failed)?)))
+            ("registry", ImageSource::Remote(Arc::new(Remote::new(client, &reference).map_err(failed)?)))
         }
     };
     let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;

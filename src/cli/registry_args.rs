@@ -8,7 +8,7 @@ use clap::Args;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::registry::{Credentials, Mirror, Network, Platform, Settings};
+use crate::registry::{ClientSettings, Credentials, Mirror, Network, Platform};
 
 use super::outcome::Failure;
 
@@ -41,7 +41,7 @@ pub(super) struct RegistryArgs {
 
 impl RegistryArgs {
     /// Reads the named files and returns the settings.
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+    pub(super) fn settings(&self) -> Result<ClientSettings, Failure> {
         let Self { auth_file, ca_file, mirror, plain_http, allow_network } = self;
         let credentials = match (auth_file, docker_config()) {
             (Some(file), _) => read_credentials(file)?,
@@ -49,13 +49,13 @@ impl RegistryArgs {
             (None, _) => Credentials::default(),
         };
         let authorities = ca_file.iter().map(|file| read_authorities(file)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Settings {
+        Ok(ClientSettings {
             mirrors: mirror.clone(),
             plain_http: plain_http.clone(),
             allowed: allow_network.clone(),
             authorities: authorities.concat(),
             credentials,
-            ..Settings::default()
+            ..ClientSettings::default()
         })
     }
 }

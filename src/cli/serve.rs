@@ -19,7 +19,7 @@ use crate::cluster::{
     PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
-use crate::registry::{self, Client, Images, Pace, Platform};
+use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 
 use super::log::{self, LogFormat};
 use super::outcome::{Failure, Outcome};
@@ -252,8 +252,9 @@ impl Serve {
         }
         let limits = registry::Limits::default();
         let client = Client::new(self.registry.settings()?, limits).map_err(|error| Failure::Input(error.into()))?;
-        let pace = Pace { tag_ttl: Duration::from_secs(self.tag_ttl), ..Pace::default() };
-        let images = Images::new(client, limits, pace);
+        let inspections =
+            InspectionLimits { tag_ttl: Duration::from_secs(self.tag_ttl), ..InspectionLimits::default() };
+        let images = Images::new(client, limits, inspections);
         let mut architectures = self.architectures.clone();
         if architectures.is_empty() {
             architectures.push(own_platform().arch);

@@ -21,7 +21,7 @@ use super::watch::{Watch, WatchFailed, WatchHealth};
 use super::writes::{FIELD_MANAGER, write};
 use crate::image::Fingerprint;
 use crate::image::contents::Invocation;
-use crate::registry::{Digest, Image, Images, Platform, Used};
+use crate::registry::{Digest, Image, ImageUse, Images, Platform};
 use crate::resolver::Resolver;
 
 /// Limit of uses that wait in the channel, and of images that wait for a write. A lost image is written after its next use.
@@ -87,7 +87,7 @@ impl Fingerprints {
     /// patch on their status.
     pub fn keep(client: Client, images: Images, lease: Lease, most: usize) -> Self {
         let (sender, uses) = mpsc::channel(QUEUE_MAX);
-        images.tell(sender);
+        images.notify(sender);
         let (is_listed, receiver) = watch::channel(false);
         let keeper = Keeper {
             api: Api::all(client),
@@ -113,7 +113,7 @@ impl Fingerprints {
 // === impl Keeper ===
 
 impl Keeper {
-    async fn run(mut self, mut uses: mpsc::Receiver<Used>) {
+    async fn run(mut self, mut uses: mpsc::Receiver<ImageUse>) {
         let (config, health) = (watcher::Config::default().page_size(PAGE), WatchHealth::new("imagefingerprints"));
         let mut watch = Watch::all(self.api.clone(), config, health, "new fingerprints are not shared");
         let mut flush = tokio::time::interval(FLUSH_INTERVAL);
@@ -191,7 +191,7 @@ impl Keeper {
             if *latest <= *at {
                 *latest = *at;
                 let age = Timestamp::now().duration_since(*at);
-                self.images.learn(reference, Arc::clone(image), age.try_into().unwrap_or_default());
+                self.images.restore(reference, Arc::clone(image), age.try_into().unwrap_or_default());
             }
         }
     }
@@ -209,11 +209,11 @@ impl Keeper {
 
     fn update_declarations(&self) {
         let declared = self.stored.iter().filter_map(|(digest, stored)| Some((digest.clone(), stored.declared?)));
-        self.images.declare(declared.collect());
+        self.images.set_declared(declared.collect());
     }
 
     /// Queues the use of an image for writing, if the cluster does not have it already.
-    fn queue(&mut self, Used { reference, image }: Used) {
+    fn queue(&mut self, ImageUse { reference, image }: ImageUse) {
         let now = Timestamp::now();
         let key = (Box::from(&*reference), image.platform.without_variant());
         let latest = self.latest.get(&key).copied();

@@ -10,7 +10,7 @@ use super::pull_secrets::PullSecrets;
 use crate::image::contents::Invocation;
 use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Container, Pod};
-use crate::registry::{Images, Known, Platform};
+use crate::registry::{Images, Lookup, Platform};
 use crate::resolver::Family;
 
 /// The inspection of images for reviews.
@@ -32,7 +32,7 @@ pub struct PodImages {
     /// The architectures that the pod may run on.
     architectures: Vec<String>,
     /// The image of each container on each of the architectures, container by container.
-    known: Vec<Option<Known>>,
+    known: Vec<Option<Lookup>>,
 }
 
 /// The fingerprint of a container on one architecture.
@@ -47,16 +47,16 @@ impl ImageInspection {
     /// Looks up the images of a pod in this namespace, and waits for unknown ones within the budget.
     pub async fn lookup(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> PodImages {
         let platforms = self.platforms(pod);
-        let keyring = self.pull_secrets.as_ref().and_then(|secrets| secrets.for_pod(namespace, pod.pull_secrets()));
+        let credentials = self.pull_secrets.as_ref().and_then(|secrets| secrets.for_pod(namespace, pod.pull_secrets()));
         let deadline = deadline.min(Instant::now() + self.budget);
-        let known = self.images.known(&images_on(pod, &platforms), keyring.as_ref(), deadline).await;
+        let known = self.images.look_up(&images_on(pod, &platforms), credentials.as_ref(), deadline).await;
         PodImages::new(platforms, known)
     }
 
     /// Returns the known images of a pod, and inspects none: callers look at many pods, which would keep reviews waiting.
     pub fn cached(&self, pod: &Pod<'_>) -> PodImages {
         let platforms = self.platforms(pod);
-        let known = self.images.recalled(&images_on(pod, &platforms));
+        let known = self.images.cached(&images_on(pod, &platforms));
         PodImages::new(platforms, known)
     }
 
@@ -81,7 +81,7 @@ fn images_on<'p>(pod: &'p Pod<'_>, platforms: &'p [Platform]) -> Vec<(&'p str, &
 // === impl PodImages ===
 
 impl PodImages {
-    fn new(platforms: Vec<Platform>, known: Vec<Option<Known>>) -> Self {
+    fn new(platforms: Vec<Platform>, known: Vec<Option<Lookup>>) -> Self {
         Self { architectures: platforms.into_iter().map(|platform| platform.arch).collect(), known }
     }
 
@@ -107,7 +107,7 @@ impl PodImages {
 fn on_platforms<'p>(
     container: &Container<'_>,
     architectures: &'p [String],
-    known: &[Option<Known>],
+    known: &[Option<Lookup>],
 ) -> Option<Vec<OnPlatform<'p>>> {
     // The API server accepts lists of strings only.
     let words = |list: Option<&RawValue>| list.and_then(|list| serde_json::from_str::<Vec<String>>(list.get()).ok());
@@ -115,12 +115,12 @@ fn on_platforms<'p>(
     let mut fingerprints = Vec::with_capacity(known.len());
     for (arch, known) in architectures.iter().zip(known) {
         let fingerprint = match known.as_ref()? {
-            Known::NoPlatform => continue,
-            Known::Declared(resolver, digest) => {
+            Lookup::NoPlatform => continue,
+            Lookup::Declared(resolver, digest) => {
                 let reason = format!("it was declared so for {digest}");
                 Fingerprint::declared(*resolver, Reason::Text(reason.into()))
             }
-            Known::Image(image) => {
+            Lookup::Image(image) => {
                 let env = |name: &str| container.env.get(name);
                 image.facts.fingerprint(&Invocation {
                     command: command.as_deref(),

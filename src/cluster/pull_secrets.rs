@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
-use crate::registry::{Credentials, Error, Keyring};
+use crate::registry::{CredentialSource, Credentials, Error};
 
 /// Limit of Secrets that are read for one pod. Pods have one or two.
 const SECRETS_MAX: usize = 8;
@@ -36,7 +36,11 @@ impl PullSecrets {
     }
 
     /// Returns the credentials of pods that name these Secrets; `None` without names.
-    pub fn for_pod<'n>(&self, namespace: &str, names: impl Iterator<Item = &'n str>) -> Option<Arc<dyn Keyring>> {
+    pub fn for_pod<'n>(
+        &self,
+        namespace: &str,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Option<Arc<dyn CredentialSource>> {
         let names: Vec<String> = names.take(SECRETS_MAX).map(str::to_owned).collect();
         if names.is_empty() {
             return None;
@@ -73,7 +77,7 @@ impl PodSecrets {
     }
 }
 
-impl Keyring for PodSecrets {
+impl CredentialSource for PodSecrets {
     fn name(&self) -> &str {
         &self.name
     }

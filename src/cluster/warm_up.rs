@@ -11,7 +11,7 @@ use kube::{Api, Client};
 
 use super::lease::Lease;
 use super::pull_secrets::PullSecrets;
-use crate::registry::{Images, Keyring, Platform};
+use crate::registry::{CredentialSource, Images, Platform};
 
 /// Pods in one page of the list.
 const PAGE: u32 = 100;
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LEASE_MAX: Duration = Duration::from_secs(60);
 
 /// The images in use, each with the credentials of a pod that uses it.
-type InUse = BTreeMap<String, Option<Arc<dyn Keyring>>>;
+type InUse = BTreeMap<String, Option<Arc<dyn CredentialSource>>>;
 
 /// Inspects the images of running pods on each platform, in a task. Needs the right to list pods. Only the leader does it; the other
 /// replicas receive the results through the cluster.
@@ -43,10 +43,10 @@ pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets
 
 async fn inspect_all(images: &Images, references: &InUse, platforms: &[Platform]) {
     tracing::info!(images = references.len(), "inspecting the images of running pods");
-    for (reference, keyring) in references {
+    for (reference, credentials) in references {
         for platform in platforms {
-            if !images.is_known(reference, platform) {
-                images.look_into(reference, platform, keyring.as_ref()).await;
+            if !images.is_cached(reference, platform) {
+                images.inspect_now(reference, platform, credentials.as_ref()).await;
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -64,10 +64,10 @@ async fn images_in_use(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result
             let Some(spec) = pod.spec else { continue };
             let named: Vec<String> = spec.image_pull_secrets.into_iter().flatten().map(|secret| secret.name).collect();
             let namespace = pod.metadata.namespace.unwrap_or_default();
-            let keyring = secrets.and_then(|secrets| secrets.for_pod(&namespace, named.iter().map(String::as_str)));
+            let credentials = secrets.and_then(|secrets| secrets.for_pod(&namespace, named.iter().map(String::as_str)));
             let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
             for image in containers.filter_map(|container| container.image) {
-                references.entry(image).or_insert_with(|| keyring.clone());
+                references.entry(image).or_insert_with(|| credentials.clone());
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {

@@ -1,5 +1,6 @@
-//! Images on disk: an OCI layout (`oci:DIR`), one in a tar (`oci-archive:FILE`), and what `docker save` writes
-//! (`docker-archive:FILE`). Blocking. Nothing is unpacked: of a tar it is kept where each file begins. Must not know registries.
+//! Images on disk: an OCI layout (`oci:DIR`), one in a tar (`oci-archive:FILE`), and the output of `docker save`
+//! (`docker-archive:FILE`). Blocking. Nothing is unpacked: an index of a tar keeps the position of each file. Must not know
+//! registries.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,46 +10,58 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::digest::Digest;
-use super::error::{Error, Subject};
-use super::layer::{self, Layer};
+use super::error::{Error, ErrorSubject};
+use super::layer::{Layer, read_layer};
 use super::limits::Limits;
-use super::manifest::{self, Descriptor, Document, ImageConfig};
-use super::tar::{self, Found, Kind};
+use super::manifest::{self, Descriptor, ImageConfig, IndexOrManifest};
+use super::tar::{TarEntry, TarEntryKind, TarReader, unwrap_error};
 
-/// The annotation by which an OCI layout names an image.
+/// The annotation with the name of an image in an OCI layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// How many links from file to file are followed inside an archive; `docker save` writes one.
+/// Links in a row that are followed inside an archive; `docker save` writes one.
 const LINKS_MAX: usize = 8;
+/// Names of images that an error shows, and characters of the name of a missing file.
+const NAMES_SHOWN: usize = 16;
+const NAME_SHOWN: usize = 160;
 
-/// An image on disk, or several.
+/// One or several images on disk.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     blobs: Blobs,
-    root: Document,
+    root: IndexOrManifest,
     limits: Limits,
 }
 
-/// Where content is.
+/// The positions of content by its digest.
 #[derive(Debug)]
 enum Blobs {
-    /// In files named for their digest.
+    /// In files that are named for their digest.
     Folder,
-    /// In one file: where each begins, and how long it is.
-    Tar(HashMap<Digest, (u64, u64)>),
+    /// In one file.
+    Tar(HashMap<Digest, Span>),
 }
 
-/// Where the files of a tar begin, and how long they are; or the name of another.
-type Places = HashMap<String, Place>;
+/// A file inside a tar, in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u64,
+    length: u64,
+}
 
-enum Place {
-    At(u64, u64),
+/// The files of a tar by name.
+type TarIndex = HashMap<String, TarFile>;
+
+enum TarFile {
+    Content(Span),
+    /// A link to the file of this name.
     Link(String),
 }
 
+/// One image in the `manifest.json` of `docker save`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Saved {
+struct SavedImage {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
@@ -58,116 +71,116 @@ struct Saved {
 // === impl Archive ===
 
 impl Archive {
-    /// An OCI layout. `name` is one of the names in it; without one there must be a single image.
+    /// Opens an OCI layout. `name` is one of the names in it; without one there must be a single image.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// The folder cannot be read, or is no OCI layout.
     pub fn oci_folder(path: &Path, name: Option<&str>, limits: Limits) -> Result<Self, Error> {
         let index = path.join("index.json");
-        let bytes = read_bounded(open(&index)?, Subject::Manifest, limits.document_bytes)?;
-        let root = named(Document::parse(&bytes, &limits)?, name, path)?;
+        let bytes = read_bounded(open(&index)?, ErrorSubject::Manifest, limits.document_bytes)?;
+        let root = select_named(IndexOrManifest::parse(&bytes, &limits)?, name, path)?;
         Ok(Self { path: path.to_owned(), blobs: Blobs::Folder, root, limits })
     }
 
-    /// An OCI layout in a tar.
+    /// Opens an OCI layout in a tar.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// The file cannot be read, or holds no OCI layout.
     pub fn oci_archive(path: &Path, name: Option<&str>, limits: Limits) -> Result<Self, Error> {
         let mut file = open(path)?;
-        let places = places(&mut file, path, &limits)?;
-        let bytes = content(&mut file, &places, "index.json", path, &limits)?;
-        let root = named(Document::parse(&bytes, &limits)?, name, path)?;
+        let index = index_tar(&mut file, path, &limits)?;
+        let bytes = read_content(&mut file, &index, "index.json", path, &limits)?;
+        let root = select_named(IndexOrManifest::parse(&bytes, &limits)?, name, path)?;
         let mut blobs = HashMap::new();
-        for name in places.keys() {
-            if let Some(digest) = blob(name)
-                && let Some(place) = find(&places, name)
+        for name in index.keys() {
+            if let Some(digest) = digest_of_blob(name)
+                && let Some(span) = find_content(&index, name)
             {
-                blobs.insert(digest, place);
+                blobs.insert(digest, span);
             }
         }
         Ok(Self { path: path.to_owned(), blobs: Blobs::Tar(blobs), root, limits })
     }
 
-    /// What `docker save` writes.
+    /// Opens the output of `docker save`.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// The file cannot be read, or is no such output.
     pub fn docker_archive(path: &Path, name: Option<&str>, limits: Limits) -> Result<Self, Error> {
         let mut file = open(path)?;
-        let places = places(&mut file, path, &limits)?;
-        let bytes = content(&mut file, &places, "manifest.json", path, &limits)?;
-        let images: Vec<Saved> = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::malformed(Subject::Manifest, format!("manifest.json: {error}")))?;
-        let has_tag = |image: &&Saved, name: &str| image.repo_tags.iter().flatten().any(|tag| tag == name);
+        let index = index_tar(&mut file, path, &limits)?;
+        let bytes = read_content(&mut file, &index, "manifest.json", path, &limits)?;
+        let images: Vec<SavedImage> = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::malformed(ErrorSubject::Manifest, format!("manifest.json: {error}")))?;
+        let has_tag = |image: &&SavedImage, name: &str| image.repo_tags.iter().flatten().any(|tag| tag == name);
         let names = || images.iter().flat_map(|image| image.repo_tags.iter().flatten());
         let image = match (name, images.as_slice()) {
             (None, [image]) => image,
-            (None, _) => return Err(choose(path, names())),
+            (None, _) => return Err(ambiguous(path, names())),
             (Some(name), images) => {
-                images.iter().find(|image| has_tag(image, name)).ok_or_else(|| choose(path, names()))?
+                images.iter().find(|image| has_tag(image, name)).ok_or_else(|| ambiguous(path, names()))?
             }
         };
-        let Saved { config, repo_tags: _, layers } = image;
+        let SavedImage { config, repo_tags: _, layers } = image;
         if layers.len() > limits.layers {
             return Err(Error::too_many("layers", limits.layers));
         }
-        let bytes = content(&mut file, &places, config, path, &limits)?;
+        let bytes = read_content(&mut file, &index, config, path, &limits)?;
         let parsed = ImageConfig::parse(&bytes)?;
         let mut blobs = HashMap::new();
-        let mut point = |digest: Digest, name: &str| {
-            let place = find(&places, name).ok_or_else(|| missing(path, name))?;
-            blobs.insert(digest.clone(), place);
-            Ok::<_, Error>(Descriptor::new(digest, place.1))
+        let mut describe = |digest: Digest, name: &str| {
+            let span = find_content(&index, name).ok_or_else(|| missing(path, name))?;
+            blobs.insert(digest.clone(), span);
+            Ok::<_, Error>(Descriptor::new(digest, span.length))
         };
-        let config = point(Digest::sha256(&bytes), config)?;
+        let config = describe(Digest::sha256(&bytes), config)?;
         if layers.len() != parsed.diff_ids.len() {
             let problem = format!("it names {} layers, and its configuration {}", layers.len(), parsed.diff_ids.len());
-            return Err(Error::malformed(Subject::Manifest, problem));
+            return Err(Error::malformed(ErrorSubject::Manifest, problem));
         }
-        // The layers lie there decompressed, so that their digests are those that the configuration names; or, since Docker 25, as
-        // they are stored, in files named for their digest.
-        let digest = |diff_id: &Digest, name: &str| blob(name).unwrap_or_else(|| diff_id.clone());
-        let layers = parsed.diff_ids.iter().zip(layers).map(|(diff_id, name)| point(digest(diff_id, name), name));
+        // The layers are decompressed, so their digests are the ones in the configuration; since Docker 25 they are as stored, in
+        // files that are named for their digest.
+        let digest = |diff_id: &Digest, name: &str| digest_of_blob(name).unwrap_or_else(|| diff_id.clone());
+        let layers = parsed.diff_ids.iter().zip(layers).map(|(diff_id, name)| describe(digest(diff_id, name), name));
         let layers = layers.collect::<Result<_, _>>()?;
-        let root = Document::Manifest { config, layers };
+        let root = IndexOrManifest::Manifest { config, layers };
         Ok(Self { path: path.to_owned(), blobs: Blobs::Tar(blobs), root, limits })
     }
 
-    /// The index or manifest from which to start.
-    pub const fn root(&self) -> &Document {
+    /// Returns the index or manifest to start from.
+    pub(super) const fn root(&self) -> &IndexOrManifest {
         &self.root
     }
 
-    /// A manifest or configuration.
+    /// Reads a manifest or configuration.
     ///
     /// # Errors
-    /// It is not there, or is not what the descriptor says.
-    pub fn document(&self, descriptor: &Descriptor, subject: Subject) -> Result<Vec<u8>, Error> {
-        let bytes = read_bounded(self.open(&descriptor.digest)?, subject, self.limits.document_bytes)?;
-        manifest::check(&bytes, descriptor, subject)?;
+    /// The archive lacks it, or it differs from the descriptor.
+    pub(super) fn document(&self, descriptor: &Descriptor, subject: ErrorSubject) -> Result<Vec<u8>, Error> {
+        let bytes = read_bounded(self.open_blob(&descriptor.digest)?, subject, self.limits.document_bytes)?;
+        manifest::check_content(&bytes, descriptor, subject)?;
         Ok(bytes)
     }
 
-    /// A layer.
+    /// Reads a layer.
     ///
     /// # Errors
-    /// It is not there, or [`layer::read`] says why.
-    pub fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
-        layer::read(self.open(&descriptor.digest)?, descriptor, &self.limits)
+    /// The archive lacks it, or those of [`read_layer`].
+    pub(super) fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
+        read_layer(self.open_blob(&descriptor.digest)?, descriptor, &self.limits)
     }
 
-    fn open(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {
+    fn open_blob(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {
         match &self.blobs {
             Blobs::Folder => {
                 let (algorithm, digits) = digest.parts();
                 Ok(Box::new(open(&self.path.join("blobs").join(algorithm).join(digits))?))
             }
-            Blobs::Tar(places) => {
-                let (start, length) = places.get(digest).ok_or_else(|| missing(&self.path, digest.as_str()))?;
+            Blobs::Tar(spans) => {
+                let Span { start, length } = *spans.get(digest).ok_or_else(|| missing(&self.path, digest.as_str()))?;
                 let mut file = open(&self.path)?;
-                file.seek(SeekFrom::Start(*start)).map_err(|error| failed(&self.path, &error))?;
-                Ok(Box::new(file.take(*length)))
+                file.seek(SeekFrom::Start(start)).map_err(|error| failed(&self.path, &error))?;
+                Ok(Box::new(file.take(length)))
             }
         }
     }
@@ -175,80 +188,84 @@ impl Archive {
 
 // === the files of a tar ===
 
-/// The digest for which a file is named, `blobs/sha256/…`.
-fn blob(name: &str) -> Option<Digest> {
+/// Returns the digest in a file name such as `blobs/sha256/…`.
+fn digest_of_blob(name: &str) -> Option<Digest> {
     let (algorithm, digits) = name.strip_prefix("blobs/")?.split_once('/')?;
     format!("{algorithm}:{digits}").parse().ok()
 }
 
-fn places(file: &mut File, path: &Path, limits: &Limits) -> Result<Places, Error> {
+/// Finds the files of a tar.
+fn index_tar(file: &mut File, path: &Path, limits: &Limits) -> Result<TarIndex, Error> {
     let mut start = [0; 6];
     let read = file.read(&mut start).map_err(|error| failed(path, &error))?;
     let xz_or_bzip2 = start.starts_with(b"\xfd7zXZ") || start.starts_with(b"BZh");
-    if xz_or_bzip2 || Descriptor::packing(&start[..read]) != manifest::Packing::Plain {
-        return Err(Error::NoImage(format!("{} is compressed; decompress it first", path.display())));
+    if xz_or_bzip2 || Descriptor::compression(&start[..read]) != manifest::Compression::None {
+        return Err(Error::CompressedArchive { path: path.display().to_string() });
     }
     file.rewind().map_err(|error| failed(path, &error))?;
     let length = file.metadata().map_err(|error| failed(path, &error))?.len();
-    let mut places = Places::new();
-    let mut reader = tar::Reader::new(file, *limits);
-    while let Some(Found { path: name, kind }) = reader.next().map_err(|error| error.of(Subject::Archive))? {
+    let mut index = TarIndex::new();
+    let mut reader = TarReader::new(file, *limits);
+    while let Some(TarEntry { path: name, kind }) =
+        reader.next_entry().map_err(|error| error.with_subject(ErrorSubject::Archive))?
+    {
         let name = name.trim_start_matches("./").to_owned();
         match kind {
-            Kind::File { size, .. } => {
-                let begun = reader.seek_past().map_err(|error| failed(path, &error))?;
-                if begun.saturating_add(size) > length {
-                    return Err(Error::malformed(Subject::Archive, format!("it is truncated inside of `{name}`")));
+            TarEntryKind::File { size, .. } => {
+                let start = reader.seek_past_content().map_err(|error| failed(path, &error))?;
+                if start.saturating_add(size) > length {
+                    return Err(Error::malformed(ErrorSubject::Archive, format!("it is truncated inside `{name}`")));
                 }
-                places.insert(name, Place::At(begun, size));
+                index.insert(name, TarFile::Content(Span { start, length: size }));
             }
-            Kind::Symlink(target) => {
+            TarEntryKind::Symlink(target) => {
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-                places.insert(
+                index.insert(
                     name.clone(),
-                    Place::Link(crate::image::contents::normalise(&format!("{folder}/{target}"))),
+                    TarFile::Link(crate::image::contents::normalise(&format!("{folder}/{target}"))),
                 );
             }
-            Kind::Hardlink(target) => {
-                places.insert(name, Place::Link(target.trim_start_matches("./").to_owned()));
+            TarEntryKind::Hardlink(target) => {
+                index.insert(name, TarFile::Link(target.trim_start_matches("./").to_owned()));
             }
-            Kind::Folder | Kind::Sparse | Kind::Other => {}
+            TarEntryKind::Folder | TarEntryKind::Sparse | TarEntryKind::Other => {}
         }
     }
-    Ok(places)
+    Ok(index)
 }
 
-fn find(places: &Places, name: &str) -> Option<(u64, u64)> {
+/// Finds a file by name, through links.
+fn find_content(index: &TarIndex, name: &str) -> Option<Span> {
     let mut name = name;
     for _ in 0..LINKS_MAX {
-        match places.get(name)? {
-            Place::At(start, length) => return Some((*start, *length)),
-            Place::Link(target) => name = target,
+        match index.get(name)? {
+            TarFile::Content(span) => return Some(*span),
+            TarFile::Link(target) => name = target,
         }
     }
     None
 }
 
-fn content(file: &mut File, places: &Places, name: &str, path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let (start, length) = find(places, name).ok_or_else(|| missing(path, name))?;
+fn read_content(file: &mut File, index: &TarIndex, name: &str, path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let Span { start, length } = find_content(index, name).ok_or_else(|| missing(path, name))?;
     file.seek(SeekFrom::Start(start)).map_err(|error| failed(path, &error))?;
-    read_bounded(file.take(length), Subject::Manifest, limits.document_bytes)
+    read_bounded(file.take(length), ErrorSubject::Manifest, limits.document_bytes)
 }
 
 // === files ===
 
 fn open(path: &Path) -> Result<File, Error> {
-    // A pipe would be waited for.
+    // Opening a pipe would block.
     let is_file = std::fs::metadata(path).map_err(|error| failed(path, &error))?.is_file();
     if !is_file {
-        return Err(Error::File { path: path.display().to_string(), problem: "it is no file".to_owned() });
+        return Err(Error::File { path: path.display().to_string(), problem: "it is not a file".to_owned() });
     }
     File::open(path).map_err(|error| failed(path, &error))
 }
 
-fn read_bounded(reader: impl Read, subject: Subject, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+fn read_bounded(reader: impl Read, subject: ErrorSubject, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    reader.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|error| tar::unwrap(error, subject))?;
+    reader.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|error| unwrap_error(error, subject))?;
     if bytes.len() as u64 > limit_bytes { Err(Error::TooLarge { subject, limit_bytes }) } else { Ok(bytes) }
 }
 
@@ -257,32 +274,26 @@ fn failed(path: &Path, error: &std::io::Error) -> Error {
 }
 
 fn missing(path: &Path, name: &str) -> Error {
-    let shown: String = name.chars().take(160).collect();
-    Error::NoImage(format!(
-        "{} has no `{shown}`, so that it is no image of this kind, or not a whole one",
-        path.display()
-    ))
+    Error::MissingFromArchive { path: path.display().to_string(), name: name.chars().take(NAME_SHOWN).collect() }
 }
 
-fn choose<'a>(path: &Path, names: impl Iterator<Item = &'a String>) -> Error {
-    let names: Vec<&str> = names.take(16).map(String::as_str).collect();
-    Error::NoImage(format!(
-        "{} holds several images, or others than that one; name one of: {}",
-        path.display(),
-        names.join(", ")
-    ))
+fn ambiguous<'a>(path: &Path, names: impl Iterator<Item = &'a String>) -> Error {
+    let names = names.take(NAMES_SHOWN).cloned().collect();
+    Error::AmbiguousArchive { path: path.display().to_string(), names }
 }
 
-/// Of an OCI layout's index the image of that name. Without a name all of it, which then must be one image.
-fn named(root: Document, name: Option<&str>, path: &Path) -> Result<Document, Error> {
-    let Document::Index(entries) = &root else { return Ok(root) };
-    let of = |entry: &Descriptor| entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME)).cloned();
-    let mut names: Vec<String> = entries.iter().filter_map(of).collect();
+/// Selects the image of that name from the index of an OCI layout. Without a name, the index must hold one image.
+fn select_named(root: IndexOrManifest, name: Option<&str>, path: &Path) -> Result<IndexOrManifest, Error> {
+    let IndexOrManifest::Index(entries) = &root else { return Ok(root) };
+    let name_of =
+        |entry: &Descriptor| entry.annotations.as_ref().and_then(|annotations| annotations.get(REF_NAME)).cloned();
+    let mut names: Vec<String> = entries.iter().filter_map(name_of).collect();
     names.sort_unstable();
     names.dedup();
     let Some(name) = name else {
-        return if names.len() > 1 { Err(choose(path, names.iter())) } else { Ok(root) };
+        return if names.len() > 1 { Err(ambiguous(path, names.iter())) } else { Ok(root) };
     };
-    let found: Vec<Descriptor> = entries.iter().filter(|entry| of(entry).as_deref() == Some(name)).cloned().collect();
-    if found.is_empty() { Err(choose(path, names.iter())) } else { Ok(Document::Index(found)) }
+    let found: Vec<Descriptor> =
+        entries.iter().filter(|entry| name_of(entry).as_deref() == Some(name)).cloned().collect();
+    if found.is_empty() { Err(ambiguous(path, names.iter())) } else { Ok(IndexOrManifest::Index(found)) }
 }

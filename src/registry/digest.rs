@@ -1,5 +1,4 @@
-//! Digests of content: `sha256:…` and `sha512:…`, as OCI image-spec v1.1 registers them. What is read is checked against what was
-//! asked for. Must not know what is read.
+//! Digests of content, `sha256:…` and `sha512:…`, as OCI image-spec v1.1 registers them. Must not know what the content is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,44 +10,43 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(Box<str>);
 
-/// Why a text is no digest.
+/// The error for a text that is no digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest: sha256 or sha512, `:` and 64 or 128 hexadecimal digits in lower case")]
+#[error("`{0}` is no digest: write `sha256:` and 64, or `sha512:` and 128, hexadecimal digits in lower case")]
 pub struct InvalidDigest(String);
 
-/// Takes in content.
+/// A digest under construction.
 #[derive(Clone)]
-pub struct Digester(Context);
+pub(super) struct Digester(Context);
 
 // === impl Digest ===
 
 impl Digest {
-    /// The digest of `bytes` by the algorithm of `self`.
-    #[must_use]
-    pub fn of_same_kind(&self, bytes: &[u8]) -> Self {
+    /// Returns the digest of `bytes` by the algorithm of `self`.
+    pub(super) fn with_same_algorithm(&self, bytes: &[u8]) -> Self {
         let mut digester = self.digester();
         digester.update(bytes);
         digester.finish()
     }
 
-    /// The SHA-256 of `bytes`.
+    /// Returns the SHA-256 of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
         let mut digester = Digester::sha256();
         digester.update(bytes);
         digester.finish()
     }
 
-    /// Takes in content to be compared with this digest.
-    pub fn digester(&self) -> Digester {
+    /// Returns a digester by the algorithm of `self`.
+    pub(super) fn digester(&self) -> Digester {
         Digester(Context::new(if self.0.starts_with("sha512:") { &SHA512 } else { &SHA256 }))
     }
 
-    /// The digest as it is written.
+    /// Returns the digest in its usual form.
     pub const fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The algorithm and the digits.
+    /// Returns the algorithm and the digits.
     pub fn parts(&self) -> (&str, &str) {
         self.0.split_once(':').unwrap_or(("", &self.0))
     }
@@ -95,18 +93,18 @@ impl<'de> Deserialize<'de> for Digest {
 // === impl Digester ===
 
 impl Digester {
-    /// SHA-256, which layers' `diff_ids` are.
-    pub fn sha256() -> Self {
+    /// A SHA-256 digester; `diff_ids` of layers are SHA-256.
+    pub(super) fn sha256() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    /// The next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    /// Adds the next bytes.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all that came.
-    pub fn finish(self) -> Digest {
+    /// Returns the digest of all bytes.
+    pub(super) fn finish(self) -> Digest {
         let algorithm: &'static Algorithm = self.0.algorithm();
         let name = if algorithm == &SHA512 { "sha512" } else { "sha256" };
         let mut text = format!("{name}:");

@@ -1,209 +1,237 @@
-//! What can go wrong while an image is read. Each message ends the sentence "cannot inspect IMAGE: …", says what was wrong on
-//! what, and, where there is something to do, what. Never holds a credential, nor the query of a URL, which may be one.
+//! Errors of reading an image. Each message ends the sentence "cannot inspect IMAGE: …", says what was wrong with what, and what to
+//! do where the reader can do something. No message holds a credential or the query of a URL, which may be one.
 
 use std::time::Duration;
 
-use super::digest::Digest;
+use super::digest::{Digest, InvalidDigest};
 use super::platform::Platform;
+use crate::image::InvalidReference;
 use crate::image::contents::LayerTooLarge;
 
-/// Why an image cannot be read.
+/// An error of reading an image.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What was read makes no sense.
-    #[error("{subject} cannot be understood: {problem}")]
+    /// The subject has no valid form.
+    #[error("{subject} is invalid: {problem}")]
     Malformed {
-        /// What was read.
-        subject: Subject,
-        /// What is wrong with it.
+        /// The invalid part.
+        subject: ErrorSubject,
+        /// The fault in it.
         problem: String,
     },
-    /// What was read is larger than anything real.
-    #[error("{subject} has more than the {limit_bytes} bytes that are read of one")]
+    /// The subject is larger than any real one.
+    #[error("{subject} exceeds the limit of {limit_bytes} bytes")]
     TooLarge {
-        /// What was read.
-        subject: Subject,
-        /// How much is read.
+        /// The large part.
+        subject: ErrorSubject,
+        /// The limit.
         limit_bytes: u64,
     },
-    /// There are more than any real image has.
+    /// The image has more of something than any real one.
     #[error("there are more than {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// The counted things, in the plural.
         what: &'static str,
-        /// How many are read.
+        /// The limit.
         limit: usize,
     },
-    /// A layer becomes far larger than anything real compresses to.
-    #[error("the layer is more than {ratio} times as large as it is stored: that is what bombs are like")]
+    /// The layer decompresses to more than anything real compresses to.
+    #[error("the layer decompresses to more than {ratio} times its stored size, as a decompression bomb does")]
     Bomb {
-        /// How many times.
+        /// The limit.
         ratio: u64,
     },
     /// The facts of a layer take too much memory.
     #[error(transparent)]
     Facts(#[from] LayerTooLarge),
-    /// What was read is not what was asked for.
-    #[error(
-        "{subject} has the digest {actual} and should have {expected}: the registry or what is between has changed it"
-    )]
+    /// The content is not the requested one.
+    #[error("{subject} has the digest {actual} instead of {expected}: the registry or a proxy changed it")]
     WrongDigest {
-        /// What was read.
-        subject: Subject,
-        /// The digest that was asked for.
+        /// The changed part.
+        subject: ErrorSubject,
+        /// The requested digest.
         expected: Digest,
-        /// The digest of what came.
+        /// The digest of the content that arrived.
         actual: Digest,
     },
-    /// What was read has not the size that was announced.
-    #[error("{subject} has {actual} bytes and should have {expected}")]
+    /// The content does not have the announced size.
+    #[error("{subject} has {actual} bytes instead of {expected}")]
     WrongSize {
-        /// What was read.
-        subject: Subject,
-        /// What was announced.
+        /// The part of the wrong size.
+        subject: ErrorSubject,
+        /// The announced size.
         expected: u64,
-        /// What came, as far as it was read.
+        /// The size that arrived, as far as it was read.
         actual: u64,
     },
-    /// The image is not for this platform.
-    #[error("the image is not for {wanted}; it is for {}", list(.offered))]
+    /// The image is not built for this platform.
+    #[error("the image is not built for {wanted}, only for {}", list(.offered))]
     NoPlatform {
-        /// What was asked for.
+        /// The requested platform.
         wanted: Platform,
-        /// What there is.
+        /// The platforms of the image.
         offered: Vec<Platform>,
     },
-    /// A Windows image reads no resolv.conf.
-    #[error("it is a Windows image, which reads no resolv.conf")]
+    /// A Windows image.
+    #[error("a Windows image reads no resolv.conf")]
     Windows,
-    /// There is no such image, or none that these credentials may see.
-    #[error("{host} has no such image, or does not show it to these credentials ({status})")]
+    /// The image does not exist, or these credentials may not see it.
+    #[error("{host} has no such image, or hides it from these credentials ({status})")]
     NotFound {
         /// The registry.
         host: String,
-        /// Its answer.
+        /// The status of its answer.
         status: u16,
     },
-    /// The registry wants other credentials.
-    #[error(
-        "{host} refuses the credentials, or the lack of them ({problem}); name a dockerconfigjson that has some for it"
-    )]
+    /// The registry requires other credentials.
+    #[error("{host} denies access: {problem}; pass a dockerconfigjson with credentials for it")]
     Unauthorized {
         /// The registry.
         host: String,
-        /// What it said.
+        /// Its reason.
         problem: String,
     },
-    /// The registry asked to be left alone for a while.
-    #[error("{host} limits how often it is asked; it may be asked again in {} s", .after.as_secs())]
+    /// The registry asked for a pause.
+    #[error("{host} limits the rate of requests; try again in {} s", .after.as_secs())]
     RateLimited {
         /// The registry.
         host: String,
-        /// How long it asked for.
+        /// The pause that it asked for.
         after: Duration,
     },
-    /// The registry did not answer before, and is not asked again yet.
-    #[error("{host} failed before ({problem}); it is tried again in {} s", .after.as_secs())]
-    Resting {
-        /// The registry.
+    /// The host failed, and its pause is not over.
+    #[error("{host} failed recently ({problem}); the next attempt is in {} s", .after.as_secs())]
+    BackedOff {
+        /// The host.
         host: String,
-        /// What it failed with.
+        /// The message of the last failure.
         problem: String,
-        /// How long it is left alone.
+        /// The rest of the pause.
         after: Duration,
     },
-    /// An address that is not to be reached.
-    #[error("{host} is at {address}, which is {kind} and not allowed; allow its network if that is meant")]
+    /// The address must not be contacted.
+    #[error("{host} has the address {address}, which is {kind} and not allowed; allow its network if this is intended")]
     Forbidden {
         /// The host.
         host: String,
         /// Its address.
         address: std::net::IpAddr,
-        /// What kind of address that is.
+        /// The kind of the address.
         kind: &'static str,
     },
-    /// A redirect, or the place of a token, that is not followed.
-    #[error("{host} sends us to {target}, which is not followed: {problem}")]
+    /// A redirect or a token server that is not followed.
+    #[error("{host} redirects to {target}, which is not followed: {problem}")]
     Misdirected {
-        /// Who sends.
+        /// The host that redirects.
         host: String,
-        /// Where to, without its query.
+        /// The target, without its query.
         target: String,
-        /// Why not.
+        /// The reason for not following.
         problem: &'static str,
     },
-    /// The registry answered something that no registry should.
+    /// The registry answered with an unexpected status.
     #[error("{host} answered {status} to {request}")]
     Status {
         /// The registry.
         host: String,
-        /// What was asked, without its query.
+        /// The request, without its query.
         request: String,
-        /// Its answer.
+        /// The status of its answer.
         status: u16,
     },
     /// The connection failed.
-    #[error("{host} cannot be reached, or broke off: {problem}")]
+    #[error("cannot reach {host}, or the connection broke: {problem}")]
     Transport {
         /// The host.
         host: String,
-        /// What happened.
+        /// The message of the network or of TLS.
         problem: String,
     },
-    /// It took too long.
+    /// A time limit passed.
     #[error("{what} took more than {} s", .limit.as_secs_f32())]
     Slow {
-        /// What took so long.
+        /// The slow step.
         what: String,
-        /// How long is waited.
+        /// The limit.
         limit: Duration,
     },
-    /// A file of an archive cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {path}: {problem}")]
     File {
-        /// Which.
+        /// The file.
         path: String,
-        /// What happened.
+        /// The message of the operating system.
         problem: String,
     },
-    /// A reference that this source cannot resolve.
-    #[error("{0}")]
-    NoImage(String),
-    /// Reading ended because nobody waits for it, or it failed inside.
-    #[error("reading was broken off")]
+    /// The text is no image reference.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    /// The digest in the reference is by an unknown algorithm.
+    #[error(transparent)]
+    ReferenceDigest(#[from] InvalidDigest),
+    /// The registry in the reference has no valid name.
+    #[error("`{host}` is not a valid host")]
+    InvalidHost {
+        /// The registry.
+        host: String,
+    },
+    /// The archive as a whole is compressed.
+    #[error("{path} is compressed; decompress it first")]
+    CompressedArchive {
+        /// The archive.
+        path: String,
+    },
+    /// The archive lacks a file of its kind.
+    #[error("{path} has no `{name}`, so it is no image of this kind, or an incomplete one")]
+    MissingFromArchive {
+        /// The archive.
+        path: String,
+        /// The missing file or digest.
+        name: String,
+    },
+    /// The archive holds several images and none was named, or none of this name.
+    #[error("{path} holds several images, or none of that name; name one of: {}", .names.join(", "))]
+    AmbiguousArchive {
+        /// The archive.
+        path: String,
+        /// Names of images in it.
+        names: Vec<String>,
+    },
+    /// The inspection was dropped, or its task failed.
+    #[error("the inspection was cancelled")]
     Cancelled,
 }
 
-/// What was read.
+/// The part of an image that an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ErrorSubject {
     /// An index or a manifest.
     Manifest,
     /// A configuration.
     Config,
-    /// A command and its environment.
+    /// The command in a configuration, with its environment.
     Command,
-    /// What the layers of an image say, together.
+    /// The facts collected from all layers of an image.
     Facts,
-    /// A layer.
+    /// A layer as it is stored.
     Layer,
-    /// A layer once decompressed.
+    /// A layer after decompression.
     UnpackedLayer,
-    /// The description of an entry in a layer.
+    /// The header of an entry in a layer.
     EntryHeader,
-    /// A registry's token.
+    /// The answer of a token server.
     Token,
     /// An archive on disk.
     Archive,
-    /// A file of credentials.
+    /// A file of credentials or certificates.
     Credentials,
 }
 
 // === impl Error ===
 
 impl Error {
-    pub(super) fn malformed(subject: Subject, problem: impl Into<String>) -> Self {
+    pub(super) fn malformed(subject: ErrorSubject, problem: impl Into<String>) -> Self {
         Self::Malformed { subject, problem: problem.into() }
     }
 
@@ -211,8 +239,8 @@ impl Error {
         Self::TooMany { what, limit }
     }
 
-    /// The same, said of something else.
-    pub(super) fn of(self, subject: Subject) -> Self {
+    /// Returns the same error about another subject.
+    pub(super) fn with_subject(self, subject: ErrorSubject) -> Self {
         match self {
             Self::Malformed { subject: _, problem } => Self::Malformed { subject, problem },
             Self::TooLarge { subject: _, limit_bytes } => Self::TooLarge { subject, limit_bytes },
@@ -220,44 +248,47 @@ impl Error {
         }
     }
 
-    /// Whether the same may go well later: the registry or the network failed, rather than the image.
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::RateLimited { .. } | Self::Resting { .. } | Self::Transport { .. } | Self::Slow { .. } => true,
-            Self::Status { status, .. } => *status >= 500 || *status == 408,
-            Self::Cancelled => true,
-            _ => false,
-        }
+    /// Returns whether the user named an image wrongly, rather than a registry, a file or an image failing.
+    pub const fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            Self::Reference(_)
+                | Self::ReferenceDigest(_)
+                | Self::InvalidHost { .. }
+                | Self::CompressedArchive { .. }
+                | Self::MissingFromArchive { .. }
+                | Self::AmbiguousArchive { .. }
+        )
     }
 }
 
-/// Errors cross the readers of the standard library on their way up.
+/// Carries an error through the readers of the standard library.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
 }
 
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for ErrorSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Manifest => "the manifest",
-            Self::Config => "the image's configuration",
+            Self::Config => "the image configuration",
             Self::Command => "the image's command",
-            Self::Facts => "what is kept of the image's layers while they are read",
+            Self::Facts => "the set of facts about all layers",
             Self::Layer => "the layer",
             Self::UnpackedLayer => "the decompressed layer",
-            Self::EntryHeader => "what the layer says of an entry",
-            Self::Token => "the registry's token",
+            Self::EntryHeader => "an entry header in the layer",
+            Self::Token => "the token server's answer",
             Self::Archive => "the archive",
-            Self::Credentials => "the file of credentials",
+            Self::Credentials => "the credentials file",
         })
     }
 }
 
 fn list(platforms: &[Platform]) -> String {
     if platforms.is_empty() {
-        return "none that is named".to_owned();
+        return "unnamed platforms".to_owned();
     }
     platforms.iter().take(16).map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

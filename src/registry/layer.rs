@@ -1,6 +1,6 @@
-//! One layer, from its stored bytes to its facts, in one pass: the stored digest and size are checked, it is decompressed as it
-//! comes, the digest of what that gives is made, and its entries are told to [`LayerBuilder`]. Nothing is written, and of no
-//! file more is kept than matters. Blocking, over any [`Read`]; must not know where the bytes come from.
+//! One layer, from its stored bytes to its facts, in one pass: the stored digest and size are checked, the bytes are decompressed as
+//! they arrive and digested again, and the entries go to [`LayerBuilder`]. Nothing is written, and no more of a file is kept than
+//! matters. Blocking, over any [`Read`]; must not know where the bytes come from.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -11,67 +11,68 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::digest::{Digest, Digester};
-use super::error::{Error, Subject};
+use super::error::{Error, ErrorSubject};
 use super::limits::Limits;
-use super::manifest::{Descriptor, Packing};
-use super::tar::{self, Kind};
+use super::manifest::{Compression, Descriptor};
+use super::tar::{TarEntry, TarEntryKind, TarReader, unwrap_error};
 use crate::image::contents::{Entry, FileScan, LayerBuilder, LayerFacts, Node};
 
-/// What a layer says, and its digest once decompressed.
+/// The facts of a layer, and its digest after decompression.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// What it says.
+    /// The facts.
     pub facts: Arc<LayerFacts>,
-    /// The digest of what it is once decompressed.
+    /// The digest after decompression.
     pub diff_id: Digest,
 }
 
 /// Reads the layer that `descriptor` points to.
 ///
 /// # Errors
-/// It is not what the descriptor says, is damaged, or exceeds a limit.
-pub fn read(stored: impl Read + Send, descriptor: &Descriptor, limits: &Limits) -> Result<Layer, Error> {
+/// The content differs from the descriptor, is damaged, or exceeds a limit.
+pub fn read_layer(stored: impl Read + Send, descriptor: &Descriptor, limits: &Limits) -> Result<Layer, Error> {
     if descriptor.size > limits.layer_bytes {
-        return Err(Error::TooLarge { subject: Subject::Layer, limit_bytes: limits.layer_bytes });
+        return Err(Error::TooLarge { subject: ErrorSubject::Layer, limit_bytes: limits.layer_bytes });
     }
     let mut stored = Stored::new(stored, descriptor);
     let mut start = Vec::new();
-    (&mut stored).take(4).read_to_end(&mut start).map_err(|error| tar::unwrap(error, Subject::Layer))?;
-    let packing = Descriptor::packing(&start);
+    (&mut stored).take(4).read_to_end(&mut start).map_err(|error| unwrap_error(error, ErrorSubject::Layer))?;
+    let compression = Descriptor::compression(&start);
     let count = Arc::clone(&stored.count);
     let whole = BufReader::with_capacity(32 << 10, io::Cursor::new(start).chain(&mut stored));
-    let layer = match packing {
-        Packing::Plain => unpacked(whole, count, limits),
-        Packing::Gzip => unpacked(MultiGzDecoder::new(whole), count, limits),
-        Packing::Zstd => unpacked(Zstd::new(whole, limits.window_bytes), count, limits),
+    let layer = match compression {
+        Compression::None => read_unpacked(whole, count, limits),
+        Compression::Gzip => read_unpacked(MultiGzDecoder::new(whole), count, limits),
+        Compression::Zstd => read_unpacked(Zstd::new(whole, limits.window_bytes), count, limits),
     };
-    // What went wrong below is told rather than what the decompression made of it.
+    // An error of the stored bytes is reported rather than the decompression error that it caused.
     if let Some(failure) = stored.failure.take() {
         return Err(failure);
     }
     if !matches!(layer, Ok(_) | Err(Error::Malformed { .. })) {
         return layer;
     }
-    // Damage is told by the digest: only the whole of a layer tells whether it came as it was pushed.
-    io::copy(&mut stored, &mut io::sink()).map_err(|error| tar::unwrap(error, Subject::Layer))?;
+    // The digest detects damage, and only the whole layer shows whether it arrived as it was pushed.
+    io::copy(&mut stored, &mut io::sink()).map_err(|error| unwrap_error(error, ErrorSubject::Layer))?;
     stored.check()?;
     layer
 }
 
-fn unpacked(unpacked: impl Read, stored: Arc<AtomicU64>, limits: &Limits) -> Result<Layer, Error> {
+/// Reads a decompressed layer; `stored` counts its stored bytes.
+fn read_unpacked(unpacked: impl Read, stored: Arc<AtomicU64>, limits: &Limits) -> Result<Layer, Error> {
     let mut unpacked = Unpacked { inner: unpacked, digester: Digester::sha256(), count: 0, stored, limits: *limits };
-    let mut reader = tar::Reader::new(&mut unpacked, *limits);
+    let mut reader = TarReader::new(&mut unpacked, *limits);
     let mut builder = LayerBuilder::new(limits.facts_bytes);
-    while let Some(tar::Found { path, kind }) = reader.next()? {
+    while let Some(TarEntry { path, kind }) = reader.next_entry()? {
         let entry = match kind {
-            Kind::Folder => Entry::Folder,
-            Kind::Symlink(target) => Entry::Node(Node::Symlink(target.into())),
-            Kind::Hardlink(target) => Entry::Node(Node::Hardlink(target.into())),
-            Kind::Sparse => Entry::Node(Node::Unreadable("it is stored with holes in it".into())),
-            Kind::Other => Entry::Other,
-            Kind::File { size, executable } => {
+            TarEntryKind::Folder => Entry::Folder,
+            TarEntryKind::Symlink(target) => Entry::Node(Node::Symlink(target.into())),
+            TarEntryKind::Hardlink(target) => Entry::Node(Node::Hardlink(target.into())),
+            TarEntryKind::Sparse => Entry::Node(Node::Unreadable("it is stored as a sparse file".into())),
+            TarEntryKind::Other => Entry::Other,
+            TarEntryKind::File { size, executable } => {
                 let mut scan = FileScan::new(path.trim_start_matches(['.', '/']), size, executable);
-                reader.content(|part| {
+                reader.read_content(|part| {
                     scan.feed(part);
                     !scan.is_indifferent()
                 })?;
@@ -80,23 +81,23 @@ fn unpacked(unpacked: impl Read, stored: Arc<AtomicU64>, limits: &Limits) -> Res
         };
         builder.add(&path, entry)?;
     }
-    // What follows the end of a tar counts for the digest.
+    // Bytes after the end of the tar count for the digest.
     let rest = reader.into_inner();
-    io::copy(rest, &mut io::sink()).map_err(|error| tar::unwrap(error, Subject::UnpackedLayer))?;
+    io::copy(rest, &mut io::sink()).map_err(|error| unwrap_error(error, ErrorSubject::UnpackedLayer))?;
     Ok(Layer { facts: Arc::new(builder.finish()), diff_id: unpacked.digester.finish() })
 }
 
-/// The bytes of a layer as they are stored, no more of them than there should be.
+/// The stored bytes of a layer, limited to the announced size.
 struct Stored<'a, R> {
     inner: R,
     descriptor: &'a Descriptor,
     digester: Digester,
     count: Arc<AtomicU64>,
-    /// What went wrong, in case that those above lose it.
+    /// The first error, in case that a reader above loses it.
     failure: Option<Error>,
 }
 
-/// The bytes of a layer once decompressed, bounded.
+/// The decompressed bytes of a layer, limited in size and ratio.
 struct Unpacked<R> {
     inner: R,
     digester: Digester,
@@ -105,11 +106,11 @@ struct Unpacked<R> {
     limits: Limits,
 }
 
-/// zstd frames, one after the other; those that are to be skipped are.
+/// A decoder of consecutive zstd frames that skips skippable ones.
 struct Zstd<R> {
     inner: R,
     decoder: FrameDecoder,
-    /// A frame has begun, and not all of it was given out.
+    /// Whether a frame has begun and was not read to its end.
     inside: bool,
 }
 
@@ -129,25 +130,25 @@ impl<'a, R: Read> Stored<'a, R> {
         let Self { inner: _, descriptor, digester, count, failure: _ } = self;
         let (expected, actual) = (descriptor.size, count.load(Ordering::Relaxed));
         if expected != actual {
-            return Err(Error::WrongSize { subject: Subject::Layer, expected, actual });
+            return Err(Error::WrongSize { subject: ErrorSubject::Layer, expected, actual });
         }
         let actual = digester.finish();
         if actual == descriptor.digest {
             Ok(())
         } else {
-            Err(Error::WrongDigest { subject: Subject::Layer, expected: descriptor.digest.clone(), actual })
+            Err(Error::WrongDigest { subject: ErrorSubject::Layer, expected: descriptor.digest.clone(), actual })
         }
     }
 }
 
 impl<R: Read> Read for Stored<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer).map_err(|error| self.fail(tar::unwrap(error, Subject::Layer)))?;
+        let read = self.inner.read(buffer).map_err(|error| self.fail(unwrap_error(error, ErrorSubject::Layer)))?;
         self.digester.update(&buffer[..read]);
         let count = self.count.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
         let expected = self.descriptor.size;
         if count > expected {
-            return Err(self.fail(Error::WrongSize { subject: Subject::Layer, expected, actual: count }));
+            return Err(self.fail(Error::WrongSize { subject: ErrorSubject::Layer, expected, actual: count }));
         }
         Ok(read)
     }
@@ -162,7 +163,7 @@ impl<R: Read> Read for Unpacked<R> {
         self.digester.update(&buffer[..read]);
         self.count += read as u64;
         if self.count > unpacked_bytes {
-            return Err(Error::TooLarge { subject: Subject::UnpackedLayer, limit_bytes: unpacked_bytes }.into());
+            return Err(Error::TooLarge { subject: ErrorSubject::UnpackedLayer, limit_bytes: unpacked_bytes }.into());
         }
         if self.count > Limits::RATIO_FROM_BYTES && self.count / ratio > self.stored.load(Ordering::Relaxed) {
             return Err(Error::Bomb { ratio }.into());
@@ -180,7 +181,7 @@ impl<R: Read> Zstd<R> {
         Self { inner, decoder, inside: false }
     }
 
-    /// Begins the next frame; `false` at the end of the stream.
+    /// Begins the next frame; returns `false` at the end of the stream.
     fn begin(&mut self) -> io::Result<bool> {
         let Self { inner, decoder, inside } = self;
         loop {

@@ -1,25 +1,22 @@
-//! Reading images: a registry's or an archive's manifests, configurations and layers, streamed, bounded and checked, down to the
-//! facts from which [`crate::image::contents`] decides. Everything here is read from somebody who is not trusted. Must not know
-//! Kubernetes, nor decide which resolver an image has.
+//! Reading images: manifests, configurations and layers from a registry or an archive, streamed, bounded and checked, reduced to the
+//! facts from which [`crate::image::contents`] decides. All content is untrusted. Must not know Kubernetes, nor decide which resolver
+//! an image has.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | how much is believed of anything | [`Limits`] |
-//! | what can go wrong | [`Error`] |
+//! | limits on everything that is read | [`Limits`] |
+//! | errors | [`Error`] |
+//! | requests, credentials, retries, allowed addresses | `http/` |
+//! | an image in a registry, mirrors | `remote.rs` |
+//! | an image on disk | `archive.rs` |
 //! | one layer, from bytes to facts | `layer.rs`, `tar.rs` |
-//! | images on disk | `archive.rs` |
-//! | images of a registry, mirrors | `remote.rs` |
-//! | connections, redirects, tokens, retries | `client.rs`, `credentials.rs` |
-//! | which addresses may be reached | `address.rs` |
-//! | what is known of images, for those who cannot wait | [`Images`] |
-//! | platforms, the cache of layers, how early reading ends | `inspector.rs` |
+//! | platforms, the cache of layers, reading no more layers than needed | `inspector.rs` |
+//! | cached lookups and inspections in the background | `images/` |
 
-mod address;
 mod archive;
-mod client;
-mod credentials;
 mod digest;
 mod error;
+mod http;
 mod images;
 mod inspector;
 pub mod layer;
@@ -29,16 +26,14 @@ mod platform;
 mod remote;
 mod tar;
 
-pub use address::{InvalidNetwork, Network};
 pub use archive::Archive;
-pub use client::{Client, Mirror, Settings};
-pub use credentials::{Credential, Credentials};
 pub use digest::{Digest, InvalidDigest};
-pub use error::{Error, Subject};
-pub use images::{Image, Images, Keyring, Known, Pace, Tally, Used};
-pub use inspector::{Depth, Inspection, Inspector, Source};
+pub use error::{Error, ErrorSubject};
+pub use http::{Client, ClientSettings, Credentials, InvalidNetwork, Mirror, Network};
+pub use images::{CredentialSource, Image, ImageUse, Images, InspectionCounts, InspectionLimits, Lookup};
+pub use inspector::{Depth, ImageSource, Inspection, Inspector};
 pub use layer::Layer;
 pub use limits::Limits;
-pub use manifest::{Descriptor, Document, ImageConfig};
+pub use manifest::{Descriptor, ImageConfig, IndexOrManifest};
 pub use platform::{InvalidPlatform, Platform};
 pub use remote::Remote;

@@ -1,25 +1,25 @@
-//! Platforms, `linux/arm/v7`: how they are written, and which of an index's fits. Must not know manifests.
+//! Platforms such as `linux/arm/v7`: their notation, and which platform of an index runs where. Must not know manifests.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What an image is built for.
+/// A platform that an image is built for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
-    /// `linux`, `windows`.
+    /// The operating system, `linux` or `windows`.
     #[serde(default)]
     pub os: String,
-    /// `amd64`, `arm64`, as Go names them.
+    /// The architecture by its name in Go, such as `amd64` or `arm64`.
     #[serde(default, rename = "architecture")]
     pub arch: String,
-    /// `v7`.
+    /// The variant, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
-/// Why a text is no platform.
+/// The error for a text that is no platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no platform such as linux/amd64 or linux/arm/v7")]
 pub struct InvalidPlatform(String);
@@ -32,36 +32,36 @@ impl Platform {
         Self { os: "linux".to_owned(), arch: arch.to_owned(), variant: None }
     }
 
-    /// As a pod asks for it, which says nothing of variants.
+    /// Returns the platform without its variant, as nodes name theirs.
     #[must_use]
     pub fn without_variant(&self) -> Self {
         Self { variant: None, ..self.clone() }
     }
 
-    /// Whether it says what it is; some tools write an empty one.
-    pub const fn is_named(&self) -> bool {
+    /// Returns whether the platform has a name; some tools write an empty one.
+    pub(super) const fn is_named(&self) -> bool {
         !self.os.is_empty() && !self.arch.is_empty()
     }
 
-    /// How well an image for `self` runs on `wanted`: the larger the better, `None` not at all. As containerd's
+    /// Returns how well an image for `self` runs on `wanted`: the larger the better, `None` for not at all. Follows containerd's
     /// `platforms.Only`: arm v7 runs v6 and v5, arm64 is v8, amd64 v3 runs v2 and v1, and, where there is nothing better, amd64
     /// runs 386 and arm64 runs arm.
-    pub fn fitness(&self, wanted: &Self) -> Option<u32> {
+    pub(super) fn fitness(&self, wanted: &Self) -> Option<u32> {
         if self.os != wanted.os {
             return None;
         }
-        let (own, level) = (self.level(), wanted.level());
-        match (self.usual_arch(), wanted.usual_arch()) {
+        let (own, level) = (self.variant_number(), wanted.variant_number());
+        match (self.go_arch(), wanted.go_arch()) {
             (one, other) if one == other => (own <= level).then_some(own + 1),
             ("386", "amd64") => Some(0),
-            // Of those for arm the highest.
+            // The highest variant of arm.
             ("arm", "arm64") => (own <= level).then_some(own),
             _ => None,
         }
     }
 
-    /// The architecture by Go's name, where others are used too (containerd `platforms/database.go`).
-    fn usual_arch(&self) -> &str {
+    /// Returns the architecture by its name in Go (containerd `platforms/database.go` has the others).
+    fn go_arch(&self) -> &str {
         match self.arch.as_str() {
             "x86_64" | "x86-64" => "amd64",
             "aarch64" => "arm64",
@@ -71,10 +71,10 @@ impl Platform {
         }
     }
 
-    /// The number of the variant, with what each architecture has by default.
-    fn level(&self) -> u32 {
+    /// Returns the number of the variant, or the default of the architecture.
+    fn variant_number(&self) -> u32 {
         let written = self.variant.as_deref().and_then(|variant| variant.strip_prefix('v')?.parse().ok());
-        written.unwrap_or(match self.usual_arch() {
+        written.unwrap_or(match self.go_arch() {
             "arm" if self.arch == "armel" => 6,
             "arm" => 7,
             "arm64" => 8,
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_runs_where_is_as_containerd_has_it() {
+    fn chooses_platforms_as_containerd_does() {
         let platform = |text: &str| text.parse::<Platform>().unwrap();
         let best = |wanted: &str, offered: &[&str]| {
             let fit =
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_platform() {
+    fn rejects_texts_that_are_no_platform() {
         for text in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }

@@ -1,5 +1,5 @@
-//! One image of a registry, by the OCI distribution protocol: where it is, through mirrors, its manifests and its layers, which
-//! are decompressed as they arrive. Must not know HTTP's details, nor what layers hold.
+//! One image in a registry, by the OCI distribution protocol: its endpoint, through mirrors, its manifests and its layers, which are
+//! decompressed as they arrive. Must not know HTTP's details, nor the content of layers.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -7,40 +7,40 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use tokio::sync::{OnceCell, mpsc};
 
-use super::client::{Client, Parts};
 use super::digest::Digest;
-use super::error::{Error, Subject};
-use super::layer::{self, Layer};
-use super::manifest::{ACCEPT, Descriptor, Document};
+use super::error::{Error, ErrorSubject};
+use super::http::{BodyParts, Client, read_body};
+use super::layer::{Layer, read_layer};
+use super::manifest::{ACCEPT, Descriptor, IndexOrManifest};
 use crate::image::Reference;
 
-/// How many parts of a body are kept ahead of its reader. A part has at most what one read of the socket gives.
-const AHEAD: usize = 2;
-/// How often a layer is begun in all, if the connection breaks in the middle of it.
+/// Parts of a body that are kept ahead of its reader. A part is at most one read of the socket.
+const PARTS_AHEAD: usize = 2;
+/// Attempts to read a layer whose connection breaks in the middle.
 const LAYER_ATTEMPTS: u32 = 2;
 
-/// One image of a registry.
+/// One image in a registry.
 #[derive(Debug)]
 pub struct Remote {
     client: Arc<Client>,
-    /// Where it may be: mirrors, then the registry itself.
-    places: Vec<Place>,
+    /// The mirrors, then the registry itself.
+    endpoints: Vec<Endpoint>,
     /// A tag or a digest.
     wanted: String,
     digest: Option<Digest>,
-    /// Which place had it, and what it had.
-    found: OnceCell<(usize, Digest, Document)>,
+    /// The index of the endpoint that has the image, and what it has.
+    found: OnceCell<(usize, Digest, IndexOrManifest)>,
 }
 
-/// A repository of a registry.
+/// A repository in a registry or a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Endpoint {
     host: String,
     repository: String,
 }
 
-/// Reads what arrives elsewhere.
-struct Arriving {
+/// A blocking reader of a body that arrives in an asynchronous task.
+struct ArrivingBody {
     parts: mpsc::Receiver<Result<Bytes, Error>>,
     part: Bytes,
 }
@@ -48,81 +48,88 @@ struct Arriving {
 // === impl Remote ===
 
 impl Remote {
-    /// The image that a reference names. Nothing is asked yet.
+    /// The image that a reference names. Nothing is requested yet.
     ///
     /// # Errors
-    /// Its digest is by an algorithm that is not known.
+    /// The algorithm of its digest is unknown.
     pub fn new(client: Arc<Client>, reference: &Reference<'_>) -> Result<Self, Error> {
-        let digest = reference.digest().map(str::parse::<Digest>).transpose();
-        let digest = digest.map_err(|error| Error::NoImage(error.to_string()))?;
+        let digest = reference.digest().map(str::parse::<Digest>).transpose()?;
         let wanted = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
-        let places = places(&client, reference);
-        Ok(Self { client, places, wanted, digest, found: OnceCell::new() })
+        let endpoints = endpoints(&client, reference);
+        Ok(Self { client, endpoints, wanted, digest, found: OnceCell::new() })
     }
 
-    /// The index or manifest that the reference names.
-    pub(super) async fn root(&self) -> Result<(Digest, Document), Error> {
+    /// Returns the index or manifest that the reference names, and its digest.
+    pub(super) async fn root(&self) -> Result<(Digest, IndexOrManifest), Error> {
         let (_, digest, document) = self.found.get_or_try_init(|| self.find()).await?;
         Ok((digest.clone(), document.clone()))
     }
 
-    async fn find(&self) -> Result<(usize, Digest, Document), Error> {
+    /// Finds the first endpoint that has the image.
+    async fn find(&self) -> Result<(usize, Digest, IndexOrManifest), Error> {
         let mut last = Error::Cancelled;
-        for (at, place) in self.places.iter().enumerate() {
-            match self.manifest(place, &self.wanted, self.digest.as_ref()).await {
-                Ok((digest, bytes)) => return Ok((at, digest, Document::parse(&bytes, &self.client.limits)?)),
-                // A mirror need not have it; what the registry itself says is told.
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            match self.manifest(endpoint, &self.wanted, self.digest.as_ref()).await {
+                Ok((digest, bytes)) => return Ok((at, digest, IndexOrManifest::parse(&bytes, &self.client.limits)?)),
+                // A mirror need not have the image; the error of the registry itself is the last.
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    /// A manifest, and its digest.
-    async fn manifest(&self, place: &Place, wanted: &str, digest: Option<&Digest>) -> Result<(Digest, Vec<u8>), Error> {
-        let Place { host, repository } = place;
+    /// Reads a manifest; returns its digest and its bytes.
+    async fn manifest(
+        &self,
+        endpoint: &Endpoint,
+        wanted: &str,
+        digest: Option<&Digest>,
+    ) -> Result<(Digest, Vec<u8>), Error> {
+        let Endpoint { host, repository } = endpoint;
         let path = format!("/v2/{repository}/manifests/{wanted}");
         let answer = self.client.get(host, repository, &path, Some(ACCEPT)).await?;
         let announced =
             answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse().ok());
         let limit = self.client.limits.document_bytes;
-        let bytes = self.client.small(host, answer.into_body(), Subject::Manifest, limit).await?;
+        let parts = BodyParts::new(host, answer.into_body(), self.client.limits);
+        let bytes = read_body(parts, ErrorSubject::Manifest, limit).await?;
         let Some(expected) = digest.cloned().or(announced) else { return Ok((Digest::sha256(&bytes), bytes)) };
-        let actual = expected.of_same_kind(&bytes);
+        let actual = expected.with_same_algorithm(&bytes);
         if actual == expected {
             Ok((actual, bytes))
         } else {
-            Err(Error::WrongDigest { subject: Subject::Manifest, expected, actual })
+            Err(Error::WrongDigest { subject: ErrorSubject::Manifest, expected, actual })
         }
     }
 
-    async fn place(&self) -> Result<&Place, Error> {
+    async fn endpoint(&self) -> Result<&Endpoint, Error> {
         let (at, ..) = self.found.get_or_try_init(|| self.find()).await?;
-        self.places.get(*at).ok_or(Error::Cancelled)
+        self.endpoints.get(*at).ok_or(Error::Cancelled)
     }
 
-    /// A manifest or configuration. The caller compares it with its descriptor.
-    pub(super) async fn document(&self, descriptor: &Descriptor, subject: Subject) -> Result<Vec<u8>, Error> {
-        let place = self.place().await?;
+    /// Reads a manifest or configuration. The caller compares it with its descriptor.
+    pub(super) async fn document(&self, descriptor: &Descriptor, subject: ErrorSubject) -> Result<Vec<u8>, Error> {
+        let endpoint = self.endpoint().await?;
         let limit_bytes = self.client.limits.document_bytes;
         if descriptor.size > limit_bytes {
             return Err(Error::TooLarge { subject, limit_bytes });
         }
-        if subject == Subject::Manifest {
-            return Ok(self.manifest(place, descriptor.digest.as_str(), Some(&descriptor.digest)).await?.1);
+        if subject == ErrorSubject::Manifest {
+            return Ok(self.manifest(endpoint, descriptor.digest.as_str(), Some(&descriptor.digest)).await?.1);
         }
-        let Place { host, repository } = place;
+        let Endpoint { host, repository } = endpoint;
         let path = format!("/v2/{repository}/blobs/{}", descriptor.digest);
         let answer = self.client.get(host, repository, &path, None).await?;
-        self.client.small(host, answer.into_body(), subject, limit_bytes).await
+        let parts = BodyParts::new(host, answer.into_body(), self.client.limits);
+        read_body(parts, subject, limit_bytes).await
     }
 
-    /// A layer's facts. A mirror that has the manifest need not have all of its layers.
+    /// Reads a layer. A mirror that has the manifest need not have all of its layers.
     pub(super) async fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
         let (at, ..) = self.found.get_or_try_init(|| self.find()).await?;
         let mut last = Error::Cancelled;
-        for place in self.places.iter().skip(*at) {
-            match self.layer_at(place, descriptor).await {
+        for endpoint in self.endpoints.iter().skip(*at) {
+            match self.layer_from(endpoint, descriptor).await {
                 Ok(layer) => return Ok(layer),
                 Err(error) => last = error,
             }
@@ -130,30 +137,35 @@ impl Remote {
         Err(last)
     }
 
-    async fn layer_at(&self, place: &Place, descriptor: &Descriptor) -> Result<Layer, Error> {
+    async fn layer_from(&self, endpoint: &Endpoint, descriptor: &Descriptor) -> Result<Layer, Error> {
         let mut attempt = 1;
         loop {
-            match self.stream(place, descriptor).await {
+            match self.stream_layer(endpoint, descriptor).await {
                 Err(Error::Transport { .. }) if attempt < LAYER_ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
     }
 
-    async fn stream(&self, Place { host, repository }: &Place, descriptor: &Descriptor) -> Result<Layer, Error> {
+    /// Reads a layer as it arrives.
+    async fn stream_layer(
+        &self,
+        Endpoint { host, repository }: &Endpoint,
+        descriptor: &Descriptor,
+    ) -> Result<Layer, Error> {
         let path = format!("/v2/{repository}/blobs/{}", descriptor.digest);
         let answer = self.client.get(host, repository, &path, None).await?;
         let limits = self.client.limits;
-        let mut parts = Parts::new(host, answer.into_body(), limits);
-        let (sender, receiver) = mpsc::channel(AHEAD);
+        let mut parts = BodyParts::new(host, answer.into_body(), limits);
+        let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
         let descriptor = descriptor.clone();
-        // Ends by itself when the sender is dropped, with this future or at the end of the body.
+        // The thread ends when the sender is dropped, with this future or at the end of the body.
         let reading = tokio::task::spawn_blocking(move || {
-            layer::read(Arriving { parts: receiver, part: Bytes::new() }, &descriptor, &limits)
+            read_layer(ArrivingBody { parts: receiver, part: Bytes::new() }, &descriptor, &limits)
         });
         while let Some(part) = parts.next().await.transpose() {
             let failed = part.is_err();
-            // A reader that has gone has its reasons, and tells them.
+            // A reader that has ended returns its own error below.
             if sender.send(part).await.is_err() || failed {
                 break;
             }
@@ -163,28 +175,29 @@ impl Remote {
     }
 }
 
-fn places(client: &Client, reference: &Reference<'_>) -> Vec<Place> {
+/// Returns the mirrors for a reference, then its registry.
+fn endpoints(client: &Client, reference: &Reference<'_>) -> Vec<Endpoint> {
     let repository = reference.repository().into_owned();
     let full = format!("{}/{repository}", reference.registry());
     let mirrors = client.settings.mirrors.iter();
     let rest = |prefix: &str| full.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    // The longest prefix says best what is meant.
+    // The longest prefix is the most specific.
     let best = mirrors.filter_map(|mirror| Some((mirror, rest(&mirror.prefix)?))).min_by_key(|(_, rest)| rest.len());
     let mirrored = best.into_iter().flat_map(|(mirror, rest)| {
         mirror.endpoints.iter().filter_map(move |endpoint| {
             let (host, path) = endpoint.split_once('/').unwrap_or((endpoint, ""));
             let repository = format!("{}{rest}", path.trim_end_matches('/')).trim_matches('/').to_owned();
-            (!repository.is_empty()).then(|| Place { host: host.to_owned(), repository })
+            (!repository.is_empty()).then(|| Endpoint { host: host.to_owned(), repository })
         })
     });
-    // Docker Hub's registry is not at its name (distribution/reference knows the name alone).
+    // Docker Hub's registry has another host than its name (distribution/reference knows the name alone).
     let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
-    mirrored.chain([Place { host: host.to_owned(), repository: repository.clone() }]).collect()
+    mirrored.chain([Endpoint { host: host.to_owned(), repository: repository.clone() }]).collect()
 }
 
-// === impl Arriving ===
+// === impl ArrivingBody ===
 
-impl Read for Arriving {
+impl Read for ArrivingBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.part.is_empty() {
             match self.parts.blocking_recv() {

@@ -1,54 +1,54 @@
-//! The entries of a tar stream, one after the other, as Go's archive/tar understands them, by which containerd and Docker unpack:
-//! ustar, GNU and PAX. The `tar` crate reads the fields; the iteration is here, because each extension needs a bound before it is
-//! in memory. Must not know what the entries mean.
+//! The entries of a tar stream, in order, as Go's archive/tar understands them, with which containerd and Docker unpack: ustar, GNU
+//! and PAX. The `tar` crate reads the fields; the iteration is here, because each extension needs a limit before it is in memory.
+//! Must not know what the entries mean.
 
 use std::io::{Read, Seek};
 
 use tar::{EntryType, Header};
 
-use super::error::{Error, Subject};
+use super::error::{Error, ErrorSubject};
 use super::limits::Limits;
 
 const BLOCK: usize = 512;
-/// How much of a file is read at once.
+/// Bytes of a file that are read at once.
 const PART: usize = 64 << 10;
 
-/// What one entry is.
+/// One entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Its path, as it is written. What is not UTF-8 in it is replaced.
+pub(super) struct TarEntry {
+    /// The path, as it is written. Bytes that are not UTF-8 are replaced.
     pub(super) path: String,
-    pub(super) kind: Kind,
+    pub(super) kind: TarEntryKind,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A file of this size, whose content follows.
+pub(super) enum TarEntryKind {
+    /// A file, whose content follows.
     File {
         size: u64,
         executable: bool,
     },
-    /// A file with holes, whose content is not understood.
+    /// A sparse file, whose content is not read.
     Sparse,
     Folder,
     Symlink(String),
     Hardlink(String),
-    /// A device, a pipe.
+    /// A device or a pipe.
     Other,
 }
 
 /// Reads a tar stream.
-pub(super) struct Reader<R> {
+pub(super) struct TarReader<R> {
     inner: R,
     limits: Limits,
     entries: usize,
-    /// Of the present entry: what was not read of its content, and the padding after it.
+    /// Bytes of the current entry that were not read, and of the padding after it.
     left: u64,
     padding: u64,
     part: Vec<u8>,
 }
 
-/// What extensions say of the entry after them.
+/// The extensions for the next entry.
 #[derive(Default)]
 struct Extension {
     path: Option<String>,
@@ -57,41 +57,44 @@ struct Extension {
     sparse: bool,
 }
 
-// === impl Reader ===
+// === impl TarReader ===
 
-impl<R: Read> Reader<R> {
+impl<R: Read> TarReader<R> {
     pub(super) fn new(inner: R, limits: Limits) -> Self {
         Self { inner, limits, entries: 0, left: 0, padding: 0, part: vec![0; PART] }
     }
 
-    /// The next entry; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Found>, Error> {
-        self.pass_over()?;
+    /// Returns the next entry, or `None` at the end.
+    pub(super) fn next_entry(&mut self) -> Result<Option<TarEntry>, Error> {
+        self.skip_content()?;
         let mut extension = Extension::default();
         loop {
-            let Some(header) = self.header()? else { return Ok(None) };
+            let Some(header) = self.read_header()? else { return Ok(None) };
             self.entries += 1;
             if self.entries > self.limits.entries {
                 return Err(Error::too_many("entries in the layer", self.limits.entries));
             }
-            let size = header.entry_size().map_err(bad)?;
+            let size = header.entry_size().map_err(invalid_header)?;
             match header.entry_type() {
-                EntryType::XHeader => extension.read_pax(&self.extension(size)?)?,
-                // What holds for all entries (a commit's id, by git) says nothing of any.
-                EntryType::XGlobalHeader => drop(self.extension(size)?),
-                EntryType::GNULongName => extension.path = Some(text(&self.extension(size)?)),
-                EntryType::GNULongLink => extension.link = Some(text(&self.extension(size)?)),
-                kind => return self.entry(&header, kind, size, extension).map(Some),
+                EntryType::XHeader => extension.read_pax(&self.read_extension(size)?)?,
+                // A global header (git writes the commit's id into one) describes no entry.
+                EntryType::XGlobalHeader => drop(self.read_extension(size)?),
+                EntryType::GNULongName => extension.path = Some(text_before_nul(&self.read_extension(size)?)),
+                EntryType::GNULongLink => extension.link = Some(text_before_nul(&self.read_extension(size)?)),
+                kind => return self.parse_entry(&header, kind, size, extension).map(Some),
             }
         }
     }
 
-    /// Feeds the content of the present entry to `visit`, part by part, until it says that it has enough.
-    pub(super) fn content(&mut self, mut visit: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
+    /// Passes the content of the current entry to `visit`, part by part, until `visit` returns `false`.
+    pub(super) fn read_content(&mut self, mut visit: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let mut part = std::mem::take(&mut self.part);
         while self.left > 0 {
             let wanted = usize::try_from(self.left).map_or(PART, |left| left.min(PART));
-            let read = self.inner.read(&mut part[..wanted]).map_err(|error| unwrap(error, Subject::UnpackedLayer))?;
+            let read = self
+                .inner
+                .read(&mut part[..wanted])
+                .map_err(|error| unwrap_error(error, ErrorSubject::UnpackedLayer))?;
             if read == 0 {
                 return Err(truncated());
             }
@@ -104,8 +107,8 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Passes over the present entry without reading it, and gives where its content began.
-    pub(super) fn seek_past(&mut self) -> std::io::Result<u64>
+    /// Skips the current entry by seeking; returns the position of its content.
+    pub(super) fn seek_past_content(&mut self) -> std::io::Result<u64>
     where
         R: Seek,
     {
@@ -115,12 +118,18 @@ impl<R: Read> Reader<R> {
         Ok(begun)
     }
 
-    /// The stream, to be read to its end.
+    /// Returns the stream, so that its rest can be read.
     pub(super) fn into_inner(self) -> R {
         self.inner
     }
 
-    fn entry(&mut self, header: &Header, kind: EntryType, size: u64, extension: Extension) -> Result<Found, Error> {
+    fn parse_entry(
+        &mut self,
+        header: &Header,
+        kind: EntryType,
+        size: u64,
+        extension: Extension,
+    ) -> Result<TarEntry, Error> {
         let Extension { path, link, size: pax_size, sparse } = extension;
         let path = path.unwrap_or_else(|| String::from_utf8_lossy(&header.path_bytes()).into_owned());
         let link = || {
@@ -129,9 +138,9 @@ impl<R: Read> Reader<R> {
         };
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         let size = pax_size.unwrap_or(size);
-        // As Go, which has none above 2^63; and what is added to it below is less.
+        // Go has no size above 2^63, and the padding below adds less.
         if size > u64::MAX / 2 {
-            return Err(Error::malformed(Subject::EntryHeader, "its size is absurd"));
+            return Err(Error::malformed(ErrorSubject::EntryHeader, "its size exceeds 2^63 bytes"));
         }
         let mut content = |size: u64| {
             self.left = size;
@@ -140,72 +149,82 @@ impl<R: Read> Reader<R> {
         let kind = match kind {
             EntryType::GNUSparse => {
                 content(size);
-                self.pass_over_sparse_headers(header)?;
-                Kind::Sparse
+                self.skip_sparse_headers(header)?;
+                TarEntryKind::Sparse
             }
-            // Go takes a file whose name ends in a slash for a folder (V7 has no other).
+            // Go reads a file whose name ends in a slash as a folder (V7 has no other form).
             EntryType::Regular | EntryType::Continuous if path.ends_with('/') => {
                 content(size);
-                Kind::Folder
+                TarEntryKind::Folder
             }
             EntryType::Regular | EntryType::Continuous => {
                 content(size);
-                if sparse { Kind::Sparse } else { Kind::File { size, executable } }
+                if sparse { TarEntryKind::Sparse } else { TarEntryKind::File { size, executable } }
             }
-            // These have no content, whatever they say (Go: `isHeaderOnlyType`).
-            EntryType::Directory => Kind::Folder,
-            EntryType::Symlink => Kind::Symlink(link()),
-            EntryType::Link => Kind::Hardlink(link()),
-            EntryType::Char | EntryType::Block | EntryType::Fifo => Kind::Other,
+            // These have no content, whatever their size (Go: `isHeaderOnlyType`).
+            EntryType::Directory => TarEntryKind::Folder,
+            EntryType::Symlink => TarEntryKind::Symlink(link()),
+            EntryType::Link => TarEntryKind::Hardlink(link()),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => TarEntryKind::Other,
             _ => {
                 content(size);
-                Kind::Other
+                TarEntryKind::Other
             }
         };
-        Ok(Found { path, kind })
+        Ok(TarEntry { path, kind })
     }
 
-    /// The headers of old GNU sparse files go on in further blocks, each with a flag at byte 504.
-    fn pass_over_sparse_headers(&mut self, header: &Header) -> Result<(), Error> {
+    /// Skips the header blocks of an old GNU sparse file, each with a flag for the next at byte 504.
+    fn skip_sparse_headers(&mut self, header: &Header) -> Result<(), Error> {
         let mut more = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
         let mut read = 0;
         while more {
-            let block = self.block()?.ok_or_else(truncated)?;
+            let block = self.read_block()?.ok_or_else(truncated)?;
             more = block[504] == 1;
             read += BLOCK as u64;
             if read > self.limits.header_bytes {
-                return Err(Error::TooLarge { subject: Subject::EntryHeader, limit_bytes: self.limits.header_bytes });
+                return Err(Error::TooLarge {
+                    subject: ErrorSubject::EntryHeader,
+                    limit_bytes: self.limits.header_bytes,
+                });
             }
         }
         Ok(())
     }
 
-    fn header(&mut self) -> Result<Option<Header>, Error> {
-        let Some(block) = self.block()? else { return Ok(None) };
+    fn read_header(&mut self) -> Result<Option<Header>, Error> {
+        let Some(block) = self.read_block()? else { return Ok(None) };
         if block.iter().all(|byte| *byte == 0) {
-            return match self.block()? {
+            return match self.read_block()? {
                 Some(second) if second.iter().any(|byte| *byte != 0) => {
-                    Err(Error::malformed(Subject::Layer, "its tar ends in one block of zeros, and goes on"))
+                    Err(Error::malformed(ErrorSubject::Layer, "its tar continues after a block of zeros"))
                 }
                 _ => Ok(None),
             };
         }
         let header = Header::from_byte_slice(&block).clone();
-        // The checksum is made with blanks in its own place.
+        // The checksum counts its own field as blanks.
         let sum = |from: usize, to: usize| block[from..to].iter().map(|byte| u32::from(*byte)).sum::<u32>();
         let expected = sum(0, 148) + 8 * u32::from(b' ') + sum(156, BLOCK);
         match header.cksum() {
             Ok(found) if found == expected => Ok(Some(header)),
-            _ => Err(Error::malformed(Subject::Layer, "it is no tar, or a damaged one: a header has a wrong checksum")),
+            _ => Err(Error::malformed(
+                ErrorSubject::Layer,
+                "it is no tar, or a damaged one (wrong checksum of a header)",
+            )),
         }
     }
 
-    /// The next block; `None` at the end of the stream.
-    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, Error> {
+    /// Returns the next block, or `None` at the end of the stream.
+    fn read_block(&mut self) -> Result<Option<[u8; BLOCK]>, Error> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
         while filled < BLOCK {
-            match self.inner.read(&mut block[filled..]).map_err(|error| unwrap(error, Subject::UnpackedLayer))? {
+            match self
+                .inner
+                .read(&mut block[filled..])
+                .map_err(|error| unwrap_error(error, ErrorSubject::UnpackedLayer))?
+            {
                 0 if filled == 0 => return Ok(None),
                 0 => return Err(truncated()),
                 read => filled += read,
@@ -214,36 +233,37 @@ impl<R: Read> Reader<R> {
         Ok(Some(block))
     }
 
-    /// The content of an extension.
-    fn extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
+    /// Returns the content of an extension.
+    fn read_extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
         let limit_bytes = self.limits.header_bytes;
         if size > limit_bytes {
-            return Err(Error::TooLarge { subject: Subject::EntryHeader, limit_bytes });
+            return Err(Error::TooLarge { subject: ErrorSubject::EntryHeader, limit_bytes });
         }
         self.left = size;
         self.padding = size.next_multiple_of(BLOCK as u64) - size;
         let mut bytes = Vec::new();
-        self.content(|part| {
+        self.read_content(|part| {
             bytes.extend_from_slice(part);
             true
         })?;
-        self.pass_over()?;
+        self.skip_content()?;
         Ok(bytes)
     }
 
-    fn pass_over(&mut self) -> Result<(), Error> {
-        self.content(|_| true)?;
+    /// Skips the rest of the current entry by reading it.
+    fn skip_content(&mut self) -> Result<(), Error> {
+        self.read_content(|_| true)?;
         self.left = std::mem::take(&mut self.padding);
-        self.content(|_| true)
+        self.read_content(|_| true)
     }
 }
 
 // === impl Extension ===
 
 impl Extension {
-    /// PAX records: `27 path=…\n`, each with its own length before it.
+    /// Reads PAX records such as `27 path=…\n`, each preceded by its own length.
     fn read_pax(&mut self, mut records: &[u8]) -> Result<(), Error> {
-        let malformed = || Error::malformed(Subject::EntryHeader, "a PAX record has a wrong length");
+        let malformed = || Error::malformed(ErrorSubject::EntryHeader, "a PAX record has a wrong length");
         while !records.is_empty() {
             let blank = records.iter().take(20).position(|byte| *byte == b' ').ok_or_else(malformed)?;
             let length = std::str::from_utf8(&records[..blank]).ok().and_then(|digits| digits.parse::<usize>().ok());
@@ -254,14 +274,14 @@ impl Extension {
             }
             records = &records[length..];
             let Some(equals) = record.iter().position(|byte| *byte == b'=') else { return Err(malformed()) };
-            let (key, value) = (&record[..equals], text(&record[equals + 1..]));
+            let (key, value) = (&record[..equals], text_before_nul(&record[equals + 1..]));
             match key {
                 b"path" => self.path = Some(value),
                 b"linkpath" => self.link = Some(value),
                 b"size" => {
-                    let size = value
-                        .parse()
-                        .map_err(|_| Error::malformed(Subject::EntryHeader, "the size in a PAX record is no number"))?;
+                    let size = value.parse().map_err(|_| {
+                        Error::malformed(ErrorSubject::EntryHeader, "the size in a PAX record is no number")
+                    })?;
                     self.size = Some(size);
                 }
                 b"GNU.sparse.name" => (self.path, self.sparse) = (Some(value), true),
@@ -272,22 +292,22 @@ impl Extension {
     }
 }
 
-/// Text up to its first NUL.
-fn text(bytes: &[u8]) -> String {
+/// Returns the text up to the first NUL.
+fn text_before_nul(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-fn bad(error: std::io::Error) -> Error {
-    Error::malformed(Subject::EntryHeader, error.to_string())
+fn invalid_header(error: std::io::Error) -> Error {
+    Error::malformed(ErrorSubject::EntryHeader, error.to_string())
 }
 
 fn truncated() -> Error {
-    Error::malformed(Subject::Layer, "it is truncated: its tar ends in the middle of an entry")
+    Error::malformed(ErrorSubject::Layer, "its tar is truncated in the middle of an entry")
 }
 
-/// The error that crossed a reader of the standard library; another is of the decompression.
-pub(super) fn unwrap(error: std::io::Error, subject: Subject) -> Error {
+/// Returns our own error if the I/O error wraps one; any other is an error of the decompression.
+pub(super) fn unwrap_error(error: std::io::Error, subject: ErrorSubject) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(own) => own.clone(),
         None => Error::malformed(subject, error.to_string()),

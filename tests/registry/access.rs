@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use muslin::image::Reference;
 use muslin::image::contents::Invocation;
 use muslin::registry::{
-    Client, Credentials, Depth, Digest, Error, Inspector, Limits, Mirror, Platform, Remote, Settings, Source,
+    Client, ClientSettings, Credentials, Depth, Digest, Error, ImageSource, Inspector, Limits, Mirror, Platform, Remote,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -44,15 +44,15 @@ fn image(world: &World) -> Result<Image> {
 
 /// Inspects an image with this client, and gives what it is.
 fn family(world: &World, client: &Arc<Client>, reference: &str) -> Result<&'static str, Error> {
-    let parsed = Reference::parse(reference).map_err(|error| Error::NoImage(error.to_string()))?;
+    let parsed = Reference::parse(reference)?;
     let remote = Remote::new(Arc::clone(client), &parsed)?;
     let inspector = Inspector::new(Limits::default(), 1 << 20);
-    let source = Source::Remote(Arc::new(remote));
+    let source = ImageSource::Remote(Arc::new(remote));
     let inspection = world.runtime.block_on(inspector.inspect(&source, &Platform::linux("amd64"), Depth::Whole))?;
     Ok(inspection.facts.fingerprint(&Invocation::default()).resolver.family.name())
 }
 
-fn client(settings: Settings, limits: Limits) -> Result<Arc<Client>> {
+fn client(settings: ClientSettings, limits: Limits) -> Result<Arc<Client>> {
     Ok(Arc::new(Client::new(settings, limits)?))
 }
 
@@ -132,7 +132,7 @@ fn a_registry_s_certificate_is_checked_with_the_authorities_that_are_named(world
     registry.push("app:1", &[image(world)?])?;
     let reference = format!("{}/app:1", registry.address);
     let trusting = |authorities: Vec<CertificateDer<'static>>| {
-        client(Settings { authorities, plain_http: vec![], ..reaching(&[registry.address]) }, once())
+        client(ClientSettings { authorities, plain_http: vec![], ..reaching(&[registry.address]) }, once())
     };
     refused(world, &trusting(vec![])?, &reference, "certificate")?;
     refused(world, &trusting(vec![other_der.clone()])?, &reference, "certificate")?;
@@ -144,7 +144,7 @@ fn plain_http_is_spoken_only_where_it_is_set(world: &World) -> Result<()> {
     let served = Served::new(&image(world)?)?;
     let server = Server::start("127.0.0.1", move |asked| served.answer(asked))?;
     let reference = format!("{}/app:1", server.address);
-    let settings = Settings { plain_http: vec!["127.0.0.1".to_owned()], ..reaching(&[server.address]) };
+    let settings = ClientSettings { plain_http: vec!["127.0.0.1".to_owned()], ..reaching(&[server.address]) };
     refused(world, &client(settings, Limits { stall: Duration::from_secs(1), ..once() })?, &reference, "127.0.0.1")?;
     ensure!(server.requests().is_empty(), "it was spoken to without TLS: {:#?}", server.requests());
     ensure!(family(world, &client(reaching(&[server.address]), once())?, &reference)? == "go");
@@ -159,15 +159,15 @@ fn a_registry_that_wants_a_password_is_given_its_own(world: &World) -> Result<()
     let knowing = |key: &str, password: &str| -> Result<Arc<Client>> {
         let config = json!({"auths": {key: {"username": "puller", "password": password}}}).to_string();
         let settings =
-            Settings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[registry.address]) };
+            ClientSettings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[registry.address]) };
         client(settings, once())
     };
     let key = registry.address.to_string();
     ensure!(family(world, &knowing(&key, PASSWORD)?, &reference)? == "go");
     ensure!(family(world, &knowing(&format!("https://{key}/team"), PASSWORD)?, &reference)? == "go");
-    refused(world, &client(reaching(&[registry.address]), once())?, &reference, "name a dockerconfigjson")?;
-    refused(world, &knowing(&format!("{key}/other"), PASSWORD)?, &reference, "it wants a name and a password")?;
-    refused(world, &knowing(&key, "wrong")?, &reference, "it refused what we logged in with")
+    refused(world, &client(reaching(&[registry.address]), once())?, &reference, "pass a dockerconfigjson")?;
+    refused(world, &knowing(&format!("{key}/other"), PASSWORD)?, &reference, "it requires a user name and a password")?;
+    refused(world, &knowing(&key, "wrong")?, &reference, "it rejected the credentials")
 }
 
 /// A registry that wants a token, and gives tokens that last as long.
@@ -203,7 +203,8 @@ fn a_token_is_asked_for_once_and_used_until_it_ends(world: &World) -> Result<()>
 fn a_refresh_token_is_exchanged_and_shown_to_nobody_else(world: &World) -> Result<()> {
     let server = with_tokens(world, "300")?;
     let config = json!({"auths": {server.address.to_string(): {"identitytoken": "of-a-person"}}}).to_string();
-    let settings = Settings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[server.address]) };
+    let settings =
+        ClientSettings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[server.address]) };
     ensure!(family(world, &client(settings, once())?, &format!("{}/app:1", server.address))? == "go");
     let requests = server.requests();
     let telling: Vec<&String> = requests.iter().filter(|request| request.contains("of-a-person")).collect();
@@ -237,15 +238,13 @@ fn a_registry_that_limits_rates_is_asked_again_when_it_says(world: &World) -> Re
 
 fn a_registry_that_limits_rates_for_long_is_left_alone(world: &World) -> Result<()> {
     let date = "Thu, 31 Dec 2099 23:59:59 GMT";
-    for (asked, said) in
-        [("3600", "it may be asked again in 3600 s"), (date, "86400 s"), ("", "60 s"), ("soon", "60 s")]
-    {
+    for (asked, said) in [("3600", "try again in 3600 s"), (date, "86400 s"), ("", "60 s"), ("soon", "60 s")] {
         let server = refusing(world, 1, too_many(asked))?;
         let client = client(reaching(&[server.address]), Limits::default())?;
         let started = Instant::now();
         refused(world, &client, &format!("{}/app:1", server.address), said)?;
         // Nobody else asks it before either.
-        refused(world, &client, &format!("{}/other:1", server.address), "it is tried again in")?;
+        refused(world, &client, &format!("{}/other:1", server.address), "the next attempt is in")?;
         ensure!(started.elapsed() < Duration::from_secs(10), "it was waited for");
         ensure!(server.requests().len() == 1, "{:#?}", server.requests());
     }
@@ -261,7 +260,7 @@ fn a_registry_that_fails_rests_and_others_do_not(world: &World) -> Result<()> {
     refused(world, &client, &format!("{}/app:1", down.address), "answered 503")?;
     // Half a second, then a whole one.
     ensure!(started.elapsed() >= Duration::from_millis(1500) && down.requests().len() == 3, "{:?}", started.elapsed());
-    refused(world, &client, &format!("{}/app:1", down.address), "failed before")?;
+    refused(world, &client, &format!("{}/app:1", down.address), "failed recently")?;
     ensure!(down.requests().len() == 3, "it was asked while it rests: {:#?}", down.requests());
     ensure!(family(world, &client, &format!("{}/app:1", up.address))? == "go", "another host does not rest");
     Ok(())
@@ -311,10 +310,10 @@ fn a_base_that_images_share_is_read_once_even_at_the_same_time(world: &World) ->
     })?;
     let client = client(reaching(&[server.address]), once())?;
     let inspector = Inspector::new(Limits::default(), 8 << 20);
-    let sources: Vec<Source> = (0..IMAGES)
+    let sources: Vec<ImageSource> = (0..IMAGES)
         .map(|number| {
             let reference = format!("{}/app{number}:1", server.address);
-            Ok(Source::Remote(Arc::new(Remote::new(Arc::clone(&client), &Reference::parse(&reference)?)?)))
+            Ok(ImageSource::Remote(Arc::new(Remote::new(Arc::clone(&client), &Reference::parse(&reference)?)?)))
         })
         .collect::<Result<_>>()?;
     let amd64 = Platform::linux("amd64");

@@ -125,7 +125,7 @@ fn a_bomb_beyond_a_gigabyte_is_refused_in_little_memory(world: &World) -> Result
         let folder = tempfile::tempdir()?;
         stored(folder.path(), &bomb(packing, 1000)?, kind)?;
         let reference = format!("oci:{}", folder.path().display());
-        bounded(world, &reference, &[], "that is what bombs are like")?;
+        bounded(world, &reference, &[], "as a decompression bomb does")?;
     }
     Ok(())
 }
@@ -142,8 +142,8 @@ fn headers_and_files_without_measure_cost_little_memory(world: &World) -> Result
     let mut large = program.clone();
     large.resize(128 << 20, 0x5a);
     for (layer, reason) in [
-        (inside("pax", EntryType::XHeader, &name)?, "more than the"),
-        (inside("name", EntryType::GNULongName, &name)?, "more than the"),
+        (inside("pax", EntryType::XHeader, &name)?, "exceeds the limit"),
+        (inside("name", EntryType::GNULongName, &name)?, "exceeds the limit"),
         // A program larger than the bound is read as it comes; its digest tells that it is not what the image says.
         ([inside("app", EntryType::Regular, &large)?, vec![0; 1024]].concat(), "the decompressed layer has the digest"),
     ] {

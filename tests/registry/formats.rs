@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::image::contents::Invocation;
-use muslin::registry::{Archive, Depth, Inspection, Inspector, Limits, Platform, Source};
+use muslin::registry::{Archive, Depth, ImageSource, Inspection, Inspector, Limits, Platform};
 use serde_json::{Value, json};
 
 use crate::common::harness::tests;
@@ -49,7 +49,7 @@ fn is_musl(what: &str, inspection: &Inspection) -> Result<()> {
 fn inspect_archive(world: &World, archive: Archive, platform: &str, depth: Depth) -> Result<Inspection> {
     let platform: Platform = platform.parse()?;
     let inspector = Inspector::new(Limits::default(), 1 << 20);
-    Ok(world.runtime.block_on(inspector.inspect(&Source::Archive(archive.into()), &platform, depth))?)
+    Ok(world.runtime.block_on(inspector.inspect(&ImageSource::Archive(archive.into()), &platform, depth))?)
 }
 
 fn gzip_of_several_members_and_zstd_with_skipped_frames_are_read(world: &World) -> Result<()> {

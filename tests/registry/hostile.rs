@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use muslin::image::Reference;
-use muslin::registry::{Client, Credentials, Depth, Digest, Inspector, Limits, Platform, Remote, Settings, Source};
+use muslin::registry::{
+    Client, ClientSettings, Credentials, Depth, Digest, ImageSource, Inspector, Limits, Platform, Remote,
+};
 use serde_json::json;
 
 use crate::common::harness::tests;
@@ -43,11 +45,11 @@ fn limits() -> Limits {
 }
 
 /// Why the image of a server cannot be inspected.
-fn failure(world: &World, server: &Server, settings: Settings) -> Result<String> {
+fn failure(world: &World, server: &Server, settings: ClientSettings) -> Result<String> {
     let reference = format!("{}/app:1", server.address);
     let reference = Reference::parse(&reference)?;
     let client = Arc::new(Client::new(settings, limits())?);
-    let remote = Source::Remote(Arc::new(Remote::new(client, &reference)?));
+    let remote = ImageSource::Remote(Arc::new(Remote::new(client, &reference)?));
     let inspector = Inspector::new(limits(), 1 << 20);
     let started = Instant::now();
     let inspection = world.runtime.block_on(inspector.inspect(&remote, &Platform::linux("amd64"), Depth::Whole));
@@ -70,7 +72,7 @@ fn an_endless_manifest_is_not_read_to_its_end(world: &World) -> Result<()> {
         let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while asked.stream.write_all(b"10\r\n                \r\n").is_ok() {}
     };
-    refused(world, answer, "more than the")
+    refused(world, answer, "exceeds the limit")
 }
 
 fn an_index_of_a_million_entries_is_refused(world: &World) -> Result<()> {
@@ -95,12 +97,12 @@ fn indexes_in_one_another_end_somewhere(world: &World) -> Result<()> {
         let index = indexes.iter().find(digest).or(indexes.last()).cloned().unwrap_or_default();
         asked.manifest(index.as_bytes());
     };
-    refused(world, answer, "indexes in one another")?;
+    refused(world, answer, "nested indexes")?;
     // One that names itself can only be made with a wrong digest.
     let entry = json!({"mediaType": media_type, "digest": Digest::sha256(b"itself"), "size": 1,
         "platform": {"os": "linux", "architecture": "amd64"}});
     let itself = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}).to_string();
-    refused(world, move |asked| asked.manifest(itself.as_bytes()), "should have")
+    refused(world, move |asked| asked.manifest(itself.as_bytes()), "instead of")
 }
 
 fn a_manifest_of_another_digest_is_refused(world: &World) -> Result<()> {
@@ -113,7 +115,7 @@ fn a_manifest_of_another_digest_is_refused(world: &World) -> Result<()> {
             path if path.contains("sha256:") => asked.manifest(body),
             _ => asked.manifest(index.as_bytes()),
         };
-        refused(world, answer, "should have")?;
+        refused(world, answer, "instead of")?;
     }
     Ok(())
 }
@@ -162,7 +164,7 @@ fn a_server_that_drips_is_left(world: &World) -> Result<()> {
             thread::sleep(Duration::from_millis(200));
         }
     };
-    refused(world, answer, "receiving far too little at a time")
+    refused(world, answer, "receiving data too slowly")
 }
 
 fn a_redirect_to_a_private_address_is_not_followed(world: &World) -> Result<()> {
@@ -234,7 +236,7 @@ fn a_head_without_an_end_is_not_read(world: &World) -> Result<()> {
         {
         }
     };
-    refused(world, answer, "cannot be reached, or broke off")
+    refused(world, answer, "or the connection broke")
 }
 
 fn redirects_in_a_circle_end(world: &World) -> Result<()> {
@@ -256,8 +258,10 @@ fn credentials_go_to_no_other_host(world: &World) -> Result<()> {
     };
     for own in [Server::start("127.0.0.1", to_realm)?, Server::start("127.0.0.1", redirect)?] {
         let config = json!({"auths": {own.address.to_string(): {"username": "me", "password": PASSWORD}}}).to_string();
-        let settings =
-            Settings { credentials: Credentials::parse(config.as_bytes())?, ..reaching(&[own.address, elsewhere]) };
+        let settings = ClientSettings {
+            credentials: Credentials::parse(config.as_bytes())?,
+            ..reaching(&[own.address, elsewhere])
+        };
         let error = failure(world, &own, settings)?;
         ensure!(!error.contains(PASSWORD), "{error}");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::image::contents::Invocation;
-use muslin::registry::{Archive, Depth, Error, Inspection, Inspector, Limits, Platform, Source};
+use muslin::registry::{Archive, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
@@ -39,7 +39,7 @@ fn inspect(world: &World, layer: Vec<u8>, packing: Packing, limits: Limits) -> R
 fn inspect_folder(world: &World, folder: &Path, limits: Limits) -> Result<Result<Inspection, Error>> {
     let archive = Archive::oci_folder(folder, None, limits)?;
     let inspector = Inspector::new(limits, 1 << 20);
-    let source = Source::Archive(archive.into());
+    let source = ImageSource::Archive(archive.into());
     Ok(world.runtime.block_on(inspector.inspect(&source, &Platform::linux("amd64"), Depth::Whole)))
 }
 
@@ -100,7 +100,7 @@ fn a_compressed_bomb_is_refused(world: &World) -> Result<()> {
     builder.append_data(&mut header, "zeros", zeros.as_slice())?;
     let bomb = builder.into_inner()?;
     for packing in [Packing::Gzip, Packing::Zstd] {
-        refused(inspect(world, bomb.clone(), packing, limits)?, "more than")?;
+        refused(inspect(world, bomb.clone(), packing, limits)?, "exceeds the limit")?;
     }
     Ok(())
 }
@@ -162,7 +162,7 @@ fn a_header_of_a_hundred_megabytes_is_refused(world: &World) -> Result<()> {
             .entry("header", kind, "", name.len() as u64, &name)
             .file("app/server", &program(world)?)
             .end();
-        refused(inspect(world, layer, Packing::Zstd, Limits::default())?, "more than")?;
+        refused(inspect(world, layer, Packing::Zstd, Limits::default())?, "exceeds the limit")?;
     }
     Ok(())
 }
@@ -253,7 +253,7 @@ fn more_entries_than_an_image_has_are_refused(world: &World) -> Result<()> {
     let limits = Limits { facts_bytes: 4096, ..Limits::default() };
     refused(inspect(world, many(1001), Packing::Zstd, limits)?, "so many files")?;
     let limits = Limits { image_facts_bytes: 4096, ..Limits::default() };
-    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "what is kept of the image's layers")
+    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "the set of facts about all layers")
 }
 
 fn a_size_beyond_all_measure_is_refused(world: &World) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::image::contents::Invocation;
-use muslin::registry::{Client, Images, Known, Limits, Pace, Platform};
+use muslin::registry::{Client, Images, InspectionLimits, Limits, Lookup, Platform};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -25,21 +25,21 @@ pub(crate) const TESTS: Topic = tests![
 /// Longer than an inspection takes.
 const LONG: Duration = Duration::from_secs(20);
 
-fn images(world: &World, registry: &Registry, pace: Pace) -> Result<Images> {
+fn images(world: &World, registry: &Registry, limits: InspectionLimits) -> Result<Images> {
     let mut settings = world.settings();
     settings.plain_http = vec![registry.address.to_string()];
     let client = Client::new(settings, Limits::default())?;
-    Ok(Images::new(client, Limits::default(), pace))
+    Ok(Images::new(client, Limits::default(), limits))
 }
 
 fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> Option<String> {
     let platform = Platform::linux("amd64");
     let wanted = [(reference, &platform)];
-    let known = world.runtime.block_on(async { images.known(&wanted, None, Instant::now() + wait).await });
+    let known = world.runtime.block_on(async { images.look_up(&wanted, None, Instant::now() + wait).await });
     match known.into_iter().next().flatten()? {
-        Known::Image(image) => Some(image.facts.fingerprint(&Invocation::default()).resolver.family.name().to_owned()),
-        Known::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
-        Known::NoPlatform => Some("no platform".to_owned()),
+        Lookup::Image(image) => Some(image.facts.fingerprint(&Invocation::default()).resolver.family.name().to_owned()),
+        Lookup::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
+        Lookup::NoPlatform => Some("no platform".to_owned()),
     }
 }
 
@@ -52,7 +52,7 @@ fn push(world: &World, registry: &Registry, name: &str, part: &str) -> Result<St
 fn an_image_is_known_once_it_was_waited_for_and_then_with_no_registry(world: &World) -> Result<()> {
     let registry = Registry::start()?;
     let reference = push(world, &registry, "app:1", "go-pure")?;
-    let images = images(world, &registry, Pace::default())?;
+    let images = images(world, &registry, InspectionLimits::default())?;
     ensure!(resolver(world, &images, &reference, LONG).as_deref() == Some("go"));
     drop(registry);
     ensure!(resolver(world, &images, &reference, Duration::ZERO).as_deref() == Some("go"));
@@ -61,7 +61,7 @@ fn an_image_is_known_once_it_was_waited_for_and_then_with_no_registry(world: &Wo
 
 fn nobody_waits_longer_than_they_like_and_the_image_is_known_later(world: &World) -> Result<()> {
     let reference = push(world, &world.registry, "later:1", "musl-static-lookup")?;
-    let images = images(world, &world.registry, Pace::default())?;
+    let images = images(world, &world.registry, InspectionLimits::default())?;
     ensure!(resolver(world, &images, &reference, Duration::ZERO).is_none());
     let deadline = Instant::now() + LONG;
     while resolver(world, &images, &reference, Duration::ZERO).is_none() {
@@ -79,7 +79,7 @@ fn a_tag_is_asked_anew_after_its_time_and_a_digest_is_not(world: &World) -> Resu
     let inspection: serde_json::Value = serde_json::from_slice(&inspection)?;
     let digest = inspection["Digest"].as_str().context("it has a digest")?;
     let by_digest = format!("{}/moving@{digest}", registry.address);
-    let images = images(world, &registry, Pace { tag_ttl: Duration::ZERO, ..Pace::default() })?;
+    let images = images(world, &registry, InspectionLimits { tag_ttl: Duration::ZERO, ..InspectionLimits::default() })?;
     ensure!(resolver(world, &images, &by_digest, LONG).as_deref() == Some("go"));
     ensure!(resolver(world, &images, &reference, LONG).as_deref() == Some("go"));
     push(world, &registry, "moving:1", "musl-static-lookup")?;
@@ -89,14 +89,15 @@ fn a_tag_is_asked_anew_after_its_time_and_a_digest_is_not(world: &World) -> Resu
 }
 
 fn of_too_many_the_oldest_are_given_up(world: &World) -> Result<()> {
-    let images = images(world, &world.registry, Pace { at_once: 1, queue: 2, ..Pace::default() })?;
+    let images =
+        images(world, &world.registry, InspectionLimits { at_once: 1, queue: 2, ..InspectionLimits::default() })?;
     let references: Vec<String> = (0..50).map(|at| format!("{}/many{at}", world.registry.address)).collect();
     let platform = Platform::linux("amd64");
     let wanted: Vec<_> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let started = Instant::now();
-    world.runtime.block_on(async { images.known(&wanted, None, Instant::now() + LONG).await });
+    world.runtime.block_on(async { images.look_up(&wanted, None, Instant::now() + LONG).await });
     ensure!(started.elapsed() < LONG, "whoever was given up is still waited for");
-    let given_up = images.tally().given_up.load(Ordering::Relaxed);
+    let given_up = images.counts().dropped.load(Ordering::Relaxed);
     ensure!(given_up >= 40, "{given_up} of 50 were given up");
     Ok(())
 }

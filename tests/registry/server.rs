@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use muslin::registry::Settings;
+use muslin::registry::ClientSettings;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -138,11 +138,11 @@ impl Served {
     }
 }
 
-/// Settings with which servers of the test may be reached.
-pub(crate) fn reaching(servers: &[SocketAddr]) -> Settings {
-    Settings {
+/// ClientSettings with which servers of the test may be reached.
+pub(crate) fn reaching(servers: &[SocketAddr]) -> ClientSettings {
+    ClientSettings {
         plain_http: servers.iter().map(ToString::to_string).collect(),
         allowed: servers.iter().filter_map(|server| server.ip().to_string().parse().ok()).collect(),
-        ..Settings::default()
+        ..ClientSettings::default()
     }
 }

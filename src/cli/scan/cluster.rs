@@ -21,7 +21,7 @@ use crate::plan::{Context, findings_as_is, plan};
 use crate::pod::Pod;
 use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
 use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
-use crate::registry::{self, Images, Pace, Platform};
+use crate::registry::{self, Images, InspectionLimits, Platform};
 
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
@@ -70,7 +70,7 @@ impl<'s> Cluster<'s> {
         scope: Scope<'s>,
         kubeconfig: Option<&Path>,
         context: Option<&str>,
-        registries: Option<registry::Settings>,
+        registries: Option<registry::ClientSettings>,
     ) -> Result<Self, Failure> {
         let client = cluster::connect_as(kubeconfig, context).await;
         let client = client.context("cannot connect to the cluster").map_err(Failure::Input)?;
@@ -141,7 +141,7 @@ impl<'s> Cluster<'s> {
         let mut inspected = std::pin::pin!(
             stream::iter(wanted)
                 .map(|(image, arch)| async move {
-                    let inspecting = async { images.look_into(&image, &Platform::linux(&arch), None).await };
+                    let inspecting = async { images.inspect_now(&image, &Platform::linux(&arch), None).await };
                     tokio::time::timeout(IMAGE_MAX, inspecting).await
                 })
                 .buffer_unordered(AT_ONCE)
@@ -285,10 +285,14 @@ impl PodInputs {
 }
 
 /// Returns the inspection of images in registries.
-fn inspection(registries: registry::Settings) -> Result<ImageInspection, Failure> {
+fn inspection(registries: registry::ClientSettings) -> Result<ImageInspection, Failure> {
     let limits = registry::Limits::default();
     let client = registry::Client::new(registries, limits).map_err(|error| Failure::Input(error.into()))?;
-    let images = Images::new(client, limits, Pace { at_once: AT_ONCE, queue: usize::MAX, ..Pace::default() });
+    let images = Images::new(
+        client,
+        limits,
+        InspectionLimits { at_once: AT_ONCE, queue: usize::MAX, ..InspectionLimits::default() },
+    );
     let architectures = vec![own_platform().arch];
     Ok(ImageInspection { images, pull_secrets: None, architectures, budget: Duration::ZERO })
 }

@@ -1,5 +1,5 @@
-//! Which addresses may be reached: public ones, and networks that are allowed. Whoever writes an image reference, a redirect or a
-//! DNS record decides where muslin connects to, and muslin stands inside the cluster. Asked at connect time, after DNS.
+//! Addresses that may be contacted: public ones, and allowed networks. The author of an image reference, a redirect or a DNS record
+//! decides where muslin connects to, and muslin runs inside the cluster. Checked when connecting, after DNS.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,25 +12,25 @@ pub struct Network {
     prefix: u8,
 }
 
-/// Why a text is no network.
+/// The error for a text that is no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no network such as 10.0.0.0/8 or fd00::/8, nor an address")]
+#[error("`{0}` is neither a network such as 10.0.0.0/8 or fd00::/8 nor an address")]
 pub struct InvalidNetwork(String);
 
-/// Why an address is not reached; `None` if it is public or in an allowed network.
-pub(super) fn refusal(address: IpAddr, allowed: &[Network]) -> Option<&'static str> {
-    let address = embedded(address);
+/// Returns the kind of an address that must not be contacted; `None` if it is public or in an allowed network.
+pub(super) fn forbidden_kind(address: IpAddr, allowed: &[Network]) -> Option<&'static str> {
+    let address = embedded_v4(address);
     if allowed.iter().any(|network| network.contains(address)) {
         return None;
     }
     match address {
-        IpAddr::V4(address) => v4(address),
-        IpAddr::V6(address) => v6(address),
+        IpAddr::V4(address) => forbidden_v4_kind(address),
+        IpAddr::V6(address) => forbidden_v6_kind(address),
     }
 }
 
-/// The IPv4 address inside an IPv6 one that leads to it: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn embedded(address: IpAddr) -> IpAddr {
+/// Returns the IPv4 address to which an IPv6 address leads: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+fn embedded_v4(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [a, b, c, d, e, f, g, h] = v6.segments();
     let v4 = |high: u16, low: u16| {
@@ -44,8 +44,8 @@ fn embedded(address: IpAddr) -> IpAddr {
     }
 }
 
-/// By IANA's registry of special-purpose IPv4 addresses (RFC 6890 and later).
-const fn v4(address: Ipv4Addr) -> Option<&'static str> {
+/// Looks an address up in IANA's registry of special-purpose IPv4 addresses (RFC 6890 and later).
+const fn forbidden_v4_kind(address: Ipv4Addr) -> Option<&'static str> {
     let [a, b, c, _] = address.octets();
     Some(match (a, b, c) {
         (0, ..) => "this network's own",
@@ -61,8 +61,8 @@ const fn v4(address: Ipv4Addr) -> Option<&'static str> {
     })
 }
 
-/// By IANA's registry of special-purpose IPv6 addresses.
-fn v6(address: Ipv6Addr) -> Option<&'static str> {
+/// Looks an address up in IANA's registry of special-purpose IPv6 addresses.
+fn forbidden_v6_kind(address: Ipv6Addr) -> Option<&'static str> {
     let first = address.segments()[0];
     if address.is_loopback() {
         Some("loopback")
@@ -75,7 +75,7 @@ fn v6(address: Ipv6Addr) -> Option<&'static str> {
     } else if first & 0xff00 == 0xff00 {
         Some("multicast")
     } else {
-        // Only 2000::/3 is given out for use on the Internet.
+        // Only 2000::/3 is assigned for use on the Internet.
         (first & 0xe000 != 0x2000).then_some("reserved")
     }
 }
@@ -124,12 +124,12 @@ impl fmt::Display for Network {
 mod tests {
     use super::*;
 
-    fn refused(address: &str) -> bool {
-        refusal(address.parse().unwrap(), &[]).is_some()
+    fn is_forbidden(address: &str) -> bool {
+        forbidden_kind(address.parse().unwrap(), &[]).is_some()
     }
 
     #[test]
-    fn refuses_what_is_not_public() {
+    fn forbids_addresses_that_are_not_public() {
         for address in [
             "0.0.0.0",
             "10.1.2.3",
@@ -155,19 +155,19 @@ mod tests {
             "2002:7f00:1::1",
             "::127.0.0.1",
         ] {
-            assert!(refused(address), "{address}");
+            assert!(is_forbidden(address), "{address}");
         }
     }
 
     #[test]
-    fn lets_public_addresses_be_reached() {
+    fn allows_public_addresses() {
         for address in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
-            assert!(!refused(address), "{address}");
+            assert!(!is_forbidden(address), "{address}");
         }
     }
 
     #[test]
-    fn reaches_a_network_that_is_allowed_and_no_other() {
+    fn allows_a_configured_network_and_no_other() {
         let allowed: Vec<Network> = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(|text| text.parse().unwrap()).to_vec();
         for (address, reached) in [
             ("10.9.9.9", true),
@@ -179,12 +179,12 @@ mod tests {
             ("127.0.0.2", false),
             ("::ffff:10.0.0.1", true),
         ] {
-            assert_eq!(refusal(address.parse().unwrap(), &allowed).is_none(), reached, "{address}");
+            assert_eq!(forbidden_kind(address.parse().unwrap(), &allowed).is_none(), reached, "{address}");
         }
     }
 
     #[test]
-    fn the_network_of_all_addresses_holds_all() {
-        assert_eq!(refusal("127.0.0.1".parse().unwrap(), &["0.0.0.0/0".parse().unwrap()]), None);
+    fn allows_every_address_with_a_network_of_all() {
+        assert_eq!(forbidden_kind("127.0.0.1".parse().unwrap(), &["0.0.0.0/0".parse().unwrap()]), None);
     }
 }

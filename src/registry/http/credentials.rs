@@ -1,5 +1,5 @@
-//! Credentials for registries, from a dockerconfigjson, as the kubelet reads them: the longest matching key wins, and a host may
-//! hold `*` for a label. Never shown: neither `Debug` nor an error repeats one.
+//! Credentials for registries, from a dockerconfigjson, read as the kubelet reads one: the longest matching key wins, and `*` in a
+//! host stands for one label. Neither `Debug` nor an error shows a credential.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,30 +8,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::error::{Error, Subject};
+use crate::registry::error::{Error, ErrorSubject};
 
-/// Who we are to one registry.
+/// The credential for one registry.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// A name and a password.
-    Basic {
-        /// The name.
-        user: String,
-        /// The password.
-        password: String,
-    },
-    /// A token that is exchanged for others (`identitytoken`).
+pub(super) enum Credential {
+    /// A user name and a password.
+    Basic { user: String, password: String },
+    /// A token to exchange for others (`identitytoken`).
     Refresh(String),
-    /// A token that is sent as it is (`registrytoken`).
+    /// A token to send unchanged (`registrytoken`).
     Bearer(String),
 }
 
-/// The credentials of all registries.
+/// The credentials for all registries, the longest key first.
 #[derive(Clone, Default)]
 pub struct Credentials(Vec<(String, Credential)>);
 
 #[derive(Deserialize)]
-struct Config {
+struct DockerConfig {
     #[serde(default)]
     auths: BTreeMap<String, Auth>,
 }
@@ -52,63 +47,65 @@ impl Credentials {
     /// Reads a dockerconfigjson.
     ///
     /// # Errors
-    /// It is none; the message does not repeat what is in it.
+    /// The bytes are no dockerconfigjson; the message repeats nothing of them.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let Config { auths } = serde_json::from_slice(bytes).map_err(|error| malformed("dockerconfigjson", &error))?;
-        Self::of(auths)
+        let DockerConfig { auths } =
+            serde_json::from_slice(bytes).map_err(|error| malformed("dockerconfigjson", &error))?;
+        Self::from_auths(auths)
     }
 
-    /// Reads a dockercfg, the older form, which has nothing around the registries.
+    /// Reads a dockercfg, the older form, whose top level is the map of registries.
     ///
     /// # Errors
-    /// It is none; the message does not repeat what is in it.
+    /// The bytes are no dockercfg; the message repeats nothing of them.
     pub fn parse_dockercfg(bytes: &[u8]) -> Result<Self, Error> {
-        Self::of(serde_json::from_slice(bytes).map_err(|error| malformed("dockercfg", &error))?)
+        Self::from_auths(serde_json::from_slice(bytes).map_err(|error| malformed("dockercfg", &error))?)
     }
 
-    /// These, and `others` where they say nothing.
+    /// Returns these credentials, followed by `others` for registries that these do not cover.
     #[must_use]
     pub fn before(mut self, others: &Self) -> Self {
         self.0.extend_from_slice(&others.0);
         self
     }
 
-    fn of(auths: BTreeMap<String, Auth>) -> Result<Self, Error> {
+    fn from_auths(auths: BTreeMap<String, Auth>) -> Result<Self, Error> {
         let mut credentials = Vec::new();
         for (key, auth) in auths {
             if let Some(credential) = auth.credential(&key)? {
-                credentials.push((normalise(&key), credential));
+                credentials.push((normalize_key(&key), credential));
             }
         }
         credentials.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
         Ok(Self(credentials))
     }
 
-    /// The credential for a repository.
+    /// Returns the credential for a repository.
     pub(super) fn find(&self, host: &str, repository: &str) -> Option<&Credential> {
         let Self(credentials) = self;
-        credentials.iter().find(|(key, _)| matches(key, host, repository)).map(|(_, credential)| credential)
+        credentials.iter().find(|(key, _)| key_matches(key, host, repository)).map(|(_, credential)| credential)
     }
 }
 
-/// serde's message may repeat a value, so that only the place of the mistake is told.
+/// Reports the position of a mistake only, because serde's message may repeat a value.
 fn malformed(what: &str, error: &serde_json::Error) -> Error {
-    let problem = format!("it is no {what}, at line {}, column {}", error.line(), error.column());
-    Error::malformed(Subject::Credentials, problem)
+    let problem = format!("it is no {what} (line {}, column {})", error.line(), error.column());
+    Error::malformed(ErrorSubject::Credentials, problem)
 }
 
-/// A key without its scheme, with Docker Hub's names made one.
-fn normalise(key: &str) -> String {
+/// Returns a key without its scheme, with one name for Docker Hub.
+fn normalize_key(key: &str) -> String {
     let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let (host, path) = key.split_once('/').unwrap_or((key, ""));
     let is_hub = matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
     let host = if is_hub { "registry-1.docker.io" } else { host };
-    // `https://index.docker.io/v1/` is the API's address, and no path.
+    // `https://index.docker.io/v1/` is the address of the API and has no path to match.
     let path = if matches!(path, "v1" | "v2") { "" } else { path };
     if path.is_empty() { host.to_owned() } else { format!("{host}/{path}") }
 }
 
-fn matches(key: &str, host: &str, repository: &str) -> bool {
+/// Returns whether a key covers a repository of a host.
+fn key_matches(key: &str, host: &str, repository: &str) -> bool {
     let (key_host, key_path) = key.split_once('/').unwrap_or((key, ""));
     let labels = |host: &str| host.split('.').map(str::to_owned).collect::<Vec<_>>();
     let (wanted, found) = (labels(key_host), labels(host));
@@ -140,7 +137,7 @@ impl Auth {
             }
             None => {
                 let problem = format!("`auth` of `{key}` is not the base64 of NAME:PASSWORD");
-                Err(Error::malformed(Subject::Credentials, problem))
+                Err(Error::malformed(ErrorSubject::Credentials, problem))
             }
         }
     }
