@@ -1,5 +1,5 @@
-//! What reading images costs: bytes from the registry for a hundred images on one base, time and processor for a large image
-//! against `skopeo copy` of it, and memory. With a real registry on loopback.
+//! Costs of reading images: bytes from the registry for a hundred images on one base, wall and processor time for a large image against
+//! `skopeo copy` of it, and memory. With a real registry on loopback.
 //!
 //! ```text
 //! cargo bench --bench inspect
@@ -39,7 +39,7 @@ const IMAGES: usize = 100;
 const ROUNDS: usize = 5;
 const MIB: usize = 1 << 20;
 
-/// A port that leads to the registry and counts what comes from there.
+/// A proxy to the registry that counts the bytes from there.
 struct Counter {
     address: SocketAddr,
     bytes: Arc<AtomicU64>,
@@ -50,23 +50,23 @@ fn main() -> Result<()> {
     let printed = String::from_utf8(run(tools, &[])?)?;
     let parts: PathBuf = printed.lines().last().context("the tools print a folder")?.into();
     let registry = Registry::start()?;
-    bytes(&registry, &parts)?;
-    let large = large_image(&registry, &parts, "large/500m:1", 500)?;
-    against_skopeo(&large)?;
-    memory(&registry, &parts)
+    measure_bytes(&registry, &parts)?;
+    let large = push_large_image(&registry, &parts, "large/500m:1", 500)?;
+    compare_with_skopeo(&large)?;
+    measure_memory(&registry, &parts)
 }
 
-/// A hundred images: a base of 20 MiB that all share, and a program of each one's own.
-fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
+/// Reads a hundred images that share a base of 20 MiB, each with a program of its own.
+fn measure_bytes(registry: &Registry, parts: &Path) -> Result<()> {
     eprintln!("inspect: pushing {IMAGES} images on one base");
     let base = layer(parts, &[Part("lib/ld-musl-x86_64.so.1", "ld-musl"), Text("etc/alpine-release", "3.19.1\n")])?;
-    let filling = filling(20, 1)?;
+    let filler = filler_layer(20, 1)?;
     for number in 0..IMAGES {
         let own = number.to_string().repeat(1000);
         let top = layer(parts, &[Part("app/server", "musl-lookup"), Text("etc/own", &own)])?;
         let config = json!({"Entrypoint": ["/app/server"]});
         registry
-            .push(&format!("team/app{number}:1"), &[Image::new(vec![base.clone(), filling.clone(), top], config)])?;
+            .push(&format!("team/app{number}:1"), &[Image::new(vec![base.clone(), filler.clone(), top], config)])?;
     }
     let blobs = |number: usize| -> Result<Vec<(String, u64)>> {
         let reference = format!("docker://{}/team/app{number}:1", registry.address);
@@ -104,7 +104,7 @@ fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
         let images = Images::new(client, Limits::default(), InspectionLimits::default());
         images.look_up(&wanted, None, tokio::time::Instant::now() + Duration::from_secs(120)).await
     });
-    ensure!(known.iter().all(|known| matches!(known, Some(Lookup::Image(_)))), "an image was not read");
+    ensure!(known.iter().all(|known| matches!(known, Some(Lookup::Image(_)))), "an image was not inspected");
     let read = counter.bytes.load(Ordering::Relaxed);
     println!("| {IMAGES} images on one base | bytes |\n|---|---:|");
     println!("| all layers of all images | {all} |");
@@ -114,17 +114,17 @@ fn bytes(registry: &Registry, parts: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Time and processor of `muslin inspect`, which reads all of the image, against `skopeo copy`, which does not decompress.
-fn against_skopeo(reference: &str) -> Result<()> {
+/// Compares the time of `muslin inspect`, which decompresses the whole image, with `skopeo copy`, which does not decompress.
+fn compare_with_skopeo(reference: &str) -> Result<()> {
     let mut walls = Vec::new();
     let mut processors = Vec::new();
     for round in 1..=ROUNDS {
-        let muslin = timed(&inspect(reference))?;
+        let muslin = measure_time(&inspect_command(reference))?;
         let folder = tempfile::tempdir()?;
         let to = format!("dir:{}", folder.path().display());
         let from = format!("docker://{reference}");
         let copy = ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", &from, &to];
-        let skopeo = timed(&copy.map(str::to_owned))?;
+        let skopeo = measure_time(&copy.map(str::to_owned))?;
         eprintln!("inspect: round {round}: muslin {muslin:?}, skopeo {skopeo:?} (wall, processor; seconds)");
         walls.push(muslin.0 / skopeo.0);
         processors.push(muslin.1 / skopeo.1);
@@ -138,11 +138,11 @@ fn against_skopeo(reference: &str) -> Result<()> {
     Ok(())
 }
 
-/// The peak of resident memory for a tiny image and for one of 2 GiB.
-fn memory(registry: &Registry, parts: &Path) -> Result<()> {
-    let tiny = large_image(registry, parts, "large/tiny:1", 1)?;
-    let huge = large_image(registry, parts, "large/2g:1", 2048)?;
-    let (tiny, huge) = (peak(&tiny)?, peak(&huge)?);
+/// Measures the peak of resident memory for a tiny image and for one of 2 GiB.
+fn measure_memory(registry: &Registry, parts: &Path) -> Result<()> {
+    let tiny = push_large_image(registry, parts, "large/tiny:1", 1)?;
+    let huge = push_large_image(registry, parts, "large/2g:1", 2048)?;
+    let (tiny, huge) = (peak_bytes(&tiny)?, peak_bytes(&huge)?);
     println!("| peak of resident memory, muslin inspect | MiB |\n|---|---:|");
     println!("| an image of 1 MiB | {:.1} |", tiny as f64 / MIB as f64);
     println!("| an image of 2 GiB | {:.1} |", huge as f64 / MIB as f64);
@@ -150,23 +150,23 @@ fn memory(registry: &Registry, parts: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An image whose program is in its lowest layer, so that all of it must be read.
-fn large_image(registry: &Registry, parts: &Path, name: &str, mebibytes: usize) -> Result<String> {
+/// Pushes an image whose program is in its lowest layer, so that all layers must be read.
+fn push_large_image(registry: &Registry, parts: &Path, name: &str, mebibytes: usize) -> Result<String> {
     eprintln!("inspect: pushing {name}");
     let base = layer(parts, &[Part("lib/ld-musl-x86_64.so.1", "ld-musl"), Part("app/server", "musl-lookup")])?;
     let mut layers = vec![base];
     let mut left = mebibytes;
     while left > 0 {
         let size = left.min(256);
-        layers.push(filling(size, left as u64)?);
+        layers.push(filler_layer(size, left as u64)?);
         left -= size;
     }
     registry.push(name, &[Image::new(layers, json!({"Entrypoint": ["/app/server"]}))])?;
     Ok(format!("{}/{name}", registry.address))
 }
 
-/// A layer of files of 1 MiB, half of whose bytes cannot be compressed.
-fn filling(mebibytes: usize, seed: u64) -> Result<Vec<u8>> {
+/// Builds a layer of files of 1 MiB, half of whose bytes cannot be compressed.
+fn filler_layer(mebibytes: usize, seed: u64) -> Result<Vec<u8>> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut builder = Builder::new(Vec::with_capacity((mebibytes + 1) * MIB));
     let mut file = vec![0_u8; MIB];
@@ -185,14 +185,15 @@ fn filling(mebibytes: usize, seed: u64) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
-fn inspect(reference: &str) -> [String; 7] {
+/// Returns the command line of an inspection.
+fn inspect_command(reference: &str) -> [String; 7] {
     let host = reference.split('/').next().unwrap_or_default();
     [env!("CARGO_BIN_EXE_muslin"), "inspect", reference, "--allow-network", "127.0.0.1", "--plain-http", host]
         .map(str::to_owned)
 }
 
-/// Wall and processor time of a program, in seconds.
-fn timed(command: &[String]) -> Result<(f64, f64)> {
+/// Runs a program; returns its wall and processor time in seconds.
+fn measure_time(command: &[String]) -> Result<(f64, f64)> {
     let script = "TIMEFORMAT='%R %U %S'; time \"$@\" >/dev/null 2>&1";
     let output = Command::new("bash").args(["-c", script, "bash"]).args(command).output()?;
     ensure!(output.status.success(), "{command:?}");
@@ -204,9 +205,9 @@ fn timed(command: &[String]) -> Result<(f64, f64)> {
     }
 }
 
-/// The peak of resident memory of an inspection, in bytes.
-fn peak(reference: &str) -> Result<u64> {
-    let command = inspect(reference);
+/// Inspects an image; returns the peak of resident memory in bytes.
+fn peak_bytes(reference: &str) -> Result<u64> {
+    let command = inspect_command(reference);
     let mut child = Command::new(&command[0]).args(&command[1..]).stdout(Stdio::null()).spawn()?;
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -221,7 +222,7 @@ fn peak(reference: &str) -> Result<u64> {
             ensure!(status.success(), "muslin inspect {reference}: {status}");
             return Ok(peak);
         }
-        ensure!(started.elapsed() < Duration::from_secs(300), "muslin inspect {reference} does not end");
+        ensure!(started.elapsed() < Duration::from_secs(300), "muslin inspect {reference} did not end within 300 s");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -247,7 +248,7 @@ impl Counter {
     }
 }
 
-/// Copies until one side ends.
+/// Copies bytes until one side ends.
 fn copy(mut from: TcpStream, mut to: TcpStream, counted: &AtomicU64) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length) = from.read(&mut buffer) {

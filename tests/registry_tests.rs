@@ -1,4 +1,4 @@
-//! Inspection of real images in a real registry, and of hostile ones from servers that misbehave. One registry serves all tests.
+//! Inspections of real images in a real registry, and of hostile images from servers that misbehave. One registry serves all tests.
 
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
@@ -36,10 +36,10 @@ use muslin::registry::{
 };
 use registry::{access, bounds, fingerprints, formats, hostile, hostile_layers, images, sources};
 
-/// What every test uses.
+/// The things that all tests share.
 struct World {
     registry: Registry,
-    /// Where the programs are that images are made of.
+    /// The folder of the programs for images.
     parts: PathBuf,
     runtime: tokio::runtime::Runtime,
 }
@@ -76,7 +76,7 @@ impl World {
         Ok(Self { registry: Registry::start()?, parts, runtime })
     }
 
-    /// ClientSettings with which the registry may be reached.
+    /// Settings that allow the registry.
     fn settings(&self) -> ClientSettings {
         ClientSettings {
             plain_http: vec![self.registry.address.to_string()],
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Inspects an image of the registry as a fresh process would.
+    /// Inspects an image of the registry with empty caches.
     fn inspect(&self, name: &str, platform: &str, depth: Depth) -> Result<Inspection> {
         let client = Client::new(self.settings(), Limits::default())?;
         let reference = format!("{}/{name}", self.registry.address);

@@ -1,5 +1,5 @@
-//! The harness of test programs whose tests share one thing that is expensive to start (a control plane, a registry, a node), which
-//! libtest can neither share nor stop. It must not know what the thing is.
+//! A harness for test programs whose tests share one thing that is slow to start (a control plane, a registry, a node), which libtest
+//! can neither share nor stop. Must not know the shared thing.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use std::sync::Arc;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// The tests of one file, by name; `tests!` makes them.
+/// The tests of one file, by name, from `tests!`.
 pub(crate) type Topic<Test> = &'static [(&'static str, Test)];
 
-/// The named functions as a [`Topic`]. A test is called what its function is called.
+/// Makes a [`Topic`] of functions. A test has the name of its function.
 macro_rules! tests {
     ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test)),*] };
 }
 pub(crate) use tests;
 
-/// What a test program runs.
+/// The tests of one program.
 pub(crate) struct Suite<Test: 'static> {
-    /// Run in this order, if one at a time.
+    /// The tests that always run, in this order if one at a time.
     pub(crate) topics: &'static [Topic<Test>],
-    /// Run with `--ignored` only, and before the others.
+    /// The tests that run with `--ignored` only, before the others.
     pub(crate) on_request: &'static [Topic<Test>],
 }
 
@@ -45,7 +45,7 @@ impl<Test: Copy + Send> Suite<Test> {
             }
         };
         let trials = self.trials(move |test| call(&shared, test));
-        // `exit_code` ends no process, so what is shared has been dropped with the trials.
+        // `exit_code` ends no process, so the shared thing was dropped with the trials.
         libtest_mimic::run(arguments, trials).exit_code()
     }
 

@@ -1,5 +1,5 @@
-//! Images for the tests, built layer by layer from real programs, and written as OCI layouts; `skopeo` then brings them where they
-//! belong, and refuses what is no image.
+//! A builder of images for tests, layer by layer from real programs, written as OCI layouts. `skopeo` copies them to a registry and
+//! rejects invalid ones.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 
@@ -17,34 +17,34 @@ use tar::{Builder, EntryType, Header};
 /// One entry of a layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry<'a> {
-    /// A program of `tests/registry/tools`, executable.
+    /// An executable program of `tests/registry/tools`.
     Part(&'a str, &'a str),
-    /// A text.
+    /// A text file.
     Text(&'a str, &'a str),
-    /// An executable text.
+    /// An executable text file.
     Script(&'a str, &'a str),
     Link(&'a str, &'a str),
     Hard(&'a str, &'a str),
     Folder(&'a str),
-    /// A whiteout, by the path of what it removes.
+    /// A whiteout, by the path that it removes.
     Gone(&'a str),
-    /// A folder that hides what lower layers have in it.
+    /// A folder that hides its content in lower layers.
     Opaque(&'a str),
 }
 
-/// How a layer is stored.
+/// The compression of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
     Plain,
     Gzip,
     Zstd,
-    /// gzip of several members, each with a field of its own, as eStargz is.
+    /// gzip of several members, each with a field of its own, as in eStargz.
     Members,
-    /// zstd of several frames, and between them some that are to be skipped, as zstd:chunked is.
+    /// zstd of several frames with skippable frames between them, as in zstd:chunked.
     Frames,
 }
 
-/// An image in the making.
+/// An image to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) layers: Vec<Vec<u8>>,
@@ -60,7 +60,7 @@ impl Image {
         Self { layers, packing: Packing::Gzip, config, platform: ("amd64", None) }
     }
 
-    /// Writes the blobs of the image below `folder`, and gives the descriptor of its manifest.
+    /// Writes the blobs of the image below `folder`, and returns the descriptor of its manifest.
     pub(crate) fn write(&self, folder: &Path) -> Result<Value> {
         let Self { layers, packing, config, platform: (arch, variant) } = self;
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
@@ -87,7 +87,7 @@ impl Image {
     }
 }
 
-/// Writes an OCI layout that holds these images as one, in an index if there are several.
+/// Writes an OCI layout with these images, several of them as platforms of one index.
 pub(crate) fn layout(folder: &Path, images: &[Image]) -> Result<()> {
     fs::create_dir_all(folder.join("blobs/sha256"))?;
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -102,7 +102,7 @@ pub(crate) fn layout(folder: &Path, images: &[Image]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a blob, and gives its descriptor.
+/// Writes a blob, and returns its descriptor.
 pub(crate) fn blob(folder: &Path, bytes: &[u8], media_type: &str) -> Result<Value> {
     let digest = Digest::sha256(bytes);
     fs::write(folder.join("blobs/sha256").join(digest.parts().1), bytes)?;
@@ -129,7 +129,7 @@ pub(crate) fn pack(layer: &[u8], packing: Packing) -> Result<Vec<u8>> {
             packed
         }
         Packing::Frames => {
-            // A frame to be skipped (RFC 8878 3.1.2): its magic, its length, and as many bytes.
+            // A skippable frame (RFC 8878 3.1.2): its magic number, its length, and as many bytes.
             let skipped = |number: u8| [&[0x50 + number, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"skip"].concat();
             let mut packed = skipped(0);
             for part in layer.chunks(layer.len().div_ceil(3).max(1)) {
@@ -141,7 +141,7 @@ pub(crate) fn pack(layer: &[u8], packing: Packing) -> Result<Vec<u8>> {
     })
 }
 
-/// A layer of these entries; `parts` is where the programs are.
+/// Builds a layer of these entries, with programs from the folder `parts`.
 pub(crate) fn layer(parts: &Path, entries: &[Entry<'_>]) -> Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     let mut add = |path: &str, kind: EntryType, mode: u32, link: Option<&str>, bytes: &[u8]| -> Result<()> {
@@ -177,7 +177,7 @@ pub(crate) fn layer(parts: &Path, entries: &[Entry<'_>]) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
-/// Runs a program, and gives what it printed.
+/// Runs a program, and returns its standard output.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = std::process::Command::new(program)
         .args(arguments)

@@ -1,4 +1,4 @@
-//! A real registry, Debian's `docker-registry`, on a port of its own, and what brings images into it.
+//! A real registry, Debian's `docker-registry`, on a port of its own, and pushing images into it.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use crate::common::image::{self, Image};
 
-/// How long the registry may take to listen.
+/// Time for the registry to listen.
 const START: Duration = Duration::from_secs(30);
 
-/// Who logs in, where it wants that.
+/// The user name, if the registry requires a login.
 const USER: &str = "puller";
 
 /// A registry that runs until it is dropped.
@@ -24,7 +24,7 @@ pub(crate) struct Registry {
     process: Child,
     pub(crate) address: SocketAddr,
     folder: TempDir,
-    /// What it wants, if anything.
+    /// The required password.
     password: Option<String>,
 }
 
@@ -35,12 +35,12 @@ impl Registry {
         Self::configured(None, None)
     }
 
-    /// A registry that speaks TLS, with this certificate and key.
+    /// A registry with TLS, by this certificate and key.
     pub(crate) fn with_certificate(certificate: &str, key: &str) -> Result<Self> {
         Self::configured(None, Some((certificate, key)))
     }
 
-    /// A registry that wants the name `puller` and this password.
+    /// A registry that requires the user `puller` and this password.
     pub(crate) fn with_password(password: &str) -> Result<Self> {
         Self::configured(Some(password), None)
     }
@@ -83,14 +83,14 @@ impl Registry {
                 bail!("docker-registry ended ({status}): {}", fs::read_to_string(registry.folder.path().join("log"))?);
             }
             if Instant::now() > deadline {
-                bail!("docker-registry does not listen on {address}");
+                bail!("docker-registry does not listen on {address} within {START:?}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(registry)
     }
 
-    /// Brings an image, or the images of several platforms, into the registry.
+    /// Pushes an image, or the images of several platforms.
     pub(crate) fn push(&self, name: &str, images: &[Image]) -> Result<()> {
         let folder = tempfile::tempdir()?;
         image::layout(folder.path(), images)?;

@@ -1,4 +1,4 @@
-//! What images are, made of real programs, and the fingerprint that each must have.
+//! Images made of real programs, and the fingerprint that each must have.
 
 use anyhow::{Result, ensure};
 use muslin::image::Fingerprint;
@@ -12,10 +12,10 @@ use crate::common::image::{Entry, Image, Packing};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    every_image_has_its_fingerprint,
-    a_pod_s_command_outranks_the_image_s,
-    platforms_of_one_image_may_differ,
-    ending_early_never_changes_the_answer
+    finds_the_fingerprint_of_every_image,
+    prefers_the_command_of_the_pod,
+    reads_the_requested_platform,
+    skips_lower_layers_only_when_they_cannot_change_the_answer
 ];
 
 /// A musl root as Alpine has it.
@@ -25,7 +25,7 @@ const MUSL: &[Entry<'_>] = &[
     Text("etc/os-release", "ID=alpine\nVERSION_ID=3.16.2\n"),
     Part("bin/tool", "musl-nothing"),
 ];
-/// apk's database, which says the same of musl as the library does.
+/// apk's database with the same release of musl as the library.
 const APK: &[Entry<'_>] = &[Text("lib/apk/db/installed", "C:Q1\nP:musl\nV:1.2.3-r3\nA:x86_64\n\nP:zlib\nV:1.3-r0\n\n")];
 /// A glibc root as Debian has it, with a merged /usr.
 const GLIBC: &[Entry<'_>] = &[
@@ -42,7 +42,7 @@ const GLIBC: &[Entry<'_>] = &[
 const APP: &[Entry<'_>] = &[Part("app/server", "musl-lookup")];
 const GLIBC_APP: &[Entry<'_>] = &[Part("app/server", "glibc-lookup")];
 
-/// An image and what it must be: name, layers, configuration, resolver, and a part of the reason.
+/// An image and its fingerprint: name, layers, configuration, resolver, and a part of the reason.
 type Case = (&'static str, &'static [&'static [Entry<'static>]], fn() -> Value, &'static str, &'static str);
 
 fn server() -> Value {
@@ -233,15 +233,15 @@ const CASES: &[Case] = &[
 
 fn check(what: &str, fingerprint: &Fingerprint, resolver: &str, because: &str) -> Result<()> {
     let found = fingerprint.resolver.to_string();
-    // Go's release is that of the machine.
+    // Go's release depends on the machine.
     let same = found == resolver || (resolver == "go" && found.starts_with("go 1."));
-    ensure!(same, "{what}: {found}, and not {resolver}: {}", fingerprint.reason);
+    ensure!(same, "{what}: {found} instead of {resolver}: {}", fingerprint.reason);
     let reason = fingerprint.reason.to_string();
-    ensure!(reason.contains(because), "{what}: `{reason}` does not say `{because}`");
+    ensure!(reason.contains(because), "{what}: `{reason}` does not contain `{because}`");
     Ok(())
 }
 
-fn every_image_has_its_fingerprint(world: &World) -> Result<()> {
+fn finds_the_fingerprint_of_every_image(world: &World) -> Result<()> {
     let mut wrong = Vec::new();
     for (at, (name, layers, config, resolver, because)) in CASES.iter().enumerate() {
         let layers = layers.iter().map(|entries| world.layer(entries)).collect::<Result<_>>()?;
@@ -260,7 +260,7 @@ fn every_image_has_its_fingerprint(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_pod_s_command_outranks_the_image_s(world: &World) -> Result<()> {
+fn prefers_the_command_of_the_pod(world: &World) -> Result<()> {
     let layers =
         vec![world.layer(MUSL)?, world.layer(APK)?, world.layer(APP)?, world.layer(&[Part("bin/go", "go-pure")])?];
     let config = json!({"Entrypoint": ["/app/server"], "Cmd": ["serve"]});
@@ -286,7 +286,7 @@ fn a_pod_s_command_outranks_the_image_s(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn platforms_of_one_image_may_differ(world: &World) -> Result<()> {
+fn reads_the_requested_platform(world: &World) -> Result<()> {
     let glibc = Image::new(vec![world.layer(GLIBC)?, world.layer(GLIBC_APP)?], server());
     let mut go = Image::new(vec![world.layer(&[Part("app/server", "go-arm64")])?], server());
     go.platform = ("arm64", Some("v8"));
@@ -307,13 +307,12 @@ fn platforms_of_one_image_may_differ(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// The own command of every case was read to both depths by `every_image`; here, that it does end early where it may.
-fn ending_early_never_changes_the_answer(world: &World) -> Result<()> {
-    // A base that no registry has: reading it would fail.
+/// `finds_the_fingerprint_of_every_image` compares both depths; this test shows that the lower layers are not read.
+fn skips_lower_layers_only_when_they_cannot_change_the_answer(world: &World) -> Result<()> {
     let layers = vec![world.layer(GLIBC)?, world.layer(&[Part("app/server", "go-pure")])?];
     world.registry.push("early", &[Image::new(layers, server())])?;
     let inspection = world.inspect("early", "linux/amd64", Depth::OwnCommand)?;
-    ensure!(inspection.facts.partial, "the base was read though the program is in the top layer");
+    ensure!(inspection.facts.partial, "the base was read although the program is in the top layer");
     let command = vec!["/usr/bin/true".to_owned()];
     let fingerprint = inspection.facts.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() });
     check("another command", &fingerprint, "unknown", "only as much of the image was read")

@@ -1,4 +1,4 @@
-//! Ways in which tools store images: whatever the way, an image is what it is.
+//! Formats in which tools store images. Every format of one image gives the same result.
 
 use std::fs;
 
@@ -13,16 +13,16 @@ use crate::common::image::{Image, Packing, blob, layout, run};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    gzip_of_several_members_and_zstd_with_skipped_frames_are_read,
-    what_skopeo_makes_of_an_image_is_the_same_image,
-    an_index_may_hold_attestations_and_entries_without_a_platform,
-    an_image_of_127_layers_most_of_them_empty_is_read,
-    a_layer_kept_elsewhere_is_passed_over,
-    a_digest_in_upper_case_or_of_an_unknown_kind_is_refused,
-    an_archive_of_several_images_wants_a_name,
-    an_archive_of_docker_with_compressed_layers_is_read,
-    an_image_whose_command_is_absurdly_long_is_refused,
-    reading_ends_with_the_loader_that_says_its_release
+    reads_gzip_members_and_skippable_zstd_frames,
+    reads_the_same_image_after_skopeo_converts_it,
+    accepts_attestations_and_entries_without_a_platform,
+    reads_an_image_of_127_layers,
+    skips_a_foreign_layer,
+    rejects_an_invalid_digest,
+    requires_a_name_for_an_archive_of_several_images,
+    reads_a_docker_archive_with_compressed_layers,
+    rejects_an_oversized_command,
+    stops_reading_at_the_loader_that_names_its_release
 ];
 
 const AMD64: &str = "linux/amd64";
@@ -52,7 +52,7 @@ fn inspect_archive(world: &World, archive: Archive, platform: &str, depth: Depth
     Ok(world.runtime.block_on(inspector.inspect(&ImageSource::Archive(archive.into()), &platform, depth))?)
 }
 
-fn gzip_of_several_members_and_zstd_with_skipped_frames_are_read(world: &World) -> Result<()> {
+fn reads_gzip_members_and_skippable_zstd_frames(world: &World) -> Result<()> {
     for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd, Packing::Members, Packing::Frames] {
         let folder = tempfile::tempdir()?;
         layout(folder.path(), &[Image { packing, ..image(world)? }])?;
@@ -62,7 +62,7 @@ fn gzip_of_several_members_and_zstd_with_skipped_frames_are_read(world: &World) 
     Ok(())
 }
 
-fn what_skopeo_makes_of_an_image_is_the_same_image(world: &World) -> Result<()> {
+fn reads_the_same_image_after_skopeo_converts_it(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let other = Image { platform: ("arm64", Some("v8")), ..image(world)? };
     layout(folder.path(), &[image(world)?, other])?;
@@ -87,7 +87,7 @@ fn what_skopeo_makes_of_an_image_is_the_same_image(world: &World) -> Result<()> 
     is_musl("list", &world.inspect("converted/list:1", "linux/arm64", Depth::Whole)?)
 }
 
-fn an_index_may_hold_attestations_and_entries_without_a_platform(world: &World) -> Result<()> {
+fn accepts_attestations_and_entries_without_a_platform(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let path = folder.path().join("index.json");
@@ -110,7 +110,7 @@ fn an_index_may_hold_attestations_and_entries_without_a_platform(world: &World) 
     let open = || Archive::oci_folder(folder.path(), None, Limits::default());
     is_musl("beside attestations", &inspect_archive(world, open()?, AMD64, Depth::Whole)?)?;
     let error = inspect_archive(world, open()?, "linux/s390x", Depth::Whole).err().context("there is none")?;
-    ensure!(error.to_string().ends_with("it is for windows/amd64, linux/amd64"), "{error}");
+    ensure!(error.to_string().ends_with("only for windows/amd64, linux/amd64"), "{error}");
     for platform in [json!({"os": "", "architecture": ""}), json!({}), Value::Null] {
         let mut manifest = manifest.clone();
         manifest["platform"] = platform;
@@ -121,7 +121,7 @@ fn an_index_may_hold_attestations_and_entries_without_a_platform(world: &World) 
     Ok(())
 }
 
-fn an_image_of_127_layers_most_of_them_empty_is_read(world: &World) -> Result<()> {
+fn reads_an_image_of_127_layers(world: &World) -> Result<()> {
     let empty = world.layer(&[])?;
     let mut image = image(world)?;
     let app = image.layers.pop().context("it has a program")?;
@@ -135,13 +135,13 @@ fn an_image_of_127_layers_most_of_them_empty_is_read(world: &World) -> Result<()
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image])?;
     let archive = Archive::oci_folder(folder.path(), None, Limits::default())?;
-    let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("no runtime takes so many")?;
+    let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("the image was read")?;
     ensure!(error.to_string() == "there are more than 128 layers", "{error}");
     Ok(())
 }
 
-fn a_layer_kept_elsewhere_is_passed_over(world: &World) -> Result<()> {
-    // One in the middle of others, which is not there.
+fn skips_a_foreign_layer(world: &World) -> Result<()> {
+    // The foreign layer is missing.
     let image = image(world)?;
     let foreign = world.layer(&[Text("foreign", "not here")])?;
     for (layers, resolver) in [
@@ -167,12 +167,12 @@ fn a_layer_kept_elsewhere_is_passed_over(world: &World) -> Result<()> {
         let inspection = inspect_archive(world, archive, AMD64, Depth::Whole)?;
         let fingerprint = inspection.facts.fingerprint(&Invocation::default());
         ensure!(fingerprint.resolver.to_string() == resolver, "{fingerprint}: {}", fingerprint.reason);
-        ensure!(inspection.facts.partial, "what is below it was read");
+        ensure!(inspection.facts.partial, "the layers below it were read");
     }
     Ok(())
 }
 
-/// Writes the one manifest of a layout anew.
+/// Edits the one manifest of a layout.
 fn edit_manifest(folder: &std::path::Path, edit: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
     let path = folder.join("index.json");
     let mut index: Value = serde_json::from_slice(&fs::read(&path)?)?;
@@ -187,7 +187,7 @@ fn edit_manifest(folder: &std::path::Path, edit: impl FnOnce(&mut Value) -> Resu
     Ok(())
 }
 
-fn a_digest_in_upper_case_or_of_an_unknown_kind_is_refused(world: &World) -> Result<()> {
+fn rejects_an_invalid_digest(world: &World) -> Result<()> {
     for make in [
         str::to_uppercase as fn(&str) -> String,
         |digest| digest.replace("sha256", "md5"),
@@ -203,13 +203,13 @@ fn a_digest_in_upper_case_or_of_an_unknown_kind_is_refused(world: &World) -> Res
             Ok(())
         })?;
         let archive = Archive::oci_folder(folder.path(), None, Limits::default())?;
-        let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("it is no digest")?;
+        let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("the image was read")?;
         ensure!(error.to_string().contains("is no digest"), "{error}");
     }
     Ok(())
 }
 
-fn an_archive_of_several_images_wants_a_name(world: &World) -> Result<()> {
+fn requires_a_name_for_an_archive_of_several_images(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let path = folder.path().join("index.json");
@@ -227,8 +227,8 @@ fn an_archive_of_several_images_wants_a_name(world: &World) -> Result<()> {
     is_musl("two", &inspect_archive(world, two, AMD64, Depth::Whole)?)
 }
 
-/// As Docker 25 and later save images from containerd's store.
-fn an_archive_of_docker_with_compressed_layers_is_read(world: &World) -> Result<()> {
+/// Docker 25 and later save images from containerd's store in this form.
+fn reads_a_docker_archive_with_compressed_layers(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     layout(folder.path(), &[image(world)?])?;
     let mut saved = Value::Null;
@@ -250,17 +250,17 @@ fn an_archive_of_docker_with_compressed_layers_is_read(world: &World) -> Result<
     is_musl("the same as an OCI archive", &inspect_archive(world, archive, AMD64, Depth::Whole)?)
 }
 
-fn an_image_whose_command_is_absurdly_long_is_refused(world: &World) -> Result<()> {
+fn rejects_an_oversized_command(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let long = "x".repeat(40 << 10);
     layout(folder.path(), &[Image::new(vec![], json!({"Entrypoint": ["/bin/sh", "-c", long]}))])?;
     let archive = Archive::oci_folder(folder.path(), None, Limits::default())?;
-    let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("nobody writes that")?;
-    ensure!(error.to_string().starts_with("the image's command has more than"), "{error}");
+    let error = inspect_archive(world, archive, AMD64, Depth::Whole).err().context("the image was read")?;
+    ensure!(error.to_string().starts_with("the image's command exceeds the limit"), "{error}");
     Ok(())
 }
 
-fn reading_ends_with_the_loader_that_says_its_release(world: &World) -> Result<()> {
+fn stops_reading_at_the_loader_that_names_its_release(world: &World) -> Result<()> {
     let layers = vec![
         world.layer(&[Part("bin/tool", "musl-nothing")])?,
         musl(world)?,
@@ -269,6 +269,6 @@ fn reading_ends_with_the_loader_that_says_its_release(world: &World) -> Result<(
     world.registry.push("early/loader:1", &[Image::new(layers, json!({"Entrypoint": ["/app/server"]}))])?;
     let inspection = world.inspect("early/loader:1", AMD64, Depth::OwnCommand)?;
     is_musl("early", &inspection)?;
-    ensure!(inspection.facts.partial, "what can change nothing was read");
+    ensure!(inspection.facts.partial, "a layer that can change nothing was read");
     Ok(())
 }

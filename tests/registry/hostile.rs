@@ -1,4 +1,4 @@
-//! Servers that misbehave: each inspection of theirs ends soon, with a reason, and tells nobody a credential.
+//! Servers that misbehave: each inspection ends soon and with a reason, and no credential goes to another host.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,36 +15,36 @@ use serde_json::json;
 use crate::common::harness::tests;
 use crate::common::image::Entry::Part;
 use crate::common::image::Image;
-use crate::registry::server::{Asked, Served, Server, reaching};
+use crate::registry::server::{Request, ServedImage, Server, settings_for};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    an_endless_manifest_is_not_read_to_its_end,
-    an_index_of_a_million_entries_is_refused,
-    indexes_in_one_another_end_somewhere,
-    a_manifest_of_another_digest_is_refused,
-    a_layer_that_is_not_what_was_announced_is_refused,
-    a_server_that_never_answers_is_left,
-    a_server_that_drips_is_left,
-    a_redirect_to_a_private_address_is_not_followed,
-    redirects_in_a_circle_end,
-    a_token_server_at_a_private_address_is_not_asked,
-    a_layer_that_drips_or_stops_is_left,
-    a_head_without_an_end_is_not_read,
-    credentials_go_to_no_other_host
+    stops_reading_an_endless_manifest,
+    rejects_an_index_of_a_million_entries,
+    rejects_deeply_nested_indexes,
+    rejects_a_manifest_with_a_wrong_digest,
+    rejects_a_layer_that_differs_from_its_descriptor,
+    gives_up_on_a_server_that_never_answers,
+    gives_up_on_a_server_that_sends_too_slowly,
+    follows_no_redirect_to_a_private_address,
+    stops_following_circular_redirects,
+    contacts_no_token_server_at_a_private_address,
+    gives_up_on_a_layer_that_arrives_too_slowly_or_stops,
+    stops_reading_an_endless_head,
+    sends_credentials_to_no_other_host
 ];
 
-/// Longer than anything here may take, on a machine with other work.
+/// Longer than any inspection here takes on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
-/// What a test registry's password is, and nothing else.
+/// The password of a test registry.
 const PASSWORD: &str = "correct-horse";
 
-/// Bounds that are as those of muslin, but for the patience.
+/// The default limits with shorter times.
 fn limits() -> Limits {
     Limits { stall: Duration::from_millis(500), total: Duration::from_secs(10), attempts: 1, ..Limits::default() }
 }
 
-/// Why the image of a server cannot be inspected.
+/// Returns the error of inspecting the image of a server.
 fn failure(world: &World, server: &Server, settings: ClientSettings) -> Result<String> {
     let reference = format!("{}/app:1", server.address);
     let reference = Reference::parse(&reference)?;
@@ -55,35 +55,35 @@ fn failure(world: &World, server: &Server, settings: ClientSettings) -> Result<S
     let inspection = world.runtime.block_on(inspector.inspect(&remote, &Platform::linux("amd64"), Depth::Whole));
     ensure!(started.elapsed() < SOON, "it took {:?}", started.elapsed());
     match inspection {
-        Ok(inspection) => bail!("this was read: {inspection:?}"),
+        Ok(inspection) => bail!("the image was read: {inspection:?}"),
         Err(error) => Ok(error.to_string()),
     }
 }
 
-fn refused(world: &World, answer: impl Fn(&mut Asked<'_>) + Send + Sync + 'static, reason: &str) -> Result<()> {
+fn expect_error(world: &World, answer: impl Fn(&mut Request<'_>) + Send + Sync + 'static, reason: &str) -> Result<()> {
     let server = Server::start("127.0.0.1", answer)?;
-    let error = failure(world, &server, reaching(&[server.address]))?;
-    ensure!(error.contains(reason), "`{error}` does not say `{reason}`");
+    let error = failure(world, &server, settings_for(&[server.address]))?;
+    ensure!(error.contains(reason), "`{error}` does not contain `{reason}`");
     Ok(())
 }
 
-fn an_endless_manifest_is_not_read_to_its_end(world: &World) -> Result<()> {
-    let answer = |asked: &mut Asked<'_>| {
-        let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        while asked.stream.write_all(b"10\r\n                \r\n").is_ok() {}
+fn stops_reading_an_endless_manifest(world: &World) -> Result<()> {
+    let answer = |request: &mut Request<'_>| {
+        let _ = request.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while request.stream.write_all(b"10\r\n                \r\n").is_ok() {}
     };
-    refused(world, answer, "exceeds the limit")
+    expect_error(world, answer, "exceeds the limit")
 }
 
-fn an_index_of_a_million_entries_is_refused(world: &World) -> Result<()> {
+fn rejects_an_index_of_a_million_entries(world: &World) -> Result<()> {
     let entry = r#"{"mediaType":"a","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":1}"#;
     let many = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, vec![entry; 1_000_000].join(","));
-    refused(world, move |asked| asked.manifest(many.as_bytes()), "the manifest ")?;
+    expect_error(world, move |request| request.manifest(many.as_bytes()), "the manifest ")?;
     let some = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, vec![entry; 30_000].join(","));
-    refused(world, move |asked| asked.manifest(some.as_bytes()), "a list of at most 4096 descriptors")
+    expect_error(world, move |request| request.manifest(some.as_bytes()), "a list of at most 4096 descriptors")
 }
 
-fn indexes_in_one_another_end_somewhere(world: &World) -> Result<()> {
+fn rejects_deeply_nested_indexes(world: &World) -> Result<()> {
     let media_type = "application/vnd.oci.image.index.v1+json";
     let mut indexes = vec![json!({"schemaVersion": 2, "mediaType": media_type, "manifests": []}).to_string()];
     for _ in 0..40 {
@@ -92,35 +92,35 @@ fn indexes_in_one_another_end_somewhere(world: &World) -> Result<()> {
             "platform": {"os": "linux", "architecture": "amd64"}});
         indexes.push(json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}).to_string());
     }
-    let answer = move |asked: &mut Asked<'_>| {
-        let digest = |index: &&String| asked.path.ends_with(&Digest::sha256(index.as_bytes()).to_string());
+    let answer = move |request: &mut Request<'_>| {
+        let digest = |index: &&String| request.path.ends_with(&Digest::sha256(index.as_bytes()).to_string());
         let index = indexes.iter().find(digest).or(indexes.last()).cloned().unwrap_or_default();
-        asked.manifest(index.as_bytes());
+        request.manifest(index.as_bytes());
     };
-    refused(world, answer, "nested indexes")?;
-    // One that names itself can only be made with a wrong digest.
+    expect_error(world, answer, "nested indexes")?;
+    // An index can name itself only with a wrong digest.
     let entry = json!({"mediaType": media_type, "digest": Digest::sha256(b"itself"), "size": 1,
         "platform": {"os": "linux", "architecture": "amd64"}});
     let itself = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}).to_string();
-    refused(world, move |asked| asked.manifest(itself.as_bytes()), "instead of")
+    expect_error(world, move |request| request.manifest(itself.as_bytes()), "instead of")
 }
 
-fn a_manifest_of_another_digest_is_refused(world: &World) -> Result<()> {
+fn rejects_a_manifest_with_a_wrong_digest(world: &World) -> Result<()> {
     let entry = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": Digest::sha256(b"one"),
         "size": 3, "platform": {"os": "linux", "architecture": "amd64"}});
     let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
     for body in [b"two".as_slice(), b"three", b"on", b""] {
         let index = index.clone();
-        let answer = move |asked: &mut Asked<'_>| match asked.path {
-            path if path.contains("sha256:") => asked.manifest(body),
-            _ => asked.manifest(index.as_bytes()),
+        let answer = move |request: &mut Request<'_>| match request.path {
+            path if path.contains("sha256:") => request.manifest(body),
+            _ => request.manifest(index.as_bytes()),
         };
-        refused(world, answer, "instead of")?;
+        expect_error(world, answer, "instead of")?;
     }
     Ok(())
 }
 
-fn a_layer_that_is_not_what_was_announced_is_refused(world: &World) -> Result<()> {
+fn rejects_a_layer_that_differs_from_its_descriptor(world: &World) -> Result<()> {
     let layer = crate::common::image::pack(&world.layer(&[])?, crate::common::image::Packing::Gzip)?;
     let cut = layer[..layer.len() / 2].to_vec();
     let mut longer = layer.clone();
@@ -139,35 +139,35 @@ fn a_layer_that_is_not_what_was_announced_is_refused(world: &World) -> Result<()
             "layers": [described(&layer, "application/vnd.oci.image.layer.v1.tar+gzip")]})
         .to_string();
         let of_config = Digest::sha256(config.as_bytes()).to_string();
-        let answer = move |asked: &mut Asked<'_>| match asked.path {
-            path if path.ends_with(&of_config) => asked.answer("200 OK", &[], config.as_bytes()),
-            path if path.contains("/blobs/") => asked.answer("200 OK", &[], &served),
-            _ => asked.answer(
+        let answer = move |request: &mut Request<'_>| match request.path {
+            path if path.ends_with(&of_config) => request.answer("200 OK", &[], config.as_bytes()),
+            path if path.contains("/blobs/") => request.answer("200 OK", &[], &served),
+            _ => request.answer(
                 "200 OK",
                 &[("Content-Type", "application/vnd.oci.image.manifest.v1+json")],
                 manifest.as_bytes(),
             ),
         };
-        refused(world, answer, "the layer")?;
+        expect_error(world, answer, "the layer")?;
     }
     Ok(())
 }
 
-fn a_server_that_never_answers_is_left(world: &World) -> Result<()> {
-    refused(world, |_| thread::sleep(SOON), "took more than 0.5 s")
+fn gives_up_on_a_server_that_never_answers(world: &World) -> Result<()> {
+    expect_error(world, |_| thread::sleep(SOON), "took more than 0.5 s")
 }
 
-fn a_server_that_drips_is_left(world: &World) -> Result<()> {
-    let answer = |asked: &mut Asked<'_>| {
-        let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-        while asked.stream.write_all(b" ").is_ok() {
+fn gives_up_on_a_server_that_sends_too_slowly(world: &World) -> Result<()> {
+    let answer = |request: &mut Request<'_>| {
+        let _ = request.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        while request.stream.write_all(b" ").is_ok() {
             thread::sleep(Duration::from_millis(200));
         }
     };
-    refused(world, answer, "receiving data too slowly")
+    expect_error(world, answer, "receiving data too slowly")
 }
 
-fn a_redirect_to_a_private_address_is_not_followed(world: &World) -> Result<()> {
+fn follows_no_redirect_to_a_private_address(world: &World) -> Result<()> {
     for target in [
         "https://127.0.0.9:1/",
         "https://169.254.169.254/latest/meta-data/",
@@ -175,8 +175,9 @@ fn a_redirect_to_a_private_address_is_not_followed(world: &World) -> Result<()> 
         "https://[64:ff9b::a9fe:a9fe]/",
         "https://192.168.0.1/",
     ] {
-        let answer = move |asked: &mut Asked<'_>| asked.answer("307 Temporary Redirect", &[("Location", target)], b"");
-        refused(world, answer, "not allowed; allow its network")?;
+        let answer =
+            move |request: &mut Request<'_>| request.answer("307 Temporary Redirect", &[("Location", target)], b"");
+        expect_error(world, answer, "not allowed; allow its network")?;
     }
     for target in [
         "http://127.0.0.9:1/",
@@ -186,87 +187,96 @@ fn a_redirect_to_a_private_address_is_not_followed(world: &World) -> Result<()> 
         "http://localhost:1/",
         "https://[::ffff:10.0.0.1]/",
     ] {
-        refused(world, move |asked| asked.answer("307 Temporary Redirect", &[("Location", target)], b""), "not ")?;
+        expect_error(
+            world,
+            move |request| request.answer("307 Temporary Redirect", &[("Location", target)], b""),
+            "not ",
+        )?;
     }
     Ok(())
 }
 
-fn a_token_server_at_a_private_address_is_not_asked(world: &World) -> Result<()> {
+fn contacts_no_token_server_at_a_private_address(world: &World) -> Result<()> {
     for realm in
         ["https://127.0.0.9:1/token", "https://169.254.169.254/token", "https://[::1]/token", "https://10.0.0.1/token"]
     {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"app\"");
-        let answer =
-            move |asked: &mut Asked<'_>| asked.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
-        refused(world, answer, "not allowed; allow its network")?;
+        let answer = move |request: &mut Request<'_>| {
+            request.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"")
+        };
+        expect_error(world, answer, "not allowed; allow its network")?;
     }
     for realm in ["http://127.0.0.9:1/token", "ftp://example.com/", "https://me:secret@127.0.0.1/", "nowhere", ""] {
         let challenge = format!("Bearer realm=\"{realm}\"");
-        let answer =
-            move |asked: &mut Asked<'_>| asked.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
-        refused(world, answer, "is not followed")?;
+        let answer = move |request: &mut Request<'_>| {
+            request.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"")
+        };
+        expect_error(world, answer, "is not followed")?;
     }
     Ok(())
 }
 
-fn a_layer_that_drips_or_stops_is_left(world: &World) -> Result<()> {
+fn gives_up_on_a_layer_that_arrives_too_slowly_or_stops(world: &World) -> Result<()> {
     for pause in [Duration::from_millis(100), SOON] {
         let layer = world.layer(&[Part("app/server", "go-pure")])?;
-        let served = Served::new(&Image::new(vec![layer.clone()], json!({"Entrypoint": ["/app/server"]})))?;
+        let served = ServedImage::new(&Image::new(vec![layer.clone()], json!({"Entrypoint": ["/app/server"]})))?;
         let of_layer =
             Digest::sha256(&crate::common::image::pack(&layer, crate::common::image::Packing::Gzip)?).to_string();
-        let answer = move |asked: &mut Asked<'_>| {
-            if !asked.path.ends_with(&of_layer) {
-                return served.answer(asked);
+        let answer = move |request: &mut Request<'_>| {
+            if !request.path.ends_with(&of_layer) {
+                return served.answer(request);
             }
-            let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
-            while asked.stream.write_all(b"\x1f").is_ok() {
+            let _ = request.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+            while request.stream.write_all(b"\x1f").is_ok() {
                 thread::sleep(pause);
             }
         };
-        refused(world, answer, "took more than 0.5 s")?;
+        expect_error(world, answer, "took more than 0.5 s")?;
     }
     Ok(())
 }
 
-fn a_head_without_an_end_is_not_read(world: &World) -> Result<()> {
-    let answer = |asked: &mut Asked<'_>| {
-        let _ = asked.stream.write_all(b"HTTP/1.1 200 OK\r\n");
-        while asked.stream.write_all(b"X-Filling: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n").is_ok()
-        {
-        }
+fn stops_reading_an_endless_head(world: &World) -> Result<()> {
+    let answer = |request: &mut Request<'_>| {
+        let _ = request.stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while request
+            .stream
+            .write_all(b"X-Filling: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")
+            .is_ok()
+        {}
     };
-    refused(world, answer, "or the connection broke")
+    expect_error(world, answer, "or the connection broke")
 }
 
-fn redirects_in_a_circle_end(world: &World) -> Result<()> {
-    let answer = |asked: &mut Asked<'_>| {
-        let path = asked.path.to_owned();
-        asked.answer("302 Found", &[("Location", &path)], b"");
+fn stops_following_circular_redirects(world: &World) -> Result<()> {
+    let answer = |request: &mut Request<'_>| {
+        let path = request.path.to_owned();
+        request.answer("302 Found", &[("Location", &path)], b"");
     };
-    refused(world, answer, "too many redirects")
+    expect_error(world, answer, "too many redirects")
 }
 
-fn credentials_go_to_no_other_host(world: &World) -> Result<()> {
-    let other = Server::start("127.0.0.2", |asked| asked.answer("404 Not Found", &[], b""))?;
+fn sends_credentials_to_no_other_host(world: &World) -> Result<()> {
+    let other = Server::start("127.0.0.2", |request| request.answer("404 Not Found", &[], b""))?;
     let elsewhere = other.address;
     let realm = format!("Bearer realm=\"http://{elsewhere}/token\",service=\"app\"");
-    let to_realm = move |asked: &mut Asked<'_>| asked.answer("401 Unauthorized", &[("WWW-Authenticate", &realm)], b"");
-    let redirect = move |asked: &mut Asked<'_>| {
+    let to_realm =
+        move |request: &mut Request<'_>| request.answer("401 Unauthorized", &[("WWW-Authenticate", &realm)], b"");
+    let redirect = move |request: &mut Request<'_>| {
         let location = format!("http://{elsewhere}/other");
-        asked.answer("307 Temporary Redirect", &[("Location", &location)], b"");
+        request.answer("307 Temporary Redirect", &[("Location", &location)], b"");
     };
     for own in [Server::start("127.0.0.1", to_realm)?, Server::start("127.0.0.1", redirect)?] {
         let config = json!({"auths": {own.address.to_string(): {"username": "me", "password": PASSWORD}}}).to_string();
         let settings = ClientSettings {
             credentials: Credentials::parse(config.as_bytes())?,
-            ..reaching(&[own.address, elsewhere])
+            ..settings_for(&[own.address, elsewhere])
         };
         let error = failure(world, &own, settings)?;
         ensure!(!error.contains(PASSWORD), "{error}");
     }
     let leaked = |request: &String| request.to_ascii_lowercase().contains("\r\nauthorization:");
-    ensure!(!other.requests().is_empty(), "nobody was sent to the other host");
+    ensure!(!other.requests().is_empty(), "the other host got no request");
     ensure!(!other.requests().iter().any(leaked), "{:#?}", other.requests());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Layers made to do harm, and files in them: each is refused with a reason, or does no harm to the answer.
+//! Layers and files made to do harm: each is rejected with a reason, or leaves the answer unchanged.
 
 use std::path::Path;
 
@@ -13,21 +13,21 @@ use crate::common::image::{Image, Packing, layout, run};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    a_compressed_bomb_is_refused,
-    a_layer_compressed_twice_is_refused,
-    paths_that_lead_out_of_the_image_stay_in_it,
-    devices_and_sparse_files_are_passed_over,
-    a_file_larger_than_its_layer_is_refused,
-    a_header_of_a_hundred_megabytes_is_refused,
-    programs_with_absurd_offsets_are_unknown,
-    build_information_with_absurd_lengths_is_none,
-    chains_of_links_end,
-    links_that_lead_out_or_in_circles_stay_in_the_image,
-    more_entries_than_an_image_has_are_refused,
-    a_size_beyond_all_measure_is_refused
+    rejects_a_decompression_bomb,
+    rejects_a_layer_compressed_twice,
+    keeps_escaping_paths_inside_the_image,
+    skips_devices_and_sparse_files,
+    rejects_a_file_larger_than_its_layer,
+    rejects_a_header_of_a_hundred_megabytes,
+    reports_programs_with_invalid_offsets_as_unknown,
+    ignores_build_information_with_invalid_lengths,
+    ends_long_chains_of_links,
+    keeps_escaping_and_circular_links_inside_the_image,
+    rejects_too_many_entries,
+    rejects_invalid_sizes
 ];
 
-/// The inspection of an image of one layer, of which no path needs a registry.
+/// Inspects an image of one layer in a folder.
 fn inspect(world: &World, layer: Vec<u8>, packing: Packing, limits: Limits) -> Result<Result<Inspection, Error>> {
     let folder = tempfile::tempdir()?;
     let mut image = Image::new(vec![layer], json!({"Entrypoint": ["/app/server"]}));
@@ -43,24 +43,25 @@ fn inspect_folder(world: &World, folder: &Path, limits: Limits) -> Result<Result
     Ok(world.runtime.block_on(inspector.inspect(&source, &Platform::linux("amd64"), Depth::Whole)))
 }
 
-fn refused(inspection: Result<Inspection, Error>, reason: &str) -> Result<()> {
-    let error = inspection.err().with_context(|| format!("it was read, and should not: {reason}"))?.to_string();
-    ensure!(error.contains(reason), "`{error}` does not say `{reason}`");
+fn expect_error(inspection: Result<Inspection, Error>, reason: &str) -> Result<()> {
+    let error =
+        inspection.err().with_context(|| format!("the image was read; expected an error with `{reason}`"))?.to_string();
+    ensure!(error.contains(reason), "`{error}` does not contain `{reason}`");
     Ok(())
 }
 
-/// What the image's own command is, and why.
-fn told(inspection: Result<Inspection, Error>) -> Result<String> {
+/// Returns the resolver of the image's own command, and the reason.
+fn describe(inspection: Result<Inspection, Error>) -> Result<String> {
     let fingerprint = inspection?.facts.fingerprint(&Invocation::default());
     Ok(format!("{fingerprint}: {}", fingerprint.reason))
 }
 
-/// A tar of entries as they are, with no care for what they are.
+/// A tar of unchecked entries.
 #[derive(Default)]
-struct Raw(Vec<u8>);
+struct RawTar(Vec<u8>);
 
-impl Raw {
-    /// `size` is what the header says; `bytes` is what follows.
+impl RawTar {
+    /// Adds an entry with this size in its header and these bytes after it.
     fn entry(mut self, path: &str, kind: EntryType, link: &str, size: u64, bytes: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         let name = &mut header.as_old_mut().name;
@@ -91,7 +92,7 @@ fn program(world: &World) -> Result<Vec<u8>> {
     Ok(std::fs::read(world.parts.join("go-pure"))?)
 }
 
-fn a_compressed_bomb_is_refused(world: &World) -> Result<()> {
+fn rejects_a_decompression_bomb(world: &World) -> Result<()> {
     let limits = Limits { unpacked_bytes: 64 << 20, ..Limits::default() };
     let mut builder = Builder::new(Vec::new());
     let zeros = vec![0; 128 << 20];
@@ -100,41 +101,41 @@ fn a_compressed_bomb_is_refused(world: &World) -> Result<()> {
     builder.append_data(&mut header, "zeros", zeros.as_slice())?;
     let bomb = builder.into_inner()?;
     for packing in [Packing::Gzip, Packing::Zstd] {
-        refused(inspect(world, bomb.clone(), packing, limits)?, "exceeds the limit")?;
+        expect_error(inspect(world, bomb.clone(), packing, limits)?, "exceeds the limit")?;
     }
     Ok(())
 }
 
-fn a_layer_compressed_twice_is_refused(world: &World) -> Result<()> {
-    let layer = Raw::default().file("app/server", &program(world)?).end();
+fn rejects_a_layer_compressed_twice(world: &World) -> Result<()> {
+    let layer = RawTar::default().file("app/server", &program(world)?).end();
     let packed = crate::common::image::pack(&layer, Packing::Gzip)?;
     for packing in [Packing::Gzip, Packing::Zstd] {
-        refused(inspect(world, packed.clone(), packing, Limits::default())?, "layer")?;
+        expect_error(inspect(world, packed.clone(), packing, Limits::default())?, "layer")?;
     }
     Ok(())
 }
 
-fn paths_that_lead_out_of_the_image_stay_in_it(world: &World) -> Result<()> {
-    let layer = Raw::default()
+fn keeps_escaping_paths_inside_the_image(world: &World) -> Result<()> {
+    let layer = RawTar::default()
         .file("../../../../etc/os-release", b"ID=alpine\n")
         .entry("/app/link", EntryType::Symlink, "../../../../../proc/self/exe", 0, b"")
         .entry("app/hard", EntryType::Link, "../../../../bin/sh", 0, b"")
         .file("/app/../app/./server", &program(world)?)
         .end();
-    let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+    let told = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
     ensure!(told.starts_with("go "), "{told}");
     Ok(())
 }
 
-fn devices_and_sparse_files_are_passed_over(world: &World) -> Result<()> {
-    let layer = Raw::default()
+fn skips_devices_and_sparse_files(world: &World) -> Result<()> {
+    let layer = RawTar::default()
         .entry("dev/null", EntryType::Char, "", 0, b"")
         .entry("dev/sda", EntryType::Block, "", 0, b"")
         .entry("run/pipe", EntryType::Fifo, "", 0, b"")
         .entry("unknown", EntryType::new(b'~'), "", 3, b"abc")
         .file("app/server", &program(world)?)
         .end();
-    let odd = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+    let odd = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
     ensure!(odd.starts_with("go "), "{odd}");
 
     let folder = tempfile::tempdir()?;
@@ -145,62 +146,63 @@ fn devices_and_sparse_files_are_passed_over(world: &World) -> Result<()> {
     run("tar", &["--create", "--sparse", "--file", &path("tar"), "--directory", &path(""), "app"])?;
     let layer = std::fs::read(folder.path().join("tar"))?;
     ensure!(layer.len() < 64 << 20, "the file is not sparse");
-    let sparse = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+    let sparse = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
     ensure!(sparse.starts_with("go "), "{sparse}");
     Ok(())
 }
 
-fn a_file_larger_than_its_layer_is_refused(world: &World) -> Result<()> {
-    let layer = Raw::default().entry("app/server", EntryType::Regular, "", 8 << 30, &program(world)?).end();
-    refused(inspect(world, layer, Packing::Gzip, Limits::default())?, "layer")
+fn rejects_a_file_larger_than_its_layer(world: &World) -> Result<()> {
+    let layer = RawTar::default().entry("app/server", EntryType::Regular, "", 8 << 30, &program(world)?).end();
+    expect_error(inspect(world, layer, Packing::Gzip, Limits::default())?, "layer")
 }
 
-fn a_header_of_a_hundred_megabytes_is_refused(world: &World) -> Result<()> {
+fn rejects_a_header_of_a_hundred_megabytes(world: &World) -> Result<()> {
     let name = vec![b'a'; 100 << 20];
     for kind in [EntryType::XHeader, EntryType::XGlobalHeader, EntryType::GNULongName, EntryType::GNULongLink] {
-        let layer = Raw::default()
+        let layer = RawTar::default()
             .entry("header", kind, "", name.len() as u64, &name)
             .file("app/server", &program(world)?)
             .end();
-        refused(inspect(world, layer, Packing::Zstd, Limits::default())?, "exceeds the limit")?;
+        expect_error(inspect(world, layer, Packing::Zstd, Limits::default())?, "exceeds the limit")?;
     }
     Ok(())
 }
 
-fn programs_with_absurd_offsets_are_unknown(world: &World) -> Result<()> {
+fn reports_programs_with_invalid_offsets_as_unknown(world: &World) -> Result<()> {
     let whole = std::fs::read(world.parts.join("musl-lookup"))?;
     // Every field of the header that holds an offset, a size or a count (elf(5)).
     for (at, length) in [(32, 8), (40, 8), (54, 2), (56, 2), (58, 2), (60, 2), (62, 2)] {
         let mut program = whole.clone();
         program[at..at + length].fill(0xff);
-        let layer = Raw::default().file("app/server", &program).end();
-        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
-        // There is no musl in this image, so that nothing can be told of it in any case.
+        let layer = RawTar::default().file("app/server", &program).end();
+        let told = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        // The image has no musl, so the resolver is unknown in any case.
         ensure!(told.starts_with("unknown "), "header at {at}: {told}");
     }
     for cut in [4, 16, 63, 64, 100, 1000, whole.len() / 2] {
-        let layer = Raw::default().file("app/server", &whole[..cut]).end();
-        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        let layer = RawTar::default().file("app/server", &whole[..cut]).end();
+        let told = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
         ensure!(told.starts_with("unknown "), "cut at {cut}: {told}");
     }
     Ok(())
 }
 
-fn chains_of_links_end(world: &World) -> Result<()> {
-    let mut layer = Raw::default().entry("app/server", EntryType::Symlink, "../link0", 0, b"");
+fn ends_long_chains_of_links(world: &World) -> Result<()> {
+    let mut layer = RawTar::default().entry("app/server", EntryType::Symlink, "../link0", 0, b"");
     for link in 0..5000 {
         layer = layer.entry(&format!("link{link}"), EntryType::Symlink, &format!("link{}", link + 1), 0, b"");
     }
-    let told = told(inspect(world, layer.end(), Packing::Gzip, Limits::default())?)?;
+    let told = describe(inspect(world, layer.end(), Packing::Gzip, Limits::default())?)?;
     ensure!(told.starts_with("unknown "), "{told}");
     Ok(())
 }
 
-fn build_information_with_absurd_lengths_is_none(world: &World) -> Result<()> {
+fn ignores_build_information_with_invalid_lengths(world: &World) -> Result<()> {
     let whole = program(world)?;
     let magic = b"\xff Go buildinf:";
-    let places = whole.windows(magic.len()).enumerate().filter(|(at, window)| window == magic && at.is_multiple_of(16));
-    let at = places.map(|(at, _)| at).next().context("it has build information")?;
+    let positions =
+        whole.windows(magic.len()).enumerate().filter(|(at, window)| window == magic && at.is_multiple_of(16));
+    let at = positions.map(|(at, _)| at).next().context("it has build information")?;
     for (behind, bytes) in [
         (15, &[0][..]),
         (32, &[0xff; 5]),
@@ -211,21 +213,25 @@ fn build_information_with_absurd_lengths_is_none(world: &World) -> Result<()> {
     ] {
         let mut program = whole.clone();
         program[at + behind..at + behind + bytes.len()].copy_from_slice(bytes);
-        // A release that such a program was built by is never made up.
-        let told =
-            told(inspect(world, Raw::default().file("app/server", &program).end(), Packing::Gzip, Limits::default())?)?;
+        // The release of Go is never invented.
+        let told = describe(inspect(
+            world,
+            RawTar::default().file("app/server", &program).end(),
+            Packing::Gzip,
+            Limits::default(),
+        )?)?;
         ensure!(!told.starts_with("go 1."), "{behind} {bytes:?}: {told}");
     }
-    // At the end of a file, where more is announced than comes.
+    // The file ends before the announced length.
     for cut in [at + 14, at + 16, at + 32, at + 33, at + 40] {
-        let layer = Raw::default().file("app/server", &whole[..cut]).end();
-        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        let layer = RawTar::default().file("app/server", &whole[..cut]).end();
+        let told = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
         ensure!(!told.starts_with("go 1."), "cut at {cut}: {told}");
     }
     Ok(())
 }
 
-fn links_that_lead_out_or_in_circles_stay_in_the_image(world: &World) -> Result<()> {
+fn keeps_escaping_and_circular_links_inside_the_image(world: &World) -> Result<()> {
     for (first, second, resolver) in [
         ("/../../app/real", "/nowhere", "go "),
         ("../../../../../app/real", "/nowhere", "go "),
@@ -235,28 +241,28 @@ fn links_that_lead_out_or_in_circles_stay_in_the_image(world: &World) -> Result<
         ("server", "/nowhere", "unknown "),
         ("/proc/self/exe", "/nowhere", "unknown "),
     ] {
-        let layer = Raw::default()
+        let layer = RawTar::default()
             .entry("app/server", EntryType::Symlink, first, 0, b"")
             .entry("link", EntryType::Symlink, second, 0, b"")
             .file("app/real", &program(world)?)
             .end();
-        let told = told(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
+        let told = describe(inspect(world, layer, Packing::Gzip, Limits::default())?)?;
         ensure!(told.starts_with(resolver), "{first} {second}: {told}");
     }
     Ok(())
 }
 
-fn more_entries_than_an_image_has_are_refused(world: &World) -> Result<()> {
-    let many = |count: usize| (0..count).fold(Raw::default(), |layer, at| layer.file(&format!("f{at}"), b"")).end();
+fn rejects_too_many_entries(world: &World) -> Result<()> {
+    let many = |count: usize| (0..count).fold(RawTar::default(), |layer, at| layer.file(&format!("f{at}"), b"")).end();
     let limits = Limits { entries: 1000, ..Limits::default() };
-    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "more than 1000 entries")?;
+    expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "more than 1000 entries")?;
     let limits = Limits { facts_bytes: 4096, ..Limits::default() };
-    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "so many files")?;
+    expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "so many files")?;
     let limits = Limits { image_facts_bytes: 4096, ..Limits::default() };
-    refused(inspect(world, many(1001), Packing::Zstd, limits)?, "the set of facts about all layers")
+    expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "the set of facts about all layers")
 }
 
-fn a_size_beyond_all_measure_is_refused(world: &World) -> Result<()> {
+fn rejects_invalid_sizes(world: &World) -> Result<()> {
     let pax = |record: &str| {
         let length = record.len() + 3;
         format!("{} {record}\n", length + usize::from(length >= 98)).into_bytes()
@@ -269,11 +275,11 @@ fn a_size_beyond_all_measure_is_refused(world: &World) -> Result<()> {
             ("app/s", EntryType::GNUSparse),
             ("x", EntryType::new(b'~')),
         ] {
-            let layer = Raw::default()
+            let layer = RawTar::default()
                 .entry("pax", EntryType::XHeader, "", record.len() as u64, &record)
                 .entry(path, kind, "", 0, b"")
                 .end();
-            refused(inspect(world, layer, Packing::Plain, Limits::default())?, "")?;
+            expect_error(inspect(world, layer, Packing::Plain, Limits::default())?, "")?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What is known of images while others wait: at once, soon, or later.
+//! Lookups of images: results at once, at the deadline, or from the cache later.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::common::registry::Registry;
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    an_image_is_known_once_it_was_waited_for_and_then_with_no_registry,
-    nobody_waits_longer_than_they_like_and_the_image_is_known_later,
-    a_tag_is_asked_anew_after_its_time_and_a_digest_is_not,
-    of_too_many_the_oldest_are_given_up
+    returns_an_inspected_image_after_the_registry_is_gone,
+    returns_at_the_deadline_and_caches_the_image_later,
+    inspects_an_expired_tag_again_and_a_digest_never,
+    drops_the_oldest_of_too_many_inspections
 ];
 
 /// Longer than an inspection takes.
@@ -49,7 +49,7 @@ fn push(world: &World, registry: &Registry, name: &str, part: &str) -> Result<St
     Ok(format!("{}/{name}", registry.address))
 }
 
-fn an_image_is_known_once_it_was_waited_for_and_then_with_no_registry(world: &World) -> Result<()> {
+fn returns_an_inspected_image_after_the_registry_is_gone(world: &World) -> Result<()> {
     let registry = Registry::start()?;
     let reference = push(world, &registry, "app:1", "go-pure")?;
     let images = images(world, &registry, InspectionLimits::default())?;
@@ -59,19 +59,19 @@ fn an_image_is_known_once_it_was_waited_for_and_then_with_no_registry(world: &Wo
     Ok(())
 }
 
-fn nobody_waits_longer_than_they_like_and_the_image_is_known_later(world: &World) -> Result<()> {
+fn returns_at_the_deadline_and_caches_the_image_later(world: &World) -> Result<()> {
     let reference = push(world, &world.registry, "later:1", "musl-static-lookup")?;
     let images = images(world, &world.registry, InspectionLimits::default())?;
     ensure!(resolver(world, &images, &reference, Duration::ZERO).is_none());
     let deadline = Instant::now() + LONG;
     while resolver(world, &images, &reference, Duration::ZERO).is_none() {
-        ensure!(Instant::now() < deadline, "it never became known");
+        ensure!(Instant::now() < deadline, "the image was not cached");
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
 
-fn a_tag_is_asked_anew_after_its_time_and_a_digest_is_not(world: &World) -> Result<()> {
+fn inspects_an_expired_tag_again_and_a_digest_never(world: &World) -> Result<()> {
     let registry = Registry::start()?;
     let reference = push(world, &registry, "moving:1", "go-pure")?;
     let inspection =
@@ -88,7 +88,7 @@ fn a_tag_is_asked_anew_after_its_time_and_a_digest_is_not(world: &World) -> Resu
     Ok(())
 }
 
-fn of_too_many_the_oldest_are_given_up(world: &World) -> Result<()> {
+fn drops_the_oldest_of_too_many_inspections(world: &World) -> Result<()> {
     let images =
         images(world, &world.registry, InspectionLimits { at_once: 1, queue: 2, ..InspectionLimits::default() })?;
     let references: Vec<String> = (0..50).map(|at| format!("{}/many{at}", world.registry.address)).collect();
@@ -96,8 +96,8 @@ fn of_too_many_the_oldest_are_given_up(world: &World) -> Result<()> {
     let wanted: Vec<_> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let started = Instant::now();
     world.runtime.block_on(async { images.look_up(&wanted, None, Instant::now() + LONG).await });
-    ensure!(started.elapsed() < LONG, "whoever was given up is still waited for");
-    let given_up = images.counts().dropped.load(Ordering::Relaxed);
-    ensure!(given_up >= 40, "{given_up} of 50 were given up");
+    ensure!(started.elapsed() < LONG, "dropped inspections delay the result");
+    let dropped = images.counts().dropped.load(Ordering::Relaxed);
+    ensure!(dropped >= 40, "{dropped} of 50 were dropped");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Servers that answer as a test likes: as a registry does, from an image on disk, or in ways that no registry should.
+//! Servers whose answers a test chooses: those of a registry, from an image on disk, or answers that no registry should give.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,33 +14,33 @@ use tempfile::TempDir;
 
 use crate::common::image::{Image, layout};
 
-/// A connection on which a request has been read.
-pub(crate) struct Asked<'a> {
+/// A request that was read, and its connection.
+pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
-    /// All that was asked, the body left out.
+    /// The head of the request, and the body after it.
     pub(crate) head: &'a str,
     pub(crate) stream: &'a mut TcpStream,
 }
 
-/// A server that answers as it likes, and remembers what it was asked.
+/// A server with chosen answers, which records its requests.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-/// An image, as a registry answers for it.
-pub(crate) struct Served {
+/// An image that is served as by a registry.
+pub(crate) struct ServedImage {
     folder: TempDir,
     manifest: String,
 }
 
-// === impl Asked ===
+// === impl Request ===
 
-impl Asked<'_> {
+impl Request<'_> {
     pub(crate) fn answer(&mut self, status: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        // Whoever hung up wants no answer.
+        // A client that hung up gets no answer.
         let _ = self.stream.write_all(head.as_bytes()).and_then(|()| self.stream.write_all(b"\r\n"));
         let _ = self.stream.write_all(body);
     }
@@ -49,7 +49,7 @@ impl Asked<'_> {
         self.answer("200 OK", &[("Content-Type", "application/vnd.oci.image.index.v1+json")], body);
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
@@ -61,7 +61,7 @@ impl Asked<'_> {
 // === impl Server ===
 
 impl Server {
-    pub(crate) fn start(ip: &str, answer: impl Fn(&mut Asked<'_>) + Send + Sync + 'static) -> Result<Self> {
+    pub(crate) fn start(ip: &str, answer: impl Fn(&mut Request<'_>) + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind((ip, 0))?;
         let address = listener.local_addr()?;
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -71,10 +71,10 @@ impl Server {
             for mut stream in listener.incoming().flatten() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 thread::spawn(move || {
-                    while let Some(head) = request(&mut stream) {
+                    while let Some(head) = read_request(&mut stream) {
                         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
                         seen.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
-                        answer(&mut Asked { path: &path, head: &head, stream: &mut stream });
+                        answer(&mut Request { path: &path, head: &head, stream: &mut stream });
                     }
                 });
             }
@@ -86,14 +86,14 @@ impl Server {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often something was asked whose path holds this.
-    pub(crate) fn asked_for(&self, part: &str) -> usize {
+    /// Returns the number of requests whose first line contains `part`.
+    pub(crate) fn count_requests(&self, part: &str) -> usize {
         self.requests().iter().filter(|head| head.lines().next().is_some_and(|line| line.contains(part))).count()
     }
 }
 
-/// Reads a request with its body; gives its head.
-fn request(stream: &mut TcpStream) -> Option<String> {
+/// Reads a request; returns its head and its body.
+fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -108,9 +108,9 @@ fn request(stream: &mut TcpStream) -> Option<String> {
     Some(head + &String::from_utf8_lossy(&body))
 }
 
-// === impl Served ===
+// === impl ServedImage ===
 
-impl Served {
+impl ServedImage {
     pub(crate) fn new(image: &Image) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         layout(folder.path(), std::slice::from_ref(image))?;
@@ -119,16 +119,17 @@ impl Served {
         Ok(Self { folder, manifest })
     }
 
-    /// Answers as a registry does that has this one image, by whatever name.
-    pub(crate) fn answer(&self, asked: &mut Asked<'_>) {
-        let wanted = asked.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let digest = if asked.path.contains("/manifests/") && !wanted.contains(':') { &self.manifest } else { &wanted };
+    /// Answers as a registry that has this image under every name.
+    pub(crate) fn answer(&self, request: &mut Request<'_>) {
+        let wanted = request.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let digest =
+            if request.path.contains("/manifests/") && !wanted.contains(':') { &self.manifest } else { &wanted };
         match self.blob(digest) {
-            Some(bytes) if asked.path.contains("/manifests/") => {
-                asked.answer("200 OK", &[("Content-Type", "application/vnd.oci.image.manifest.v1+json")], &bytes);
+            Some(bytes) if request.path.contains("/manifests/") => {
+                request.answer("200 OK", &[("Content-Type", "application/vnd.oci.image.manifest.v1+json")], &bytes);
             }
-            Some(bytes) => asked.answer("200 OK", &[], &bytes),
-            None => asked.answer("404 Not Found", &[], b""),
+            Some(bytes) => request.answer("200 OK", &[], &bytes),
+            None => request.answer("404 Not Found", &[], b""),
         }
     }
 
@@ -138,8 +139,8 @@ impl Served {
     }
 }
 
-/// ClientSettings with which servers of the test may be reached.
-pub(crate) fn reaching(servers: &[SocketAddr]) -> ClientSettings {
+/// Settings that allow the servers of the test.
+pub(crate) fn settings_for(servers: &[SocketAddr]) -> ClientSettings {
     ClientSettings {
         plain_http: servers.iter().map(ToString::to_string).collect(),
         allowed: servers.iter().filter_map(|server| server.ip().to_string().parse().ok()).collect(),

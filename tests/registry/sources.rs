@@ -1,4 +1,4 @@
-//! Images on disk, as `skopeo` writes them, and the command that reads all of these.
+//! Images on disk, as `skopeo` writes them, and `muslin inspect` on all kinds of sources.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use crate::common::harness::tests;
 use crate::common::image::Entry::{Link, Part, Text};
 use crate::common::image::{Image, layout, run};
-use crate::registry::server::{Served, Server};
+use crate::registry::server::{ServedImage, Server};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
-    an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive,
-    what_cannot_be_read_is_an_error_and_the_rest_is_still_told,
-    an_image_on_disk_that_is_none_is_said_to_be_none,
-    a_person_sees_what_was_read_and_why,
-    a_private_address_is_not_reached_unless_allowed,
-    a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not
+    reads_the_same_image_from_a_registry_and_each_kind_of_archive,
+    reports_unreadable_images_and_inspects_the_others,
+    rejects_files_that_are_no_image,
+    shows_the_files_that_were_read_and_the_reason,
+    contacts_no_private_address_unless_allowed,
+    shows_progress_on_a_terminal_only
 ];
 
 fn image(world: &World) -> Result<Image> {
@@ -33,7 +33,7 @@ fn image(world: &World) -> Result<Image> {
     Ok(Image::new(layers, json!({"Entrypoint": ["/app/server"]})))
 }
 
-/// `muslin inspect`, with the test's registry within reach.
+/// Runs `muslin inspect` with access to the test's registry.
 fn inspect(world: &World, arguments: &[&str]) -> Result<Output> {
     let address = world.registry.address.to_string();
     let reach = ["--plain-http", &address, "--allow-network", "127.0.0.1"];
@@ -48,7 +48,7 @@ fn inspect(world: &World, arguments: &[&str]) -> Result<Output> {
         .output()?)
 }
 
-fn an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive(world: &World) -> Result<()> {
+fn reads_the_same_image_from_a_registry_and_each_kind_of_archive(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     let image = image(world)?;
@@ -89,7 +89,7 @@ fn an_image_is_the_same_in_a_registry_and_in_each_kind_of_archive(world: &World)
     Ok(())
 }
 
-fn what_cannot_be_read_is_an_error_and_the_rest_is_still_told(world: &World) -> Result<()> {
+fn reports_unreadable_images_and_inspects_the_others(world: &World) -> Result<()> {
     world.registry.push("readable", &[image(world)?])?;
     let (readable, missing) =
         (format!("{}/readable", world.registry.address), format!("{}/missing", world.registry.address));
@@ -107,7 +107,7 @@ fn what_cannot_be_read_is_an_error_and_the_rest_is_still_told(world: &World) -> 
     Ok(())
 }
 
-fn an_image_on_disk_that_is_none_is_said_to_be_none(world: &World) -> Result<()> {
+fn rejects_files_that_are_no_image(world: &World) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("text");
     std::fs::write(&file, "no tar at all")?;
@@ -125,7 +125,7 @@ fn an_image_on_disk_that_is_none_is_said_to_be_none(world: &World) -> Result<()>
     Ok(())
 }
 
-fn a_person_sees_what_was_read_and_why(world: &World) -> Result<()> {
+fn shows_the_files_that_were_read_and_the_reason(world: &World) -> Result<()> {
     world.registry.push("human", &[image(world)?])?;
     let reference = format!("{}/human", world.registry.address);
     let output = inspect(world, &["--platform", "linux/amd64", &reference])?;
@@ -139,7 +139,7 @@ fn a_person_sees_what_was_read_and_why(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_private_address_is_not_reached_unless_allowed(world: &World) -> Result<()> {
+fn contacts_no_private_address_unless_allowed(world: &World) -> Result<()> {
     let address = world.registry.address.to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_muslin"))
         .args(["inspect", "--plain-http", &address, &format!("{address}/human")])
@@ -149,15 +149,15 @@ fn a_private_address_is_not_reached_unless_allowed(world: &World) -> Result<()> 
     Ok(())
 }
 
-fn a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not(world: &World) -> Result<()> {
+fn shows_progress_on_a_terminal_only(world: &World) -> Result<()> {
     const IMAGES: usize = 8;
-    let served = Served::new(&image(world)?)?;
-    let server = Server::start("127.0.0.1", move |asked| {
-        // Longer than a person is kept waiting with nothing to see.
-        if asked.path.contains("/manifests/") {
+    let served = ServedImage::new(&image(world)?)?;
+    let server = Server::start("127.0.0.1", move |request| {
+        // Longer than the delay before progress is shown.
+        if request.path.contains("/manifests/") {
             std::thread::sleep(Duration::from_millis(1200));
         }
-        served.answer(asked);
+        served.answer(request);
     })?;
     let address = server.address.to_string();
     let references = (0..IMAGES).map(|number| format!("{address}/app{number}"));
@@ -172,7 +172,7 @@ fn a_terminal_is_shown_how_far_it_has_come_and_a_file_is_not(world: &World) -> R
     let piped = Command::new(muslin).args(&arguments).env("DOCKER_CONFIG", "/nonexistent").output()?;
     ensure!(piped.status.success() && piped.stderr.is_empty(), "{}", String::from_utf8_lossy(&piped.stderr));
     arguments.insert(0, muslin.to_owned());
-    // `script` is a terminal to what it starts.
+    // `script` runs its command on a terminal.
     let terminal = Command::new("script")
         .args(["-qec", &arguments.join(" "), "/dev/null"])
         .env("DOCKER_CONFIG", "/nonexistent")
