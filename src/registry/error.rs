@@ -89,7 +89,7 @@ pub enum Error {
     Unauthorized {
         /// The registry.
         host: String,
-        /// Its reason.
+        /// The reason for the denial.
         problem: String,
     },
     /// The registry asked for a pause.
@@ -115,7 +115,7 @@ pub enum Error {
     Forbidden {
         /// The host.
         host: String,
-        /// Its address.
+        /// The address of the host.
         address: std::net::IpAddr,
         /// The kind of the address.
         kind: &'static str,

@@ -1,6 +1,6 @@
-//! Lookups of images for pods: cached ones are returned at once, and others are inspected by tasks of their own, for which callers
-//! wait no longer than they choose. A subscriber learns of each inspected image, and can restore it later. Must not know Kubernetes, nor
-//! what the facts are used for.
+//! Lookups of images for pods. A cached lookup returns at once; any other starts an inspection in a task of its own, and the caller
+//! waits no longer than its deadline. A subscriber is notified of each inspected image, and can restore it later. Must not know
+//! Kubernetes, nor the use of the facts.
 
 mod cache;
 mod inspection_task;
@@ -38,8 +38,8 @@ impl Images {
         Self(Arc::new(State::new(client, limits, inspections)))
     }
 
-    /// Looks each reference up for the platform beside it, in order; `None` without a result by the deadline. What is not cached is
-    /// inspected with the credentials, and the inspection goes on after the deadline.
+    /// Looks each reference up for the platform beside it, in order; `None` without a result by the deadline. Images that are not
+    /// cached are inspected with the credentials, and the inspection continues after the deadline.
     pub async fn look_up(
         &self,
         wanted: &[(&str, &Platform)],
