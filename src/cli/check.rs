@@ -21,7 +21,7 @@ use super::files::{STDIN, Source, sources};
 use super::fix::{FixedText, fix_text};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::ordered_parallel::map_in_order;
-use super::outcome::{Failure, Outcome, error_line, human};
+use super::outcome::{Failure, Outcome, error_line, error_text, human};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::progress::Progress;
 
@@ -231,7 +231,7 @@ impl Checker {
         let failed = |error| FileResults { errors: vec![error], ..FileResults::default() };
         match results {
             Ok(Ok(results)) => results,
-            Ok(Err(error)) => failed(format!("{error:#}")),
+            Ok(Err(error)) => failed(error_text(&error)),
             Err(_) => {
                 failed(format!("cannot check {name}: muslin crashed on this file, which is a bug; please report it"))
             }
@@ -263,7 +263,7 @@ impl Checker {
                 Some(text)
             }
             Err(error) => {
-                results.errors.push(format!("{error:#}"));
+                results.errors.push(error_text(&error));
                 None
             }
         }

@@ -45,7 +45,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Findings => f.write_str(&error_line("there are findings at or above --fail-on")),
-            Self::Input(error) | Self::Outside(error) => f.write_str(&error_line(&format!("{error:#}"))),
+            Self::Input(error) | Self::Outside(error) => f.write_str(&error_line(&error_text(error))),
         }
     }
 }
@@ -57,8 +57,33 @@ pub(super) fn human(stream: &(impl anstream::stream::RawStream + AsFd)) -> Human
     Human::new(in_colour, width)
 }
 
+/// Returns an error with its causes, without those that it already quotes.
+pub(super) fn error_text(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Formats an error message for standard error.
 pub(super) fn error_line(message: &str) -> String {
     let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
     format!("{style}error{style:#}: {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_already_quoted_is_left_out() {
+        let error = anyhow!("no such file").context("cannot read a: no such file").context("cannot connect");
+        assert_eq!(error_text(&error), "cannot connect: cannot read a: no such file");
+        assert_eq!(error_text(&anyhow!("b").context("c")), "c: b");
+    }
 }

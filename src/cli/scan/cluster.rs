@@ -73,7 +73,9 @@ impl<'s> Cluster<'s> {
         registries: Option<registry::ClientSettings>,
     ) -> Result<Self, Failure> {
         let client = cluster::connect_as(kubeconfig, context).await;
-        let client = client.context("cannot connect to the cluster").map_err(Failure::Input)?;
+        let client = client
+            .context("cannot connect to the cluster (--kubeconfig and --context choose one)")
+            .map_err(Failure::Input)?;
         let inspection = registries.map(inspection).transpose()?;
         let (namespaces, profiles) = (HashMap::new(), Profiles::built_in());
         let mut cluster = Self { scope, client, namespaces, profiles, inspection, notes: Vec::new() };
