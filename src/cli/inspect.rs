@@ -33,7 +33,7 @@ const AT_ONCE: usize = 4;
 #[command(after_help = "Images on disk: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME].")]
 pub(super) struct Inspect {
     /// Image names, such as alpine:3.17 or registry.example.com/team/app@sha256:..., or images on disk
-    #[arg(value_name = "REF", required = true)]
+    #[arg(value_name = "IMAGE", required = true)]
     references: Vec<String>,
 
     /// Read no images; show what their names suggest
