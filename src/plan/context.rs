@@ -15,8 +15,8 @@ pub struct Context<'a> {
     pub profile: &'a Profile,
     /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
-    /// Whether to trust the annotation `muslin.dev/injected`, which anyone can write: only if nothing is done to the pod, and another
-    /// profile may have written it.
+    /// Is true to trust the annotation `muslin.dev/injected`, which anyone can write. Only for plans that change no pod, after a pass
+    /// with another profile.
     pub trusts_annotation: bool,
     /// The lowest level whose findings get a message and advice. The webhook only counts the others.
     pub texts_from: Level,

@@ -99,7 +99,7 @@ pub(super) fn settled(profile: &Profile, containers: &[Container<'_>], authored:
 struct PodOption {
     /// The option as the author wrote it.
     authored: DnsOption,
-    /// Whether muslin added it in an earlier pass.
+    /// Is true if muslin added the option in an earlier pass.
     is_injected: bool,
 }
 

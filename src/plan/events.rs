@@ -19,7 +19,7 @@ const MESSAGE_MAX: usize = 1024;
 pub struct EventNote {
     /// The reason.
     pub reason: EventReason,
-    /// Whether the pod needs action, because muslin did not fix it.
+    /// Is true if the pod needs action, because muslin did not fix it.
     pub is_warning: bool,
     /// The text, within the limit of an Event.
     pub message: String,

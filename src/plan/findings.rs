@@ -13,7 +13,7 @@ use crate::rules::{self, Container, Finding, Ignored, Rule, RuleInput};
 
 /// The place of [`crate::pod::IGNORE_ANNOTATION`], from the pod.
 const IGNORED_BY_POD: &str = "/metadata/annotations/muslin.dev~1ignore";
-/// Its place on the workload that holds the pod's template ([`rules::HOLDER`]).
+/// The place of the same annotation on the workload that holds the pod's template ([`rules::HOLDER`]).
 const IGNORED_BY_HOLDER: &str = "../metadata/annotations/muslin.dev~1ignore";
 
 /// Returns the findings on the pod as authored, at the profile's levels, and which of them the change fixes.

@@ -1,4 +1,4 @@
-//! The JSON Patch (RFC 6902) of a plan. It applies to the pod as the API server sent it: no parent is missing, nothing of others is
+//! The JSON Patch (RFC 6902) of a plan. The patch applies to the pod as the API server sent it: no parent is missing, nothing of others is
 //! overwritten, and a pod that is as desired gets an empty patch. The API server denies the whole request if a patch does not apply,
 //! whatever the failure policy (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook`).
 

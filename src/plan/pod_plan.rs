@@ -20,7 +20,7 @@ pub struct Plan {
     pub libc: Libc,
     /// The value of the annotation with each container's resolver.
     pub resolvers: String,
-    /// Whether the pod's DNS settings are already as desired.
+    /// Is true if the pod's DNS settings are already as desired.
     pub is_done: bool,
     /// The change of the pod.
     pub patch: Patch,
@@ -31,7 +31,7 @@ pub struct Plan {
 pub struct Planned {
     /// The finding.
     pub finding: Finding,
-    /// Whether the plan fixes it: the rule does not fire on the changed pod.
+    /// Is true if the plan fixes the finding: the rule does not fire on the changed pod.
     pub fixed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Tests of plans: what a pod becomes, and what its author reads.
+//! Tests of plans: the changed pod, and the texts for its author.
 
 use json_patch::patch as apply;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ mod any_pod;
 mod options;
 mod policy;
 
-/// A pod as JSON, and how it is looked at.
+/// A pod as JSON, and the settings for its plan.
 struct Case {
     pod: Value,
     mode: Mode,
@@ -23,7 +23,7 @@ struct Case {
     holder_ignores: Option<&'static str>,
 }
 
-/// What became of it.
+/// The planned pod and its plan.
 struct Outcome {
     pod: Value,
     plan: Plan,
@@ -57,7 +57,7 @@ impl Case {
         self
     }
 
-    /// The images were read, so that their names are no guess any more.
+    /// Makes every fingerprint one of an inspected image.
     fn inspected(mut self) -> Self {
         self.inspected = true;
         self
@@ -109,7 +109,7 @@ impl Case {
         plan(&pod, fingerprints, &context)
     }
 
-    /// Plans the pod, applies the patch, and shows that a second pass finds nothing to do and says the same.
+    /// Plans the pod, applies the patch, and checks that a second pass changes nothing and has the same warnings.
     fn run(self) -> Outcome {
         let plan = self.plan(&self.pod).unwrap();
         let mut pod = self.pod.clone();
@@ -126,7 +126,7 @@ impl Case {
 }
 
 impl Outcome {
-    /// The options that the pod ends up with.
+    /// Returns the options of the changed pod.
     fn options(&self) -> Vec<String> {
         let options = self.pod.pointer("/spec/dnsConfig/options").and_then(Value::as_array);
         options

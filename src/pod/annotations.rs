@@ -40,7 +40,7 @@ pub struct Annotations<'a> {
     pub injected: Option<Text<'a>>,
     /// [`WARNINGS_ANNOTATION`].
     pub warnings: Option<Text<'a>>,
-    /// Whether the pod is the mirror of a static pod.
+    /// Is true for the mirror of a static pod.
     pub mirror: bool,
     /// The size of other annotations in bytes, keys and values, as JSON writes them: never too small.
     pub others_size: usize,

@@ -76,7 +76,7 @@ pub struct Spec<'a> {
     /// The init containers, including sidecars (`restartPolicy: Always`).
     #[serde(borrow, default)]
     init_containers: Option<Vec<Container<'a>>>,
-    /// Whether the pod uses the node's network.
+    /// Is true if the pod uses the node's network.
     #[serde(default)]
     host_network: Option<bool>,
     /// `ClusterFirst` where absent.
@@ -304,7 +304,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
 }
 
 impl Hash for Labels<'_> {
-    /// Which profile the other labels choose is told by the profile.
+    /// Other labels only select a profile, which is hashed with the context.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.libc.hash(state);
     }

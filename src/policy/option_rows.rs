@@ -11,7 +11,7 @@ use crate::resolver::{Family, Resolver, Version};
 pub struct ContainerResolver {
     /// The resolver, in the container's environment.
     pub resolver: Resolver,
-    /// How the resolver is known.
+    /// The evidence for the resolver.
     pub evidence: Evidence,
 }
 

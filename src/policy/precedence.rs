@@ -14,7 +14,7 @@ pub struct ModeInputs {
     pub namespace: ModeLabel,
     /// The kind of pod.
     pub pod: PodKind,
-    /// Whether the profile exempts the pod's service account, or the images of all its containers.
+    /// Is true if the profile exempts the pod's service account, or the images of all its containers.
     pub is_exempt: bool,
     /// The pod's annotation `muslin.dev/inject`.
     pub inject: InjectAnnotation,
@@ -63,7 +63,7 @@ pub enum InjectAnnotation {
 pub struct ModeDecision {
     /// The mode.
     pub mode: Mode,
-    /// Whether muslin ignores the pod's annotation `muslin.dev/inject`.
+    /// Is true if muslin ignores the pod's annotation `muslin.dev/inject`.
     pub ignored_opt_out: bool,
 }
 

@@ -3,9 +3,10 @@
 //!
 //! Every rule keeps these promises:
 //! - A rule is about the resolver of one container, in its release. For an unknown release, a rule claims only what is true of all
-//!   releases. What is true of some, it reports as advice that names them, and only if the pod sets something that they mind.
+//!   releases. A fault of some releases is reported as advice that names them, and only if the pod sets something
+//!   that matters to them.
 //! - A finding on a healthy pod without options is a warning only if there is a fix: a plain Alpine pod gets at most two.
-//! - A rule takes time in proportion to the pod. It walks over options, search names and containers one after the other, at most once
+//! - A rule takes time in proportion to the pod. Rules walk over options, search names and containers one after the other, at most once
 //!   for each resolver that occurs, and never over each of one for each of another. A pod can be 1.5 MB of any of them.
 //!
 //! To add a rule, write its file, and name it in the list at the end of this file. Tests ask for its examples in `tests/rules`.

@@ -16,7 +16,7 @@ pub struct Rule {
     pub level: Level,
     /// The reason of the Events that report its findings.
     pub reason: EventReason,
-    /// Whether a finding means that a name can fail that resolved before. A profile whose options cause one must accept that risk.
+    /// Is true if a finding means that a name can fail that resolved before. A profile whose options cause one must accept that risk.
     pub can_break_names: bool,
     /// The rule's own source file, whose doc comment documents the rule.
     pub(super) source: &'static str,
@@ -32,7 +32,7 @@ pub struct Finding {
     pub level: Level,
     /// The container's name; `None` for a finding about the pod.
     pub container: Option<String>,
-    /// The problem, in one clause that names neither the rule nor the container; empty if nobody asked for the texts.
+    /// The problem, in one clause that names neither the rule nor the container; empty if the caller wants no texts.
     pub message: Cow<'static, str>,
     /// The advice, in words that are true for this container's resolver; empty with the message.
     pub help: Cow<'static, str>,
@@ -50,7 +50,7 @@ pub struct Findings<'f> {
     pub(super) level: Level,
     /// Every rule that exists.
     pub(super) rules: &'static [&'static Rule],
-    /// Whether a finding at this level gets its texts. Most findings are only counted, and texts are most of the work.
+    /// Returns whether a finding at this level gets its texts. Most findings are only counted, and texts are most of the work.
     pub(super) wants_texts: &'f dyn Fn(&Rule, Level) -> bool,
     pub(super) found: &'f mut Vec<Finding>,
 }

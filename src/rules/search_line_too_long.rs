@@ -2,7 +2,7 @@
 //!
 //! ## Why it matters
 //! musl reads a line into 256 bytes and silently skips a longer one (musl `src/network/resolvconf.c`; measured: 254 bytes are read,
-//! 255 are not). It ignores a search list of over 247 bytes completely, so `my-service` fails, which resolves on glibc. An options
+//! 255 are not). musl ignores a search list of over 247 bytes completely, so `my-service` fails, which resolves on glibc. An options
 //! line of over 254 bytes loses `ndots`, `timeout` and `attempts`. glibc before 2.26 reads six search names and 255 bytes (glibc
 //! 3f853f22c8), uClibc reads 119 bytes (`libc/inet/resolv.c`, not measured). The API server allows 32 names and 2048 bytes. The node
 //! may add search names of its own, which are not counted here.

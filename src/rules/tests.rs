@@ -1,4 +1,4 @@
-//! What tests of rules share: a pod written in one line, and the findings of one rule on it.
+//! Helpers for tests of rules: a pod in one line, and the findings of one rule on it.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ impl Case {
         Self { containers: Vec::new(), dns: Dns::default(), ignored: Vec::new() }
     }
 
-    /// A pod of an image of which an administrator said what it holds.
+    /// Returns a pod whose image has a declared resolver.
     pub(super) fn declared(resolver: Resolver) -> Self {
         let reason = Reason::Fixed("an administrator said so");
         let fingerprint = Fingerprint { resolver, evidence: Evidence::Declared, reason };
@@ -77,7 +77,7 @@ impl Case {
         self
     }
 
-    /// What all rules find.
+    /// Returns the findings of all rules.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let containers: Vec<Container<'_>> = self
             .containers
@@ -97,12 +97,12 @@ impl Case {
     }
 }
 
-/// What the rule finds on a pod.
+/// Returns the findings of a rule on a pod.
 pub(super) fn fires(slug: &str, case: Case) -> Vec<Finding> {
     case.findings().into_iter().filter(|finding| finding.rule.slug == slug).collect()
 }
 
-/// The levels at which the rule fires on a pod, and the words.
+/// Returns the levels and messages of a rule's findings on a pod.
 pub(super) fn says(slug: &str, case: Case) -> Vec<(Level, String)> {
     fires(slug, case).into_iter().map(|finding| (finding.level, finding.message.into_owned())).collect()
 }

@@ -26,7 +26,7 @@ fn pod(rule: &Rule, file: &str) -> Value {
     pods.remove(0)
 }
 
-/// What is found on an example.
+/// Returns the findings on an example.
 fn findings(rule: &Rule, file: &str) -> Vec<Planned> {
     planned(&pod(rule, file), Mode::Warn, "default").findings
 }
@@ -85,12 +85,12 @@ fn a_second_pass_over_a_fixed_pod_changes_nothing_more() {
 }
 
 #[test]
-fn each_finding_points_at_what_is_wrong_or_where_the_cure_goes() {
+fn each_finding_points_at_the_cause_or_the_place_of_the_fix() {
     for rule in RULES {
         let pod = pod(rule, "fires.yaml");
         for Planned { finding, .. } in findings(rule, "fires.yaml").iter().filter(|it| it.finding.rule == *rule) {
             let is_there = pod.pointer(&finding.path).is_some();
-            // What is missing is the default that the pod should not have: options, or a policy.
+            // A missing place means a default that the pod should not have: options, or a policy.
             let is_default = ["/spec/dnsConfig/options", "/spec/dnsPolicy"].contains(&&*finding.path);
             assert!(is_there || is_default, "{}: {}", rule.slug, finding.path);
         }

@@ -28,7 +28,7 @@ fn pods(manifest: &str) -> Vec<Value> {
         .collect()
 }
 
-/// What muslin makes of a pod whose images it knows by their references.
+/// Returns the plan for a pod whose images are known by their names.
 fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
     let json = pod.to_string();
     let pod: Pod<'_> = serde_json::from_str(&json).unwrap();

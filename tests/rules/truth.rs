@@ -15,14 +15,14 @@ const IMAGES: &str = include_str!("../data/images.csv");
 /// An image, and what is true of it.
 struct Image {
     reference: String,
-    /// What somebody read that it holds; `unsuggested` where its reference suggests nothing, so that nothing may be
+    /// The resolver that was read in the image; `unsuggested` where its reference suggests nothing, so that nothing may be
     /// said of it.
     libc: String,
     /// The branch of Alpine that the reference tells: 19 for 3.19.
     alpine: Option<u16>,
 }
 
-/// What a pod sets.
+/// The options of a pod.
 #[derive(Default)]
 struct Set {
     options: &'static [(&'static str, &'static str)],
@@ -67,7 +67,7 @@ const LONG_SEARCHES: &[&str] = &[
     "four.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.example.com",
 ];
 
-/// What was measured, and the default first. An empty value is none.
+/// The measured options, the default first. An empty value means no option.
 const SETS: [Set; 27] = [
     options(&[]),
     options(&[("timeout", "1")]),
@@ -175,7 +175,7 @@ impl Image {
         self.is("musl") && !self.before(4)
     }
 
-    /// What musl of this image sends in how many seconds, `None` where it crashes or sends nothing.
+    /// The queries that the image's musl sends, and the seconds they take; `None` if it crashes or sends nothing.
     fn musl_timing(&self, set: &Set) -> Option<(u32, u32)> {
         let drops_the_line = set.has(LONG_OPTION);
         let number = |option, default| if drops_the_line { default } else { set.number(option).unwrap_or(default) };
@@ -258,7 +258,7 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
 
 #[test]
 fn each_rule_fires_exactly_where_it_is_true() {
-    // Of the others nobody has read what they hold.
+    // The contents of the others are unknown.
     let known = images().into_iter().filter(|image| !image.is("unknown"));
     for image in known {
         for set in &SETS {

@@ -1,4 +1,4 @@
-//! What is written on a pod, and what is never trusted of it.
+//! The annotations and the label that muslin writes, and those that it does not trust.
 
 use super::*;
 
@@ -13,14 +13,14 @@ fn adds_only_what_is_missing_and_overwrites_nothing_of_others() {
 }
 
 #[test]
-fn makes_the_parents_that_a_template_lacks() {
+fn adds_missing_parents() {
     let outcome = Case::json(json!({ "spec": { "containers": [{ "name": "app", "image": "alpine:3.19" }] } })).run();
     assert_eq!(outcome.pod["metadata"]["labels"]["muslin.dev/libc"], "musl");
     assert!(outcome.annotation("muslin.dev/injected").is_some());
 }
 
 #[test]
-fn makes_the_parents_that_are_null() {
+fn replaces_null_parents() {
     let outcome = Case::pod("alpine:3.19")
         .set("/metadata/labels", Value::Null)
         .set("/metadata/annotations", Value::Null)
@@ -41,7 +41,7 @@ fn every_line_fits_where_it_is_read() {
 }
 
 #[test]
-fn the_warning_of_a_plain_alpine_pod_says_what_it_had_and_that_it_was_mended() {
+fn the_warning_of_a_plain_alpine_pod_names_the_fixed_problem() {
     let outcome = Case::pod("alpine:3.19").run();
     assert_eq!(
         outcome.plan.warnings(),
@@ -50,7 +50,7 @@ fn the_warning_of_a_plain_alpine_pod_says_what_it_had_and_that_it_was_mended() {
 }
 
 #[test]
-fn containers_with_the_same_trouble_share_a_line() {
+fn containers_with_the_same_finding_share_a_line() {
     let outcome = (0..99).fold(Case::pod("alpine:3.19"), |case, _| case.and("alpine:3.19")).run();
     assert_eq!(
         outcome.plan.warnings(),

@@ -1,4 +1,4 @@
-//! What holds for every pod: the patch applies, a second pass finds nothing to do, and what the author wrote stays.
+//! Properties of every plan: the patch applies, a second pass changes nothing, and the author's fields stay.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -117,7 +117,7 @@ proptest! {
         if case.plan(&case.pod).is_ok() {
             let before = case.pod.clone();
             let outcome = case.run();
-            // What muslin does not own is as it was.
+            // Other fields are unchanged.
             let options = |pod: &Value| pod.pointer("/spec/dnsConfig/options").and_then(Value::as_array).map_or(0, Vec::len);
             prop_assert!(options(&outcome.pod) >= options(&before));
             prop_assert_eq!(&outcome.pod["spec"]["containers"], &before["spec"]["containers"]);

@@ -1,26 +1,26 @@
-//! Which options a pod ends up with.
+//! The options of the changed pod.
 
 use super::*;
 use crate::policy::OnConflict;
 
 #[test]
-fn musl_by_its_name_alone_gets_what_no_other_resolver_minds() {
+fn assumed_musl_gets_options_that_suit_every_resolver() {
     assert_eq!(Case::pod("alpine:3.19").run().options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
 }
 
 #[test]
-fn musl_that_was_inspected_gets_the_quickest_resend() {
+fn inspected_musl_gets_the_quickest_resend() {
     assert_eq!(Case::pod("alpine:3.19").inspected().run().options(), ["timeout:5", "attempts:10"]);
 }
 
 #[test]
-fn a_pod_that_is_only_partly_musl_gets_what_helps_both() {
+fn a_mixed_pod_gets_options_that_help_both() {
     let outcome = Case::pod("alpine:3.19").and("debian:12").inspected().run();
     assert_eq!(outcome.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
 }
 
 #[test]
-fn a_pod_without_musl_gets_nothing_but_its_label_and_resolvers() {
+fn a_pod_without_musl_gets_only_its_label_and_resolvers() {
     let outcome = Case::pod("debian:12").run();
     assert_eq!(outcome.pod["spec"].get("dnsConfig"), None);
     assert_eq!(outcome.pod["metadata"]["labels"]["muslin.dev/libc"], "glibc");
@@ -67,7 +67,7 @@ fn keeps_nameservers_searches_and_fields_it_does_not_know() {
 }
 
 #[test]
-fn repairs_a_zero_whoever_set_it_and_notes_what_it_was() {
+fn fixes_a_zero_and_notes_the_old_value() {
     let outcome =
         Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("timeout", Some("0.5"))]).inspected().run();
     assert_eq!(outcome.options(), ["attempts:10", "timeout:5.5"]);
@@ -86,31 +86,31 @@ fn repairs_a_zero_whoever_set_it_and_notes_what_it_was() {
 }
 
 #[test]
-fn repairs_a_zero_in_a_pod_without_musl_with_the_resolver_s_own_number() {
+fn fixes_a_zero_in_a_pod_without_musl_with_the_default_number() {
     assert_eq!(Case::pod("debian:12").options(&[("attempts", Some("0"))]).run().options(), ["attempts:2"]);
 }
 
 #[test]
-fn repairs_a_zero_that_stands_in_the_name() {
+fn fixes_a_zero_in_the_name() {
     let outcome = Case::pod("alpine:3.19").options(&[("attempts:0", None)]).inspected().run();
     assert_eq!(outcome.options(), ["attempts:10", "timeout:5"]);
 }
 
 #[test]
-fn does_not_repair_a_text_that_names_the_option_twice() {
+fn does_not_fix_a_text_that_names_the_option_twice() {
     let outcome = Case::pod("debian:12").options(&[("attempts", Some("5 attempts:0"))]).run();
     assert_eq!(outcome.options(), ["attempts:5 attempts:0"]);
 }
 
 #[test]
-fn does_not_repair_below_the_mode_inject() {
+fn fixes_nothing_below_the_mode_inject() {
     let outcome = Case::pod("alpine:3.19").options(&[("attempts", Some("0"))]).mode(Mode::Warn).run();
     assert_eq!(outcome.options(), ["attempts:0"]);
     assert!(outcome.plan.findings.iter().all(|planned| !planned.fixed));
 }
 
 #[test]
-fn injects_nothing_where_musl_would_drop_the_whole_line() {
+fn injects_nothing_if_musl_would_drop_the_whole_line() {
     let long = "x".repeat(215);
     let outcome = Case::pod("alpine:3.19").options(&[(&long, None)]).run();
     assert_eq!(outcome.options(), [long]);
@@ -159,7 +159,7 @@ mod node_local {
     }
 
     #[test]
-    fn what_the_user_set_stays_behind_it() {
+    fn the_user_s_settings_follow_those_of_the_cache() {
         let config = json!({ "nameservers": ["192.0.2.1"], "searches": ["example.com"], "options": [{ "name": "ndots", "value": "2" }] });
         let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config).profile("node-local").inspected().run();
         assert_eq!(outcome.pod["spec"]["dnsConfig"]["nameservers"], json!(["169.254.20.10", "192.0.2.1"]));
@@ -168,7 +168,7 @@ mod node_local {
     }
 
     #[test]
-    fn is_not_used_where_the_pod_does_not_use_the_cluster_s_dns() {
+    fn is_not_used_if_the_pod_does_not_use_the_cluster_s_dns() {
         for policy in ["Default", "None"] {
             let outcome = Case::pod("debian:12").set("/spec/dnsPolicy", json!(policy)).profile("node-local").run();
             assert_eq!(outcome.pod["spec"]["dnsPolicy"], policy);
@@ -176,7 +176,7 @@ mod node_local {
     }
 
     #[test]
-    fn is_not_used_where_the_api_server_would_refuse_the_result() {
+    fn is_not_used_if_the_api_server_would_deny_the_result() {
         let config = json!({ "nameservers": ["192.0.2.1", "192.0.2.2", "192.0.2.3"] });
         let outcome = Case::pod("debian:12").set("/spec/dnsConfig", config.clone()).profile("node-local").run();
         assert_eq!(outcome.pod["spec"]["dnsConfig"], config);

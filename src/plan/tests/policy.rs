@@ -1,11 +1,11 @@
-//! What an admin and an author may say of findings: levels, declarations, rules to hear nothing of.
+//! Settings of admins and authors for findings: levels, declarations, ignored rules.
 
 use super::*;
 use crate::policy::LevelOverride;
 
 const IGNORE: &str = "muslin.dev/ignore";
 
-/// The rules of which more than advice is heard.
+/// Returns the rules with findings of level `warn` or above.
 fn slugs(plan: &Plan) -> Vec<&'static str> {
     plan.at_least(Level::Warn).map(|planned| planned.finding.rule.slug).collect()
 }
@@ -16,14 +16,14 @@ fn with_level(mut case: Case, slug: &str, strictness: LevelOverride) -> Case {
 }
 
 #[test]
-fn a_rule_that_is_off_is_not_heard_and_its_cause_is_mended_all_the_same() {
+fn a_rule_that_is_off_reports_nothing_and_the_options_are_still_set() {
     let outcome = with_level(Case::pod("alpine:3.19"), "musl-slow-retry", LevelOverride::Off).run();
     assert_eq!(slugs(&outcome.plan), [""; 0]);
     assert_eq!(outcome.options().len(), 3);
 }
 
 #[test]
-fn a_level_replaces_the_rule_s_own_and_the_most_serious_still_comes_first() {
+fn an_overridden_level_changes_the_order_of_findings() {
     let case = Case::pod("alpine:3.19").options(&[("attempts", Some("0")), ("ndots", Some("1"))]);
     let case = with_level(case, "attempts-zero", LevelOverride::At(Level::Info));
     let plan = with_level(case, "ndots-breaks-musl", LevelOverride::At(Level::Deny)).run().plan;
@@ -35,7 +35,7 @@ fn a_level_replaces_the_rule_s_own_and_the_most_serious_still_comes_first() {
 }
 
 #[test]
-fn a_declared_image_is_known_for_what_was_declared() {
+fn a_declared_image_has_the_declared_resolver() {
     let mut case = Case::pod("registry.example.com/team/app:1");
     case.profile.images.declare("registry.example.com/team/", "musl 1.2.5".parse().unwrap()).unwrap();
     let outcome = case.run();
@@ -44,21 +44,21 @@ fn a_declared_image_is_known_for_what_was_declared() {
 }
 
 #[test]
-fn an_ignored_rule_is_not_heard() {
+fn an_ignored_rule_reports_nothing() {
     let outcome = Case::pod("alpine:3.19").annotation(IGNORE, "musl-slow-retry, option-ignored").run();
     assert_eq!(slugs(&outcome.plan), [""; 0]);
     assert_eq!(outcome.annotation("muslin.dev/warnings"), None);
 }
 
 #[test]
-fn an_object_silences_rules_for_the_pods_it_makes() {
+fn a_workload_silences_rules_for_its_pods() {
     let mut case = Case::pod("alpine:3.19");
     case.holder_ignores = Some("musl-slow-retry");
     assert_eq!(slugs(&case.run().plan), [""; 0]);
 }
 
 #[test]
-fn an_ignored_rule_that_does_not_exist_is_a_finding_where_it_is_named() {
+fn an_unknown_ignored_rule_is_a_finding_at_its_annotation() {
     let mut case = Case::pod("debian:12").annotation(IGNORE, "no-such-rule,parallel-a-aaaa");
     case.holder_ignores = Some("nor-this");
     let plan = case.run().plan;
@@ -74,7 +74,7 @@ fn an_ignored_rule_that_does_not_exist_is_a_finding_where_it_is_named() {
 }
 
 #[test]
-fn what_would_be_denied_cannot_be_ignored_under_enforce_and_that_is_said() {
+fn a_denied_finding_cannot_be_ignored_under_enforce() {
     let case = |mode| {
         Case::pod("debian:12").options(&[("attempts", Some("0"))]).annotation(IGNORE, "attempts-zero").mode(mode)
     };
@@ -85,7 +85,7 @@ fn what_would_be_denied_cannot_be_ignored_under_enforce_and_that_is_said() {
 }
 
 #[test]
-fn a_pod_with_all_that_the_profile_gives_it_is_not_told_that_one_resolver_ignores_a_part_of_it() {
+fn a_pod_with_all_options_of_its_profile_has_no_finding_on_ignored_ones() {
     let given = [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))];
     assert_eq!(slugs(&Case::pod("alpine:3.19").options(&given).run().plan), [""; 0]);
     let relied_on = Case::pod("alpine:3.19").options(&given[..1]).run().plan;
