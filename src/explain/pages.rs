@@ -21,7 +21,7 @@ pub struct MadePage {
 pub struct Examples {
     /// A pod on which it fires.
     pub fires: Option<String>,
-    /// The same pod, mended.
+    /// The same pod, fixed.
     pub fixed: Option<String>,
 }
 
@@ -52,7 +52,7 @@ fn about(rule: &Rule, examples: &Examples) -> String {
         page.code("yaml", fires);
     }
     if let Some(fixed) = fixed {
-        page.heading("The pod, mended");
+        page.heading("The pod, fixed");
         page.code("yaml", fixed);
     }
     page.paragraph("[All rules](README.md)");
