@@ -14,8 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { unpacked_bytes: 1 << 20, ..Limits::default() };
     let Ok(layer) = layer::read_layer(bytes, &descriptor, &limits) else { return };
     let mut tree = Tree::default();
-    tree.lay(&layer.facts);
-    tree.lay(&layer.facts);
+    tree.add_layer(&layer.facts);
+    tree.add_layer(&layer.facts);
     let facts = ImageFacts::new(&tree, Config::default(), false);
     for command in COMMANDS {
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();

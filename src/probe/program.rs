@@ -125,7 +125,7 @@ fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result
         let _ = files.add_file(Path::new(path));
     }
     let mut tree = Tree::default();
-    tree.lay(&files.builder.finish());
+    tree.add_layer(&files.builder.finish());
     let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
     let variable = |name: &str| variables.get(name).map(String::as_str);
     let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };

@@ -222,7 +222,7 @@ fn index_tar(file: &mut File, path: &Path, limits: &Limits) -> Result<TarIndex, 
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
                 index.insert(
                     name.clone(),
-                    TarFile::Link(crate::image::contents::normalise(&format!("{folder}/{target}"))),
+                    TarFile::Link(crate::image::contents::normalise_path(&format!("{folder}/{target}"))),
                 );
             }
             TarEntryKind::Hardlink(target) => {

@@ -219,7 +219,7 @@ async fn collect_facts(
     run_blocking(move || {
         let mut tree = Tree::default();
         let layers: Vec<&LayerFacts> = read.iter().rev().map(|layer| &*layer.facts).collect();
-        layers.iter().for_each(|layer| tree.lay(layer));
+        layers.iter().for_each(|layer| tree.add_layer(layer));
         let facts = ImageFacts::new(&tree, process, left > 0);
         let mut evidence = facts.evidence_files(&Invocation::default(), &tree, &layers);
         evidence.iter_mut().for_each(|file| file.layer += left);

@@ -98,12 +98,12 @@ const CASES: &[Case] = &[
     ("scratch-go-stripped", &[&[Part("app/server", "go-pure-stripped")]], server, "go", "without cgo"),
     ("go-on-musl", &[MUSL, &[Part("app/server", "go-pure")]], server, "go", "without cgo"),
     ("go-netgo", &[GLIBC, &[Part("app/server", "go-netgo")]], server, "go", "netgo"),
-    ("go-cgo", &[GLIBC, &[Part("app/server", "go-cgo")]], server, "go", "leaves to glibc 2.36.0"),
-    ("go-cgo-stripped", &[GLIBC, &[Part("app/server", "go-cgo-stripped")]], server, "go", "leaves to glibc 2.36.0"),
-    ("go-cgo-pie", &[GLIBC, &[Part("app/server", "go-cgo-pie")]], server, "go", "leaves to glibc 2.36.0"),
+    ("go-cgo", &[GLIBC, &[Part("app/server", "go-cgo")]], server, "go", "calls glibc 2.36.0"),
+    ("go-cgo-stripped", &[GLIBC, &[Part("app/server", "go-cgo-stripped")]], server, "go", "calls glibc 2.36.0"),
+    ("go-cgo-pie", &[GLIBC, &[Part("app/server", "go-cgo-pie")]], server, "go", "calls glibc 2.36.0"),
     ("go-netcgo", &[GLIBC, &[Part("app/server", "go-netcgo")]], server, "glibc 2.36.0", "netcgo"),
-    ("go-cgo-on-musl", &[MUSL, &[Part("app/server", "go-musl-cgo")]], server, "go", "leaves to musl 1.2.3"),
-    ("go-cgo-static-musl", &[&[Part("app/server", "go-static-musl")]], server, "go", "leaves to musl"),
+    ("go-cgo-on-musl", &[MUSL, &[Part("app/server", "go-musl-cgo")]], server, "go", "calls musl 1.2.3"),
+    ("go-cgo-static-musl", &[&[Part("app/server", "go-static-musl")]], server, "go", "calls musl"),
     (
         "go-cgo-told-to-use-libc",
         &[GLIBC, &[Part("app/server", "go-cgo")]],
@@ -140,13 +140,13 @@ const CASES: &[Case] = &[
         "is none",
     ),
     ("program-replaced", &[GLIBC, MUSL, APP, GLIBC_APP], server, "glibc 2.36.0", "ld-linux"),
-    ("program-removed", &[MUSL, APP, &[Gone("app")]], server, "unknown", "holds no program `/app/server`"),
+    ("program-removed", &[MUSL, APP, &[Gone("app")]], server, "unknown", "no readable program `/app/server`"),
     (
         "program-replaced-by-text",
         &[MUSL, APP, &[Text("app/server", "no program")]],
         server,
         "unknown",
-        "holds no program",
+        "no readable program",
     ),
     (
         "link-across-layers",
@@ -220,7 +220,7 @@ const CASES: &[Case] = &[
         "musl 1.2.3",
         "loaded by",
     ),
-    ("link-in-a-circle", &[MUSL, &[Link("a", "b"), Link("b", "a")]], || cmd(&["/a"]), "unknown", "holds no program"),
+    ("link-in-a-circle", &[MUSL, &[Link("a", "b"), Link("b", "a")]], || cmd(&["/a"]), "unknown", "no readable program"),
     (
         "link-out-of-the-image",
         &[MUSL, &[Link("start", "../../../../app/server")], APP],
@@ -271,12 +271,12 @@ fn prefers_the_command_of_the_pod(world: &World) -> Result<()> {
         (vec![], vec![], "musl 1.2.3", "/app/server"),
         (vec!["go"], vec![], "go", "without cgo"),
         (vec!["tool"], vec!["x"], "musl 1.2.3", "loaded"),
-        (vec!["/mnt/other"], vec![], "unknown", "a volume may bring it"),
+        (vec!["/mnt/other"], vec![], "unknown", "a volume may provide it"),
         (vec!["$(PROGRAM)"], vec![], "unknown", "variable"),
         (vec!["env", "A=1"], vec!["/bin/go"], "go", "without cgo"),
         (vec!["sh", "-c"], vec!["cd / && exec bin/go"], "go", "without cgo"),
         (vec!["sh", "-c"], vec!["cd $DIR && exec bin/go"], "unknown", "only the shell in the container"),
-        (vec!["bin/missing"], vec![], "unknown", "a volume may bring it"),
+        (vec!["bin/missing"], vec![], "unknown", "a volume may provide it"),
     ] {
         let (command, args) = (words(&command), words(&args));
         let fingerprint =
@@ -315,5 +315,5 @@ fn skips_lower_layers_only_when_they_cannot_change_the_answer(world: &World) -> 
     ensure!(inspection.facts.partial, "the base was read although the program is in the top layer");
     let command = vec!["/usr/bin/true".to_owned()];
     let fingerprint = inspection.facts.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() });
-    check("another command", &fingerprint, "unknown", "only as much of the image was read")
+    check("another command", &fingerprint, "unknown", "only the layers that the image's own command needs were read")
 }

@@ -1,38 +1,44 @@
-//! What the files of an image tell about its resolver: takes what was found, and decides. Must not know how files are come by
-//! (`registry` reads them): no I/O, no layers' formats, only paths and bytes.
+//! The resolver inside an image, from its files. Does no I/O and knows no formats of layers: `registry` reads the files, and this
+//! folder gets paths and bytes.
 //!
-//! One way through: the bytes of a file → [`FileScan`] → a [`Node`] → [`LayerFacts`], what one layer says → [`Tree`], the image's
-//! file system as far as it matters → [`ImageFacts`], small enough to store → [`ImageFacts::fingerprint`], for the command and
-//! environment of one container.
+//! One way through: the bytes of a file → [`FileScan`] → a [`Node`] → [`LayerFacts`] → [`Tree`], the image's
+//! file system → [`ImageFacts`], small enough to store → [`ImageFacts::fingerprint`], for the command and environment of one
+//! container.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what an ELF file says of itself | `elf.rs`, `go.rs` |
-//! | what a script starts | `script.rs`, `shell.rs`, `pieces.rs` |
-//! | programs that only start another (`tini`, `env`, `gosu`), supervisors | `wrappers.rs` |
-//! | package database, `os-release`, `alpine-release` | `documents.rs` |
-//! | whiteouts, links, which layer wins | `layer.rs`, `tree.rs` |
-//! | the files that say so, for people | `evidence.rs` |
-//! | which resolver a container's process uses | `process.rs` |
+//! | what one file is: ELF and Go programs, scripts, package databases | `files/` |
+//! | whiteouts, links, which layer wins | `layers/` |
+//! | what a shell's text starts, and programs that only start another (`tini`, `env`, `gosu`) | `shell/` |
+//! | which facts of an image are kept | `program_list.rs`, `program_kind.rs`, `loader.rs`, `summary.rs` |
+//! | which program a command ends in | `entrypoint.rs` |
+//! | which resolver a program uses | `program_resolver.rs` |
+//! | the files that an answer follows from | `evidence.rs` |
 
 mod entrypoint;
 mod evidence;
 mod facts;
 mod files;
 mod layers;
-mod path_filter;
+mod loader;
+mod program_kind;
+mod program_list;
+mod program_resolver;
 mod shell;
+mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use entrypoint::{Invocation, Process, Unknown};
+pub use entrypoint::Invocation;
 pub use evidence::EvidenceFile;
 pub use facts::{Config, ImageFacts};
-pub use files::elf::{Elf, ElfScan};
+pub use files::elf::Elf;
 pub use files::file_scan::{FileScan, Node};
 pub use files::go_build::GoBuild;
 pub use files::libc::{Libc, LibcKind};
-pub use files::release_files::Document;
+pub use files::release_files::ReleaseFile;
 pub use files::script::Script;
 pub use layers::filesystem::Tree;
-pub use layers::layer::{Entry, LayerBuilder, LayerFacts, LayerTooLarge, normalise};
+pub use layers::layer::{Entry, LayerBuilder, LayerFacts, LayerTooLarge};
+pub use layers::path::normalise_path;
+pub use program_resolver::{Process, Unknown};

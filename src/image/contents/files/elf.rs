@@ -1,6 +1,6 @@
-//! What an ELF file says of itself, read as its bytes flow by, so that a file of any size costs little memory: its loader from
-//! the program headers, Go's build information, and the texts that a C library leaves in what it is part of. Must not know of
-//! other files: whether the loader is there, and what it is, is for [`crate::image::contents::layers::filesystem`].
+//! An ELF file, read as its bytes arrive, so that a file of any size needs little memory: the loader from the program headers, Go's
+//! build information, and the texts that a C library leaves in every file that contains it. Must not know of other files, such as the
+//! loader.
 
 use std::sync::LazyLock;
 
@@ -13,26 +13,26 @@ use super::go_build::{self, GoBuild, Parsed};
 use super::libc::{Libc, LibcKind};
 use crate::resolver::Version;
 
-/// How an ELF file begins.
+/// The first bytes of an ELF file.
 pub(crate) const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
-/// How much of the beginning is kept: linkers put the program headers, and the loader's path after them, in the first page.
-const HEAD_MAX: usize = 64 << 10;
-/// The longest path that the kernel takes for a loader (`PATH_MAX`).
-const LOADER_MAX: u64 = 4096;
-/// How many places that begin like Go's build information are followed at once: one is the rule; a Go tool that reads others'
-/// holds the magic as a text besides.
+/// The most bytes that are kept of the start: linkers put the program headers, and the loader's path after them, in the first page.
+const HEAD_MAX_BYTES: usize = 64 << 10;
+/// The longest loader path that the kernel accepts, in bytes (`PATH_MAX`).
+const LOADER_MAX_BYTES: u64 = 4096;
+/// The most places with Go's magic that are read at once: most programs have one; a Go tool that reads build information also has the
+/// magic as a text.
 const CAPTURES_MAX: usize = 4;
-/// How much of the end of one part is searched again with the next: the longest mark, and a version after it.
-const OVERLAP: usize = 96;
-/// How many texts like a version are kept of a library; musl's holds one.
+/// The bytes at the end of one part that are searched again with the next: the longest mark, and a version after it.
+const OVERLAP_BYTES: usize = 96;
+/// The most texts like a version that are kept of a library; musl has one.
 const VERSIONS_MAX: usize = 4;
-/// The longest text like a version: `1.2.4-git-123-g0123456789`.
-const VERSION_MAX: usize = 32;
+/// The longest text like a version, in bytes: `1.2.4-git-123-g0123456789`.
+const VERSION_MAX_BYTES: usize = 32;
 
-/// How each release of glibc begins, as do the texts that name one.
+/// The start of every release of glibc, and the end of the texts that precede one.
 const GLIBC_MAJOR: &str = "2.";
 
-/// What is searched for.
+/// The texts to search for.
 const MARKS: [(&[u8], Mark); 13] = [
     (go_build::MAGIC, Mark::GoBuild),
     (b"musl libc (", Mark::Musl),
@@ -49,71 +49,71 @@ const MARKS: [(&[u8], Mark); 13] = [
     (b"libgcompat.so.", Mark::Gcompat),
 ];
 
-/// What UPX writes behind the program headers, after a checksum of four bytes (`struct l_info`, upx `src/stub/src/include/linux.h`).
+/// UPX writes this after the program headers and a checksum of four bytes (`struct l_info`, upx `src/stub/src/include/linux.h`).
 const UPX_MAGIC: &[u8] = b"UPX!";
-const UPX_MAGIC_AT: u64 = 4;
+const UPX_CHECKSUM_BYTES: u64 = 4;
 
 static SEARCH: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::new(MARKS.iter().map(|(text, _)| text)).ok());
 
-/// What a text in a file is a sign of.
+/// The meaning of a text in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
-    /// Go's build information, where it is aligned.
+    /// Go's build information, if it is aligned.
     GoBuild,
-    /// musl's loader prints the first (ldso/dynlink.c), its `strerror` holds the second (src/errno/__strerror.h).
+    /// musl: its loader prints the first text (ldso/dynlink.c), its `strerror` contains the second (src/errno/__strerror.h).
     Musl,
-    /// glibc's start code reads the first since 2.26 (elf/dl-tunables.c), its loader the second (sysdeps/generic/dl-cache.h).
+    /// glibc: its start code reads the first text since 2.26 (elf/dl-tunables.c), its loader the second (sysdeps/generic/dl-cache.h).
     Glibc,
-    /// The banner of glibc's `libc.so.6` (csu/version.c), and since 2.33 of its loader (elf/dl-usage.c).
+    /// The banner of glibc's `libc.so.6` (csu/version.c) and, since 2.33, of its loader (elf/dl-usage.c).
     GlibcRelease,
-    /// Where uClibc looks for resolv.conf if it is not in its place (libc/inet/resolv.c).
+    /// uClibc: the second place where it looks for resolv.conf (libc/inet/resolv.c).
     Uclibc,
-    /// The name that uClibc's loader gives itself, and that all name which want it.
+    /// uClibc's loader: its own name, also in all programs that ask for it.
     UclibcLoader,
-    /// gcompat's loader, in the place of glibc's, loads a program by musl's with this library before (loader/loader.c).
+    /// gcompat: its loader, in the place of glibc's, preloads this library and runs musl's loader (loader/loader.c).
     Gcompat,
-    /// The name among those that a dynamic program asks its libraries for.
+    /// The symbol in the list that a dynamic program needs from its libraries.
     Getaddrinfo,
 }
 
-/// What an ELF file says.
+/// The parts of an ELF file that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elf {
-    /// The loader that it asks the kernel for; `None` for a static program, and for most libraries.
+    /// The loader that the file asks for; `None` for static programs and most libraries.
     pub loader: Option<Box<str>>,
-    /// How it was built, if Go built it.
+    /// Go's build information, for a Go program.
     pub go: Option<GoBuild>,
-    /// The C library that is inside it: of a static program, or of the library itself.
+    /// The C library inside a static program, or the one that the file is.
     pub libc: Option<Libc>,
-    /// Whether it asks a library for `getaddrinfo`, or has a symbol of that name.
+    /// The file needs `getaddrinfo` from a library, or has a symbol of that name.
     pub getaddrinfo: bool,
 }
 
-/// Why a file that begins like ELF is no program that can be read.
+/// The reason why an ELF file cannot be read as a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadElf {
-    #[error("its ELF header makes no sense")]
+    #[error("its ELF header is invalid")]
     Header,
-    #[error("it is an ELF file, and neither a program nor a library")]
+    #[error("it is an ELF file, but neither a program nor a library")]
     NoProgram,
-    #[error("its loader's path lies outside the file, or is no path")]
+    #[error("the path of its loader is outside the file, or is not a path")]
     Loader,
-    #[error("it is packed by UPX, which hides what it is")]
+    #[error("it is packed by UPX, which hides its contents")]
     Packed,
-    #[error("it is static, and holds texts of several C libraries")]
+    #[error("it is static and contains texts of several C libraries")]
     Ambiguous,
 }
 
-/// Reads an ELF file as its bytes come.
+/// A reader of one ELF file.
 #[derive(Debug)]
-pub struct ElfScan {
+pub(crate) struct ElfScan {
     size: u64,
-    /// How many bytes have come.
+    /// The number of bytes that were read.
     at: u64,
     head: Vec<u8>,
     loader: LoaderScan,
-    /// The last bytes that came, to be searched again with the next.
+    /// The last bytes, which are searched again with the next.
     overlap: Vec<u8>,
     captures: Vec<Vec<u8>>,
     elf: Elf,
@@ -126,12 +126,12 @@ pub struct ElfScan {
     texts: Option<Texts>,
 }
 
-/// Where the loader's path stands.
+/// The state of reading the loader's path.
 #[derive(Debug)]
 enum LoaderScan {
-    /// The headers have not all come.
+    /// The headers are not complete.
     Headers,
-    /// Behind the head, as after `patchelf`.
+    /// The path is after the head, as `patchelf` puts it.
     Behind {
         start: u64,
         length: usize,
@@ -140,7 +140,7 @@ enum LoaderScan {
     Done(Result<(), BadElf>),
 }
 
-/// Texts that could be a version, between two NULs.
+/// Texts between two NULs that look like a version.
 #[derive(Debug, Default)]
 struct Texts {
     current: Vec<u8>,
@@ -150,8 +150,8 @@ struct Texts {
 // === impl ElfScan ===
 
 impl ElfScan {
-    /// A scan of a file of `size` bytes. With `versions`, texts like a version are kept, to find that of musl.
-    pub fn new(size: u64, versions: bool) -> Self {
+    /// Creates a reader for a file of `size` bytes. With `versions`, texts like a version are kept to find the release of musl.
+    pub(crate) fn new(size: u64, versions: bool) -> Self {
         Self {
             size,
             at: 0,
@@ -170,8 +170,8 @@ impl ElfScan {
         }
     }
 
-    /// The next bytes.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    /// Reads the next bytes.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.feed_loader(bytes);
         self.feed_captures(bytes);
         if let Some(texts) = &mut self.texts {
@@ -181,7 +181,7 @@ impl ElfScan {
         self.at += bytes.len() as u64;
     }
 
-    /// What the file says, now that all of it has come. Of a library, `name` is its own.
+    /// Returns what the file is, after all its bytes. `library` is the file name of a library.
     pub(crate) fn finish(mut self, library: Option<&str>) -> Result<Elf, BadElf> {
         if matches!(self.loader, LoaderScan::Headers) {
             self.read_headers();
@@ -191,11 +191,11 @@ impl ElfScan {
             LoaderScan::Done(result) => result?,
             LoaderScan::Headers | LoaderScan::Behind { .. } => return Err(BadElf::Loader),
         }
-        // Programs that are loaded by it name it too.
+        // Programs contain the name of their loader, too.
         uclibc |=
             uclibc_loader && library.is_some_and(|name| name.contains("-uClibc") || name.starts_with("libuClibc"));
         elf.libc = match (musl, glibc, uclibc) {
-            // It names glibc's loader, which it stands in for, and musl's.
+            // gcompat's loader contains the texts of glibc's loader, which it replaces, and of musl's.
             _ if gcompat && library.is_some_and(|name| LibcKind::of_loader_name(name).is_some()) => {
                 Some(LibcKind::Musl.unversioned())
             }
@@ -203,7 +203,7 @@ impl ElfScan {
             (false, true, false) => Some(Libc { kind: LibcKind::Glibc, version: glibc_release }),
             (false, false, true) => Some(LibcKind::Uclibc.unversioned()),
             (false, false, false) => None,
-            // A tool that reads others' files may hold texts of all.
+            // A tool that reads other files may contain the texts of several libraries.
             _ if library.is_none() && elf.loader.is_none() && elf.go.is_none() => return Err(BadElf::Ambiguous),
             _ => None,
         };
@@ -212,9 +212,9 @@ impl ElfScan {
 
     fn feed_loader(&mut self, bytes: &[u8]) {
         if matches!(self.loader, LoaderScan::Headers) {
-            let room = HEAD_MAX - self.head.len();
+            let room = HEAD_MAX_BYTES - self.head.len();
             self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            if self.head.len() == HEAD_MAX {
+            if self.head.len() == HEAD_MAX_BYTES {
                 self.read_headers();
             }
         }
@@ -231,7 +231,7 @@ impl ElfScan {
         }
     }
 
-    /// Reads the headers in the head, and the loader's path if it is there too.
+    /// Reads the headers in the head, and the loader's path if it is in the head.
     fn read_headers(&mut self) {
         let head = std::mem::take(&mut self.head);
         let segment = match head.get(4) {
@@ -248,7 +248,7 @@ impl ElfScan {
 
     fn locate(&mut self, head: &[u8], start: u64, length: u64) -> LoaderScan {
         let end = start.saturating_add(length);
-        if length == 0 || length > LOADER_MAX || end > self.size {
+        if length == 0 || length > LOADER_MAX_BYTES || end > self.size {
             return LoaderScan::Done(Err(BadElf::Loader));
         }
         let inside = usize::try_from(start).ok().zip(usize::try_from(end).ok());
@@ -256,12 +256,12 @@ impl ElfScan {
             self.elf.loader = loader_path(path);
             return LoaderScan::Done(self.elf.loader.is_some().then_some(()).ok_or(BadElf::Loader));
         }
-        // The part that the head has of it, if it lies across its end; `feed` goes on from there.
+        // The head may have the first part of the path; `feed` adds the rest.
         let path = usize::try_from(start).ok().and_then(|start| head.get(start..)).unwrap_or_default().to_vec();
         LoaderScan::Behind { start, length: usize::try_from(length).unwrap_or(0), path }
     }
 
-    /// Gives each place that begins like build information as much of `bytes` as it needs, and no more.
+    /// Passes to each place with the magic as much of `bytes` as it needs.
     fn feed_captures(&mut self, bytes: &[u8]) {
         let build = &mut self.elf.go;
         self.captures.retain_mut(|capture| {
@@ -293,7 +293,7 @@ impl ElfScan {
         for found in search.find_overlapping_iter(&window) {
             let (_, mark) = MARKS[found.pattern().as_usize()];
             match mark {
-                // What ends in the overlap was found when that came.
+                // A match that ends in the overlap was already found in the previous part.
                 Mark::GoBuild => {
                     let aligned = (start + found.start() as u64).is_multiple_of(go_build::ALIGN);
                     if aligned && found.end() > seen && self.captures.len() < CAPTURES_MAX {
@@ -313,11 +313,11 @@ impl ElfScan {
                 Mark::Gcompat => self.gcompat = true,
             }
         }
-        window.drain(..window.len().saturating_sub(OVERLAP));
+        window.drain(..window.len().saturating_sub(OVERLAP_BYTES));
         self.overlap = window;
     }
 
-    /// Feeds the capture that has just begun, and no other.
+    /// Passes bytes to the newest capture only.
     fn feed_captures_from(&mut self, bytes: &[u8]) {
         let others = self.captures.len() - 1;
         let mut others: Vec<_> = self.captures.drain(..others).collect();
@@ -341,13 +341,13 @@ impl Texts {
                     self.found.push(version);
                 }
                 self.current.clear();
-            } else if self.current.len() <= VERSION_MAX {
+            } else if self.current.len() <= VERSION_MAX_BYTES {
                 self.current.push(*byte);
             }
         }
     }
 
-    /// The version, if there is exactly one that musl has ever had (0.5.0 to 1.2.6 by 2026).
+    /// Returns the version, if exactly one text is a possible release of musl (0.5.0 to 1.2.6 by 2026).
     fn only(self) -> Option<Version> {
         let mut plausible = self.found.into_iter().filter(|version| version.major <= 1);
         let first = plausible.next();
@@ -355,21 +355,21 @@ impl Texts {
     }
 }
 
-/// Where the first loader's path is, and how long it is with its NUL.
+/// Returns the offset of the loader's path, and its length with the NUL.
 fn loader_segment<H: FileHeader<Endian = Endianness>>(head: &[u8]) -> Result<Option<(u64, u64)>, BadElf> {
     let header = H::parse(head).map_err(|_| BadElf::Header)?;
     let endian = header.endian().map_err(|_| BadElf::Header)?;
     if !matches!(header.e_type(endian), ET_EXEC | ET_DYN) {
         return Err(BadElf::NoProgram);
     }
-    // The kernel refuses a program with no program headers, and headers of more than 64 KiB in all: a count that stands elsewhere
-    // is of more (fs/binfmt_elf.c `load_elf_phdrs`). Linkers put them first.
+    // The kernel rejects a program without program headers, and more than 64 KiB of them, which includes every count that is stored
+    // elsewhere (fs/binfmt_elf.c `load_elf_phdrs`). Linkers put them first.
     if matches!(header.e_phnum(endian), 0 | PN_XNUM) {
         return Err(BadElf::Header);
     }
     let segments = header.program_headers(endian, head).map_err(|_| BadElf::Header)?;
     let size = u64::from(header.e_phentsize(endian)) * u64::from(header.e_phnum(endian));
-    let behind = header.e_phoff(endian).into().saturating_add(size).saturating_add(UPX_MAGIC_AT);
+    let behind = header.e_phoff(endian).into().saturating_add(size).saturating_add(UPX_CHECKSUM_BYTES);
     if usize::try_from(behind)
         .ok()
         .and_then(|behind| head.get(behind..))
@@ -386,7 +386,7 @@ fn loader_path(bytes: &[u8]) -> Option<Box<str>> {
     std::str::from_utf8(path).ok().filter(|path| !path.is_empty()).map(Into::into)
 }
 
-/// The version that begins `bytes`: `2.36` of `2.36-9+deb12u14)`, or of `2.36.`.
+/// Returns the version at the start of `bytes`: `2.36` for `2.36-9+deb12u14)` and for `2.36.`.
 fn version_at(bytes: &[u8]) -> Option<Version> {
     let length = bytes.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(bytes.len());
     std::str::from_utf8(&bytes[..length]).ok()?.trim_end_matches('.').parse().ok()

@@ -1,37 +1,38 @@
-//! One file, read as its bytes come: what it is, as far as it matters to the resolver. Must not know how it is stored.
+//! One file, read as its bytes arrive: what it is, as far as this matters to the resolver. Must not know how it is stored.
 
 use super::elf::{ELF_MAGIC, Elf, ElfScan};
+use super::go_build::GoBuild;
 use super::libc::Libc;
-use super::release_files::{Document, DocumentScan};
+use super::release_files::{ReleaseFile, ReleaseFileScan};
 use super::script::{Script, ScriptScan};
 
-/// The largest library whose texts are searched for musl's version: musl's own has 600 to 900 KiB.
-const VERSIONED_MAX: u64 = 8 << 20;
+/// The largest library that is searched for musl's version, in bytes: musl's own has 600 to 900 KiB.
+const VERSIONED_MAX_BYTES: u64 = 8 << 20;
 
 /// A file that matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
-    /// A symbolic link, and what it says.
+    /// A symbolic link, with its target as written.
     Symlink(Box<str>),
-    /// Another name of a file: a hard link, and the path of the other name.
+    /// A hard link, with the path of the other name.
     Hardlink(Box<str>),
-    /// A program in ELF.
+    /// An ELF program.
     Program(Elf),
     /// A C library, or its loader.
     Libc(Libc),
-    /// A program in a language, with its interpreter in its first line.
+    /// A script, with its interpreter in the first line.
     Script(Script),
-    /// A file that tells what the distribution is.
-    Document(Document),
-    /// It may be run, and what it is cannot be told; why.
+    /// A file that states the distribution's release.
+    ReleaseFile(ReleaseFile),
+    /// A program that cannot be read, with the reason.
     Unreadable(Box<str>),
 }
 
-/// Reads a file as its bytes come.
+/// A reader of one file.
 #[derive(Debug)]
 pub struct FileScan {
     executable: bool,
-    /// Its name, if that is one of a library.
+    /// The file's name, if that is the name of a library.
     library: Option<Box<str>>,
     size: u64,
     state: State,
@@ -39,27 +40,27 @@ pub struct FileScan {
 
 #[derive(Debug)]
 enum State {
-    /// Too few bytes to tell.
+    /// Too few bytes to know the format.
     Start(Vec<u8>),
     Elf(Box<ElfScan>),
     Script(ScriptScan),
-    Document(DocumentScan),
-    /// Nothing that matters, were it executable or not: the kernel runs nothing that begins otherwise.
+    ReleaseFile(ReleaseFileScan),
+    /// Not a file format that the kernel executes.
     Other,
 }
 
 // === impl FileScan ===
 
 impl FileScan {
-    /// A scan of the file at `path`, relative to the root, of `size` bytes.
+    /// Creates a reader for the file at `path`, relative to the root, of `size` bytes.
     pub fn new(path: &str, size: u64, executable: bool) -> Self {
         let name = path.rsplit('/').next().unwrap_or(path);
         let library = (name.ends_with(".so") || name.contains(".so.")).then(|| name.into());
-        let state = DocumentScan::of(path).map_or_else(|| State::Start(Vec::new()), State::Document);
+        let state = ReleaseFileScan::at(path).map_or_else(|| State::Start(Vec::new()), State::ReleaseFile);
         Self { executable, library, size, state }
     }
 
-    /// The next bytes.
+    /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Start(start) => {
@@ -74,7 +75,7 @@ impl FileScan {
             }
             State::Elf(scan) => scan.feed(bytes),
             State::Script(scan) => scan.feed(bytes),
-            State::Document(scan) => scan.feed(bytes),
+            State::ReleaseFile(scan) => scan.feed(bytes),
             State::Other => {}
         }
     }
@@ -82,7 +83,7 @@ impl FileScan {
     fn begin(&self, start: &[u8]) -> State {
         let Self { executable, library, size, state: _ } = self;
         if start.starts_with(ELF_MAGIC) && (*executable || library.is_some()) {
-            State::Elf(Box::new(ElfScan::new(*size, library.is_some() && *size <= VERSIONED_MAX)))
+            State::Elf(Box::new(ElfScan::new(*size, library.is_some() && *size <= VERSIONED_MAX_BYTES)))
         } else if start.starts_with(b"#!") {
             State::Script(ScriptScan::default())
         } else {
@@ -90,17 +91,17 @@ impl FileScan {
         }
     }
 
-    /// Whether the rest of the file may be passed over.
+    /// Returns true if the rest of the file may be skipped.
     pub const fn is_indifferent(&self) -> bool {
         matches!(self.state, State::Other)
     }
 
-    /// What the file is; `None` if it does not matter.
+    /// Returns what the file is; `None` if it does not matter.
     pub fn finish(self) -> Option<Node> {
         let Self { executable: _, library, size: _, state } = self;
         match state {
             State::Start(_) | State::Other => None,
-            State::Document(scan) => Some(Node::Document(scan.finish())),
+            State::ReleaseFile(scan) => Some(Node::ReleaseFile(scan.finish())),
             State::Script(scan) => scan.finish().map(Node::Script),
             State::Elf(scan) => match (scan.finish(library.as_deref()), library) {
                 (Ok(elf), Some(_)) => elf.libc.map(Node::Libc),
@@ -109,5 +110,24 @@ impl FileScan {
                 (Err(bad), None) => Some(Node::Unreadable(bad.to_string().into())),
             },
         }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Returns the approximate memory use, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Symlink(target) | Self::Hardlink(target) => target.len(),
+                Self::Program(elf) => {
+                    let loader = elf.loader.as_ref().map_or(0, |loader| loader.len());
+                    loader + elf.go.as_ref().map_or(0, GoBuild::bytes)
+                }
+                Self::Script(script) => script.bytes(),
+                Self::Unreadable(reason) => reason.len(),
+                Self::Libc(_) | Self::ReleaseFile(_) => 0,
+            }
     }
 }

@@ -1,4 +1,4 @@
-//! A C library as it is found in an image: which, and its release. Must not know where its release was read.
+//! A C library in an image, and its release. Must not know where the release was read.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::resolver::{Cgo, Family, Resolver, Version};
 
-/// Which C library.
+/// The name of a C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LibcKind {
@@ -18,12 +18,12 @@ pub enum LibcKind {
     Uclibc,
 }
 
-/// A C library and, where it is known, its release.
+/// A C library and, if known, its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Libc {
-    /// Which.
+    /// The name.
     pub kind: LibcKind,
-    /// Its release.
+    /// The release.
     #[serde(default, with = "version", skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
 }
@@ -31,12 +31,12 @@ pub struct Libc {
 // === impl LibcKind ===
 
 impl LibcKind {
-    /// This library in a release that is not known.
+    /// Returns this library with an unknown release.
     pub const fn unversioned(self) -> Libc {
         Libc { kind: self, version: None }
     }
 
-    /// The resolver that it holds.
+    /// Returns the family of its resolver.
     pub const fn family(self) -> Family {
         match self {
             Self::Musl => Family::Musl,
@@ -45,9 +45,9 @@ impl LibcKind {
         }
     }
 
-    /// What the name of a loader says, whether or not the file is there: `/lib/ld-musl-x86_64.so.1`. Alpine's glibc shims
-    /// give glibc's name to something else, so a loader that was read outranks its name.
-    pub fn of_loader_name(path: &str) -> Option<Self> {
+    /// Returns the library that a loader's name suggests, such as `/lib/ld-musl-x86_64.so.1`. A loader that was read outranks its
+    /// name: Alpine's glibc shims use glibc's name for another library.
+    pub(crate) fn of_loader_name(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         if name.starts_with("ld-musl-") {
             Some(Self::Musl)
@@ -64,7 +64,7 @@ impl LibcKind {
 // === impl Libc ===
 
 impl Libc {
-    /// The resolver that it holds.
+    /// Returns the resolver in it.
     pub const fn resolver(self) -> Resolver {
         Resolver { family: self.kind.family(), version: self.version, cgo: Cgo::Unknown }
     }
@@ -76,7 +76,7 @@ impl fmt::Display for Libc {
     }
 }
 
-/// Releases as they are written, `1.2.5`.
+/// Serialises releases as text, `1.2.5`.
 pub(crate) mod version {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -1,4 +1,4 @@
-//! One file of an image: what it is, from its bytes alone. Must not know of other files.
+//! One file of an image: what it is, from its path and bytes alone. Must not know of other files.
 
 pub(crate) mod elf;
 pub(crate) mod file_scan;

@@ -1,49 +1,49 @@
-//! The files in which a distribution says what it is: the package database of apk, `os-release`, `alpine-release`. Reads text
-//! that somebody else wrote: what makes no sense is passed over. Must not know which of them is trusted more.
+//! The files that state a distribution's release: apk's package database, `os-release`, `alpine-release`. The text is from outside:
+//! lines that make no sense are skipped. Must not know which file is trusted more.
 
 use crate::resolver::Version;
 use crate::resolver::alpine::Release;
 
-/// Where apk keeps its database; the second since apk-tools 3 and a merged /usr.
+/// The paths of apk's database; the second is that of apk-tools 3 with a merged /usr.
 pub(crate) const APK_DATABASES: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
-/// Where a distribution says what it is; the first outranks the second (os-release(5)).
+/// The paths of `os-release`; the first outranks the second (os-release(5)).
 pub(crate) const OS_RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-/// Where Alpine says its release.
+/// The path of `alpine-release`.
 pub(crate) const ALPINE_RELEASE: &str = "etc/alpine-release";
-/// The most of a small document that is read; `os-release` files have some 400 bytes.
-const SMALL_MAX: usize = 16 << 10;
-/// The longest line of a database that is read; a longer one is passed over.
-const LINE_MAX: usize = 4 << 10;
+/// The most bytes that are read of a small file; `os-release` files have some 400.
+const SMALL_MAX_BYTES: usize = 16 << 10;
+/// The longest line of a database that is read, in bytes; longer ones are skipped.
+const LINE_MAX_BYTES: usize = 4 << 10;
 
-/// What one such file says.
+/// The statement of one such file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// apk's database: the version of its package `musl`, if it has one.
+pub enum ReleaseFile {
+    /// The version of the package `musl` in apk's database, if the database has one.
     Apk(Option<Version>),
     /// `os-release`.
     Os {
         /// `ID`.
         id: Box<str>,
-        /// The branch, if this is Alpine itself. Not if it is only like it.
+        /// The branch of Alpine; `None` for other distributions, also those like Alpine.
         alpine: Option<Release>,
     },
-    /// `alpine-release`.
+    /// The branch of Alpine in `alpine-release`.
     Alpine(Option<Release>),
 }
 
-/// Reads a document as its bytes come.
+/// A reader of one such file.
 #[derive(Debug)]
-pub(crate) enum DocumentScan {
+pub(crate) enum ReleaseFileScan {
     Apk { line: Vec<u8>, skipping: bool, in_musl: bool, version: Option<Version> },
     Os(Vec<u8>),
     Alpine(Vec<u8>),
 }
 
-// === impl DocumentScan ===
+// === impl ReleaseFileScan ===
 
-impl DocumentScan {
-    /// A scan of the file at `path`, if it is one of these documents.
-    pub(crate) fn of(path: &str) -> Option<Self> {
+impl ReleaseFileScan {
+    /// Returns a reader for the file at `path`, if that is one of these files.
+    pub(crate) fn at(path: &str) -> Option<Self> {
         if APK_DATABASES.contains(&path) {
             Some(Self::Apk { line: Vec::new(), skipping: false, in_musl: false, version: None })
         } else if OS_RELEASES.contains(&path) {
@@ -56,12 +56,12 @@ impl DocumentScan {
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         match self {
             Self::Os(text) | Self::Alpine(text) => {
-                let room = SMALL_MAX.saturating_sub(text.len());
+                let room = SMALL_MAX_BYTES.saturating_sub(text.len());
                 text.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
             Self::Apk { line, skipping, in_musl, version } => {
                 while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-                    keep(line, skipping, &bytes[..end]);
+                    keep_part(line, skipping, &bytes[..end]);
                     if !*skipping {
                         apk_line(line, in_musl, version);
                     }
@@ -69,29 +69,29 @@ impl DocumentScan {
                     *skipping = false;
                     bytes = &bytes[end + 1..];
                 }
-                keep(line, skipping, bytes);
+                keep_part(line, skipping, bytes);
             }
         }
     }
 
-    pub(crate) fn finish(mut self) -> Document {
+    pub(crate) fn finish(mut self) -> ReleaseFile {
         self.feed(b"\n");
         match self {
-            Self::Apk { version, .. } => Document::Apk(version),
+            Self::Apk { version, .. } => ReleaseFile::Apk(version),
             Self::Os(text) => os_release(&String::from_utf8_lossy(&text)),
-            Self::Alpine(text) => Document::Alpine(alpine_release(String::from_utf8_lossy(&text).trim())),
+            Self::Alpine(text) => ReleaseFile::Alpine(alpine_release(String::from_utf8_lossy(&text).trim())),
         }
     }
 }
 
-fn keep(line: &mut Vec<u8>, skipping: &mut bool, part: &[u8]) {
-    *skipping |= line.len() + part.len() > LINE_MAX;
+fn keep_part(line: &mut Vec<u8>, skipping: &mut bool, part: &[u8]) {
+    *skipping |= line.len() + part.len() > LINE_MAX_BYTES;
     if !*skipping {
         line.extend_from_slice(part);
     }
 }
 
-/// One line of apk's database: `P:` names a package, `V:` its version, an empty line ends it.
+/// Reads one line of apk's database: `P:` is the name of a package, `V:` its version, and an empty line ends a package.
 fn apk_line(line: &[u8], in_musl: &mut bool, version: &mut Option<Version>) {
     match line {
         [] => *in_musl = false,
@@ -101,7 +101,7 @@ fn apk_line(line: &[u8], in_musl: &mut bool, version: &mut Option<Version>) {
     }
 }
 
-fn os_release(text: &str) -> Document {
+fn os_release(text: &str) -> ReleaseFile {
     let value = |key: &str| {
         text.lines().rev().find_map(|line| {
             let (name, value) = line.trim().split_once('=')?;
@@ -110,10 +110,10 @@ fn os_release(text: &str) -> Document {
     };
     let id = value("ID").unwrap_or("linux");
     let alpine = (id == "alpine").then(|| value("VERSION_ID").and_then(alpine_release)).flatten();
-    Document::Os { id: id.into(), alpine }
+    ReleaseFile::Os { id: id.into(), alpine }
 }
 
-/// The branch of `3.19.1`; none of `3.20_alpha20240329`, which is what edge calls itself and may hold any musl.
+/// Returns the branch in `3.19.1`; `None` for `3.20_alpha20240329`, the name of edge, which may have any musl.
 fn alpine_release(text: &str) -> Option<Release> {
     let mut numbers = text.split('.').map(str::parse::<u16>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };

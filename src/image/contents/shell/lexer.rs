@@ -1,24 +1,24 @@
-//! A shell's text, cut where commands begin and end: words without their quotes, and what stands between commands. Comments,
-//! redirections, here-documents and the lists of arrays are left out. Must not know what any command does.
+//! The tokens of a shell's text: the words of each command without quotes, and what separates commands. Leaves out comments,
+//! redirections, here-documents and the lists of arrays. Must not know what any command does.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The word that stands for all arguments of the script.
+/// The word for all arguments of the script.
 pub(crate) const ARGUMENTS: &str = "$@";
-/// The word that stands for the script itself.
+/// The word for the script itself.
 pub(crate) const ITSELF: &str = "$0";
-/// The word that stands for what cannot be told.
-pub(crate) const UNTOLD: &str = "$?";
+/// The word for an unknown one.
+pub(crate) const UNKNOWN_WORD: &str = "$?";
 
-/// A part of a text.
+/// A token of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
-    /// The words between two separators, and what stood before them.
-    Words(Vec<String>, Joint),
-    /// `name()`: what follows is the body of a function.
+pub(crate) enum Token {
+    /// The words between two separators, with the separator before them.
+    Words(Vec<String>, Separator),
+    /// `name()`; the body of the function follows.
     Function(String),
-    /// The pattern of a `case`: another branch begins.
+    /// The pattern of a `case`; another branch begins.
     Pattern,
     /// `(`.
     Open,
@@ -26,10 +26,10 @@ pub(crate) enum Piece {
     Close,
 }
 
-/// What stands between two commands.
+/// A separator of two commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Joint {
-    /// A line's end, `;`, `&`, or the beginning of the text.
+pub(crate) enum Separator {
+    /// The end of a line, `;`, `&`, or the start of the text.
     #[default]
     Next,
     /// `&&`.
@@ -40,7 +40,7 @@ pub(crate) enum Joint {
     Pipe,
 }
 
-/// `NAME=value`.
+/// Returns true for `NAME=value`.
 pub(crate) fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty()
@@ -49,57 +49,57 @@ pub(crate) fn is_assignment(word: &str) -> bool {
     })
 }
 
-/// Cuts a text.
-pub(crate) fn pieces(text: &str) -> Vec<Piece> {
-    let mut cutter = Cutter { chars: text.chars().peekable(), ..Cutter::default() };
-    while let Some(c) = cutter.chars.next() {
-        cutter.take(c);
+/// Returns the tokens of a text.
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
+    let mut lexer = Lexer { chars: text.chars().peekable(), ..Lexer::default() };
+    while let Some(c) = lexer.chars.next() {
+        lexer.read_char(c);
     }
-    cutter.end_command(Joint::Next);
-    cutter.pieces
+    lexer.end_command(Separator::Next);
+    lexer.tokens
 }
 
-struct Cutter<'t> {
+struct Lexer<'t> {
     chars: Peekable<Chars<'t>>,
-    pieces: Vec<Piece>,
-    /// What stood before the present command.
-    joint: Joint,
+    tokens: Vec<Token>,
+    /// The separator before the current command.
+    separator: Separator,
     words: Vec<String>,
     word: Option<String>,
-    /// The next word is where something is redirected to.
+    /// The next word is the target of a redirection.
     redirects: bool,
-    /// What ends the here-documents that begin with the next line, and whether tabs before it are left out.
-    documents: Vec<(String, bool)>,
-    /// How many `(` are open.
-    open: usize,
+    /// The end marks of the here-documents that begin with the next line; with `true`, tabs before the mark are ignored.
+    here_documents: Vec<(String, bool)>,
+    /// The number of open `(`.
+    open_parentheses: usize,
 }
 
-// === impl Cutter ===
+// === impl Lexer ===
 
-impl Default for Cutter<'_> {
+impl Default for Lexer<'_> {
     fn default() -> Self {
         Self {
             chars: "".chars().peekable(),
-            pieces: Vec::new(),
-            joint: Joint::Next,
+            tokens: Vec::new(),
+            separator: Separator::Next,
             words: Vec::new(),
             word: None,
             redirects: false,
-            documents: Vec::new(),
-            open: 0,
+            here_documents: Vec::new(),
+            open_parentheses: 0,
         }
     }
 }
 
-impl Cutter<'_> {
-    fn take(&mut self, c: char) {
+impl Lexer<'_> {
+    fn read_char(&mut self, c: char) {
         match c {
             '\\' => match self.chars.next() {
                 Some('\n') | None => {}
                 Some(escaped) => self.push(escaped),
             },
             '\'' => {
-                self.begin();
+                self.begin_word();
                 while let Some(quoted) = self.chars.next().filter(|c| *c != '\'') {
                     self.push(quoted);
                 }
@@ -109,29 +109,29 @@ impl Cutter<'_> {
             '#' if self.word.is_none() => while self.chars.next_if(|c| *c != '\n').is_some() {},
             ' ' | '\t' | '\r' => self.end_word(),
             '\n' => {
-                self.end_command(Joint::Next);
-                self.pass_over_documents();
+                self.end_command(Separator::Next);
+                self.skip_here_documents();
             }
-            ';' => self.end_command(Joint::Next),
-            '(' => self.open(),
-            ')' => self.close(),
+            ';' => self.end_command(Separator::Next),
+            '(' => self.open_parenthesis(),
+            ')' => self.close_parenthesis(),
             // `>&2`.
             '&' if self.redirects && self.word.is_none() => self.push('&'),
             '&' if self.chars.next_if_eq(&'>').is_some() => self.redirect(),
-            '&' if self.chars.next_if_eq(&'&').is_some() => self.end_command(Joint::And),
-            '&' => self.end_command(Joint::Next),
-            '|' if self.chars.next_if_eq(&'|').is_some() => self.end_command(Joint::Or),
+            '&' if self.chars.next_if_eq(&'&').is_some() => self.end_command(Separator::And),
+            '&' => self.end_command(Separator::Next),
+            '|' if self.chars.next_if_eq(&'|').is_some() => self.end_command(Separator::Or),
             '|' => {
                 self.chars.next_if_eq(&'&');
-                self.end_command(Joint::Pipe);
+                self.end_command(Separator::Pipe);
             }
-            '<' if self.chars.next_if_eq(&'<').is_some() => self.document(),
+            '<' if self.chars.next_if_eq(&'<').is_some() => self.here_document(),
             '<' | '>' => self.redirect(),
             other => self.push(other),
         }
     }
 
-    fn begin(&mut self) {
+    fn begin_word(&mut self) {
         self.word.get_or_insert_default();
     }
 
@@ -140,7 +140,7 @@ impl Cutter<'_> {
     }
 
     fn quoted(&mut self) {
-        self.begin();
+        self.begin_word();
         while let Some(c) = self.chars.next() {
             match c {
                 '"' => return,
@@ -154,7 +154,7 @@ impl Cutter<'_> {
         }
     }
 
-    /// Takes in `$@`, `$0`, and marks a word with any other expansion as untold.
+    /// Reads an expansion: keeps `$@` and `$0`, and marks a word with any other as unknown.
     fn expansion(&mut self, sign: char) {
         let chars = &mut self.chars;
         let mut name = String::new();
@@ -185,18 +185,18 @@ impl Cutter<'_> {
                 name.push(c);
             }
         }
-        let told = match name.as_str() {
-            // `${1+"$@"}` is how shells of old wrote "$@".
+        let word = match name.as_str() {
+            // Old shells need `${1+"$@"}` for "$@".
             "@" | "*" | "1+\"$@\"" => ARGUMENTS,
             "0" | "BASH_SOURCE" | "BASH_SOURCE[0]" => ITSELF,
-            // `${@:2}` holds arguments, and which is not told.
-            _ => UNTOLD,
+            // `${@:2}` is some of the arguments.
+            _ => UNKNOWN_WORD,
         };
-        self.word.get_or_insert_default().push_str(told);
+        self.word.get_or_insert_default().push_str(word);
     }
 
     fn redirect(&mut self) {
-        // `2>`: the number belongs to the redirection.
+        // `2>`: the number is part of the redirection.
         if self.word.as_deref().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
             self.word = None;
         }
@@ -204,8 +204,8 @@ impl Cutter<'_> {
         self.redirects = true;
     }
 
-    /// What follows `<<`: another `<` and a word, or what ends a here-document.
-    fn document(&mut self) {
+    /// Reads what follows `<<`: another `<` and a word, or the end mark of a here-document.
+    fn here_document(&mut self) {
         self.redirect();
         if self.chars.next_if_eq(&'<').is_some() {
             return;
@@ -223,11 +223,11 @@ impl Cutter<'_> {
                 (c, _) => end.push(c),
             }
         }
-        self.documents.push((end, tabs));
+        self.here_documents.push((end, tabs));
     }
 
-    fn pass_over_documents(&mut self) {
-        for (end, tabs) in std::mem::take(&mut self.documents) {
+    fn skip_here_documents(&mut self) {
+        for (end, tabs) in std::mem::take(&mut self.here_documents) {
             while self.chars.peek().is_some() {
                 let mut line = String::new();
                 while let Some(c) = self.chars.next().filter(|c| *c != '\n') {
@@ -241,9 +241,9 @@ impl Cutter<'_> {
         }
     }
 
-    fn open(&mut self) {
+    fn open_parenthesis(&mut self) {
         if self.word.as_deref().is_some_and(|word| word.ends_with('=')) {
-            return self.pass_over_list();
+            return self.skip_list();
         }
         self.end_word();
         while self.chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
@@ -255,16 +255,16 @@ impl Cutter<'_> {
         if is_named && self.chars.next_if_eq(&')').is_some() {
             let name = self.words.pop().unwrap_or_default();
             self.words.clear();
-            self.pieces.push(Piece::Function(name));
+            self.tokens.push(Token::Function(name));
             return;
         }
-        self.end_command(Joint::Next);
-        self.open += 1;
-        self.pieces.push(Piece::Open);
+        self.end_command(Separator::Next);
+        self.open_parentheses += 1;
+        self.tokens.push(Token::Open);
     }
 
-    /// `names=(one two)`: none of these is a command.
-    fn pass_over_list(&mut self) {
+    /// Skips `(one two)` of `names=(one two)`, which has no command.
+    fn skip_list(&mut self) {
         let mut depth = 1_usize;
         while let Some(c) = self.chars.next() {
             match c {
@@ -281,32 +281,32 @@ impl Cutter<'_> {
         self.push('(');
     }
 
-    fn close(&mut self) {
-        if self.open > 0 {
-            self.open -= 1;
-            self.end_command(Joint::Next);
-            self.pieces.push(Piece::Close);
+    fn close_parenthesis(&mut self) {
+        if self.open_parentheses > 0 {
+            self.open_parentheses -= 1;
+            self.end_command(Separator::Next);
+            self.tokens.push(Token::Close);
             return;
         }
-        // `case $x in a|b)`: what stands before belongs to the pattern.
+        // `case $x in a|b)`: the words before are part of the pattern.
         self.end_word();
         let mut words = std::mem::take(&mut self.words);
         let is_case = |words: &[String]| words.first().is_some_and(|word| word == "case");
-        while !is_case(&words) && self.joint == Joint::Pipe {
-            match self.pieces.pop() {
-                Some(Piece::Words(before, joint)) => (words, self.joint) = (before, joint),
+        while !is_case(&words) && self.separator == Separator::Pipe {
+            match self.tokens.pop() {
+                Some(Token::Words(before, separator)) => (words, self.separator) = (before, separator),
                 Some(other) => {
-                    self.pieces.push(other);
+                    self.tokens.push(other);
                     break;
                 }
                 None => break,
             }
         }
         if is_case(&words) {
-            self.pieces.push(Piece::Words(words, std::mem::take(&mut self.joint)));
+            self.tokens.push(Token::Words(words, std::mem::take(&mut self.separator)));
         }
-        self.joint = Joint::Next;
-        self.pieces.push(Piece::Pattern);
+        self.separator = Separator::Next;
+        self.tokens.push(Token::Pattern);
     }
 
     fn end_word(&mut self) {
@@ -317,16 +317,16 @@ impl Cutter<'_> {
         }
     }
 
-    fn end_command(&mut self, joint: Joint) {
+    fn end_command(&mut self, separator: Separator) {
         self.end_word();
         self.redirects = false;
         if !self.words.is_empty() {
-            let before = std::mem::replace(&mut self.joint, joint);
-            self.pieces.push(Piece::Words(std::mem::take(&mut self.words), before));
+            let before = std::mem::replace(&mut self.separator, separator);
+            self.tokens.push(Token::Words(std::mem::take(&mut self.words), before));
         }
-        // `;` and a line's end after `&&` are of no account.
-        if joint != Joint::Next {
-            self.joint = joint;
+        // `;` and the end of a line after `&&` separate nothing.
+        if separator != Separator::Next {
+            self.separator = separator;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the text of a shell, and programs that only start another, start. Must not know of images.
+//! The programs that a shell's text starts, and those that a program which only starts another one starts. Must not know of images.
 
 pub(crate) mod lexer;
 pub(crate) mod parser;

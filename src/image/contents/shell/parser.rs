@@ -1,34 +1,34 @@
-//! As much of a shell's grammar as tells which programs a text starts, and which of them stays. Not a shell: where a text does
-//! more than that, the answer is that it cannot be told. Must not know of images.
+//! Enough of a shell's grammar to find the programs that a text starts, and the one that stays. If a text does more than this parser
+//! understands, the answer is unknown. Must not know of images.
 
-use super::lexer::{ARGUMENTS, Joint, Piece, UNTOLD, is_assignment, pieces};
+use super::lexer::{ARGUMENTS, Separator, Token, UNKNOWN_WORD, is_assignment, tokens};
 
-/// A simple command: its words. A word with `$` in it stands for what only the shell knows, but for [`ARGUMENTS`] and [`super::lexer::ITSELF`].
+/// A simple command. Only the shell knows the value of a word with `$`, except [`ARGUMENTS`] and [`super::lexer::ITSELF`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Command {
     pub(crate) words: Vec<String>,
-    /// It takes the place of the shell.
+    /// The command replaces the shell.
     pub(crate) exec: bool,
-    /// The innermost function in whose body it stands.
+    /// The innermost function around the command.
     function: Option<String>,
-    /// What the text can end with in its place: the ends of the other branches of what ends with it.
-    instead: Vec<usize>,
-    /// It stands in a branch, a loop or parentheses, or runs only if what is before it failed, or beside it.
-    maybe: bool,
+    /// Indexes of the last commands of the other branches of the same compound command.
+    alternatives: Vec<usize>,
+    /// The command is in a branch, a loop or parentheses, or after `||` or `|`.
+    conditional: bool,
 }
 
-/// What a text starts.
+/// The commands of a text.
 #[derive(Debug, Default)]
-pub(crate) struct Text {
-    /// In their order, without what the shell itself does.
+pub(crate) struct ShellText {
+    /// In the order of the text, without the commands of the shell itself.
     pub(crate) commands: Vec<Command>,
     functions: Vec<String>,
 }
 
-/// The longest text that is read; the longest entrypoint of Docker's official images has 17 KiB.
-pub(crate) const TEXT_MAX: usize = 64 << 10;
+/// The longest text that is read, in bytes; the longest entrypoint of Docker's official images has 17 KiB.
+pub(crate) const TEXT_MAX_BYTES: usize = 64 << 10;
 
-/// Commands of the shell itself that start nothing, and after which the text goes on or ends.
+/// Commands of the shell itself, which start no program.
 const BUILTINS: &[&str] = &[
     ":",
     "[",
@@ -79,77 +79,78 @@ const BUILTINS: &[&str] = &[
     "unset",
     "wait",
 ];
-/// What joins commands, or begins one, and opens nothing.
+/// Words before a command that open no compound command.
 const KEYWORDS: [&str; 2] = ["!", "time"];
-/// How many variants of its arguments a script may make, and how many words of one are kept.
+/// The most variants of its arguments that a script may make.
 const VARIANTS_MAX: usize = 8;
-const VARIANT_WORDS: usize = 16;
-/// How many functions may end in one another.
+/// The most words of a variant that are kept.
+const VARIANT_WORDS_MAX: usize = 16;
+/// The most functions that may call one another.
 const CALLS_MAX: usize = 8;
 
-/// Reads the pieces of a text one after the other.
-struct Reader {
-    text: Text,
+/// The state of reading a text.
+struct Parser {
+    text: ShellText,
     open: Vec<Compound>,
-    /// The body of this function is to begin.
+    /// The function whose body begins next.
     defines: Option<String>,
     folder: Folder,
-    /// A program that the search path finds is not told any more.
-    searches: bool,
-    /// How names are resolved was changed.
-    resolves: bool,
-    /// All that the arguments may be: those that were given, or what `set --` made of them.
+    /// The search path may have changed: a program without a folder in its name is unknown.
+    search_path_changed: bool,
+    /// `GODEBUG` was set: how a program resolves names is unknown.
+    godebug_changed: bool,
+    /// All that the arguments may be: the original ones, or those from `set --`.
     arguments: Vec<Vec<String>>,
 }
 
-/// `if`, `case`, `{`, `(` and the like, until it ends.
+/// An open compound command: `if`, `case`, `{`, `(` and the like.
 struct Compound {
     function: Option<String>,
-    /// How many commands there were when the present branch began.
-    begun: usize,
-    /// The last command of each branch that is over.
+    /// The number of commands at the start of the current branch.
+    branch_start: usize,
+    /// Indexes of the last commands of the finished branches.
     ends: Vec<usize>,
 }
 
-/// Which folder the shell is in.
+/// The working directory of the shell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Folder {
-    /// That in which it was started.
+    /// The original one.
     #[default]
     Start,
-    /// This one, below that if it is relative.
+    /// This folder; a relative one is below the original one.
     At(String),
-    /// This one, as long as commands are joined by `&&`.
-    WhileJoined(String),
-    Untold,
+    /// This folder, until the next command without `&&` before it.
+    UntilNext(String),
+    Unknown,
 }
 
-// === impl Text ===
+// === impl ShellText ===
 
-impl Text {
-    /// Reads a text. Substitutions are not looked into.
-    pub(crate) fn read(text: &str) -> Self {
-        let mut reader = Reader {
+impl ShellText {
+    /// Parses a text, without the texts inside `$(…)`.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut parser = Parser {
             text: Self::default(),
             open: Vec::new(),
             defines: None,
             folder: Folder::Start,
-            searches: false,
-            resolves: false,
+            search_path_changed: false,
+            godebug_changed: false,
             arguments: vec![vec![ARGUMENTS.to_owned()]],
         };
-        for piece in pieces(text) {
-            reader.read(piece);
-            if reader.is_over() {
+        for token in tokens(text) {
+            parser.read_token(token);
+            if parser.is_over() {
                 break;
             }
         }
-        reader.text
+        parser.text
     }
 
-    /// The commands that may take the place of the shell; none unless the text is sure to end with one of them.
+    /// Returns the commands that may replace the shell; none if the text may end without one of them.
     pub(crate) fn replacements(&self) -> Vec<&Command> {
-        let last = self.last(None);
+        let last = self.last_command(None);
         if last.is_some_and(|last| self.is_replaced(last, CALLS_MAX)) {
             self.commands.iter().filter(|command| command.exec).collect()
         } else {
@@ -157,90 +158,90 @@ impl Text {
         }
     }
 
-    /// The command that is sure to take the place of the shell, if the text comes to its end, and no other does.
+    /// Returns the command that replaces the shell in every case in which the text runs to its end.
     pub(crate) fn replacement(&self) -> Option<&Command> {
         let (last, before) = self.commands.split_last()?;
-        let sure = last.exec && !last.maybe && last.instead.is_empty() && last.function.is_none();
+        let sure = last.exec && !last.conditional && last.alternatives.is_empty() && last.function.is_none();
         (sure && !before.iter().any(|command| command.exec)).then_some(last)
     }
 
-    fn last(&self, function: Option<&str>) -> Option<usize> {
+    fn last_command(&self, function: Option<&str>) -> Option<usize> {
         self.commands.iter().rposition(|command| command.function.as_deref() == function)
     }
 
-    /// Whether the shell is replaced once it comes to this command.
+    /// Returns true if the shell is replaced once it runs this command.
     fn is_replaced(&self, at: usize, calls: usize) -> bool {
-        let Some(Command { words, exec, instead, .. }) = self.commands.get(at) else { return false };
+        let Some(Command { words, exec, alternatives, .. }) = self.commands.get(at) else { return false };
         let called = words.first().filter(|name| self.functions.contains(name));
         let ends = *exec
             || called.is_some_and(|name| {
-                calls > 0 && self.last(Some(name)).is_some_and(|last| self.is_replaced(last, calls - 1))
+                calls > 0 && self.last_command(Some(name)).is_some_and(|last| self.is_replaced(last, calls - 1))
             });
-        // Each stands before the command in whose place it is, so that this ends.
-        ends && instead.iter().all(|other| *other < at && self.is_replaced(*other, calls))
+        // The other branches come earlier in the text, so this recursion ends.
+        ends && alternatives.iter().all(|other| *other < at && self.is_replaced(*other, calls))
     }
 }
 
-// === impl Reader ===
+// === impl Parser ===
 
-impl Reader {
-    fn read(&mut self, piece: Piece) {
-        match piece {
-            Piece::Words(words, joint) => self.words(words, joint),
-            Piece::Function(name) => self.defines(name),
-            Piece::Pattern => self.end_branch(),
-            Piece::Open => self.begin(),
-            Piece::Close => self.end(),
+impl Parser {
+    fn read_token(&mut self, token: Token) {
+        match token {
+            Token::Words(words, separator) => self.words(words, separator),
+            Token::Function(name) => self.define_function(name),
+            Token::Pattern => self.end_branch(),
+            Token::Open => self.begin_compound(),
+            Token::Close => self.end_compound(),
         }
     }
 
-    /// What stands behind an `exec` that is sure to be come to is never read: it may be no shell's text at all.
+    /// Returns true after an `exec` that is sure to run: the rest is never read and may be no shell text.
     fn is_over(&self) -> bool {
-        self.open.is_empty() && self.text.commands.last().is_some_and(|last| last.exec && !last.maybe)
+        self.open.is_empty() && self.text.commands.last().is_some_and(|last| last.exec && !last.conditional)
     }
 
-    fn defines(&mut self, name: String) {
+    fn define_function(&mut self, name: String) {
         self.text.functions.push(name.clone());
         self.defines = Some(name);
     }
 
-    fn begin(&mut self) {
+    fn begin_compound(&mut self) {
         let function = self.defines.take();
-        self.open.push(Compound { function, begun: self.text.commands.len(), ends: Vec::new() });
+        self.open.push(Compound { function, branch_start: self.text.commands.len(), ends: Vec::new() });
     }
 
-    /// What comes now is another branch, or the first after what decides.
+    /// Begins another branch, or the first one after the condition.
     fn begin_branch(&mut self) {
         let count = self.text.commands.len();
         if let Some(compound) = self.open.last_mut() {
-            compound.begun = count;
+            compound.branch_start = count;
         }
     }
 
     fn end_branch(&mut self) {
         let count = self.text.commands.len();
         if let Some(compound) = self.open.last_mut()
-            && count > compound.begun
+            && count > compound.branch_start
         {
             compound.ends.push(count - 1);
         }
         self.begin_branch();
     }
 
-    fn end(&mut self) {
-        let Some(Compound { function: _, begun: _, ends }) = self.open.pop() else { return };
+    fn end_compound(&mut self) {
+        let Some(Compound { function: _, branch_start: _, ends }) = self.open.pop() else { return };
         let count = self.text.commands.len();
         if let Some(last) = self.text.commands.last_mut() {
-            last.instead.extend(ends.into_iter().filter(|end| end + 1 < count));
+            last.alternatives.extend(ends.into_iter().filter(|end| end + 1 < count));
         }
     }
 
-    fn words(&mut self, mut words: Vec<String>, joint: Joint) {
-        if joint != Joint::And && matches!(self.folder, Folder::WhileJoined(_)) {
-            self.folder = Folder::Untold;
+    fn words(&mut self, mut words: Vec<String>, separator: Separator) {
+        if separator != Separator::And && matches!(self.folder, Folder::UntilNext(_)) {
+            self.folder = Folder::Unknown;
         }
-        self.searches |= words.iter().any(|word| word.starts_with("PATH="));
-        self.resolves |= words.iter().any(|word| word.starts_with("GODEBUG="));
+        self.search_path_changed |= words.iter().any(|word| word.starts_with("PATH="));
+        self.godebug_changed |= words.iter().any(|word| word.starts_with("GODEBUG="));
         let begins = self.keywords(&words);
         words.drain(..begins);
         let exec = words.first().is_some_and(|word| word == "exec");
@@ -256,27 +257,27 @@ impl Reader {
         }
         let Some(first) = words.first() else { return };
         if !exec && BUILTINS.contains(&first.as_str()) {
-            return self.builtin(&words, joint);
+            return self.builtin(&words, separator);
         }
-        self.command(words, exec, joint);
+        self.command(words, exec, separator);
     }
 
-    /// Passes over what stands before a command, and gives how many words that are. What only names a list has no command.
+    /// Reads the keywords before a command and returns their number. The words of `for` and `case` have no command.
     fn keywords(&mut self, words: &[String]) -> usize {
         let mut at = 0;
         while let Some(word) = words.get(at) {
             match word.as_str() {
                 "else" | "elif" => self.end_branch(),
                 "then" | "do" => self.begin_branch(),
-                "if" | "while" | "until" | "{" => self.begin(),
+                "if" | "while" | "until" | "{" => self.begin_compound(),
                 "for" | "case" | "select" => {
-                    self.begin();
+                    self.begin_compound();
                     return words.len();
                 }
-                "fi" | "done" | "esac" | "}" => self.end(),
+                "fi" | "done" | "esac" | "}" => self.end_compound(),
                 "function" => {
                     if let Some(name) = words.get(at + 1) {
-                        self.defines(name.clone());
+                        self.define_function(name.clone());
                     }
                     at += 1;
                 }
@@ -292,41 +293,41 @@ impl Reader {
         at.min(words.len())
     }
 
-    fn builtin(&mut self, words: &[String], joint: Joint) {
+    fn builtin(&mut self, words: &[String], separator: Separator) {
         let Some((name, arguments)) = words.split_first() else { return };
         match name.as_str() {
-            "cd" => self.folder = self.moved(arguments, joint),
-            "pushd" | "popd" => self.folder = Folder::Untold,
-            // Another file may set the search path.
-            "." | "source" => self.searches = true,
-            "shift" if self.function().is_none() => self.arguments = vec![vec![UNTOLD.to_owned()]],
-            "set" => self.set(arguments, joint),
+            "cd" => self.folder = self.changed_folder(arguments, separator),
+            "pushd" | "popd" => self.folder = Folder::Unknown,
+            // The other file may set the search path.
+            "." | "source" => self.search_path_changed = true,
+            "shift" if self.function().is_none() => self.arguments = vec![vec![UNKNOWN_WORD.to_owned()]],
+            "set" => self.set_arguments(arguments, separator),
             _ => {}
         }
     }
 
-    fn moved(&self, arguments: &[String], joint: Joint) -> Folder {
+    fn changed_folder(&self, arguments: &[String], separator: Separator) -> Folder {
         let folder = match arguments {
             [folder] => folder,
             [option, folder] if matches!(option.as_str(), "--" | "-P" | "-L") => folder,
-            _ => return Folder::Untold,
+            _ => return Folder::Unknown,
         };
-        let is_told = !folder.contains('$') && !folder.starts_with(['~', '-']) && !folder.is_empty();
-        if !is_told || !self.open.is_empty() || matches!(joint, Joint::Or | Joint::Pipe) {
-            return Folder::Untold;
+        let is_known = !folder.contains('$') && !folder.starts_with(['~', '-']) && !folder.is_empty();
+        if !is_known || !self.open.is_empty() || matches!(separator, Separator::Or | Separator::Pipe) {
+            return Folder::Unknown;
         }
         let below = |parent: &str| if folder.starts_with('/') { folder.clone() } else { format!("{parent}/{folder}") };
         let folder = match &self.folder {
             Folder::Start => folder.clone(),
-            Folder::At(parent) | Folder::WhileJoined(parent) => below(parent),
-            Folder::Untold if folder.starts_with('/') => folder.clone(),
-            Folder::Untold => return Folder::Untold,
+            Folder::At(parent) | Folder::UntilNext(parent) => below(parent),
+            Folder::Unknown if folder.starts_with('/') => folder.clone(),
+            Folder::Unknown => return Folder::Unknown,
         };
-        if joint == Joint::And { Folder::WhileJoined(folder) } else { Folder::At(folder) }
+        if separator == Separator::And { Folder::UntilNext(folder) } else { Folder::At(folder) }
     }
 
-    /// `set -- a "$@"`: the arguments are others from here on, or may be.
-    fn set(&mut self, arguments: &[String], joint: Joint) {
+    /// Reads `set -- a "$@"`, which changes the arguments.
+    fn set_arguments(&mut self, arguments: &[String], separator: Separator) {
         let words = match arguments.split_first() {
             Some((dashes, words)) if dashes == "--" => words,
             Some((first, _)) if !first.starts_with(['-', '+']) => arguments,
@@ -336,55 +337,53 @@ impl Reader {
             return;
         }
         let set = self.with_arguments(words);
-        if self.open.is_empty() && joint == Joint::Next {
+        if self.open.is_empty() && separator == Separator::Next {
             self.arguments.clear();
         }
         self.arguments.extend(set);
         if self.arguments.len() > VARIANTS_MAX {
-            self.arguments = vec![vec![UNTOLD.to_owned()]];
+            self.arguments = vec![vec![UNKNOWN_WORD.to_owned()]];
         }
     }
 
-    /// These words, with all that the arguments may be in the place of the arguments.
+    /// Returns these words once for each variant of the arguments, in the place of `$@`.
     fn with_arguments(&self, words: &[String]) -> Vec<Vec<String>> {
         if !words.iter().any(|word| word == ARGUMENTS) {
             return vec![words.to_vec()];
         }
         let with = |arguments: &Vec<String>| -> Vec<String> {
             let put = |word: &String| if word == ARGUMENTS { arguments.clone() } else { vec![word.clone()] };
-            words.iter().take(VARIANT_WORDS).flat_map(put).take(VARIANT_WORDS).collect()
+            words.iter().take(VARIANT_WORDS_MAX).flat_map(put).take(VARIANT_WORDS_MAX).collect()
         };
         self.arguments.iter().map(with).collect()
     }
 
-    fn command(&mut self, mut words: Vec<String>, exec: bool, joint: Joint) {
+    fn command(&mut self, mut words: Vec<String>, exec: bool, separator: Separator) {
         let is_eval = words.first().is_some_and(|word| word == "eval");
         if let Some(program) = words.first_mut() {
-            if self.resolves {
-                *program = UNTOLD.to_owned();
+            if self.godebug_changed {
+                *program = UNKNOWN_WORD.to_owned();
             } else if !program.contains('$') && !program.starts_with('/') {
                 match (&self.folder, program.contains('/')) {
-                    (_, false) if self.searches && !self.text.functions.contains(program) => {
-                        *program = UNTOLD.to_owned()
+                    (_, false) if self.search_path_changed && !self.text.functions.contains(program) => {
+                        *program = UNKNOWN_WORD.to_owned()
                     }
                     (_, false) | (Folder::Start, true) => {}
-                    (Folder::At(folder) | Folder::WhileJoined(folder), true) => {
-                        *program = format!("{folder}/{program}")
-                    }
-                    (Folder::Untold, true) => *program = UNTOLD.to_owned(),
+                    (Folder::At(folder) | Folder::UntilNext(folder), true) => *program = format!("{folder}/{program}"),
+                    (Folder::Unknown, true) => *program = UNKNOWN_WORD.to_owned(),
                 }
             }
         }
         if is_eval {
-            // It may have done anything.
-            (self.searches, self.folder) = (true, Folder::Untold);
+            // `eval` may have changed anything.
+            (self.search_path_changed, self.folder) = (true, Folder::Unknown);
         }
         let function = self.function().map(str::to_owned);
-        let maybe = !self.open.is_empty() || matches!(joint, Joint::Or | Joint::Pipe);
+        let conditional = !self.open.is_empty() || matches!(separator, Separator::Or | Separator::Pipe);
         let variants = if exec { self.with_arguments(&words) } else { vec![words] };
         for words in variants {
             let function = function.clone();
-            self.text.commands.push(Command { words, exec, function, instead: Vec::new(), maybe });
+            self.text.commands.push(Command { words, exec, function, alternatives: Vec::new(), conditional });
         }
     }
 

@@ -1,29 +1,28 @@
-//! Programs that only start another, which takes their place or is their one child: how each one's arguments are written, so that
-//! the other can be found. And programs that start others by what is in files or in a language of their own, so that it cannot.
-//! Must not know what any of these is.
+//! Wrappers: programs that only start another one, named in their arguments. Launchers: programs that start others which are named in
+//! files, or in arguments that muslin does not parse. Must not know which resolver any of them has.
 
-use super::lexer::{UNTOLD, is_assignment};
+use super::lexer::{UNKNOWN_WORD, is_assignment};
 
-/// How the arguments of one such program are written.
+/// The syntax of a wrapper's arguments.
 struct Wrapper {
     names: &'static [&'static str],
     /// Options whose value is the next word.
     valued: &'static [&'static str],
-    /// Options without a value, or with it in the same word, as what they begin with.
+    /// Prefixes of options without a value, or with the value in the same word.
     flags: &'static [&'static str],
-    /// How many words stand before the program.
+    /// The number of words before the program.
     before: usize,
 }
 
-/// What the arguments of a program tell.
+/// The program that a wrapper starts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unwrapped {
-    /// It is none of these.
+    /// The program is no wrapper.
     NoWrapper,
-    /// It starts this, a program with its arguments.
+    /// The wrapper starts this program with its arguments.
     Starts(Vec<String>),
-    /// It is one, and what it starts cannot be told.
-    Untold,
+    /// The arguments do not say what the wrapper starts.
+    Unclear,
 }
 
 const fn wrapper(
@@ -35,7 +34,7 @@ const fn wrapper(
     Wrapper { names, valued, flags, before }
 }
 
-/// From each one's usage text: tini 0.19, dumb-init 1.2.5, catatonit 0.2, gosu 1.17, su-exec 0.2, coreutils 9.4, util-linux 2.39,
+/// The wrappers, from their usage texts: tini 0.19, dumb-init 1.2.5, catatonit 0.2, gosu 1.17, su-exec 0.2, coreutils 9.4, util-linux 2.39,
 /// sudo 1.9, runit 2.1, numactl 2.0.
 const WRAPPERS: &[Wrapper] = &[
     wrapper(&["tini", "tini-static", "docker-init"], &["-p", "-e"], &["-s", "-w", "-g", "-v"], 0),
@@ -99,15 +98,15 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper(&["dbus-run-session"], &["--config-file", "--dbus-daemon"], &["--config-file=", "--dbus-daemon="], 0),
 ];
 
-/// Of `env`, but for what splits a text into words, and for another folder, which is not followed.
+/// The options of `env` with a value, except `-S`, which [`split_text`] reads, and `-C`, which is not followed.
 const ENV_VALUED: &[&str] = &["-u", "--unset"];
+/// The options of `env` without a value.
 const ENV_FLAGS: &[&str] =
     &["-i", "--ignore-environment", "-0", "--null", "--unset=", "--debug", "--ignore-signal", "--default-signal"];
-/// Environment variables that decide which program is found, or how a Go program resolves.
+/// The variables that decide which program is found, or how a Go program resolves names.
 const DECISIVE: [&str; 2] = ["PATH", "GODEBUG"];
 
-/// Programs that start others and stay beside them, by what is in files, or by arguments that are written in too many ways. The one
-/// that matters is not the one that is named.
+/// The launchers. The program that matters is one that they start.
 const LAUNCHERS: &[&str] = &[
     // Supervisors.
     "init",
@@ -189,22 +188,22 @@ const LAUNCHERS: &[&str] = &[
     "wait-for-it",
 ];
 
-/// Whether a program of this name is there only for the sake of another.
+/// Returns true if a program of this name starts another one: a wrapper or a launcher.
 pub(crate) fn is_starter(name: &str) -> bool {
     is_wrapper(name) || is_launcher(name)
 }
 
-/// Whether a program of this name starts others, which its arguments do not tell.
+/// Returns true for the name of a launcher.
 pub(crate) fn is_launcher(name: &str) -> bool {
     LAUNCHERS.contains(&name)
 }
 
-/// Whether a program of this name only starts another.
-pub(crate) fn is_wrapper(name: &str) -> bool {
+/// Returns true for the name of a wrapper.
+fn is_wrapper(name: &str) -> bool {
     WRAPPERS.iter().any(|wrapper| wrapper.names.contains(&name))
 }
 
-/// Finds what `argv`, a program with its arguments, starts.
+/// Finds the program that `argv`, a program with its arguments, starts.
 pub(crate) fn unwrap(name: &str, argv: &[String]) -> Unwrapped {
     unwrap_split(name, argv, false)
 }
@@ -221,14 +220,14 @@ fn unwrap_split(name: &str, argv: &[String], is_split: bool) -> Unwrapped {
             at += 1;
             break;
         } else if is_env && let Some(words) = split_text(&argv[at..]) {
-            // `env` itself splits a text in a text; nobody writes that.
-            return if is_split { Unwrapped::Untold } else { unwrap_split(name, &words, true) };
+            // `env -S` inside the text of `env -S`: valid, but not followed.
+            return if is_split { Unwrapped::Unclear } else { unwrap_split(name, &words, true) };
         } else if valued.contains(&word.as_str()) {
             at += 2;
         } else if word.starts_with('-') && (word == "-" || flags.iter().any(|flag| word.starts_with(flag))) {
             at += 1;
         } else if word.starts_with('-') {
-            return Unwrapped::Untold;
+            return Unwrapped::Unclear;
         } else {
             break;
         }
@@ -236,18 +235,18 @@ fn unwrap_split(name: &str, argv: &[String], is_split: bool) -> Unwrapped {
     at += before;
     while is_env && let Some(word) = argv.get(at).filter(|word| is_assignment(word)) {
         if DECISIVE.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
-            return Unwrapped::Untold;
+            return Unwrapped::Unclear;
         }
         at += 1;
     }
     match argv.get(at..) {
         Some(starts) if !starts.is_empty() => Unwrapped::Starts(starts.to_vec()),
-        _ => Unwrapped::Untold,
+        _ => Unwrapped::Unclear,
     }
 }
 
-/// `env -S 'program argument' more`: the arguments as they are once the text is split, if this is what begins `argv`. What is quoted
-/// in the text, or a variable, is not told.
+/// Returns the arguments of `env -S 'program argument' more` with the text split, if `argv` begins with `-S`. Words with quotes or
+/// variables are unknown.
 fn split_text(argv: &[String]) -> Option<Vec<String>> {
     let (first, rest) = argv.split_first()?;
     let (text, rest) = match first.as_str() {
@@ -257,7 +256,8 @@ fn split_text(argv: &[String]) -> Option<Vec<String>> {
             (text, rest)
         }
     };
-    let word = |word: &str| if word.contains(['\'', '"', '\\', '$']) { UNTOLD.to_owned() } else { word.to_owned() };
+    let word =
+        |word: &str| if word.contains(['\'', '"', '\\', '$']) { UNKNOWN_WORD.to_owned() } else { word.to_owned() };
     let words = text.split_whitespace().map(word);
     Some(["env".to_owned()].into_iter().chain(words).chain(rest.iter().cloned()).collect())
 }

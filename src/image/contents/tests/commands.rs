@@ -1,21 +1,21 @@
-//! Commands as images and pods write them, followed to the program that stays.
+//! Commands in images and pods, followed to the program that stays.
 
-use super::{ALPINE, APP, DEBIAN, LD_LINUX, LD_MUSL, Layer, What, entrypoint, image, said, told};
+use super::{ALPINE, APP, DEBIAN, LD_LINUX, LD_MUSL, Layer, What, answer, answer_of, entrypoint, image};
 use crate::image::contents::{Config, Invocation};
 
-/// The static program of a Debian image of which all else is glibc.
-const STATIC: &str = "musl: `/app/server` is static, and musl is part of it";
+/// The answer for the static program in a Debian image with glibc.
+const STATIC: &str = "musl: `/app/server` is static and contains musl";
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn on_debian(more: Layer<'_>, command: &[&str]) -> String {
-    told(&[DEBIAN, &[APP], more], command)
+    answer_of(&[DEBIAN, &[APP], more], command)
 }
 
 #[test]
-fn every_way_to_start_a_program_leads_to_it() {
+fn follows_every_way_to_start_a_program() {
     for command in [
         &["/app/server"][..],
         &["/app/../app/./server", "-x"],
@@ -40,7 +40,7 @@ fn every_way_to_start_a_program_leads_to_it() {
 }
 
 #[test]
-fn scripts_are_followed_to_what_takes_their_place() {
+fn follows_scripts_to_the_program_that_replaces_them() {
     for (script, command) in [
         ("#!/bin/sh\nexec /app/server", &["/run"][..]),
         ("#!/bin/sh\nexec \"$@\"", &["/run", "/app/server"]),
@@ -56,33 +56,33 @@ fn scripts_are_followed_to_what_takes_their_place() {
         ("#!/bin/sh\n\"/app/server\" &\nexec /app/server", &["sh", "/run"]),
         ("#!/bin/dash\nexec env A=1 tini -- \"$@\"", &["/bin/sh", "/run", "/app/server"]),
     ] {
-        let told = on_debian(&[("run", What::Script(script))], command);
-        assert!(told.starts_with("musl: the script `/run` gives way to another program"), "{script}: {told}");
+        let answer = on_debian(&[("run", What::Script(script))], command);
+        assert!(answer.starts_with("musl: the script `/run` starts another program with `exec`"), "{script}: {answer}");
     }
 }
 
 #[test]
-fn what_is_not_sure_is_not_told() {
+fn uncertain_commands_are_unknown() {
     for (script, why) in [
-        ("#!/bin/sh\n/app/server", "does not say by `exec`"),
-        ("#!/bin/sh\nif [ -n \"$D\" ]; then exec /app/server; fi\npython3 x.py", "does not say by `exec`"),
-        ("#!/bin/sh\nexec $APP", "what takes the place"),
-        ("#!/bin/sh\nif x; then exec /app/server; else exec python3; fi", "what takes the place"),
-        ("#!/bin/sh\nexec su app -c /app/server", "what takes the place"),
-        ("#!/bin/sh\nexec supervisord -n", "what takes the place"),
-        ("#!/bin/execlineb -S0\n/app/server", "starts others"),
+        ("#!/bin/sh\n/app/server", "does not end with `exec`"),
+        ("#!/bin/sh\nif [ -n \"$D\" ]; then exec /app/server; fi\npython3 x.py", "does not end with `exec`"),
+        ("#!/bin/sh\nexec $APP", "starts with `exec` is unknown"),
+        ("#!/bin/sh\nif x; then exec /app/server; else exec python3; fi", "starts with `exec` is unknown"),
+        ("#!/bin/sh\nexec su app -c /app/server", "starts with `exec` is unknown"),
+        ("#!/bin/sh\nexec supervisord -n", "starts with `exec` is unknown"),
+        ("#!/bin/execlineb -S0\n/app/server", "starts other programs"),
         ("#!/usr/bin/python3\nimport os\nos.execv('/app/server', [])", ""),
     ] {
         let execlineb = ("bin/execlineb", What::Program(None, &["musl libc (x86_64)"]));
-        let told = on_debian(&[("run", What::Script(script)), execlineb], &["/run"]);
-        // What a Python program starts is its own affair; it is a process of glibc.
+        let answer = on_debian(&[("run", What::Script(script)), execlineb], &["/run"]);
+        // A Python program may start others, but stays a process of glibc.
         let expected = if why.is_empty() { "glibc 2.41.0: " } else { "unknown: " };
-        assert!(told.starts_with(expected) && told.contains(why), "{script}: {told}");
+        assert!(answer.starts_with(expected) && answer.contains(why), "{script}: {answer}");
     }
 }
 
 #[test]
-fn supervisors_and_launchers_say_nothing_of_what_they_start() {
+fn supervisors_and_launchers_are_known_only_if_all_programs_are_alike() {
     let init = ("init", What::Script("#!/bin/sh -e\nexec s6-overlay-suexec ' /preinit' '' /stage0 \"$@\"\n"));
     let own = ("command/s6-overlay-suexec", What::Program(None, &["musl libc (x86_64)"]));
     let uv = ("usr/bin/uv", What::Program(None, &["musl libc (x86_64)"]));
@@ -94,37 +94,40 @@ fn supervisors_and_launchers_say_nothing_of_what_they_start() {
         &["/usr/bin/supervisord", "-n"],
         &["/usr/bin/python3", "/usr/bin/uv"],
     ] {
-        let told = on_debian(&[init, own, uv, supervisord], command);
+        let answer = on_debian(&[init, own, uv, supervisord], command);
         let is_python = command[0] == "/usr/bin/python3";
-        assert!(told.starts_with(if is_python { "glibc" } else { "unknown: " }), "{command:?}: {told}");
+        assert!(answer.starts_with(if is_python { "glibc" } else { "unknown: " }), "{command:?}: {answer}");
     }
-    // Where all programs are alike, it is of no account which of them it is.
-    let alike = told(&[ALPINE, &[("usr/bin/supervisord", What::Program(Some(LD_MUSL), &[]))]], &["supervisord"]);
-    assert!(alike.starts_with("musl 1.2.5: ") && alike.contains("all programs of the image are alike"), "{alike}");
+    // If all programs are alike, any of them gives the same answer.
+    let alike = answer_of(&[ALPINE, &[("usr/bin/supervisord", What::Program(Some(LD_MUSL), &[]))]], &["supervisord"]);
+    assert!(
+        alike.starts_with("musl 1.2.5: ") && alike.contains("all programs in the image are of one kind"),
+        "{alike}"
+    );
 }
 
 #[test]
 fn a_link_to_a_starter_is_a_starter() {
     let tini = ("usr/bin/tini", What::Program(None, &["GLIBC_TUNABLES"]));
-    let told = told(
+    let answer = answer_of(
         &[ALPINE, &[tini, ("entry", What::Link("/usr/bin/tini")), ("s", What::Link("/entry"))]],
         &["/s", "--", "ls"],
     );
-    assert!(told.starts_with("musl 1.2.5: `/bin/ls`"), "{told}");
+    assert!(answer.starts_with("musl 1.2.5: `/bin/ls`"), "{answer}");
 }
 
 #[test]
-fn the_search_path_is_searched_as_the_runtime_does() {
+fn searches_the_path_as_the_container_runtime_does() {
     let here = |path: &str, dir: &str| {
         let mut config = entrypoint(&["server"]);
         config.env.insert("PATH".to_owned(), path.to_owned());
         config.working_dir = dir.to_owned();
-        said(
+        answer(
             &image(&[DEBIAN, &[APP, ("usr/bin/server", What::Program(Some(LD_LINUX), &[]))]], config),
             &Invocation::default(),
         )
     };
-    assert!(here("/usr/bin:/app", "").starts_with("glibc"), "the first that has it");
+    assert!(here("/usr/bin:/app", "").starts_with("glibc"), "the first folder with the program");
     assert!(here("/app:/usr/bin", "").starts_with("musl"));
     assert!(here("/nowhere:/app", "").starts_with("musl"));
     assert!(here("app:/usr/bin", "/").starts_with("musl"), "{}", here("app:/usr/bin", "/"));
@@ -136,31 +139,31 @@ fn the_search_path_is_searched_as_the_runtime_does() {
 }
 
 #[test]
-fn the_pod_s_folder_and_variables_outrank_the_image_s() {
+fn the_folder_and_variables_of_the_pod_outrank_those_of_the_image() {
     let other = ("srv/server", What::Program(Some(LD_LINUX), &[]));
     let config = Config { working_dir: "/app".to_owned(), ..entrypoint(&["./server"]) };
     let facts = image(&[DEBIAN, &[APP, other]], config);
-    assert!(said(&facts, &Invocation::default()).starts_with("musl"));
+    assert!(answer(&facts, &Invocation::default()).starts_with("musl"));
     let moved = Invocation { working_dir: Some("/srv"), ..Invocation::default() };
-    assert!(said(&facts, &moved).starts_with("glibc"));
+    assert!(answer(&facts, &moved).starts_with("glibc"));
     let command = words(&["server"]);
     let env = |name: &str| (name == "PATH").then_some("/srv");
     let searched = Invocation { command: Some(&command), env: &env, ..Invocation::default() };
-    assert!(said(&facts, &searched).starts_with("glibc"));
+    assert!(answer(&facts, &searched).starts_with("glibc"));
 }
 
 #[test]
-fn a_program_that_is_not_there_is_not_guessed() {
+fn a_missing_program_is_unknown() {
     let facts = image(&[DEBIAN, &[APP]], entrypoint(&["/app/server"]));
     for command in [&["/usr/bin/mounted"][..], &["mounted"], &["/bin/mounted.sh"], &["sh", "-c", "exec mounted"]] {
         let command = words(command);
-        let said = said(&facts, &Invocation { command: Some(&command), ..Invocation::default() });
-        assert!(said.contains("a volume may bring it"), "{command:?}: {said}");
+        let answer = answer(&facts, &Invocation { command: Some(&command), ..Invocation::default() });
+        assert!(answer.contains("a volume may provide it"), "{command:?}: {answer}");
     }
 }
 
 #[test]
-fn a_program_may_be_given_to_its_loader() {
+fn follows_a_loader_to_its_program() {
     for (command, resolver) in [
         (&["/lib64/ld-linux-x86-64.so.2", "/usr/bin/python3", "x.py"][..], "glibc 2.41.0: "),
         (&["/lib64/ld-linux-x86-64.so.2", "--library-path", "/x", "/usr/bin/python3"], "glibc 2.41.0: "),
@@ -169,13 +172,13 @@ fn a_program_may_be_given_to_its_loader() {
         (&["/lib64/ld-linux-x86-64.so.2", "/nowhere"], "unknown: "),
         (&["/lib64/ld-linux-x86-64.so.2"], "unknown: "),
     ] {
-        let told = on_debian(&[], command);
-        assert!(told.starts_with(resolver), "{command:?}: {told}");
+        let answer = on_debian(&[], command);
+        assert!(answer.starts_with(resolver), "{command:?}: {answer}");
     }
 }
 
 #[test]
-fn commands_made_to_take_long_end_soon() {
+fn hostile_commands_end_soon() {
     let facts = image(&[DEBIAN, &[APP]], entrypoint(&["/app/server"]));
     let many = vec!["x"; 50_000];
     let all = "\"$@\" ".repeat(5000);
@@ -190,9 +193,9 @@ fn commands_made_to_take_long_end_soon() {
     ] {
         let command = words(&command);
         let started = std::time::Instant::now();
-        said(&facts, &Invocation { command: Some(&command), ..Invocation::default() });
+        answer(&facts, &Invocation { command: Some(&command), ..Invocation::default() });
         assert!(started.elapsed().as_secs() < 5, "{:?}", &command[..2]);
     }
     let long = words(&["sh", "-c", &"x".repeat(300 << 10)]);
-    assert!(said(&facts, &Invocation { command: Some(&long), ..Invocation::default() }).contains("too long"));
+    assert!(answer(&facts, &Invocation { command: Some(&long), ..Invocation::default() }).contains("too long"));
 }

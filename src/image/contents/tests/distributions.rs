@@ -1,14 +1,14 @@
-//! Distributions as their images lay them out, and layers over layers.
+//! The layouts of distributions, and layers over layers.
 
-use super::{ALPINE, DEBIAN, GLIBC, LD_LINUX, LD_MUSL, Layer, What, entrypoint, image, said, told};
+use super::{ALPINE, DEBIAN, GLIBC, LD_LINUX, LD_MUSL, Layer, What, answer, answer_of, entrypoint, image};
 use crate::image::contents::Invocation;
 
 const APP: Layer<'_> = &[("app", What::Program(Some(LD_MUSL), &[]))];
-/// A musl that does not say its release.
+/// A musl without its release.
 const SILENT: (&str, What<'_>) = ("lib/ld-musl-x86_64.so.1", What::Program(None, &["No error information"]));
 
 #[test]
-fn the_release_is_told_by_the_best_that_there_is() {
+fn the_release_is_from_the_best_source() {
     let apk = (
         "lib/apk/db/installed",
         What::Text("C:Q1abc=\nP:musl\nV:1.1.24-r10\nA:x86_64\n\nP:musl-utils\nV:9.9.9-r0\n\n"),
@@ -25,13 +25,13 @@ fn the_release_is_told_by_the_best_that_there_is() {
         (&[SILENT, edge], "musl", "which is musl"),
         (&[SILENT], "musl", "which is musl"),
     ] {
-        let told = told(&[files, APP], &["/app"]);
-        assert!(told.starts_with(&format!("{expected}: ")) && told.contains(source), "{told}");
+        let answer = answer_of(&[files, APP], &["/app"]);
+        assert!(answer.starts_with(&format!("{expected}: ")) && answer.contains(source), "{answer}");
     }
 }
 
 #[test]
-fn distributions_that_look_like_alpine_are_what_they_are() {
+fn distributions_like_alpine_are_not_taken_for_it() {
     // Wolfi and Chainguard have apk, and glibc.
     let wolfi: Layer<'_> = &[
         ("lib", What::Link("usr/lib")),
@@ -41,30 +41,30 @@ fn distributions_that_look_like_alpine_are_what_they_are() {
         ("etc/os-release", What::Text("ID=wolfi\nVERSION_ID=20230201\n")),
         ("usr/bin/app", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(told(&[wolfi], &["app"]).starts_with("glibc 2.41.0: "));
-    // Alpaquita says ID_LIKE=alpine in both flavours; its own release number is none of Alpine's.
+    assert!(answer_of(&[wolfi], &["app"]).starts_with("glibc 2.41.0: "));
+    // Alpaquita says ID_LIKE=alpine with both libraries; its release number is not one of Alpine's.
     let alpaquita = ("etc/os-release", What::Text("ID=alpaquita\nID_LIKE=alpine\nVERSION_ID=23\n"));
-    let musl = told(&[&[SILENT, alpaquita], APP], &["/app"]);
+    let musl = answer_of(&[&[SILENT, alpaquita], APP], &["/app"]);
     assert!(musl.starts_with("musl: "), "{musl}");
     let glibc = [
         alpaquita,
         ("lib64/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
         ("app", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(told(&[&glibc], &["/app"]).starts_with("glibc 2.41.0: "));
-    // frolvlad/alpine-glibc holds both, and each program has its own.
+    assert!(answer_of(&[&glibc], &["/app"]).starts_with("glibc 2.41.0: "));
+    // frolvlad/alpine-glibc has both libraries, and each program has its own.
     let both: Layer<'_> = &[
         ("usr/glibc-compat/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
         ("lib64/ld-linux-x86-64.so.2", What::Link("/usr/glibc-compat/lib/ld-linux-x86-64.so.2")),
         ("usr/bin/java", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(told(&[ALPINE, both], &["java"]).starts_with("glibc 2.41.0: "));
-    assert!(told(&[ALPINE, both], &["ls"]).starts_with("musl 1.2.5: "));
-    assert!(told(&[ALPINE, both], &["sh", "-c", "run & wait"]).starts_with("unknown: "));
+    assert!(answer_of(&[ALPINE, both], &["java"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[ALPINE, both], &["ls"]).starts_with("musl 1.2.5: "));
+    assert!(answer_of(&[ALPINE, both], &["sh", "-c", "run & wait"]).starts_with("unknown: "));
 }
 
 #[test]
-fn an_image_with_no_root_to_speak_of_is_read_too() {
+fn reads_images_without_a_usual_root() {
     let nix: Layer<'_> = &[
         ("bin", What::Link("/nix/store/aaaa-env/bin")),
         ("nix/store/aaaa-env/bin/hello", What::Link("/nix/store/bbbb-hello/bin/hello")),
@@ -74,23 +74,23 @@ fn an_image_with_no_root_to_speak_of_is_read_too() {
         ),
         ("nix/store/cccc-glibc-2.40/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
     ];
-    assert!(told(&[nix], &["/bin/hello"]).starts_with("glibc 2.41.0: "), "{}", told(&[nix], &["/bin/hello"]));
+    assert!(answer_of(&[nix], &["/bin/hello"]).starts_with("glibc 2.41.0: "), "{}", answer_of(&[nix], &["/bin/hello"]));
     let rust: Layer<'_> = &[("server", What::Program(None, &["No error information"]))];
-    assert!(told(&[rust], &["/server"]).starts_with("musl: "));
-    assert!(told(&[rust], &["server"]).starts_with("unknown: "), "the root is not on the search path");
-    assert!(told(&[], &["/server"]).starts_with("unknown: "));
-    assert!(told(&[rust], &[]).contains("what to run"));
+    assert!(answer_of(&[rust], &["/server"]).starts_with("musl: "));
+    assert!(answer_of(&[rust], &["server"]).starts_with("unknown: "), "the root is not on the search path");
+    assert!(answer_of(&[], &["/server"]).starts_with("unknown: "));
+    assert!(answer_of(&[rust], &[]).contains("what to run"));
 }
 
 #[test]
-fn layers_lie_over_each_other_as_runtimes_lay_them() {
+fn layers_replace_each_other_as_in_container_runtimes() {
     let gone: Layer<'_> = &[("lib/.wh.ld-musl-x86_64.so.1", What::Text(""))];
     let opaque: Layer<'_> = &[("lib/.wh..wh..opq", What::Text("")), ("lib/other", What::Text("x"))];
     let folder_gone: Layer<'_> = &[(".wh.lib", What::Text(""))];
     for above in [gone, opaque, folder_gone] {
-        assert!(told(&[ALPINE, APP, above], &["/app"]).starts_with("unknown: "));
-        // What stands above again is there again.
-        assert!(told(&[ALPINE, APP, above, ALPINE], &["/app"]).starts_with("musl 1.2.5: "));
+        assert!(answer_of(&[ALPINE, APP, above], &["/app"]).starts_with("unknown: "));
+        // A layer above brings the files back.
+        assert!(answer_of(&[ALPINE, APP, above, ALPINE], &["/app"]).starts_with("musl 1.2.5: "));
     }
     // A whiteout and the new file in one layer, in either order.
     for again in [
@@ -99,42 +99,42 @@ fn layers_lie_over_each_other_as_runtimes_lay_them() {
         &[("lib/.wh..wh..opq", What::Text("")), SILENT],
         &[SILENT, ("lib/.wh..wh..opq", What::Text(""))],
     ] {
-        let told = told(&[ALPINE, APP, again], &["/app"]);
+        let answer = answer_of(&[ALPINE, APP, again], &["/app"]);
         assert!(
-            told.starts_with("musl 1.2.5: ") && told.contains("by os-release"),
-            "the new one says no release: {told}"
+            answer.starts_with("musl 1.2.5: ") && answer.contains("by os-release"),
+            "the new one has no release: {answer}"
         );
     }
-    // A folder of a higher layer, written through a link of a lower one.
+    // A folder of a higher layer, through a link of a lower one.
     let through: Layer<'_> = &[("bin/server", What::Program(Some(LD_LINUX), &[]))];
-    assert!(told(&[DEBIAN, through], &["/usr/bin/server"]).starts_with("glibc 2.41.0: "));
-    // A folder that is listed as one takes the link's place.
+    assert!(answer_of(&[DEBIAN, through], &["/usr/bin/server"]).starts_with("glibc 2.41.0: "));
+    // A folder with an entry of its own replaces the link.
     let listed: Layer<'_> = &[("bin", What::Folder), ("bin/server", What::Program(Some(LD_LINUX), &[]))];
-    assert!(told(&[DEBIAN, listed], &["/bin/server"]).starts_with("glibc 2.41.0: "));
-    assert!(told(&[DEBIAN, listed], &["/usr/bin/server"]).starts_with("unknown: "));
-    assert!(told(&[DEBIAN, listed], &["/bin/python3"]).starts_with("unknown: "));
-    // A hard link to what only a lower layer has.
+    assert!(answer_of(&[DEBIAN, listed], &["/bin/server"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[DEBIAN, listed], &["/usr/bin/server"]).starts_with("unknown: "));
+    assert!(answer_of(&[DEBIAN, listed], &["/bin/python3"]).starts_with("unknown: "));
+    // A hard link to a file of a lower layer.
     let hard: Layer<'_> = &[("server", What::Hard("usr/bin/python3"))];
-    assert!(told(&[DEBIAN, hard], &["/server"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[DEBIAN, hard], &["/server"]).starts_with("glibc 2.41.0: "));
     let outside: Layer<'_> =
         &[("server", What::Hard("../../../../usr/bin/python3")), ("other", What::Hard("../nowhere"))];
-    assert!(told(&[DEBIAN, outside], &["/server"]).starts_with("glibc 2.41.0: "), "there is no outside");
-    assert!(told(&[DEBIAN, outside], &["/other"]).starts_with("unknown: "));
+    assert!(answer_of(&[DEBIAN, outside], &["/server"]).starts_with("glibc 2.41.0: "), "no path leads out of the root");
+    assert!(answer_of(&[DEBIAN, outside], &["/other"]).starts_with("unknown: "));
     let circle: Layer<'_> = &[("a", What::Hard("b")), ("b", What::Hard("a"))];
-    assert!(told(&[DEBIAN, circle], &["/a"]).starts_with("unknown: "));
+    assert!(answer_of(&[DEBIAN, circle], &["/a"]).starts_with("unknown: "));
 }
 
 #[test]
-fn a_hundred_and_twenty_seven_layers_are_as_good_as_one() {
+fn reads_127_layers() {
     let empty: Layer<'_> = &[];
     let mut layers = vec![ALPINE];
     layers.extend([empty; 125]);
     layers.push(APP);
-    assert!(told(&layers, &["/app"]).starts_with("musl 1.2.5: "));
+    assert!(answer_of(&layers, &["/app"]).starts_with("musl 1.2.5: "));
 }
 
 #[test]
-fn trees_made_to_take_long_end_soon() {
+fn hostile_trees_end_soon() {
     let started = std::time::Instant::now();
     let deep = "d/".repeat(1900);
     let below = |link: &str| format!("{link}/{deep}x");
@@ -166,15 +166,15 @@ fn trees_made_to_take_long_end_soon() {
         facts.add(path, node).unwrap();
     }
     let mut tree = crate::image::contents::Tree::default();
-    tree.lay(&facts.finish());
+    tree.add_layer(&facts.finish());
     let facts = crate::image::contents::ImageFacts::new(&tree, entrypoint(&["/s0"]), false);
-    assert!(said(&facts, &Invocation::default()).starts_with("unknown: "));
+    assert!(answer(&facts, &Invocation::default()).starts_with("unknown: "));
     assert!(serde_json::to_vec(&facts).unwrap().len() < 256 << 10);
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 
 #[test]
-fn what_is_kept_of_an_image_stays_small() {
+fn the_facts_of_an_image_stay_small() {
     let long = "d/".repeat(400);
     let paths: Vec<String> = (0..300).map(|number| format!("{long}{number}/program{number}")).collect();
     let layer: Vec<(&str, What<'_>)> = paths.iter().map(|path| (path.as_str(), What::Program(None, &[]))).collect();
@@ -182,6 +182,6 @@ fn what_is_kept_of_an_image_stays_small() {
     let stored = serde_json::to_vec(&facts).unwrap();
     assert!(stored.len() < 96 << 10, "{}", stored.len());
     assert!(facts.truncated);
-    // What the image's own command needs is kept before the rest.
-    assert!(said(&facts, &Invocation::default()).starts_with("glibc 2.41.0: "));
+    // The facts for the image's own command are kept first.
+    assert!(answer(&facts, &Invocation::default()).starts_with("glibc 2.41.0: "));
 }

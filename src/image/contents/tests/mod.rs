@@ -1,4 +1,4 @@
-//! Images as they exist in the wild, made of files that hold just what is looked at. Real programs are in `tests/registry`.
+//! Images as they occur in practice, from files with only the parts that muslin reads. `tests/registry` has real programs.
 
 mod commands;
 mod distributions;
@@ -8,10 +8,10 @@ mod wrappers;
 
 use super::{Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, LayerFacts, Node, Tree};
 
-/// What is at a path of a layer.
+/// An entry of a layer.
 #[derive(Clone, Copy)]
 enum What<'w> {
-    /// A program that wants this loader, and holds these texts between NULs.
+    /// A program that asks for this loader, and has these texts between NULs.
     Program(Option<&'w str>, &'w [&'w str]),
     Bytes(&'w [u8]),
     Text(&'w str),
@@ -23,7 +23,7 @@ enum What<'w> {
 
 type Layer<'l> = &'l [(&'l str, What<'l>)];
 
-/// How a program is written.
+/// The word size and byte order of a program.
 #[derive(Clone, Copy)]
 struct Machine {
     is_64: bool,
@@ -32,7 +32,7 @@ struct Machine {
 
 const X86_64: Machine = Machine { is_64: true, is_big: false };
 
-/// A program of this machine.
+/// Returns a program for this machine.
 fn elf(Machine { is_64, is_big }: Machine, loader: Option<&str>, texts: &[&str]) -> Vec<u8> {
     let mut bytes = vec![0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 1 + u8::from(is_big), 1];
     bytes.resize(16, 0);
@@ -42,7 +42,7 @@ fn elf(Machine { is_64, is_big }: Machine, loader: Option<&str>, texts: &[&str])
     };
     let word = if is_64 { 8 } else { 4 };
     let (header, segment) = if is_64 { (64, 56) } else { (52, 32) };
-    // ET_DYN, any machine, the version, the entry, then where the segments and the sections are.
+    // ET_DYN, any machine, the version, the entry, then the offsets of the segments and the sections.
     for (value, size) in [(3, 2), (62, 2), (1, 4), (0, word), (header, word), (0, word), (0, 4)] {
         put(&mut bytes, value, size);
     }
@@ -51,7 +51,7 @@ fn elf(Machine { is_64, is_big }: Machine, loader: Option<&str>, texts: &[&str])
     }
     let start = header + 2 * segment;
     let length = loader.map_or(0, |loader| loader.len() as u64 + 1);
-    // PT_LOAD, and PT_INTERP where there is a loader.
+    // PT_LOAD, and PT_INTERP if there is a loader.
     for (kind, offset, size) in [(1, 0, start), (if loader.is_some() { 3 } else { 4 }, start, length)] {
         put(&mut bytes, kind, 4);
         if is_64 {
@@ -98,10 +98,10 @@ fn layer(entries: Layer<'_>) -> LayerFacts {
     builder.finish()
 }
 
-/// What is kept of an image of these layers, from the base up, after it was stored and read again.
+/// Returns the facts of an image with these layers, from the base up, after they were stored and read again.
 fn image(layers: &[Layer<'_>], config: Config) -> ImageFacts {
     let mut tree = Tree::default();
-    layers.iter().for_each(|entries| tree.lay(&layer(entries)));
+    layers.iter().for_each(|entries| tree.add_layer(&layer(entries)));
     let facts = ImageFacts::new(&tree, config, false);
     let stored = serde_json::to_string(&facts).unwrap();
     let read = serde_json::from_str(&stored).unwrap();
@@ -113,23 +113,23 @@ fn entrypoint(words: &[&str]) -> Config {
     Config { entrypoint: words.iter().map(|word| (*word).to_owned()).collect(), ..Config::default() }
 }
 
-/// What such an image's own command is, and why.
-fn told(layers: &[Layer<'_>], command: &[&str]) -> String {
-    said(&image(layers, entrypoint(command)), &Invocation::default())
+/// Returns the resolver of the image's own command, and the reason.
+fn answer_of(layers: &[Layer<'_>], command: &[&str]) -> String {
+    answer(&image(layers, entrypoint(command)), &Invocation::default())
 }
 
-fn said(facts: &ImageFacts, invocation: &Invocation<'_>) -> String {
+fn answer(facts: &ImageFacts, invocation: &Invocation<'_>) -> String {
     let fingerprint = facts.fingerprint(invocation);
     format!("{}: {}", fingerprint.resolver, fingerprint.reason)
 }
 
-/// What musl's own library says.
+/// The texts in musl's library.
 const MUSL: &[&str] = &["musl libc (x86_64)", "No error information", "1.2.5"];
-/// What glibc's loader says.
+/// The texts in glibc's loader.
 const GLIBC: &[&str] = &["glibc-ld.so.cache1.1", "ld.so (GNU libc) stable release version 2.41."];
 const LD_MUSL: &str = "/lib/ld-musl-x86_64.so.1";
 const LD_LINUX: &str = "/lib64/ld-linux-x86-64.so.2";
-/// A musl root, and a glibc root, with a few programs each.
+/// A root with musl, and one with glibc, each with a few programs.
 const ALPINE: Layer<'_> = &[
     ("lib/ld-musl-x86_64.so.1", What::Program(None, MUSL)),
     ("bin/busybox", What::Program(Some(LD_MUSL), &[])),
@@ -147,5 +147,5 @@ const DEBIAN: Layer<'_> = &[
     ("usr/bin/env", What::Program(Some(LD_LINUX), &[])),
     ("usr/bin/python3", What::Program(Some(LD_LINUX), &[])),
 ];
-/// A program that is another than the rest.
+/// A program of another kind than the others.
 const APP: (&str, What<'_>) = ("app/server", What::Program(None, &["musl libc (x86_64)"]));

@@ -1,20 +1,20 @@
-//! What a text starts, and what takes its place.
+//! The commands of a shell text, and those that replace the shell.
 
 use crate::image::contents::files::script::ScriptScan;
-use crate::image::contents::shell::parser::Text;
+use crate::image::contents::shell::parser::ShellText;
 
-/// The programs that a text starts, in order, those by `exec` with a `!`.
-fn started(text: &str) -> Vec<String> {
+/// Returns the commands of a text in order, those with `exec` after a `!`.
+fn commands_of(text: &str) -> Vec<String> {
     let mark = |exec: bool| if exec { "!" } else { "" };
-    Text::read(text)
+    ShellText::parse(text)
         .commands
         .iter()
         .map(|command| format!("{}{}", mark(command.exec), command.words.join(" ")))
         .collect()
 }
 
-/// What takes the place of a script of this text.
-fn replaced(text: &str) -> Vec<String> {
+/// Returns the commands that may replace a script of this text.
+fn replacing(text: &str) -> Vec<String> {
     let mut scan = ScriptScan::default();
     scan.feed(b"#!/bin/sh\n");
     scan.feed(text.as_bytes());
@@ -43,12 +43,12 @@ fn finds_the_commands_between_separators() {
         ("command -v a; command b; time c", &["b", "c"]),
         ("exec -a name app; x", &["!app"]),
     ] {
-        assert_eq!(started(text), commands, "{text}");
+        assert_eq!(commands_of(text), commands, "{text}");
     }
 }
 
 #[test]
-fn what_only_the_shell_knows_is_marked() {
+fn words_that_only_the_shell_knows_are_marked() {
     for (text, commands) in [
         ("exec $APP", &["!$?"][..]),
         ("exec \"${HOME}/bin/app\"", &["!$?/bin/app"]),
@@ -62,7 +62,7 @@ fn what_only_the_shell_knows_is_marked() {
         (". ./env; app; /bin/app", &["$?", "/bin/app"]),
         ("export GODEBUG=netdns=cgo; /bin/app", &["$?"]),
     ] {
-        assert_eq!(started(text), commands, "{text}");
+        assert_eq!(commands_of(text), commands, "{text}");
     }
 }
 
@@ -74,11 +74,11 @@ fn a_here_document_starts_nothing() {
         "cat <<-\"EOF\" | tee x\n\texec other\n\tEOF\nexec app",
         "cat <<A <<B\nexec other\nA\nexec other\nB\nexec app",
     ] {
-        let commands = started(text);
+        let commands = commands_of(text);
         assert!(!commands.iter().any(|command| command.contains("other")), "{text}: {commands:?}");
         assert_eq!(commands.last().map(String::as_str), Some("!app"), "{text}: {commands:?}");
     }
-    assert_eq!(started("cat <<EOF\nexec other"), ["cat"]);
+    assert_eq!(commands_of("cat <<EOF\nexec other"), ["cat"]);
 }
 
 #[test]
@@ -98,12 +98,12 @@ fn follows_the_shell_to_another_folder() {
         ("cd -; ./server", &["$?"]),
         ("pushd /x; ./server", &["$?"]),
     ] {
-        assert_eq!(started(text), commands, "{text}");
+        assert_eq!(commands_of(text), commands, "{text}");
     }
 }
 
 #[test]
-fn only_what_is_sure_to_come_last_takes_a_script_s_place() {
+fn only_a_certain_exec_replaces_a_script() {
     for (text, starts) in [
         ("set -e\nmigrate\nexec app \"$@\"", &["app $@"][..]),
         ("if a; then exec one; fi\nexec two", &["one", "two"]),
@@ -125,7 +125,7 @@ fn only_what_is_sure_to_come_last_takes_a_script_s_place() {
         ("a() { b; }; b() { a; }; a", &[]),
         ("exec app \"$@\"\n' '''\nimport x\nprint(x)", &["app $@"]),
     ] {
-        assert_eq!(replaced(text), starts, "{text}");
+        assert_eq!(replacing(text), starts, "{text}");
     }
 }
 
@@ -142,27 +142,27 @@ fn a_script_may_change_its_arguments() {
         ("f() { shift; }; exec \"$@\"", &["$@"]),
         ("set -e; set -o pipefail; exec \"$@\"", &["$@"]),
     ] {
-        assert_eq!(replaced(text), starts, "{text}");
+        assert_eq!(replacing(text), starts, "{text}");
     }
 }
 
 #[test]
-fn what_somebody_wrote_to_be_endless_ends() {
+fn hostile_texts_end() {
     let doubled = "set -- \"$@\" \"$@\"\n".repeat(3000);
-    assert_eq!(replaced(&format!("{doubled}exec \"$@\"")).len(), 1);
+    assert_eq!(replacing(&format!("{doubled}exec \"$@\"")).len(), 1);
     let variants = "[ x ] && set -- a \"$@\"\n".repeat(2000);
-    assert_eq!(replaced(&format!("{variants}exec \"$@\"")), ["$?"]);
+    assert_eq!(replacing(&format!("{variants}exec \"$@\"")), ["$?"]);
     let nested = "if a; then ".repeat(20_000);
-    started(&nested);
-    started(&"(".repeat(60_000));
-    started(&"a|".repeat(30_000));
-    started(&format!("case x in {}", "a|b)".repeat(15_000)));
+    commands_of(&nested);
+    commands_of(&"(".repeat(60_000));
+    commands_of(&"a|".repeat(30_000));
+    commands_of(&format!("case x in {}", "a|b)".repeat(15_000)));
     let functions: String = (0..2000).map(|n| format!("f{n}() {{ f{}; }}\n", n + 1)).collect();
-    assert!(replaced(&format!("{functions}f0")).is_empty());
+    assert!(replacing(&format!("{functions}f0")).is_empty());
 }
 
 #[test]
-fn a_script_too_long_to_be_read_whole_says_nothing() {
+fn a_script_that_is_too_long_has_no_known_commands() {
     let padding = "# padding\n".repeat(7000);
-    assert!(replaced(&format!("exec early\n{padding}")).is_empty());
+    assert!(replacing(&format!("exec early\n{padding}")).is_empty());
 }

@@ -1,4 +1,4 @@
-//! What a program that only starts another starts.
+//! The programs that wrappers start.
 
 use crate::image::contents::shell::wrappers::{Unwrapped, unwrap};
 
@@ -9,7 +9,7 @@ fn starts(command: &str) -> Unwrapped {
 }
 
 #[test]
-fn finds_the_program_behind_the_options() {
+fn finds_the_program_after_the_options() {
     for command in [
         "tini app -x",
         "/sbin/tini -- app -x",
@@ -49,7 +49,7 @@ fn finds_the_program_behind_the_options() {
 }
 
 #[test]
-fn splits_the_text_that_env_is_given() {
+fn splits_the_text_of_env() {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let env = |argv: &[&str]| unwrap("env", &words(argv));
     for argv in [
@@ -62,12 +62,12 @@ fn splits_the_text_that_env_is_given() {
         assert_eq!(env(argv), Unwrapped::Starts(words(&["app", "-x", "more"])), "{argv:?}");
     }
     assert_eq!(env(&["env", "-S", "'an app' x"]), Unwrapped::Starts(words(&["$?", "$?", "x"])));
-    assert_eq!(env(&["env", "-S", "-S x", "y"]), Unwrapped::Untold);
-    assert_eq!(env(&vec!["env"; 1].into_iter().chain(vec!["-S"; 100_000]).collect::<Vec<_>>()), Unwrapped::Untold);
+    assert_eq!(env(&["env", "-S", "-S x", "y"]), Unwrapped::Unclear);
+    assert_eq!(env(&vec!["env"; 1].into_iter().chain(vec!["-S"; 100_000]).collect::<Vec<_>>()), Unwrapped::Unclear);
 }
 
 #[test]
-fn says_so_where_arguments_do_not_tell() {
+fn arguments_without_a_program_are_unclear() {
     for command in [
         "tini",
         "tini --",
@@ -81,12 +81,12 @@ fn says_so_where_arguments_do_not_tell() {
         "timeout 5",
         "sudo -i",
     ] {
-        assert_eq!(starts(command), Unwrapped::Untold, "{command}");
+        assert_eq!(starts(command), Unwrapped::Unclear, "{command}");
     }
 }
 
 #[test]
-fn leaves_other_programs_alone() {
+fn other_programs_are_no_wrappers() {
     for command in ["app -x", "tiny app", "/env/app x", "python3 env app"] {
         assert_eq!(starts(command), Unwrapped::NoWrapper, "{command}");
     }

@@ -1,0 +1,88 @@
+//! The kind of a program: how it is built and loaded, as far as this decides its resolver. Must not know where the program is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::elf::Elf;
+use super::files::file_scan::Node;
+use super::files::go_build::GoBuild;
+use super::files::libc::Libc;
+use super::files::script::Script;
+use super::loader::Loader;
+use crate::resolver::Family;
+
+/// The kind of a program. Programs of one kind have the same resolver.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ProgramKind {
+    /// A program that a loader loads.
+    Dynamic {
+        loader: Box<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        go: Option<GoBuild>,
+        /// The program is in Go and can call its C library's `getaddrinfo`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        getaddrinfo: bool,
+    },
+    /// A program that needs no loader.
+    Static {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        libc: Option<Libc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        go: Option<GoBuild>,
+    },
+    /// The C library itself, which loads the program named in its arguments.
+    Loader(Libc),
+    /// A script.
+    Script(Script),
+    /// A program that cannot be read, with the reason.
+    Unreadable(Box<str>),
+}
+
+// === impl ProgramKind ===
+
+impl ProgramKind {
+    /// Returns the kind of a file, if the file is a program.
+    pub(crate) fn new(node: &Node) -> Option<Self> {
+        match node {
+            Node::Program(Elf { loader: Some(loader), go, libc: _, getaddrinfo }) => Some(Self::Dynamic {
+                loader: loader.clone(),
+                getaddrinfo: go.is_some() && *getaddrinfo,
+                go: go.clone(),
+            }),
+            Node::Program(Elf { loader: None, go, libc, getaddrinfo: _ }) => {
+                Some(Self::Static { libc: *libc, go: go.clone() })
+            }
+            Node::Libc(libc) => Some(Self::Loader(*libc)),
+            Node::Script(script) => Some(Self::Script(script.clone())),
+            Node::Unreadable(reason) => Some(Self::Unreadable(reason.clone())),
+            Node::Symlink(_) | Node::Hardlink(_) | Node::ReleaseFile(_) => None,
+        }
+    }
+
+    /// Returns the approximate memory use, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Dynamic { loader, go, getaddrinfo: _ } => loader.len() + go.as_ref().map_or(0, GoBuild::bytes),
+                Self::Static { libc: _, go } => go.as_ref().map_or(0, GoBuild::bytes),
+                Self::Script(script) => script.bytes(),
+                Self::Unreadable(reason) => reason.len(),
+                Self::Loader(_) => 0,
+            }
+    }
+
+    /// Returns the resolver family of such a program; `None` for loaders and scripts, which run another program.
+    pub(crate) fn family(&self, loaders: &BTreeMap<Box<str>, Loader>) -> Option<Family> {
+        Some(match self {
+            Self::Dynamic { go: Some(_), .. } | Self::Static { go: Some(_), .. } => Family::Go,
+            Self::Dynamic { loader, go: None, .. } => {
+                loaders.get(loader).and_then(|loader| loader.libc).map_or(Family::Unknown, |libc| libc.kind.family())
+            }
+            Self::Static { libc, go: None } => libc.map_or(Family::Static, |libc| libc.kind.family()),
+            Self::Unreadable(_) => Family::Unknown,
+            Self::Loader(_) | Self::Script(_) => return None,
+        })
+    }
+}
