@@ -149,7 +149,7 @@ fn inspect_names_what_is_no_reference_and_writes_the_others() {
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(2), "{stderr}");
     assert_eq!(serde_json::from_slice::<Vec<Value>>(&stdout).unwrap().len(), 1);
-    for part in ["`team/App` is no image reference", "`a:b:c` is no image reference"] {
+    for part in ["`team/App` is not an image reference", "`a:b:c` is not an image reference"] {
         assert!(stderr.contains(part), "{stderr}");
     }
 }

@@ -1,38 +1,38 @@
-//! What is known of the resolver inside one image, how it is known, and why. Must not know how any of it is found out.
+//! The resolver of one image, with its evidence and the reason. Must not know how any of these is found.
 
 use std::fmt;
 
 use super::reason::Reason;
 use crate::resolver::{Family, Resolver};
 
-/// How we know, weakest first.
+/// The evidence for a resolver, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Evidence {
-    /// We do not.
+    /// The resolver is unknown.
     None,
-    /// From the reference alone.
+    /// Suggested by the image name alone.
     Assumed,
-    /// Read in the image.
+    /// Read in the image's files.
     Inspected,
-    /// An administrator said so.
+    /// Declared by an administrator.
     Declared,
 }
 
 /// The resolver of one image, for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The resolver and, where it is known, its release.
+    /// The resolver and, if known, its release.
     pub resolver: Resolver,
-    /// How we know.
+    /// The evidence.
     pub evidence: Evidence,
-    /// Why we think so. Written out only when somebody reads it.
+    /// The reason, formatted only when it is shown.
     pub reason: Reason,
 }
 
 // === impl Evidence ===
 
 impl Evidence {
-    /// The name used in annotations and messages.
+    /// Returns the name in annotations and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -52,17 +52,17 @@ impl fmt::Display for Evidence {
 // === impl Fingerprint ===
 
 impl Fingerprint {
-    /// An image of which nothing is known, and why not.
+    /// Creates the fingerprint of an unknown resolver.
     pub const fn unknown(reason: Reason) -> Self {
         Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, reason }
     }
 
-    /// What an administrator said, and of what.
+    /// Creates a fingerprint that an administrator declared.
     pub const fn declared(resolver: Resolver, reason: Reason) -> Self {
         Self { resolver, evidence: Evidence::Declared, reason }
     }
 
-    /// A resolver that the reference alone suggests.
+    /// Creates a fingerprint that the image name alone suggests.
     pub const fn assumed(resolver: Resolver, reason: Reason) -> Self {
         Self { resolver, evidence: Evidence::Assumed, reason }
     }

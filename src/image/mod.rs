@@ -1,16 +1,15 @@
-//! Image references, and what a reference alone suggests about the resolver inside the image. Pure knowledge of how images are
-//! named: it must not know of registries as servers, of image contents (`registry` reads those), of pods or of rules.
+//! Which resolver an image has: from its name (`by_name/`) or from its files (`contents/`). Does no I/O: `registry` reads images. Must
+//! not know pods or rules.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the grammar of `host:port/path:tag@digest` | [`Reference`] |
 //! | resolver, evidence and reason of one image | [`Fingerprint`], [`Evidence`], [`Reason`] |
-//! | the beginning that many references share | [`Prefix`] |
-//! | the decision | [`suggest()`] |
-//! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
-//! | which publisher builds on what, and who says so | [`publishers`], one row a repository |
+//! | the start of references that stands for many images | [`Prefix`] |
+//! | what a reference suggests | `by_name/` |
+//! | what the files of an image show | `contents/` |
 
-pub mod by_name;
+mod by_name;
 pub mod contents;
 mod fingerprint;
 mod prefix;

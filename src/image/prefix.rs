@@ -1,29 +1,29 @@
-//! The beginning of image references, as people write it to speak of many images at once. Must not know what is said of them.
+//! The start of image references, which stands for many images at once. Must not know what it is used for.
 
 use super::reference::{DEFAULT_REGISTRY, OFFICIAL, Reference, split_registry};
 
-/// The beginning of a reference: a registry, a folder of repositories, a repository, or one with the beginning of a tag. Ends
-/// where a part of the reference ends, so that `example.com/app` does not begin `example.com/apple`.
+/// The start of a reference: a registry, a folder of repositories, a repository, or a repository with the start of a tag. Must end
+/// where a part of the reference ends: `example.com/app` is no prefix of `example.com/apple`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
-    /// In the full form, as [`Reference`] displays itself.
+    /// The full form, as [`Reference`] displays itself.
     full: String,
 }
 
-/// A text with which no reference begins.
+/// A text that is not the start of any reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` begins no image reference: write a registry, a repository or a part of one, such as `registry.example.com/team/`"
+    "`{0}` is not the start of an image reference: write a registry, a repository or a part of one, such as `registry.example.com/team/`"
 )]
 pub struct InvalidPrefix(String);
 
 // === impl Prefix ===
 
 impl Prefix {
-    /// Reads a prefix. As in a reference, what names no registry is on Docker Hub; a host name alone is all of a registry.
+    /// Parses a prefix. As in a reference, a name without a registry is on Docker Hub; a host name alone is a whole registry.
     ///
     /// # Errors
-    /// It is empty, a URL, or holds what no reference does.
+    /// The text is empty, a URL, or has a character that no reference has.
     pub fn parse(text: &str) -> Result<Self, InvalidPrefix> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "./:@_-[]".contains(c);
         if text.is_empty() || text.contains("//") || text.starts_with(['/', ':', '@']) || !text.chars().all(is_part) {
@@ -38,7 +38,7 @@ impl Prefix {
         Ok(Self { full: format!("{registry}/{}{path}", if is_official { OFFICIAL } else { "" }) })
     }
 
-    /// Whether the reference begins so.
+    /// Returns true if the reference starts with this prefix.
     pub fn begins(&self, reference: &Reference<'_>) -> bool {
         let Self { full } = self;
         let ends_a_part = full.ends_with(['/', ':', '@', '-', '.', '_']);
@@ -48,7 +48,7 @@ impl Prefix {
             .is_some_and(|rest| ends_a_part || rest.is_empty() || rest.starts_with(['/', ':', '@']))
     }
 
-    /// How many bytes its full form has: of two that begin one reference, the longer says more.
+    /// Returns the length of the full form, in bytes. If several prefixes match, the longest one is the most precise.
     pub fn length(&self) -> usize {
         self.full.len()
     }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_where_a_part_ends() {
+    fn matches_only_whole_parts() {
         for (prefix, reference, expected) in [
             ("example.com/app", "example.com/app:1", true),
             ("example.com/app", "example.com/app/web:1", true),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_names_of_docker_hub() {
+    fn matches_all_names_of_docker_hub() {
         for prefix in [
             "alpine",
             "library/alpine",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_begins_no_reference() {
+    fn rejects_texts_that_start_no_reference() {
         for text in ["", "https://example.com/", "/app", "my app", ":1", "app*"] {
             assert!(Prefix::parse(text).is_err(), "{text}");
         }

@@ -1,6 +1,5 @@
-//! Why an image is thought to have its resolver. On the hot path a reason is a few words and numbers, copied and never formatted;
-//! only `Display` writes the sentence, when somebody reads it. It does not repeat the reference, which stands beside it wherever
-//! it is shown, so that a fingerprint borrows nothing and can be kept. Must not decide anything.
+//! The reason for a fingerprint. Copying one is cheap; only `Display` formats the sentence. The sentence does not repeat the reference,
+//! which is always shown beside it, so that a fingerprint borrows nothing and can be stored. Must not decide anything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,76 +7,76 @@ use std::sync::Arc;
 use super::by_name::publishers::row::{Base, Row, Tags};
 use crate::resolver::alpine::Release;
 
-/// A reason, written out by [`fmt::Display`] as the end of a sentence: "assumed, because …".
+/// A reason, which [`fmt::Display`] formats as the end of a sentence: "assumed, because …".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A name says Alpine.
+    /// Part of the reference says Alpine.
     Alpine {
-        /// Which part of the reference says so.
+        /// The part.
         part: Part,
-        /// The release, if the name tells one whose musl is known.
+        /// The release, if the part names one whose musl is known.
         release: Option<Release>,
     },
-    /// A name holds a word that tells: `bookworm`, `musl`.
+    /// Part of the reference has a word such as `bookworm` or `musl`.
     Word {
-        /// Which part of the reference holds it.
+        /// The part.
         part: Part,
         /// The word.
         word: &'static str,
-        /// What it stands for, if not for itself.
-        names: Option<&'static str>,
+        /// The distribution that the word means, if it does not name a resolver.
+        distribution: Option<&'static str>,
     },
-    /// It is known what the publisher builds on.
+    /// The publisher's base is known.
     Publisher {
-        /// The registry; `None` for Docker's official images, wherever they are mirrored.
+        /// The registry; `None` for Docker's official images, also on mirrors.
         registry: Option<&'static str>,
-        /// What is known, and who says so.
+        /// The row of the publisher.
         row: &'static Row,
-        /// The Alpine release, if the tag tells one whose musl is known.
+        /// The Alpine release, if the tag names one whose musl is known.
         release: Option<Release>,
     },
-    /// The names say both Alpine and glibc: which of the two the program uses is not told.
+    /// The name says both Alpine and glibc, and the program may use either.
     GlibcBesideMusl,
-    /// Two words contradict each other.
+    /// Two words name different resolvers.
     Conflict {
-        /// The word that stands first.
+        /// The first word.
         one: &'static str,
-        /// The word against it.
+        /// The word that contradicts it.
         other: &'static str,
     },
-    /// A name says distroless.
+    /// The name says distroless.
     Distroless {
-        /// Whether it says that there is a C library.
+        /// True if the name says that the image has a C library, false if it says that it has none.
         libc: Option<bool>,
     },
-    /// A name says Windows.
+    /// The name says Windows.
     Windows {
-        /// The word that says so.
+        /// The word.
         word: &'static str,
     },
-    /// There is only a digest, and the repository holds images on different bases.
+    /// The reference has only a digest, and the repository has images on different bases.
     DigestOnly,
-    /// No word and no row tells anything.
+    /// No word and no row is about this reference.
     NoHint,
-    /// Another part of muslin says why, in a sentence that is always the same.
+    /// A constant sentence from another part of muslin.
     Fixed(&'static str),
-    /// Another part of muslin says why: what an inspection read, who declared it.
+    /// A sentence from another part of muslin: about an inspection or a declaration.
     Text(Arc<str>),
 }
 
 /// A part of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What follows `:`.
+    /// The tag.
     Tag,
-    /// The last component of the path.
+    /// The last component of the repository's path.
     Repository,
 }
 
 // === impl Reason ===
 
 impl Reason {
-    /// Who says so, for what is known of a publisher: repository, commit and file.
+    /// Returns the source of a row about a publisher: repository, commit and file.
     pub const fn source(&self) -> Option<&'static str> {
         match self {
             Self::Publisher { row, .. } => Some(row.source),
@@ -93,13 +92,13 @@ impl fmt::Display for Reason {
                 write!(f, "the {part} says ")?;
                 write_alpine(f, *release)
             }
-            Self::Word { part, word, names: Some(distribution) } => {
+            Self::Word { part, word, distribution: Some(distribution) } => {
                 write!(f, "the {part} says `{word}`: that is {distribution}, which has glibc")
             }
-            Self::Word { part, word, names: None } => write!(f, "the {part} says `{word}`"),
+            Self::Word { part, word, distribution: None } => write!(f, "the {part} says `{word}`"),
             Self::Publisher { registry, row, release } => write_publisher(f, *registry, row, *release),
             Self::GlibcBesideMusl => {
-                f.write_str("the name says both Alpine and glibc, and not which of the two the program uses")
+                f.write_str("the name says both Alpine and glibc, but not which of the two the program uses")
             }
             Self::Conflict { one, other } => write!(f, "the name says both `{one}` and `{other}`"),
             Self::Distroless { libc: Some(true) } => {
@@ -107,13 +106,15 @@ impl fmt::Display for Reason {
             }
             Self::Distroless { libc: Some(false) } => f.write_str("the name says distroless without a C library"),
             Self::Distroless { libc: None } => {
-                f.write_str("the name says distroless, and not whether that is with glibc or with no C library")
+                f.write_str("the name says distroless, but not whether with glibc or without a C library")
             }
-            Self::Windows { word } => write!(f, "it is a Windows image, as `{word}` says; it reads no resolv.conf"),
+            Self::Windows { word } => {
+                write!(f, "`{word}` in the name means a Windows image, which reads no resolv.conf")
+            }
             Self::DigestOnly => {
-                f.write_str("there is a digest and no tag, and this repository has images on several bases")
+                f.write_str("the reference has a digest but no tag, and this repository has images on several bases")
             }
-            Self::NoHint => f.write_str("neither the tag nor the repository tells what it is built on"),
+            Self::NoHint => f.write_str("neither the tag nor the repository says what the image is built on"),
             Self::Fixed(text) => f.write_str(text),
             Self::Text(text) => f.write_str(text),
         }
@@ -132,7 +133,7 @@ impl fmt::Display for Part {
 fn write_alpine(f: &mut fmt::Formatter<'_>, release: Option<Release>) -> fmt::Result {
     match release.and_then(|release| Some((release, release.musl()?))) {
         Some((release, musl)) => write!(f, "Alpine {release}, which has musl {musl}"),
-        None => f.write_str("Alpine, which has musl, but no release of it"),
+        None => f.write_str("Alpine, which has musl, but names no release"),
     }
 }
 
@@ -163,7 +164,7 @@ fn write_publisher(
     }
     match base {
         Base::Alpine => f.write_str(" are built on Alpine, which has musl"),
-        Base::AlpineItself if release.is_none() => f.write_str(" are Alpine, which has musl; no release is named"),
+        Base::AlpineItself if release.is_none() => f.write_str(" are Alpine, which has musl; the tag names no release"),
         Base::AlpineItself => {
             f.write_str(" are ")?;
             write_alpine(f, release)
@@ -173,7 +174,7 @@ fn write_publisher(
         Base::Bare(on) => write!(f, " are built on {on}, which has no C library"),
         Base::Windows => f.write_str(" are Windows images, which read no resolv.conf"),
         Base::GlibcBesideMusl => {
-            f.write_str(" hold glibc beside Alpine's musl, and the name does not tell which one the program uses")
+            f.write_str(" have glibc beside Alpine's musl, and the name does not say which one the program uses")
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The grammar of image references, as `distribution/reference` v0.6 defines it and as the kubelet and container runtimes read it.
-//! Borrows from the text and allocates nothing unless the text is refused. Must not know what any name means.
+//! Borrows from the text; allocates only for errors. Must not know what any name means.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,68 +9,68 @@ use crate::text::one_line;
 #[cfg(test)]
 mod tests;
 
-/// The registry of a reference that names none.
+/// The registry of a reference without one.
 pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 /// The old name of that registry.
 const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
-/// Where Docker Hub keeps its official images: `alpine` is `library/alpine`.
+/// The path prefix of Docker Hub's official images: `alpine` is `library/alpine`.
 pub(crate) const OFFICIAL: &str = "library/";
-/// The longest repository (`RepositoryNameTotalLengthMax`), in bytes.
+/// The longest repository, in bytes (`RepositoryNameTotalLengthMax`).
 const REPOSITORY_MAX_BYTES: usize = 255;
 /// The longest tag, in bytes.
 const TAG_MAX_BYTES: usize = 128;
-/// The shortest digest of an algorithm without a length of its own, in hexadecimal digits.
+/// The shortest digest of an algorithm that muslin does not know, in hexadecimal digits.
 const DIGEST_MIN_DIGITS: usize = 32;
-/// An image id is as long as a SHA-256.
+/// The length of an image id, which is a SHA-256.
 const IMAGE_ID_DIGITS: usize = 64;
-/// How much of a refused text its message repeats, in bytes.
-const SHOWN_MAX: usize = 80;
+/// The most bytes of an invalid text that its message repeats.
+const SHOWN_MAX_BYTES: usize = 80;
 
 /// An image reference such as `registry.example.com:5000/team/app:1.2@sha256:…`, normalised: `redis` and
 /// `docker.io/library/redis` are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reference<'a> {
     registry: &'a str,
-    /// Without `library/` for official images.
+    /// The path, without `library/` for official images.
     path: &'a str,
     tag: Option<&'a str>,
     digest: Option<&'a str>,
 }
 
-/// Why a text is no image reference.
+/// A text that is no image reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{shown}` is no image reference: {problem}")]
+#[error("`{shown}` is not an image reference: {problem}")]
 pub struct InvalidReference {
     shown: String,
     problem: Problem,
 }
 
-/// What is wrong with a text that is no image reference.
+/// The problem with a text that is no image reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// A blank or a control character.
-    #[error("it holds a blank or a control character")]
+    #[error("it has a blank or a control character")]
     Blank,
     /// An address instead of a name.
-    #[error("it is a URL; leave out what is before `//`, and the `//`")]
+    #[error("it is a URL; leave out `//` and everything before it")]
     Url,
     /// An image id.
-    #[error("64 hexadecimal digits are an image id; name the repository, as in `app@sha256:…`")]
+    #[error("64 hexadecimal digits are an image id; write the repository, as in `app@sha256:…`")]
     ImageId,
     /// The part before the first `/` is no registry.
-    #[error("what is before the first `/` is neither a host name nor an address, with or without `:port`")]
+    #[error("the part before the first `/` is neither a host name nor an address, with or without `:port`")]
     Registry,
-    /// No repository.
-    #[error("it names no repository")]
+    /// The repository is missing.
+    #[error("it has no repository")]
     NoRepository,
     /// A capital letter in the repository.
     #[error("its repository has a capital letter; repositories are lower case")]
     Uppercase,
     /// Another wrong character, or a separator in the wrong place.
-    #[error("its repository may hold only a-z and 0-9 and, between those, `.`, `_`, `__` or dashes")]
+    #[error("its repository may only have a-z and 0-9 and, between those, `.`, `_`, `__` or dashes")]
     Repository,
     /// The repository is too long.
     #[error("its repository is longer than {REPOSITORY_MAX_BYTES} characters")]
@@ -86,15 +86,15 @@ pub enum Problem {
 // === impl Reference ===
 
 impl<'a> Reference<'a> {
-    /// Reads a reference.
+    /// Parses a reference.
     ///
     /// # Errors
-    /// [`InvalidReference`] says which part is wrong, and how to write it.
+    /// [`InvalidReference`] says which part is wrong, and how to fix it.
     pub fn parse(text: &'a str) -> Result<Self, InvalidReference> {
-        Self::read(text).map_err(|problem| InvalidReference::new(text, problem))
+        Self::parse_parts(text).map_err(|problem| InvalidReference::new(text, problem))
     }
 
-    fn read(text: &'a str) -> Result<Self, Problem> {
+    fn parse_parts(text: &'a str) -> Result<Self, Problem> {
         if text.is_empty() {
             return Err(Problem::Empty);
         }
@@ -110,9 +110,9 @@ impl<'a> Reference<'a> {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
         };
-        let fault = Self::fault(registry, path, tag, digest);
-        match fault {
-            // The commonest slips are told by name rather than by the part that they spoil.
+        let problem = Self::problem_of(registry, path, tag, digest);
+        match problem {
+            // The most common mistakes are named, rather than the part that they are in.
             Some(_) if text.contains("://") => Err(Problem::Url),
             Some(_) if text.chars().any(|c| c.is_whitespace() || c.is_control()) => Err(Problem::Blank),
             Some(problem) => Err(problem),
@@ -120,7 +120,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    fn fault(registry: &str, path: &str, tag: Option<&str>, digest: Option<&str>) -> Option<Problem> {
+    fn problem_of(registry: &str, path: &str, tag: Option<&str>, digest: Option<&str>) -> Option<Problem> {
         if !is_registry(registry) {
             return Some(Problem::Registry);
         }
@@ -141,39 +141,39 @@ impl<'a> Reference<'a> {
         digest.is_some_and(|digest| !is_digest(digest)).then_some(Problem::Digest)
     }
 
-    /// The registry's host, with its port where one is written; `docker.io` where none is named.
+    /// Returns the registry's host, with the port if there is one; `docker.io` without a registry.
     pub const fn registry(&self) -> &'a str {
         self.registry
     }
 
-    /// The repository without the `library/` of official images: `alpine`, `grafana/grafana`.
+    /// Returns the repository without the `library/` of official images: `alpine`, `grafana/grafana`.
     pub const fn path(&self) -> &'a str {
         self.path
     }
 
-    /// Whether this is one of Docker Hub's official images.
+    /// Returns true for Docker Hub's official images.
     pub fn is_official(&self) -> bool {
         is_short_official(self.registry, self.path)
     }
 
-    /// The repository as registries are asked for it: `library/alpine`, `grafana/grafana`. Allocates for official images only.
+    /// Returns the repository as the registry calls it: `library/alpine`, `grafana/grafana`. Allocates only for official images.
     pub fn repository(&self) -> Cow<'a, str> {
         if self.is_official() { Cow::Owned(format!("{OFFICIAL}{}", self.path)) } else { Cow::Borrowed(self.path) }
     }
 
-    /// The tag as written. A reference with neither tag nor digest means `latest`, which is left to the caller.
+    /// Returns the tag as written. A reference with neither tag nor digest means `latest`; the caller adds it.
     pub const fn tag(&self) -> Option<&'a str> {
         self.tag
     }
 
-    /// The digest as written, algorithm included: `sha256:…`. Where there is one, the tag is only a comment.
+    /// Returns the digest as written, with its algorithm: `sha256:…`. With a digest, the tag is only a comment.
     pub const fn digest(&self) -> Option<&'a str> {
         self.digest
     }
 }
 
 impl fmt::Display for Reference<'_> {
-    /// The full form: `docker.io/library/alpine:3.19`.
+    /// Writes the full form: `docker.io/library/alpine:3.19`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { registry, path, tag, digest } = self;
         let official = if self.is_official() { OFFICIAL } else { "" };
@@ -192,10 +192,10 @@ impl fmt::Display for Reference<'_> {
 
 impl InvalidReference {
     fn new(text: &str, problem: Problem) -> Self {
-        Self { shown: one_line(text, SHOWN_MAX).into_owned(), problem }
+        Self { shown: one_line(text, SHOWN_MAX_BYTES).into_owned(), problem }
     }
 
-    /// What is wrong.
+    /// Returns the problem.
     pub const fn problem(&self) -> Problem {
         self.problem
     }
@@ -203,7 +203,7 @@ impl InvalidReference {
 
 // === the grammar ===
 
-/// Splits off the registry: what is before the first `/`, if it cannot be the first component of a path.
+/// Splits off the registry: the part before the first `/`, if that cannot be the first component of a path.
 pub(crate) fn split_registry(name: &str) -> (&str, &str) {
     let is_host = |first: &str| {
         first == "localhost" || first.bytes().any(|byte| matches!(byte, b'.' | b':') || byte.is_ascii_uppercase())
@@ -226,7 +226,7 @@ fn strip_official<'a>(registry: &str, path: &'a str) -> &'a str {
     }
 }
 
-/// A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+/// Returns true for a host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 fn is_registry(registry: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = registry.strip_prefix('[') {
@@ -249,7 +249,7 @@ fn is_host_label(label: &str) -> bool {
     ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
 }
 
-/// Runs of a-z and 0-9, joined by `.`, `_`, `__` or any number of dashes.
+/// Returns true for runs of a-z and 0-9, joined by `.`, `_`, `__` or any number of dashes.
 fn is_path_component(component: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_separator = |separator: &[u8]| {

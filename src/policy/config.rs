@@ -254,7 +254,7 @@ mod tests {
             ),
             (
                 "[images]\n\"a b\" = \"musl\"\n",
-                "2:1: `a b` begins no image reference: write a registry, a repository or a part of one, such as `registry.example.com/team/`",
+                "2:1: `a b` is not the start of an image reference: write a registry, a repository or a part of one, such as `registry.example.com/team/`",
             ),
             ("[images]\napp = \"musl x\"\n", "2:7: `x` is not a version such as 1.2.4"),
             (

@@ -1,17 +1,17 @@
-//! What the words in a name tell, whoever publishes it: `20-alpine3.18`, `bookworm-slim`, `ubi9`, `nanoserver`. Adding a word is adding
-//! a line to `WORDS`. Must not know any publisher.
+//! The words in names that mean the same for every publisher: `20-alpine3.18`, `bookworm-slim`, `ubi9`, `nanoserver`. To add a word,
+//! add a line to `WORDS`. Must not know any publisher.
 
 use std::cmp::Ordering;
 
 use super::tag::alpine_release;
-use super::words::{Piece, pieces};
+use super::words::{Token, tokens};
 use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::{Part, Reason};
 use crate::image::reference::Reference;
 use crate::resolver::alpine::Release;
 use crate::resolver::{Family, Resolver};
 
-/// A word that tells what an image is built on.
+/// A word that says what an image is built on.
 #[derive(Debug)]
 pub(crate) struct Word {
     /// The word, in lower case.
@@ -20,37 +20,37 @@ pub(crate) struct Word {
     place: Place,
 }
 
-/// What a word tells.
+/// The meaning of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// Alpine Linux, so musl; a number behind it is the release.
+    /// Alpine Linux, so musl; a number after it is the release.
     Alpine,
-    /// The C library itself.
+    /// A C library.
     Libc(Family),
     /// A distribution, all of whose releases have glibc.
     Glibc(&'static str),
-    /// Nothing but the program.
+    /// An image with nothing but the program.
     Scratch,
-    /// Either glibc or nothing: other words tell which.
+    /// Either glibc or no C library: other words say which.
     Distroless,
-    /// A layer that lets glibc programs run on musl: the resolver stays musl's.
+    /// A library that lets glibc programs run on musl: the resolver stays musl's.
     Gcompat,
     /// Windows.
     Windows,
 }
 
-/// Where a word is trusted.
+/// The names in which a word is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In tags and in names of repositories.
+    /// Tags and names of repositories.
     Anywhere,
-    /// In tags only: as the name of a repository it means something else too often.
+    /// Tags only: in names of repositories the word has another meaning too often.
     Tag,
-    /// In tags, with a number directly behind it.
+    /// Tags, with a number directly after the word.
     TagNumbered,
 }
 
-/// Words shorter than this are trusted only where they stand alone: `deb12` may be part of a commit, `2201ubuntu18.04` is a package's version.
+/// Shorter words are trusted only if they stand alone: `deb12` may be part of a commit, `2201ubuntu18.04` is the version of a package.
 const STANDS_ALONE_BELOW: usize = 5;
 
 const fn word(text: &'static str, meaning: Meaning, place: Place) -> Word {
@@ -121,30 +121,30 @@ pub(crate) const WORDS: &[Word] = {
     ]
 };
 
-/// Names of repositories that hold Alpine itself, whose tags are Alpine's releases.
+/// Names of repositories with Alpine itself, whose tags are Alpine's releases.
 const ALPINE_ITSELF: &[&str] = &["alpine", "baseimage-alpine"];
 
-/// In a repository's name: it is about the distribution, or builds for it, and need not be built on it.
-const ABOUT: &[&str] = &["builder", "cross", "mirror"];
+/// Words in names of repositories that serve a distribution or build for it, but need not be built on it.
+const TOOL_WORDS: &[&str] = &["builder", "cross", "mirror"];
 
-/// What the words of one name tell, taken together.
+/// The hints in the words of one name.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Signs {
-    /// The first word that decides, and where it stands.
+pub(crate) struct NameHints {
+    /// The first word that names a resolver, and its part of the reference.
     first: Option<(&'static Word, Part)>,
-    /// The first word that says otherwise.
+    /// The first word that names another resolver.
     other: Option<&'static Word>,
     release: Option<Release>,
     windows: Option<&'static Word>,
     distroless: bool,
-    gcompat: bool,
-    /// The word `static`, which helps `distroless` only.
-    bare: bool,
-    /// The words `libc`, `cc` or `base`, likewise.
+    /// The word `static`, which counts beside `distroless` only.
+    without_libc: bool,
+    /// The words `libc`, `cc` or `base`, which count beside `distroless` only.
     with_libc: bool,
-    /// The word `rust`: `rust-musl` is what a compiler builds for, not what the image holds.
+    /// The word `rust`: `rust-musl` is the target of a compiler, not what the image has.
     rust: bool,
-    about: bool,
+    /// One of [`TOOL_WORDS`].
+    tool: bool,
 }
 
 // === impl Word ===
@@ -160,26 +160,26 @@ impl Word {
         WORDS.binary_search_by(order).ok().and_then(|at| WORDS.get(at))
     }
 
-    fn is_trusted(&self, piece: &Piece<'_>, part: Part) -> bool {
-        let stands = piece.alone || self.text.len() >= STANDS_ALONE_BELOW;
-        stands
+    fn is_trusted(&self, token: &Token<'_>, part: Part) -> bool {
+        let is_separate = token.alone || self.text.len() >= STANDS_ALONE_BELOW;
+        is_separate
             && match self.place {
                 Place::Anywhere => true,
                 Place::Tag => part == Part::Tag,
-                Place::TagNumbered => part == Part::Tag && !piece.number.is_empty(),
+                Place::TagNumbered => part == Part::Tag && !token.number.is_empty(),
             }
     }
 
-    /// The reason that names this word.
+    /// Returns the reason that names this word.
     const fn reason(&self, part: Part) -> Reason {
-        let names = match self.meaning {
+        let distribution = match self.meaning {
             Meaning::Glibc(distribution) => Some(distribution),
             _ => None,
         };
-        Reason::Word { part, word: self.text, names }
+        Reason::Word { part, word: self.text, distribution }
     }
 
-    /// The family that this word alone means.
+    /// Returns the family that this word alone means.
     pub(crate) const fn family(&self) -> Family {
         match self.meaning {
             Meaning::Alpine | Meaning::Gcompat => Family::Musl,
@@ -191,54 +191,56 @@ impl Word {
     }
 }
 
-// === impl Signs ===
+// === impl NameHints ===
 
-impl Signs {
-    /// The words of a reference's tag.
+impl NameHints {
+    /// Returns the hints in a tag.
     pub(crate) fn in_tag(tag: &str) -> Self {
-        Self::default().read(tag, Part::Tag)
+        Self::default().read_name(tag, Part::Tag)
     }
 
-    /// The words of the last component of a reference's path. What stands before it is an owner or a project, and no convention.
+    /// Returns the hints in the last component of a reference's path. The components before it are owners and projects, without
+    /// conventions.
     pub(crate) fn in_repository(reference: &Reference<'_>) -> Self {
         let name = last_component(reference);
-        let mut signs = Self::default().read(name, Part::Repository);
+        let mut hints = Self::default().read_name(name, Part::Repository);
         if let Some(tag) = reference.tag()
             && ALPINE_ITSELF.contains(&name)
         {
-            signs.release = alpine_release(tag);
+            hints.release = alpine_release(tag);
         }
-        signs
+        hints
     }
 
-    /// Whether any word told anything.
-    pub(crate) const fn any(&self) -> bool {
+    /// Returns true if any word is a hint.
+    pub(crate) const fn has_any(&self) -> bool {
         self.first.is_some() || self.windows.is_some() || self.distroless
     }
 
-    fn read(mut self, name: &str, part: Part) -> Self {
-        for piece in pieces(name) {
-            match piece.letters {
-                "static" => self.bare = true,
+    fn read_name(mut self, name: &str, part: Part) -> Self {
+        for token in tokens(name) {
+            match token.letters {
+                "static" => self.without_libc = true,
                 "base" | "cc" | "libc" => self.with_libc = true,
                 "rust" => self.rust = true,
-                letters if part == Part::Repository && ABOUT.contains(&letters) => self.about = true,
+                letters if part == Part::Repository && TOOL_WORDS.contains(&letters) => self.tool = true,
                 _ => {}
             }
-            if let Some(word) = Word::find(piece.letters).filter(|word| word.is_trusted(&piece, part)) {
-                self.take(word, part, &piece);
+            if let Some(word) = Word::find(token.letters).filter(|word| word.is_trusted(&token, part)) {
+                self.read_word(word, part, &token);
             }
         }
         self
     }
 
-    fn take(&mut self, word: &'static Word, part: Part, piece: &Piece<'_>) {
+    fn read_word(&mut self, word: &'static Word, part: Part, token: &Token<'_>) {
         match word.meaning {
             Meaning::Windows => self.windows = self.windows.or(Some(word)),
             Meaning::Distroless => self.distroless = true,
-            Meaning::Gcompat => self.gcompat = true,
+            // gcompat does not change the resolver.
+            Meaning::Gcompat => {}
             Meaning::Alpine => {
-                self.release = self.release.or_else(|| piece.alpine_release());
+                self.release = self.release.or_else(|| token.alpine_release());
                 self.decide(word, part);
             }
             Meaning::Libc(_) | Meaning::Glibc(_) | Meaning::Scratch => self.decide(word, part),
@@ -249,7 +251,7 @@ impl Signs {
         match self.first {
             None => self.first = Some((word, part)),
             Some((first, _)) if first.family() != word.family() => self.other = self.other.or(Some(word)),
-            // `alpine` says more than `musl`.
+            // `alpine` is more precise than `musl`.
             Some((first, _)) if word.meaning == Meaning::Alpine && first.meaning != Meaning::Alpine => {
                 self.first = Some((word, part));
             }
@@ -257,8 +259,8 @@ impl Signs {
         }
     }
 
-    /// Adds what another name of the same image tells; what `self` says comes first.
-    pub(crate) fn and(mut self, also: &Self) -> Self {
+    /// Adds the hints in another name of the same image, which rank below those of `self`.
+    pub(crate) fn with(mut self, also: &Self) -> Self {
         if let Some((word, part)) = also.first {
             self.decide(word, part);
         }
@@ -266,53 +268,42 @@ impl Signs {
         self.release = self.release.or(also.release);
         self.windows = self.windows.or(also.windows);
         self.distroless |= also.distroless;
-        self.gcompat |= also.gcompat;
-        self.bare |= also.bare;
+        self.without_libc |= also.without_libc;
         self.with_libc |= also.with_libc;
         self.rust |= also.rust;
-        self.about |= also.about;
+        self.tool |= also.tool;
         self
     }
 
-    /// What the words amount to; `None` where they tell nothing.
-    pub(crate) fn verdict(&self) -> Option<Fingerprint> {
+    /// Returns the fingerprint that the hints suggest; `None` if they suggest nothing.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
         if let Some(word) = self.windows {
             return Some(Fingerprint::unknown(Reason::Windows { word: word.text }));
         }
         match (self.first, self.other) {
-            (Some((first, _)), Some(other)) => Some(self.conflict(first, other)),
+            (Some((first, _)), Some(other)) => Some(conflict(first, other)),
             (Some((word, part)), None) => self.single(word, part),
             (None, _) => self.distroless.then(|| self.distroless()),
         }
     }
 
     fn single(&self, word: &'static Word, part: Part) -> Option<Fingerprint> {
-        // A toolchain is named for what it builds, a mirror for what it serves.
-        let builds_for_musl = word.meaning == Meaning::Libc(Family::Musl) && (self.rust || self.about);
-        if builds_for_musl || (self.about && part == Part::Repository) {
+        // The name of a toolchain says what it builds, the name of a mirror what it serves.
+        let builds_for_musl = word.meaning == Meaning::Libc(Family::Musl) && (self.rust || self.tool);
+        if builds_for_musl || (self.tool && part == Part::Repository) {
             return None;
         }
         Some(match word.meaning {
             Meaning::Alpine => {
-                let (resolver, release) = alpine(self.release);
+                let (resolver, release) = alpine_resolver(self.release);
                 Fingerprint::assumed(resolver, Reason::Alpine { part, release })
             }
             _ => Fingerprint::assumed(word.family().unversioned(), word.reason(part)),
         })
     }
 
-    fn conflict(&self, first: &'static Word, other: &'static Word) -> Fingerprint {
-        let has = |family: Family| first.family() == family || other.family() == family;
-        let names_libc = |word: &Word| word.meaning == Meaning::Libc(Family::Glibc);
-        Fingerprint::unknown(if has(Family::Musl) && (names_libc(first) || names_libc(other)) {
-            Reason::GlibcBesideMusl
-        } else {
-            Reason::Conflict { one: first.text, other: other.text }
-        })
-    }
-
     fn distroless(&self) -> Fingerprint {
-        match (self.bare, self.with_libc) {
+        match (self.without_libc, self.with_libc) {
             (true, false) => {
                 Fingerprint::assumed(Family::Static.unversioned(), Reason::Distroless { libc: Some(false) })
             }
@@ -322,8 +313,19 @@ impl Signs {
     }
 }
 
-/// The resolver of an Alpine release, and the release if its musl is known.
-pub(crate) fn alpine(release: Option<Release>) -> (Resolver, Option<Release>) {
+/// Returns the fingerprint for two words that name different resolvers.
+fn conflict(first: &'static Word, other: &'static Word) -> Fingerprint {
+    let has = |family: Family| first.family() == family || other.family() == family;
+    let names_libc = |word: &Word| word.meaning == Meaning::Libc(Family::Glibc);
+    Fingerprint::unknown(if has(Family::Musl) && (names_libc(first) || names_libc(other)) {
+        Reason::GlibcBesideMusl
+    } else {
+        Reason::Conflict { one: first.text, other: other.text }
+    })
+}
+
+/// Returns the resolver of an Alpine release, and the release if its musl is known.
+pub(crate) fn alpine_resolver(release: Option<Release>) -> (Resolver, Option<Release>) {
     match release.and_then(|release| Some((release, release.musl()?))) {
         Some((release, musl)) => (Family::Musl.at(musl), Some(release)),
         None => (Family::Musl.unversioned(), None),

@@ -1,10 +1,10 @@
-//! What a reference alone suggests about the resolver inside the image. Must not know what images hold (`contents` does).
+//! The resolver that an image name suggests. Must not know the contents of images (`contents` does).
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the decision | `suggest.rs` |
-//! | what a word such as `alpine3.18` or `bookworm` in a name tells | `conventions.rs` |
-//! | which publisher builds on what, and who says so | [`publishers`], one row a repository |
+//! | the meaning of words such as `alpine3.18` or `bookworm` in a name | `conventions.rs` |
+//! | the bases of publishers' images, with sources | [`publishers`], one row for each repository |
 
 mod conventions;
 pub mod publishers;

@@ -1,69 +1,69 @@
-//! What a reference alone suggests. The order of trust stands here and nowhere else; the knowledge stands in `conventions.rs` and
-//! `publishers`. Runs for each container of each review: no allocation, no formatting. Must not guess: where
-//! nothing tells, or two things disagree, the answer is unknown.
+//! The resolver that a reference alone suggests. Only this file knows the order of trust; `conventions.rs` and `publishers` have the
+//! knowledge. Runs for each container of each review, so it allocates and formats nothing. Must not guess: without a hint, or with two
+//! that differ, the answer is unknown.
 
-use super::conventions::{Signs, alpine};
-use super::publishers::lookup::{self, Known};
+use super::conventions::{NameHints, alpine_resolver};
+use super::publishers::lookup::{self, RepositoryRows};
 use super::publishers::row::{Base, Row};
-use super::tag::{Asked, alpine_release};
+use super::tag::{TagVersion, alpine_release};
 use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::Reason;
 use crate::image::reference::Reference;
 use crate::resolver::Family;
 
-/// What an image reference, as a pod has it, suggests. What is no reference suggests nothing.
+/// Returns what an image name, as written in a pod, suggests. A text that is no reference suggests nothing.
 pub fn assume(image: &str) -> Fingerprint {
     match Reference::parse(image) {
         Ok(reference) => suggest(&reference),
-        Err(_) => Fingerprint::unknown(Reason::Fixed("it is not an image reference")),
+        Err(_) => Fingerprint::unknown(Reason::Fixed("it is not an image name")),
     }
 }
 
-/// What a reference suggests about the resolver in its image, with evidence `assumed`, or `none` where that is unknown.
+/// Returns the resolver that a reference suggests, with evidence `assumed`, or `none` if it is unknown.
 ///
-/// In order of trust: what is known of exactly this repository and tag; what the words of the tag say; what is known of the
-/// repository; what the words of the repository's name say. A tag is trusted also beside a digest. A digest alone tells only
-/// of repositories all of whose images are alike.
+/// In order of trust: a publisher's row for exactly this repository and tag; the words of the tag; the publisher's row for the
+/// repository; the words of the repository's name. A tag is trusted also beside a digest. A digest alone suggests something only if
+/// all images of the repository are alike.
 ///
-/// The answer is about what the image holds. A Go program on Alpine may use its own resolver, which no name tells.
+/// The answer is about the image's base. A Go program on Alpine may use its own resolver, which no name says.
 pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
-    let asked = Asked::of(reference);
+    let version = TagVersion::new(reference);
     let known = lookup::find(reference);
-    let row = |outranks: bool| {
-        let fits = |row: &&Row| row.outranks_words() == outranks && row.fits(asked, reference.tag());
+    let row = |overrides_tag: bool| {
+        let fits = |row: &&Row| row.overrides_tag_words() == overrides_tag && row.fits(version, reference.tag());
         known.and_then(|known| Some((known, known.rows.iter().find(fits)?)))
     };
     if let Some((known, row)) = row(true) {
-        return by_publisher(known, row, reference);
+        return publisher_fingerprint(known, row, reference);
     }
-    let tag = reference.tag().map(Signs::in_tag).unwrap_or_default();
-    if tag.any()
-        && let Some(verdict) = tag.and(&Signs::in_repository(reference)).verdict()
+    let tag = reference.tag().map(NameHints::in_tag).unwrap_or_default();
+    if tag.has_any()
+        && let Some(fingerprint) = tag.with(&NameHints::in_repository(reference)).fingerprint()
     {
-        return verdict;
+        return fingerprint;
     }
     if let Some((known, row)) = row(false) {
-        return by_publisher(known, row, reference);
+        return publisher_fingerprint(known, row, reference);
     }
-    match Signs::in_repository(reference).verdict() {
-        Some(verdict) => verdict,
-        None if known.is_some() && asked == Asked::Nothing => Fingerprint::unknown(Reason::DigestOnly),
+    match NameHints::in_repository(reference).fingerprint() {
+        Some(fingerprint) => fingerprint,
+        None if known.is_some() && version == TagVersion::None => Fingerprint::unknown(Reason::DigestOnly),
         None => Fingerprint::unknown(Reason::NoHint),
     }
 }
 
-fn by_publisher(known: Known, row: &'static Row, reference: &Reference<'_>) -> Fingerprint {
-    let because = |release| Reason::Publisher { registry: known.registry, row, release };
-    let assumed = |family: Family| Fingerprint::assumed(family.unversioned(), because(None));
+fn publisher_fingerprint(known: RepositoryRows, row: &'static Row, reference: &Reference<'_>) -> Fingerprint {
+    let reason = |release| Reason::Publisher { registry: known.registry, row, release };
+    let assumed = |family: Family| Fingerprint::assumed(family.unversioned(), reason(None));
     match row.base {
         Base::AlpineItself => {
-            let (resolver, release) = alpine(reference.tag().and_then(alpine_release));
-            Fingerprint::assumed(resolver, because(release))
+            let (resolver, release) = alpine_resolver(reference.tag().and_then(alpine_release));
+            Fingerprint::assumed(resolver, reason(release))
         }
         Base::Alpine => assumed(Family::Musl),
         Base::Glibc(_) => assumed(Family::Glibc),
         Base::Uclibc(_) => assumed(Family::Uclibc),
         Base::Bare(_) => assumed(Family::Static),
-        Base::GlibcBesideMusl | Base::Windows => Fingerprint::unknown(because(None)),
+        Base::GlibcBesideMusl | Base::Windows => Fingerprint::unknown(reason(None)),
     }
 }

@@ -1,4 +1,4 @@
-//! The grammar, and that no text can break its reader.
+//! The grammar, and texts that must not break the parser.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ type Parts<'a> = (&'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>);
 
 const SHA256: &str = "sha256:141c253bc4c3fd0a201d32dc1f493bcf3fff003b6df416dea4f41046e0f37d47";
 
-/// The reference of a text that must be one.
+/// Parses a text that must be a reference.
 fn reference(text: &str) -> Reference<'_> {
     match Reference::parse(text) {
         Ok(reference) => reference,
@@ -23,7 +23,7 @@ fn problem(text: &str) -> Option<Problem> {
 }
 
 #[test]
-fn reads_every_part() {
+fn parses_every_part() {
     let with_digest = format!("quay.io/a/b@{SHA256}");
     let with_both = format!("localhost:5000/a/b:1.2@{SHA256}");
     let cases: &[Parts<'_>] = &[
@@ -54,7 +54,7 @@ fn reads_every_part() {
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn errors_name_the_problem() {
     let long = format!("a/{}", "b".repeat(254));
     let long_tag = format!("a:{}", "b".repeat(129));
     let id = "a".repeat(64);
@@ -92,11 +92,11 @@ fn says_what_is_wrong() {
 }
 
 #[test]
-fn a_message_repeats_the_text_but_not_without_end() {
+fn a_message_repeats_only_the_start_of_the_text() {
     let short = Reference::parse("Redis:7").map_err(|error| error.to_string());
     assert_eq!(
         short,
-        Err("`Redis:7` is no image reference: its repository has a capital letter; repositories are lower case"
+        Err("`Redis:7` is not an image reference: its repository has a capital letter; repositories are lower case"
             .to_owned())
     );
     let long = "Ä".repeat(100_000);
@@ -105,7 +105,7 @@ fn a_message_repeats_the_text_but_not_without_end() {
 }
 
 #[test]
-fn the_longest_names_are_read() {
+fn parses_the_longest_names() {
     assert_eq!(problem(&format!("example.com/{}", "b".repeat(255))), None);
     assert_eq!(problem(&format!("example.com/{}", "b".repeat(256))), Some(Problem::TooLong));
     assert_eq!(problem(&"b".repeat(247)), None);
@@ -114,7 +114,7 @@ fn the_longest_names_are_read() {
 }
 
 #[test]
-fn the_same_image_is_equal_however_it_is_written() {
+fn all_forms_of_one_reference_are_equal() {
     for text in ["redis:7", "library/redis:7", "docker.io/redis:7", "index.docker.io/library/redis:7"] {
         assert_eq!(reference(text), reference("docker.io/library/redis:7"), "{text}");
         assert!(reference(text).is_official(), "{text}");
@@ -123,7 +123,7 @@ fn the_same_image_is_equal_however_it_is_written() {
     assert!(!reference("quay.io/library/redis:7").is_official());
 }
 
-/// Texts that follow the grammar. A first component with a dot is a registry, so a path without one begins without dots.
+/// Texts that follow the grammar. A first component with a dot is a registry, so a path without a registry starts without dots.
 fn references() -> impl Strategy<Value = String> {
     let host =
         r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?(\.[a-z0-9]{1,5}){1,2}|localhost|\[[a-f0-9]{0,4}:[a-f0-9:]{1,6}\]";
@@ -144,12 +144,12 @@ fn references() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whatever_follows_the_grammar_is_read(text in references()) {
+    fn parses_every_text_that_follows_the_grammar(text in references()) {
         prop_assert!(Reference::parse(&text).is_ok());
     }
 
     #[test]
-    fn the_full_form_reads_back_as_the_same(text in references()) {
+    fn the_full_form_parses_to_the_same_reference(text in references()) {
         let read = reference(&text);
         let full = read.to_string();
         prop_assert_eq!(reference(&full), read);
@@ -157,12 +157,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_reader(text in any::<String>()) {
+    fn no_text_breaks_the_parser(text in any::<String>()) {
         let _ = Reference::parse(&text);
     }
 
     #[test]
-    fn no_nearly_right_text_breaks_the_reader(text in r"[a-zA-Z0-9@:/._\[\]ä -]{0,40}") {
+    fn no_almost_valid_text_breaks_the_parser(text in r"[a-zA-Z0-9@:/._\[\]ä -]{0,40}") {
         if let Ok(read) = Reference::parse(&text) {
             let full = read.to_string();
             prop_assert_eq!(reference(&full), read);

@@ -1,11 +1,11 @@
-//! Publishers on Docker Hub, official images apart. Must not hold what another registry serves.
+//! Publishers on Docker Hub, except official images. Must not have rows for other registries.
 
 use super::row::Base::{Alpine, AlpineItself, Bare, Glibc, GlibcBesideMusl, Uclibc};
 use super::row::Tags::{Before, Between, Every, From, Latest, Plain, Word};
 use super::row::{Row, row};
 
-/// Sorted by name.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+/// The rows, sorted by name.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const ROWS: &[Row] = &[
     row("adoptopenjdk/", Word("alpine"), GlibcBesideMusl, "AdoptOpenJDK/openjdk-docker@e499808 11/jdk/alpine/Dockerfile.hotspot.releases.full adds sgerrand glibc"),
     row("adoptopenjdk/", Plain, Glibc("Ubuntu"), "AdoptOpenJDK/openjdk-docker@e499808 11/jdk/ubuntu/Dockerfile.hotspot.releases.full"),

@@ -1,22 +1,22 @@
-//! The rows about a reference: which registry an image comes from, also behind a mirror, and the longest name there that fits. Must
-//! not know what a tag's words mean.
+//! Finds the rows about a reference: the image's registry, also behind a mirror, and the longest name there that fits. Must not know
+//! what the words of a tag mean.
 
 use super::row::Row;
 use super::{docker_hub, official, registries};
 use crate::image::reference::Reference;
 
-/// A registry and what is known of its images.
+/// A registry, with the rows about its images.
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) host: &'static str,
-    /// Sorted by name.
+    /// The rows, sorted by name.
     pub(crate) rows: &'static [Row],
 }
 
-/// The rows of one name.
+/// The rows about one repository.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
-    /// `None` for Docker's official images.
+pub(crate) struct RepositoryRows {
+    /// The registry; `None` for Docker's official images.
     pub(crate) registry: Option<&'static str>,
     pub(crate) rows: &'static [Row],
 }
@@ -40,7 +40,7 @@ pub(crate) const REGISTRIES: &[Registry] = &[
 
 const DOCKER_HUB: &str = "docker.io";
 
-/// Registries that serve the images of another: host, owner (all where empty), and the registry that holds them.
+/// Registries that serve the images of another one: host, owner (empty for all), and the registry of the images.
 const ALIASES: &[(&str, &str, &str)] = &[
     ("ghcr.io", "linuxserver/", DOCKER_HUB),
     ("k8s.gcr.io", "", "registry.k8s.io"),
@@ -50,36 +50,36 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("registry.hub.docker.com", "", DOCKER_HUB),
 ];
 
-/// Owners under which Docker Hub keeps the official images of one architecture. `arm32v6` is left out: its busybox has musl.
+/// Owners of the official images for one architecture on Docker Hub, except `arm32v6`, whose busybox has musl.
 const ARCHITECTURES: &[&str] =
     &["amd64", "arm32v5", "arm32v7", "arm64v8", "i386", "mips64le", "ppc64le", "riscv64", "s390x"];
 
-/// Names that mirrors give to what they copy from Docker Hub.
+/// Names of mirrors for copies from Docker Hub.
 const HUB_COPIES: &[&str] = &["docker-hub", "dockerhub"];
 
 /// Rancher's copies of official images: `rancher/mirrored-library-traefik`.
 const RANCHER_OFFICIAL: &str = "rancher/mirrored-library-";
 
-/// The rows about a reference, if there are any.
-pub(crate) fn find(reference: &Reference<'_>) -> Option<Known> {
-    let (host, path) = home(reference);
+/// Returns the rows about a reference, if there are any.
+pub(crate) fn find(reference: &Reference<'_>) -> Option<RepositoryRows> {
+    let (host, path) = origin(reference);
     if let Some(name) = official_name(host, path) {
-        return named(official::ROWS, name).map(|rows| Known { registry: None, rows });
+        return rows_named(official::ROWS, name).map(|rows| RepositoryRows { registry: None, rows });
     }
     let registry = REGISTRIES.iter().find(|registry| registry.host == host)?;
-    let rows = owners(path).find_map(|name| named(registry.rows, name))?;
-    Some(Known { registry: Some(registry.host), rows })
+    let rows = owners(path).find_map(|name| rows_named(registry.rows, name))?;
+    Some(RepositoryRows { registry: Some(registry.host), rows })
 }
 
-/// Every official name, with its rows, for tests and for `muslin explain`.
+/// Returns all rows with their registry, which is `None` for Docker's official images.
 pub fn rows() -> impl Iterator<Item = (Option<&'static str>, &'static Row)> {
     let official = official::ROWS.iter().map(|row| (None, row));
     let others = REGISTRIES.iter().flat_map(|registry| registry.rows.iter().map(|row| (Some(registry.host), row)));
     official.chain(others)
 }
 
-/// Where an image comes from: its own registry, or the one that a mirror names in the path.
-fn home<'a>(reference: &Reference<'a>) -> (&'a str, &'a str) {
+/// Returns the registry and path of an image: its own, or those that a mirror has in the path.
+fn origin<'a>(reference: &Reference<'a>) -> (&'a str, &'a str) {
     let (host, path) = (reference.registry(), reference.path());
     if let Some((_, _, holder)) = ALIASES.iter().find(|(alias, owner, _)| *alias == host && path.starts_with(owner)) {
         return (holder, path);
@@ -87,26 +87,27 @@ fn home<'a>(reference: &Reference<'a>) -> (&'a str, &'a str) {
     if REGISTRIES.iter().any(|registry| registry.host == host) {
         return (host, path);
     }
-    copied(path).unwrap_or((host, path))
+    mirrored(path).unwrap_or((host, path))
 }
 
-/// `mirror/quay.io/prometheus/prometheus` is a copy of what is at quay.io, `dockerhub/grafana/grafana` of what is at Docker Hub.
-fn copied(path: &str) -> Option<(&'static str, &str)> {
+/// Returns the registry and path in a mirror's path: `mirror/quay.io/prometheus/prometheus` is a copy from quay.io,
+/// `dockerhub/grafana/grafana` one from Docker Hub.
+fn mirrored(path: &str) -> Option<(&'static str, &str)> {
     let mut rest = path;
-    while let Some((component, behind)) = rest.split_once('/') {
+    while let Some((component, rest_of_path)) = rest.split_once('/') {
         if let Some(registry) = REGISTRIES.iter().find(|registry| registry.host == component) {
-            return Some((registry.host, behind));
+            return Some((registry.host, rest_of_path));
         }
-        // One component behind it could be an official image or the mirror's own.
-        if HUB_COPIES.contains(&component) && behind.contains('/') {
-            return Some((DOCKER_HUB, behind));
+        // A single component after it may be an official image or the mirror's own.
+        if HUB_COPIES.contains(&component) && rest_of_path.contains('/') {
+            return Some((DOCKER_HUB, rest_of_path));
         }
-        rest = behind;
+        rest = rest_of_path;
     }
     None
 }
 
-/// The name of a Docker official image, wherever it is mirrored with its `library/`.
+/// Returns the name of a Docker official image, also on a mirror that keeps `library/`.
 fn official_name<'a>(host: &str, path: &'a str) -> Option<&'a str> {
     let hub = host == DOCKER_HUB;
     match path.rsplit_once('/') {
@@ -119,7 +120,7 @@ fn official_name<'a>(host: &str, path: &'a str) -> Option<&'a str> {
     }
 }
 
-/// A path, and then its owners, nearest first: `a/b/c`, `a/b/`, `a/`, and the empty name of the whole registry.
+/// Returns a path, and then its owners, nearest first: `a/b/c`, `a/b/`, `a/`, and the empty name of the whole registry.
 fn owners(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |name| {
         let inner = name.strip_suffix('/').unwrap_or(name);
@@ -128,8 +129,8 @@ fn owners(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The rows of one name in a sorted table.
-fn named(rows: &'static [Row], name: &str) -> Option<&'static [Row]> {
+/// Returns the rows of one name in a sorted table.
+fn rows_named(rows: &'static [Row], name: &str) -> Option<&'static [Row]> {
     let start = rows.partition_point(|row| row.name < name);
     let (_, rest) = rows.split_at_checked(start)?;
     let count = rest.iter().take_while(|row| row.name == name).count();

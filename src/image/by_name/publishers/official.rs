@@ -5,8 +5,8 @@ use super::row::Base::{Alpine, AlpineItself, Bare, Glibc, GlibcBesideMusl, Uclib
 use super::row::Tags::{Before, Between, Every, From, Plain, Word};
 use super::row::{Row, row};
 
-/// Sorted by name, which is without `library/`.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+/// The rows, sorted by name, which is without `library/`.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const ROWS: &[Row] = &[
     row("adminer", Plain, Alpine, "TimWolla/docker-adminer@7088bf0 5/Dockerfile FROM php:8.4-alpine"),
     row("adoptopenjdk", Plain, Glibc("Ubuntu"), "docker-library/official-images library/adoptopenjdk (history) Directory */jdk/ubuntu"),

@@ -1,11 +1,11 @@
-//! Publishers on registries other than Docker Hub, one table a registry. Must not hold what Docker Hub serves.
+//! Publishers on registries other than Docker Hub, one table for each registry. Must not have rows for Docker Hub.
 
 use super::row::Base::{Alpine, Bare, Glibc, Uclibc, Windows};
 use super::row::Tags::{Before, Between, Every, From, Plain, Word};
 use super::row::{Row, row};
 
 /// quay.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const QUAY: &[Row] = &[
     row("argoproj/argocd", Plain, Glibc("Debian or Ubuntu"), "argoproj/argo-cd@37ee009 Dockerfile BASE_IMAGE=ubuntu"),
     row("brancz/kube-rbac-proxy", Before(0, 6), Alpine, "brancz/kube-rbac-proxy@acd2528 Dockerfile FROM alpine:3.7"),
@@ -56,7 +56,7 @@ pub(crate) const QUAY: &[Row] = &[
 ];
 
 /// ghcr.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const GITHUB: &[Row] = &[
     row("dexidp/dex", Plain, Alpine, "dexidp/dex@ab64ed7 Dockerfile BASE_IMAGE=alpine (the other is tagged -distroless)"),
     row("external-secrets/external-secrets", From(0, 4), Bare("distroless static"), "external-secrets/external-secrets@cc5bfbc Dockerfile FROM gcr.io/distroless/static (the other is tagged -ubi)"),
@@ -73,7 +73,7 @@ pub(crate) const GITHUB: &[Row] = &[
 ];
 
 /// registry.k8s.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const KUBERNETES: &[Row] = &[
     row("autoscaling/cluster-autoscaler", From(1, 20), Bare("distroless static"), "kubernetes/autoscaler@26388dd cluster-autoscaler/Dockerfile.amd64 BASEIMAGE=gcr.io/distroless/static"),
     row("coredns", From(1, 2), Bare("scratch, later distroless static"), "coredns/coredns Dockerfile FROM scratch, since v1.11 gcr.io/distroless/static"),
@@ -99,7 +99,7 @@ pub(crate) const KUBERNETES: &[Row] = &[
 ];
 
 /// gcr.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const GOOGLE: &[Row] = &[
     row("cloud-sql-connectors/cloud-sql-proxy", Plain, Bare("distroless static"), "GoogleCloudPlatform/cloud-sql-proxy@31c3b33 Dockerfile FROM gcr.io/distroless/static:nonroot (others are tagged -alpine, -bullseye)"),
     row("cloudsql-docker/gce-proxy", Between((1, 15), (1, 23)), Glibc("distroless base"), "GoogleCloudPlatform/cloud-sql-proxy@46c5533 Dockerfile FROM gcr.io/distroless/base-debian10"),
@@ -121,8 +121,8 @@ pub(crate) const GOOGLE: &[Row] = &[
     row("kaniko-project/executor", Plain, Bare("scratch"), "GoogleContainerTools/kaniko@236ba56 deploy/Dockerfile FROM scratch"),
 ];
 
-/// public.ecr.aws; its `docker/library/` are the official images.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+/// public.ecr.aws. The official images in its `docker/library/` need no rows.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const AMAZON: &[Row] = &[
     row("aws-cli/aws-cli", Plain, Glibc("Amazon Linux"), "aws/aws-cli@73fb33b docker/Dockerfile FROM public.ecr.aws/amazonlinux/amazonlinux:2023"),
     row("bitnami/", Plain, Glibc("Debian"), "bitnami/containers, as on Docker Hub"),
@@ -130,7 +130,7 @@ pub(crate) const AMAZON: &[Row] = &[
 ];
 
 /// mcr.microsoft.com.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const MICROSOFT: &[Row] = &[
     row("azurelinux/", Every, Glibc("Azure Linux"), "the distribution itself"),
     row("cbl-mariner/", Every, Glibc("CBL-Mariner"), "the distribution itself"),
@@ -139,8 +139,8 @@ pub(crate) const MICROSOFT: &[Row] = &[
     row("windows/", Every, Windows, "nats-io/nats-docker 2.10.x/nanoserver-ltsc2022/Dockerfile FROM"),
 ];
 
-/// cgr.dev; most others hold one static program, or a C library beside it.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+/// cgr.dev. Most other images have one static program, or a C library beside it.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const CHAINGUARD: &[Row] = &[
     row("chainguard/glibc-dynamic", Every, Glibc("Wolfi"), "chainguard-images/images@cd7edd2 images/glibc-dynamic/README.md"),
     row("chainguard/jdk", Plain, Glibc("Wolfi"), "edu.chainguard.dev glibc-vs-musl: Wolfi, of which all Chainguard containers are built, has glibc"),
@@ -156,13 +156,13 @@ pub(crate) const CHAINGUARD: &[Row] = &[
 ];
 
 /// registry.access.redhat.com and registry.redhat.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const RED_HAT: &[Row] = &[
     row("", Every, Glibc("Red Hat Enterprise Linux"), "Red Hat Ecosystem Catalog: the vendor's own images, on RHEL or UBI"),
 ];
 
 /// docker.elastic.co.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const ELASTIC: &[Row] = &[
     row("elasticsearch/", Before(9, 0), Glibc("CentOS or Ubuntu"), "elastic/dockerfiles 6.8, 7.17, 8.19 elasticsearch/Dockerfile FROM centos:7, ubuntu:20.04, ubuntu:24.04"),
     row("kibana/", Before(9, 0), Glibc("CentOS or Ubuntu"), "elastic/dockerfiles 6.8, 7.17, 8.19 kibana/Dockerfile FROM centos:7, ubuntu:20.04, ubuntu:24.04"),
@@ -170,13 +170,13 @@ pub(crate) const ELASTIC: &[Row] = &[
 ];
 
 /// cr.l5d.io.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const LINKERD: &[Row] = &[
     row("linkerd/controller", Plain, Bare("scratch"), "linkerd/linkerd2@b24cd40 Dockerfile.controller FROM scratch"),
 ];
 
 /// docker.gitea.com.
-#[rustfmt::skip] // One line a row, so that the table can be read and sorted as one.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const GITEA: &[Row] = &[
     row("gitea", Plain, Alpine, "go-gitea/gitea Dockerfile FROM alpine:3.22"),
 ];

@@ -1,54 +1,54 @@
-//! One row of the tables: a repository, which of its images, what these are built on, and who says so. Must not know any publisher.
+//! One row of the tables: a repository, some of its images, their base, and the source. Must not know any publisher.
 
-use crate::image::by_name::tag::Asked;
-use crate::image::by_name::words::holds;
+use crate::image::by_name::tag::TagVersion;
+use crate::image::by_name::words::has_word;
 
-/// What one repository, or everything of one owner, is built on.
+/// The base of the images of one repository, or of one owner.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The path in its registry: `grafana/grafana`, or `linuxserver/` for everything below it.
+    /// The path in the registry: `grafana/grafana`, or `linuxserver/` for everything below it.
     pub name: &'static str,
-    /// Which of its images.
+    /// The images that the row is about.
     pub tags: Tags,
-    /// What these are built on.
+    /// The base of these images.
     pub base: Base,
-    /// Who says so: repository, commit or age, file, and what it says.
+    /// The source: repository, commit or age, file, and what it says.
     pub source: &'static str,
 }
 
-/// Which images of a repository.
+/// Some images of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tags {
-    /// All, even where only a digest is known.
+    /// All, even if only a digest is known.
     Every,
-    /// All whose tag says nothing of a base.
+    /// All whose tag has no word for another base.
     Plain,
-    /// The newest: no tag, `latest`, `stable`.
+    /// The newest ones: no tag, `latest`, `stable`.
     Latest,
     /// This release and all later ones, the newest included.
     From(u16, u16),
     /// All earlier releases.
     Before(u16, u16),
-    /// From the first to before the second.
+    /// From the first release to before the second.
     Between((u16, u16), (u16, u16)),
-    /// Those whose tag holds this word, whatever the word means elsewhere.
+    /// All whose tag has this word, regardless of its usual meaning.
     Word(&'static str),
 }
 
-/// What an image is built on.
+/// The base of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// Alpine, of a release that the tag does not tell.
+    /// Alpine, in a release that the tag does not say.
     Alpine,
-    /// Alpine itself: the tag is its release.
+    /// Alpine itself: the tag is the release.
     AlpineItself,
     /// A distribution with glibc.
     Glibc(&'static str),
-    /// Something small with uClibc.
+    /// A small distribution with uClibc.
     Uclibc(&'static str),
-    /// Nothing: a static program on `scratch`, or on a base with no C library.
+    /// No C library: a static program on `scratch`, or on such a base.
     Bare(&'static str),
-    /// Alpine with glibc added for its program.
+    /// Alpine with glibc for the program.
     GlibcBesideMusl,
     /// Windows.
     Windows,
@@ -61,26 +61,30 @@ pub(crate) const fn row(name: &'static str, tags: Tags, base: Base, source: &'st
 // === impl Row ===
 
 impl Row {
-    /// Whether this is about just the images asked for.
-    pub(crate) fn fits(&self, asked: Asked, tag: Option<&str>) -> bool {
-        match (self.tags, asked) {
+    /// Returns true if the row is about images of this version and tag.
+    pub(crate) fn fits(&self, version: TagVersion, tag: Option<&str>) -> bool {
+        match (self.tags, version) {
             (Tags::Every, _) => true,
-            (Tags::Word(word), _) => tag.is_some_and(|tag| holds(tag, word)),
-            (_, Asked::Nothing) => false,
-            (Tags::Plain, _) | (Tags::Latest | Tags::From(..), Asked::Newest) => true,
-            (Tags::From(major, minor), Asked::Version(asked, asked_minor)) => (asked, asked_minor) >= (major, minor),
-            (Tags::Before(major, minor), Asked::Version(asked, asked_minor)) => (asked, asked_minor) < (major, minor),
-            (Tags::Between(from, below), Asked::Version(asked, asked_minor)) => {
-                (from..below).contains(&(asked, asked_minor))
+            (Tags::Word(word), _) => tag.is_some_and(|tag| has_word(tag, word)),
+            (_, TagVersion::None) => false,
+            (Tags::Plain, _) | (Tags::Latest | Tags::From(..), TagVersion::Newest) => true,
+            (Tags::From(major, minor), TagVersion::Version(tag_major, tag_minor)) => {
+                (tag_major, tag_minor) >= (major, minor)
             }
-            (Tags::Latest, Asked::Version(..) | Asked::Word)
-            | (Tags::Before(..) | Tags::Between(..), Asked::Newest)
-            | (Tags::From(..) | Tags::Before(..) | Tags::Between(..), Asked::Word) => false,
+            (Tags::Before(major, minor), TagVersion::Version(tag_major, tag_minor)) => {
+                (tag_major, tag_minor) < (major, minor)
+            }
+            (Tags::Between(from, below), TagVersion::Version(tag_major, tag_minor)) => {
+                (from..below).contains(&(tag_major, tag_minor))
+            }
+            (Tags::Latest, TagVersion::Version(..) | TagVersion::Word)
+            | (Tags::Before(..) | Tags::Between(..), TagVersion::Newest)
+            | (Tags::From(..) | Tags::Before(..) | Tags::Between(..), TagVersion::Word) => false,
         }
     }
 
-    /// Whether this row knows better than the words in the tag: it is about that word, or about an Alpine that is not only musl.
-    pub(crate) fn outranks_words(&self) -> bool {
+    /// Returns true if this row overrides the words in the tag: it is about such a word, or about an Alpine that also has glibc.
+    pub(crate) fn overrides_tag_words(&self) -> bool {
         let Self { name: _, tags, base, source: _ } = self;
         matches!(tags, Tags::Word(_)) || (*tags == Tags::Every && *base == Base::GlibcBesideMusl)
     }

@@ -1,5 +1,5 @@
-//! Tests of the whole floor. `catalogue` and `others` hold what a reference is known to be built on; `conventions` and `publishers`
-//! show one habit of naming each; `reference` is about the grammar.
+//! Tests of suggestions. `catalogue` and `others` compare them with known bases of images; each test of `conventions` and `publishers`
+//! shows one way in which images are named.
 
 mod catalogue;
 mod conventions;
@@ -9,7 +9,7 @@ mod publishers;
 use crate::image::{Fingerprint, Reference, suggest};
 use crate::resolver::Family;
 
-/// The reference of a text that must be one.
+/// Parses a text that must be a reference.
 fn reference(text: &str) -> Reference<'_> {
     match Reference::parse(text) {
         Ok(reference) => reference,
@@ -17,22 +17,22 @@ fn reference(text: &str) -> Reference<'_> {
     }
 }
 
-/// What a text suggests.
+/// Returns the fingerprint that a text suggests.
 fn suggested(text: &str) -> Fingerprint {
     suggest(&reference(text))
 }
 
-/// The resolver that a text suggests, as people read it: `musl 1.2.4`.
+/// Returns the resolver that a text suggests, as shown to users: `musl 1.2.4`.
 fn resolver(text: &str) -> String {
     suggested(text).resolver.to_string()
 }
 
-/// The sentence that says why.
-fn because(text: &str) -> String {
+/// Returns the reason for a suggestion.
+fn reason(text: &str) -> String {
     suggested(text).reason.to_string()
 }
 
-/// How well suggestions did against what is known.
+/// The result of comparing suggestions with known libraries.
 #[derive(Debug, Default)]
 struct Score {
     rows: usize,
@@ -42,12 +42,12 @@ struct Score {
 }
 
 impl Score {
-    /// Compares one suggestion with what the image holds. Where nobody verified what it holds, any suggestion counts as right.
-    fn count(&mut self, text: &str, holds: &str) {
+    /// Compares one suggestion with the known library of the image. If that is not verified, any suggestion counts as right.
+    fn count(&mut self, text: &str, libc: &str) {
         self.rows += 1;
         let fingerprint = suggested(text);
         let family = fingerprint.resolver.family;
-        let right = match holds {
+        let right = match libc {
             "musl" => family == Family::Musl,
             "glibc" => family == Family::Glibc,
             "uclibc" => family == Family::Uclibc,
@@ -56,7 +56,7 @@ impl Score {
             "unknown" => true,
             other => unreachable!("no such libc: {other}"),
         };
-        let line = || format!("{text} holds {holds}, suggested {fingerprint}: {}", fingerprint.reason);
+        let line = || format!("{text} has {libc}, suggested {fingerprint}: {}", fingerprint.reason);
         match family {
             _ if right => self.right += 1,
             Family::Unknown => self.unknown.push(line()),
@@ -64,8 +64,8 @@ impl Score {
         }
     }
 
-    /// No suggestion is wrong, and at least nine in ten are right; the rest are honestly unknown.
-    fn must_be_good(&self) {
+    /// Asserts that no suggestion is wrong, and that at least nine in ten are right; the rest are unknown.
+    fn assert_good(&self) {
         let Self { rows, right, wrong, unknown } = self;
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert!(right * 10 >= rows * 9, "{right} of {rows} right; unknown: {unknown:#?}");

@@ -1,4 +1,4 @@
-//! Suggestions against a second list, written from common knowledge of these images and not from the tables.
+//! Suggestions compared with a second list, which is from general knowledge of these images and not from the tables.
 
 use super::Score;
 
@@ -193,7 +193,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("public.ecr.aws/amazonlinux/amazonlinux:2023", "glibc"),
     ("amazon/aws-cli:2.15.0", "glibc"),
     ("ghcr.io/linuxserver/baseimage-alpine:3.18", "musl"),
-    // Both C libraries, or a name that does not tell which: nothing is to be claimed.
+    // Both C libraries, or a name that does not say which: the suggestion must be unknown.
     ("frolvlad/alpine-glibc:alpine-3.17", "none"),
     ("example/alpine-glibc", "none"),
     ("adoptopenjdk/openjdk11:alpine-jre", "none"),
@@ -209,11 +209,11 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn no_other_image_is_suggested_wrongly_and_nine_in_ten_rightly() {
+fn suggests_nine_in_ten_other_images_correctly_and_none_wrongly() {
     let mut score = Score::default();
-    for (reference, holds) in OTHERS {
-        score.count(reference, holds);
+    for (reference, libc) in OTHERS {
+        score.count(reference, libc);
     }
     assert!(score.rows >= 80, "{} references", score.rows);
-    score.must_be_good();
+    score.assert_good();
 }

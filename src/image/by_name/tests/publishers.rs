@@ -1,6 +1,6 @@
-//! The tables are in order, and read as they should be.
+//! The tables are sorted, and each row is found.
 
-use super::{because, resolver, suggested};
+use super::{reason, resolver, suggested};
 use crate::image::by_name::publishers::{self, Tags};
 
 const DIGEST: &str = "sha256:141c253bc4c3fd0a201d32dc1f493bcf3fff003b6df416dea4f41046e0f37d47";
@@ -34,7 +34,7 @@ fn every_table_is_sorted_and_has_no_row_twice() {
 }
 
 #[test]
-fn no_row_hides_a_later_one_of_its_name() {
+fn no_row_hides_a_later_row_of_the_same_name() {
     let rows: Vec<_> = publishers::rows().collect();
     for pair in rows.windows(2) {
         if let [(first_table, first), (second_table, second)] = pair
@@ -46,7 +46,7 @@ fn no_row_hides_a_later_one_of_its_name() {
 }
 
 #[test]
-fn every_plain_row_is_found_by_its_own_name() {
+fn every_plain_row_is_found_by_its_name() {
     for (registry, row) in publishers::rows() {
         if matches!(row.tags, Tags::Every | Tags::Plain) {
             let name = row.name.strip_suffix('/').map_or(row.name.to_owned(), |owner| format!("{owner}/anything"));
@@ -62,27 +62,27 @@ fn every_plain_row_is_found_by_its_own_name() {
 }
 
 #[test]
-fn a_reason_names_the_publisher_and_the_base() {
+fn the_reason_names_the_publisher_and_the_base() {
     assert_eq!(
-        because("redis:7"),
+        reason("redis:7"),
         "official `redis` images whose tag names no other base are built on Debian, which has glibc"
     );
     assert_eq!(
-        because("traefik:1.7"),
+        reason("traefik:1.7"),
         "official `traefik` images before 2.0 are built on scratch, which has no C library"
     );
     assert_eq!(
-        because("grafana/grafana:10.2.3"),
+        reason("grafana/grafana:10.2.3"),
         "`docker.io/grafana/grafana` images from 7.0 on are built on Alpine, which has musl"
     );
     assert_eq!(
-        because("bitnami/redis:7"),
+        reason("bitnami/redis:7"),
         "images in `docker.io/bitnami` whose tag names no other base are built on Debian, which has glibc"
     );
 }
 
 #[test]
-fn a_publisher_who_changed_the_base_is_read_by_version() {
+fn the_version_decides_if_a_publisher_changed_the_base() {
     for (text, expected) in [
         ("busybox:1.28", "uclibc"),
         ("busybox:1.35", "unknown"),
@@ -97,12 +97,12 @@ fn a_publisher_who_changed_the_base_is_read_by_version() {
         ("minio/minio:RELEASE.2019-10-12T01-39-57Z", "musl"),
         ("minio/minio:RELEASE.2022-10-24T18-35-07Z", "glibc"),
     ] {
-        assert_eq!(resolver(text), expected, "{text}: {}", because(text));
+        assert_eq!(resolver(text), expected, "{text}: {}", reason(text));
     }
 }
 
 #[test]
-fn a_tag_outranks_its_publisher() {
+fn a_tag_outranks_the_publisher() {
     for (text, expected) in
         [("redis:7-alpine", "musl"), ("registry:2-debian", "glibc"), ("nats:2-alpine3.18", "musl 1.2.4")]
     {
@@ -111,14 +111,14 @@ fn a_tag_outranks_its_publisher() {
 }
 
 #[test]
-fn a_publisher_outranks_a_word_that_it_uses_otherwise() {
+fn a_publisher_outranks_a_word_with_another_meaning() {
     assert_eq!(resolver("clickhouse/clickhouse-server:23.8-alpine"), "unknown");
     assert_eq!(resolver("frolvlad/alpine-glibc:alpine-3.12"), "unknown");
     assert_eq!(resolver("quay.io/prometheus/prometheus:v3.0.0-distroless"), "static");
 }
 
 #[test]
-fn official_images_are_known_under_any_registry_by_their_library() {
+fn finds_official_images_on_any_registry_by_their_library_path() {
     for text in [
         "docker.io/library/redis:7",
         "public.ecr.aws/docker/library/redis:7",
@@ -135,7 +135,7 @@ fn official_images_are_known_under_any_registry_by_their_library() {
 }
 
 #[test]
-fn a_mirror_that_names_the_registry_is_looked_through() {
+fn finds_the_origin_in_the_path_of_a_mirror() {
     for text in [
         "registry.example.com/quay.io/prometheus/alertmanager:v0.26.0",
         "registry.example.com:5000/a/b/quay.io/prometheus/alertmanager:v0.26.0",
@@ -147,11 +147,11 @@ fn a_mirror_that_names_the_registry_is_looked_through() {
 }
 
 #[test]
-fn a_digest_alone_tells_only_where_all_images_are_alike() {
+fn a_digest_alone_suggests_only_what_all_images_have_in_common() {
     assert_eq!(resolver(&format!("nginx@{DIGEST}")), "unknown");
     assert_eq!(
-        because(&format!("nginx@{DIGEST}")),
-        "there is a digest and no tag, and this repository has images on several bases"
+        reason(&format!("nginx@{DIGEST}")),
+        "the reference has a digest but no tag, and this repository has images on several bases"
     );
     assert_eq!(resolver(&format!("ubuntu@{DIGEST}")), "glibc");
     assert_eq!(resolver(&format!("gcr.io/distroless/static@{DIGEST}")), "static");
@@ -160,6 +160,6 @@ fn a_digest_alone_tells_only_where_all_images_are_alike() {
 }
 
 #[test]
-fn the_words_and_the_tables_are_reached_by_binary_search() {
+fn the_words_are_sorted_for_binary_search() {
     assert!(crate::image::by_name::conventions::WORDS.is_sorted_by_key(|word| word.text));
 }
