@@ -1,8 +1,8 @@
-//! The laboratory: DNS faults made on purpose, in network namespaces of its own, and real resolvers that meet them. Nothing of
-//! the machine is touched but a cache folder: the namespaces are held by file descriptors and the programs die with the threads
-//! that started them, so that nothing is left however a run ends. Needs root on Debian; `lab/tools` installs the rest.
+//! The laboratory: deliberate DNS faults in separate network namespaces, and real resolvers that meet them. The machine itself
+//! stays unchanged except for a cache folder: file descriptors hold the namespaces, and the programs die with the threads that
+//! started them, so that nothing remains however a run ends. Needs root on Debian; `lab/tools` installs the rest.
 //!
-//! A case is a function in a file of `lab/`, named in that file's `TESTS`:
+//! A test is a function in a file of `lab/`, listed in that file's `TESTS`:
 //!
 //! ```ignore
 //! fn musl_resends_after_half_its_timeout(world: &World) -> Result<()> {
@@ -17,17 +17,17 @@
 //! }
 //! ```
 //!
-//! - [`lab::server::Script`]: the names a server knows, then rules: `any()`, `a()`, `aaaa()`, narrowed by `.name("*.example.com")`,
-//!   `.over(Udp)`, `.edns(true)`, `.nth(2)`, `.up_to(3)`, `.chance(0.05, seed)`; and what becomes of such a query: `Then::Drop`,
+//! - [`lab::server::Script`]: the names that a server knows, then rules: `any()`, `a()`, `aaaa()`, narrowed by `.name("*.example.com")`,
+//!   `.over(Udp)`, `.edns(true)`, `.nth(2)`, `.up_to(3)`, `.chance(0.05, seed)`; and the reaction to such a query: `Then::Drop`,
 //!   `truth()`, `code(ServFail)`, `addresses(["198.18.0.4"])`, altered by `.after(delay)`, `.ttl(1)`, `.cut(Cut::Empty)`,
-//!   `.wrong_id()`. Besides: `.tcp(…)`, `.edns(…)`, `.loses(0.05, seed)`, `.at_most_a_second(20)`, `.latency(…)`, `Script::dead()`.
-//! - [`lab::server::Server`]: `seen()` is every query it got, `follow(script)` changes its mind.
+//!   `.wrong_id()`. Also: `.tcp(…)`, `.edns(…)`, `.loses(0.05, seed)`, `.at_most_a_second(20)`, `.latency(…)`, `Script::dead()`.
+//! - [`lab::server::Server`]: `seen()` returns every query it received, `follow(script)` replaces its script.
 //! - [`lab::network::Lab`]: servers at any `server(1)` to `server(254)`; `forward("udp dport 53 drop")` and every other nft rule,
-//!   `balance(CLUSTER_DNS, &[…])`, `intercept(…)`, `race(…)`; `program(…)` runs what is a server itself.
+//!   `balance(CLUSTER_DNS, &[…])`, `intercept(…)`, `race(…)`; `program(…)` runs a real server.
 //! - [`lab::client::Client`]: `run(&Command)` runs any program, such as `muslin probe`, with the test's resolv.conf.
 //! - [`lab::resolvers::Program`]: a real resolver, `world.glibc()`, `world.go()`, `world.musls()`; `look_up(&client, &names)`.
 //!
-//! Most cases wait most of the time, so sixteen run at once unless `--test-threads` says otherwise.
+//! Most tests wait most of the time, so sixteen run at once unless `--test-threads` sets another number.
 
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
@@ -60,7 +60,7 @@ use lab::world::World;
 use lab::{coarse_clock, coredns, proof, scripted};
 use libtest_mimic::Arguments;
 
-/// How many tests run at once. They wait for packets that never come, not for a processor.
+/// Number of tests that run at once. They wait for packets that never come, not for a processor.
 const TESTS_AT_ONCE: usize = 16;
 
 type Test = fn(&World) -> Result<()>;

@@ -31,11 +31,11 @@ const API_MAX: Duration = Duration::from_secs(3);
 
 /// Find out what is wrong with DNS in this pod, or on this node.
 ///
-/// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the same
-/// names through the C library; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows each verdict with its
-/// confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain stale-nameserver` explains a verdict.
-/// Needs no rights. Sends at most --max-queries queries, all to the nameservers, except for one to 192.0.2.1 (TEST-NET-1), an address
-/// that no host has.
+/// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the
+/// same names through the C library; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows each verdict with
+/// its confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain stale-nameserver` explains a
+/// verdict. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except for one to 192.0.2.1 (TEST-NET-1),
+/// an address that no host has.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   muslin probe
@@ -295,7 +295,8 @@ impl ProbeArgs {
         })
     }
 
-    /// Returns `getent`, which uses the C library of this system; if it is missing, muslin itself, with the library it is linked to.
+    /// Returns `getent`, which uses the C library of this system; if it is missing, muslin itself, with the library it is linked
+    /// to.
     fn lookup_programs(&self) -> Vec<LookupProgram> {
         let of_system = self.getent.clone().or_else(|| find_in_path("getent"));
         let (path, arguments) = match of_system {

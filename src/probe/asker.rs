@@ -1,5 +1,5 @@
-//! Sends one query, or a pair of queries, to one server and waits for the answers. Counts and limits the queries. Must not know what the
-//! queries are for.
+//! Sends one query, or a pair of queries, to one server and waits for the answers. Counts and limits the queries. Must not know
+//! what the queries are for.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -252,8 +252,8 @@ async fn receive_answers(socket: &UdpSocket, waiting: &mut [PendingQuestion<'_>]
     Ok(())
 }
 
-/// Assigns a message to the question that it answers. A message with a pending question's id that answers the other, already answered
-/// question has replaced the answer.
+/// Assigns a message to the question that it answers. A message with a pending question's id that answers the other, already
+/// answered question has replaced the answer.
 fn assign_message(waiting: &mut [PendingQuestion<'_>], bytes: &[u8], took: Duration) {
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     for open in waiting.iter_mut().filter(|waiting| waiting.half.is_none()) {

@@ -5,8 +5,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::verdicts::observations::{Answer, Code, QueryType, Validity};
 
-/// Offset of the times in a signature record: two bytes of the type covered, two of the algorithm and the labels, four of the time to
-/// live; then four of each time (RFC 4034, 3.1).
+/// Offset of the times in a signature record: two bytes of the type covered, two of the algorithm and the labels, four of the time
+/// to live; then four of each time (RFC 4034, 3.1).
 const SIGNATURE_TIMES_AT: usize = 8;
 
 /// A question, and the flags to send with it.

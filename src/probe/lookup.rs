@@ -1,6 +1,6 @@
-//! Lookups through C libraries. Each runs in a separate program, for two reasons: a lookup that hangs (glibc with `use-vc`: over 140 s)
-//! can be ended, and the machine's C library answers with the modules of its nsswitch.conf even if muslin is linked to another. Must
-//! not know which names are looked up, or why.
+//! Lookups through C libraries. Each runs in a separate program, for two reasons: a lookup that hangs (glibc with `use-vc`: over
+//! 140 s) can be ended, and the machine's C library answers with the modules of its nsswitch.conf even if muslin is linked to
+//! another. Must not know which names are looked up, or why.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
-//! Queries the nameservers and records observations: single queries, pairs, bursts, and lookups through C libraries. Needs no root. Sends
-//! only to the given nameservers, except for one optional query to TEST-NET-1, and within a bounded number of queries and a bounded
-//! time. Must not know what the observations mean: that is [`crate::verdicts`].
+//! Queries the nameservers and records observations: single queries, pairs, bursts, and lookups through C libraries. Needs no root.
+//! Sends only to the given nameservers, except for one optional query to TEST-NET-1, and within a bounded number of queries and a
+//! bounded time. Must not know what the observations mean: that is [`crate::verdicts`].
 
 mod asker;
 mod dns_question;

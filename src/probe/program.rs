@@ -1,5 +1,5 @@
-//! Identifies the resolver of a program on this machine: [`crate::image::contents`] gets its files, as if they were those of an image. Must
-//! not know what is queried.
+//! Identifies the resolver of a program on this machine: [`crate::image::contents`] gets its files, as if they were those of an
+//! image. Must not know what is queried.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

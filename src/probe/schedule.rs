@@ -1,5 +1,5 @@
-//! The single queries of a probe: names, types, transports, and the pause before each. Pauses spread the queries over time, so that no rate
-//! limit is reached. Must not know how queries are sent.
+//! The single queries of a probe: names, types, transports, and the pause before each. Pauses spread the queries over time, so that
+//! no rate limit is reached. Must not know how queries are sent.
 
 use std::time::Duration;
 

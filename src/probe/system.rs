@@ -1,5 +1,5 @@
-//! Reads the files around the probe: resolv.conf, nsswitch.conf, hosts and the kernel's counters, any of which may be missing. Must not
-//! know what they mean.
+//! Reads the files around the probe: resolv.conf, nsswitch.conf, hosts and the kernel's counters, any of which may be missing. Must
+//! not know what they mean.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! The report of a probe: verdicts, lookup costs and queries, for people and as one JSON document. Other programs rely on its fields, so none
-//! is renamed or removed.
+//! The report of a probe: verdicts, lookup costs and queries, for people and as one JSON document. Other programs rely on its
+//! fields, so none is renamed or removed.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -214,6 +214,8 @@ struct Document<'p> {
 struct JsonVerdict<'p> {
     verdict: &'static str,
     level: &'static str,
+    confidence: &'static str,
+    /// The same value, under the name that it had in 0.1.0.
     sureness: &'static str,
     what: &'p str,
     evidence: &'p [String],
@@ -284,6 +286,7 @@ impl<'p> JsonVerdict<'p> {
         Self {
             verdict: diagnosis.slug,
             level: level.name(),
+            confidence: confidence.name(),
             sureness: confidence.name(),
             what,
             evidence,

@@ -37,8 +37,8 @@ pub struct ComputedLookup {
     pub(super) all_answered: bool,
 }
 
-/// Returns the spellings of the first name and the first external name, the shortest first: a Service of another namespace, the same with `svc`,
-/// in full, and with a final dot.
+/// Returns the spellings of the first name and the first external name, the shortest first: a Service of another namespace, the
+/// same with `svc`, in full, and with a final dot.
 pub fn name_spellings(names: &[String], external_names: &[String], cluster_domain: &str) -> Vec<String> {
     let mut spellings = Vec::new();
     for name in names.iter().take(1) {
@@ -129,8 +129,8 @@ fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<
     Some(ComputedLookup { queries: done.queries, took, found: done.found.is_some(), all_answered: all_answered.get() })
 }
 
-/// Returns the combined answer measured for one name, and the time of A and of AAAA. The quickest answered try counts: a lost packet is not
-/// a cost of the name.
+/// Returns the combined answer measured for one name, and the time of A and of AAAA. The quickest answered try counts: a lost
+/// packet is not a cost of the name.
 fn measured(seen: &Observations, name: &str) -> Option<(Answer, Duration, Duration)> {
     let quickest = |kind: QueryType| {
         let matches = |asked: &&AskedQuery| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);

@@ -1,6 +1,5 @@
-//! What can be wrong with DNS where a probe ran: one file per diagnosis, whose doc comment is its documentation (symptoms, how it
-//! is recognised, what to do). A verdict is a pure function of the observations. Must not know how observations are made, nor how
-//! verdicts are shown.
+//! Diagnoses of DNS where a probe ran: one file each, whose doc comment is its documentation (symptoms, detection, what to do). A
+//! verdict is a pure function of the observations. Must not know how observations are made, nor how verdicts are shown.
 //!
 //! Rules for all of them:
 //! - No verdict rests on one packet. Where losses are counted, the verdict gives a rate with its interval, and only where chance

@@ -1,5 +1,5 @@
-//! What a probe observed: single queries, pairs of queries, lookups through a C library, and the files around it. Plain values. Must
-//! not know how they were obtained, nor what they mean.
+//! The observations of a probe: single queries, pairs of queries, lookups through a C library, and the files around it. Plain
+//! values. Must not know how they were obtained, nor what they mean.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -71,10 +71,10 @@ pub struct Environment {
 pub struct Program {
     /// Name in messages: `/usr/bin/getent`, `process 42`.
     pub name: String,
-    /// Its resolver.
+    /// The program's resolver.
     #[serde(serialize_with = "as_text")]
     pub resolver: Resolver,
-    /// How the resolver is known, or why it is unknown.
+    /// The reason why the resolver is known, or unknown.
     pub because: String,
     /// `GODEBUG=netdns=` is set and has no effect.
     pub netdns_without_effect: bool,
@@ -96,7 +96,7 @@ pub struct Conntrack {
 /// A server to which a nameserver forwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Upstream {
-    /// Its address, as written where it was found.
+    /// The server's address, as written where it was found.
     pub address: String,
     /// Where it was found: `--upstream`, `the Corefile of kube-system/coredns`.
     pub from: String,
@@ -276,7 +276,7 @@ pub struct Pair {
 /// The outcome of one query of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// Its answer came after this many milliseconds.
+    /// The answer came after this many milliseconds.
     Answered(u64),
     /// No answer.
     Lost,
@@ -341,8 +341,8 @@ impl Observations {
 
     /// Returns whether a server leaves these queries unanswered more often than the path to it explains.
     ///
-    /// The path's loss is that of A queries for existing names: single ones, and those of pairs, which go to the first server that answers.
-    /// Pairs that fail for reasons of their own (one socket, one id) do not count.
+    /// The path's loss is that of A queries for existing names: single ones, and those of pairs, which go to the first server that
+    /// answers. Pairs that fail for reasons of their own (one socket, one id) do not count.
     pub(super) fn ignores<'a>(&self, server: SocketAddr, queries: impl IntoIterator<Item = &'a AskedQuery>) -> bool {
         let is_ignored = |asked: &&AskedQuery| !asked.is_answered();
         let single = self.plain_queries(server, Via::Udp).filter(|asked| asked.kind == QueryType::A);

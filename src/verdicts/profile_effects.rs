@@ -1,5 +1,5 @@
-//! What muslin's profiles would change about a failure, computed by the model of the resolvers that were found. Must not know how
-//! the failure was diagnosed.
+//! The effects that muslin's profiles would have on a failure, computed by the model of the resolvers that were found. Must not
+//! know how the failure was diagnosed.
 
 use std::iter;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::resolver::{Family, Resolver, Settings, candidates};
 /// The resolvers of most containers.
 pub(super) const COMMON_FAMILIES: [Family; 3] = [Family::Musl, Family::Glibc, Family::Go];
 
-/// What profiles would change about a failure.
+/// The effects that profiles would have on a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileEffects {
     /// The quantity that improves, as a clause: `delay of a lookup that loses one packet`.
@@ -22,7 +22,7 @@ pub struct ProfileEffects {
     pub none_because: Option<&'static str>,
 }
 
-/// What one profile would improve for one resolver.
+/// An improvement by one profile for one resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Improvement {
     /// The profile's name.
@@ -135,8 +135,8 @@ fn delay(
     })
 }
 
-/// Returns the options of resolv.conf as they are, or as a profile would complete them in a pod whose containers all have this resolver. Options
-/// that are set stay.
+/// Returns the options of resolv.conf as they are, or as a profile would complete them in a pod whose containers all have this
+/// resolver. Options that are set stay.
 pub(super) fn options_with<'o>(
     seen: &'o Observations,
     resolver: Resolver,

@@ -1,5 +1,5 @@
-//! How much a count of losses shows: a rate with its confidence interval, and whether two rates differ by more than chance. Must not know what is
-//! counted.
+//! Statistics of losses: a rate with its confidence interval, and a test of whether two rates differ by more than chance. Must not
+//! know what is counted.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Rate {
 
     /// Returns the rate of both sets of trials together.
     #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
+    pub(super) const fn plus(self, other: Self) -> Self {
         Self { hits: self.hits + other.hits, total: self.total + other.total }
     }
 
@@ -56,7 +56,7 @@ impl Rate {
 
     /// Returns the probability that chance puts this rate as far above `other` if both have the same true value: Fisher's exact
     /// test, one-sided.
-    pub fn chance_of_exceeding(self, other: Self) -> f64 {
+    pub(super) fn chance_of_exceeding(self, other: Self) -> f64 {
         let (all, hits) = (self.total + other.total, self.hits + other.hits);
         let most = hits.min(self.total);
         let whole = ln_choose(all, hits);

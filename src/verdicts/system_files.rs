@@ -1,5 +1,5 @@
-//! Parsers for resolv.conf, nsswitch.conf and CoreDNS's Corefile, as far as all their readers agree. [`crate::resolver`] knows where
-//! resolvers differ. Must not know where the files are.
+//! Parsers for resolv.conf, nsswitch.conf and CoreDNS's Corefile, as far as all their readers agree. [`crate::resolver`] knows
+//! where resolvers differ. Must not know where the files are.
 
 use serde::Serialize;
 

@@ -9,7 +9,7 @@ use crate::policy::Level;
 
 /// One thing that can be wrong, and the check for it.
 pub struct Diagnosis {
-    /// Its name in messages and links, such as `stale-nameserver`.
+    /// The name in messages and links, such as `stale-nameserver`.
     pub slug: &'static str,
     /// The diagnosis's own source file, whose doc comment documents it.
     pub(super) source: &'static str,
@@ -25,13 +25,13 @@ pub struct Verdict {
     pub level: Level,
     /// Strength of the evidence.
     pub confidence: Confidence,
-    /// What is wrong, in one clause that does not name the diagnosis.
+    /// The problem, in one clause that does not name the diagnosis.
     pub what: String,
     /// Observations that support the verdict, one clause each.
     pub evidence: Vec<String>,
-    /// What to do, the best first.
+    /// Advice, the best first.
     pub help: Vec<String>,
-    /// What profiles would change.
+    /// The effects that profiles would have.
     pub profile_effects: ProfileEffects,
 }
 

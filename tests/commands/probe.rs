@@ -61,6 +61,7 @@ fn writes_a_verdict_like_other_findings() {
     probe(&folder, &[&arguments[..], &["--fail-on", "never"]].concat()).ended(0);
     let json = probe(&folder, &[&arguments[..], &["-o", "json"]].concat()).ended(1).json();
     assert_eq!(json["verdicts"][0]["verdict"], "stale-nameserver");
+    assert_eq!(json["verdicts"][0]["confidence"], "certain");
     assert_eq!(json["targets"]["cluster_domain"], "cluster.local");
     assert_eq!(json["summary"]["deny"], 1);
 }

@@ -1,5 +1,5 @@
-//! Who looks names up: programs in the client's network namespace, each with a resolv.conf, hosts and nsswitch.conf of the
-//! test's own, mounted over the machine's where only that program sees it. Knows nothing of servers.
+//! The client that looks up names: programs in the client's network namespace, each with the test's own resolv.conf, hosts and
+//! nsswitch.conf, mounted over the machine's files for that program alone. Must not know of servers.
 
 use std::fs;
 use std::io::{Read as _, Seek as _};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use crate::lab::namespace::Namespace;
 use crate::lab::process::{POLL, dying_with_its_thread};
 
-/// How long a program may run, before it is killed and that is an error. The slowest lookup here takes 40 s.
+/// The time after which a program is killed, which is an error. The slowest lookup here takes 40 s.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// The files that are mounted over the machine's own.
+/// The contents mounted over the machine's files.
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 const NSSWITCH: &str = "hosts: files dns\n";
 
@@ -24,15 +24,15 @@ const NSSWITCH: &str = "hosts: files dns\n";
 const MOUNT: &str =
     r#"for file in resolv.conf hosts nsswitch.conf; do mount --bind "$0/$file" "/etc/$file"; done; exec "$@""#;
 
-/// Somebody who looks names up.
+/// A client that looks up names.
 pub(crate) struct Client<'lab> {
     namespace: &'lab Namespace,
     folder: TempDir,
 }
 
-/// What a program printed, and how it ended.
+/// A program's output and exit status.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct FinishedProgram {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) status: ExitStatus,
@@ -55,8 +55,8 @@ impl<'lab> Client<'lab> {
         fs::write(self.folder.path().join(file), text).with_context(|| format!("writing {file}"))
     }
 
-    /// Runs a program to its end. How it ends is for the caller to judge.
-    pub(crate) fn run(&self, command: &Command) -> Result<Ran> {
+    /// Runs a program to its end. The caller checks the exit status.
+    pub(crate) fn run(&self, command: &Command) -> Result<FinishedProgram> {
         let mut wrapped = dying_with_its_thread("unshare");
         wrapped.args(["--mount", "sh", "-ec", MOUNT]).arg(self.folder.path());
         wrapped.arg(command.get_program()).args(command.get_args());
@@ -67,7 +67,7 @@ impl<'lab> Client<'lab> {
             };
         }
         let call = || format!("running {command:?}");
-        // Files instead of pipes: neither side ever waits for the other to read.
+        // Files instead of pipes, so that neither side waits for the other to read.
         let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         wrapped.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
         let began = Instant::now();
@@ -94,7 +94,7 @@ impl<'lab> Client<'lab> {
         };
         let (stdout, stderr) = (text(&mut stdout)?, text(&mut stderr)?);
         match status.with_context(call)? {
-            Some(status) => Ok(Ran { stdout, stderr, status, took }),
+            Some(status) => Ok(FinishedProgram { stdout, stderr, status, took }),
             None => bail!("{command:?} did not end within {DEADLINE:?}: {stdout}{stderr}"),
         }
     }

@@ -1,6 +1,6 @@
-//! A musl whose clock ticks as slowly as the kernel's own tick, as on machines without a fine clock source. musl makes query ids of
-//! the time, so that before 1.2.4 the two queries of a pair then have the same id. `clock_gettime` in a copy of the library is
-//! replaced by one that asks the kernel for the coarse clock; all else is as Debian built it.
+//! musl with a coarse clock, which advances once per kernel tick, as on machines without a fine clock source. musl derives query
+//! ids from the time, so before 1.2.4 the two queries of a pair then have the same id. A copy of the library gets a `clock_gettime`
+//! that reads the kernel's coarse clock; everything else is as Debian built it.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const CLOCK_GETTIME: [u8; 17] = [
     0xc3, // ret
 ];
 
-/// A copy of a musl with a coarse clock, made in this folder.
+/// Creates a copy of a musl with a coarse clock in this folder.
 pub(crate) fn with_coarse_clock(program: &Program, folder: &Path) -> Result<Program> {
     ensure!(cfg!(target_arch = "x86_64"), "the replacement is written for x86-64");
     let mut library = std::fs::read(program.loader()?)?;
@@ -51,8 +51,8 @@ pub(crate) fn with_coarse_clock(program: &Program, folder: &Path) -> Result<Prog
 
 const NAMES: usize = 20;
 
-/// How many of [`NAMES`] pairs had one id, and how many lookups found IPv6 addresses alone, where the first A query for each name
-/// is lost.
+/// Returns how many of [`NAMES`] pairs had one id, and how many lookups found only IPv6 addresses, when the first A query for each
+/// name is lost.
 fn pairs(world: &World, program: &Program) -> Result<(usize, usize)> {
     let folder = tempfile::tempdir()?;
     let program = with_coarse_clock(program, folder.path())?;
@@ -64,14 +64,14 @@ fn pairs(world: &World, program: &Program) -> Result<(usize, usize)> {
     let found = program.look_up(&client, &names)?;
     let id = |name: &str, kind: RecordType| dns.seen_of(name).iter().find(|seen| seen.kind == kind).map(|seen| seen.id);
     let equal = names.iter().filter(|name| id(name, RecordType::A) == id(name, RecordType::AAAA)).count();
-    // The one answer is heard twice.
+    // musl counts the one answer twice.
     Ok((equal, found.iter().filter(|found| matches!(found.families(), (0, 1..))).count()))
 }
 
-/// Section 6 of dns-lab: the answer to AAAA is taken for both, and the A query is never sent again.
+/// Section 6 of dns-lab: musl takes the answer to AAAA for both, and never sends the A query again.
 fn equal_ids_cost_old_musl_an_answer(world: &World) -> Result<()> {
     let (equal, halved) = pairs(world, world.musl(|version| version < musl::DISTINCT_IDS_SINCE)?)?;
-    // The clock can tick between the two.
+    // The clock can tick between the two queries.
     ensure!(equal > NAMES * 3 / 4 && halved == equal, "{equal} equal ids, {halved} of {NAMES} without IPv4");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A real CoreDNS, as a cluster runs it: the cluster's own names, and everything else forwarded to the nameservers that it read
-//! from a resolv.conf when it started.
+//! A real CoreDNS, as in a cluster: it knows the cluster's own names, and forwards everything else to the nameservers of the
+//! resolv.conf that it read when it started.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -32,13 +32,13 @@ pub(crate) struct CoreDns(Process);
 // === impl CoreDns ===
 
 impl CoreDns {
-    /// Starts one at an address, with these upstream servers in the resolv.conf of its node. Builds it first if the cache does
-    /// not have it (two minutes).
+    /// Starts CoreDNS at an address, with these upstream servers in the resolv.conf of its node. Builds it first if it is not in
+    /// the cache (two minutes).
     pub(crate) fn start(lab: &Lab<'_>, address: Ipv4Addr, upstreams: &[Ipv4Addr]) -> Result<Self> {
         let program = build()?;
         let mut coredns = Self(lab.program(&program.to_string_lossy(), |folder| {
             std::fs::write(folder.join("resolv.conf"), resolv_conf(upstreams))?;
-            // As kubeadm writes it, but for `kubernetes`, in whose place the `file` plugin has the names: there is no API server.
+            // kubeadm's Corefile, except that the `file` plugin replaces `kubernetes`, as there is no API server.
             std::fs::write(folder.join("cluster.local"), zone_file())?;
             let corefile = format!(
                 ".:53 {{
@@ -66,12 +66,12 @@ impl CoreDns {
         Ok(coredns)
     }
 
-    /// The node's resolv.conf now names other servers. CoreDNS does not look at it again.
+    /// Changes the servers in the node's resolv.conf, which CoreDNS does not read again.
     pub(crate) fn change_node(&self, upstreams: &[Ipv4Addr]) -> Result<()> {
         Ok(std::fs::write(self.resolv_conf(), resolv_conf(upstreams))?)
     }
 
-    /// The node's resolv.conf.
+    /// Returns the path of the node's resolv.conf.
     pub(crate) fn resolv_conf(&self) -> PathBuf {
         self.0.folder().join("resolv.conf")
     }
@@ -99,11 +99,11 @@ fn build() -> Result<PathBuf> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/control-plane/build");
     let built = Command::new(script).arg("coredns").stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let built = built.with_context(|| format!("running {script}"))?;
-    ensure!(built.status.success(), "{script} ended with {}; it said why on standard error", built.status);
+    ensure!(built.status.success(), "{script} ended with {}; see its messages above", built.status);
     Ok(PathBuf::from(String::from_utf8(built.stdout)?.trim_end()).join("coredns"))
 }
 
-/// What the kubelet writes for a pod.
+/// Returns the resolv.conf that the kubelet writes for a pod.
 fn pod(nameserver: Ipv4Addr) -> String {
     format!(
         "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver {nameserver}\noptions ndots:5\n"
@@ -124,7 +124,7 @@ fn coredns_answers_for_the_cluster_and_forwards_the_rest(world: &World) -> Resul
         let found = program.look_up(&client, &["kubernetes", CLUSTER_NAME, "www.example.com"])?;
         ensure!(found.iter().all(|found| found.succeeded()), "{}: {found:?}", program.resolver);
     }
-    // CoreDNS asks for `.` of itself to find loops, and forwards no cluster name.
+    // CoreDNS queries `.` to find loops, and forwards no cluster name.
     let seen = upstream.seen();
     ensure!(!seen.iter().any(|seen| seen.name.ends_with("cluster.local")), "{seen:?}");
     ensure!(seen.iter().any(|seen| seen.name == "www.example.com" && seen.kind == RecordType::A), "{seen:?}");
@@ -143,7 +143,7 @@ fn coredns_keeps_the_upstreams_it_started_with(world: &World) -> Result<()> {
     coredns.change_node(&[server(2)])?;
     old.follow(Script::dead());
     client.write("resolv.conf", &format!("nameserver {}\noptions timeout:2 attempts:1\n", server(10)))?;
-    ensure!(!glibc.look_up_one(&client, "b.example.com")?.succeeded(), "it asks {:?}", old.seen());
+    ensure!(!glibc.look_up_one(&client, "b.example.com")?.succeeded(), "CoreDNS queried {:?}", old.seen());
     ensure!(glibc.look_up_one(&client, CLUSTER_NAME)?.succeeded(), "the cluster's own names work");
     ensure!(new.seen().is_empty(), "{:?}", new.seen());
     Ok(())
@@ -154,7 +154,7 @@ fn a_dead_upstream_slows_a_share_of_external_names_alone(world: &World) -> Resul
     let alive = lab.server(server(1), external())?;
     let dead = lab.server(server(2), external())?;
     let _coredns = CoreDns::start(&lab, server(10), &[server(1), server(2)])?;
-    // Dead to external names alone, so that CoreDNS' health check, which asks for `.`, does not take it out.
+    // Only external names fail, so that CoreDNS's health check, which queries `.`, still succeeds.
     dead.follow(Script::new().rule(any().name("*.example.com"), Then::Drop));
     let client = lab.client(&format!("nameserver {}\noptions timeout:1 attempts:1\n", server(10)))?;
     let names: Vec<String> = (0..40).map(|number| format!("n{number}.example.com")).collect();
@@ -163,6 +163,6 @@ fn a_dead_upstream_slows_a_share_of_external_names_alone(world: &World) -> Resul
     let failed = found.iter().filter(|found| !found.succeeded()).count();
     ensure!((5..40).contains(&failed), "{failed} of 40 failed within {:?}", began.elapsed());
     ensure!(world.go()?.look_up_one(&client, CLUSTER_NAME)?.succeeded(), "the cluster's own names work");
-    ensure!(!alive.seen().is_empty() && !dead.seen().is_empty(), "both are asked");
+    ensure!(!alive.seen().is_empty() && !dead.seen().is_empty(), "one upstream got no query");
     Ok(())
 }

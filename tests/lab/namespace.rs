@@ -1,5 +1,5 @@
-//! A network namespace that lives exactly as long as its value: it is held by a file descriptor alone, so the kernel removes
-//! it, and all links and rules in it, however this process ends. Must not know what it is used for.
+//! A network namespace that lives exactly as long as its value: only a file descriptor holds it, so the kernel removes it, with all
+//! links and rules in it, however this process ends. Must not know what it is used for.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
 
-/// The most bytes of queries that wait for a server. The kernel's default of some 200 kB overflows where hundreds of lookups
-/// begin in the same millisecond, and a laboratory must lose only what it was told to lose.
+/// Bytes of queries that may wait for a server. The kernel's default of some 200 kB overflows when hundreds of lookups begin in the
+/// same millisecond, and the laboratory must lose no other packets than those of the test.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 
 /// A network namespace.
@@ -22,7 +22,7 @@ pub(crate) struct Namespace(File);
 // === impl Namespace ===
 
 impl Namespace {
-    /// A new one, with nothing in it but a loopback interface that is down.
+    /// Creates a namespace that has only a loopback interface, which is down.
     pub(crate) fn new() -> Result<Self> {
         let made = on_a_thread_of_its_own(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace (the laboratory needs root)")?;
@@ -31,12 +31,12 @@ impl Namespace {
         Ok(Self(made?))
     }
 
-    /// What stands for it after `ip link … netns`.
+    /// Returns the path for `ip link … netns`.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 
-    /// Does something inside it. Sockets that are opened and programs that are started there stay there.
+    /// Runs a function inside the namespace. Sockets opened and programs started there stay there.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         on_a_thread_of_its_own(|| {
             setns(&self.0, CloneFlags::CLONE_NEWNET).context("entering a network namespace")?;
@@ -44,7 +44,7 @@ impl Namespace {
         })
     }
 
-    /// Runs a program inside it, with `input`, and returns what it printed.
+    /// Runs a program inside the namespace, with `input`, and returns its output.
     pub(crate) fn run(&self, program: &str, arguments: &[&str], input: &str) -> Result<String> {
         let call = || format!("running {program} {}", arguments.join(" "));
         let output = self.enter(|| feed(Command::new(program).args(arguments), input)).with_context(call)?;
@@ -58,7 +58,7 @@ impl Namespace {
         self.enter(|| std::fs::write(format!("/proc/sys/{key}"), value).with_context(|| format!("setting {key}")))
     }
 
-    /// A socket at port 53 of an address.
+    /// Opens UDP port 53 of an address.
     pub(crate) fn udp(&self, address: IpAddr) -> Result<UdpSocket> {
         self.enter(|| {
             let socket = UdpSocket::bind((address, 53)).with_context(|| format!("listening on UDP {address}:53"))?;
@@ -68,7 +68,7 @@ impl Namespace {
         })
     }
 
-    /// The same for TCP.
+    /// Opens TCP port 53 of an address.
     pub(crate) fn tcp(&self, address: IpAddr) -> Result<TcpListener> {
         self.enter(|| {
             let socket = TcpListener::bind((address, 53)).with_context(|| format!("listening on TCP {address}:53"))?;
@@ -78,7 +78,7 @@ impl Namespace {
     }
 }
 
-/// Runs a program to its end with this input, which must fit into a pipe.
+/// Runs a program to its end with this input, which must fit in a pipe.
 fn feed(command: &mut Command, input: &str) -> Result<Output> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
@@ -87,7 +87,7 @@ fn feed(command: &mut Command, input: &str) -> Result<Output> {
     Ok(child.wait_with_output()?)
 }
 
-/// A thread that has changed its namespace is of no use for anything else.
+/// Runs a function on a thread of its own, as a thread that changed its namespace cannot be used for anything else.
 fn on_a_thread_of_its_own<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("panicked in a network namespace"))?
 }

@@ -1,6 +1,5 @@
-//! The laboratory's network: a client, a router and the addresses of servers, each in a network namespace of its own. All
-//! addresses are reserved for documentation or private, and exist inside these namespaces only. Knows nothing of DNS but its
-//! port.
+//! The laboratory's network: a client, a router and the addresses of servers, each in its own network namespace. All addresses are
+//! private or reserved for documentation, and exist only inside these namespaces. Must not know of DNS, except for its port.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,23 +12,23 @@ use crate::lab::process::Process;
 use crate::lab::server::{Script, Server};
 use crate::lab::world::World;
 
-/// Where lookups come from.
+/// The address that lookups come from.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 2);
 
 /// The nameserver of a cluster, for [`Lab::balance`].
 pub(crate) const CLUSTER_DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
-/// Every address of 198.51.100.0/24 is a server's, if one is started there; at all others nobody listens, and says so.
+/// Returns an address of 198.51.100.0/24. If no server is started there, its ports are closed.
 pub(crate) const fn server(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, number)
 }
 
-/// The same in 2001:db8:2::/64.
+/// Returns an address of 2001:db8:2::/64, as [`server`] does.
 pub(crate) const fn server_v6(number: u16) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, number)
 }
 
-/// A network of its own: client — router — servers.
+/// A separate network: client — router — servers.
 pub(crate) struct Lab<'w> {
     pub(crate) world: &'w World,
     client: Namespace,
@@ -44,7 +43,7 @@ impl<'w> Lab<'w> {
         let lab =
             Self { world, client: Namespace::new()?, router: Namespace::new()?, servers: Arc::new(Namespace::new()?) };
         let Self { client, router, servers, .. } = &lab;
-        // Addresses are used at once: no test waits for their detection as duplicates.
+        // `nodad`: no test waits for the detection of duplicate addresses.
         let links = format!(
             "link set lo up
              link add clients type veth peer name eth0 netns {}
@@ -81,11 +80,11 @@ impl<'w> Lab<'w> {
              route add local 198.51.100.0/24 dev lo
              route add local 2001:db8:2::/64 dev lo",
         )?;
-        // A route makes an IPv4 address one's own; an IPv6 address has to be allowed besides.
+        // A route is enough to use an IPv4 address; an IPv6 address also needs this permission.
         servers.set("net/ipv6/ip_nonlocal_bind", "1")?;
         router.set("net/ipv4/ip_forward", "1")?;
         router.set("net/ipv6/conf/all/forwarding", "1")?;
-        // Rules can then ask how many packets of a connection they have seen.
+        // Rules can then match the number of packets of a connection.
         router.set("net/netfilter/nf_conntrack_acct", "1")?;
         lab.nft(
             "table inet lab {
@@ -96,17 +95,17 @@ impl<'w> Lab<'w> {
         Ok(lab)
     }
 
-    /// A scripted server at an address ([`server`]).
+    /// Starts a scripted server at an address ([`server`]).
     pub(crate) fn server(&self, address: impl Into<IpAddr>, script: Script) -> Result<Server> {
         Server::start(self.world.runtime.handle(), &self.servers, address.into(), script)
     }
 
-    /// Somebody with this `/etc/resolv.conf`. All clients have one address; each has its own files.
+    /// Returns a client with this `/etc/resolv.conf`. All clients share one address, and each has its own files.
     pub(crate) fn client(&self, resolv_conf: &str) -> Result<Client<'_>> {
         Client::new(&self.client, resolv_conf)
     }
 
-    /// A program that runs where the servers are.
+    /// Starts a program in the servers' namespace.
     pub(crate) fn program(
         &self,
         program: &str,
@@ -115,13 +114,13 @@ impl<'w> Lab<'w> {
         Process::start(Arc::clone(&self.servers), program, arguments)
     }
 
-    /// Gives the router a rule for what it forwards, in nft's words: `udp dport 53 drop`,
+    /// Adds a rule for forwarded packets to the router, in nft's syntax: `udp dport 53 drop`,
     /// `ip daddr 198.51.100.1 tcp dport 53 reject with tcp reset`, `udp dport 53 numgen random mod 100 < 5 drop`.
     pub(crate) fn forward(&self, rule: &str) -> Result<()> {
         self.nft(&format!("add rule inet lab forward {rule}"))
     }
 
-    /// Spreads what is sent to `service` over its backends, a connection at a time and at random, as kube-proxy does.
+    /// Spreads packets for `service` over its backends, per connection and at random, as kube-proxy does.
     pub(crate) fn balance(&self, service: Ipv4Addr, backends: &[Ipv4Addr]) -> Result<()> {
         let map: Vec<String> =
             backends.iter().enumerate().map(|(index, address)| format!("{index} : {address}")).collect();
@@ -130,13 +129,13 @@ impl<'w> Lab<'w> {
         self.nft(&format!("add rule inet lab translate ip daddr {service} dnat ip to {spread}"))
     }
 
-    /// Sends every query by UDP to `server`, whatever address it was for, as a transparent proxy does.
+    /// Redirects every UDP query to `server`, as a transparent proxy does.
     pub(crate) fn intercept(&self, server: Ipv4Addr) -> Result<()> {
         self.nft(&format!("add rule inet lab translate meta nfproto ipv4 udp dport 53 dnat ip to {server}"))
     }
 
-    /// Drops the second packet of each UDP connection that has no answer yet: what kernels before 5.6 do to one of two
-    /// queries that leave a socket together. Newer kernels do not lose it (dns-lab, section 9), so it is emulated.
+    /// Drops the second packet of each UDP connection that has no answer yet. Kernels before 5.6 do so to one of two queries sent
+    /// at once from one socket; newer kernels do not (dns-lab, section 9), so the race is emulated.
     pub(crate) fn race(&self, server: impl Into<IpAddr>) -> Result<()> {
         let family = match server.into() {
             IpAddr::V4(address) => format!("ip daddr {address}"),
@@ -145,7 +144,7 @@ impl<'w> Lab<'w> {
         self.forward(&format!("{family} udp dport 53 ct state new ct original packets 2 counter drop"))
     }
 
-    /// The connections that the router tracks, a line each.
+    /// Returns the connections that the router tracks, one a line.
     pub(crate) fn connections(&self) -> Result<String> {
         self.router.run("conntrack", &["-L"], "")
     }
@@ -155,7 +154,7 @@ impl<'w> Lab<'w> {
     }
 }
 
-/// Gives `ip` a list of commands.
+/// Runs a list of `ip` commands.
 fn batch(namespace: &Namespace, commands: &str) -> Result<()> {
     namespace.run("ip", &["-batch", "-"], &format!("{commands}\n")).map(drop)
 }

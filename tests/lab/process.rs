@@ -1,4 +1,4 @@
-//! Programs that run for long inside a namespace, and end with the value that stands for them, or with this process.
+//! Long-running programs inside a namespace, which end when their value is dropped or this process ends.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use crate::lab::namespace::Namespace;
 
-/// How often something is looked at while it is waited for.
+/// Interval between two looks at something that is waited for.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// How long a program may take to start on a busy machine.
+/// Time that a program may take to start on a busy machine.
 const START: Duration = Duration::from_secs(30);
 
 /// A program that runs until it is dropped.
@@ -32,7 +32,7 @@ pub(crate) struct Process {
 // === impl Process ===
 
 impl Process {
-    /// Starts a program in a namespace. `arguments` are made from a folder of its own, which goes with it.
+    /// Starts a program in a namespace. `arguments` receives a new folder, which is deleted with the program.
     pub(crate) fn start(
         namespace: Arc<Namespace>,
         program: &str,
@@ -48,7 +48,7 @@ impl Process {
         let (sender, child) = mpsc::channel();
         thread::spawn(move || {
             let started = namespace.enter(move || {
-                // Sent from here: nobody waits for a program that could not be started.
+                // Sent from here, so that a failed start is reported at once.
                 let _ = sender.send(command.spawn());
                 let _ = ended.recv();
                 Ok(())
@@ -60,17 +60,17 @@ impl Process {
         Ok(Self { child, name: program.to_owned(), log, folder, _starter: starter })
     }
 
-    /// The folder that was made for it.
+    /// Returns the program's folder.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// What it wrote.
+    /// Returns the program's output.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Waits until it is ready.
+    /// Waits until the program is ready.
     pub(crate) fn wait_until(&mut self, is_ready: impl Fn(&Self) -> bool) -> Result<()> {
         let deadline = Instant::now() + START;
         while !is_ready(self) {
@@ -93,7 +93,7 @@ impl Drop for Process {
     }
 }
 
-/// A program that the kernel ends when the thread that starts it ends, so also when this process is killed.
+/// Returns a command whose program the kernel ends with the thread that starts it, and so also when this process is killed.
 pub(crate) fn dying_with_its_thread(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", program]);

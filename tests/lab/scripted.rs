@@ -1,4 +1,4 @@
-//! The laboratory itself: that its servers, its router and its resolvers do what they are told, and nothing else.
+//! Tests of the laboratory itself: its servers, router and resolvers do exactly what a test asks for.
 
 use std::process::Command;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::lab::server::{Cut, EdnsManners, Script, Tcp, Then, Transport, When, a
 use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
-    every_resolver_asks_for_both_families_and_hears_both,
-    nothing_of_a_laboratory_is_seen_outside,
-    a_name_is_missing_empty_or_wild_as_written,
+    every_resolver_queries_and_accepts_both_families,
+    a_laboratory_is_invisible_outside,
+    a_zone_has_missing_empty_and_wildcard_names,
     musl_resends_after_half_its_timeout,
-    an_answer_comes_as_late_as_told,
-    a_truncated_answer_is_fetched_by_tcp_by_who_can,
-    an_answer_too_large_for_udp_is_cut,
-    edns_is_honoured_or_not_as_told,
-    addresses_are_rewritten,
-    a_rule_takes_the_queries_it_names,
-    a_server_changes_its_mind,
-    an_answer_with_a_wrong_id_is_not_heard,
-    aaaa_alone_fails_as_told,
-    loss_is_the_same_on_each_run,
-    too_many_queries_a_second_are_dropped,
-    the_router_loses_blocks_and_intercepts,
+    delays_an_answer,
+    resolvers_with_tcp_fetch_truncated_answers,
+    truncates_an_answer_too_large_for_udp,
+    treats_edns_as_scripted,
+    rewrites_addresses,
+    a_rule_matches_the_right_queries,
+    a_server_can_change_its_script,
+    resolvers_ignore_an_answer_with_a_wrong_id,
+    aaaa_alone_can_fail,
+    loses_the_same_packets_on_each_run,
+    drops_queries_over_the_rate_limit,
+    the_router_drops_blocks_and_intercepts,
     the_router_spreads_connections_over_backends,
-    the_emulated_race_takes_the_second_of_a_pair
+    the_emulated_race_drops_the_second_of_a_pair
 ];
 
 const NAME: &str = "www.example.com";
@@ -44,12 +44,12 @@ fn zone() -> Script {
     Script::new().name(NAME, [V4, V6])
 }
 
-/// A resolv.conf with one nameserver.
+/// Returns a resolv.conf with one nameserver.
 fn asking(server: impl std::fmt::Display) -> String {
     format!("nameserver {server}\n")
 }
 
-fn every_resolver_asks_for_both_families_and_hears_both(world: &World) -> Result<()> {
+fn every_resolver_queries_and_accepts_both_families(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), zone())?;
     let dns_v6 = lab.server(server_v6(1), zone())?;
@@ -70,7 +70,7 @@ fn every_resolver_asks_for_both_families_and_hears_both(world: &World) -> Result
     Ok(())
 }
 
-fn nothing_of_a_laboratory_is_seen_outside(world: &World) -> Result<()> {
+fn a_laboratory_is_invisible_outside(world: &World) -> Result<()> {
     let outside = |program: &str, arguments: &[&str]| -> Result<String> {
         Ok(String::from_utf8(Command::new(program).args(arguments).output()?.stdout)?)
     };
@@ -90,7 +90,7 @@ fn nothing_of_a_laboratory_is_seen_outside(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_name_is_missing_empty_or_wild_as_written(world: &World) -> Result<()> {
+fn a_zone_has_missing_empty_and_wildcard_names(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let script = Script::new().name("a.b.example.com", [V4]).name("*.wild.example.com", [V4]);
     let dns = lab.server(server(1), script)?;
@@ -120,7 +120,7 @@ fn musl_resends_after_half_its_timeout(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn an_answer_comes_as_late_as_told(world: &World) -> Result<()> {
+fn delays_an_answer(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let late = Duration::from_millis(700);
     let script = zone().latency(Duration::from_millis(100)).rule(a(), truth().after(late));
@@ -131,7 +131,7 @@ fn an_answer_comes_as_late_as_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_truncated_answer_is_fetched_by_tcp_by_who_can(world: &World) -> Result<()> {
+fn resolvers_with_tcp_fetch_truncated_answers(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let cut = || zone().rule(any(), truth().cut(Cut::Empty));
     let dns = lab.server(server(1), cut())?;
@@ -155,7 +155,7 @@ fn a_truncated_answer_is_fetched_by_tcp_by_who_can(world: &World) -> Result<()> 
     Ok(())
 }
 
-fn an_answer_too_large_for_udp_is_cut(world: &World) -> Result<()> {
+fn truncates_an_answer_too_large_for_udp(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let many = (1..=60).map(|number| format!("203.0.113.{number}").parse()).collect::<Result<_, _>>()?;
     let dns = lab.server(server(1), Script::new().name_with(NAME, many).rule(aaaa(), code(ResponseCode::NoError)))?;
@@ -168,14 +168,14 @@ fn an_answer_too_large_for_udp_is_cut(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn edns_is_honoured_or_not_as_told(world: &World) -> Result<()> {
+fn treats_edns_as_scripted(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let go = world.go()?;
     for (number, manners) in (1..).zip([EdnsManners::Honours, EdnsManners::Ignores, EdnsManners::Refuses]) {
         let dns = lab.server(server(number), zone().edns(manners))?;
         let client = lab.client(&asking(dns.address()))?;
         let found = go.look_up_one(&client, NAME)?;
-        ensure!(dns.seen().iter().all(|seen| seen.edns.is_some()), "Go says EDNS: {:?}", dns.seen());
+        ensure!(dns.seen().iter().all(|seen| seen.edns.is_some()), "Go sends EDNS: {:?}", dns.seen());
         ensure!(found.succeeded() == (manners != EdnsManners::Refuses), "{manners:?}: {found:?}");
     }
     let dns = lab.server(server(9), zone().edns(EdnsManners::Drops))?;
@@ -185,7 +185,7 @@ fn edns_is_honoured_or_not_as_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn addresses_are_rewritten(world: &World) -> Result<()> {
+fn rewrites_addresses(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), zone().rule(a(), addresses(["198.18.0.4"]).ttl(1)))?;
     let client = lab.client(&asking(dns.address()))?;
@@ -195,13 +195,13 @@ fn addresses_are_rewritten(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Each rule marks what it takes with an address of its own.
-fn a_rule_takes_the_queries_it_names(world: &World) -> Result<()> {
+/// Each rule marks the queries it matches with a special address.
+fn a_rule_matches_the_right_queries(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), Script::new())?;
     let client = lab.client(&asking(dns.address()))?;
     let (go, glibc) = (world.go()?, world.glibc()?);
-    let told = |when: When| dns.follow(zone().name("www.example.net", [V4]).rule(when, addresses(["203.0.113.99"])));
+    let mark = |when: When| dns.follow(zone().name("www.example.net", [V4]).rule(when, addresses(["203.0.113.99"])));
     let is_marked = |program: &Program, name: &str| -> Result<bool> {
         let found = program.look_up_one(&client, name)?;
         Ok(found.addresses.iter().any(|address| address.to_string() == "203.0.113.99"))
@@ -213,20 +213,20 @@ fn a_rule_takes_the_queries_it_names(world: &World) -> Result<()> {
         (a().after(1), [false, true, true]),
         (a().nth(2), [false, true, false]),
         (a().in_all().nth(3), [false, false, true]),
-        // Each lookup has a new socket.
+        // Each lookup uses a new socket.
         (any().kind(RecordType::A).per_socket().nth(1), [true, true, true]),
         (a().over(Transport::Udp), [true, true, true]),
         (a().over(Transport::Tcp), [false, false, false]),
         (a().edns(true), [false, false, false]),
         (a().edns(false), [true, true, true]),
     ] {
-        told(when.clone());
+        mark(when.clone());
         for (lookup, marked) in marked.into_iter().enumerate() {
             ensure!(is_marked(glibc, NAME)? == marked, "{when:?}: lookup {lookup}");
         }
     }
-    told(a().edns(true));
-    ensure!(is_marked(go, NAME)?, "Go says EDNS");
+    mark(a().edns(true));
+    ensure!(is_marked(go, NAME)?, "Go sends EDNS");
     dns.follow(zone().rule(any(), truth().without_edns().cut(Cut::Full)));
     let found = go.look_up_one(&client, NAME)?;
     ensure!(found.families() == (1, 1), "{found:?}");
@@ -234,7 +234,7 @@ fn a_rule_takes_the_queries_it_names(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn a_server_changes_its_mind(world: &World) -> Result<()> {
+fn a_server_can_change_its_script(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), Script::dead())?;
     let client = lab.client(&format!("{}options timeout:1 attempts:1\n", asking(dns.address())))?;
@@ -245,7 +245,7 @@ fn a_server_changes_its_mind(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn an_answer_with_a_wrong_id_is_not_heard(world: &World) -> Result<()> {
+fn resolvers_ignore_an_answer_with_a_wrong_id(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dns = lab.server(server(1), zone().rule(any(), truth().wrong_id()))?;
     let client = lab.client(&format!("{}options timeout:1 attempts:2\n", asking(dns.address())))?;
@@ -257,7 +257,7 @@ fn an_answer_with_a_wrong_id_is_not_heard(world: &World) -> Result<()> {
 }
 
 /// Section 5 of dns-lab.
-fn aaaa_alone_fails_as_told(world: &World) -> Result<()> {
+fn aaaa_alone_can_fail(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let newest = world.musl(|_| true)?;
     for (number, then, musl_finds) in [
@@ -277,7 +277,7 @@ fn aaaa_alone_fails_as_told(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn loss_is_the_same_on_each_run(world: &World) -> Result<()> {
+fn loses_the_same_packets_on_each_run(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let names: Vec<String> = (0..200).map(|number| format!("n{number}.example.com")).collect();
     let script = |seed| Script::new().name("*.example.com", [V4]).loses(0.2, seed);
@@ -295,19 +295,19 @@ fn loss_is_the_same_on_each_run(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn too_many_queries_a_second_are_dropped(world: &World) -> Result<()> {
+fn drops_queries_over_the_rate_limit(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let names: Vec<String> = (0..60).map(|number| format!("n{number}.example.com")).collect();
     let dns = lab.server(server(1), Script::new().name("*.example.com", [V4]).at_most_a_second(20))?;
     let client = lab.client(&format!("{}options timeout:1 attempts:1\n", asking(dns.address())))?;
     let found = world.go()?.look_up(&client, &names)?;
     let failed = found.iter().filter(|found| !found.succeeded()).count();
-    // 120 queries within 1.2 s, so that of each second the first ten lookups are answered.
+    // 120 queries within 1.2 s, so the first ten lookups of each second are answered.
     ensure!((15..=50).contains(&failed), "{failed} failed");
     Ok(())
 }
 
-fn the_router_loses_blocks_and_intercepts(world: &World) -> Result<()> {
+fn the_router_drops_blocks_and_intercepts(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let (lossy, blocked, other) = (server(1), server(2), server(3));
     let lossy_dns = lab.server(lossy, zone())?;
@@ -328,7 +328,7 @@ fn the_router_loses_blocks_and_intercepts(world: &World) -> Result<()> {
     client.write("resolv.conf", &format!("{}options use-vc\n", asking(blocked)))?;
     ensure!(glibc.look_up_one(&client, NAME)?.succeeded(), "TCP is open: {:?}", blocked_dns.seen());
 
-    // Nobody is at the address that is asked now.
+    // No server has the address that is queried now.
     lab.intercept(lossy)?;
     let elsewhere = lab.server(other, zone())?;
     client.write("resolv.conf", &format!("{}{options}", asking("203.0.113.53")))?;
@@ -347,7 +347,7 @@ fn the_router_spreads_connections_over_backends(world: &World) -> Result<()> {
     let names: Vec<String> = (0..40).map(|number| format!("n{number}.example.com")).collect();
     let found = world.musl(|_| true)?.look_up(&client, &names)?;
     ensure!(found.iter().all(|found| found.succeeded()), "{found:?}");
-    // Each lookup is one socket, so one connection: both of its queries go to one backend.
+    // Each lookup uses one socket, so one connection: both queries go to one backend.
     for (name, seen) in names.iter().map(|name| (name, [one.seen_of(name).len(), two.seen_of(name).len()])) {
         ensure!(seen == [2, 0] || seen == [0, 2], "{name}: {seen:?}");
     }
@@ -357,9 +357,9 @@ fn the_router_spreads_connections_over_backends(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn the_emulated_race_takes_the_second_of_a_pair(world: &World) -> Result<()> {
+fn the_emulated_race_drops_the_second_of_a_pair(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
-    // An answer that overtakes the second query would save it.
+    // Without latency, the answer could come before the second query and save it.
     let dns = lab.server(server(1), zone().latency(Duration::from_millis(50)))?;
     lab.race(server(1))?;
     let client = lab.client(&format!("{}options timeout:2\n", asking(dns.address())))?;

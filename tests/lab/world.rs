@@ -1,4 +1,4 @@
-//! What all tests share: the resolvers of this machine, and the runtime that the scripted servers run on.
+//! Shared by all tests: the resolvers of this machine, and the runtime of the scripted servers.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::lab::resolvers::{self, Program};
 
-/// What every test uses.
+/// The resolvers and the runtime that every test uses.
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
     resolvers: Vec<Program>,
@@ -21,39 +21,39 @@ impl World {
         ensure!(nix::unistd::geteuid().is_root(), "only root can make network namespaces");
         let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/tools");
         let ran = Command::new(tools).stdin(Stdio::null()).stderr(Stdio::inherit()).output().context(tools)?;
-        ensure!(ran.status.success(), "{tools} ended with {}; it said why on standard error", ran.status);
+        ensure!(ran.status.success(), "{tools} ended with {}; see its messages above", ran.status);
         let folder = String::from_utf8(ran.stdout)?;
-        let resolvers = resolvers::read(folder.trim_end())?;
+        let resolvers = resolvers::read_list(folder.trim_end())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let world = Self { runtime, resolvers };
-        // Where musl's DNS changed most; a laboratory with less would leave half of what it is for untested.
+        // musl's DNS changed most there; without both releases, half of the tests would show nothing.
         world.musl(|version| version < musl::TCP_SINCE)?;
         world.musl(|version| version >= musl::TCP_SINCE)?;
         Ok(world)
     }
 
-    /// musl, glibc and Go's resolver, in all releases that there are.
+    /// Returns all releases of musl, glibc and Go's resolver.
     pub(crate) fn resolvers(&self) -> &[Program] {
         &self.resolvers
     }
 
-    /// Every release of musl that there is, the oldest first.
+    /// Returns every release of musl, the oldest first.
     pub(crate) fn musls(&self) -> impl Iterator<Item = &Program> {
         self.resolvers.iter().filter(|program| program.resolver.family == Family::Musl)
     }
 
-    /// The newest musl of which that is true.
+    /// Returns the newest musl that fulfils a condition.
     pub(crate) fn musl(&self, wanted: impl Fn(Version) -> bool) -> Result<&Program> {
         let wanted = |program: &&Program| program.resolver.version.is_some_and(&wanted);
-        self.musls().filter(wanted).last().context("there is no such release of musl here: see tests/lab/tools")
+        self.musls().filter(wanted).last().context("no such release of musl here: see tests/lab/tools")
     }
 
-    /// The machine's own C library.
+    /// Returns the machine's own C library.
     pub(crate) fn glibc(&self) -> Result<&Program> {
         self.family(Family::Glibc)
     }
 
-    /// Go's resolver.
+    /// Returns Go's resolver.
     pub(crate) fn go(&self) -> Result<&Program> {
         self.family(Family::Go)
     }
@@ -62,6 +62,6 @@ impl World {
         self.resolvers
             .iter()
             .find(|program| program.resolver.family == family)
-            .context("tests/lab/tools made no such one")
+            .context("tests/lab/tools built no such resolver")
     }
 }

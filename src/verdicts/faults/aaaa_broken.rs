@@ -1,17 +1,17 @@
 //! A name has an IPv4 address, and the query for its IPv6 address fails.
 //!
 //! ## Symptoms
-//! musl since 1.2.1 (Alpine 3.13) fails the whole lookup: at once for NXDOMAIN, after its timeout for SERVFAIL, REFUSED and no answer.
-//! glibc finds the address, after 15 s if no answer comes; Go after 10 s; musl to 1.2.0 after 5 s (measured). So it "works on Debian, but
-//! not on Alpine", and `nslookup` shows an address.
+//! musl since 1.2.1 (Alpine 3.13) fails the whole lookup: at once for NXDOMAIN, after its timeout for SERVFAIL, REFUSED and no
+//! answer. glibc finds the address, after 15 s if no answer comes; Go after 10 s; musl to 1.2.0 after 5 s (measured). So it "works
+//! on Debian, but not on Alpine", and `nslookup` shows an address.
 //!
 //! ## Detection
-//! The probe asks for A and AAAA one after the other, several times. Every answer for A has an address, and AAAA never gets NOERROR. An
-//! empty answer is correct. If AAAA gets no answer, the loss of A queries must not explain it (Fisher's exact test).
+//! The probe asks for A and AAAA one after the other, several times. Every answer for A has an address, and AAAA never gets
+//! NOERROR. An empty answer is correct. If AAAA gets no answer, the loss of A queries must not explain it (Fisher's exact test).
 //!
 //! ## What to do
-//! The nameserver must answer AAAA with an empty NOERROR for a name that has only A. Until it does, let the program ask for IPv4 alone,
-//! or use an image with glibc. No option helps musl.
+//! The nameserver must answer AAAA with an empty NOERROR for a name that has only A. Until it does, let the program ask for IPv4
+//! alone, or use an image with glibc. No option helps musl.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

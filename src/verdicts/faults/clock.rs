@@ -1,14 +1,14 @@
 //! This machine's clock is wrong, or the nameserver's is, which looks like a DNS failure.
 //!
 //! ## Symptoms
-//! Certificates are "not yet valid" or "expired", tokens are rejected, and a nameserver that checks signatures answers SERVFAIL for every
-//! signed name. Programs report "cannot connect to host", and DNS is blamed.
+//! Certificates are "not yet valid" or "expired", tokens are rejected, and a nameserver that checks signatures answers SERVFAIL for
+//! every signed name. Programs report "cannot connect to host", and DNS is blamed.
 //!
 //! ## Detection
-//! The root's keys come with a signature that has a start and an end time. The nameservers cannot all hand out outdated signatures at
-//! once, so a clock that is outside all these times by more than an hour is wrong. A nameserver that answers SERVFAIL for signed names,
-//! and answers them when asked not to check signatures (CD), has a wrong clock or a broken chain of trust. The probe does not look at
-//! certificates.
+//! The root's keys come with a signature that has a start and an end time. The nameservers cannot all hand out outdated signatures
+//! at once, so a clock that is outside all these times by more than an hour is wrong. A nameserver that answers SERVFAIL for signed
+//! names, and answers them when asked not to check signatures (CD), has a wrong clock or a broken chain of trust. The probe does
+//! not look at certificates.
 //!
 //! ## What to do
 //! Set the clock (chrony, systemd-timesyncd) on the node, or where the nameserver runs.

@@ -1,17 +1,17 @@
 //! When A and AAAA are sent together from one socket, one of them is lost.
 //!
 //! ## Symptoms
-//! Kernels before about 5.6 drop one of two packets of a connection that conntrack does not track yet. musl and glibc send A and AAAA
-//! that way: lookups sometimes take 2.5 s (musl) or 5 s (glibc). Go sends its queries from separate sockets.
+//! Kernels before about 5.6 drop one of two packets of a connection that conntrack does not track yet. musl and glibc send A and
+//! AAAA that way: lookups sometimes take 2.5 s (musl) or 5 s (glibc). Go sends its queries from separate sockets.
 //!
 //! ## Detection
-//! The probe sends pairs from one socket, from two sockets, and one after the other's answer, in turn, so that all meet the same network.
-//! The race loses one query of pairs from one socket and none of the others; Fisher's exact test rules chance out. The more is lost, the
-//! more pairs are sent. Equal loss in all modes is `lossy-path`.
+//! The probe sends pairs from one socket, from two sockets, and one after the other's answer, in turn, so that all meet the same
+//! network. The race loses one query of pairs from one socket and none of the others; Fisher's exact test rules chance out. The
+//! more is lost, the more pairs are sent. Equal loss in all modes is `lossy-path`.
 //!
 //! ## What to do
-//! A kernel from 5.6 on, or a NodeLocal DNSCache, fixes it for all resolvers. `single-request-reopen` fixes it for glibc. musl ignores that
-//! option; a shorter resend interval (`timeout:5 attempts:10`) reduces the delay to 0.5 s.
+//! A kernel from 5.6 on, or a NodeLocal DNSCache, fixes it for all resolvers. `single-request-reopen` fixes it for glibc. musl
+//! ignores that option; a shorter resend interval (`timeout:5 attempts:10`) reduces the delay to 0.5 s.
 
 use crate::policy::Level;
 use crate::verdicts::observations::{Conntrack, Half, Observations, Pair, PairMode, SystemLookup};

@@ -2,14 +2,14 @@
 //!
 //! ## Symptoms
 //! Proxies such as Clash or sing-box intercept all packets to port 53. They answer with addresses that only they know, mostly of
-//! 198.18.0.0/15, with a time to live of 1 s. Names of the cluster then have such addresses too, or none. An address that one program
-//! got is useless on another machine.
+//! 198.18.0.0/15, with a time to live of 1 s. Names of the cluster then have such addresses too, or none. An address that one
+//! program got is useless on another machine.
 //!
 //! ## Detection
-//! An external name with an address of 198.18.0.0/15 is enough: the range is reserved for benchmarks (RFC 2544). Any other address that
-//! is not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a name that
-//! does not exist and has the same address. The probe also sends a query to 192.0.2.1 (TEST-NET-1, RFC 5737), an address that no host
-//! has: any answer comes from an interceptor. `--no-interception-query` leaves that query out.
+//! An external name with an address of 198.18.0.0/15 is enough: the range is reserved for benchmarks (RFC 2544). Any other address
+//! that is not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a
+//! name that does not exist and has the same address. The probe also sends a query to 192.0.2.1 (TEST-NET-1, RFC 5737), an address
+//! that no host has: any answer comes from an interceptor. `--no-interception-query` leaves that query out.
 //!
 //! ## What to do
 //! Exclude the nameserver's address, the cluster's Service and Pod ranges and the cluster's domain from interception.
@@ -30,7 +30,7 @@ pub const TEST_NET_1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 struct Signs<'a> {
     /// External names with addresses that are not global.
     names: Vec<&'a str>,
-    /// Those addresses.
+    /// The addresses of these names that are not global.
     addresses: Vec<IpAddr>,
     /// Addresses of names that do not exist.
     invented: Vec<IpAddr>,

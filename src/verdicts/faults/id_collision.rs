@@ -1,14 +1,14 @@
 //! Two queries from one socket with the same id get swapped or lost.
 //!
 //! ## Symptoms
-//! musl before 1.2.4 (Alpine to 3.17) derives the id of a query from the clock. If the clock is coarse, A and AAAA of a lookup share an
-//! id, and musl stops listening after two answers with that id. A nameserver, or a device on the path, that takes the second query for a
-//! repetition of the first answers only one of them, or the wrong one. The result is IPv6 addresses only, or a false "no such name" (60
-//! of 60 measured, where A is lost).
+//! musl before 1.2.4 (Alpine to 3.17) derives the id of a query from the clock. If the clock is coarse, A and AAAA of a lookup
+//! share an id, and musl stops listening after two answers with that id. A nameserver, or a device on the path, that takes the
+//! second query for a repetition of the first answers only one of them, or the wrong one. The result is IPv6 addresses only, or a
+//! false "no such name" (60 of 60 measured, where A is lost).
 //!
 //! ## Detection
-//! Pairs from one socket with one id are compared with pairs from one socket with two ids. A broken server, a lossy path and the conntrack
-//! race treat both alike; the collision harms only the first (Fisher's exact test).
+//! Pairs from one socket with one id are compared with pairs from one socket with two ids. A broken server, a lossy path and the
+//! conntrack race treat both alike; the collision harms only the first (Fisher's exact test).
 //!
 //! ## What to do
 //! Use Alpine 3.18 or later. No option changes how musl chooses its ids.

@@ -1,13 +1,13 @@
 //! The nameservers know a name, but the C library does not find it.
 //!
 //! ## Symptoms
-//! `dig` and Go programs find the name, and programs that call `getaddrinfo` do not: `dns` is missing in nsswitch.conf, a caching daemon
-//! (nscd, systemd-resolved, sssd) answers differently, or an option makes the C library ask in a way that fails (`use-vc`).
+//! `dig` and Go programs find the name, and programs that call `getaddrinfo` do not: `dns` is missing in nsswitch.conf, a caching
+//! daemon (nscd, systemd-resolved, sssd) answers differently, or an option makes the C library ask in a way that fails (`use-vc`).
 //!
 //! ## Detection
-//! The probe looks up full names with a final dot, so that the search list has no part in it. The nameservers answer with an address by
-//! UDP, and `getaddrinfo` finds none for any of these names. `aaaa-broken`, `truncation` and lost packets explain the same, and are
-//! reported in its place.
+//! The probe looks up full names with a final dot, so that the search list has no part in it. The nameservers answer with an
+//! address by UDP, and `getaddrinfo` finds none for any of these names. `aaaa-broken`, `truncation` and lost packets explain the
+//! same, and are reported in its place.
 //!
 //! ## What to do
 //! Check the `hosts` line of nsswitch.conf, and ask the daemon that it names.

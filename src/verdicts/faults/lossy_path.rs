@@ -4,14 +4,14 @@
 //! Any lookup may take 2.5 s (musl) or 5 s (glibc, Go) longer, and lookups that lose several packets fail.
 //!
 //! ## Detection
-//! Pairs sent from two sockets, and one after the other, lose packets too: at least three, and so many that the 95 % interval of the rate
-//! begins above 1 %. Loss only at once is `rate-limited`, loss only from one socket is `conntrack-race`, and loss of everything from one
-//! server is `stale-nameserver`.
+//! Pairs sent from two sockets, and one after the other, lose packets too: at least three, and so many that the 95 % interval of
+//! the rate begins above 1 %. Loss only at once is `rate-limited`, loss only from one socket is `conntrack-race`, and loss of
+//! everything from one server is `stale-nameserver`.
 //!
 //! ## What to do
 //! Find out where packets are lost: an overloaded CoreDNS (throttled CPU, full receive buffers), a full conntrack table
-//! (`nf_conntrack: table full` in the node's log), or the network between the nodes. Until then a shorter resend interval reduces the
-//! delay of each loss.
+//! (`nf_conntrack: table full` in the node's log), or the network between the nodes. Until then a shorter resend interval reduces
+//! the delay of each loss.
 
 use super::{conntrack_race, rate_limited};
 use crate::policy::Level;

@@ -1,12 +1,13 @@
 //! Names that do not exist resolve, because something rewrites NXDOMAIN.
 //!
 //! ## Symptoms
-//! A provider's resolver, or a captive portal, answers for names that do not exist with the address of a page of its own. A search list
-//! then ends at its first domain with a wrong address, so `my-service` leads to a foreign host. A misspelt name connects somewhere.
+//! A provider's resolver, or a captive portal, answers for names that do not exist with the address of a page of its own. A search
+//! list then ends at its first domain with a wrong address, so `my-service` leads to a foreign host. A misspelt name connects
+//! somewhere.
 //!
 //! ## Detection
-//! The probe asks for names of 20 random letters below several unrelated domains. One domain may have a wildcard; two that give the same
-//! address do not. Addresses of 198.18.0.0/15 are `fake-ip`.
+//! The probe asks for names of 20 random letters below several unrelated domains. One domain may have a wildcard; two that give the
+//! same address do not. Addresses of 198.18.0.0/15 are `fake-ip`.
 //!
 //! ## What to do
 //! Let CoreDNS forward to servers that answer NXDOMAIN, or switch off the provider's "search help".

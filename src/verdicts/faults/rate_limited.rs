@@ -1,15 +1,17 @@
 //! A nameserver, or something before it, answers only a limited number of queries at once.
 //!
 //! ## Symptoms
-//! Everything works while there are few queries; under load, lookups wait for a resend or fail. Clouds drop queries of one machine above a
-//! limit (some 1,000 packets a second), servers limit the rate per client, and CoreDNS's `forward` refuses above `max_concurrent`.
+//! Everything works while there are few queries; under load, lookups wait for a resend or fail. Clouds drop queries of one machine
+//! above a limit (some 1,000 packets a second), servers limit the rate per client, and CoreDNS's `forward` refuses above
+//! `max_concurrent`.
 //!
 //! ## Detection
-//! At its end the probe sends many queries at once (`--burst`). The share of them that is lost, refused or truncated without a record is
-//! compared with that of single queries (Fisher's exact test). Equal loss in both is `lossy-path`.
+//! At its end the probe sends many queries at once (`--burst`). The share of them that is lost, refused or truncated without a
+//! record is compared with that of single queries (Fisher's exact test). Equal loss in both is `lossy-path`.
 //!
 //! ## What to do
-//! Send fewer queries: a NodeLocal DNSCache, a lower `ndots` where the resolver allows it, names with a final dot. Or raise the limit.
+//! Send fewer queries: a NodeLocal DNSCache, a lower `ndots` where the resolver allows it, names with a final dot. Or raise the
+//! limit.
 
 use std::net::SocketAddr;
 

@@ -1,19 +1,19 @@
 //! A domain of the search list breaks lookups, or makes them slow.
 //!
 //! ## Symptoms
-//! With `ndots:5`, a name such as `www.example.com` is tried with each search domain first. A domain with a wildcard answers all of them:
-//! every short name and every external name resolves to its address. A domain that answers with an error, or with NOERROR and no
-//! address (as domains that are signed on the fly do), ends musl's search: the name is not found at all, while glibc and Go go on
-//! (measured). A domain that never answers costs a timeout for each lookup.
+//! With `ndots:5`, a name such as `www.example.com` is tried with each search domain first. A domain with a wildcard answers all of
+//! them: every short name and every external name resolves to its address. A domain that answers with an error, or with NOERROR and
+//! no address (as domains that are signed on the fly do), ends musl's search: the name is not found at all, while glibc and Go go
+//! on (measured). A domain that never answers costs a timeout for each lookup.
 //!
 //! ## Detection
-//! The probe asks for names that do not exist below each search domain; they must get NXDOMAIN. Missing answers count only if the path's
-//! loss does not explain them (Fisher's exact test). The probe also measures the time of an external name with and without the search
-//! list, for the queries that the model of each resolver predicts.
+//! The probe asks for names that do not exist below each search domain; they must get NXDOMAIN. Missing answers count only if the
+//! path's loss does not explain them (Fisher's exact test). The probe also measures the time of an external name with and without
+//! the search list, for the queries that the model of each resolver predicts.
 //!
 //! ## What to do
-//! Remove the domain from the search list: it mostly comes from the node's resolv.conf. Write external names with a final dot. A lower
-//! `ndots` is safe for glibc and Go, and breaks cluster names on musl (`ndots-breaks-musl`).
+//! Remove the domain from the search list: it mostly comes from the node's resolv.conf. Write external names with a final dot. A
+//! lower `ndots` is safe for glibc and Go, and breaks cluster names on musl (`ndots-breaks-musl`).
 
 use std::time::Duration;
 

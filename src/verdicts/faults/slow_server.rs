@@ -1,12 +1,12 @@
 //! A nameserver takes a long time to answer.
 //!
 //! ## Symptoms
-//! Every lookup is slow, by about the same time. musl misses an answer that takes longer than `timeout`, and fails; with a short one
-//! (`timeout:1`) that happens soon. Go fails if one answer takes longer than its timeout.
+//! Every lookup is slow, by about the same time. musl misses an answer that takes longer than `timeout`, and fails; with a short
+//! one (`timeout:1`) that happens soon. Go fails if one answer takes longer than its timeout.
 //!
 //! ## Detection
-//! The median of all answers is at least 0.5 s, so a single slow answer does not count. If the cluster's names are quick and all external
-//! names take a second or more, the servers behind the nameserver are slow.
+//! The median of all answers is at least 0.5 s, so a single slow answer does not count. If the cluster's names are quick and all
+//! external names take a second or more, the servers behind the nameserver are slow.
 //!
 //! ## What to do
 //! Give CoreDNS more replicas or CPU, use `cache` in its Corefile, and choose upstreams that are near. Do not shorten `timeout`.

@@ -1,21 +1,22 @@
 //! A nameserver never answers, or one of the servers behind it does not.
 //!
 //! ## Symptoms
-//! glibc and Go ask the nameservers of resolv.conf one after the other. With the first of two dead and Kubernetes' options, glibc takes
-//! 20 s for a name that the whole search list is tried for (measured). musl asks all at once, which hides the dead one. Behind CoreDNS's
-//! `forward . /etc/resolv.conf`, a share of external lookups fails or is slow, while the cluster's names, which CoreDNS knows itself,
-//! always work.
+//! glibc and Go ask the nameservers of resolv.conf one after the other. With the first of two dead and Kubernetes' options, glibc
+//! takes 20 s for a name that the whole search list is tried for (measured). musl asks all at once, which hides the dead one.
+//! Behind CoreDNS's `forward . /etc/resolv.conf`, a share of external lookups fails or is slow, while the cluster's names, which
+//! CoreDNS knows itself, always work.
 //!
 //! ## Detection
-//! The probe asks each nameserver for the same names by UDP and by TCP. A nameserver is dead if it answers nothing while others do. For
-//! servers behind the nameservers, the probe asks for names that do not exist, so that no cache can answer. The share of them that
-//! fails, is refused or takes over a second is compared with the cluster's names (Fisher's exact test). At least two domains must be
-//! affected, so that a single domain with broken servers does not count. If everything is equally slow, the verdict is `slow-server`.
+//! The probe asks each nameserver for the same names by UDP and by TCP. A nameserver is dead if it answers nothing while others do.
+//! For servers behind the nameservers, the probe asks for names that do not exist, so that no cache can answer. The share of them
+//! that fails, is refused or takes over a second is compared with the cluster's names (Fisher's exact test). At least two domains
+//! must be affected, so that a single domain with broken servers does not count. If everything is equally slow, the verdict is
+//! `slow-server`.
 //!
 //! ## What to do
-//! Remove the dead address from the place that names it: the node's resolv.conf, the kubelet's `--cluster-dns`, the pod's `dnsConfig`, or
-//! CoreDNS's `forward`. CoreDNS uses the node's file as it was when its pod was created, so restart its pods after a change
-//! (`kubectl -n kube-system rollout restart deployment coredns`).
+//! Remove the dead address from the place that names it: the node's resolv.conf, the kubelet's `--cluster-dns`, the pod's
+//! `dnsConfig`, or CoreDNS's `forward`. CoreDNS uses the node's file as it was when its pod was created, so restart its pods after
+//! a change (`kubectl -n kube-system rollout restart deployment coredns`).
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

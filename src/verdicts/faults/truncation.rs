@@ -1,19 +1,19 @@
 //! Large answers do not arrive completely.
 //!
 //! ## Symptoms
-//! An answer that does not fit a packet of 512 bytes is truncated (TC), and the resolver fetches the rest by TCP; with EDNS a packet may
-//! be larger. If TCP is blocked, musl from 1.2.4 and glibc fail such a name (measured). musl to 1.2.3 never uses TCP: it takes the
-//! records that came, or fails. Go uses EDNS, and fails if packets with EDNS are dropped.
+//! An answer that does not fit a packet of 512 bytes is truncated (TC), and the resolver fetches the rest by TCP; with EDNS a
+//! packet may be larger. If TCP is blocked, musl from 1.2.4 and glibc fail such a name (measured). musl to 1.2.3 never uses TCP: it
+//! takes the records that came, or fails. Go uses EDNS, and fails if packets with EDNS are dropped.
 //!
 //! ## Detection
-//! The probe asks for the same names by UDP without EDNS, with EDNS of 1232 and of 4096 bytes, and by TCP. It reports a truncated answer
-//! that TCP does not complete; EDNS that is dropped or refused, while the same query without it is answered; and packets over 1,232 bytes
-//! that do not arrive. The path's ordinary loss must not explain them (Fisher's exact test). If your own names are truncated and can be
-//! fetched by TCP, that matters only to musl to 1.2.3.
+//! The probe asks for the same names by UDP without EDNS, with EDNS of 1232 and of 4096 bytes, and by TCP. It reports a truncated
+//! answer that TCP does not complete; EDNS that is dropped or refused, while the same query without it is answered; and packets
+//! over 1,232 bytes that do not arrive. The path's ordinary loss must not explain them (Fisher's exact test). If your own names are
+//! truncated and can be fetched by TCP, that matters only to musl to 1.2.3.
 //!
 //! ## What to do
-//! Let TCP port 53 through as well as UDP (NetworkPolicies often allow only UDP), and packets of more than 512 bytes. Use Alpine 3.18 or
-//! later.
+//! Let TCP port 53 through as well as UDP (NetworkPolicies often allow only UDP), and packets of more than 512 bytes. Use Alpine
+//! 3.18 or later.
 
 use std::net::SocketAddr;
 

@@ -1,17 +1,17 @@
 //! A nameserver answers by TCP and never by UDP.
 //!
 //! ## Symptoms
-//! A VPN, a firewall or a NetworkPolicy lets only TCP through to port 53. musl and Go ask by UDP and fail. A program that uses the C
-//! library may succeed, as nsswitch.conf can name a module or a daemon (`resolve`, `nscd`, `sss`) with a path of its own. So `getent`
-//! works and the program does not, or the reverse.
+//! A VPN, a firewall or a NetworkPolicy lets only TCP through to port 53. musl and Go ask by UDP and fail. A program that uses the
+//! C library may succeed, as nsswitch.conf can name a module or a daemon (`resolve`, `nscd`, `sss`) with a path of its own. So
+//! `getent` works and the program does not, or the reverse.
 //!
 //! ## Detection
 //! The probe sends the same queries by UDP and by TCP: TCP is answered, and none of at least six UDP queries is.
 //!
 //! ## What to do
-//! Open UDP port 53 to the nameserver. `use-vc` makes glibc and Go use TCP alone, with a risk of its own (`use-vc-hangs`); musl ignores
-//! it. `GODEBUG=netdns=cgo` hands a Go program's lookups to the C library only if it was built with cgo. With `CGO_ENABLED=0` or
-//! `-tags netgo` it has no effect: rebuild the program, or let it reach a nameserver by UDP.
+//! Open UDP port 53 to the nameserver. `use-vc` makes glibc and Go use TCP alone, with a risk of its own (`use-vc-hangs`); musl
+//! ignores it. `GODEBUG=netdns=cgo` hands a Go program's lookups to the C library only if it was built with cgo. With
+//! `CGO_ENABLED=0` or `-tags netgo` it has no effect: rebuild the program, or let it reach a nameserver by UDP.
 
 use std::net::SocketAddr;
 

@@ -50,7 +50,7 @@ fn reports_a_hosts_line_without_dns(world: &World) -> Result<()> {
     client.write("nsswitch.conf", "hosts: files\n")?;
     let probed = probe(&client, &[])?;
     let verdict = probed.only("libc-disagrees")?;
-    ensure!(verdict["sureness"] == "certain" && Probed::evidence(verdict).contains("hosts: files"), "{verdict:#}");
+    ensure!(verdict["confidence"] == "certain" && Probed::evidence(verdict).contains("hosts: files"), "{verdict:#}");
     Ok(())
 }
 

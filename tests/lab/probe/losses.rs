@@ -75,7 +75,7 @@ fn a_server_that_answers_one_query_per_socket_is_not_a_race(world: &World) -> Re
 }
 
 fn reports_equal_ids_that_get_lost_or_swapped(world: &World) -> Result<()> {
-    for collisions in [Collisions::Lost, Collisions::MixedUp] {
+    for collisions in [Collisions::Lost, Collisions::Swapped] {
         let lab = Lab::new(world)?;
         let probed = probe_of(&lab, cluster().collisions(collisions), &["--no-getaddrinfo"])?;
         let verdict = probed.only("id-collision")?;

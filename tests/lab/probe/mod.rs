@@ -1,5 +1,5 @@
-//! `muslin probe` in the laboratory: for each verdict, a network with exactly this fault and one that looks similar. The real program runs
-//! as in a pod, and the tests read its output.
+//! `muslin probe` in the laboratory: for each verdict, a network with exactly this fault and one that looks similar. The real
+//! program runs as in a pod, and the tests read its output.
 
 pub(crate) mod answers;
 pub(crate) mod healthy;

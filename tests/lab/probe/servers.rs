@@ -33,7 +33,7 @@ fn reports_a_dead_nameserver(world: &World) -> Result<()> {
     let probed = probe(&lab.client(&pod([server(1), server(2)]))?, &[])?;
     let verdict = probed.only("stale-nameserver")?;
     ensure!(verdict["what"] == "198.51.100.2, 1 of 2 nameservers, never answers", "{verdict:#}");
-    ensure!(verdict["sureness"] == "certain" && verdict["level"] == "warn", "{verdict:#}");
+    ensure!(verdict["confidence"] == "certain" && verdict["level"] == "warn", "{verdict:#}");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-/* Looks names up as most programs do, each on a thread of its own, and prints what came of it, a JSON object a line.
-   Usage: lookup STAGGER NAME...  where STAGGER is how many microseconds one lookup begins after the one before. */
+/* Looks up names as most programs do, each on its own thread, and prints the results, one JSON object a line.
+   Usage: lookup STAGGER NAME...  where STAGGER is the time between the starts of two lookups, in microseconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -1,4 +1,4 @@
-// Looks names up by Go's net package, and prints what came of it as lookup.c does.
+// Looks up names with Go's net package, and prints the results as lookup.c does.
 package main
 
 import (

@@ -1,4 +1,4 @@
-//! What a pod's resolv.conf says without muslin and with it: asked of the code that decides it, never copied.
+//! A pod's resolv.conf without and with muslin, computed by muslin's own code.
 
 use anyhow::{Context as _, Result, anyhow};
 use muslin::image::{Evidence, Fingerprint, Reason};
@@ -8,7 +8,7 @@ use muslin::policy::Profile;
 use muslin::resolver::Resolver;
 use serde_json::json;
 
-/// The options line of a pod whose containers use these resolvers, in order: as Kubernetes makes it, and as muslin does.
+/// The resolv.conf of a pod: as Kubernetes writes it, and as muslin changes it.
 pub(crate) struct Options {
     pub(crate) kubernetes: ResolvConf,
     pub(crate) muslin: ResolvConf,
@@ -17,8 +17,8 @@ pub(crate) struct Options {
 // === impl Options ===
 
 impl Options {
-    /// Of a pod with one container for each of these resolvers, which muslin read in their images.
-    pub(crate) fn of(resolvers: &[Resolver], profile: &Profile) -> Result<Self> {
+    /// Plans a pod with one container for each of these resolvers, all known by inspection.
+    pub(crate) fn for_pod(resolvers: &[Resolver], profile: &Profile) -> Result<Self> {
         let containers: Vec<_> = (0..resolvers.len())
             .map(|index| json!({ "name": format!("c{index}"), "image": "registry.example.com/app" }))
             .collect();
@@ -38,7 +38,7 @@ impl Options {
     }
 }
 
-/// What the kubelet makes of it.
+/// Returns the resolv.conf that the kubelet writes for a pod.
 fn resolv_conf(pod: &serde_json::Value) -> Result<ResolvConf> {
     let text = pod.to_string();
     let pod: Pod<'_> = serde_json::from_str(&text)?;

@@ -1,5 +1,5 @@
-//! Lookups under faults, many at a time: real resolvers against scripted servers, each pair of a fault and a resolv.conf at an
-//! address of its own. Knows nothing of what the figures should be.
+//! Many lookups under faults at the same time: real resolvers against scripted servers, each pair of a fault and a resolv.conf at
+//! its own address. Must not know which figures are expected.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -12,15 +12,15 @@ use muslin::resolver::Resolver;
 
 use super::fault::{DOMAIN, Fault, Names, Prediction};
 use crate::lab::network::{Lab, server};
-use crate::lab::resolvers::{Found, Program};
+use crate::lab::resolvers::{FinishedLookup, Program};
 use crate::lab::world::World;
 
-/// How many measurements run at the same time, of those that wait longest and of those that wait least. The latter keep the
-/// processor busy, and more of them at once would be measured waiting for it.
+/// Number of measurements that run at the same time: those that wait longest, and those that wait least. The latter keep the
+/// processor busy; with more of them, they would measure their wait for it.
 const LONGEST_AT_ONCE: usize = 18;
 const SHORTEST_AT_ONCE: usize = 6;
 
-/// One measurement to make.
+/// A measurement to make.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
     pub(super) fault: &'a Fault,
@@ -30,27 +30,27 @@ pub(super) struct Task<'a> {
     pub(super) prediction: Option<Prediction>,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) lookups: usize,
-    /// How many found an address.
+    /// Number of lookups that found an address.
     pub(super) succeeded: usize,
-    /// How many of them found addresses of one family alone, where there are both.
+    /// Number of lookups that found addresses of only one family, of names with both.
     pub(super) halved: usize,
     pub(super) median: Duration,
     pub(super) p99: Duration,
-    /// How many queries reached a server.
+    /// Number of queries that reached a server.
     pub(super) queries: usize,
 }
 
-/// What tells a measurement from others: fault, resolver and options line.
+/// The identity of a measurement: fault, resolver and options line.
 pub(super) type Key = (&'static str, Resolver, String);
 
-/// All of it, by what was measured.
+/// All results.
 pub(super) type Measurements = HashMap<Key, Measured>;
 
-/// Makes all these measurements, each only once, from both ends of the list of how long they take.
+/// Makes all measurements, each once, working from both ends of the list sorted by duration.
 pub(super) fn measure(world: &World, tasks: &[Task<'_>]) -> Result<Measurements> {
     let mut labs = HashMap::new();
     let mut addresses: HashMap<&str, u8> = HashMap::new();
@@ -121,10 +121,10 @@ impl Task<'_> {
 // === impl Measured ===
 
 impl Measured {
-    fn of(found: &[Found], queries: usize, has_both: bool) -> Self {
+    fn of(found: &[FinishedLookup], queries: usize, has_both: bool) -> Self {
         let mut times: Vec<Duration> = found.iter().map(|found| found.took).collect();
         times.sort_unstable();
-        // The nearest rank: of 100 the 99th.
+        // The nearest rank: the 99th of 100.
         let rank = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)];
         Self {
             lookups: found.len(),

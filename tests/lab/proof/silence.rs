@@ -1,5 +1,5 @@
-//! Resolvers that hear nothing at all. No row of the proof's table, where it would take minutes and no option mends it; but the model
-//! says how long it takes.
+//! Resolvers that get no answer at all. The proof's tables omit this fault, as it would take minutes and no option fixes it; but
+//! the model predicts how long resolvers wait.
 
 use std::thread;
 
@@ -14,7 +14,7 @@ use crate::lab::resolvers::Program;
 use crate::lab::server::Script;
 use crate::lab::world::World;
 
-/// Short enough to wait for: what is multiplied with what is what the model could have wrong.
+/// Short timeouts, as only the factors of the model's prediction are tested.
 const OPTIONS: [&str; 4] = [
     "timeout:1 attempts:1",
     "timeout:1 attempts:2",
@@ -22,11 +22,11 @@ const OPTIONS: [&str; 4] = [
     "single-request-reopen timeout:2 attempts:1",
 ];
 
-/// Three names are tried, the search list's and the one that is looked up.
+/// Three names are tried: two of the search list, and the name itself.
 const SEARCH: &str = "a.invalid b.invalid";
 const NAMES: u32 = 3;
 
-pub(super) fn who_hears_nothing_gives_up_when_the_model_says(world: &World) -> Result<()> {
+pub(super) fn resolvers_without_answers_give_up_as_predicted(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let dead = [lab.server(server(1), Script::dead())?, lab.server(server(2), Script::dead())?];
     let mut clients = Vec::new();
@@ -52,11 +52,11 @@ pub(super) fn who_hears_nothing_gives_up_when_the_model_says(world: &World) -> R
     Ok(())
 }
 
-/// What the model says and a lookup does not.
+/// Returns a prediction of the model that a lookup contradicts.
 fn against_model(program: &Program, options: &str, nameservers: usize, client: &Client<'_>) -> Result<Option<String>> {
     let settings = Settings::read(program.resolver, &options.split(' ').collect::<Vec<_>>());
-    let settings = settings.context("a resolver that is not known")?;
-    let predicted = settings.gives_up_after(u32::try_from(nameservers)?, NAMES).context("a wait without a bound")?;
+    let settings = settings.context("an unknown resolver")?;
+    let predicted = settings.gives_up_after(u32::try_from(nameservers)?, NAMES).context("an unlimited wait")?;
     let found = program.look_up_one(client, &format!("n.{DOMAIN}"))?;
     let holds = !found.succeeded() && (predicted..predicted + LATE).contains(&found.took);
     let resolver = program.resolver;

@@ -1,4 +1,4 @@
-//! The proof as a page for people. Knows no claim.
+//! Writes the proof as a page for people. Must not check the claims.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,42 +7,44 @@ use anyhow::Result;
 use muslin::pod::ResolvConf;
 
 use super::Proof;
-use super::fault::{FAULTS, Kind};
+use super::fault::{FAULTS, FaultKind};
 use super::measure::Measured;
 
 const INTRODUCTION: &str = "\
 # The proof
 
-What muslin promises, measured: it never makes a name fail that would have resolved without it, and musl recovers sooner from what
-a network loses. Real resolvers look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against a scripted DNS
-server that makes one fault at a time ([tests/lab](../tests/lab_tests.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`,
-and the options of one of three pods. So a lookup asks for four names, twice each.
+muslin's promise, measured: it never breaks a name that resolves without it, and musl recovers sooner from lost packets. Real
+resolvers look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against a scripted DNS server with one fault
+at a time ([tests/lab](../tests/lab_tests.rs)). The resolv.conf is a pod's: three search domains,
+`ndots:5`, and the options of one of three pods. So a lookup queries four names, twice each.
 
-This page is written by `cargo test --test lab -- --ignored proof` (as root; it takes two minutes). A shorter run of the same is one of the
-tests that always run, and fails if a claim does not hold or if the model in `src/resolver/` says otherwise than the measurement.
-[proof-on-a-node.md](proof-on-a-node.md) has the same for a pod in a cluster.
+`cargo test --test lab -- --ignored proof` writes this page (as root, in two minutes). A test that always runs makes a shorter
+measurement, and fails if a claim or a prediction of the model in `src/resolver/` does not hold. [proof-on-a-node.md](proof-on-a-node.md)
+has the same for a pod in a cluster.
 ";
 
 const LEGEND: &str = "
-## What came of it
+## Results
 
-The share of lookups that found an address, then the median and the 99th percentile of their time in seconds. *One family alone*: of
-a name with both IPv4 and IPv6 addresses only one sort was found. A cell that says `=` has Kubernetes' own options. Names that have IPv6
-addresses alone are of use where pods have them too, and are looked up with the profile that muslin uses there, `ipv6`.
+A cell has the share of lookups that found an address, then the median and the 99th percentile of their time in seconds. *One family
+alone*: the name has IPv4 and IPv6 addresses, and the lookup found only one kind. `=` means that the options are Kubernetes' own. Names
+with only IPv6 addresses are useful where pods have such addresses too; they are looked up with muslin's profile for such clusters, `ipv6`.
 ";
 
-/// The heading over the options.
-pub(super) const INJECTED: &str = "What is injected";
+/// The heading above the options.
+pub(super) const INJECTED: &str = "Injected options";
 
 pub(super) fn page(proof: &Proof<'_>) -> Result<String> {
     let mut page = INTRODUCTION.to_owned();
     page.push_str(&claims(proof)?);
     writeln!(page, "\n## {INJECTED}\n")?;
-    page.push_str("| resolver | Kubernetes | muslin, where all containers use it | muslin, beside other resolvers | ");
-    page.push_str("the same, where pods have IPv6 addresses |\n|---|---|---|---|---|\n");
-    for subject in &proof.subjects {
-        let confs = subject.confs().map(|conf| format!("`{}`", conf.options.join(" ")));
-        writeln!(page, "| {} | {} |", subject.program.resolver, confs.join(" | "))?;
+    page.push_str(
+        "| resolver | Kubernetes | muslin, all containers use this resolver | muslin, beside other resolvers | ",
+    );
+    page.push_str("muslin, beside other resolvers, pods have IPv6 addresses |\n|---|---|---|---|---|\n");
+    for tested in &proof.resolvers {
+        let confs = tested.confs().map(|conf| format!("`{}`", conf.options.join(" ")));
+        writeln!(page, "| {} | {} |", tested.program.resolver, confs.join(" | "))?;
     }
     page.push_str(LEGEND);
     for fault in FAULTS {
@@ -50,28 +52,28 @@ pub(super) fn page(proof: &Proof<'_>) -> Result<String> {
         page.push_str(
             "| resolver | Kubernetes | muslin, all containers | muslin, beside others |\n|---|---|---|---|\n",
         );
-        for subject in &proof.subjects {
-            let cells = proof.of(fault, subject)?.map(cell);
-            let [kubernetes, alone, beside] = same_as_first(subject.confs_for(fault), cells);
-            writeln!(page, "| {} | {kubernetes} | {alone} | {beside} |", subject.program.resolver)?;
+        for tested in &proof.resolvers {
+            let cells = proof.results(fault, tested)?.map(cell);
+            let [kubernetes, alone, beside] = same_as_first(tested.confs_for(fault), cells);
+            writeln!(page, "| {} | {kubernetes} | {alone} | {beside} |", tested.program.resolver)?;
         }
     }
     Ok(page)
 }
 
-/// What the tables show, in a few figures.
+/// Summarises the tables in a few figures.
 fn claims(proof: &Proof<'_>) -> Result<String> {
     let mut lookups = 0;
     let mut queries = Vec::new();
     let mut better: [Vec<f64>; 2] = Default::default();
     for fault in FAULTS {
-        for subject in &proof.subjects {
-            let [kubernetes, alone, beside] = proof.of(fault, subject)?;
+        for tested in &proof.resolvers {
+            let [kubernetes, alone, beside] = proof.results(fault, tested)?;
             lookups += kubernetes.lookups + alone.lookups + beside.lookups;
-            if fault.kind == Kind::Healthy {
+            if fault.kind == FaultKind::Healthy {
                 queries.extend([kubernetes, alone, beside].map(|it| it.queries / it.lookups));
             }
-            if fault.is_loss_of_one_packet() && subject.is_musl() {
+            if fault.is_loss_of_one_packet() && tested.is_musl() {
                 for (better, muslin) in better.iter_mut().zip([alone, beside]) {
                     better.push(kubernetes.p99.as_secs_f64() / muslin.p99.as_secs_f64());
                 }
@@ -90,9 +92,9 @@ fn claims(proof: &Proof<'_>) -> Result<String> {
 On Linux {kernel}, in {lookups} lookups:
 
 - No resolver finds fewer names with muslin than without, under any fault.
-- Where one packet is lost, the 99th percentile of musl's time is at least {:.1} times better in a pod that uses musl alone, and {:.1}
-  times in one where others share its resolv.conf.
-- A lookup on a healthy network costs {} queries, with muslin and without.
+- Where one packet is lost, the 99th percentile of musl's time is at least {:.1} times shorter in a pod that uses musl alone, and {:.1}
+  times in a pod with other resolvers.
+- A lookup on a healthy network takes {} queries, with muslin and without.
 ",
         least(alone),
         least(beside),
@@ -100,7 +102,7 @@ On Linux {kernel}, in {lookups} lookups:
     ))
 }
 
-/// Cells with the options of the first say so.
+/// Replaces cells whose options equal the first column's by `=`.
 fn same_as_first(confs: [&ResolvConf; 3], [first, alone, beside]: [String; 3]) -> [String; 3] {
     let unless = |conf: &ResolvConf, cell| if conf.options == confs[0].options { "=".to_owned() } else { cell };
     [first, unless(confs[1], alone), unless(confs[2], beside)]
@@ -113,7 +115,7 @@ fn cell(measured: &Measured) -> String {
     format!("{} %{halved} {} / {}", share(*succeeded), seconds(*median), seconds(*p99))
 }
 
-/// In hundredths below a second, in tenths above.
+/// Formats seconds: hundredths below one second, tenths above.
 fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 0.995 { format!("{seconds:.2}") } else { format!("{seconds:.1}") }

@@ -1,4 +1,4 @@
-//! From a query and a script to what is sent, and when: counts queries for the rules and builds messages. Knows nothing of
+//! Turns a query and a script into a message and its delay: counts queries for the rules and builds messages. Must not know of
 //! sockets.
 
 use std::collections::HashMap;
@@ -12,32 +12,32 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode}
 use hickory_proto::rr::rdata::{A, AAAA, NULL, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use super::Seen;
+use super::ReceivedQuery;
 use super::script::{
     Chance, Collisions, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits, truth,
 };
 
-/// What a client without EDNS takes by UDP.
+/// The answer size that a client without EDNS accepts by UDP.
 const UDP_MAX_BYTES: u16 = 512;
 
-/// What the server says it takes itself.
+/// The message size that the server itself accepts.
 const OWN_UDP_MAX_BYTES: u16 = 1232;
 
-/// What a script has come to.
+/// The state of a running script.
 #[derive(Debug)]
 pub(super) struct Answering {
     script: Script,
-    /// By rule, and by what it counts.
+    /// Number of matching queries, by rule and by what the rule counts.
     counts: HashMap<(usize, Counted), u32>,
-    /// How often each question was asked.
+    /// Number of queries for each question.
     asked: HashMap<(String, RecordType), u32>,
-    /// By socket and id: the first query by UDP that had them.
+    /// The first UDP query by socket and id.
     ids: HashMap<(SocketAddr, u16), Vec<u8>>,
     began: Instant,
-    pub(super) seen: Vec<Seen>,
+    pub(super) seen: Vec<ReceivedQuery>,
 }
 
-/// What stands for [`Per`] in one query.
+/// The value of [`Per`] for one query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     Name(String),
@@ -46,7 +46,7 @@ enum Counted {
     Second(u64),
 }
 
-/// A message to send, and how long after its query.
+/// A message to send, and its delay after the query.
 pub(super) struct Outgoing {
     pub(super) after: Duration,
     pub(super) bytes: Vec<u8>,
@@ -66,16 +66,16 @@ impl Answering {
         }
     }
 
-    /// Follows another script from now on; what was seen stays.
+    /// Replaces the script, and keeps the received queries.
     pub(super) fn follow(&mut self, script: Script) {
         self.script = script;
         self.counts.clear();
         self.asked.clear();
     }
 
-    /// What is sent for a query; `None` where nothing is.
+    /// Returns the answer to a query; `None` if there is none.
     pub(super) fn answer(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Result<Option<Outgoing>> {
-        let Some(bytes) = self.unless_it_collides(bytes, from, transport) else { return Ok(None) };
+        let Some(bytes) = self.resolve_collision(bytes, from, transport) else { return Ok(None) };
         let message = Message::from_vec(&bytes).context("reading a query")?;
         let question = message.queries.first().context("a query without a question")?;
         let name = question.name().to_ascii();
@@ -84,7 +84,7 @@ impl Answering {
         let times = self.asked.entry((name.clone(), kind)).or_default();
         *times += 1;
         let times = *times;
-        self.seen.push(Seen {
+        self.seen.push(ReceivedQuery {
             at: self.began.elapsed(),
             transport,
             from,
@@ -98,7 +98,7 @@ impl Answering {
         if message.edns.is_some() && manners == EdnsManners::Drops {
             return Ok(None);
         }
-        let asked = Asked { name: &name, kind, from, transport, edns: message.edns.is_some(), times };
+        let asked = Received { name: &name, kind, from, transport, edns: message.edns.is_some(), times };
         let then = self.decide(&asked);
         let Then::Say(mut reply) = then else { return Ok(None) };
         if message.edns.is_some() && manners == EdnsManners::Refuses {
@@ -109,8 +109,8 @@ impl Answering {
         Ok(Some(Outgoing { after: reply.after + self.script.latency, bytes }))
     }
 
-    /// The query that is answered for this one: another, or none, where both have one id.
-    fn unless_it_collides(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+    /// Returns the query to answer: this one, or after an id collision the earlier one or none.
+    fn resolve_collision(&mut self, bytes: &[u8], from: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
         let id = u16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
         let collisions = self.script.collisions;
         if transport == Transport::Tcp || collisions == Collisions::Harmless {
@@ -120,12 +120,12 @@ impl Answering {
         if first == bytes {
             return Some(bytes.to_vec());
         }
-        (collisions == Collisions::MixedUp).then(|| first.clone())
+        (collisions == Collisions::Swapped).then(|| first.clone())
     }
 
-    /// What the first rule says that takes the query. A rule counts all queries that it could take but for its count, also
-    /// those that an earlier rule took, so that counts mean the same wherever a rule stands.
-    fn decide(&mut self, asked: &Asked<'_>) -> Then {
+    /// Returns the reaction of the first rule that matches. A rule also counts queries that an earlier rule took, so that counts do
+    /// not depend on the order of rules.
+    fn decide(&mut self, asked: &Received<'_>) -> Then {
         let Self { script, counts, began, .. } = self;
         let mut decided = None;
         for (index, Rule { when, then }) in script.rules.iter().enumerate() {
@@ -222,7 +222,7 @@ impl Answering {
     }
 }
 
-/// The root's keys, and a signature of them that nobody could check but for its times (RFC 4034, 2.1 and 3.1).
+/// Returns the root's keys with a signature in which only the times are meaningful (RFC 4034, 2.1 and 3.1).
 fn signed_root((inception, expiration): (u64, u64), ttl: u32) -> [Record; 2] {
     let time = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX).to_be_bytes();
     let record =
@@ -234,15 +234,15 @@ fn signed_root((inception, expiration): (u64, u64), ttl: u32) -> [Record; 2] {
     [record(RecordType::DNSKEY, key), record(RecordType::RRSIG, signature)]
 }
 
-/// What negative answers carry.
+/// Returns the record of negative answers.
 fn start_of_authority(ttl: u32) -> Record {
     let name = |text: &str| Name::from_ascii(text).unwrap_or_default();
     let soa = SOA::new(name("ns.invalid."), name("nobody.invalid."), 1, 7200, 1800, 86400, ttl);
     Record::from_rdata(Name::root(), ttl, RData::SOA(soa))
 }
 
-/// What rules look at.
-struct Asked<'a> {
+/// The properties of a query that rules match.
+struct Received<'a> {
     name: &'a str,
     kind: RecordType,
     from: SocketAddr,
@@ -251,10 +251,10 @@ struct Asked<'a> {
     times: u32,
 }
 
-// === impl Asked ===
+// === impl Received ===
 
-impl Asked<'_> {
-    /// Whether the query is what a rule means, but for the rule's count.
+impl Received<'_> {
+    /// Returns whether a rule matches the query, apart from the rule's count.
     fn fits(&self, when: &When) -> bool {
         let When { kind, name, transport, edns, count: _, per: _, chance } = when;
         kind.is_none_or(|kind| kind == self.kind)
@@ -267,7 +267,7 @@ impl Asked<'_> {
     fn strikes(&self, Chance { share, seed }: Chance) -> bool {
         let mut hasher = FnvHasher::with_key(seed);
         (self.name, u16::from(self.kind), self.times).hash(&mut hasher);
-        // FNV leaves the high bits of short inputs alike, so they are mixed once more (the last step of SplitMix64).
+        // FNV leaves the high bits of short inputs similar, so they are mixed once more (the last step of SplitMix64).
         let mut mixed = hasher.finish();
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,4 +1,4 @@
-//! A DNS server that does what a script says, at an address of the laboratory, and remembers what it was asked.
+//! A scripted DNS server at an address of the laboratory, which records the queries it receives.
 
 mod answer;
 mod script;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::lab::namespace::Namespace;
 use answer::{Answering, Outgoing};
-#[allow(unused_imports, reason = "what a script is made of, whichever of it the tests of today use")]
+#[allow(unused_imports, reason = "the whole vocabulary of scripts, of which today's tests use a part")]
 pub(crate) use script::{
     Collisions, Cut, EdnsManners, Reply, Script, Tcp, Then, Transport, When, a, aaaa, addresses, any, code, truth,
 };
@@ -25,15 +25,15 @@ pub(crate) use script::{
 pub(crate) struct Server {
     address: IpAddr,
     state: Arc<Mutex<Answering>>,
-    /// Ends when it is dropped, and all that it started with it.
+    /// Tasks that end when the server is dropped.
     _tasks: JoinSet<()>,
 }
 
-/// A query that reached a server, whatever became of it.
+/// A query that reached a server, answered or not.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "what a failed test prints")]
-pub(crate) struct Seen {
-    /// Since the server was started.
+#[allow(dead_code, reason = "printed by failed tests")]
+pub(crate) struct ReceivedQuery {
+    /// Time since the server was started.
     pub(crate) at: Duration,
     pub(crate) transport: Transport,
     pub(crate) from: SocketAddr,
@@ -41,7 +41,7 @@ pub(crate) struct Seen {
     pub(crate) kind: RecordType,
     /// In lower case, without the last dot.
     pub(crate) name: String,
-    /// How many bytes the client says it takes by UDP.
+    /// The answer size that the client accepts by UDP, in bytes.
     pub(crate) edns: Option<u16>,
 }
 
@@ -69,28 +69,28 @@ impl Server {
         self.address
     }
 
-    /// Follows another script from now on. Whether it has TCP stays as it was.
+    /// Replaces the script. The TCP setting stays as it was.
     pub(crate) fn follow(&self, script: Script) {
         lock(&self.state).follow(script);
     }
 
-    /// All queries that reached it, in order.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    /// Returns all received queries, in order.
+    pub(crate) fn seen(&self) -> Vec<ReceivedQuery> {
         lock(&self.state).seen.clone()
     }
 
-    /// Those for a name.
-    pub(crate) fn seen_of(&self, name: &str) -> Vec<Seen> {
+    /// Returns the received queries for a name.
+    pub(crate) fn seen_of(&self, name: &str) -> Vec<ReceivedQuery> {
         self.seen().into_iter().filter(|seen| seen.name == name).collect()
     }
 
-    /// Forgets what it has seen.
+    /// Forgets the received queries.
     pub(crate) fn forget(&self) {
         lock(&self.state).seen.clear();
     }
 }
 
-/// A test that panicked has failed already; the others go on.
+/// Locks the state, even after a panic: that test has failed already, and the others go on.
 fn lock(state: &Mutex<Answering>) -> MutexGuard<'_, Answering> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,9 +99,9 @@ async fn serve_udp(socket: Arc<UdpSocket>, state: Arc<Mutex<Answering>>) {
     let mut replies = JoinSet::new();
     let mut buffer = vec![0; 4096];
     loop {
-        // What a lost peer leaves on the socket is no reason to stop.
+        // An error left on the socket by a lost peer is ignored.
         let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
-        // What is no query gets no answer.
+        // A message that is not a query gets no answer.
         let answer = lock(&state).answer(&buffer[..length], from, Transport::Udp);
         let Ok(Some(Outgoing { after, bytes })) = answer else { continue };
         if after.is_zero() {
@@ -126,15 +126,15 @@ async fn serve_tcp(listener: TcpListener, state: Arc<Mutex<Answering>>, hangs: b
             if hangs {
                 std::future::pending::<()>().await;
             }
-            // A client that hangs up is no failure of the server.
-            let _ = converse(stream, from, &state).await;
+            // A client that closes the connection is not an error.
+            let _ = serve_connection(stream, from, &state).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Messages over TCP have their length before them (RFC 1035, 4.2.2).
-async fn converse(mut stream: TcpStream, from: SocketAddr, state: &Mutex<Answering>) -> Result<()> {
+/// Answers queries on one TCP connection, where a message's length precedes it (RFC 1035, 4.2.2).
+async fn serve_connection(mut stream: TcpStream, from: SocketAddr, state: &Mutex<Answering>) -> Result<()> {
     loop {
         let length = stream.read_u16().await?;
         let mut query = vec![0; length.into()];

@@ -1,5 +1,5 @@
-//! What a scripted server says: the names it knows, and rules on which queries it treats otherwise, and how. Plain values, which
-//! a test builds; `answer` makes messages of them.
+//! The script of a server: the names it knows, and rules for queries that it treats differently. Plain values that tests build;
+//! `answer` turns them into messages.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
-/// All that decides what a server says.
+/// The behaviour of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     pub(super) zone: Zone,
@@ -17,63 +17,63 @@ pub(crate) struct Script {
     pub(super) tcp: Tcp,
     pub(super) edns: EdnsManners,
     pub(super) collisions: Collisions,
-    /// From when to when a signature of the root's keys holds, in seconds since 1970.
+    /// Start and end of the validity of the root keys' signature, in seconds since 1970.
     pub(super) root_signed: Option<(u64, u64)>,
 }
 
-/// What becomes of the second of two queries from one socket with one id.
+/// The treatment of the second of two queries from one socket with one id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Collisions {
-    /// It is a query like any other.
+    /// The query is answered like any other.
     #[default]
     Harmless,
-    /// It is taken for a repetition of the first, and dropped.
+    /// The query is taken for a repetition of the first, and dropped.
     Lost,
-    /// The same, and the first one's answer is sent again.
-    MixedUp,
+    /// The query is taken for a repetition of the first, whose answer is sent again.
+    Swapped,
 }
 
-/// The names that there are. A name above one that there is exists too, without addresses; all others do not exist.
+/// The names that exist. Parents of a name exist too, without addresses; all others do not exist.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Zone {
-    /// By lower-case name without the last dot; `*.domain` stands for all names below `domain`.
+    /// Addresses by lower-case name without the final dot; `*.domain` matches all names below `domain`.
     pub(super) addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// How a server treats TCP.
+/// The treatment of TCP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tcp {
-    /// As UDP.
+    /// TCP is answered like UDP.
     #[default]
     Answers,
-    /// Nobody listens.
+    /// The port is closed.
     Refuses,
-    /// Connections are accepted, and nothing ever comes.
+    /// Connections are accepted, but never answered.
     Hangs,
 }
 
-/// How a server treats queries with EDNS.
+/// The treatment of queries with EDNS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EdnsManners {
-    /// It says EDNS too, and sends up to as many bytes as the client takes.
+    /// The server uses EDNS too, and sends as many bytes as the client accepts.
     #[default]
     Honours,
-    /// It answers as if there were none: at most 512 bytes.
+    /// The server answers without EDNS: at most 512 bytes.
     Ignores,
-    /// It says FORMERR, as servers from before EDNS do.
+    /// The server answers FORMERR, as servers from before EDNS do.
     Refuses,
-    /// Some middlebox drops such queries.
+    /// A middlebox drops such queries.
     Drops,
 }
 
-/// Which queries, and what becomes of them. The first rule that takes a query counts.
+/// A condition on queries, and the reaction to them. The first rule that matches applies.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) when: When,
     pub(super) then: Then,
 }
 
-/// Which queries. Built from [`any`].
+/// A condition on queries, built from [`any`].
 #[derive(Clone, Debug)]
 pub(crate) struct When {
     pub(super) kind: Option<RecordType>,
@@ -85,47 +85,47 @@ pub(crate) struct When {
     pub(super) chance: Option<Chance>,
 }
 
-/// What a query came by.
+/// The transport of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Transport {
     Udp,
     Tcp,
 }
 
-/// Which of the queries that all else fits, counted from 1.
+/// A condition on the number of matching queries, counted from 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Count {
     Nth(u32),
     UpTo(u32),
     After(u32),
-    /// How many in each second.
+    /// More than this number in one second.
     MoreThanASecond(u32),
 }
 
-/// What is counted together.
+/// The scope of a count.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Per {
-    /// The queries for one name, whatever their type.
+    /// Queries for one name, of any type.
     #[default]
     Name,
-    /// The queries from one socket.
+    /// Queries from one socket.
     Socket,
-    /// All.
+    /// All queries.
     Server,
 }
 
-/// A share of the queries, which depends on nothing but the seed, the name, the type and how often it was asked for. So the same
-/// lookups meet the same luck on each run, whatever their order.
+/// A share of the queries, determined by the seed, the name, the type and the number of earlier queries for it. So the same lookups
+/// lose the same packets on each run, in any order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chance {
     pub(super) share: f64,
     pub(super) seed: u64,
 }
 
-/// What becomes of a query.
+/// The reaction to a query.
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
-    /// Nothing.
+    /// No answer.
     Drop,
     /// An answer.
     Say(Reply),
@@ -142,69 +142,68 @@ pub(crate) struct Reply {
     pub(super) without_edns: bool,
 }
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Clone, Debug)]
 pub(super) enum Says {
-    /// What the names of the script are.
+    /// The names of the script.
     Truth,
-    /// This code and no record.
+    /// A response code without a record.
     Code(ResponseCode),
-    /// These addresses, those of the type that was asked for.
+    /// These addresses, filtered by the queried type.
     Addresses(Vec<IpAddr>),
 }
 
-/// What is left of an answer that was cut short. A UDP answer that is too large is cut to [`Cut::Full`] of itself anyway.
+/// The records left in a truncated answer. A UDP answer that is too large is always truncated as [`Cut::Full`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// No record.
     Empty,
-    /// As many records as there is room for.
+    /// As many records as fit.
     Full,
 }
 
 // === impl Script ===
 
 impl Script {
-    /// A server that knows no name.
+    /// Returns the script of a server that knows no name.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// A server that never answers.
+    /// Returns the script of a server that never answers.
     pub(crate) fn dead() -> Self {
         Self::new().rule(any(), Then::Drop)
     }
 
-    /// There is this name, with these addresses (none: NODATA). `*.example.com` is every name below `example.com`.
+    /// Adds a name with these addresses (none: NODATA). `*.example.com` is every name below `example.com`.
     pub(crate) fn name<const N: usize>(self, name: &str, addresses: [&str; N]) -> Self {
         self.name_with(name, addresses.iter().map(|address| parsed(address)).collect())
     }
 
-    /// The same with addresses that are made, not written.
+    /// Adds a name with computed addresses.
     pub(crate) fn name_with(mut self, name: &str, addresses: Vec<IpAddr>) -> Self {
         self.zone.addresses.insert(name.to_ascii_lowercase(), addresses);
         self
     }
 
-    /// What becomes of some queries. Rules are asked in the order in which they were given; what none takes is answered with
-    /// the [`truth`].
+    /// Adds a rule. The first rule that matches applies; a query without one is answered with the [`truth`].
     pub(crate) fn rule(mut self, when: When, then: impl Into<Then>) -> Self {
         self.rules.push(Rule { when, then: then.into() });
         self
     }
 
-    /// Every answer takes so long, besides what its rule says.
+    /// Delays every answer, in addition to the delay of its rule.
     pub(crate) fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Loses a share of all packets, the same ones for the same seed.
+    /// Drops a share of all queries, the same ones for the same seed.
     pub(crate) fn loses(self, share: f64, seed: u64) -> Self {
         self.rule(any().chance(share, seed), Then::Drop)
     }
 
-    /// Answers so many queries a second and drops the rest.
+    /// Answers this many queries a second and drops the rest.
     pub(crate) fn at_most_a_second(self, queries: u32) -> Self {
         let mut when = any();
         when.count = Some(Count::MoreThanASecond(queries));
@@ -227,7 +226,7 @@ impl Script {
         self
     }
 
-    /// The root has keys, with a signature that holds between these times, in seconds since 1970.
+    /// Gives the root keys and a signature that is valid between these times, in seconds since 1970.
     pub(crate) fn root_signed(mut self, inception: u64, expiration: u64) -> Self {
         self.root_signed = Some((inception, expiration));
         self
@@ -236,17 +235,17 @@ impl Script {
 
 // === impl When ===
 
-/// Every query.
+/// Matches every query.
 pub(crate) const fn any() -> When {
     When { kind: None, name: None, transport: None, edns: None, count: None, per: Per::Name, chance: None }
 }
 
-/// Every query for IPv4 addresses.
+/// Matches every query for IPv4 addresses.
 pub(crate) const fn a() -> When {
     any().kind(RecordType::A)
 }
 
-/// Every query for IPv6 addresses.
+/// Matches every query for IPv6 addresses.
 pub(crate) const fn aaaa() -> When {
     any().kind(RecordType::AAAA)
 }
@@ -257,7 +256,7 @@ impl When {
         self
     }
 
-    /// For this name; `*.example.com` is every name below `example.com`.
+    /// Matches this name; `*.example.com` is every name below `example.com`.
     pub(crate) fn name(mut self, name: &str) -> Self {
         self.name = Some(name.to_ascii_lowercase());
         self
@@ -268,25 +267,25 @@ impl When {
         self
     }
 
-    /// With EDNS, or without.
+    /// Matches queries with EDNS, or without.
     pub(crate) const fn edns(mut self, edns: bool) -> Self {
         self.edns = Some(edns);
         self
     }
 
-    /// The n-th such query for each name, from 1: `any().nth(2)` is the second of a pair.
+    /// Matches the n-th such query for each name, from 1: `any().nth(2)` is the second of a pair.
     pub(crate) const fn nth(mut self, nth: u32) -> Self {
         self.count = Some(Count::Nth(nth));
         self
     }
 
-    /// The first so many for each name.
+    /// Matches the first queries for each name, up to this number.
     pub(crate) const fn up_to(mut self, most: u32) -> Self {
         self.count = Some(Count::UpTo(most));
         self
     }
 
-    /// All but the first so many for each name.
+    /// Matches all but the first queries for each name.
     pub(crate) const fn after(mut self, some: u32) -> Self {
         self.count = Some(Count::After(some));
         self
@@ -304,7 +303,7 @@ impl When {
         self
     }
 
-    /// A share of them, the same for the same seed.
+    /// Matches a share of them, the same for the same seed.
     pub(crate) const fn chance(mut self, share: f64, seed: u64) -> Self {
         self.chance = Some(Chance { share, seed });
         self
@@ -326,48 +325,48 @@ impl Reply {
         Self { says, after: Duration::ZERO, ttl: 30, cut: None, wrong_id: false, without_edns: false }
     }
 
-    /// So much later.
+    /// Delays the answer.
     pub(crate) const fn after(mut self, delay: Duration) -> Self {
         self.after = delay;
         self
     }
 
-    /// With this time to live, in seconds.
+    /// Sets the time to live, in seconds.
     pub(crate) const fn ttl(mut self, seconds: u32) -> Self {
         self.ttl = seconds;
         self
     }
 
-    /// Cut short, however small; over UDP only.
+    /// Truncates the answer, however small; over UDP only.
     pub(crate) const fn cut(mut self, cut: Cut) -> Self {
         self.cut = Some(cut);
         self
     }
 
-    /// With an id that nobody asked with.
+    /// Uses an id that no query has.
     pub(crate) const fn wrong_id(mut self) -> Self {
         self.wrong_id = true;
         self
     }
 
-    /// Without EDNS, whatever the query had.
+    /// Omits EDNS from the answer.
     pub(crate) const fn without_edns(mut self) -> Self {
         self.without_edns = true;
         self
     }
 }
 
-/// What the names of the script are.
+/// Answers with the names of the script.
 pub(crate) const fn truth() -> Reply {
     Reply::saying(Says::Truth)
 }
 
-/// This code and no record: `code(ServFail)`. NODATA is `code(NoError)`.
+/// Answers with this code and no record: `code(ServFail)`. NODATA is `code(NoError)`.
 pub(crate) const fn code(code: ResponseCode) -> Reply {
     Reply::saying(Says::Code(code))
 }
 
-/// These addresses, whatever the name.
+/// Answers with these addresses for any name.
 pub(crate) fn addresses<const N: usize>(addresses: [&str; N]) -> Reply {
     Reply::saying(Says::Addresses(addresses.iter().map(|address| parsed(address)).collect()))
 }
@@ -375,7 +374,7 @@ pub(crate) fn addresses<const N: usize>(addresses: [&str; N]) -> Reply {
 // === impl Zone ===
 
 impl Zone {
-    /// The addresses of a name; `None` where there is no such name.
+    /// Returns the addresses of a name; `None` if it does not exist.
     pub(super) fn find(&self, name: &str) -> Option<&[IpAddr]> {
         let above = |key: &str| key.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
         let exact = self.addresses.get(name);
@@ -385,7 +384,7 @@ impl Zone {
     }
 }
 
-/// Whether a name is meant by a pattern, both in lower case.
+/// Returns whether a pattern matches a name, both in lower case.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
@@ -394,5 +393,5 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 }
 
 fn parsed(address: &str) -> IpAddr {
-    address.parse().unwrap_or_else(|_| unreachable!("{address} is no address"))
+    address.parse().unwrap_or_else(|_| unreachable!("{address} is not an address"))
 }
