@@ -60,6 +60,10 @@ struct Options {
           hide_default_value = true)]
     pod: PathBuf,
 
+    /// Another muslin, such as the last release, to measure in a lane of its own. It runs without a cluster.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
+
     /// Be the webhook that answers so. The benchmark starts itself so.
     #[arg(long, value_name = "ANSWER", hide = true)]
     serve: Option<Answer>,
@@ -73,8 +77,11 @@ struct Options {
     bench: bool,
 }
 
-/// What is called when a pod is created in the namespace of the lane.
+/// The lanes, by what the API server calls when a pod is created in the lane's namespace.
 const LANES: [&str; 6] = ["none", "allow", "patch", "replay", "muslin", "policy"];
+
+/// The lane of the muslin of `--before`.
+const BEFORE: &str = "before";
 
 /// What muslin is told to inject, and the fixed patch and the policy do: its profile `fast`.
 const PROFILE: &str = "fast";
@@ -95,8 +102,9 @@ fn main() -> Result<()> {
         return answers::serve(answer, options.answer);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let lanes: Vec<&str> = LANES.into_iter().chain(options.before.as_ref().map(|_| BEFORE)).collect();
     let control_plane = ControlPlane::start_with(&POLICIES)?;
-    prepare(&control_plane, &runtime)?;
+    prepare(&control_plane, &runtime, &lanes)?;
 
     let account = control_plane.service_account_kubeconfig("muslin", "muslin")?;
     let muslin = Muslin::start(&control_plane, &account, &["--profile".to_owned(), PROFILE.to_owned()])?;
@@ -106,38 +114,43 @@ fn main() -> Result<()> {
         register(&control_plane, answer.name(), &server)?;
         servers.push(server);
     }
+    if let Some(program) = &options.before {
+        let server = runtime.block_on(Server::muslin(BEFORE, program, PROFILE, false))?;
+        register(&control_plane, BEFORE, &server)?;
+        servers.push(server);
+    }
     create(&control_plane, &policy())?;
 
     let pod: Value = serde_json::from_slice(&std::fs::read(&options.pod)?).context("reading the pod")?;
-    let bodies = LANES.map(|lane| body(&pod, lane));
+    let bodies: Vec<Vec<u8>> = lanes.iter().map(|lane| body(&pod, lane)).collect();
     let times = runtime.block_on(async {
         let client = control_plane.client().await?;
-        for (lane, body) in LANES.iter().zip(&bodies) {
+        for (lane, body) in lanes.iter().zip(&bodies) {
             wait_until_called(&client, lane, body).await?;
         }
-        let before = reviews(&client).await?;
-        let times = measure(&client, &bodies, &options).await?;
+        let before = reviews(&client, &lanes).await?;
+        let times = measure(&client, &lanes, &bodies, &options).await?;
         let pods = u64::from(options.rounds + options.warm_up);
-        for ((name, after), (_, before)) in reviews(&client).await?.into_iter().zip(before) {
+        for ((name, after), (_, before)) in reviews(&client, &lanes).await?.into_iter().zip(before) {
             ensure!(after - before == pods, "{name} answered {} reviews of {pods}", after - before);
         }
         anyhow::Ok(times)
     })?;
     drop(muslin);
 
-    let table = report::table(LANES, &times, bodies[0].len());
+    let table = report::table(&lanes, &times, bodies[0].len());
     std::io::stdout().lock().write_all(table.as_bytes()).context("writing the table to stdout")
 }
 
 /// The lanes' namespaces. muslin's webhook is registered as `manifests/` have it, for all namespaces but those that it is told to
 /// leave alone.
-fn prepare(control_plane: &ControlPlane, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn prepare(control_plane: &ControlPlane, runtime: &tokio::runtime::Runtime, lanes: &[&str]) -> Result<()> {
     kubectl(control_plane, &["apply", "-k", MANIFESTS], None)?;
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
         kubectl(control_plane, &["delete", kind, MUSLIN], None)?;
     }
     runtime.block_on(control_plane.prepare_namespace(PROBE_NAMESPACE, &[]))?;
-    for lane in LANES {
+    for lane in lanes.iter().copied() {
         let labels: &[(&str, &str)] = if lane == "muslin" { &[] } else { &[("muslin.dev/mode", "off")] };
         runtime.block_on(control_plane.prepare_namespace(&namespace(lane), labels))?;
     }
@@ -246,8 +259,8 @@ async fn wait_until_called(client: &kube::Client, lane: &str, body: &[u8]) -> Re
     loop {
         let pod: Value = serde_json::from_slice(&post(client, lane, "?dryRun=All", body).await?)?;
         let options = &pod["spec"]["dnsConfig"]["options"];
-        let called =
-            lane != "allow" || reviews(client).await?.iter().any(|(name, count)| name == "allow" && *count > 0);
+        let called = lane != "allow"
+            || reviews(client, &["allow"]).await?.iter().any(|(name, count)| name == "allow" && *count > 0);
         if *options == expected && called {
             return Ok(());
         }
@@ -257,7 +270,7 @@ async fn wait_until_called(client: &kube::Client, lane: &str, body: &[u8]) -> Re
 }
 
 /// How many reviews each webhook has answered, as the API server counts them.
-async fn reviews(client: &kube::Client) -> Result<Vec<(String, u64)>> {
+async fn reviews(client: &kube::Client, lanes: &[&str]) -> Result<Vec<(String, u64)>> {
     let request = Request::get("/metrics").body(Vec::new())?;
     let metrics = client.request_text(request).await?;
     let count = |webhook: &str| {
@@ -270,14 +283,19 @@ async fn reviews(client: &kube::Client) -> Result<Vec<(String, u64)>> {
         counts.sum::<u64>()
     };
     let webhook = |lane| if lane == "muslin" { "pods.muslin.dev".to_owned() } else { format!("{lane}.example.com") };
-    let lanes = ["allow", "patch", "replay", "muslin"];
-    Ok(lanes.map(|lane| (lane.to_owned(), count(&webhook(lane)))).to_vec())
+    let called = lanes.iter().copied().filter(|lane| !["none", "policy"].contains(lane));
+    Ok(called.map(|lane| (lane.to_owned(), count(&webhook(lane)))).collect())
 }
 
-/// A pod of each lane a round, in an order that nobody can lean on.
-async fn measure(client: &kube::Client, bodies: &[Vec<u8>; 6], options: &Options) -> Result<[Vec<Duration>; 6]> {
-    let mut times: [Vec<Duration>; 6] = Default::default();
-    let mut order = [0, 1, 2, 3, 4, 5];
+/// Creates a pod of each lane in each round, in random order, and returns the times of each lane.
+async fn measure(
+    client: &kube::Client,
+    lanes: &[&str],
+    bodies: &[Vec<u8>],
+    options: &Options,
+) -> Result<Vec<Vec<Duration>>> {
+    let mut times = vec![Vec::new(); lanes.len()];
+    let mut order: Vec<usize> = (0..lanes.len()).collect();
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     for round in 0..options.warm_up + options.rounds {
         for last in (1..order.len()).rev() {
@@ -287,9 +305,9 @@ async fn measure(client: &kube::Client, bodies: &[Vec<u8>; 6], options: &Options
             random ^= random << 17;
             order.swap(last, (random % (last as u64 + 1)) as usize);
         }
-        for lane in order {
+        for lane in order.iter().copied() {
             let started = Instant::now();
-            post(client, LANES[lane], "", &bodies[lane]).await?;
+            post(client, lanes[lane], "", &bodies[lane]).await?;
             if round >= options.warm_up {
                 times[lane].push(started.elapsed());
             }

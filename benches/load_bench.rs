@@ -35,12 +35,16 @@ use crate::load::client::{self, Load, Target};
 use crate::load::report::{self, Sample};
 use crate::load::{baseline, echo};
 
-/// What `--help` says after the options.
+/// The profile that muslin uses.
+const PROFILE: &str = "default";
+
+/// The end of the help text.
 const EXAMPLES: &str = "\
 Examples:
   cargo bench --bench load                                    # the three servers, 5 rounds, 16 connections
   cargo bench --bench load -- --connections 64 --rounds 9
   cargo bench --bench load -- --servers muslin,echo           # no Go needed
+  cargo bench --bench load -- --before /tmp/muslin            # and an older muslin
   cargo bench --bench load -- --memory                        # resident memory before and after 100,000 reviews
 
 The table goes to stdout, progress to stderr. benches/README.md says what each number means.";
@@ -69,8 +73,8 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     warm_up: u64,
 
-    /// Templates that the pods are of: 1 is a rollout of one Deployment; 1000000 makes nearly every pod the first of its kind.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    /// The number of templates: with 1, all pods are replicas of one Deployment; with 1000000, nearly every pod is of a new template.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     templates: u64,
 
     /// Threads of the load generator.
@@ -91,9 +95,13 @@ struct Options {
           hide_default_value = true)]
     review: PathBuf,
 
-    /// The muslin to run [default: the one that this `cargo bench` built].
+    /// The muslin to measure [default: the one that this `cargo bench` built].
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_muslin"), hide_default_value = true)]
     muslin: PathBuf,
+
+    /// Another muslin, such as the last release, to measure in the same run.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 
     /// Let the servers write to stderr; otherwise what they log is thrown away.
     #[arg(long)]
@@ -117,6 +125,9 @@ struct Options {
 enum Kind {
     /// `muslin serve --standalone`.
     Muslin,
+    /// The same with the program of `--before`.
+    #[value(skip)]
+    Before,
     /// A server on muslin's stack that reads as many bytes and answers as many.
     Echo,
     /// The same, but it walks over the JSON of the review.
@@ -159,7 +170,8 @@ async fn run(options: &Options) -> Result<()> {
 /// Every server in turn, round after round.
 async fn compare(options: &Options, review: &[u8]) -> Result<String> {
     let mut kinds = Vec::new();
-    for kind in &options.servers {
+    let before = options.before.as_ref().map(|_| &Kind::Before);
+    for kind in options.servers.iter().chain(before) {
         if !kinds.contains(kind) {
             kinds.push(*kind);
         }
@@ -170,9 +182,10 @@ async fn compare(options: &Options, review: &[u8]) -> Result<String> {
     // The echo answers with as many bytes as muslin, so muslin starts first.
     kinds.sort_by_key(|kind| match kind {
         Kind::Muslin => 0,
-        Kind::Echo => 1,
-        Kind::Walk => 2,
-        Kind::Baseline => 3,
+        Kind::Before => 1,
+        Kind::Echo => 2,
+        Kind::Walk => 3,
+        Kind::Baseline => 4,
     });
     for kind in kinds {
         let lane = Lane::start(kind, options, review, answer_bytes).await?;
@@ -264,7 +277,11 @@ impl Lane {
     async fn start(kind: Kind, options: &Options, review: &[u8], muslin_answer: Option<usize>) -> Result<Self> {
         let logs = options.server_logs;
         let server = match kind {
-            Kind::Muslin => Server::muslin(&options.muslin, logs).await?,
+            Kind::Muslin => Server::muslin("muslin", &options.muslin, PROFILE, logs).await?,
+            Kind::Before => {
+                let program = options.before.as_deref().context("--before is missing")?;
+                Server::muslin("muslin before", program, PROFILE, logs).await?
+            }
             Kind::Echo => {
                 // 1 KiB is about what muslin answers; it is used only when muslin is not among the servers.
                 Server::echo(muslin_answer.unwrap_or(1024), logs).await?

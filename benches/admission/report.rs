@@ -12,7 +12,7 @@ pub(crate) fn progress(message: &str) {
 }
 
 /// The table of the lanes, and how muslin compares with the two that matter.
-pub(crate) fn table(lanes: [&str; 6], times: &[Vec<Duration>; 6], pod_bytes: usize) -> String {
+pub(crate) fn table(lanes: &[&str], times: &[Vec<Duration>], pod_bytes: usize) -> String {
     let mut out = format!(
         "A pod of {pod_bytes} bytes, created {} times in each of {} namespaces, one at a time.\n\n\
          | called | p50 (ms) | p90 (ms) | p99 (ms) |\n|---|---:|---:|---:|\n",
@@ -25,7 +25,9 @@ pub(crate) fn table(lanes: [&str; 6], times: &[Vec<Duration>; 6], pod_bytes: usi
     }
     out.push_str("\n| ratio | p50 | p90 | p99 |\n|---|---:|---:|---:|\n");
     let of = |name: &str| lanes.iter().position(|lane| *lane == name).map(|lane| times[lane].as_slice());
-    for (one, other) in [("muslin", "patch"), ("muslin", "policy"), ("muslin", "replay"), ("replay", "patch")] {
+    for (one, other) in
+        [("muslin", "replay"), ("muslin", "before"), ("muslin", "patch"), ("muslin", "policy"), ("replay", "patch")]
+    {
         let (Some(first), Some(second)) = (of(one), of(other)) else { continue };
         let cells: Vec<String> = [50, 90, 99].map(|percent| ratio(first, second, percent)).to_vec();
         out.push_str(&format!("| {one} : {other} | {} |\n", cells.join(" | ")));

@@ -1,5 +1,4 @@
-//! What the webhook counts, in Prometheus' terms. No label names a pod, an image or a namespace, so that the number of series
-//! is bounded.
+//! The webhook's metrics for Prometheus. No label names a pod, an image or a namespace, so that the number of series is bounded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,14 +17,15 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::cluster::{EventTally, Events, WatchHealth};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, InspectionCounts};
+use crate::resolver::known_options;
 use crate::rules::Rule;
 
 use super::serving::Keys;
 
-/// Bounds of the duration histogram, in seconds: from well below an ordinary review to what the API server waits at most.
+/// The bounds of the duration histogram, in seconds: from well below an ordinary review to the API server's longest wait.
 const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];
 
-/// The counters of one server.
+/// The metrics of one server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -38,20 +38,20 @@ pub struct Metrics {
     connections_refused: Counter,
 }
 
-/// What became of a review.
+/// The outcome of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The pod was changed.
     Changed,
-    /// There was nothing to change.
+    /// The pod needed no change.
     Unchanged,
-    /// The object was refused.
+    /// The object was denied.
     Denied,
-    /// The pod was left alone: by its mode, by its own wish, or for what it is.
+    /// The pod was skipped, by its namespace's mode, its own opt-out, or its kind.
     Skipped,
-    /// The request was no review.
+    /// The request was not a valid review.
     BadRequest,
-    /// Its namespace was not known in time, or muslin failed; the pod was left alone.
+    /// The namespace's policy was not known in time, or muslin itself failed.
     Failed,
 }
 
@@ -78,21 +78,21 @@ struct WatchLabels {
     resource: &'static str,
 }
 
-/// When the serving certificate ends, read when somebody asks.
+/// The expiry of the serving certificate, collected at scrape time.
 #[derive(Debug)]
-struct Expiry(Arc<Keys>);
+struct CertificateExpiry(Arc<Keys>);
 
-/// How far what is known of the cluster is behind it, read when somebody asks.
+/// Watch lag, collected at scrape time.
 #[derive(Debug)]
-struct Lag(Vec<WatchHealth>);
+struct WatchLag(Vec<WatchHealth>);
 
-/// What images themselves count, read when somebody asks.
+/// The counters of image inspections, collected at scrape time.
 #[derive(Debug)]
 struct Inspections(Images);
 
-/// What became of Events, read when somebody asks.
+/// The counters of Events, collected at scrape time.
 #[derive(Debug)]
-struct Told(Events);
+struct EventCounts(Events);
 
 // === impl Metrics ===
 
@@ -109,17 +109,17 @@ impl Default for Metrics {
         registry.register("reviews", "Admission reviews answered", reviews.clone());
         registry.register_with_unit(
             "review_duration",
-            "Time from a review's header to its answer",
+            "Time from the header of a review to its answer",
             Unit::Seconds,
             duration.clone(),
         );
-        registry.register("findings", "Rules that fired, mended or not", findings.clone());
-        registry.register("injected_options", "Options set in pods, by their name", injected.clone());
+        registry.register("findings", "Findings on pods, fixed or not", findings.clone());
+        registry.register("injected_options", "Options set in pods, by name", injected.clone());
         registry.register("panics", "Reviews in which muslin itself failed", panics.clone());
-        registry.register("handshakes_failed", "TLS handshakes that did not succeed", handshakes_failed.clone());
+        registry.register("handshakes_failed", "TLS handshakes that failed", handshakes_failed.clone());
         registry.register(
             "connections_refused",
-            "Connections closed because there were too many",
+            "Connections closed because too many were open",
             connections_refused.clone(),
         );
         Self { registry, reviews, duration, findings, injected, panics, handshakes_failed, connections_refused }
@@ -127,7 +127,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All of it in the OpenMetrics text format.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
@@ -136,51 +136,53 @@ impl Metrics {
         }
     }
 
-    /// Tells also when the serving certificate ends.
-    pub fn tell_expiry(&mut self, keys: Arc<Keys>) {
-        self.registry.register_collector(Box::new(Expiry(keys)));
+    /// Adds the expiry of the serving certificate.
+    pub fn register_certificate(&mut self, keys: Arc<Keys>) {
+        self.registry.register_collector(Box::new(CertificateExpiry(keys)));
     }
 
-    /// Tells also how far these watches are behind.
-    pub fn tell_lag(&mut self, watches: Vec<WatchHealth>) {
-        self.registry.register_collector(Box::new(Lag(watches)));
+    /// Adds the lag of these watches.
+    pub fn register_watches(&mut self, watches: Vec<WatchHealth>) {
+        self.registry.register_collector(Box::new(WatchLag(watches)));
     }
 
-    /// Tells also how the inspections of these images go.
-    pub fn count_inspections(&mut self, images: &Images) {
+    /// Adds the counters of image inspections.
+    pub fn register_images(&mut self, images: &Images) {
         self.registry.register_collector(Box::new(Inspections(images.clone())));
     }
 
-    /// Tells also what becomes of Events.
-    pub fn count_events(&mut self, events: &Events) {
-        self.registry.register_collector(Box::new(Told(events.clone())));
+    /// Adds the counters of Events.
+    pub fn register_events(&mut self, events: &Events) {
+        self.registry.register_collector(Box::new(EventCounts(events.clone())));
     }
 
-    pub(super) fn reviewed(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
+    pub(super) fn count_review(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
         let labels = ReviewLabels { hook, outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
         self.reviews.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());
     }
 
-    /// Where a rule that fired is counted. Looked up once for all pods of a template.
-    pub(super) fn found(&self, rule: &'static Rule, level: Level) -> Counter {
-        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).clone()
+    pub(super) fn count_finding(&self, rule: &'static Rule, level: Level) {
+        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).inc();
     }
 
-    /// Where an option that was injected is counted.
-    pub(super) fn injected(&self, option: &'static str) -> Counter {
-        self.injected.get_or_create(&OptionLabels { option }).clone()
+    /// Counts an injected option such as `timeout:5`, by its name.
+    pub(super) fn count_injected(&self, option: &str) {
+        let name = option.split(':').next().unwrap_or_default();
+        // Any name can stand in a pod's claim; only known ones become labels.
+        let option = known_options().find(|known| *known == name).unwrap_or("other");
+        self.injected.get_or_create(&OptionLabels { option }).inc();
     }
 
-    pub(super) fn panicked(&self) {
+    pub(super) fn count_panic(&self) {
         self.panics.inc();
     }
 
-    pub(super) fn handshake_failed(&self) {
+    pub(super) fn count_failed_handshake(&self) {
         self.handshakes_failed.inc();
     }
 
-    pub(super) fn connection_refused(&self) {
+    pub(super) fn count_refused_connection(&self) {
         self.connections_refused.inc();
     }
 }
@@ -194,56 +196,51 @@ impl Collector for Inspections {
             let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
         };
-        count("inspections_read", "Images that were read", succeeded)?;
-        count("inspections_failed", "Images that could not be read", failed)?;
-        count("inspections_given_up", "Images that were not read because too many waited", dropped)?;
-        count("image_lookups_known", "Images of pods that were known when they were asked about", hits)?;
-        count("image_lookups_unknown", "Images of pods that were not known in time", misses)?;
+        count("inspections_read", "Images inspected", succeeded)?;
+        count("inspections_failed", "Images whose inspection failed", failed)?;
+        count("inspections_given_up", "Images not inspected because too many were waiting", dropped)?;
+        count("image_lookups_known", "Images of pods that were known at the review", hits)?;
+        count("image_lookups_unknown", "Images of pods that were not known in time for the review", misses)?;
         let known = ConstGauge::new(i64::try_from(self.0.len()).unwrap_or(i64::MAX));
-        known.encode(encoder.encode_descriptor(
-            "images",
-            "Images that are remembered",
-            None,
-            known.metric_type(),
-        )?)?;
+        known.encode(encoder.encode_descriptor("images", "Images in memory", None, known.metric_type())?)?;
         let waiting = ConstGauge::new(i64::try_from(self.0.waiting()).unwrap_or(i64::MAX));
-        let help = "Images whose inspection has not begun";
+        let help = "Images waiting for their inspection";
         waiting.encode(encoder.encode_descriptor("inspections_waiting", help, None, waiting.metric_type())?)
     }
 }
 
-// === impl Told ===
+// === impl EventCounts ===
 
-impl Collector for Told {
+impl Collector for EventCounts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let EventTally { written, dropped, failed } = self.0.tally();
         let mut count = |name, help, counter: &AtomicU64| {
             let counter = ConstCounter::new(counter.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
         };
-        count("events_written", "Events that were written", written)?;
-        count("events_dropped", "Pods that were not told of, as there were too many at once", dropped)?;
-        count("events_failed", "Pods of which something could not be told", failed)
+        count("events_written", "Events written", written)?;
+        count("events_dropped", "Pods without an Event because too many were waiting", dropped)?;
+        count("events_failed", "Pods with an Event that could not be written", failed)
     }
 }
 
-// === impl Expiry ===
+// === impl CertificateExpiry ===
 
-impl Collector for Expiry {
+impl Collector for CertificateExpiry {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(seconds) = self.0.expiry_seconds() else { return Ok(()) };
         let expiry = ConstGauge::new(seconds);
-        let help = "When the serving certificate stops to be valid, in seconds since 1970";
+        let help = "When the serving certificate expires, in seconds since 1970";
         let unit = Unit::Seconds;
         expiry.encode(encoder.encode_descriptor("certificate_expiry", help, Some(&unit), expiry.metric_type())?)
     }
 }
 
-// === impl Lag ===
+// === impl WatchLag ===
 
-impl Collector for Lag {
+impl Collector for WatchLag {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "For how long a watch of the cluster has been broken; 0 while it works";
+        let help = "Time since a watch of the cluster broke; 0 while it works";
         let lag = Family::<WatchLabels, Gauge<f64, AtomicU64>>::default();
         for watch in &self.0 {
             lag.get_or_create(&WatchLabels { resource: watch.resource() }).set(watch.down_for().as_secs_f64());

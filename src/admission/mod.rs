@@ -1,20 +1,29 @@
 //! The webhook: reviews in, answers out, over HTTPS. Knows plans and the cluster's namespaces; must not know of command lines.
 //!
-//! A review flows one way: bytes, the borrowed pod, fingerprints, findings, plan, patch, bytes. Nothing on that path waits for
-//! the network, except for a namespace that is too new to be known, and, for a little while, for an image that is.
+//! A review takes this path, and enters each file once:
+//!
+//! 1. [`serving`] accepts the connection and reads the body within its bounds;
+//! 2. `webhook.rs` finds the hook, and counts and times the review;
+//! 3. `review.rs` reads the pod from the bytes, borrowed;
+//! 4. `hooks/` asks `state.rs` for the namespace's policy, the images and the profile, and makes the plan;
+//! 5. `answer.rs` writes the response.
+//!
+//! Nothing on that path waits for the network, except for a namespace that the watch has not seen yet and, within a small budget, for
+//! an unknown image. No cache keeps reviews or decisions: the path itself is cheap.
 
-mod decision;
+mod answer;
 mod events;
 mod hooks;
-mod imprint;
 mod metrics;
 mod review;
 mod serving;
+mod state;
 mod webhook;
 
 pub use metrics::Metrics;
 pub use serving::{KeyFiles, Keys, Limits, Server, Shutdown, TlsError, server_config};
-pub use webhook::{Settings, Webhook};
+pub use state::Settings;
+pub use webhook::Webhook;
 
 #[cfg(test)]
 mod tests;

@@ -1,44 +1,25 @@
-//! `AdmissionReview` of `admission.k8s.io/v1` on the wire: the request borrowed from its bytes, the answer written by hand.
+//! `AdmissionReview` of `admission.k8s.io/v1` on the wire: the request borrowed from its bytes, the response to be written.
 //!
 //! kube's own `AdmissionResponse` is not used: it writes the patch as an array of numbers (kube#1781), and its `invalid()` sends
 //! an empty uid, which the API server counts as a failed call.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
-use crate::pod::{Outline, POD, Text};
+use crate::pod::Text;
 
 /// The only version that the webhook is registered for.
-pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
-pub(super) const KIND: &str = "AdmissionReview";
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
 
-/// What is read of the review of a pod.
-pub(super) const POD_REVIEW: Outline = Outline::Fields(&[
-    ("apiVersion", Outline::Whole),
-    ("kind", Outline::Whole),
-    (
-        "request",
-        Outline::Fields(&[
-            ("uid", Outline::Whole),
-            ("kind", Outline::Whole),
-            ("subResource", Outline::Whole),
-            ("operation", Outline::Whole),
-            ("namespace", Outline::Whole),
-            ("name", Outline::Whole),
-            ("object", POD),
-        ]),
-    ),
-]);
-
-/// A review as the API server sends it, of an object of the type `O`.
+/// A review from the API server, of an object of the type `O`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
-pub(super) struct Review<'a, O> {
+struct Review<'a, O> {
     #[serde(borrow)]
     api_version: Option<Text<'a>>,
     #[serde(borrow)]
@@ -47,11 +28,11 @@ pub(super) struct Review<'a, O> {
     request: Option<Request<'a, O>>,
 }
 
-/// What is to be admitted.
+/// The request to admit an object.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
 pub(super) struct Request<'a, O> {
-    /// Names this call; the answer must repeat it.
+    /// The name of this call, which the response must repeat.
     #[serde(borrow)]
     pub(super) uid: Text<'a>,
     #[serde(borrow)]
@@ -63,13 +44,13 @@ pub(super) struct Request<'a, O> {
     /// The namespace of the request; the object's own may be empty.
     #[serde(borrow, default)]
     pub(super) namespace: Option<Text<'a>>,
-    /// The object's name; empty where the API server is to make one.
+    /// The object's name; empty if the API server is to generate one.
     #[serde(borrow, default)]
     pub(super) name: Option<Text<'a>>,
     /// The object as it will be.
     #[serde(default = "none")]
     pub(super) object: Option<O>,
-    /// The object as it was, of an update.
+    /// The object before an update.
     #[serde(default = "none")]
     pub(super) old_object: Option<O>,
 }
@@ -87,9 +68,9 @@ struct GroupKind<'a> {
     kind: Text<'a>,
 }
 
-/// Why a body is no review.
+/// The reason why a body is no review.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BadReview {
+pub(super) enum ReviewError {
     #[error("the body is not UTF-8: {0}")]
     Encoding(std::str::Utf8Error),
     #[error("the body is not an AdmissionReview: {0}")]
@@ -102,10 +83,12 @@ pub(super) enum BadReview {
     NoUid,
 }
 
-/// What is answered, but for the uid: it can be given to many reviews.
-#[derive(Debug, Default, Serialize)]
+/// An admission response.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Verdict {
+pub(super) struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
     /// The JSON Patch, in base64 as the API server wants it.
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
@@ -115,65 +98,50 @@ pub(super) struct Verdict {
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, String>,
-    /// Why the object is refused.
+    /// The reason for a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
 }
 
-/// The part of `metav1.Status` that the API server passes on to whoever made the request.
+/// The part of `metav1.Status` that the API server passes on to its client.
 #[derive(Debug, Serialize)]
 struct Status {
     code: u16,
     message: String,
 }
 
-/// A verdict as it is sent, but for the uid: what follows that in the answer.
-#[derive(Debug)]
-pub(super) struct Written(Vec<u8>);
-
-#[derive(Serialize)]
-struct Response<'a> {
-    allowed: bool,
-    #[serde(flatten)]
-    verdict: &'a Verdict,
-}
-
-// === impl Review ===
-
-impl<'a, O: Deserialize<'a>> Review<'a, O> {
-    /// Reads a review.
-    pub(super) fn read(body: &'a [u8]) -> Result<Request<'a, O>, BadReview> {
-        // Checked once as a whole, which is several times quicker than string by string.
-        let text = std::str::from_utf8(body).map_err(BadReview::Encoding)?;
-        let Self { api_version, kind, request } = serde_json::from_str(text)?;
-        if api_version.as_deref() != Some(API_VERSION) || kind.as_deref() != Some(KIND) {
-            let word = |text: Option<Text<'_>>| text.map_or_else(|| "nothing".to_owned(), |text| text.to_string());
-            return Err(BadReview::Version { found: format!("{} of {}", word(kind), word(api_version)) });
-        }
-        let request = request.ok_or(BadReview::NoRequest)?;
-        if request.uid.is_empty() { Err(BadReview::NoUid) } else { Ok(request) }
+/// Parses a review.
+pub(super) fn parse<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a, O>, ReviewError> {
+    // One check of the whole is several times faster than one for each string.
+    let text = std::str::from_utf8(body).map_err(ReviewError::Encoding)?;
+    let Review { api_version, kind, request } = serde_json::from_str(text)?;
+    if api_version.as_deref() != Some(API_VERSION) || kind.as_deref() != Some(KIND) {
+        let word = |text: Option<Text<'_>>| text.map_or_else(|| "nothing".to_owned(), |text| text.to_string());
+        return Err(ReviewError::Version { found: format!("{} of {}", word(kind), word(api_version)) });
     }
+    let request: Request<'a, O> = request.ok_or(ReviewError::NoRequest)?;
+    if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
 }
 
 // === impl Request ===
 
 impl<O> Request<'_, O> {
-    /// Whether this is the creation of a pod: all else is none of the webhook's business, whoever configured it so.
+    /// Whether the request creates a pod.
     pub(super) fn creates_a_pod(&self) -> bool {
         self.is_of("", "Pod") && self.is_whole() && &*self.operation == "CREATE"
     }
 
-    /// Whether this writes a namespace.
+    /// Whether the request writes a namespace.
     pub(super) fn writes_a_namespace(&self) -> bool {
         self.is_of("", "Namespace") && self.writes()
     }
 
-    /// Whether this writes a profile.
+    /// Whether the request writes a profile.
     pub(super) fn writes_a_profile(&self) -> bool {
         self.is_of("muslin.dev", "ResolverProfile") && self.writes()
     }
 
-    /// Whether this creates or updates an object itself, and no part of it such as its status or scale.
+    /// Whether the request creates or updates an object itself, not a part such as its status or scale.
     pub(super) fn writes(&self) -> bool {
         self.is_whole() && matches!(&*self.operation, "CREATE" | "UPDATE")
     }
@@ -187,65 +155,59 @@ impl<O> Request<'_, O> {
     }
 }
 
-// === impl Verdict ===
+// === impl Response ===
 
-impl Verdict {
-    /// Changes the object. An empty patch is none: patch and patch type must be there both, or neither.
+impl<'a> Response<'a> {
+    /// Allows the request of this uid.
+    pub(super) fn allow(uid: &'a str) -> Self {
+        Self {
+            uid,
+            allowed: true,
+            patch: None,
+            patch_type: None,
+            warnings: Vec::new(),
+            audit_annotations: BTreeMap::new(),
+            status: None,
+        }
+    }
+
+    /// Denies the request of this uid.
+    pub(super) fn deny(uid: &'a str, message: String) -> Self {
+        Self { allowed: false, status: Some(Status { code: 403, message }), ..Self::allow(uid) }
+    }
+
+    /// Adds a change of the object. The API server wants patch and patch type either both or, for an empty patch, neither.
     pub(super) fn with_patch(mut self, patch: &Patch) -> Self {
         if !patch.is_empty() {
-            // A patch of strings cannot fail to be written; the answer without one leaves the pod as it is.
+            // Serializing strings cannot fail; a response without a patch would leave the pod unchanged.
             self.patch = serde_json::to_vec(patch).ok().map(|json| STANDARD.encode(json));
             self.patch_type = self.patch.is_some().then_some("JSONPatch");
         }
         self
     }
 
-    /// Tells whoever made the request.
+    /// Adds warnings, which clients show to their user.
     pub(super) fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(warnings);
         self
     }
 
-    /// Notes something in the API server's audit log, under the webhook's name.
+    /// Adds an annotation to the API server's audit log, under the webhook's name.
     pub(super) fn with_audit(mut self, key: &'static str, value: String) -> Self {
         self.audit_annotations.insert(key, value);
         self
     }
 
-    /// The object is refused, and why.
-    pub(super) fn denied(mut self, message: String) -> Self {
-        self.status = Some(Status { code: 403, message });
-        self
-    }
-
-    /// As it is sent.
-    pub(super) fn written(&self) -> Written {
-        // It holds strings, which cannot fail to be written. Should they ever, the API server gets what it does not understand,
-        // and uses its failure policy.
-        let response = Response { allowed: self.status.is_none(), verdict: self };
-        Written(serde_json::to_vec(&response).unwrap_or_default())
-    }
-}
-
-// === impl Written ===
-
-impl Written {
-    /// How many bytes it has.
-    pub(super) fn size(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The answer to the review of this uid.
-    pub(super) fn answer(&self, uid: &str) -> Vec<u8> {
-        /// As long as all that is neither verdict nor uid.
-        const AROUND: usize = 96;
-        let mut answer = Vec::with_capacity(AROUND + uid.len() + self.0.len());
-        // Writing to memory cannot fail.
-        let _ = write!(answer, r#"{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"uid":"#);
-        let _ = serde_json::to_writer(&mut answer, uid);
-        answer.push(b',');
-        answer.extend_from_slice(self.0.strip_prefix(b"{").unwrap_or_default());
-        answer.push(b'}');
-        answer
+    /// Returns the review with this response, as JSON.
+    pub(super) fn to_review(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer<'r> {
+            api_version: &'static str,
+            kind: &'static str,
+            response: &'r Response<'r>,
+        }
+        // Serializing strings cannot fail. If it did, the API server would get an empty body and use its failure policy.
+        serde_json::to_vec(&Answer { api_version: API_VERSION, kind: KIND, response: self }).unwrap_or_default()
     }
 }

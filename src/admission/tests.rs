@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -75,61 +76,6 @@ async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
         json!(["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"])
     );
     assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
-}
-
-/// A webhook that has answered reviews like these before, and reads only what it must of them, says the same as one to which
-/// each is the first.
-#[tokio::test]
-async fn a_review_like_one_before_is_answered_as_if_it_were_the_first() {
-    const REVIEW: &str = include_str!("../../benches/reviews/12k.json");
-    let used = webhook(NamespacePolicy::default());
-    for _ in 0..12 {
-        post(&used, REVIEW).await;
-    }
-    let Webhook(inner) = &used;
-    for (from, to) in [
-        ("7b7348de-060a", "00000000-0000"),
-        ("checkout-12k", "checkout-abc"),
-        ("alpine3.19", "alpine3.18"),
-        ("alpine3.19", "bookworm12"),
-        (r#""name":"proxy""#, r#""name":"other""#),
-        (r#""dnsPolicy":"ClusterFirst""#, r#""dnsPolicy":"Default-----""#),
-        (r#""namespace":"shop""#, r#""namespace":"muslin""#),
-        (r#""operation":"CREATE""#, r#""operation":"UPDATE""#),
-    ] {
-        let review = REVIEW.replace(from, to);
-        assert_ne!(review, REVIEW);
-        assert_eq!(inner.imprints.recognise(review.as_bytes()).is_some(), from.len() == to.len(), "{from} {to}");
-        let fresh = webhook(NamespacePolicy::default());
-        assert_eq!(post(&used, review.clone()).await, post(&fresh, review).await, "{from} {to}");
-    }
-}
-
-#[tokio::test]
-async fn a_review_like_one_before_is_decided_anew_when_a_profile_has_changed() {
-    const REVIEW: &str = include_str!("../../benches/reviews/12k.json");
-    let settings = settings();
-    let profiles = settings.profiles.clone();
-    let namespaces = Namespaces::fixed(NamespacePolicy::default());
-    let webhook = Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default());
-    for _ in 0..12 {
-        post(&webhook, REVIEW).await;
-    }
-    let before = post(&webhook, REVIEW).await;
-    let Webhook(inner) = &webhook;
-    let is_known = || inner.imprints.recognise(REVIEW.as_bytes()).and_then(|known| inner.repeated(&known)).is_some();
-    assert!(is_known());
-
-    let changed = json!({
-        "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "default" },
-        "spec": { "options": { "musl": ["timeout:1"] } },
-    });
-    profiles.put(&serde_json::from_value(changed).unwrap());
-    assert!(!is_known());
-    let after = post(&webhook, REVIEW).await;
-    assert_ne!(after, before);
-    assert_eq!(post(&webhook, REVIEW).await, after);
-    assert!(is_known());
 }
 
 #[tokio::test]
@@ -273,8 +219,8 @@ async fn an_unknown_path_and_a_wrong_method_are_errors_of_the_caller() {
 
 #[tokio::test]
 async fn no_allocation_grows_with_fields_that_are_not_read() {
-    let Webhook(webhook) = webhook(NamespacePolicy::default());
-    let policy = NamespacePolicy::default();
+    let webhook = webhook(NamespacePolicy::default());
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     let measured = [1, 10, 100].map(|size| {
         let mut pod = alpine();
         let text = "\u{e9}\n\"x\"".repeat(size);
@@ -286,15 +232,14 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
         pod["spec"]["volumes"] = json!(list);
         pod["status"] = json!(list);
         let body = review(pod).to_string();
-        let read = || {
-            let request = super::review::Review::<Pod<'_>>::read(body.as_bytes()).unwrap();
-            let pod = request.object.as_ref().unwrap();
-            let answers = crate::cluster::PodImages::default();
-            assert!(!webhook.decide(&request.uid, pod, &answers, "shop", &policy).answer.is_empty());
+        let answer = || {
+            let request = super::review::parse::<Pod<'_>>(body.as_bytes()).unwrap();
+            let answer = super::hooks::pods::mutate(webhook.state(), &request, deadline).now_or_never();
+            assert!(!answer.unwrap().body.is_empty());
         };
-        // The first one is remembered, which takes memory of its own.
-        read();
-        let allocations = allocation_counter::measure(read);
+        // The first review makes the counters of its findings.
+        answer();
+        let allocations = allocation_counter::measure(answer);
         (allocations.count_total, allocations.bytes_max)
     });
     assert_eq!(measured[0], measured[1]);

@@ -1,4 +1,4 @@
-//! `muslin serve`: the webhook, in a cluster or standing alone.
+//! `muslin serve`: the webhook, in a cluster or standalone.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,37 +27,37 @@ use super::registry_args::{RegistryArgs, own_platform};
 
 /// Serve the admission webhook.
 ///
-/// In a cluster, or with a kubeconfig, the mode of a pod's namespace comes from its label muslin.dev/mode, and the serving certificate
-/// is muslin's own affair unless one is given. With --standalone no cluster is needed: muslin makes a certificate of its own, listens
-/// on loopback, and prints its address and its CA.
+/// In a cluster, or with a kubeconfig, the namespace's label muslin.dev/mode decides what happens to a pod, and muslin issues, renews
+/// and publishes its serving certificate, unless you give one. With --standalone muslin needs no cluster: it issues a certificate,
+/// listens on loopback, and prints its address and its CA.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The address to serve the webhook at, by HTTPS [default: 0.0.0.0:8443, standalone 127.0.0.1:8443]
+    /// The address of the webhook (HTTPS) [default: 0.0.0.0:8443, standalone 127.0.0.1:8443]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
     bind: Option<SocketAddr>,
 
-    /// The address to serve /metrics, /healthz and /readyz at, by HTTP [default: 0.0.0.0:8080, standalone 127.0.0.1:8080]
+    /// The address of /metrics, /healthz and /readyz (HTTP) [default: 0.0.0.0:8080, standalone 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
     metrics_bind: Option<SocketAddr>,
 
-    /// A serving certificate of your own, a PEM file with its chain; read again when its content changes [default: muslin makes,
-    /// renews and publishes one by itself]
+    /// Your own serving certificate with its chain, a PEM file; muslin reads it again when it changes [default: muslin issues, renews
+    /// and publishes one]
     #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// The serving certificate's private key, a PEM file
+    /// The private key of the serving certificate, a PEM file
     #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// The Service by which API servers reach muslin, for the certificate that it makes
+    /// The Service by which API servers reach muslin, for the certificate that muslin issues
     #[arg(long, value_name = "NAME", default_value = "muslin", env = "MUSLIN_SERVICE")]
     service: String,
 
-    /// Further names or addresses for that certificate, where a webhook configuration has a URL instead of the Service
+    /// More names or addresses for that certificate, if a webhook configuration has a URL instead of the Service
     #[arg(long, value_name = "NAME", value_delimiter = ',', env = "MUSLIN_CERTIFICATE_NAMES")]
     certificate_names: Vec<String>,
 
-    /// How long a change of the CA waits until every API server and every replica has heard of it
+    /// The wait between publishing a new CA and using it, so that all API servers and replicas know it
     #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "MUSLIN_CERTIFICATE_OVERLAP")]
     certificate_overlap: u32,
 
@@ -65,21 +65,21 @@ pub(super) struct Serve {
     #[arg(long, conflicts_with_all = ["kubeconfig", "tls_cert", "tls_key"])]
     standalone: bool,
 
-    /// The kubeconfig to reach the cluster by [default: the pod's service account, $KUBECONFIG, ~/.kube/config]
+    /// The kubeconfig of the cluster [default: the pod's service account, $KUBECONFIG, ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
-    /// The mode of namespaces that say none
+    /// The default mode for namespaces without a label
     #[arg(long, visible_alias = "mode", value_name = "MODE", default_value = "inject", env = "MUSLIN_DEFAULT_MODE",
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The profile of namespaces that name none: a ResolverProfile of the cluster, or one that is built in [default: default, or
-    /// ipv6 where muslin's own pod has an IPv6 address]
+    /// The default profile for namespaces without a label: a ResolverProfile of the cluster, or a built-in one [default: default, or
+    /// ipv6 if muslin's own pod has an IPv6 address]
     #[arg(long, value_name = "NAME", env = "MUSLIN_PROFILE")]
     profile: Option<String>,
 
-    /// The addresses of muslin's own pod, which tell whether pods here have IPv6 addresses
+    /// The addresses of muslin's own pod, which show whether pods of this cluster have IPv6 addresses
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', env = "POD_IPS")]
     pod_ips: Vec<String>,
 
@@ -87,70 +87,70 @@ pub(super) struct Serve {
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
     cluster_domain: String,
 
-    /// muslin's own namespace, whose pods are left alone
+    /// muslin's own namespace, whose pods stay unchanged
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
     own_namespace: Option<String>,
 
-    /// Read images in their registries, and do not go by their references alone
+    /// Inspect images in their registries, instead of going by image names alone
     #[arg(long, env = "MUSLIN_INSPECT_IMAGES")]
     inspect_images: bool,
 
-    /// The architectures of the cluster's nodes, for pods that do not say on which they run [default: muslin's own]
+    /// The architectures of the cluster's nodes, for pods that do not choose one [default: muslin's own]
     #[arg(long, value_name = "ARCH", value_delimiter = ',', env = "MUSLIN_ARCHITECTURES")]
     architectures: Vec<String>,
 
-    /// How long a review waits for an image that is not known yet; its inspection goes on
+    /// The longest wait of a review for the inspection of an unknown image; the inspection continues afterwards
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 300, env = "MUSLIN_INSPECTION_BUDGET")]
     inspection_budget: u64,
 
-    /// How long a tag is believed to mean the same image
+    /// The time after which a tag is looked up again
     #[arg(long, value_name = "SECONDS", default_value_t = 600, env = "MUSLIN_TAG_TTL")]
     tag_ttl: u64,
 
-    /// After the start, inspect the images of running pods, one a second
+    /// After the start, inspect the images of running pods, one per second
     #[arg(long, env = "MUSLIN_WARM_UP", conflicts_with = "standalone")]
     warm_up: bool,
 
-    /// Read the Secrets that pods name as imagePullSecrets, to read their images with; needs the right to get secrets
+    /// Inspect images with the credentials of the pods' imagePullSecrets; muslin then needs the right to get secrets
     #[arg(long, env = "MUSLIN_PULL_SECRETS", conflicts_with = "standalone")]
     pull_secrets: bool,
 
-    /// How many images to keep in the cluster as ImageFingerprints, so that a restart forgets nothing; 0 keeps none
+    /// The number of images whose inspection is kept in the cluster as ImageFingerprints, for the time after a restart; 0 keeps none
     #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
     keep_fingerprints: usize,
 
-    /// What this replica calls itself in the lease [default: the host's name and the process id]
+    /// The name of this replica in the lease [default: the host's name and the process id]
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     identity: Option<String>,
 
     #[command(flatten)]
     registry: RegistryArgs,
 
-    /// How many connections are served at once
+    /// The most connections at once
     #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections, env = "MUSLIN_MAX_CONNECTIONS")]
     max_connections: usize,
 
-    /// How long, after a signal to stop, connections are still accepted [default: 12, standalone 0]
+    /// The time after SIGTERM during which connections are still accepted [default: 12, standalone 0]
     #[arg(long, value_name = "SECONDS", env = "MUSLIN_SHUTDOWN_DELAY")]
     shutdown_delay: Option<u64>,
 
-    /// How to write logs: auto is human on a terminal, json elsewhere
+    /// The format of the log; auto is human on a terminal and json elsewhere
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "MUSLIN_LOG_FORMAT")]
     log_format: LogFormat,
 
-    /// What to log, such as info or muslin=debug,kube=warn
+    /// The filter of the log, such as info or muslin=debug,kube=warn
     #[arg(long, value_name = "FILTER", default_value = "info", env = "MUSLIN_LOG")]
     log: String,
 }
 
-/// What asks the process to stop: the kubelet's SIGTERM, a person's Ctrl-C.
+/// The signals that stop the process: the kubelet's SIGTERM, a person's Ctrl-C.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// What comes from the cluster, and goes there.
-struct OfCluster {
+/// The watches of the cluster, and what muslin stores in it.
+struct ClusterState {
     namespaces: Namespaces,
     profiles: Profiles,
     fingerprints: Option<Fingerprints>,
@@ -159,21 +159,21 @@ struct OfCluster {
     client: Option<kube::Client>,
 }
 
-/// How long the API server's connections take to notice that the pod is leaving
-/// (endpoints propagate in seconds; kubernetes#127335 says why they linger).
+/// The time in which the API server's connections notice that the pod is leaving
+/// (endpoints propagate in seconds; kubernetes#127335 explains why connections linger).
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(12);
 
-/// The lease of whichever replica does what one is enough for.
+/// The name of the leader's lease.
 const LEASE: &str = "muslin";
 
-/// How long the start waits for what the cluster keeps of images.
+/// The longest wait at the start for the ImageFingerprints of the cluster.
 const READ_BACK_MAX: Duration = Duration::from_secs(5);
 
 // === impl Serve ===
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        // Dropped, it writes what is still waiting.
+        // Dropped last, so that the last lines are written.
         let _log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -187,34 +187,36 @@ impl Serve {
         if self.standalone {
             Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
         }
-        // From here on a signal ends the process in good order.
+        // From here on a signal drains the server.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
-        // What the user gave is checked before a port is bound.
+        // The user's input is checked before a port is bound.
         let mut inspection = self.inspection()?;
         let given = self.given_keys().await.map_err(Failure::Input)?;
         let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
         let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
         let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
-        let OfCluster { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
+        let ClusterState { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
         let own = || certificates.as_ref().map(|certificates| (Keys::follow(certificates.key()), None));
         let (keys, authority) = given.or_else(own).unwrap_or_default();
         let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         if let Some(mut fingerprints) = fingerprints {
-            // What is known already is not asked again.
+            // Images with a fingerprint need no inspection.
             let _ = tokio::time::timeout(READ_BACK_MAX, fingerprints.read_back()).await;
         }
 
         let shutdown = Shutdown::default();
-        let mut metrics = Metrics::default();
-        if let Some(ImageInspection { images, .. }) = &inspection {
-            metrics.count_inspections(images);
-        }
-        metrics.tell_expiry(keys);
         let events = Events::default();
+        let mut metrics = Metrics::default();
+        metrics.register_certificate(keys);
+        if let Some(ImageInspection { images, .. }) = &inspection {
+            metrics.register_images(images);
+        }
         if let Some(watch) = namespaces.health() {
             let certificates = certificates.iter().flat_map(Certificates::health);
-            metrics.tell_lag([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
-            metrics.count_events(&events);
+            metrics.register_watches(
+                [watch, profiles.health(), events.health()].into_iter().chain(certificates).collect(),
+            );
+            metrics.register_events(&events);
         }
         let metrics = Arc::new(metrics);
         let settings = Settings {
@@ -231,7 +233,7 @@ impl Serve {
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
         }
         let limits = Limits { connections: self.max_connections, ..Limits::default() };
-        self.announce(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
+        self.log_addresses(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
         let server = Server::new(webhooks, Some(tls), limits, Arc::clone(&metrics));
         let metrics_server = Server::new(metrics_listener, None, limits, metrics);
         tokio::join!(
@@ -263,7 +265,7 @@ impl Serve {
         Ok(Some(ImageInspection { images, pull_secrets: None, architectures, budget }))
     }
 
-    /// The serving key, unless it is kept in the cluster; with it, for a standalone server, the CA to trust.
+    /// Returns the serving key, unless muslin keeps it in the cluster, and for a standalone server its CA.
     async fn given_keys(&self) -> anyhow::Result<Option<(Arc<Keys>, Option<String>)>> {
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             let files = KeyFiles { certificate: certificate.clone(), key: key.clone() };
@@ -276,7 +278,7 @@ impl Serve {
         Ok(Some((Arc::new(keys), Some(authority))))
     }
 
-    /// For whom the certificates are that muslin makes in a cluster.
+    /// Returns the names and lifetimes of the self-managed certificates.
     fn terms(&self, namespace: &str) -> CertificateSpec {
         let mut terms = CertificateSpec::for_service(&self.service, namespace, &self.cluster_domain);
         for name in &self.certificate_names {
@@ -288,17 +290,17 @@ impl Serve {
         terms
     }
 
-    /// What the cluster says of namespaces, and where it keeps what is known of images, and the certificates.
+    /// Starts to watch the cluster; standalone, returns fixed policies and profiles.
     async fn cluster(
         &self,
         inspection: Option<&mut ImageInspection>,
         keeps_certificates: bool,
-    ) -> Result<OfCluster, Failure> {
+    ) -> Result<ClusterState, Failure> {
         if self.standalone {
             let namespaces = Namespaces::fixed(NamespacePolicy::default());
             let profiles = Profiles::built_in();
             let (fingerprints, lease, certificates, client) = (None, None, None, None);
-            return Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client });
+            return Ok(ClusterState { namespaces, profiles, fingerprints, lease, certificates, client });
         }
         let client = cluster::connect(self.kubeconfig.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(match self.kubeconfig {
@@ -325,10 +327,10 @@ impl Serve {
         let namespaces = Namespaces::watch(client.clone());
         let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile().to_owned());
         let (lease, client) = (Some(lease), Some(client));
-        Ok(OfCluster { namespaces, profiles, fingerprints, lease, certificates, client })
+        Ok(ClusterState { namespaces, profiles, fingerprints, lease, certificates, client })
     }
 
-    /// The profile of namespaces that name none.
+    /// Returns the default profile for namespaces without a label.
     fn profile(&self) -> &str {
         let has_ipv6 = self.pod_ips.iter().any(|address| address.contains(':'));
         self.profile.as_deref().unwrap_or(if has_ipv6 { "ipv6" } else { "default" })
@@ -344,8 +346,13 @@ impl Serve {
         TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))
     }
 
-    /// Logs where the server listens; a standalone one also prints what a client needs.
-    fn announce(&self, webhooks: &TcpListener, metrics: &TcpListener, authority: Option<&str>) -> anyhow::Result<()> {
+    /// Logs the addresses; a standalone server also prints what a client needs.
+    fn log_addresses(
+        &self,
+        webhooks: &TcpListener,
+        metrics: &TcpListener,
+        authority: Option<&str>,
+    ) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
         tracing::info!(%address, %metrics, version = super::version::version(), "serving");
         if let Some(authority) = authority {
@@ -356,12 +363,12 @@ impl Serve {
         Ok(())
     }
 
-    /// Leaves at the first signal, and drains when the others have had the time to notice, or at the second.
+    /// Leaves at the first signal; drains after the delay, or at the second signal.
     async fn stop_on_signal(&self, mut signals: Signals, shutdown: Shutdown) {
         signals.next().await;
         shutdown.leave();
-        let unsaid = if self.standalone { Duration::ZERO } else { SHUTDOWN_DELAY };
-        let delay = self.shutdown_delay.map_or(unsaid, Duration::from_secs);
+        let default = if self.standalone { Duration::ZERO } else { SHUTDOWN_DELAY };
+        let delay = self.shutdown_delay.map_or(default, Duration::from_secs);
         tracing::info!(delay = ?delay, "stopping");
         let _ = tokio::time::timeout(delay, signals.next()).await;
         shutdown.drain();
@@ -384,13 +391,13 @@ impl Signals {
     }
 }
 
-/// Unlike that of any other replica.
+/// Returns a name for this replica that no other has.
 fn own_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
 }
 
-/// A certificate for loopback and the CA that made it, both forgotten when the process ends; the CA as PEM.
+/// Issues a certificate for loopback; returns its key and the CA as PEM. Both live as long as the process.
 fn standalone_certificate() -> anyhow::Result<(Keys, String)> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let Issued { authority, certificate, key } = CertificateSpec::new(names).issue()?;

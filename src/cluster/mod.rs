@@ -29,7 +29,7 @@ pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
-pub use profiles::{Edition, NoProfile, Profiles, SelectedProfile};
+pub use profiles::{NoProfile, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
     ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,

@@ -132,14 +132,6 @@ impl Namespaces {
         }
     }
 
-    /// Returns a namespace's policy as far as memory has it.
-    pub fn known(&self, name: &str) -> Option<NamespacePolicy> {
-        match &self.0 {
-            Source::Fixed(policy) => Some(policy.clone()),
-            Source::Cluster(watched) => watched.known(name),
-        }
-    }
-
     /// Lists the pods of a namespace, which needs the right to list pods; `None` without a cluster.
     pub fn pods(&self, name: &str) -> Option<Listing> {
         match &self.0 {

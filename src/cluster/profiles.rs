@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,10 +41,6 @@ struct Shared {
 }
 
 type Entries = HashMap<String, Entry>;
-
-/// The profiles as they were at one time.
-#[derive(Debug)]
-pub struct Edition(Weak<Entries>);
 
 /// A usable profile and the selector of its pods.
 #[derive(Clone)]
@@ -137,16 +132,6 @@ impl Profiles {
         self.0.is_settled.load(Ordering::Acquire)
     }
 
-    /// The profiles as they are now, to ask later whether they have changed.
-    pub fn edition(&self) -> Edition {
-        Edition(Arc::downgrade(&self.0.custom.load()))
-    }
-
-    /// Whether none has changed since then.
-    pub fn are_as_in(&self, Edition(entries): &Edition) -> bool {
-        ptr::eq(Arc::as_ptr(&self.0.custom.load()), entries.as_ptr())
-    }
-
     /// Returns the profile of this name.
     ///
     /// # Errors
@@ -196,14 +181,6 @@ impl Profiles {
         default.unwrap_or_else(|| self.built_in_default()).profile
     }
 
-    /// Adds a resource as if the cluster had it.
-    #[cfg(test)]
-    pub(crate) fn put(&self, object: &ResolverProfile) {
-        self.0.change(|entries| {
-            entries.insert(object.name_any(), Entry::new(object));
-        });
-    }
-
     fn built_in_default(&self) -> SelectedProfile {
         let built_in = self.0.built_in.get(DEFAULT).cloned();
         built_in.unwrap_or_else(|| SelectedProfile { profile: Arc::new(Profile::default()), selector: None })
@@ -232,11 +209,6 @@ impl SelectedProfile {
         let profile = Arc::new(resource.spec.to_profile(&resource.name_any())?);
         let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
         Ok(Self { profile, selector })
-    }
-
-    /// Returns whether the profile is for every pod of a namespace.
-    pub fn is_for_all(&self) -> bool {
-        self.selector.is_none()
     }
 
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.

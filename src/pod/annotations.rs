@@ -28,7 +28,7 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 const SIZE_LIMIT: usize = 256 * 1024;
 
 /// The annotations that muslin reads.
-#[derive(Debug, Hash)]
+#[derive(Debug, PartialEq)]
 pub struct Annotations<'a> {
     /// [`INJECT_ANNOTATION`].
     pub inject: Option<Text<'a>>,

@@ -12,7 +12,7 @@ use super::objects_only::deserialize_objects_only;
 use super::text::Text;
 
 /// The values of the variables that matter, as written in the pod. A value from a reference (`valueFrom`) is unknown and counts as absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolverEnv<'a> {
     /// `GODEBUG`, in which `netdns=go` or `netdns=cgo` chooses Go's resolver (Go: src/net/conf.go).
     pub godebug: Option<Cow<'a, str>>,

@@ -7,7 +7,6 @@ mod env;
 mod injected;
 mod object;
 mod objects_only;
-mod outline;
 mod placement;
 mod text;
 pub mod workload;
@@ -20,7 +19,6 @@ pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Injected, InjectedOption};
 pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, Spec};
-pub use outline::{Excerpt, Outline, POD, StringAt};
 pub use text::Text;
 
 #[cfg(test)]

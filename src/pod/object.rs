@@ -2,7 +2,6 @@
 //! no memory.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -67,7 +66,7 @@ struct OwnLabel<'a> {
 }
 
 /// The specification that muslin reads.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
     /// The main containers.
@@ -103,7 +102,7 @@ pub struct Spec<'a> {
 }
 
 /// One of `spec.imagePullSecrets`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct SecretName<'a> {
     #[serde(borrow, default)]
@@ -111,7 +110,7 @@ struct SecretName<'a> {
 }
 
 /// `spec.os`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct Os<'a> {
     #[serde(borrow, default)]
@@ -119,7 +118,7 @@ struct Os<'a> {
 }
 
 /// `spec.dnsConfig`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct DnsConfig<'a> {
     #[serde(borrow, default)]
@@ -131,7 +130,7 @@ struct DnsConfig<'a> {
 }
 
 /// One of `spec.dnsConfig.options`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct DnsConfigOption<'a> {
     #[serde(borrow, default)]
@@ -271,16 +270,14 @@ impl<'a> Pod<'a> {
         }
     }
 
-    /// Feeds a hasher with all that a plan can depend on: everything that is read, but the pod's own name and namespace. Two pods
-    /// of one template give the same.
-    pub fn hash_content(&self, state: &mut impl Hasher) {
-        let Self { metadata, spec } = self;
-        metadata.is_some().hash(state);
-        if let Some(Metadata { name: _, generate_name: _, namespace: _, labels, annotations }) = metadata {
-            labels.hash(state);
-            annotations.hash(state);
+    /// Returns whether a plan sees no difference between two pods or templates: everything that muslin reads is equal, apart from
+    /// names, namespaces and the labels of others.
+    pub fn equals_for_plan(&self, other: &Pod<'_>) -> bool {
+        fn parts<'p>(pod: &'p Pod<'_>) -> Option<(Option<Option<&'p str>>, Option<&'p Annotations<'p>>)> {
+            let Metadata { name: _, generate_name: _, namespace: _, labels, annotations } = pod.metadata.as_ref()?;
+            Some((labels.as_ref().map(|labels| labels.libc.as_deref()), annotations.as_ref()))
         }
-        spec.hash(state);
+        parts(self) == parts(other) && self.spec == other.spec
     }
 
     /// Returns the existing parts of `spec.dnsConfig`.
@@ -303,13 +300,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     }
 }
 
-impl Hash for Labels<'_> {
-    /// Other labels only select a profile, which is hashed with the context.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.libc.hash(state);
-    }
-}
-
 // === impl Container ===
 
 impl Container<'_> {
@@ -319,10 +309,11 @@ impl Container<'_> {
     }
 }
 
-impl Hash for Container<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
+impl PartialEq for Container<'_> {
+    fn eq(&self, other: &Self) -> bool {
         let Self { name, image, command, args, working_dir, env } = self;
-        (name, image, working_dir, env).hash(state);
-        (command.map(RawValue::get), args.map(RawValue::get)).hash(state);
+        (name, image, working_dir, env) == (&other.name, &other.image, &other.working_dir, &other.env)
+            && command.map(RawValue::get) == other.command.map(RawValue::get)
+            && args.map(RawValue::get) == other.args.map(RawValue::get)
     }
 }

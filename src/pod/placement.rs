@@ -11,7 +11,7 @@ use super::text::Text;
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 
 /// `spec.nodeSelector`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 pub(super) struct NodeSelector<'a> {
     #[serde(borrow, default, rename = "kubernetes.io/arch")]
@@ -21,14 +21,14 @@ pub(super) struct NodeSelector<'a> {
 }
 
 /// `spec.affinity`.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub(super) struct Affinity<'a> {
     #[serde(borrow, default)]
     node_affinity: Option<NodeAffinity<'a>>,
 }
 
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct NodeAffinity<'a> {
     #[serde(borrow, default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
@@ -36,7 +36,7 @@ struct NodeAffinity<'a> {
 }
 
 /// The terms, of which one must hold.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Required<'a> {
     #[serde(borrow, default)]
@@ -44,14 +44,14 @@ struct Required<'a> {
 }
 
 /// The expressions, which must all hold.
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Term<'a> {
     #[serde(borrow, default)]
     match_expressions: Option<Vec<Expression<'a>>>,
 }
 
-#[derive(Debug, Default, Hash, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct Expression<'a> {
     #[serde(borrow, default)]

@@ -198,3 +198,34 @@ mod injected {
         );
     }
 }
+
+/// Whatever a plan can depend on makes two pods unequal.
+#[test]
+fn two_pods_are_equal_for_a_plan_if_only_names_and_foreign_labels_differ() {
+    const POD: &str = r#"{"metadata":{"name":"a"},"spec":{"containers":[{"name":"app","image":"alpine:3.19"}]}}"#;
+    let one: Pod<'_> = serde_json::from_str(POD).unwrap();
+    let renamed = POD.replace(r#""name":"a""#, r#""generateName":"b-","namespace":"shop","uid":"1""#);
+    assert!(one.equals_for_plan(&serde_json::from_str(&renamed).unwrap()));
+    for (from, to) in [
+        ("alpine:3.19", "alpine:3.18"),
+        (r#""name":"app""#, r#""name":"apps""#),
+        (r#""name":"a""#, r#""annotations":{}"#),
+        (r#""name":"a""#, r#""annotations":{"muslin.dev/inject":"true"}"#),
+        (r#""name":"a""#, r#""annotations":{"muslin.dev/ignore":"musl-slow-retry"}"#),
+        (r#""name":"a""#, r#""labels":{"muslin.dev/libc":"musl"}"#),
+        (r#""spec":{"#, r#""spec":{"hostNetwork":true,"#),
+        (r#""spec":{"#, r#""spec":{"dnsPolicy":"None","#),
+        (r#""spec":{"#, r#""spec":{"dnsConfig":{},"#),
+        (r#""spec":{"#, r#""spec":{"dnsConfig":{"searches":["a"]},"#),
+        (r#""spec":{"#, r#""spec":{"dnsConfig":{"nameservers":["a"]},"#),
+        (r#""spec":{"#, r#""spec":{"os":{"name":"linux"},"#),
+        (r#""image":"#, r#""command":["a"],"image":"#),
+        (r#""image":"#, r#""args":["a"],"image":"#),
+        (r#""image":"#, r#""env":[{"name":"GODEBUG","value":"netdns=go"}],"image":"#),
+        (r#""containers":"#, r#""initContainers":"#),
+    ] {
+        let other = POD.replace(from, to);
+        assert_ne!(other, POD);
+        assert!(!one.equals_for_plan(&serde_json::from_str(&other).unwrap()), "{other}");
+    }
+}

@@ -244,15 +244,19 @@ fn labelling_a_namespace_previews_the_changes_to_its_pods(cluster: &Cluster) -> 
     let dry = label(cluster, "preview", &["muslin.dev/mode=enforce", "--dry-run=server"])?;
     ensure!(dry.status.success(), "{}", dry.stderr);
     for line in [
-        "muslin: of 3 pods 1 would be denied for attempts-zero, such as three",
-        "muslin: of 3 pods 2 would get single-request-reopen timeout:5 attempts:5, such as one",
-        "muslin: of 3 pods 2 would be warned of musl-slow-retry (fixed), such as one",
+        "muslin: 1 of 3 pods would be denied for attempts-zero, for example three",
+        "muslin: 2 of 3 pods would get single-request-reopen timeout:5 attempts:5, for example one",
+        "muslin: 2 of 3 pods would be warned about musl-slow-retry (fixed), for example one",
     ] {
         ensure!(dry.stderr.contains(line), "no {line} in\n{}", dry.stderr);
     }
     let warn = label(cluster, "preview", &["muslin.dev/mode=warn"])?;
     ensure!(!warn.stderr.contains("would get") && !warn.stderr.contains("denied"), "{}", warn.stderr);
-    ensure!(warn.stderr.contains("2 would be warned of musl-slow-retry, such as one"), "{}", warn.stderr);
+    ensure!(
+        warn.stderr.contains("2 of 3 pods would be warned about musl-slow-retry, for example one"),
+        "{}",
+        warn.stderr
+    );
     let off = label(cluster, "preview", &["muslin.dev/mode=off"])?;
     ensure!(off.status.success() && off.stderr.is_empty(), "{}", off.stderr);
     Ok(())
@@ -382,7 +386,7 @@ fn a_dry_run_of_a_label_on_5000_pods_is_answered_within_a_second(cluster: &Clust
         eprintln!("{mode}: {looked_at} of {PODS} pods looked at, answered in {took:?}");
         ensure!(took < Duration::from_secs(1), "it took {took:?}");
         ensure!((500..=3000).contains(&looked_at), "{looked_at} of {PODS} pods");
-        ensure!(warnings.iter().any(|warning| warning.contains("be warned of musl-slow-retry")), "{warnings:#?}");
+        ensure!(warnings.iter().any(|warning| warning.contains("be warned about musl-slow-retry")), "{warnings:#?}");
     }
     // The pods fill more than one page.
     let scan = std::process::Command::new(env!("CARGO_BIN_EXE_muslin"))
@@ -442,9 +446,9 @@ fn every_workload_kind_gets_at_most_three_warnings(cluster: &Cluster) -> Result<
 fn kube_system_and_muslins_namespace_are_never_enforced(cluster: &Cluster) -> Result<()> {
     let mut muslin = cluster.muslin()?;
     let output = label(cluster, "kube-system", &["muslin.dev/mode=enforce"])?;
-    ensure!(output.stderr.contains("namespace kube-system is left alone, whatever its labels"), "{}", output.stderr);
+    ensure!(output.stderr.contains("namespace kube-system is excluded, whatever its labels"), "{}", output.stderr);
     let output = label(cluster, "muslin", &["muslin.dev/mode=enforce"])?;
-    ensure!(output.stderr.contains("namespace muslin is left alone, whatever its labels"), "{}", output.stderr);
+    ensure!(output.stderr.contains("namespace muslin is excluded, whatever its labels"), "{}", output.stderr);
     let restricted = json!({
         "runAsNonRoot": true, "runAsUser": 65532, "allowPrivilegeEscalation": false,
         "capabilities": { "drop": ["ALL"] }, "seccompProfile": { "type": "RuntimeDefault" },

@@ -309,7 +309,7 @@ fn changing_a_profile_previews_the_changes_to_its_pods(cluster: &Cluster) -> Res
     loop {
         let (again, told) = applied(cluster, "changing", &json!({ "options": { "mixed": ["timeout:7"] } }))?;
         std::mem::forget(again);
-        if told.contains("muslin: of 1 pods 1 would get timeout:7, such as web") {
+        if told.contains("muslin: 1 of 1 pods would get timeout:7, for example web") {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{told}");

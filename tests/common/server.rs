@@ -31,12 +31,13 @@ pub(crate) struct Server {
 // === impl Server ===
 
 impl Server {
-    /// muslin with no cluster, injecting.
-    pub(crate) async fn muslin(program: &Path, logs: bool) -> Result<Self> {
-        let arguments = "serve --standalone --bind 127.0.0.1:0 --metrics-bind 127.0.0.1:0 --mode inject"
+    /// muslin without a cluster, in mode `inject`, with this profile.
+    pub(crate) async fn muslin(name: &'static str, program: &Path, profile: &str, logs: bool) -> Result<Self> {
+        let arguments = "serve --standalone --bind 127.0.0.1:0 --metrics-bind 127.0.0.1:0 --mode inject --profile"
             .split(' ')
+            .chain([profile])
             .map(String::from);
-        Self::start("muslin", program, &arguments.collect::<Vec<_>>(), None, logs).await
+        Self::start(name, program, &arguments.collect::<Vec<_>>(), None, logs).await
     }
 
     /// This program again, as the echo server.

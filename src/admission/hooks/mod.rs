@@ -1,7 +1,8 @@
-//! One file for each hook of the API server, and the preview that two of them show. Must not know of HTTP.
+//! One file for each hook of the API server, each with a function from a request to its answer, and the preview that two of them
+//! show. Must not know of HTTP.
 
-mod namespaces;
-mod pods;
+pub(super) mod namespaces;
+pub(super) mod pods;
 mod preview;
-mod profiles;
-mod workloads;
+pub(super) mod profiles;
+pub(super) mod workloads;

@@ -1,17 +1,19 @@
-//! What is said to whoever labels a namespace: that a mode is none, that there is no such profile, and what the pods that run there
-//! would get. Must not know of HTTP.
+//! The hook for namespaces: denies invalid modes, warns of missing profiles, and previews what the running pods would get. Must not
+//! know of HTTP.
 
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::admission::answer::Answer;
+use crate::admission::metrics::Outcome;
+use crate::admission::review::{Request, Response};
+use crate::admission::state::State;
 use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
 
-use crate::admission::metrics::Outcome;
-use crate::admission::review::{Request, Verdict};
-use crate::admission::webhook::{Answered, Inner};
+use super::preview::preview;
 
-/// The part of a namespace that matters.
+/// The part of a namespace that muslin reads.
 #[derive(Debug, Default, Deserialize)]
 pub(in crate::admission) struct Namespace<'a> {
     #[serde(borrow, default)]
@@ -37,6 +39,10 @@ struct Labels<'a> {
 // === impl Namespace ===
 
 impl Namespace<'_> {
+    fn name(&self) -> Option<&str> {
+        self.metadata.as_ref()?.name.as_deref()
+    }
+
     fn policy(&self) -> NamespacePolicy {
         let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
         let (mode, profile) =
@@ -45,42 +51,35 @@ impl Namespace<'_> {
     }
 }
 
-// === impl Inner ===
-
-impl Inner {
-    /// Refuses a label that is no mode, and tells what the labels would change.
-    pub(in crate::admission) async fn label(
-        &self,
-        request: &Request<'_, Namespace<'_>>,
-        deadline: Instant,
-    ) -> Answered {
-        let uid = &*request.uid;
-        let Some(namespace) = request.object.as_ref().filter(|_| request.writes_a_namespace()) else {
-            return Answered::skipped(uid);
-        };
-        let (policy, before) = (namespace.policy(), request.old_object.as_ref().map(Namespace::policy));
-        // What was wrong before is no reason to refuse another change, and was told.
-        if before.as_ref().unwrap_or(&NamespacePolicy::default()) == &policy {
-            return Answered::skipped(uid);
-        }
-        let mode = policy.mode(self.settings.default_mode);
-        let invalid = |policy: &NamespacePolicy| policy.invalid_mode().map(ToString::to_string);
-        if let Some(problem) = invalid(&policy).filter(|now| before.as_ref().and_then(invalid).as_ref() != Some(now)) {
-            let message = format!("label {MODE_LABEL}: {problem}");
-            return Answered::new(uid, Outcome::Denied, None, &Verdict::default().denied(message));
-        }
-        let name = request.name.as_deref().filter(|name| !name.is_empty());
-        let own = || namespace.metadata.as_ref().and_then(|metadata| metadata.name.as_deref());
-        let name = name.or_else(own).unwrap_or_default();
-        let mut warnings = Vec::new();
-        if self.is_excluded(name) {
-            warnings.push(format!("muslin: namespace {name} is left alone, whatever its labels"));
-        } else {
-            let chosen = self.chosen(&policy, &mut warnings);
-            if before.is_some() && mode != Mode::Off {
-                warnings.extend(self.preview(&[(name.to_owned(), mode)], &chosen, deadline).await);
-            }
-        }
-        Answered::new(uid, Outcome::Unchanged, Some(mode), &Verdict::default().with_warnings(warnings))
+/// Denies a label with an invalid mode, and previews what the labels change.
+pub(in crate::admission) async fn check_labels(
+    state: &State,
+    request: &Request<'_, Namespace<'_>>,
+    deadline: Instant,
+) -> Answer {
+    let uid = &*request.uid;
+    let Some(namespace) = request.object.as_ref().filter(|_| request.writes_a_namespace()) else {
+        return Answer::skipped(uid);
+    };
+    let (policy, before) = (namespace.policy(), request.old_object.as_ref().map(Namespace::policy));
+    // An invalid label that was there before must not block other changes; the user was warned when it was set.
+    if before.as_ref().unwrap_or(&NamespacePolicy::default()) == &policy {
+        return Answer::skipped(uid);
     }
+    let invalid = |policy: &NamespacePolicy| policy.invalid_mode().map(ToString::to_string);
+    if let Some(problem) = invalid(&policy).filter(|now| before.as_ref().and_then(invalid).as_ref() != Some(now)) {
+        return Answer::new(Outcome::Denied, None, &Response::deny(uid, format!("label {MODE_LABEL}: {problem}")));
+    }
+    let name = request.name.as_deref().filter(|name| !name.is_empty()).or(namespace.name()).unwrap_or_default();
+    let mode = state.mode(&policy);
+    let mut warnings = Vec::new();
+    if state.is_excluded(name) {
+        warnings.push(format!("muslin: namespace {name} is excluded, whatever its labels"));
+    } else {
+        let profile = state.namespace_profile(&policy, &mut warnings);
+        if before.is_some() && mode != Mode::Off {
+            warnings.extend(preview(state, &[(name.to_owned(), mode)], &profile, deadline).await);
+        }
+    }
+    Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid).with_warnings(warnings))
 }

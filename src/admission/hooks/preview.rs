@@ -1,10 +1,12 @@
-//! What the pods that run would get, if they were made anew, in a few lines. Must not know who asks, nor of HTTP.
+//! The preview of a change: what the running pods would get if they were created now, in a few lines. Must not know which hook shows
+//! it, nor of HTTP.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::admission::state::State;
 use crate::cluster::SelectedProfile;
 use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, plan};
@@ -12,104 +14,99 @@ use crate::pod::Pod;
 use crate::policy::{Level, Mode};
 use crate::text::one_line;
 
-use crate::admission::webhook::Inner;
-
-/// How many pods are looked at, and for how long: whoever labels a namespace has the answer within a second.
+/// The most pods that are planned, and the longest time for it: the user who labels a namespace has the answer within a second.
 const PODS_MAX: usize = 3000;
 const TIME_MAX: Duration = Duration::from_millis(800);
-/// What is left of the time for the answer itself.
+/// The time that is kept for the answer itself.
 const MARGIN: Duration = Duration::from_millis(100);
-/// How many lines there are; what is left out is counted.
+/// The most lines; the rest is counted.
 const LINES_MAX: usize = 8;
 
-/// What many pods would get.
+/// The effect of a change on many pods.
 #[derive(Debug, Default)]
 struct Preview {
     pods: usize,
-    /// There are more pods than were looked at.
+    /// Whether there are more pods than were planned.
     is_cut: bool,
-    /// What is injected, by its text.
+    /// The pods that get the same options, by the options' text.
     injected: BTreeMap<String, Group>,
-    /// Rules that leave nothing to a namespace that enforces.
+    /// The pods that would be denied, by rule.
     denied: BTreeMap<&'static str, Group>,
-    /// Rules that fire, mended or not.
+    /// The pods with a finding, by rule and by whether it is fixed.
     found: BTreeMap<(&'static str, bool), Group>,
 }
 
-/// Pods that have something in common.
+/// A group of pods with the same effect.
 #[derive(Debug)]
 struct Group {
     pods: usize,
     /// The name of one of them.
-    one: String,
+    example: String,
 }
 
-// === impl Inner ===
-
-impl Inner {
-    /// What the pods of these namespaces, each with its mode, would get of a profile.
-    pub(in crate::admission) async fn preview(
-        &self,
-        namespaces: &[(String, Mode)],
-        chosen: &SelectedProfile,
-        deadline: Instant,
-    ) -> Vec<String> {
-        let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
-        let mut preview = Preview::default();
-        for (namespace, mode) in namespaces {
-            let looking = self.look_at(namespace, *mode, chosen, &mut preview, deadline);
-            match tokio::time::timeout_at(deadline, looking).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(namespace, %error, "cannot list the pods of a namespace");
-                    if preview.pods == 0 {
-                        return vec!["muslin: what the pods would get is not told: they cannot be listed".to_owned()];
-                    }
-                    preview.is_cut = true;
+/// Returns lines on what the running pods of these namespaces, each with its mode, would get from a profile.
+pub(super) async fn preview(
+    state: &State,
+    namespaces: &[(String, Mode)],
+    profile: &SelectedProfile,
+    deadline: Instant,
+) -> Vec<String> {
+    let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
+    let mut preview = Preview::default();
+    for (namespace, mode) in namespaces {
+        let adding = add_namespace(&mut preview, state, namespace, *mode, profile, deadline);
+        match tokio::time::timeout_at(deadline, adding).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(namespace, %error, "cannot list the pods of a namespace");
+                if preview.pods == 0 {
+                    return vec!["muslin: no preview of the effect: the running pods cannot be listed".to_owned()];
                 }
-                Err(_) => preview.is_cut = true,
+                preview.is_cut = true;
             }
-            if preview.is_cut {
-                break;
-            }
+            Err(_) => preview.is_cut = true,
         }
-        preview.lines()
+        if preview.is_cut {
+            break;
+        }
     }
+    preview.lines()
+}
 
-    async fn look_at(
-        &self,
-        namespace: &str,
-        mode: Mode,
-        chosen: &SelectedProfile,
-        preview: &mut Preview,
-        deadline: Instant,
-    ) -> Result<(), kube::Error> {
-        let Some(mut pods) = self.namespaces.pods(namespace) else { return Ok(()) };
-        while let Some(page) = pods.next().await? {
-            for pod in page.items::<Pod<'_>>()? {
-                if preview.pods >= PODS_MAX || Instant::now() >= deadline {
-                    preview.is_cut = true;
-                    return Ok(());
-                }
-                let answers = self.recall(&pod);
-                let profile = self.profile(chosen, &pod);
-                self.caught("", || {
-                    // It may have been mended by another profile.
-                    let context = Context { trusts_annotation: true, ..self.context(namespace, mode, &profile) };
-                    preview.add(&pod, answers.fingerprints(&pod).0, &context);
-                });
+/// Adds the running pods of a namespace, until the preview is full or the time is over.
+async fn add_namespace(
+    preview: &mut Preview,
+    state: &State,
+    namespace: &str,
+    mode: Mode,
+    profile: &SelectedProfile,
+    deadline: Instant,
+) -> Result<(), kube::Error> {
+    let Some(mut pods) = state.namespaces.pods(namespace) else { return Ok(()) };
+    while let Some(page) = pods.next().await? {
+        for pod in page.items::<Pod<'_>>()? {
+            if preview.pods >= PODS_MAX || Instant::now() >= deadline {
+                preview.is_cut = true;
+                return Ok(());
             }
-            // A page is read and planned in some milliseconds, in which others wait.
-            tokio::task::yield_now().await;
+            let images = state.known_images(&pod);
+            let profile = state.pod_profile(profile, &pod);
+            state.catch("", || {
+                // An earlier profile may have changed the pod.
+                let context = Context { trusts_annotation: true, ..state.context(namespace, mode, &profile) };
+                preview.add(&pod, images.fingerprints(&pod).0, &context);
+            });
         }
-        Ok(())
+        // Planning a page takes some milliseconds; others may run now.
+        tokio::task::yield_now().await;
     }
+    Ok(())
 }
 
 // === impl Preview ===
 
 impl Preview {
-    /// Counts one pod in.
+    /// Adds one pod.
     fn add(&mut self, pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>) {
         self.pods += 1;
         let Ok(plan) = plan(pod, fingerprints, context) else { return };
@@ -123,7 +120,7 @@ impl Preview {
             Mode::Enforce => plan.denials().map(|finding| finding.rule.slug).collect(),
             _ => Vec::new(),
         };
-        // A pod counts once, however many containers it has.
+        // A pod counts once, even if several of its containers have the finding.
         found.sort_unstable();
         found.dedup();
         denied.sort_unstable();
@@ -131,32 +128,34 @@ impl Preview {
         for rule in &denied {
             count(&mut self.denied, rule, name);
         }
-        for (rule, mended) in found {
+        for (rule, is_fixed) in found {
             if !denied.contains(&rule) {
-                count(&mut self.found, (rule, mended), name);
+                count(&mut self.found, (rule, is_fixed), name);
             }
         }
     }
 
-    /// It in lines that the API server does not cut.
+    /// Formats the preview as warnings within the API server's length limit.
     fn lines(&self) -> Vec<String> {
         let Self { pods, is_cut, injected, denied, found } = self;
         if *pods == 0 {
-            let late = "muslin: what the pods would get is not told: they were not listed in time".to_owned();
+            let late = "muslin: no preview of the effect: the running pods were not listed in time".to_owned();
             return if *is_cut { vec![late] } else { Vec::new() };
         }
         let of = if *is_cut { format!("of the first {pods} pods") } else { format!("of {pods} pods") };
         if injected.is_empty() && denied.is_empty() && found.is_empty() {
-            return vec![format!("muslin: {of}, made anew, none would be changed or warned of")];
+            return vec![format!("muslin: none {of} would be changed or warned about if created now")];
         }
-        let line =
-            |Group { pods, one }: &Group, what: String| format!("muslin: {of} {pods} would {what}, such as {one}");
+        let line = |group: &Group, effect: String| {
+            let Group { pods, example } = group;
+            format!("muslin: {pods} {of} would {effect}, for example {example}")
+        };
         let mut lines: Vec<String> =
             denied.iter().map(|(rule, group)| line(group, format!("be denied for {rule}"))).collect();
         lines.extend(injected.iter().map(|(options, group)| line(group, format!("get {options}"))));
-        lines.extend(found.iter().map(|((rule, mended), group)| {
-            let mended = if *mended { " (fixed)" } else { "" };
-            line(group, format!("be warned of {rule}{mended}"))
+        lines.extend(found.iter().map(|((rule, is_fixed), group)| {
+            let fixed = if *is_fixed { " (fixed)" } else { "" };
+            line(group, format!("be warned about {rule}{fixed}"))
         }));
         let more = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
@@ -168,5 +167,5 @@ impl Preview {
 }
 
 fn count<K: Ord>(groups: &mut BTreeMap<K, Group>, key: K, name: &str) {
-    groups.entry(key).or_insert_with(|| Group { pods: 0, one: name.to_owned() }).pods += 1;
+    groups.entry(key).or_insert_with(|| Group { pods: 0, example: name.to_owned() }).pods += 1;
 }

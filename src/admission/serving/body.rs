@@ -1,5 +1,5 @@
-//! Reads the bodies of requests within bounds: each in size and time, and all together in memory, so that no client and no
-//! crowd of them can make the server grow beyond what its pod is given. Must not know what a body says.
+//! Reads the bodies of requests within bounds: each in size and time, and all together in memory, so that no number of clients can
+//! exceed the pod's memory limit. Must not know what a body says.
 
 use std::mem;
 use std::pin::pin;
@@ -9,31 +9,30 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// The largest body that is read. An object has at most 1.5 MiB in etcd, and can be several times that as JSON.
+/// The largest body, in bytes. An object has at most 1.5 MiB in etcd, and can be several times that as JSON.
 const BODY_MAX: usize = 8 * 1024 * 1024;
 
-/// So much of every body is read without asking for room. Ordinary reviews are smaller, so that none of them ever waits for the
-/// large ones of others.
+/// The part of every body that needs no permit, in bytes. Ordinary reviews are smaller, so they never wait for large ones.
 const ALWAYS_ROOM_FOR: usize = 64 * 1024;
 
-/// What all bodies together may hold beyond that.
+/// The most bytes of all bodies together beyond that part.
 const ROOM: usize = 32 * 1024 * 1024;
 
-/// The room for bodies, shared by all requests.
+/// The memory for bodies, shared by all requests.
 #[derive(Debug)]
 pub(in crate::admission) struct Bodies(Semaphore);
 
-/// A body, and the room that it takes for as long as it is kept.
+/// A body, and the memory that it holds.
 #[derive(Debug)]
-pub(in crate::admission) struct Kept<'b> {
-    /// As it arrived, as long as that was in one piece.
+pub(in crate::admission) struct ReadBody<'b> {
+    /// The body, as long as it came in one piece.
     piece: Bytes,
-    /// All of it, where it came in pieces.
+    /// The whole body, if it came in several pieces.
     joined: Vec<u8>,
     room: Option<SemaphorePermit<'b>>,
 }
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::admission) enum BodyError {
     #[error("the body is larger than {BODY_MAX} bytes")]
@@ -55,16 +54,16 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// Reads a body to its end. Room is taken as bytes arrive, not as they are announced: an announcement costs nothing.
+    /// Reads a body to its end. Memory is taken as bytes arrive, not as they are announced: an announcement costs a client nothing.
     ///
     /// # Errors
-    /// The body is too large, ends early, or is not there, or not let in, by the deadline.
-    pub(in crate::admission) async fn read(&self, body: Body, deadline: Instant) -> Result<Kept<'_>, BodyError> {
+    /// The body is too large, ends early, or does not arrive or get its memory by the deadline.
+    pub(in crate::admission) async fn read(&self, body: Body, deadline: Instant) -> Result<ReadBody<'_>, BodyError> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut kept = Kept { piece: Bytes::new(), joined: Vec::new(), room: None };
+        let mut kept = ReadBody { piece: Bytes::new(), joined: Vec::new(), room: None };
         let mut body = pin!(body);
         while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)? {
-            // Trailers say nothing that is needed.
+            // Trailers are not needed.
             let Ok(bytes) = frame?.into_data() else { continue };
             let length = kept.len() + bytes.len();
             if length > BODY_MAX {
@@ -80,8 +79,13 @@ impl Bodies {
         Ok(kept)
     }
 
-    async fn make_room<'b>(&'b self, kept: &mut Kept<'b>, bytes: usize, deadline: Instant) -> Result<(), BodyError> {
-        // At most BODY_MAX, so it fits.
+    async fn make_room<'b>(
+        &'b self,
+        kept: &mut ReadBody<'b>,
+        bytes: usize,
+        deadline: Instant,
+    ) -> Result<(), BodyError> {
+        // At most BODY_MAX.
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let more = timeout_at(deadline, self.0.acquire_many(permits)).await;
         let more = more.ok().and_then(Result::ok).ok_or(BodyError::NoRoom)?;
@@ -93,9 +97,9 @@ impl Bodies {
     }
 }
 
-// === impl Kept ===
+// === impl ReadBody ===
 
-impl Kept<'_> {
+impl ReadBody<'_> {
     /// A body in one piece is not copied.
     fn add(&mut self, bytes: Bytes, expected: usize) {
         if self.is_empty() {
@@ -104,14 +108,14 @@ impl Kept<'_> {
         }
         if self.joined.is_empty() {
             self.joined.reserve(expected);
-            // Let go of, as it keeps the connection's buffer.
+            // Dropped, because it holds the connection's buffer.
             self.joined.extend_from_slice(&mem::take(&mut self.piece));
         }
         self.joined.extend_from_slice(&bytes);
     }
 }
 
-impl std::ops::Deref for Kept<'_> {
+impl std::ops::Deref for ReadBody<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -132,14 +136,14 @@ mod tests {
         Instant::now() + Duration::from_millis(50)
     }
 
-    /// So many bytes, and then nothing more, without an end.
+    /// Returns a body of so many bytes that never ends.
     fn unfinished(bytes: usize) -> Body {
         let chunks = vec![Bytes::from(vec![b' '; 1024]); bytes / 1024];
         Body::from_stream(stream::iter(chunks).map(Ok::<_, std::io::Error>).chain(stream::pending()))
     }
 
     #[tokio::test]
-    async fn many_large_bodies_at_once_are_refused_and_ordinary_ones_are_not() {
+    async fn rejects_large_bodies_when_memory_is_used_up_but_not_ordinary_ones() {
         let bodies = Bodies::default();
         let mut kept = Vec::new();
         for _ in 0..ROOM / BODY_MAX {
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_never_ends_gives_its_room_back() {
+    async fn a_body_that_never_ends_gives_its_memory_back() {
         let bodies = Bodies::default();
         for _ in 0..10 {
             let read = bodies.read(unfinished(7 * 1024 * 1024), soon()).await;

@@ -1,30 +1,30 @@
-//! Until when a review must be answered: the API server passes its own time limit as `?timeout=`, a Go duration, rounded up to
-//! seconds (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/request`).
+//! The deadline of a review: the API server passes its own time limit as `?timeout=`, a Go duration, rounded up to seconds
+//! (kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/request`).
 
 use std::time::Duration;
 
-/// What the API server waits where nothing is said (`timeoutSeconds` of a webhook configuration defaults to this).
-const UNSAID: Duration = Duration::from_secs(10);
+/// The API server's default limit (`timeoutSeconds` of a webhook configuration).
+const DEFAULT: Duration = Duration::from_secs(10);
 
-/// The longest that the API server allows.
+/// The longest limit that the API server allows.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How long before the API server's limit the answer must be under way, as a share of it: the limit began to run before the
-/// request reached us, and the answer has to travel back.
+/// The share of the limit that is kept for the network: the limit began before the request reached us, and the answer has to travel
+/// back.
 const MARGIN: f64 = 0.1;
 
-/// How long a review may take, by the query of its request.
+/// Returns the time for a review, from the query of its request.
 pub(in crate::admission) fn budget(query: Option<&str>) -> Duration {
     let limit = query
         .into_iter()
         .flat_map(|query| query.split('&'))
         .find_map(|pair| pair.strip_prefix("timeout="))
         .and_then(go_duration)
-        .unwrap_or(UNSAID);
+        .unwrap_or(DEFAULT);
     limit.min(LONGEST).mul_f64(1.0 - MARGIN)
 }
 
-/// Reads what Go prints for a duration (`time.Duration.String`): `2s`, `1.5s`, `1m30s`, `500ms`.
+/// Parses a duration as Go prints it (`time.Duration.String`): `2s`, `1.5s`, `1m30s`, `500ms`.
 fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0.0;
@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_a_tenth_of_what_the_api_server_allows() {
+    fn keeps_a_tenth_of_the_api_server_s_limit() {
         assert_eq!(budget(Some("timeout=2s")), Duration::from_millis(1800));
         assert_eq!(budget(Some("foo=1&timeout=500ms")), Duration::from_millis(450));
         assert_eq!(budget(Some("timeout=1m30s")), Duration::from_secs(27));
     }
 
     #[test]
-    fn a_limit_that_says_nothing_counts_as_the_api_server_s_own() {
+    fn uses_the_api_server_s_default_for_an_invalid_limit() {
         for query in [None, Some(""), Some("timeout="), Some("timeout=soon"), Some("timeout=0s"), Some("timeout=-3s")] {
             assert_eq!(budget(query), Duration::from_secs(9), "{query:?}");
         }

@@ -1,5 +1,5 @@
-//! Accepts connections and serves a router on them, with a bound on everything that a client could make grow: connections,
-//! handshakes, the wait for a first request, idle time.
+//! Accepts connections and serves a router on them, with a bound on everything that a client could exhaust: connections, handshakes,
+//! the wait for a first request, idle time.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,19 +26,19 @@ use tower::Service as _;
 use super::shutdown::Shutdown;
 use crate::admission::metrics::Metrics;
 
-/// What clients may use at most.
+/// The limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. One more is closed at once, so that the API server knows at once.
+    /// The most connections at once. One more is closed immediately, so that the API server knows.
     pub connections: usize,
-    /// How long a TLS handshake may take.
+    /// The longest TLS handshake.
     pub handshake: Duration,
-    /// How long a new connection may wait with its first request.
+    /// The longest wait for the first request of a connection.
     pub first_request: Duration,
-    /// How long a connection may be idle between requests. hyper's bound on reading a header also runs while a connection is
-    /// idle, and the API server's client keeps idle ones for 90 s: below that, a request could meet a closing connection.
+    /// The longest idle time between requests. hyper's limit for reading a header also runs while a connection is idle, and the API
+    /// server's client keeps idle ones for 90 s: with less, a request could meet a closing connection.
     pub idle: Duration,
-    /// How long what is under way may take to finish, once the server drains.
+    /// The longest wait for requests under way, once the server drains.
     pub drain: Duration,
 }
 
@@ -50,11 +50,11 @@ pub struct Server {
     metrics: Arc<Metrics>,
 }
 
-/// How much of a connection is read ahead, a request's header included: the API server's has some hundred bytes. With hyper's
-/// default of 400 KiB a thousand connections could hold more than a pod is given.
+/// The most bytes that are read ahead on a connection, including a request's header: the API server's has some hundred bytes. With
+/// hyper's default of 400 KiB a thousand connections could exceed the pod's memory limit.
 const BUFFER_MAX: usize = 64 * 1024;
 
-/// How long to wait after the kernel refused to accept, for want of files or memory.
+/// The pause after the kernel could not accept a connection, for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 // === impl Limits ===
@@ -74,12 +74,12 @@ impl Default for Limits {
 // === impl Server ===
 
 impl Server {
-    /// A server on a socket that listens already; plain HTTP where there are no TLS settings.
+    /// A server on a listening socket; plain HTTP without TLS settings.
     pub fn new(listener: TcpListener, tls: Option<ServerConfig>, limits: Limits, metrics: Arc<Metrics>) -> Self {
         Self { listener, tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))), limits, metrics }
     }
 
-    /// Serves until the shutdown drains, and then until the last connection is done or the drain's time is over.
+    /// Serves until the shutdown drains, and then until the last connection is done or the drain times out.
     pub async fn run(self, router: Router, shutdown: Shutdown) {
         let Self { listener, tls, limits, metrics } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
@@ -98,7 +98,7 @@ impl Server {
                 },
             };
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                metrics.connection_refused();
+                metrics.count_refused_connection();
                 continue;
             };
             let connection = Connection {
@@ -113,10 +113,7 @@ impl Server {
         }
         drop(listener);
         if timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!(
-                connections = connections.len(),
-                "connections were still busy when the drain's time was over"
-            );
+            tracing::warn!(connections = connections.len(), "the drain timed out with busy connections");
         }
     }
 }
@@ -135,7 +132,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
-        // Answers are written whole: waiting to fill a packet would only delay them.
+        // Answers are written in one piece; waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(peer = %self.peer, %error, "cannot set TCP_NODELAY");
         }
@@ -143,11 +140,11 @@ impl Connection {
         match timeout(self.limits.handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream).await,
             Ok(Err(error)) => {
-                self.metrics.handshake_failed();
+                self.metrics.count_failed_handshake();
                 tracing::debug!(peer = %self.peer, %error, "the TLS handshake failed");
             }
             Err(_) => {
-                self.metrics.handshake_failed();
+                self.metrics.count_failed_handshake();
                 tracing::debug!(peer = %self.peer, "the TLS handshake took too long");
             }
         }
@@ -179,7 +176,7 @@ impl Connection {
                 () = async { if let Some(patience) = &mut patience { patience.await } }, if patience.is_some() => {
                     patience = None;
                     if !has_asked.load(Ordering::Relaxed) {
-                        tracing::debug!(%peer, "no request came");
+                        tracing::debug!(%peer, "no request arrived");
                         return;
                     }
                 }
@@ -192,7 +189,7 @@ impl Connection {
     }
 }
 
-/// Asks the router, and asks the client to go elsewhere next time once the server is leaving.
+/// Asks the router for an answer; once the server is leaving, the answer closes its connection.
 async fn answer(
     mut router: Router,
     request: Request<Incoming>,

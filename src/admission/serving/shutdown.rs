@@ -1,12 +1,11 @@
-//! The two steps in which the server stops. The API server keeps its connections to a pod that is terminating
-//! (kubernetes#127335), and a request that meets a closed one fails: so first every answer asks to close its connection while
-//! new ones are still accepted, and only then the rest is drained.
+//! The two steps of a shutdown. The API server keeps its connections to a terminating pod (kubernetes#127335), and a request on a
+//! closed one fails. So first every answer asks to close its connection, while new ones are still accepted; then the rest is drained.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// How far the server has stopped. Clones share the state.
+/// The progress of the shutdown. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Shutdown(Arc<watch::Sender<Step>>);
 
@@ -26,7 +25,7 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Not ready any more, every answer closes its connection; new ones are still accepted.
+    /// Makes the server not ready, and every answer close its connection; new connections are still accepted.
     pub fn leave(&self) {
         self.0.send_if_modified(|step| {
             let changes = *step < Step::Leaving;
@@ -35,7 +34,7 @@ impl Shutdown {
         });
     }
 
-    /// No new connections; what is under way is finished.
+    /// Ends the server once the requests under way are answered; no new connections are accepted.
     pub fn drain(&self) {
         self.0.send_replace(Step::Draining);
     }
@@ -47,7 +46,7 @@ impl Shutdown {
 
     /// Waits for [`Self::drain`].
     pub async fn draining(&self) {
-        // The sender lives in `self`, so that the channel cannot close while this waits.
+        // The sender lives in `self`, so the channel stays open.
         let _ = self.0.subscribe().wait_for(|step| *step == Step::Draining).await;
     }
 }

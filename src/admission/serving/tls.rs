@@ -1,4 +1,4 @@
-//! The serving key: handed to rustls for each handshake, and replaced while connections go on.
+//! The serving key: rustls asks for it at each handshake, and it is replaced while connections continue.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use tokio::sync::watch;
 
 use crate::cluster::ServingKey;
 
-/// How often the files are read again. A mounted Secret changes by a swap of symbolic links that an inotify watch on the file
-/// does not see, so the content is compared.
+/// The interval between reads of the files. A mounted Secret changes by a swap of symbolic links, which an inotify watch on the file
+/// does not see; so the content is compared.
 const REREAD_EVERY: Duration = Duration::from_secs(5);
 
-/// The key that handshakes use now. Without one, as at first, they fail.
+/// The current serving key. Handshakes fail until there is one.
 #[derive(Debug, Default)]
 pub struct Keys(ArcSwapOption<CertifiedKey>);
 
-/// Why a certificate and its key cannot be used.
+/// The reason why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read.
@@ -32,21 +32,21 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
-    /// The text is no PEM of the kind that is needed.
+    /// The text has no valid PEM block of the needed kind.
     #[error("no usable {what} in the PEM text: {source}")]
     Pem {
-        /// What was looked for.
+        /// The kind of block.
         what: &'static str,
-        /// What went wrong.
+        /// The error.
         source: rustls::pki_types::pem::Error,
     },
-    /// There is no certificate.
+    /// The text holds no certificate.
     #[error("the PEM text holds no certificate")]
     NoCertificate,
-    /// The two do not belong together, or the key is of an unknown kind.
+    /// The key does not belong to the certificate, or is of an unknown kind.
     #[error("the certificate and the key cannot be used together: {0}")]
     Mismatch(#[from] rustls::Error),
 }
@@ -60,14 +60,14 @@ pub struct KeyFiles {
     pub key: PathBuf,
 }
 
-/// What stands in the files.
+/// The content of the files.
 #[derive(PartialEq, Eq)]
 struct Content {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
-/// The TLS settings of the server: TLS 1.2 and 1.3, HTTP/1.1 only, because the API server speaks nothing else to a webhook.
+/// Returns the TLS settings of the server: TLS 1.2 and 1.3, and HTTP/1.1 only, because the API server uses nothing else for webhooks.
 ///
 /// # Errors
 /// The crypto provider lacks what these protocol versions need.
@@ -83,16 +83,15 @@ pub fn server_config(keys: Arc<Keys>) -> Result<ServerConfig, rustls::Error> {
 // === impl Keys ===
 
 impl Keys {
-    /// From PEM text.
+    /// Parses a key and its certificate from PEM text.
     ///
     /// # Errors
-    /// The text holds no certificate or key, or they do not belong together.
+    /// The text holds no certificate or no key, or they do not belong together.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Ok(Self(ArcSwapOption::from_pointee(certified(certificate, key)?)))
     }
 
-    /// When the serving certificate stops to be valid, in seconds since 1970; `None` if it does not say that in a way that is
-    /// understood.
+    /// Returns when the serving certificate expires, in seconds since 1970; `None` without a readable certificate.
     pub fn expiry_seconds(&self) -> Option<i64> {
         let certified = self.0.load();
         let leaf = certified.as_ref()?.end_entity_cert().ok()?;
@@ -100,7 +99,7 @@ impl Keys {
         Some(certificate.validity().not_after.timestamp())
     }
 
-    /// Keys that change with what comes from the cluster, by a task of their own. One that cannot be used leaves the key as it is.
+    /// Returns keys that a task updates from the cluster. An unusable key is ignored.
     pub fn follow(mut keys: watch::Receiver<Option<Arc<ServingKey>>>) -> Arc<Self> {
         let followed = Arc::new(Self::default());
         let following = Arc::clone(&followed);
@@ -125,7 +124,7 @@ impl Keys {
         followed
     }
 
-    /// Replaces the key for the handshakes to come.
+    /// Replaces the key for new handshakes.
     fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<(), TlsError> {
         self.0.store(Some(Arc::new(certified(certificate, key)?)));
         Ok(())
@@ -152,8 +151,8 @@ fn certified(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
 // === impl KeyFiles ===
 
 impl KeyFiles {
-    /// Reads the files, and goes on reading them: whenever their content changes, new handshakes use it. Files that cannot be
-    /// used leave the key as it is, and are logged once.
+    /// Reads the files, and starts a task that reads them again: when their content changes, new handshakes use it. Unusable files are
+    /// logged once and ignored.
     ///
     /// # Errors
     /// The files cannot be used now.
@@ -177,7 +176,7 @@ impl KeyFiles {
             };
             match keys.replace(&content.certificate, &content.key) {
                 Ok(()) => tracing::info!(certificate = %self.certificate.display(), "the serving certificate changed"),
-                // Certificate and key are two files: what does not fit now may be half of a change.
+                // Certificate and key are two files: this may be one half of a change.
                 Err(error) => tracing::warn!(%error, "cannot use the new serving certificate; the old one stays"),
             }
             known = content;

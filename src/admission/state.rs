@@ -1,0 +1,147 @@
+//! The state that all hooks share: the admin's settings, the cluster's namespaces, the counters; and the questions that several
+//! hooks ask of it. Must not know of HTTP, nor decide about a pod.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::cluster::{
+    Certificates, ImageInspection, LookupError, Namespaces, NoProfile, PodImages, Profiles, SelectedProfile,
+};
+use crate::image::Fingerprint;
+use crate::plan::{Context, Plan, Skip};
+use crate::pod::Pod;
+use crate::policy::{Level, Mode, NamespacePolicy, Profile};
+use crate::text::one_line;
+
+use super::metrics::Metrics;
+
+/// An admin's settings for the whole cluster.
+#[derive(Clone)]
+pub struct Settings {
+    /// The mode of namespaces without the mode label.
+    pub default_mode: Mode,
+    /// The name of the profile of namespaces without the profile label.
+    pub profile: String,
+    /// The known profiles.
+    pub profiles: Profiles,
+    /// The cluster's domain, such as `cluster.local`.
+    pub cluster_domain: String,
+    /// muslin's own namespace, which is excluded as `kube-system` is.
+    pub own_namespace: Option<String>,
+    /// Reads images; without it, muslin goes by image names alone.
+    pub inspection: Option<ImageInspection>,
+    /// The source of the serving certificate; without it, the certificate is there from the start.
+    pub certificates: Option<Certificates>,
+}
+
+/// The longest note about a profile, in bytes. A note may list many other profiles.
+const NOTE_MAX: usize = 250;
+
+/// The function that plans a pod: [`crate::plan::plan`], unless a test needs it to fail.
+pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
+
+/// The state that all hooks share.
+pub(super) struct State {
+    pub(super) settings: Settings,
+    pub(super) namespaces: Namespaces,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) planner: Planner,
+}
+
+/// The reason why a namespace's policy is unknown.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PolicyError {
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    #[error("no answer from the API server in time")]
+    Timeout,
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether muslin leaves the namespace alone, whatever its labels.
+    pub(super) fn is_excluded(&self, namespace: &str) -> bool {
+        crate::policy::is_excluded(namespace, self.settings.own_namespace.as_deref())
+    }
+
+    /// Returns what the namespace's labels ask for.
+    pub(super) async fn policy(&self, namespace: &str, deadline: Instant) -> Result<NamespacePolicy, PolicyError> {
+        Ok(timeout_at(deadline, self.namespaces.policy(namespace)).await.map_err(|_| PolicyError::Timeout)??)
+    }
+
+    /// Returns the policy for the hook that only namespaces in mode `enforce` call. If the watch says otherwise, either it or the
+    /// API server is behind; then the namespace itself is read.
+    pub(super) async fn enforced_policy(
+        &self,
+        namespace: &str,
+        deadline: Instant,
+    ) -> Result<NamespacePolicy, PolicyError> {
+        let known = self.policy(namespace, deadline).await?;
+        if self.mode(&known) == Mode::Enforce {
+            return Ok(known);
+        }
+        Ok(timeout_at(deadline, self.namespaces.fetch(namespace)).await.map_err(|_| PolicyError::Timeout)??)
+    }
+
+    /// Returns the mode of a namespace with this policy.
+    pub(super) fn mode(&self, policy: &NamespacePolicy) -> Mode {
+        policy.mode(self.settings.default_mode)
+    }
+
+    /// Returns what is known of the pod's images, and waits a little for unknown ones. In mode `off` no image is looked up.
+    pub(super) async fn images(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Instant) -> PodImages {
+        match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
+            Some(inspection) => inspection.lookup(pod, namespace, deadline).await,
+            None => PodImages::default(),
+        }
+    }
+
+    /// Returns what is known of the pod's images, without waiting.
+    pub(super) fn known_images(&self, pod: &Pod<'_>) -> PodImages {
+        self.settings.inspection.as_ref().map_or_else(PodImages::default, |inspection| inspection.cached(pod))
+    }
+
+    /// Returns the profile that the namespace asks for; adds a note if another one takes its place.
+    pub(super) fn namespace_profile(&self, policy: &NamespacePolicy, notes: &mut Vec<String>) -> SelectedProfile {
+        let Settings { profile: default, profiles, .. } = &self.settings;
+        let (chosen, problems) = profiles.for_namespace(policy.profile(), default);
+        let note = |problem: &NoProfile| format!("muslin: the profile default is used: {problem}");
+        notes.extend(problems.iter().map(|problem| one_line(&note(problem), NOTE_MAX).into_owned()));
+        chosen
+    }
+
+    /// Returns the profile of one pod: its namespace's, or the cluster's default if that one selects other pods.
+    pub(super) fn pod_profile(&self, chosen: &SelectedProfile, pod: &Pod<'_>) -> Arc<Profile> {
+        self.settings.profiles.for_pod(chosen, &self.settings.profile, || pod.labels())
+    }
+
+    /// Returns the context of a plan for a pod in this namespace.
+    pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
+        let cluster_domain = &self.settings.cluster_domain;
+        Context {
+            namespace,
+            cluster_domain,
+            mode,
+            profile,
+            holder_ignores: None,
+            trusts_annotation: false,
+            texts_from: Level::Warn,
+        }
+    }
+
+    /// Runs code that handles other people's input; a panic in it is logged and counted, and gives `None`.
+    pub(super) fn catch<T>(&self, uid: &str, run: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(run)).map_err(|panic| self.count_panic(&*panic, uid)).ok()
+    }
+
+    fn count_panic(&self, panic: &(dyn Any + Send), uid: &str) {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        tracing::error!(uid, message, "muslin failed on a review");
+        self.metrics.count_panic();
+    }
+}
