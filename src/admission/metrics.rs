@@ -94,6 +94,9 @@ struct Inspections(Images);
 #[derive(Debug)]
 struct EventCounts(Events);
 
+/// The number of dropped log lines, collected at scrape time.
+struct DroppedLogLines(Box<dyn Fn() -> u64 + Send + Sync>);
+
 // === impl Metrics ===
 
 impl Default for Metrics {
@@ -154,6 +157,11 @@ impl Metrics {
     /// Adds the counters of Events.
     pub fn register_events(&mut self, events: &Events) {
         self.registry.register_collector(Box::new(EventCounts(events.clone())));
+    }
+
+    /// Adds the number of log lines that were dropped, which `count` returns.
+    pub fn register_dropped_log_lines(&mut self, count: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.registry.register_collector(Box::new(DroppedLogLines(Box::new(count))));
     }
 
     pub(super) fn count_review(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
@@ -233,6 +241,23 @@ impl Collector for CertificateExpiry {
         let help = "When the serving certificate expires, in seconds since 1970";
         let unit = Unit::Seconds;
         expiry.encode(encoder.encode_descriptor("certificate_expiry", help, Some(&unit), expiry.metric_type())?)
+    }
+}
+
+// === impl DroppedLogLines ===
+
+impl fmt::Debug for DroppedLogLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DroppedLogLines")
+    }
+}
+
+impl Collector for DroppedLogLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(count) = self;
+        let dropped = ConstCounter::new(count());
+        let help = "Log lines dropped because their reader was too slow";
+        dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)
     }
 }
 

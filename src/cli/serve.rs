@@ -21,7 +21,7 @@ use crate::cluster::{
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 
-use super::log::{self, LogFormat};
+use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
 
@@ -174,16 +174,16 @@ const READ_BACK_MAX: Duration = Duration::from_secs(5);
 impl Serve {
     pub(super) fn run(self) -> Outcome {
         // Dropped last, so that the last lines are written.
-        let _log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
+        let log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("cannot start the async runtime")
             .map_err(Failure::Outside)?;
-        runtime.block_on(self.serve())
+        runtime.block_on(self.serve(&log))
     }
 
-    async fn serve(self) -> Outcome {
+    async fn serve(self, log: &Log) -> Outcome {
         if self.standalone {
             Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
         }
@@ -207,6 +207,7 @@ impl Serve {
         let shutdown = Shutdown::default();
         let events = Events::default();
         let mut metrics = Metrics::default();
+        metrics.register_dropped_log_lines(log.dropped_lines());
         metrics.register_certificate(keys);
         if let Some(ImageInspection { images, .. }) = &inspection {
             metrics.register_images(images);
