@@ -1,4 +1,4 @@
-//! The documentation is what the code says, its links lead somewhere, and it speaks of every rule and verdict.
+//! Tests of the documentation: generated pages are up to date, links have targets, every rule and verdict is mentioned.
 
 #![expect(clippy::unwrap_used, reason = "a page that cannot be read fails the test")]
 
@@ -18,7 +18,7 @@ fn docs() -> PathBuf {
     Path::new(REPOSITORY).join("docs")
 }
 
-/// Every page of a folder and the folders in it.
+/// The pages of a folder and of the folders in it.
 fn markdown(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -32,7 +32,7 @@ fn markdown(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where the links of a page lead.
+/// The targets of the links on a page.
 fn links(text: &str) -> Vec<String> {
     Parser::new_ext(text, Options::ENABLE_TABLES)
         .filter_map(|event| match event {
@@ -75,13 +75,13 @@ fn the_generated_pages_are_up_to_date() {
     let pages = pages(examples);
     for page in &pages {
         let written = fs::read_to_string(docs().join(&page.path)).unwrap_or_default();
-        assert!(written == page.text, "docs/{} is not what the code says: run `cargo run -- docs .`", page.path);
+        assert!(written == page.text, "docs/{} is out of date: run `cargo run -- docs .`", page.path);
     }
     for path in markdown(&docs().join("rules")).into_iter().chain(markdown(&docs().join("verdicts"))) {
         let name = path.strip_prefix(docs()).unwrap();
         assert!(
             pages.iter().any(|page| Path::new(&page.path) == name),
-            "docs/{}: nothing is called so",
+            "docs/{}: no rule or verdict has this name",
             name.display()
         );
     }
@@ -102,17 +102,17 @@ fn the_definitions_of_resources_are_up_to_date() {
     let printed = String::from_utf8(printed.stdout).unwrap();
     let path = Path::new(REPOSITORY).join("manifests/base/crds.yaml");
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == printed, "{}: write into it what `muslin manifests crds` prints", path.display());
+    assert!(written == printed, "{}: replace its content with the output of `muslin manifests crds`", path.display());
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     for page in markdown(&docs()).into_iter().chain([Path::new(REPOSITORY).join("README.md")]) {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
             let (file, anchor) = link.split_once('#').map_or((&*link, None), |(file, anchor)| (file, Some(anchor)));
             let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
-            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            assert!(target.exists(), "{}: the target of {link} does not exist", page.display());
             if let Some(anchor) = anchor {
                 let anchors = anchors(&fs::read_to_string(&target).unwrap());
                 assert!(anchors.contains(anchor), "{}: {link}: no such heading in {anchors:?}", page.display());
@@ -133,7 +133,7 @@ fn the_index_names_every_page() {
 }
 
 #[test]
-fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
+fn troubleshooting_links_to_every_rule_and_verdict() {
     let links = links(&fs::read_to_string(docs().join("troubleshooting.md")).unwrap());
     for rule in RULES {
         let page = format!("rules/{}.md", rule.slug);
@@ -146,7 +146,7 @@ fn the_guide_for_trouble_leads_to_every_rule_and_verdict() {
         let page = format!("verdicts/{}.md", diagnosis.slug);
         assert!(
             links.contains(&page),
-            "docs/troubleshooting.md has no link to {page}: say when `muslin probe` tells it"
+            "docs/troubleshooting.md has no link to {page}: say when `muslin probe` gives it"
         );
     }
 }
@@ -156,8 +156,11 @@ fn the_readme_shows_a_part_of_the_recorded_story() {
     let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
     let story = fs::read_to_string(docs().join("story.md")).unwrap();
     let shown = readme.split("```").find(|block| block.contains("$ kubectl describe pods")).unwrap();
-    let mut told = story.lines().map(str::trim);
+    let mut recorded = story.lines().map(str::trim);
     for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
-        assert!(told.any(|of_story| of_story == line), "docs/story.md has not, or not in this order: {line}");
+        assert!(
+            recorded.any(|recorded| recorded == line),
+            "docs/story.md lacks this line, or has another order: {line}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `muslin explain`, `inspect`, `completions` and `man`, run as people run them.
+//! Tests of `muslin explain`, `inspect`, `completions` and `man`, run as programs.
 
 #![expect(clippy::unwrap_used, reason = "a program that cannot be started fails the test")]
 
@@ -18,7 +18,7 @@ fn run(arguments: &[&str]) -> Output {
     muslin().args(arguments).output().unwrap()
 }
 
-/// What a command that succeeds prints. It must say nothing on standard error.
+/// Returns the output of a command that succeeds and writes nothing to standard error.
 fn prints(arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = run(arguments);
     let stderr = String::from_utf8(stderr).unwrap();
@@ -26,16 +26,16 @@ fn prints(arguments: &[&str]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// What a command that is given something wrong says on standard error. It must exit with 2.
+/// Returns the standard error of a command that exits with 2.
 fn refuses(arguments: &[&str]) -> String {
     let Output { status, stderr, .. } = run(arguments);
     assert_eq!(status.code(), Some(2), "{arguments:?}");
     String::from_utf8(stderr).unwrap()
 }
 
-/// A page up to its part about rules, which changes with every new one.
+/// A page up to its part about rules, which changes with every new rule.
 fn before_rules(page: &str) -> &str {
-    let headings = ["\nRules that speak of it\n", "\nFindings on a pod"];
+    let headings = ["\nRules about it\n", "\nFindings on a pod"];
     headings.iter().find_map(|heading| page.split_once(heading)).map_or(page, |(before, _)| before)
 }
 
@@ -75,7 +75,7 @@ fn explains_an_image() {
 }
 
 #[test]
-fn lists_what_can_be_explained() {
+fn lists_all_topics() {
     let list = prints(&["explain"]);
     for word in ["attempts-zero", "single-request-reopen", "c-ares", "alpine:3.17"] {
         assert!(list.contains(word), "{word} is missing: {list}");
@@ -83,15 +83,15 @@ fn lists_what_can_be_explained() {
 }
 
 #[test]
-fn a_slip_is_answered_with_what_was_meant() {
+fn a_typo_gets_the_word_that_was_meant() {
     insta::assert_snapshot!(refuses(&["explain", "atempts-zero"]), @r"
-    error: `atempts-zero` is no rule, verdict, option, resolver or image that muslin knows; did you mean `attempts-zero`?
+    error: `atempts-zero` is not a rule, verdict, option, resolver or image that muslin knows; did you mean `attempts-zero`?
     hint: `muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`
     ");
 }
 
 #[test]
-fn colour_is_for_those_who_ask() {
+fn colour_is_for_terminals_and_on_request() {
     let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
         let output = muslin().args(arguments).envs(environment.iter().copied()).output().unwrap();
         output.stdout.contains(&b'\x1b')
@@ -103,10 +103,10 @@ fn colour_is_for_those_who_ask() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     for arguments in [&["explain"][..], &["completions", "zsh"], &["inspect", "--offline", "-o", "json", "nginx"]] {
         let mut child = muslin().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Closed before or while the program writes; neither may be an error.
+        // Closed before the program writes, or while it does; neither may be an error.
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -143,7 +143,7 @@ fn inspect_writes_json_for_programs() {
 }
 
 #[test]
-fn inspect_names_what_is_no_reference_and_writes_the_others() {
+fn inspect_names_invalid_references_and_writes_the_others() {
     let arguments = ["inspect", "--offline", "-o", "json", "team/App", "alpine:3.17", "a:b:c"];
     let Output { status, stdout, stderr } = run(&arguments);
     let stderr = String::from_utf8(stderr).unwrap();
@@ -155,7 +155,7 @@ fn inspect_names_what_is_no_reference_and_writes_the_others() {
 }
 
 #[test]
-fn completions_are_made_for_every_shell() {
+fn completions_are_generated_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = prints(&["completions", shell]);
         assert!(script.contains("inspect") && script.contains("offline"), "{shell}");
@@ -184,7 +184,7 @@ fn a_manual_page_is_written_for_every_command() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn an_error_names_the_folder_that_cannot_be_created() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("man");
     assert!(refuses(&["man", path.to_str().unwrap()]).contains(path.to_str().unwrap()));

@@ -18,12 +18,12 @@ const IMAGES: [&str; 6] =
 fuzz_target!(|text: &str| {
     let options: Vec<&str> = text.lines().collect();
     for resolver in resolvers() {
-        let Some(settings) = Settings::read(resolver, &options) else { continue };
-        let _ = (settings.fate(), settings.resend_after(), settings.slowest_answer());
-        let _ = (settings.recovers_from_one_loss(), settings.recovers_from_raced_pairs(4));
+        let Some(settings) = Settings::read_options(resolver, &options) else { continue };
+        let _ = (settings.viability(), settings.resend_after(), settings.slowest_answer());
+        let _ = (settings.one_loss_delay(), settings.conntrack_race_delay(4));
         for nameservers in [0, 1, 3, u32::MAX] {
             let _ = settings.gives_up_after(nameservers, 4);
-            let _ = settings.passes_dead_nameservers_after(1, nameservers, 4);
+            let _ = settings.dead_nameserver_delay(1, nameservers, 4);
         }
     }
     for option in &options {

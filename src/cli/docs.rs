@@ -6,7 +6,7 @@ use std::{fs, io};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::explain::{Examples, MadePage, pages, parts};
+use crate::explain::{Examples, GeneratedPage, pages, parts};
 
 use super::outcome::{Failure, Outcome};
 
@@ -26,7 +26,7 @@ impl Docs {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        for MadePage { path, text } in pages_with_examples(&self.repository)? {
+        for GeneratedPage { path, text } in pages_with_examples(&self.repository)? {
             let path = self.repository.join("docs").join(path);
             let folder = path.parent().unwrap_or(&self.repository);
             fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
@@ -44,7 +44,7 @@ impl Docs {
 }
 
 /// Returns the pages, with the examples in the repository.
-fn pages_with_examples(repository: &Path) -> anyhow::Result<Vec<MadePage>> {
+fn pages_with_examples(repository: &Path) -> anyhow::Result<Vec<GeneratedPage>> {
     let mut failure = None;
     let pages = pages(|slug| {
         read_examples(&repository.join("tests/rules").join(slug)).unwrap_or_else(|error| {

@@ -1,25 +1,26 @@
-//! The cluster that examples are about: its names, what the kubelet gives a pod, and how a lookup goes there.
+//! The example cluster of the pages: its names, the options of a pod, and lookups in it.
 
 use super::page::seconds;
 use crate::pod::cluster_searches;
 use crate::resolver::{Answer, Resolver, Settings, lookup};
 
-/// The namespace and the domain of the cluster that examples are about.
+/// The namespace of the example pod.
 pub(super) const NAMESPACE: &str = "default";
+/// The domain of the cluster.
 pub(super) const CLUSTER_DOMAIN: &str = "cluster.local";
-/// What the kubelet gives a pod that says nothing.
+/// The options that the kubelet gives a pod without any of its own.
 pub(super) const CLUSTER_OPTIONS: &str = "ndots:5";
-/// Names that programs in a cluster ask for: one Service, from its own namespace and from another, and one beyond the cluster.
+/// Names that programs in a cluster look up: a Service, by all its names, and a name outside the cluster.
 pub(super) const EXAMPLE_NAMES: [&str; 5] =
     ["db", "db.shop", "db.shop.svc", "db.shop.svc.cluster.local", "www.example.com"];
-/// Those of them that only a search list can complete.
+/// The example names that only a search list can complete.
 pub(super) const CLUSTER_NAMES: [&str; 3] = ["db", "db.shop", "db.shop.svc"];
-/// The names that exist in the examples' cluster.
+/// The names that exist.
 const EXISTING: [&str; 3] = ["db.default.svc.cluster.local", "db.shop.svc.cluster.local", "www.example.com"];
-/// How many names a lookup tries that finds nothing in the search list: three domains, and the name as it stands.
-pub(super) const CANDIDATES: u32 = 4;
+/// The names that a lookup tries if none of the search list exists: three domains, and the name as is.
+pub(super) const NAMES_TRIED: u32 = 4;
 
-/// How many queries a lookup of this name takes in the examples' cluster; `None` where it fails.
+/// Returns the number of queries of a lookup of this name; `None` if it fails.
 pub(super) fn queries(resolver: Resolver, name: &str, ndots: u32) -> Option<u32> {
     let searches = cluster_searches(NAMESPACE, CLUSTER_DOMAIN);
     let searches: Vec<&str> = searches.iter().map(String::as_str).collect();
@@ -28,7 +29,7 @@ pub(super) fn queries(resolver: Resolver, name: &str, ndots: u32) -> Option<u32>
     lookup.found.map(|_| lookup.queries)
 }
 
-/// How long a lookup takes to fail where nothing answers.
+/// Returns the time until a lookup fails if nothing answers.
 pub(super) fn gives_up(settings: &Settings) -> String {
-    settings.gives_up_after(1, CANDIDATES).map_or("no option bounds it".to_owned(), seconds)
+    settings.gives_up_after(1, NAMES_TRIED).map_or("no option bounds it".to_owned(), seconds)
 }

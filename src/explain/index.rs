@@ -1,4 +1,4 @@
-//! What can be explained, in columns.
+//! The list of all topics.
 
 use super::option;
 use super::page::Page;
@@ -7,10 +7,12 @@ use crate::resolver::{Family, known_options};
 use crate::rules::RULES;
 use crate::verdicts::DIAGNOSES;
 
-/// The page that lists all other pages.
+/// Returns the page that lists all topics.
 pub fn index() -> String {
     let mut page = Page::titled("What muslin can explain");
-    page.paragraph("`muslin explain WHAT`, where WHAT is one of these; where a word is several, the first counts.");
+    page.paragraph(
+        "`muslin explain WHAT`, where WHAT is one of these; if a word is several of them, the first counts.",
+    );
     page.heading("Rules");
     page.table(
         &["rule", "level", "finds"],
@@ -18,14 +20,14 @@ pub fn index() -> String {
     );
     page.heading("Verdicts of `muslin probe`");
     page.table(
-        &["verdict", "is"],
+        &["verdict", "meaning"],
         DIAGNOSES.iter().map(|diagnosis| [diagnosis.slug.to_owned(), diagnosis.summary().to_owned()]),
     );
     page.heading("Options");
     matrix(&mut page, |name| name.to_owned());
     page.heading("Resolvers");
     page.table(
-        &["resolver", "is"],
+        &["resolver", "description"],
         Family::KNOWN
             .into_iter()
             .chain([Family::Static, Family::Unknown])
@@ -37,14 +39,14 @@ pub fn index() -> String {
     page.into_text()
 }
 
-/// Which resolver acts on which option.
+/// Writes a table of the options and the resolvers that act on them.
 pub(super) fn matrix(page: &mut Page, first: impl Fn(&str) -> String) {
     let header = [&["option"][..], &Family::KNOWN.map(Family::name)].concat();
     page.table(
         &header,
         known_options().map(|name| {
             let mut cells = vec![first(name)];
-            cells.extend(Family::KNOWN.map(|family| option::cell(family, name)));
+            cells.extend(Family::KNOWN.map(|family| option::matrix_cell(family, name)));
             cells
         }),
     );

@@ -1,8 +1,7 @@
-//! What muslin knows, for people to read: a rule, a verdict, an option, a resolver, an image reference; each as one page of Markdown.
-//! All of it is taken from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
+//! Pages for people about a rule, a verdict, an option, a resolver or an image, in Markdown. Every fact comes from the
+//! floors below, so that a page says what the webhook does. Must not know of files or terminals.
 
 mod example_cluster;
-mod fault;
 mod image;
 mod index;
 mod option;
@@ -16,9 +15,10 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod verdict;
 
 pub use index::index;
-pub use pages::{Examples, MadePage, pages};
-pub use parts::{MadePart, parts};
+pub use pages::{Examples, GeneratedPage, pages};
+pub use parts::{GeneratedPart, parts};
 pub use terminal::for_terminal;
 pub use topic::{Topic, UnknownTopic};

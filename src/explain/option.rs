@@ -1,11 +1,11 @@
-//! The page about an option: what each resolver makes of it, in which releases.
+//! The page about an option: its effect on each resolver, by release.
 
 use super::example_cluster::{CLUSTER_NAMES, CLUSTER_OPTIONS, gives_up, queries};
-use super::page::{Page, code_list, effect, range, releases, seconds};
-use crate::resolver::{Effect, Family, Fate, OptionFact, Settings, option_facts, takes_number};
+use super::page::{Page, code_list, effect_word, range, releases, seconds};
+use crate::resolver::{Effect, Family, OptionFact, Settings, Viability, option_facts, takes_number};
 use crate::rules::RULES;
 
-/// `line` is one option or more, each `name[:value]`.
+/// `line` is one or more options, each `name[:value]`.
 pub(super) fn page(line: &str) -> String {
     let mut page = Page::titled(format_args!("`{line}`"));
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -26,11 +26,11 @@ pub(super) fn page(line: &str) -> String {
         }
     }
     for name in &names {
-        page.heading(format_args!("What each resolver makes of `{name}`"));
-        page.paragraph(how_to_write(name));
-        rows(&mut page, name);
+        page.heading(format_args!("Effect of `{name}` on each resolver"));
+        page.paragraph(how_to_set(name));
+        write_facts(&mut page, name);
     }
-    page.heading("Rules that speak of it");
+    page.heading("Rules about it");
     let rules = RULES.iter().filter(|rule| {
         let documentation = rule.documentation();
         names
@@ -46,22 +46,22 @@ pub(super) fn page(line: &str) -> String {
     page.into_text()
 }
 
-/// How the option stands in `dnsConfig`.
-pub(super) fn how_to_write(name: &str) -> String {
+/// The form of the option in `dnsConfig`.
+pub(super) fn how_to_set(name: &str) -> String {
     if takes_number(name) {
-        format!("An option with a number: in `dnsConfig.options`, `{{name: {name}, value: \"…\"}}`.")
+        format!("Takes a number. In `dnsConfig.options`: `{{name: {name}, value: \"…\"}}`.")
     } else {
-        format!("A switch: in `dnsConfig.options`, `{{name: {name}}}`, without a value.")
+        format!("Takes no value. In `dnsConfig.options`: `{{name: {name}}}`.")
     }
 }
 
-/// Every resolver's rows about an option, and where they are from.
-pub(super) fn rows(page: &mut Page, name: &str) {
+/// Writes the rows of all resolvers about an option, and their sources.
+pub(super) fn write_facts(page: &mut Page, name: &str) {
     let facts = || Family::KNOWN.into_iter().flat_map(|family| family.unversioned().facts(name));
     page.table(
-        &["resolver", "releases", "effect", "what it makes of it"],
+        &["resolver", "releases", "effect", "meaning"],
         facts().map(|fact| {
-            [fact.family.name().to_owned(), releases(fact), effect(fact.effect).to_owned(), fact.note.to_owned()]
+            [fact.family.name().to_owned(), releases(fact), effect_word(fact.effect).to_owned(), fact.note.to_owned()]
         }),
     );
     let mut sources: Vec<_> =
@@ -71,10 +71,10 @@ pub(super) fn rows(page: &mut Page, name: &str) {
     page.items(sources);
 }
 
-/// What one resolver does with the option, in a cell of the matrix: the releases that act on it.
-pub(super) fn cell(family: Family, name: &str) -> String {
+/// Returns the releases of one resolver that act on the option, for a cell of the table.
+pub(super) fn matrix_cell(family: Family, name: &str) -> String {
     let acts = |fact: &&OptionFact| fact.family == family && fact.option == name && fact.effect != Effect::Ignored;
-    // Rows that differ only in what they say of the option are one here.
+    // Neighbouring rows that differ only in their note are merged.
     let mut spans: Vec<OptionFact> = Vec::new();
     for fact in option_facts().filter(acts) {
         match spans.last_mut() {
@@ -93,20 +93,20 @@ pub(super) fn cell(family: Family, name: &str) -> String {
     if spans.is_empty() { "no".to_owned() } else { spans.iter().map(text).collect::<Vec<_>>().join("; ") }
 }
 
-/// The options of a pod that says these.
+/// The options of a pod in the example cluster that sets these.
 fn in_a_cluster<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let sets_ndots = words.iter().any(|word| option_name(word) == "ndots");
     words.iter().copied().chain((!sets_ndots).then_some(CLUSTER_OPTIONS)).collect()
 }
 
-/// What these options make of a family's settings.
+/// The settings of a family with these options.
 fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
-    let settings = Settings::read(family.unversioned(), options)?;
-    let fails = match settings.fate() {
-        Fate::Crashes => Some("dies at its first lookup (SIGFPE)"),
-        Fate::NeverSends => Some("at once: sends no query"),
-        Fate::NeverWaits => Some("at once: waits for no answer"),
-        Fate::Works => None,
+    let settings = Settings::read_options(family.unversioned(), options)?;
+    let fails = match settings.viability() {
+        Viability::Crashes => Some("dies at its first lookup (SIGFPE)"),
+        Viability::NeverSends => Some("at once: sends no query"),
+        Viability::NeverWaits => Some("at once: waits for no answer"),
+        Viability::Works => None,
     };
     let (resends, gives_up, lost) = match fails {
         Some(fails) => ("never".to_owned(), fails.to_owned(), "all".to_owned()),
@@ -121,12 +121,12 @@ fn settings_row(family: Family, options: &[&str]) -> Option<[String; 7]> {
     Some([family.name().to_owned(), ndots.to_string(), seconds(timeout), attempts.to_string(), resends, gives_up, lost])
 }
 
-/// Sources are written over several lines in the code.
+/// Joins the lines over which the code spreads a source.
 fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The option that `name[:value]` sets.
+/// The name of the option in `name[:value]`.
 pub(super) fn option_name(text: &str) -> &str {
     text.split_once(':').map_or(text, |(name, _)| name)
 }

@@ -1,11 +1,12 @@
-//! A page of text, written as Markdown piece by piece. Must not know what the page is about, nor where it is shown.
+//! A page of Markdown, written piece by piece, and the forms in which pages show releases, durations and effects. Must
+//! not know where a page is shown.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
-use crate::resolver::{Effect, Family, OptionFact, Resolver, Version};
+use crate::resolver::{Effect, OptionFact, Resolver};
 
-/// A text in Markdown: the simple part of it that a terminal can show too.
+/// A text in the simple part of Markdown that a terminal can show too.
 #[derive(Debug, Default)]
 pub(super) struct Page(String);
 
@@ -31,7 +32,7 @@ impl Page {
         }
     }
 
-    /// A table; without rows, nothing.
+    /// Writes a table, or nothing if it has no rows.
     pub(super) fn table<R: AsRef<[String]>>(&mut self, header: &[&str], rows: impl IntoIterator<Item = R>) {
         let mut rows = rows.into_iter().peekable();
         if rows.peek().is_none() {
@@ -50,7 +51,7 @@ impl Page {
         self.write(format_args!("| {} |\n", cells.join(" | ")));
     }
 
-    /// A file, as it is.
+    /// Writes a file unchanged.
     pub(super) fn code(&mut self, language: &str, text: &str) {
         self.write(format_args!("\n```{language}\n{}\n```\n", text.trim_end()));
     }
@@ -60,7 +61,7 @@ impl Page {
     }
 
     fn write(&mut self, text: fmt::Arguments<'_>) {
-        // A String takes all that it is given.
+        // Writing to a String cannot fail.
         let _ = self.0.write_fmt(text);
     }
 }
@@ -70,29 +71,22 @@ pub(super) fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-/// A release as its project writes it: glibc and Go leave a last 0 away.
-pub(super) fn release(family: Family, version: Version) -> String {
-    match (family, version) {
-        (Family::Glibc | Family::Go, Version { major, minor, patch: 0 }) => format!("{major}.{minor}"),
-        _ => version.to_string(),
-    }
-}
-
 /// `glibc 2.36`, or `glibc` alone.
 pub(super) fn resolver_name(resolver: Resolver) -> String {
     let Resolver { family, version, cgo: _ } = resolver;
     match version {
-        Some(version) => format!("{} {}", family.name(), release(family, version)),
+        Some(version) => format!("{} {}", family.name(), family.release_name(version)),
         None => family.name().to_owned(),
     }
 }
 
-/// Words as code, with commas between.
+/// Words as code, separated by commas.
 pub(super) fn code_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) const fn effect(effect: Effect) -> &'static str {
+/// The word for an effect.
+pub(super) const fn effect_word(effect: Effect) -> &'static str {
     match effect {
         Effect::Honoured => "honoured",
         Effect::Ignored => "ignored",
@@ -100,14 +94,14 @@ pub(super) const fn effect(effect: Effect) -> &'static str {
     }
 }
 
-/// The releases of which a row speaks.
+/// The releases that a row covers.
 pub(super) fn releases(fact: &OptionFact) -> String {
     range(fact).unwrap_or_else(|| "all".to_owned())
 }
 
-/// `None` for all releases.
+/// The range of releases that a row covers; `None` for all.
 pub(super) fn range(fact: &OptionFact) -> Option<String> {
-    let name = |version| release(fact.family, version);
+    let name = |version| fact.family.release_name(version);
     match (fact.since, fact.until) {
         (None, None) => None,
         (Some(since), None) => Some(format!("from {}", name(since))),

@@ -1,52 +1,58 @@
-//! The generated part of `docs/`: one page a rule, one a verdict, and the matrix of options and resolvers. Must not know of files: it is given
-//! the examples, and gives back texts.
+//! The generated part of `docs/`: one page per rule, one per verdict, and the table of options and resolvers. Must not
+//! know of files: the caller passes the examples and gets texts.
 
 use super::page::Page;
-use super::{fault, index, option, rule};
+use super::{index, option, rule, verdict};
 use crate::resolver::known_options;
 use crate::rules::{RULES, Rule};
 use crate::verdicts::{DIAGNOSES, Diagnosis};
 
-/// A page of `docs/`.
+/// A generated page of `docs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadePage {
-    /// Where it stands, from `docs`: `rules/attempts-zero.md`.
+pub struct GeneratedPage {
+    /// The path below `docs`: `rules/attempts-zero.md`.
     pub path: String,
-    /// Its text.
+    /// The text.
     pub text: String,
 }
 
-/// Manifests that show a rule.
+/// Example manifests of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examples {
-    /// A pod on which it fires.
+    /// A pod on which the rule fires.
     pub fires: Option<String>,
     /// The same pod, fixed.
     pub fixed: Option<String>,
 }
 
-/// What stands at the head of each page, so that nobody edits it by hand.
-const MADE: &str = "<!-- Made by `muslin docs`; do not edit. -->";
+/// The first line of each page, so that it is not edited by hand.
+const GENERATED: &str = "<!-- Made by `muslin docs`; do not edit. -->";
 
-/// Every generated page. `examples` gives those of the rule of this slug.
-pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<MadePage> {
+/// Returns every generated page. `examples` gives the examples of the rule with this slug.
+pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<GeneratedPage> {
     let mut pages = vec![
-        made("options.md", &options()),
-        made("rules/README.md", &rules()),
-        made("verdicts/README.md", &verdicts()),
+        generated("options.md", &options_page()),
+        generated("rules/README.md", &rules_page()),
+        generated("verdicts/README.md", &verdicts_page()),
     ];
-    pages.extend(RULES.iter().map(|rule| made(&format!("rules/{}.md", rule.slug), &about(rule, &examples(rule.slug)))));
-    pages.extend(DIAGNOSES.iter().map(|diagnosis| made(&format!("verdicts/{}.md", diagnosis.slug), &told(diagnosis))));
+    pages.extend(
+        RULES.iter().map(|rule| generated(&format!("rules/{}.md", rule.slug), &rule_page(rule, &examples(rule.slug)))),
+    );
+    pages.extend(
+        DIAGNOSES
+            .iter()
+            .map(|diagnosis| generated(&format!("verdicts/{}.md", diagnosis.slug), &verdict_page(diagnosis))),
+    );
     pages
 }
 
-fn made(path: &str, text: &str) -> MadePage {
-    MadePage { path: path.to_owned(), text: format!("{MADE}\n\n{text}") }
+fn generated(path: &str, text: &str) -> GeneratedPage {
+    GeneratedPage { path: path.to_owned(), text: format!("{GENERATED}\n\n{text}") }
 }
 
-fn about(rule: &Rule, examples: &Examples) -> String {
+fn rule_page(rule: &Rule, examples: &Examples) -> String {
     let Examples { fires, fixed } = examples;
-    let mut page = rule::begun(rule);
+    let mut page = rule::page_start(rule);
     if let Some(fires) = fires {
         page.heading("A pod on which it fires");
         page.code("yaml", fires);
@@ -59,20 +65,20 @@ fn about(rule: &Rule, examples: &Examples) -> String {
     page.into_text()
 }
 
-fn told(diagnosis: &Diagnosis) -> String {
-    let mut page = fault::page(diagnosis);
+fn verdict_page(diagnosis: &Diagnosis) -> String {
+    let mut page = verdict::page(diagnosis);
     page.paragraph("[All verdicts](README.md)");
     page.into_text()
 }
 
-fn verdicts() -> String {
+fn verdicts_page() -> String {
     let mut page = Page::titled("Verdicts");
     page.paragraph(
-        "What `muslin probe` can find to be wrong with DNS where it runs. Each is held against what looks much like it, and none rests \
+        "The faults that `muslin probe` can find in DNS where it runs. Each is checked against faults that look like it, and none rests \
          on a single packet. `muslin explain VERDICT` shows the same texts.",
     );
     page.table(
-        &["verdict", "is"],
+        &["verdict", "meaning"],
         DIAGNOSES
             .iter()
             .map(|diagnosis| [format!("[{slug}]({slug}.md)", slug = diagnosis.slug), diagnosis.summary().to_owned()]),
@@ -80,11 +86,11 @@ fn verdicts() -> String {
     page.into_text()
 }
 
-fn rules() -> String {
+fn rules_page() -> String {
     let mut page = Page::titled("Rules");
     page.paragraph(
-        "What muslin finds in pods. A finding of level `deny` means that lookups fail, `warn` that they are slower or fail more \
-         often than they need, `info` that nothing has to be done. `muslin explain RULE` shows the same texts.",
+        "The findings that muslin reports on pods. Level `deny` means that lookups fail, `warn` that they are slower or fail more \
+         often than necessary, `info` that no action is needed. `muslin explain RULE` shows the same texts.",
     );
     page.table(
         &["rule", "level", "finds"],
@@ -95,18 +101,18 @@ fn rules() -> String {
     page.into_text()
 }
 
-fn options() -> String {
+fn options_page() -> String {
     let mut page = Page::titled("Options and resolvers");
     page.paragraph(
-        "Which resolver acts on which option of resolv.conf, and in which releases. `no`: the option changes nothing there. \
-         `depends`: on what a release number does not tell, such as a packager's patch or the option's place on the line. \
-         `muslin explain OPTION` shows what one option does, `muslin explain musl-1.2.3` all options of one release.",
+        "The resolvers that act on each option of resolv.conf, and their releases. `no`: the option changes nothing. `depends`: \
+         the effect depends on more than the release, such as a packager's patch or the option's place on the line. \
+         `muslin explain OPTION` shows one option, `muslin explain musl-1.2.3` all options of one release.",
     );
     index::matrix(&mut page, |name| format!("[{name}](#{name})"));
     for name in known_options() {
         page.heading(name);
-        page.paragraph(option::how_to_write(name));
-        option::rows(&mut page, name);
+        page.paragraph(option::how_to_set(name));
+        option::write_facts(&mut page, name);
     }
     page.into_text()
 }

@@ -5,7 +5,7 @@ use crate::rules::{EventReason, RULES, Rule};
 
 /// A generated part of a page of `docs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadePart {
+pub struct GeneratedPart {
     /// The page's path from `docs`, such as `events.md`.
     pub page: &'static str,
     name: &'static str,
@@ -13,16 +13,16 @@ pub struct MadePart {
 }
 
 /// Returns every generated part.
-pub fn parts() -> Vec<MadePart> {
+pub fn parts() -> Vec<GeneratedPart> {
     vec![
-        MadePart { page: "events.md", name: "the reasons of Events", text: event_reasons() },
-        MadePart { page: "policy.md", name: "the rules of acceptRisk", text: risks() },
+        GeneratedPart { page: "events.md", name: "the reasons of Events", text: event_reasons() },
+        GeneratedPart { page: "policy.md", name: "the rules of acceptRisk", text: risks() },
     ]
 }
 
-// === impl MadePart ===
+// === impl GeneratedPart ===
 
-impl MadePart {
+impl GeneratedPart {
     /// Returns the page with this part written anew; `None` where the page lacks the two comment lines that enclose the part.
     pub fn fill(&self, page: &str) -> Option<String> {
         let Self { page: _, name, text } = self;
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn replaces_what_stands_between_the_two_lines() {
-        let part = MadePart { page: "events.md", name: "a list", text: "\nnew\n".to_owned() };
+        let part = GeneratedPart { page: "events.md", name: "a list", text: "\nnew\n".to_owned() };
         let page = "before\n<!-- a list, made by `muslin docs` -->\n\nold\n\n<!-- end -->\nafter\n";
         assert_eq!(part.fill(page), Some(page.replace("old", "new")));
         assert_eq!(part.fill("before\n"), None);

@@ -1,4 +1,4 @@
-//! What the webhook would say of a pod with one container and no options of its own, and what it would inject.
+//! The findings and the injected options of a pod with one container and no options of its own.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::plan::{Context, plan};
 use crate::pod::Pod;
 use crate::policy::Profile;
 
-/// Writes the findings on such a pod, and what the default profile gives it.
+/// Writes the findings on such a pod, and the options that the default profile injects.
 pub(super) fn findings(page: &mut Page, image: &str, fingerprint: Fingerprint) {
     let json = json!({ "spec": { "containers": [{ "name": "app", "image": image }] } }).to_string();
     let profile = Profile::default();
@@ -20,14 +20,14 @@ pub(super) fn findings(page: &mut Page, image: &str, fingerprint: Fingerprint) {
     } else {
         page.items(plan.findings.iter().map(|planned| {
             let finding = &planned.finding;
-            let mended = if planned.fixed { " (the `default` profile mends it)" } else { "" };
+            let fixed = if planned.fixed { " (the `default` profile fixes it)" } else { "" };
             let help = &finding.help;
-            format!("{}, `{}`: {}{mended}. To mend it: {help}.", finding.level, finding.rule.slug, finding.message)
+            format!("{}, `{}`: {}{fixed}. To fix it: {help}.", finding.level, finding.rule.slug, finding.message)
         }));
     }
     if plan.injected.options.is_empty() {
-        page.paragraph("The `default` profile injects nothing into it.");
+        page.paragraph("The `default` profile injects nothing into this pod.");
     } else {
-        page.paragraph(format_args!("The `default` profile injects `{}` into it.", plan.injected));
+        page.paragraph(format_args!("The `default` profile injects `{}` into this pod.", plan.injected));
     }
 }

@@ -1,20 +1,20 @@
-//! The page about a resolver: how it sends, sends again and gives up, which names it finds, which options it reads, and what
-//! its release lacks. All but a few sentences is worked out by the floor `resolver`.
+//! The page about a resolver: its timing, the names it finds, the options it reads, and the changes that its release lacks.
+//! The facts come from the floor `resolver`.
 
 use std::time::Duration;
 
 use super::example_cluster::{
-    CANDIDATES, CLUSTER_DOMAIN, CLUSTER_OPTIONS, EXAMPLE_NAMES, NAMESPACE, gives_up, queries,
+    CLUSTER_DOMAIN, CLUSTER_OPTIONS, EXAMPLE_NAMES, NAMES_TRIED, NAMESPACE, gives_up, queries,
 };
-use super::page::{Page, code_list, effect, release, releases, resolver_name, seconds};
+use super::page::{Page, code_list, effect_word, releases, resolver_name, seconds};
 use super::pod;
 use crate::image::{Evidence, Fingerprint, Reason};
 use crate::pod::cluster_searches;
 use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::alpine::Release;
 use crate::resolver::{
-    Answer, Change, Family, OptionFact, Pairing, Resolver, Settings, Transport, Version, candidates, changes,
-    known_option, known_options, lookup, option_facts,
+    Answer, Change, Family, OptionFact, QueryPairing, Resolver, Settings, Transport, Version, changes, known_option,
+    known_options, lookup, option_facts, query_names,
 };
 
 pub(super) fn page(resolver: Resolver) -> String {
@@ -22,63 +22,50 @@ pub(super) fn page(resolver: Resolver) -> String {
     page.paragraph(summary(resolver.family));
     if matches!(resolver.family, Family::Static | Family::Unknown) {
         page.paragraph(
-            "No rule that depends on a resolver fires on such a container, and nothing is injected for its sake.",
+            "No rule that depends on the resolver fires on such a container, and muslin injects nothing for it.",
         );
         return page.into_text();
     }
     if let Some(version) = resolver.version.filter(|_| resolver.family == Family::Musl) {
         page.paragraph(carried_by(version));
     }
-    page.heading("How it sends, sends again and gives up");
-    timing(&mut page, resolver);
-    page.heading("Which names it finds");
-    names(&mut page, resolver);
-    page.heading("What it makes of options");
-    options(&mut page, resolver);
-    history(&mut page, resolver);
-    page.heading("Findings on a pod of it that sets no options");
+    page.heading("Queries, resends and giving up");
+    write_timing(&mut page, resolver);
+    page.heading("Names it finds");
+    write_names(&mut page, resolver);
+    page.heading("Options it reads");
+    write_options(&mut page, resolver);
+    write_changes(&mut page, resolver);
+    page.heading("Findings on a pod with this resolver and no options of its own");
     let reason = Reason::Fixed("it was asked about");
     pod::findings(&mut page, "app", Fingerprint { resolver, evidence: Evidence::Inspected, reason });
     page.into_text()
 }
 
-/// Whose code it is, and where it is met.
-pub(super) const fn summary(family: Family) -> &'static str {
-    match family {
-        Family::Musl => {
-            "musl libc, the C library of Alpine Linux: the resolver of every program there that calls getaddrinfo."
-        }
-        Family::Glibc => {
-            "The GNU C library: the resolver of every program that calls getaddrinfo on Debian, Ubuntu, Fedora, Red Hat, Wolfi \
-             and distroless images with a C library."
-        }
-        Family::Go => {
-            "Go's own resolver, in programs built without cgo, or with the tag netgo, and by default in others too. A program \
-             built with cgo leaves a lookup to the C library in some cases, an unknown option among them."
-        }
-        Family::Uclibc => "uClibc and uClibc-ng, the C library of small images such as busybox's own.",
-        Family::CAres => {
-            "c-ares, a resolver inside a program: in Node only `dns.resolve*`, not `dns.lookup`, which asks the C library."
-        }
-        Family::Static => "A static program on an image with no C library: which resolver is inside it is not known.",
-        Family::Unknown => "Nothing is known of the resolver: the reference tells nothing.",
-    }
+/// Whose code the resolver is, and where it is found.
+pub(super) fn summary(family: Family) -> &'static str {
+    family.summary().unwrap_or(match family {
+        Family::Static => "An unknown resolver inside a static program, on an image with no C library.",
+        _ => "An unknown resolver: the image name does not show it.",
+    })
 }
 
-/// Which Alpine releases have this musl.
+/// The Alpine releases with this musl.
 fn carried_by(version: Version) -> String {
     let releases: Vec<_> = Release::with_musl(version).map(|release| release.to_string()).collect();
     match (&*releases, Release::newest_musl()) {
         ([], Some(newest)) if version > newest => {
-            format!("It is newer than {newest}, the newest musl that muslin has facts about: it is taken to be alike.")
+            format!(
+                "This release is newer than {newest}, the newest that muslin has facts about; muslin assumes that it behaves alike."
+            )
         }
-        ([], _) => "No Alpine release from 3.1 on carries it.".to_owned(),
+        ([], _) => "No Alpine release since 3.1 carries it.".to_owned(),
         ([one], _) => format!("Alpine {one} carries it."),
         ([others @ .., last], _) => format!("Alpine {} and {last} carry it.", others.join(", ")),
     }
 }
 
-/// The options that a pod of this resolver may come to have, each with a name.
+/// The options that a pod with this resolver may have, each list with a name.
 fn option_lists(family: Family) -> Vec<(&'static str, Vec<String>)> {
     let profile = Profile::default();
     let row = |families: &[Family]| {
@@ -98,13 +85,13 @@ fn option_lists(family: Family) -> Vec<(&'static str, Vec<String>)> {
     lists
 }
 
-fn timing(page: &mut Page, resolver: Resolver) {
+fn write_timing(page: &mut Page, resolver: Resolver) {
     let lists = option_lists(resolver.family);
     let settings: Vec<_> = lists
         .iter()
         .filter_map(|(name, options)| {
             let texts: Vec<&str> = options.iter().map(String::as_str).collect();
-            Some((*name, options.join(" "), Settings::read(resolver, &texts)?))
+            Some((*name, options.join(" "), Settings::read_options(resolver, &texts)?))
         })
         .collect();
     let row = |name: &str, value: &dyn Fn(&Settings) -> String| {
@@ -115,24 +102,25 @@ fn timing(page: &mut Page, resolver: Resolver) {
     let late = |duration: Option<Duration>| duration.map_or("the lookup fails".to_owned(), seconds);
     let rows = [
         [vec!["options".to_owned()], settings.iter().map(|(_, line, _)| format!("`{line}`")).collect()].concat(),
-        row("A and AAAA leave", &|settings| pairing(settings).to_owned()),
-        row("sends again after", &|settings| seconds(settings.resend_after())),
-        row("one packet lost: late by", &|settings| late(settings.recovers_from_one_loss())),
-        row("second of each pair lost: late by", &|settings| late(settings.recovers_from_raced_pairs(CANDIDATES))),
-        row("first of two nameservers dead: late by", &|settings| {
-            seconds(settings.passes_dead_nameservers_after(1, 2, CANDIDATES))
+        row("sends A and AAAA", &|settings| pairing_words(settings).to_owned()),
+        row("resends after", &|settings| seconds(settings.resend_after())),
+        row("one packet lost: delay", &|settings| late(settings.one_loss_delay())),
+        row("second of each pair lost: delay", &|settings| late(settings.conntrack_race_delay(NAMES_TRIED))),
+        row("first of two nameservers dead: delay", &|settings| {
+            seconds(settings.dead_nameserver_delay(1, 2, NAMES_TRIED))
         }),
-        row("slowest answer that counts", &|settings| seconds(settings.slowest_answer())),
+        row("slowest accepted answer", &|settings| seconds(settings.slowest_answer())),
         row("nothing answers: gives up after", &gives_up),
     ];
     let header = [vec!["with"], settings.iter().map(|(name, _, _)| *name).collect()].concat();
     page.table(&header, rows);
     page.paragraph(format_args!(
-        "For a lookup that tries {CANDIDATES} names (three search domains, and the name as it stands), with one nameserver where \
-         no other number is said. {}",
-        match resolver.family {
-            Family::Uclibc | Family::CAres => "Worked out from its source; not measured.",
-            _ => "Worked out from its source, and checked against measurements.",
+        "For a lookup that tries {NAMES_TRIED} names (three search domains, and the name as is), with one nameserver unless the \
+         row says otherwise. {}",
+        if resolver.family.is_measured() {
+            "Derived from its source, and checked against measurements."
+        } else {
+            "Derived from its source; not measured."
         }
     ));
     if resolver.family != Family::Musl {
@@ -140,20 +128,19 @@ fn timing(page: &mut Page, resolver: Resolver) {
     }
 }
 
-const fn pairing(settings: &Settings) -> &'static str {
+const fn pairing_words(settings: &Settings) -> &'static str {
     match (settings.transport, settings.pairing) {
         (Transport::Tcp, _) => "by TCP",
-        (Transport::Udp, Pairing::OneSocket) => "together, from one socket",
-        (Transport::Udp, Pairing::OneSocketSerial) => "one after the other, from one socket",
-        (Transport::Udp, Pairing::TwoSockets) => "together, from a socket each",
-        (Transport::Udp, Pairing::TwoSocketsSerial) => "one after the other, from a socket each",
+        (Transport::Udp, QueryPairing::OneSocket) => "together, from one socket",
+        (Transport::Udp, QueryPairing::OneSocketSerial) => "one after the other, from one socket",
+        (Transport::Udp, QueryPairing::TwoSockets) => "together, from a socket each",
+        (Transport::Udp, QueryPairing::TwoSocketsSerial) => "one after the other, from a socket each",
     }
 }
 
-fn names(page: &mut Page, resolver: Resolver) {
+fn write_names(page: &mut Page, resolver: Resolver) {
     page.paragraph(format_args!(
-        "How many queries a lookup takes in the namespace `{NAMESPACE}`, for a Service `db` in that and in the namespace `shop`, \
-         by `ndots`:"
+        "Queries of a lookup in the namespace `{NAMESPACE}`, by `ndots`; a Service `db` exists there and in the namespace `shop`:"
     ));
     page.table(
         &["name", "1", "2", "3", "4", "5"],
@@ -163,92 +150,93 @@ fn names(page: &mut Page, resolver: Resolver) {
             [format!("`{name}`"), one, two, three, four, five]
         }),
     );
-    page.paragraph("What follows an answer to the first of several names:");
+    page.paragraph("After an answer to the first of several names:");
     page.table(
         &["answer", "then"],
         [
-            (Answer::NxDomain, "no such name (NXDOMAIN)"),
-            (Answer::NoData, "a name without addresses (NODATA)"),
+            (Answer::NxDomain, "the name does not exist (NXDOMAIN)"),
+            (Answer::NoData, "the name has no address (NODATA)"),
             (Answer::ServFail, "the nameserver failed (SERVFAIL)"),
-            (Answer::Timeout, "no answer at all"),
+            (Answer::Timeout, "no answer"),
         ]
-        .map(|(answer, text)| [text.to_owned(), after(resolver, answer).to_owned()]),
+        .map(|(answer, text)| [text.to_owned(), step_after(resolver, answer).to_owned()]),
     );
 }
 
-/// What this resolver does after this answer to the first name that it tries.
-fn after(resolver: Resolver, answer: Answer) -> &'static str {
+/// Returns what this resolver does after this answer to the first name that it tries.
+fn step_after(resolver: Resolver, answer: Answer) -> &'static str {
     const NAME: &str = "db.shop";
     let searches = cluster_searches(NAMESPACE, CLUSTER_DOMAIN);
     let searches: Vec<&str> = searches.iter().map(String::as_str).collect();
-    let names = candidates(resolver, NAME, 5, &searches);
+    let names = query_names(resolver, NAME, 5, &searches);
     let [first, next, ..] = &*names else { return "there is no search list" };
     let found = lookup(resolver, NAME, 5, &searches, |name| if name == first { answer } else { Answer::Address });
     match found.and_then(|lookup| lookup.found) {
         None => "the lookup fails",
         Some(found) if found == *next => "the next name is tried",
-        Some(_) => "the name as it stands is tried",
+        Some(_) => "the name is tried as is",
     }
 }
 
-fn options(page: &mut Page, resolver: Resolver) {
-    let speaks = |fact: &&OptionFact| {
+fn write_options(page: &mut Page, resolver: Resolver) {
+    let is_about = |fact: &&OptionFact| {
         fact.family == resolver.family && resolver.version.is_none_or(|version| fact.covers(version))
     };
-    let own = || option_facts().filter(speaks).filter(|fact| known_option(fact.option));
+    let own = || option_facts().filter(is_about).filter(|fact| known_option(fact.option));
     page.table(
-        &["option", "releases", "effect", "what it makes of it"],
+        &["option", "releases", "effect", "meaning"],
         own().map(|fact| {
-            [format!("`{}`", fact.option), releases(fact), effect(fact.effect).to_owned(), fact.note.to_owned()]
+            [format!("`{}`", fact.option), releases(fact), effect_word(fact.effect).to_owned(), fact.note.to_owned()]
         }),
     );
     let others: Vec<_> = known_options().filter(|name| own().all(|fact| fact.option != *name)).collect();
-    if let Some(fact) = option_facts().filter(speaks).find(|fact| !known_option(fact.option)) {
+    if let Some(fact) = option_facts().filter(is_about).find(|fact| !known_option(fact.option)) {
         page.paragraph(format_args!(
-            "Any other option is ignored, {} among them: it {}.",
+            "All other options are ignored ({}): {} {}.",
             code_list(others),
+            resolver.family.name(),
             fact.note
         ));
     }
 }
 
-/// What came after this release; of a resolver of any release, all that changed.
-fn history(page: &mut Page, resolver: Resolver) {
+/// Writes the changes that this release lacks; without a release, all changes.
+fn write_changes(page: &mut Page, resolver: Resolver) {
     let family = resolver.family;
     let mut all = changes(family).peekable();
     if all.peek().is_none() {
         return;
     }
     if resolver.version.is_none() {
-        page.heading("What changed");
+        page.heading("Changes");
         page.table(
-            &["since", "what it does", "before that, it"],
-            all.map(|change| [release(family, change.since), change.now.to_owned(), change.before.to_owned()]),
+            &["since", "it", "before that, it"],
+            all.map(|change| [family.release_name(change.since), change.now.to_owned(), change.before.to_owned()]),
         );
         return;
     }
-    let (mended, other): (Vec<&Change>, Vec<&Change>) =
-        changes(family).filter(|change| change.is_missing_in(resolver)).partition(|change| change.mends);
+    let (fixes, regressions): (Vec<&Change>, Vec<&Change>) =
+        changes(family).filter(|change| change.is_missing_in(resolver)).partition(|change| change.fixes);
     page.heading("What this release lacks");
-    if mended.is_empty() {
-        page.paragraph("Nothing that a later one is known to have mended.");
+    if fixes.is_empty() {
+        page.paragraph("No later release is known to fix anything.");
     }
     page.table(
-        &["mended in", "this release"],
-        mended.into_iter().map(|change| [mended_in(family, change.since), change.before.to_owned()]),
+        &["fixed in", "this release"],
+        fixes.into_iter().map(|change| [release_with_alpine(family, change.since), change.before.to_owned()]),
     );
-    if !other.is_empty() {
-        page.paragraph("What later releases do worse:");
+    if !regressions.is_empty() {
+        page.paragraph("Later releases are worse in this:");
         page.table(
             &["since", "a later release"],
-            other.into_iter().map(|change| [mended_in(family, change.since), change.now.to_owned()]),
+            regressions.into_iter().map(|change| [release_with_alpine(family, change.since), change.now.to_owned()]),
         );
     }
 }
 
-/// A release; of musl, with the first Alpine that has it.
-fn mended_in(family: Family, since: Version) -> String {
-    let name = release(family, since);
+/// A release; for musl, with the first Alpine that has it.
+fn release_with_alpine(family: Family, since: Version) -> String {
+    let name = family.release_name(since);
     let alpine = (family == Family::Musl).then(|| Release::first_with_musl(since)).flatten();
     alpine.map_or(name.clone(), |alpine| format!("{name} (Alpine {alpine})"))
 }

@@ -1,20 +1,20 @@
-//! Markdown for a terminal: paragraphs and tables fitted to its width, headings in bold. What is code keeps its backticks, so
-//! that all of it can be read without colour. Must not know what the text is about.
+//! Markdown for a terminal: paragraphs and tables fitted to its width, headings in bold. Code keeps its backticks, so that
+//! the text can be read without colour. Must not know what the text is about.
 
 use anstyle::Style;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use textwrap::WrapAlgorithm;
 use textwrap::core::display_width;
 
-/// What stands before a line of text below a heading, as in a manual page.
+/// The indent of text below a heading, as in a manual page.
 const INDENT: &str = "  ";
-/// What stands between two columns of a table.
+/// The space between two columns of a table.
 const GAP: &str = "  ";
-/// No terminal is taken to be narrower than this, in characters: shorter lines cannot be read.
+/// The narrowest width in characters: shorter lines cannot be read.
 const WIDTH_MIN: usize = 20;
 
-/// The text as lines of at most `width` characters, where its words allow it. Styles are ANSI codes, for a stream that takes
-/// them out where they do not belong.
+/// Returns the text as lines of at most `width` characters, if its words allow it. Styles are ANSI codes, for a stream
+/// that removes them where they do not belong.
 pub fn for_terminal(markdown: &str, width: usize) -> String {
     let mut writer = Writer { output: String::new(), width: width.max(WIDTH_MIN) };
     writer.write(Parser::new_ext(markdown, Options::ENABLE_TABLES));
@@ -78,7 +78,7 @@ impl Writer {
         }
     }
 
-    /// Columns as wide as their cells, where the terminal has the room; otherwise the widest give way, as far as their words
+    /// Writes columns as wide as their cells if the terminal has room; otherwise the widest shrink, as far as their words
     /// allow.
     fn table(&mut self, rows: &[Vec<String>]) {
         let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
@@ -139,7 +139,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
-/// The text up to the end of what has begun.
+/// Returns the text up to the end of the current element.
 fn inline<'m>(events: &mut impl Iterator<Item = Event<'m>>) -> String {
     let mut text = String::new();
     let mut depth = 1;
@@ -159,7 +159,7 @@ fn inline<'m>(events: &mut impl Iterator<Item = Event<'m>>) -> String {
     text
 }
 
-/// The cells of a table that has begun, the header first.
+/// Returns the cells of the current table, the header first.
 fn table<'m>(events: &mut impl Iterator<Item = Event<'m>>) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     while let Some(event) = events.next() {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_column_gives_way() {
+    fn the_widest_column_shrinks() {
         assert_eq!(
             plain("| a | b |\n|---|---|\n| one | two three four five |\n| `x` | y \\| z |\n", 20),
             "  a    b\n  ---  -------------\n  one  two three\n       four five\n  `x`  y | z\n"

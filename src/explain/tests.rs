@@ -1,4 +1,4 @@
-//! Tests of what a word names, and of what pages say.
+//! Tests of the topic that a text names, and of the pages.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn options_may_have_values_and_come_before_an_image() {
 }
 
 #[test]
-fn a_word_is_an_image_only_where_its_publisher_is_known() {
+fn a_word_is_an_image_only_if_its_publisher_is_known() {
     assert!(matches!(Topic::find("nginx"), Ok(Topic::Image(..))));
     assert!(matches!(Topic::find("my-own-app:1"), Ok(Topic::Image(..))));
     assert!(matches!(Topic::find("registry.example.com/app"), Ok(Topic::Image(..))));
@@ -63,7 +63,7 @@ fn a_word_is_an_image_only_where_its_publisher_is_known() {
 }
 
 #[test]
-fn a_slip_is_answered_with_what_was_meant() {
+fn a_typo_gets_the_word_that_was_meant() {
     assert_eq!(similar("atempts-zero")[0], "attempts-zero");
     assert_eq!(similar("ndot")[0], "ndots");
     assert_eq!(similar("gilbc")[0], "glibc");
@@ -72,22 +72,22 @@ fn a_slip_is_answered_with_what_was_meant() {
 }
 
 #[test]
-fn what_is_no_reference_says_what_is_wrong_with_it() {
+fn a_text_that_is_not_a_reference_gets_the_reason() {
     let unknown = Topic::find("https://example.com/app").map_err(|unknown| unknown.to_string()).unwrap_err();
     assert!(unknown.contains("it is a URL"), "{unknown}");
 }
 
 #[test]
-fn an_older_musl_says_what_it_lacks_and_which_alpine_has_the_cure() {
+fn the_page_of_an_older_musl_shows_what_it_lacks_and_the_alpine_with_the_fix() {
     let page = Topic::Resolver(Family::Musl.at(Version::new(1, 2, 3))).markdown();
     assert!(page.contains("Alpine 3.16 and 3.17 carry it."), "{page}");
-    assert!(page.contains("1.2.4 (Alpine 3.18) | never asks by TCP"), "{page}");
+    assert!(page.contains("1.2.4 (Alpine 3.18) | never uses TCP"), "{page}");
     let newest = Topic::Resolver(Family::Musl.at(Version::new(1, 2, 6))).markdown();
-    assert!(newest.contains("Nothing that a later one is known to have mended."), "{newest}");
+    assert!(newest.contains("No later release is known to fix anything."), "{newest}");
 }
 
 #[test]
-fn an_options_page_says_what_a_value_does() {
+fn the_page_of_an_option_shows_the_effect_of_a_value() {
     let page = Topic::Options("attempts:0").markdown();
     assert!(page.contains("| musl | 5 | 5 s | 0 | never | dies at its first lookup (SIGFPE) | all |"), "{page}");
 }
@@ -101,7 +101,7 @@ fn every_page_fits_a_terminal_of_eighty_columns() {
     for (name, markdown) in pages.chain([("index", index())]) {
         for line in for_terminal(&markdown, 80).lines() {
             let line = anstream::adapter::strip_str(line).to_string();
-            // What cannot be broken may be longer: a word, a line of a file.
+            // A word or a line of a file cannot be broken, and may be longer.
             assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{name}: {line}");
         }
     }
@@ -109,7 +109,7 @@ fn every_page_fits_a_terminal_of_eighty_columns() {
 
 proptest! {
     #[test]
-    fn any_text_is_explained_or_refused(text in "\\PC{0,40}", width in 0_usize..120) {
+    fn any_text_is_explained_or_rejected(text in "\\PC{0,40}", width in 0_usize..120) {
         if let Ok(topic) = Topic::find(&text) {
             for_terminal(&topic.markdown(), width);
         }

@@ -259,7 +259,7 @@ mod tests {
             ("[images]\napp = \"musl x\"\n", "2:7: `x` is not a version such as 1.2.4"),
             (
                 "[images]\napp = \"gilbc\"\n",
-                "2:7: `gilbc` is no resolver: use musl, glibc, go, uclibc, c-ares, static; did you mean `glibc`?",
+                "2:7: `gilbc` is not a resolver: use musl, glibc, go, uclibc, c-ares, static; did you mean `glibc`?",
             ),
             ("profile = \"fast\"\nprofile = \"fast\"\n", "2:1: duplicate key"),
         ] {

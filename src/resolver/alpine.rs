@@ -1,8 +1,8 @@
-//! Which musl each Alpine release carries. Knows nothing of images; `image` asks it once a name tells the release.
+//! The musl of each Alpine release. Knows nothing of images; `image` uses it once an image name shows the release.
 
 use std::fmt;
 
-use super::Version;
+use super::version::Version;
 
 /// A stable Alpine branch such as `3.19`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +13,7 @@ pub struct Release {
     pub minor: u16,
 }
 
-/// The musl of each stable branch, as `lib/apk/db/installed` of the official root file systems says (aports commits and
+/// The musl of each stable branch, from `lib/apk/db/installed` in the official root file systems (aports commits and
 /// docker-library's repo-info, listed with each commit in the project's facts on resolvers, section 2). A branch keeps its
 /// musl release for life; only the package revision grows.
 const MUSL_BY_BRANCH: &[(u16, Version)] = &[
@@ -66,7 +66,7 @@ impl Release {
         MUSL_BY_BRANCH.last().map(|(_, version)| *version)
     }
 
-    /// The musl that this branch carries; `None` for a branch that the table does not have (newer than it, or none).
+    /// The musl that this branch carries; `None` for a branch outside the table.
     pub fn musl(self) -> Option<Version> {
         let Self { major, minor } = self;
         (major == 3)
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn claims_nothing_of_a_branch_it_does_not_have() {
+    fn an_unknown_branch_has_no_musl() {
         assert_eq!(Release::new(3, 99).musl(), None);
         assert_eq!(Release::new(2, 7).musl(), None);
     }
 
     #[test]
-    fn no_branch_has_an_older_musl_than_the_one_before() {
+    fn newer_branches_have_no_older_musl() {
         assert!(MUSL_BY_BRANCH.is_sorted());
     }
 }

@@ -1,12 +1,14 @@
-//! A line of resolv.conf as bytes: how long it is, what is left where a resolver's buffer cuts it, and the numbers in
-//! it as C reads them. Knows nothing of options.
+//! A line of resolv.conf as bytes: its length, the part of it that fits a resolver's buffer, and the numbers in it as C
+//! reads them. Knows nothing of the options' meaning.
 
-/// How long these words are in bytes, with one space between each two.
+use std::ops::Range;
+
+/// The length of these words in bytes, with one space between each two.
 pub(super) fn length(words: &[&str]) -> usize {
     words.iter().map(|word| word.len() + 1).sum::<usize>().saturating_sub(1)
 }
 
-/// What a buffer holds of these words if it ends after `room` bytes: the last one may be cut short.
+/// The part of these words in the first `room` bytes of their line: the last one may be cut short.
 pub(super) fn cut<'a>(words: &[&'a str], room: usize) -> impl Iterator<Item = &'a str> {
     let mut start = 0;
     words.iter().map_while(move |word| {
@@ -16,8 +18,8 @@ pub(super) fn cut<'a>(words: &[&'a str], room: usize) -> impl Iterator<Item = &'
     })
 }
 
-/// The number that begins `text`, as C's `strtoul` reads it after a check that a digit stands there; `None` without a
-/// digit. Numbers too large stay the largest.
+/// The number at the start of `text`, as C's `strtoul` reads it after a check for a digit; `None` without a digit.
+/// Numbers too large become the largest.
 pub(super) fn leading_digits(text: &str) -> Option<u64> {
     text.starts_with(|first: char| first.is_ascii_digit()).then(|| {
         let digits = text.bytes().take_while(u8::is_ascii_digit);
@@ -25,8 +27,8 @@ pub(super) fn leading_digits(text: &str) -> Option<u64> {
     })
 }
 
-/// What `int n = strtol(text, NULL, 10)` gives, as `atoi` does too: a sign is read, no number is 0, and what is too
-/// large for the 64 bits of a `long` saturates there and then loses its upper half, so that it becomes -1.
+/// The value of `int n = strtol(text, NULL, 10)`, and of `atoi`: a sign is read, a text without a number is 0, and a
+/// number too large for the 64 bits of a `long` saturates and then loses its upper half, so that it becomes -1.
 #[expect(clippy::cast_possible_truncation, reason = "C's conversion from long to int is what is modelled")]
 pub(super) fn int(text: &str) -> i32 {
     let text = text.trim_ascii_start();
@@ -42,4 +44,16 @@ pub(super) fn int(text: &str) -> i32 {
         (false, magnitude) => magnitude,
     };
     long as i32
+}
+
+/// The place in `text` of the digits that give `option` the number zero: `9..10` in `attempts:0`. Some resolvers read
+/// them wherever the option's name and a colon stand before them, even within a word, as musl does.
+pub fn zero_digits(text: &str, option: &str) -> Option<Range<usize>> {
+    text.match_indices(option).find_map(|(start, _)| {
+        let digits = text[start + option.len()..].strip_prefix(':')?;
+        let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let start = text.len() - digits.len();
+        let zero = length > 0 && digits.bytes().take(length).all(|digit| digit == b'0');
+        zero.then(|| start..start + length)
+    })
 }

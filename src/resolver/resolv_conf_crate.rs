@@ -1,25 +1,25 @@
-//! resolv-conf, the Rust crate by which hickory-resolver and what is built on it read resolv.conf. It resolves nothing:
-//! what matters is that it answers one option that it does not know with an error for the whole file. Knows nothing of
-//! the programs that use it.
+//! resolv-conf, the Rust crate by which hickory-resolver and the programs built on it read resolv.conf. The crate
+//! resolves nothing; it matters because one option that it does not know is an error for the whole file. Knows nothing
+//! of the programs that use it.
 
-use super::Version;
+use super::version::Version;
 
-/// The first hickory-resolver that passes over such errors and takes the rest of the file (`src/system_conf/unix.rs`:
+/// The first hickory-resolver that skips such errors and takes the rest of the file (`src/system_conf/unix.rs`:
 /// `Config::parse` in 0.26.2, `parse_with_errors` in 0.26.3).
 pub const LENIENT_HICKORY: Version = Version::new(0, 26, 3);
 
-/// What the crate makes of an option.
+/// The releases of the crate that accept an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// Every release that is in use takes it.
+    /// Every release in use accepts it.
     Always,
-    /// Releases before this one refuse the file (`InvalidOption`).
+    /// Releases before this one reject the file (`InvalidOption`).
     Since(Version),
-    /// Every release refuses the file.
+    /// Every release rejects the file.
     Never,
 }
 
-/// The options that it takes with any value or none, and since when: resolv-conf 0.7.6 `src/lib.rs`
+/// The options accepted with any value or none, and their first release: resolv-conf 0.7.6 `src/lib.rs`
 /// `Config::parse_with_errors`; those without a release stand in 0.6.0 (2018) too.
 const SWITCHES: [(&str, Acceptance); 15] = [
     ("debug", Acceptance::Always),
@@ -39,14 +39,15 @@ const SWITCHES: [(&str, Acceptance); 15] = [
     ("no-aaaa", Acceptance::Since(Version::new(0, 7, 5))),
 ];
 
-/// What the crate makes of the text of an option, `name[:value]`: of its strictest word if it holds several.
-pub fn accepts(option: &str) -> Acceptance {
-    // What stands behind `;` or `#` is a comment, wherever it begins.
+/// Returns the releases that accept the text of an option, `name[:value]`; if it holds several words, those that accept
+/// all of them.
+pub fn acceptance(option: &str) -> Acceptance {
+    // A comment starts at `;` or `#`, wherever it stands.
     let text = option.split([';', '#']).next().unwrap_or_default();
-    text.split_whitespace().map(word).reduce(Acceptance::stricter).unwrap_or(Acceptance::Always)
+    text.split_whitespace().map(word_acceptance).reduce(Acceptance::stricter).unwrap_or(Acceptance::Always)
 }
 
-fn word(word: &str) -> Acceptance {
+fn word_acceptance(word: &str) -> Acceptance {
     let (name, value) = word.split_once(':').map_or((word, None), |(name, value)| (name, Some(value)));
     match (name, value) {
         ("ndots" | "timeout" | "attempts", Some(value)) if value.parse::<u32>().is_ok() => Acceptance::Always,
@@ -75,12 +76,12 @@ mod tests {
     use crate::resolver::known_options;
 
     /// The crate itself, in its newest release.
-    fn refused(option: &str) -> bool {
+    fn is_rejected(option: &str) -> bool {
         resolv_conf::Config::parse(format!("options {option}\n")).is_err()
     }
 
     #[test]
-    fn knows_since_when_an_option_is_taken() {
+    fn knows_the_first_release_of_an_option() {
         let rows = [
             ("ndots:5", Acceptance::Always),
             ("single-request-reopen", Acceptance::Always),
@@ -92,8 +93,8 @@ mod tests {
             ("timeout:1.5", Acceptance::Never),
             ("rotate # and why", Acceptance::Always),
         ];
-        for (option, acceptance) in rows {
-            assert_eq!(accepts(option), acceptance, "{option}");
+        for (option, expected) in rows {
+            assert_eq!(acceptance(option), expected, "{option}");
         }
     }
 
@@ -101,7 +102,7 @@ mod tests {
     fn agrees_with_the_crate_on_every_known_option() {
         for name in known_options() {
             for option in [name.to_owned(), format!("{name}:1"), format!("{name}:x")] {
-                assert_eq!(accepts(&option) == Acceptance::Never, refused(&option), "{option}");
+                assert_eq!(acceptance(&option) == Acceptance::Never, is_rejected(&option), "{option}");
             }
         }
     }
@@ -109,7 +110,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_crate_on_any_option(option in "[-a-z0-9:;# .+]{0,24}") {
-            prop_assert_eq!(accepts(&option) == Acceptance::Never, refused(&option));
+            prop_assert_eq!(acceptance(&option) == Acceptance::Never, is_rejected(&option));
         }
     }
 }

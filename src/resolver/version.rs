@@ -1,4 +1,4 @@
-//! Versions of resolvers and of distributions: three numbers, compared in order. Knows nothing of what a version does.
+//! Versions of resolvers and of distributions: three numbers, compared in order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub struct Version {
     pub patch: u16,
 }
 
-/// Why a text is no version.
+/// A text that is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a version such as 1.2.4")]
 pub struct InvalidVersion(String);
@@ -25,6 +25,14 @@ impl Version {
     /// The release `major.minor.patch`.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
+    }
+
+    /// `2.36` for 2.36.0, as some projects write it.
+    pub(super) fn without_zero_patch(self) -> String {
+        match self {
+            Self { major, minor, patch: 0 } => format!("{major}.{minor}"),
+            _ => self.to_string(),
+        }
     }
 }
 
@@ -38,7 +46,7 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = InvalidVersion;
 
-    /// Reads two or three numbers, and passes over what packagers append (`1.2.4_git20230717-r4`, `1.2.5-r11`).
+    /// Reads two or three numbers, and skips the suffixes of packagers (`1.2.4_git20230717-r4`, `1.2.5-r11`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidVersion(text.to_owned());
         let numbers = text.split_once(['-', '_', '+', '~']).map_or(text, |(numbers, _)| numbers);
@@ -59,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_packagers_write() {
+    fn reads_the_suffixes_of_packagers() {
         for (text, version) in [
             ("1.2.4", Version::new(1, 2, 4)),
             ("1.2.4_git20230717-r4", Version::new(1, 2, 4)),
@@ -71,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_version() {
+    fn rejects_other_texts() {
         for text in ["", "1", "latest", "1.2.3.4", "1.x", "70000.1.1"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }

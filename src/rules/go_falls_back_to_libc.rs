@@ -41,7 +41,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         return;
     }
     let first_unknown = |resolver| {
-        let is_unknown = |word: &str| go::knows(as_go(resolver), word).is_ignored();
+        let is_unknown = |word: &str| go::knows_word(as_go(resolver), word).is_ignored();
         let mut options = input.authored_options().iter().copied();
         options.find(|(_, text)| text.split_ascii_whitespace().any(is_unknown))
     };

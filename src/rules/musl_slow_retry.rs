@@ -18,7 +18,7 @@ use super::musl_advice::quicker_resend;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
-use crate::resolver::{Family, Fate};
+use crate::resolver::{Family, Viability};
 
 pub(super) static RULE: Rule = Rule {
     slug: "musl-slow-retry",
@@ -34,11 +34,11 @@ const ACCEPTABLE: Duration = Duration::from_secs(1);
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
-        let Some(settings) = input.settings(container).filter(|settings| settings.fate() == Fate::Works) else {
+        let Some(settings) = input.settings(container).filter(|settings| settings.viability() == Viability::Works) else {
             continue;
         };
         let resolver = container.resolver();
-        let resend = settings.recovers_from_one_loss();
+        let resend = settings.one_loss_delay();
         if resend.is_some_and(|after| after <= ACCEPTABLE) {
             continue;
         }

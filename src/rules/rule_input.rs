@@ -78,7 +78,7 @@ impl<'a> RuleInput<'a> {
         let mut resolvers: Vec<Resolver> = containers.iter().map(Container::resolver).collect();
         resolvers.sort_unstable();
         resolvers.dedup();
-        let settings = |resolver| (resolver, Settings::read(resolver, &options));
+        let settings = |resolver| (resolver, Settings::read_options(resolver, &options));
         let resolvers = resolvers.into_iter().map(settings).collect();
         let searches = conf.search_texts();
         let ignored = &[];

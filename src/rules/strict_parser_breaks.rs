@@ -18,7 +18,7 @@ use super::rule_input::{Container, RuleInput, excerpt, option_path};
 use crate::image::Reference;
 use crate::policy::Level;
 use crate::resolver::Family;
-use crate::resolver::resolv_conf_crate::{Acceptance, LENIENT_HICKORY, accepts};
+use crate::resolver::resolv_conf_crate::{Acceptance, LENIENT_HICKORY, acceptance};
 
 pub(super) static RULE: Rule = Rule {
     slug: "strict-parser-breaks",
@@ -41,7 +41,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let rejected: Vec<_> = input
         .authored_options()
         .iter()
-        .map(|(index, text)| (*index, *text, accepts(text)))
+        .map(|(index, text)| (*index, *text, acceptance(text)))
         .filter(|(_, _, acceptance)| *acceptance != Acceptance::Always)
         .collect();
     if rejected.is_empty() {

@@ -13,7 +13,7 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::{RuleInput, option_path};
 use crate::policy::Level;
-use crate::resolver::{Family, Fate, Resolver, Settings, Transport, glibc};
+use crate::resolver::{Family, Viability, Resolver, Settings, Transport, glibc};
 
 pub(super) static RULE: Rule = Rule {
     slug: "use-vc-hangs",
@@ -50,11 +50,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 }
 
 fn hangs(settings: Settings) -> bool {
-    settings.fate() == Fate::Works && settings.transport == Transport::Tcp
+    settings.viability() == Viability::Works && settings.transport == Transport::Tcp
 }
 
 fn asks_for_tcp(resolver: Resolver, text: &str) -> bool {
-    text.contains("use-vc") && Settings::read(resolver, &[text]).is_some_and(hangs)
+    text.contains("use-vc") && Settings::read_options(resolver, &[text]).is_some_and(hangs)
 }
 
 #[cfg(test)]

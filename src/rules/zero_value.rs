@@ -2,7 +2,7 @@
 
 use super::rule::Findings;
 use super::rule_input::{RuleInput, excerpt, option_path};
-use crate::resolver::{Fate, Resolver, Settings};
+use crate::resolver::{Resolver, Settings, Viability};
 
 /// An option that must not be zero.
 pub(super) struct ZeroOption {
@@ -44,11 +44,11 @@ impl ZeroOption {
         if !text.contains(self.name) {
             return None;
         }
-        match Settings::read(resolver, &[text])?.fate() {
-            Fate::Works => None,
-            Fate::Crashes => Some("crash (SIGFPE) at the first lookup"),
-            Fate::NeverWaits => Some("fail every lookup without waiting for an answer"),
-            Fate::NeverSends => Some("fail every lookup without sending a query"),
+        match Settings::read_options(resolver, &[text])?.viability() {
+            Viability::Works => None,
+            Viability::Crashes => Some("crash (SIGFPE) at the first lookup"),
+            Viability::NeverWaits => Some("fail every lookup without waiting for an answer"),
+            Viability::NeverSends => Some("fail every lookup without sending a query"),
         }
     }
 }

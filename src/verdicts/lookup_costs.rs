@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::observations::{AskedQuery, Code, Observations, Purpose, QueryOutcome, QueryType};
 use super::profile_effects::{COMMON_FAMILIES, options_with, resolvers_seen};
 use crate::policy::Profile;
-use crate::resolver::{Answer, Pairing, Resolver, Settings, lookup};
+use crate::resolver::{Answer, QueryPairing, Resolver, Settings, lookup};
 
 /// The cost of one spelling of a name for one resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,14 +110,14 @@ pub fn resolvers_to_compare(seen: &Observations) -> Vec<Resolver> {
 /// Returns the cost of one lookup; `None` if the resolver is unknown, or a name on the way was not queried.
 fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<&Profile>) -> Option<ComputedLookup> {
     let options = options_with(seen, resolver, profile);
-    let settings = Settings::read(resolver, &options)?;
+    let settings = Settings::read_options(resolver, &options)?;
     let search = seen.environment.resolv_conf.search_texts();
     let (took, all_answered) = (RefCell::new(Some(Duration::ZERO)), Cell::new(true));
     let answer = |name: &str| {
         let pair = measured(seen, name);
         let mut took = took.borrow_mut();
         *took = took.zip(pair).map(|(sum, (_, a, aaaa))| {
-            let at_once = matches!(settings.pairing, Pairing::OneSocket | Pairing::TwoSockets);
+            let at_once = matches!(settings.pairing, QueryPairing::OneSocket | QueryPairing::TwoSockets);
             sum + if at_once { a.max(aaaa) } else { a + aaaa }
         });
         let answer = pair.map_or(Answer::Timeout, |(answer, _, _)| answer);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::observations::Observations;
 use crate::policy::{ContainerResolver, Profile};
-use crate::resolver::{Family, Resolver, Settings, candidates};
+use crate::resolver::{Family, Resolver, Settings, query_names};
 
 /// The resolvers of most containers.
 pub(super) const COMMON_FAMILIES: [Family; 3] = [Family::Musl, Family::Glibc, Family::Go];
@@ -119,18 +119,18 @@ fn delay(
     failure: Failure,
 ) -> Option<Option<Duration>> {
     let options = options_with(seen, resolver, profile);
-    let settings = Settings::read(resolver, &options)?;
+    let settings = Settings::read_options(resolver, &options)?;
     let search = seen.environment.resolv_conf.search_texts();
     let name = seen.targets.external_names.first().map_or("www.example.com", String::as_str);
-    let names = u32::try_from(candidates(resolver, name, settings.ndots, &search).len()).unwrap_or(u32::MAX);
+    let names = u32::try_from(query_names(resolver, name, settings.ndots, &search).len()).unwrap_or(u32::MAX);
     let servers = u32::try_from(seen.targets.servers.len()).unwrap_or(u32::MAX);
     // The node's cache is then the only nameserver, and connection tracking does not stand before it.
     let node_local = profile.is_some_and(|profile| profile.node_local.is_some());
     Some(match failure {
-        Failure::OnePacketLost => settings.recovers_from_one_loss(),
+        Failure::OnePacketLost => settings.one_loss_delay(),
         Failure::RacedPairs | Failure::DeadFirstServers(_) if node_local => Some(Duration::ZERO),
-        Failure::RacedPairs => settings.recovers_from_raced_pairs(names),
-        Failure::DeadFirstServers(dead) => Some(settings.passes_dead_nameservers_after(dead, servers, names)),
+        Failure::RacedPairs => settings.conntrack_race_delay(names),
+        Failure::DeadFirstServers(dead) => Some(settings.dead_nameserver_delay(dead, servers, names)),
         Failure::SlowAnswers(answer) => (answer <= settings.slowest_answer()).then_some(answer),
     })
 }

@@ -1,20 +1,25 @@
-//! c-ares: the options it reads, and how. Read in its source; only Node's `dns.resolve*` was measured, which asks for
-//! one family at a time and never searches. Knows nothing of the programs that embed it.
+//! c-ares: the options it reads, its timing and its lookups. Read in its source; only Node's `dns.resolve*` was measured,
+//! which queries one address family at a time and never searches. Knows nothing of the programs that embed it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::resolver::options::{ANY_OTHER, Effect, OptionFact};
-use crate::resolver::settings::{Pairing, Settings, Transport};
-use crate::resolver::{Family, Resolver, Version};
+use crate::resolver::answer::{Answer, Step};
+use crate::resolver::change::Change;
+use crate::resolver::family::{Family, Resolver};
+use crate::resolver::option_fact::{ANY_OTHER, Effect, OptionFact, OptionTable};
+use crate::resolver::settings::{QueryPairing, Settings, Transport, Viability};
+use crate::resolver::stub::{SearchLimit, Stub, join};
+use crate::resolver::version::Version;
 
-/// The first release with a shorter default: 2 s and 3 tries in place of 5 s and 4 (src/lib/ares_private.h).
-pub(in crate::resolver) const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
+/// The first release with shorter defaults: 2 s and 3 tries instead of 5 s and 4 (src/lib/ares_private.h).
+const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
 /// The first release that bounds the timeout, at 5 s (src/lib/ares_metrics.c `MAX_TIMEOUT_MS`).
 const BOUNDED_SINCE: Version = Version::new(1, 32, 0);
-/// That bound.
+/// The bound of the timeout.
 const TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// The first release that goes on with the search after SERVFAIL for a name of one label (a48d02e5).
-pub(in crate::resolver) const SERVFAIL_LENIENT_SINCE: Version = Version::new(1, 33, 1);
+const SERVFAIL_LENIENT_SINCE: Version = Version::new(1, 33, 1);
 
 const SYSCONFIG: &str = "c-ares 589b5887 src/lib/ares_sysconfig_files.c process_option";
 const OLD_INIT: &str = "c-ares cares-1_10_0 ares_init.c set_options";
@@ -23,75 +28,194 @@ const fn fact(option: &'static str, effect: Effect, note: &'static str, source: 
     OptionFact::new(Family::CAres, option, effect, note, source)
 }
 
-pub(in crate::resolver) const OPTIONS: &[OptionFact] = &[
-    fact(
-        "ndots",
-        Effect::Honoured,
-        "1 unless set, no upper bound; a name with so many dots is asked for as it stands first, then with \
-         the search list; the last on the line wins",
-        SYSCONFIG,
+static OPTIONS: OptionTable = OptionTable {
+    oldest_in_images: Version::new(1, 10, 0), // Node 0.12
+    rows: &[
+        fact(
+            "ndots",
+            Effect::Honoured,
+            "default 1, no upper bound; a name with at least that many dots is queried as is first, then with \
+         the search list; the last on the line counts",
+            SYSCONFIG,
+        ),
+        fact(
+            "timeout",
+            Effect::Honoured,
+            "seconds for the first attempt, default 2, doubled each round, at most 5 since 1.32; 0 is ignored; \
+         the last on the line counts",
+            "c-ares 589b5887 src/lib/ares_sysconfig_files.c and ares_metrics.c; first in cares-1_23_0",
+        )
+        .since(1, 23, 0),
+        fact(
+            "attempts",
+            Effect::Honoured,
+            "rounds through the nameservers, default 3; 0 is ignored; the last on the line counts",
+            "c-ares 589b5887 src/lib/ares_sysconfig_files.c; first in cares-1_23_0",
+        )
+        .since(1, 23, 0),
+        fact("retrans", Effect::Honoured, "the timeout in milliseconds", OLD_INIT).until(1, 28, 0),
+        fact("retrans", Effect::Honoured, "the same as timeout, in seconds", SYSCONFIG).since(1, 28, 0),
+        fact("retry", Effect::Honoured, "the same as attempts", SYSCONFIG),
+        fact("rotate", Effect::Honoured, "starts with another nameserver each time", SYSCONFIG),
+        fact("use-vc", Effect::Honoured, "queries by TCP alone", "c-ares a2a8578e (cares-1_28_0)").since(1, 28, 0),
+        fact("usevc", Effect::Honoured, "the same as use-vc", "c-ares a2a8578e (cares-1_28_0)").since(1, 28, 0),
+        fact(ANY_OTHER, Effect::Ignored, "skips names that it does not know", SYSCONFIG),
+    ],
+};
+
+static CHANGES: [Change; 2] = [
+    Change::fix(
+        IMPATIENT_SINCE,
+        "waits 5 s for an answer and sends 4 times by default",
+        "waits 2 s and sends 3 times",
+        "c-ares src/lib/ares_private.h",
     ),
-    fact(
-        "timeout",
-        Effect::Honoured,
-        "seconds for the first attempt, 2 unless set, doubled each round, at most 5 since 1.32; 0 is refused; \
-         the last on the line wins",
-        "c-ares 589b5887 src/lib/ares_sysconfig_files.c and ares_metrics.c; first in cares-1_23_0",
-    )
-    .since(1, 23, 0),
-    fact(
-        "attempts",
-        Effect::Honoured,
-        "rounds through the nameservers, 3 unless set; 0 is refused; the last on the line wins",
-        "c-ares 589b5887 src/lib/ares_sysconfig_files.c; first in cares-1_23_0",
-    )
-    .since(1, 23, 0),
-    fact("retrans", Effect::Honoured, "the timeout in milliseconds", OLD_INIT).until(1, 28, 0),
-    fact("retrans", Effect::Honoured, "the same as timeout, in seconds", SYSCONFIG).since(1, 28, 0),
-    fact("retry", Effect::Honoured, "the same as attempts", SYSCONFIG),
-    fact("rotate", Effect::Honoured, "begins with another nameserver each time", SYSCONFIG),
-    fact("use-vc", Effect::Honoured, "asks by TCP alone", "c-ares a2a8578e (cares-1_28_0)").since(1, 28, 0),
-    fact("usevc", Effect::Honoured, "the same as use-vc", "c-ares a2a8578e (cares-1_28_0)").since(1, 28, 0),
-    fact(ANY_OTHER, Effect::Ignored, "passes over names that it does not know", SYSCONFIG),
+    Change::fix(
+        SERVFAIL_LENIENT_SINCE,
+        "ends the search at a SERVFAIL for a name of one label",
+        "goes on with the search after a SERVFAIL for a name of one label",
+        "c-ares a48d02e5",
+    ),
 ];
 
-/// What c-ares makes of an options line, as it does since 1.28: words, a name and a whole number, the last of a name
-/// wins. Older releases differ in what they take for a number; that is not modelled.
-pub(in crate::resolver) fn read(resolver: Resolver, options: &[&str]) -> Settings {
-    let at_least = |version| resolver.version.is_none_or(|release| release >= version);
-    let (seconds, attempts) = if at_least(IMPATIENT_SINCE) { (2, 3) } else { (5, 4) };
-    let mut settings = Settings {
-        resolver,
-        ndots: 1,
-        timeout: Duration::from_secs(seconds),
-        attempts,
-        pairing: Pairing::OneSocket, // one UDP connection to each server serves all queries (src/lib/ares_process.c)
-        transport: Transport::Udp,
-        rotate: false,
-        single_request: false,
-    };
-    for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
-        let (name, value) = word.split_once(':').unwrap_or((word, ""));
-        let Some(number) = whole_number(value).filter(|_| !resolver.support(name).is_ignored()) else { continue };
-        match name {
-            "ndots" => settings.ndots = number,
-            "retrans" if number > 0 && !at_least(Version::new(1, 28, 0)) => {
-                settings.timeout = Duration::from_millis(number.into());
+/// The stub of c-ares.
+pub(in crate::resolver) struct CAres;
+
+// === impl CAres ===
+
+impl Stub for CAres {
+    fn summary(&self) -> &'static str {
+        "c-ares, a resolver inside a program: in Node only `dns.resolve*`, not `dns.lookup`, which uses the C library."
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["cares"]
+    }
+
+    fn release_name(&self, version: Version) -> String {
+        version.to_string()
+    }
+
+    fn is_measured(&self) -> bool {
+        false
+    }
+
+    fn options(&self) -> &'static OptionTable {
+        &OPTIONS
+    }
+
+    fn changes(&self) -> &'static [Change] {
+        &CHANGES
+    }
+
+    /// Since 1.28 c-ares reads words, a name and a whole number, and takes the last of a name. Older releases differ in
+    /// which texts count as a number; that is not modelled.
+    fn read_options(&self, resolver: Resolver, options: &[&str]) -> Settings {
+        let (seconds, attempts) = if resolver.is_before(IMPATIENT_SINCE) { (5, 4) } else { (2, 3) };
+        let mut settings = Settings {
+            resolver,
+            ndots: 1,
+            timeout: Duration::from_secs(seconds),
+            attempts,
+            pairing: QueryPairing::OneSocket, // one UDP connection to each server serves all queries (src/lib/ares_process.c)
+            transport: Transport::Udp,
+            rotate: false,
+            single_request: false,
+        };
+        for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
+            let (name, value) = word.split_once(':').unwrap_or((word, ""));
+            let is_read = !OPTIONS.support(resolver.version, name).is_ignored();
+            let Some(number) = whole_number(value).filter(|_| is_read) else { continue };
+            match name {
+                "ndots" => settings.ndots = number,
+                "retrans" if number > 0 && resolver.is_before(Version::new(1, 28, 0)) => {
+                    settings.timeout = Duration::from_millis(number.into());
+                }
+                "timeout" | "retrans" if number > 0 => settings.timeout = Duration::from_secs(number.into()),
+                "attempts" | "retry" if number > 0 => settings.attempts = number,
+                "rotate" => settings.rotate = true,
+                "use-vc" | "usevc" => settings.transport = Transport::Tcp,
+                _ => {}
             }
-            "timeout" | "retrans" if number > 0 => settings.timeout = Duration::from_secs(number.into()),
-            "attempts" | "retry" if number > 0 => settings.attempts = number,
-            "rotate" => settings.rotate = true,
-            "use-vc" | "usevc" => settings.transport = Transport::Tcp,
-            _ => {}
+        }
+        if !resolver.is_before(BOUNDED_SINCE) {
+            settings.timeout = settings.timeout.min(TIMEOUT_MAX);
+        }
+        settings
+    }
+
+    fn read_environment(&self, settings: Settings, _: &str) -> Settings {
+        settings
+    }
+
+    fn viability(&self, _: &Settings) -> Viability {
+        Viability::Works
+    }
+
+    fn nameservers_used(&self, listed: u32) -> u32 {
+        listed.max(1)
+    }
+
+    fn resend_after(&self, settings: &Settings) -> Duration {
+        settings.timeout
+    }
+
+    fn resends(&self, settings: &Settings) -> bool {
+        settings.attempts > 1
+    }
+
+    fn slowest_answer(&self, settings: &Settings) -> Duration {
+        settings.timeout
+    }
+
+    /// A timeout ends the search; each round waits twice as long as the one before (src/lib/ares_process.c).
+    fn gives_up_after(&self, settings: &Settings, nameservers: u32, _: u32) -> Option<Duration> {
+        let doubled = 2_u32.saturating_pow(settings.attempts).saturating_sub(1);
+        Some(settings.timeout.saturating_mul(doubled).saturating_mul(nameservers))
+    }
+
+    /// c-ares remembers the server that answered.
+    fn dead_nameserver_delay(&self, settings: &Settings, dead: u32, _: u32, _: u32) -> Duration {
+        settings.timeout.saturating_mul(dead)
+    }
+
+    fn names_raced(&self, names: u32) -> u32 {
+        names
+    }
+
+    fn ndots(&self, _: Resolver, ndots: u32) -> u32 {
+        ndots
+    }
+
+    fn searches_dotted_names(&self) -> bool {
+        true
+    }
+
+    fn search_limit(&self, _: Resolver, _: usize) -> SearchLimit {
+        SearchLimit::UNLIMITED
+    }
+
+    fn search_name<'a>(&self, _: Resolver, name: &'a str, domain: &str) -> Option<Cow<'a, str>> {
+        Some(if domain == "." { Cow::Borrowed(name) } else { join(name, domain) })
+    }
+
+    fn root_domain_replaces_name(&self) -> bool {
+        false
+    }
+
+    /// `host_callback` (src/lib/ares_getaddrinfo.c; not measured).
+    fn step(&self, resolver: Resolver, name: &str, _: bool, answer: Answer) -> Step {
+        let is_lenient = !resolver.is_before(SERVFAIL_LENIENT_SINCE);
+        match answer {
+            Answer::Address => Step::Found,
+            Answer::NxDomain | Answer::NoData => Step::Next,
+            Answer::ServFail if is_lenient && !name.contains('.') => Step::Next,
+            Answer::ServFail | Answer::Timeout => Step::Stop,
         }
     }
-    if at_least(BOUNDED_SINCE) {
-        settings.timeout = settings.timeout.min(TIMEOUT_MAX);
-    }
-    settings
 }
 
-/// The number of an option: digits and nothing else, 0 for none; an option with anything else is passed over.
+/// The number of an option: digits and nothing else, 0 if there is none; an option with anything else is skipped.
 fn whole_number(value: &str) -> Option<u32> {
     match value {
         "" => Some(0),

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::super::{
-    Answer, Family, Resolver, Settings, Version, candidates, changes, known_options, lookup, option_facts,
+    Answer, Family, Resolver, Settings, Version, changes, known_options, lookup, option_facts, query_names,
     search_domains_read,
 };
 
@@ -105,9 +105,9 @@ impl Rows {
 }
 
 fn settings_row(resolver: Resolver, options: &[&str]) -> String {
-    let Some(read) = Settings::read(resolver, options) else { return "none".to_owned() };
+    let Some(read) = Settings::read_options(resolver, options) else { return "none".to_owned() };
     let Settings { ndots, timeout, attempts, pairing, transport, rotate, .. } = read;
-    let fate = read.fate();
+    let fate = read.viability();
     let environment = read.after_environment("attempts:4 single-request -single-request-reopen timeout:2");
     format!(
         "ndots {ndots} timeout {timeout:?} attempts {attempts} {pairing:?} {transport:?} rotate {rotate} {fate:?}; resend {:?} \
@@ -116,18 +116,18 @@ fn settings_row(resolver: Resolver, options: &[&str]) -> String {
         read.slowest_answer(),
         [(0, 1), (1, 4), (2, 4), (5, 2), (3, 0)].map(|(servers, names)| read.gives_up_after(servers, names)),
         [(1, 2, 4), (2, 3, 4), (9, 5, 1)]
-            .map(|(dead, servers, names)| read.passes_dead_nameservers_after(dead, servers, names)),
-        read.recovers_from_one_loss(),
-        [0, 1, 4].map(|names| read.recovers_from_raced_pairs(names)),
+            .map(|(dead, servers, names)| read.dead_nameserver_delay(dead, servers, names)),
+        read.one_loss_delay(),
+        [0, 1, 4].map(|names| read.conntrack_race_delay(names)),
         environment.attempts,
         environment.pairing,
         environment.timeout,
     )
 }
 
-/// What each answer to all names but the last leads to, and to the first alone.
+/// The names of a lookup; the queries and the name found if all names, or the first alone, get each of the answers.
 fn lookup_row(resolver: Resolver, name: &str, ndots: u32, search: &[&str]) -> String {
-    let names = candidates(resolver, name, ndots, search);
+    let names = query_names(resolver, name, ndots, search);
     let ends = ANSWERS.map(|answer| {
         let all = lookup(resolver, name, ndots, search, |_| answer);
         let first = lookup(resolver, name, ndots, search, |asked| {

@@ -1,9 +1,9 @@
 //! The model against the laboratory: real libcs in network namespaces against a scripted DNS server (dns-lab.md). The
-//! tables are copied from there; what a cell does not show exactly is said beside it.
+//! tables are copied from there; a comment says where a cell is not exact.
 
 use std::time::Duration;
 
-use super::super::{Answer, Family, Fate, Resolver, lookup, resolves};
+use super::super::{Answer, Family, Resolver, Viability, lookup, resolves};
 use super::{MEASURED_MUSL, glibc, go, musl, settings};
 
 /// The search list of a pod in the namespace `default`.
@@ -32,8 +32,8 @@ fn every_musl() -> impl Iterator<Item = Resolver> {
 /// Section 2: seconds until a lookup recovers from one lost packet, and from the loss of the second of each pair with
 /// four names to try.
 ///
-/// The last cell of the table was measured as 0.04: no loss, but a round trip more than a lookup without the option.
-/// The model leaves round trips out, so it stands here as 0.
+/// The last cell of the table was measured as 0.04: no loss, but a round trip more than a lookup without the option. The
+/// model leaves out round trips, so the cell is 0 here.
 const RECOVERY: &str = "
     default               | 2.5 | 5.0 | 5.0 | 10.0 | 5.0
     timeout:1             | 0.5 | 1.0 | 1.0 |  2.0 | 1.0
@@ -52,18 +52,18 @@ fn recovers_from_loss_as_measured() {
         let line = in_pod(options);
         for musl in every_musl() {
             let musl = settings(musl, &line);
-            assert_eq!(musl.recovers_from_one_loss(), Some(seconds(musl_loss)), "{options}: {musl:?}");
-            assert_eq!(musl.recovers_from_raced_pairs(CANDIDATES), Some(seconds(musl_race)), "{options}: {musl:?}");
+            assert_eq!(musl.one_loss_delay(), Some(seconds(musl_loss)), "{options}: {musl:?}");
+            assert_eq!(musl.conntrack_race_delay(CANDIDATES), Some(seconds(musl_race)), "{options}: {musl:?}");
         }
         let (glibc, go) = (settings(glibc(), &line), settings(go(), &line));
-        assert_eq!(glibc.recovers_from_one_loss(), Some(seconds(glibc_loss)), "{options}: glibc");
-        assert_eq!(glibc.recovers_from_raced_pairs(CANDIDATES), Some(seconds(glibc_race)), "{options}: glibc");
-        assert_eq!(go.recovers_from_one_loss(), Some(seconds(go_loss)), "{options}: Go");
-        assert_eq!(go.recovers_from_raced_pairs(CANDIDATES), Some(Duration::ZERO), "{options}: Go never races");
+        assert_eq!(glibc.one_loss_delay(), Some(seconds(glibc_loss)), "{options}: glibc");
+        assert_eq!(glibc.conntrack_race_delay(CANDIDATES), Some(seconds(glibc_race)), "{options}: glibc");
+        assert_eq!(go.one_loss_delay(), Some(seconds(go_loss)), "{options}: Go");
+        assert_eq!(go.conntrack_race_delay(CANDIDATES), Some(Duration::ZERO), "{options}: Go never races");
     }
 }
 
-/// Section 3: UDP queries that a lookup takes with ndots 1 to 5, or that it fails: musl, then glibc and Go.
+/// Section 3: UDP queries of a lookup with ndots 1 to 5, or its failure: musl, then glibc and Go.
 const QUERIES: &str = "
     svc                            | 2 2 2 2 2                | 2 2 2 2 2
     svc.ns                         | FAIL 4 4 4 4             | 6 4 4 4 4
@@ -92,7 +92,7 @@ fn zone(name: &str) -> Answer {
 }
 
 #[test]
-fn asks_as_often_as_measured() {
+fn sends_as_many_queries_as_measured() {
     for row in rows(QUERIES) {
         let [name, musl, others] = row[..] else { unreachable!("{row:?}") };
         let resolvers = every_musl().map(|resolver| (resolver, musl)).chain([(glibc(), others), (go(), others)]);
@@ -106,8 +106,8 @@ fn asks_as_often_as_measured() {
     }
 }
 
-/// Section 5, its last sentence: what ends a musl lookup at a name of the search list. (What AAAA alone does to a
-/// lookup, the rest of that section, is no matter of options and not modelled.)
+/// Section 5, its last sentence: the answers that end a musl lookup at a name of the search list. (The rest of that
+/// section, the effect of AAAA alone, does not depend on options and is not modelled.)
 #[test]
 fn musl_goes_on_after_nxdomain_only() {
     let answers = [
@@ -125,7 +125,7 @@ fn musl_goes_on_after_nxdomain_only() {
 
 /// Section 7, the last line: seconds to the error when nothing answers, for `www.example.com`: musl, glibc, Go.
 ///
-/// Go's last cell was measured as "over 200": 200 is what the settings give, and the run was cut off there.
+/// Go's last cell was measured as "over 200": the settings give 200, and the run was cut off there.
 const BLACKOUT: &str = "
     default               | 5 | 20 | 40
     timeout:2 attempts:5  | 2 | 20 | 40
@@ -147,12 +147,12 @@ fn gives_up_as_measured() {
     }
 }
 
-/// Section 7: seconds with the first of two servers dead (musl, glibc), and whether a lookup succeeds whose answers
-/// take 1.5, 2.5 and 4 seconds. `musl` means that musl fails and glibc succeeds, `both` that both fail.
+/// Section 7: seconds with the first of two servers dead (musl, glibc), and whether a lookup succeeds if answers take
+/// 1.5, 2.5 and 4 seconds. `musl` means that musl fails and glibc succeeds, `both` that both fail.
 ///
-/// Where the table has 90 % for glibc, with `timeout:2 attempts:5` at 4 s, the model says that the answer can be heard.
-/// The columns on random loss and on races are percentiles of chance, which the model does not make.
-const TROUBLE: &str = "
+/// Where the table has 90 % for glibc, with `timeout:2 attempts:5` at 4 s, the model accepts the answer. The columns on
+/// random loss and on races are percentiles of chance, which the model does not compute.
+const SLOW_OR_DEAD: &str = "
     default               | 0 | 20 | ok   | ok   | ok
     timeout:1 attempts:3  | 0 |  4 | musl | musl | both
     timeout:2 attempts:5  | 0 |  8 | ok   | musl | musl
@@ -163,42 +163,42 @@ const TROUBLE: &str = "
 
 #[test]
 fn passes_a_dead_nameserver_as_measured() {
-    for row in rows(TROUBLE) {
+    for row in rows(SLOW_OR_DEAD) {
         let [options, musl_wait, glibc_wait, ..] = row[..] else { unreachable!("{row:?}") };
         let line = in_pod(options);
         for (resolver, wait) in [(musl(2, 5), musl_wait), (glibc(), glibc_wait)] {
-            let waited = settings(resolver, &line).passes_dead_nameservers_after(1, 2, CANDIDATES);
+            let waited = settings(resolver, &line).dead_nameserver_delay(1, 2, CANDIDATES);
             assert_eq!(waited, seconds(wait), "{resolver}: {options}");
         }
     }
 }
 
 #[test]
-fn hears_slow_answers_as_measured() {
-    for row in rows(TROUBLE) {
+fn accepts_slow_answers_as_measured() {
+    for row in rows(SLOW_OR_DEAD) {
         let [options, _, _, cells @ ..] = &row[..] else { unreachable!("{row:?}") };
         let line = in_pod(options);
         for (latency, cell) in [1.5, 2.5, 4.0].map(Duration::from_secs_f64).into_iter().zip(cells) {
-            let hears = |resolver| settings(resolver, &line).slowest_answer() > latency;
-            let outcome = match (hears(musl(2, 5)), hears(glibc())) {
+            let accepts = |resolver| settings(resolver, &line).slowest_answer() > latency;
+            let outcome = match (accepts(musl(2, 5)), accepts(glibc())) {
                 (true, true) => "ok",
                 (false, true) => "musl",
                 (false, false) => "both",
                 (true, false) => "glibc",
             };
             assert_eq!(outcome, *cell, "{options} at {latency:?}");
-            assert_eq!(hears(go()), settings(go(), &line).timeout > latency, "Go fails wherever timeout is shorter");
+            assert_eq!(accepts(go()), settings(go(), &line).timeout > latency, "Go fails if the timeout is shorter");
         }
     }
 }
 
-/// tests/lab/proof: with `single-request` Go asks for AAAA once A has failed, so that it waits twice for each name.
+/// tests/lab/proof: with `single-request` Go queries AAAA once A has failed, so that it waits twice for each name.
 #[test]
-fn go_waits_twice_where_it_asks_one_by_one() {
+fn go_waits_twice_if_it_queries_one_by_one() {
     for (line, waits) in [("timeout:1 attempts:1", 1), ("timeout:1 attempts:1 single-request-reopen", 2)] {
         let go = settings(go(), line);
         assert_eq!(go.gives_up_after(1, 3), Some(Duration::from_secs(3 * waits)), "{line}");
-        assert_eq!(go.passes_dead_nameservers_after(1, 2, 3), Duration::from_secs(3 * waits), "{line}");
+        assert_eq!(go.dead_nameserver_delay(1, 2, 3), Duration::from_secs(3 * waits), "{line}");
     }
 }
 
@@ -207,22 +207,22 @@ fn go_waits_twice_where_it_asks_one_by_one() {
 #[test]
 fn passes_two_dead_nameservers_as_measured() {
     for (resolver, wait) in [(musl(2, 5), 0), (glibc(), 32), (go(), 40)] {
-        let waited = settings(resolver, "ndots:5").passes_dead_nameservers_after(2, 3, CANDIDATES);
+        let waited = settings(resolver, "ndots:5").dead_nameserver_delay(2, 3, CANDIDATES);
         assert_eq!(waited, Duration::from_secs(wait), "{resolver}");
     }
 }
 
-/// Section 8: values that harm.
+/// Section 8: harmful values.
 #[test]
 fn zero_harms_as_measured() {
     for musl in every_musl() {
-        assert_eq!(settings(musl, "attempts:0").fate(), Fate::Crashes, "{musl}");
-        assert_eq!(settings(musl, "timeout:0").fate(), Fate::NeverSends, "{musl}");
+        assert_eq!(settings(musl, "attempts:0").viability(), Viability::Crashes, "{musl}");
+        assert_eq!(settings(musl, "timeout:0").viability(), Viability::NeverSends, "{musl}");
     }
-    assert_eq!(settings(glibc(), "attempts:0").fate(), Fate::NeverSends);
-    assert_eq!(settings(glibc(), "timeout:0").fate(), Fate::Works);
+    assert_eq!(settings(glibc(), "attempts:0").viability(), Viability::NeverSends);
+    assert_eq!(settings(glibc(), "timeout:0").viability(), Viability::Works);
     assert_eq!(settings(glibc(), "timeout:0").timeout, Duration::from_secs(1));
-    assert_eq!(settings(go(), "attempts:0 timeout:0").fate(), Fate::Works);
+    assert_eq!(settings(go(), "attempts:0 timeout:0").viability(), Viability::Works);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn seven_search_domains_are_all_honoured() {
 /// Section 9: the race of older kernels, emulated: every second new packet dropped, one name to try.
 #[test]
 fn recovers_from_the_emulated_race_as_measured() {
-    let after = |resolver, line| settings(resolver, line).recovers_from_raced_pairs(1);
+    let after = |resolver, line| settings(resolver, line).conntrack_race_delay(1);
     for musl in every_musl() {
         assert_eq!(after(musl, "ndots:5"), Some(Duration::from_millis(2500)), "{musl}");
         assert_eq!(after(musl, "timeout:3 attempts:6"), Some(Duration::from_millis(500)), "{musl}");

@@ -1,12 +1,12 @@
-//! Which names are tried, and what ends a lookup, beyond the measured tables.
+//! The names of a lookup and its end, beyond the measured tables.
 
-use super::super::{Answer, Family, Resolver, Version, candidates, lookup, resolves, search_domains_read};
+use super::super::{Answer, Family, Resolver, Version, lookup, query_names, resolves, search_domains_read};
 use super::{glibc, go, musl};
 
 const SEARCH: [&str; 2] = ["a.test", "b.test"];
 
 fn names(resolver: Resolver, name: &str, ndots: u32, search: &[&str]) -> Vec<String> {
-    candidates(resolver, name, ndots, search).into_iter().map(std::borrow::Cow::into_owned).collect()
+    query_names(resolver, name, ndots, search).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn uclibc_cuts_a_long_search_list() {
 }
 
 #[test]
-fn uclibc_before_1_0_16_tries_every_name_as_it_stands_first() {
+fn uclibc_before_1_0_16_queries_every_name_as_is_first() {
     assert_eq!(names(Family::Uclibc.at(Version::new(1, 0, 15)), "x", 5, &SEARCH)[0], "x");
     assert_eq!(names(Family::Uclibc.at(Version::new(1, 0, 16)), "x", 5, &SEARCH)[2], "x");
 }
@@ -87,17 +87,17 @@ fn a_dot_in_the_search_list_makes_older_musl_wait_in_vain() {
     assert_eq!(resolves(musl(2, 4), "x", 1, &search, all), Some(true));
     assert_eq!(names(musl(2, 4), "x", 1, &search), ["x.a.test", "x"]);
     assert_eq!(names(go(), "x", 1, &search), ["x.a.test", "x"]);
-    assert_eq!(names(glibc(), "x", 1, &search), ["x", "x.a.test"], "it takes the place of the name as it stands");
+    assert_eq!(names(glibc(), "x", 1, &search), ["x", "x.a.test"], "it takes the place of the name as is");
 }
 
 #[test]
-fn a_trailing_dot_in_the_search_list_is_no_matter() {
+fn a_trailing_dot_in_the_search_list_changes_nothing() {
     assert_eq!(names(musl(2, 3), "x", 1, &["a.test."]), ["x.a.test", "x"]);
     assert_eq!(names(glibc(), "x", 1, &["a.test."]), ["x.a.test", "x"]);
 }
 
 #[test]
-fn after_a_timeout_glibc_tries_only_the_name_as_it_stands() {
+fn after_a_timeout_glibc_tries_only_the_name_as_is() {
     let queries = |ndots| lookup(glibc(), "x.y", ndots, &SEARCH, |_| Answer::Timeout).map(|lookup| lookup.queries);
     assert_eq!(queries(5), Some(4), "the first of the list, then the name");
     assert_eq!(queries(1), Some(4), "the name, then the first of the list");
@@ -105,7 +105,7 @@ fn after_a_timeout_glibc_tries_only_the_name_as_it_stands() {
 }
 
 #[test]
-fn c_ares_stops_at_a_failing_server_but_for_a_single_label() {
+fn c_ares_stops_at_a_failing_server_unless_the_name_is_a_single_label() {
     let asked = |version: Version, name, ndots| {
         lookup(Family::CAres.at(version), name, ndots, &SEARCH, |_| Answer::ServFail).map(|lookup| lookup.queries)
     };
@@ -122,14 +122,14 @@ fn uclibc_goes_on_after_a_failing_server_and_stops_at_a_name_without_address() {
 }
 
 #[test]
-fn tells_which_name_was_found() {
+fn returns_the_name_that_was_found() {
     let second = |name: &str| if name == "x.b.test" { Answer::Address } else { Answer::NxDomain };
     let found = lookup(musl(2, 5), "x", 1, &SEARCH, second);
     assert_eq!(found.map(|lookup| (lookup.found, lookup.queries)), Some((Some("x.b.test".to_owned()), 4)));
 }
 
 #[test]
-fn tells_how_much_of_a_search_list_is_read() {
+fn counts_the_search_domains_that_are_read() {
     let long = "x".repeat(117);
     let names = ["a", "b", "c", "d", "e", "f", &long];
     let read = |resolver| search_domains_read(resolver, &names);

@@ -1,5 +1,6 @@
-//! The resolver model against what was measured, what sources say, and what must hold for any input.
+//! Tests of the resolver model against measurements, against sources, and by properties of any input.
 
+mod changes;
 mod dump;
 mod lab;
 mod lookups;
@@ -31,9 +32,11 @@ fn go() -> Resolver {
     Family::Go.at(Version::new(1, 27, 0))
 }
 
-/// The settings that a resolver reads from a line, which here is one text.
+/// Returns the settings that a resolver reads from a line.
 fn settings(resolver: Resolver, line: &str) -> Settings {
     let options: Vec<&str> = line.split_ascii_whitespace().collect();
-    let Some(settings) = Settings::read(resolver, &options) else { unreachable!("{resolver} is a known resolver") };
+    let Some(settings) = Settings::read_options(resolver, &options) else {
+        unreachable!("{resolver} is a known resolver")
+    };
     settings
 }

@@ -1,4 +1,4 @@
-//! The table of options, and what is said of each by release.
+//! The table of options, and the support of each by release.
 
 use super::super::{
     Effect, Family, Support, Version, known_option, known_options, option_facts, takes_number, zero_digits,
@@ -37,7 +37,7 @@ fn glibc_gained_options_over_time() {
 }
 
 #[test]
-fn a_release_that_is_not_known_is_one_that_images_have() {
+fn an_unknown_release_is_one_found_in_images() {
     let glibc = Family::Glibc.unversioned();
     assert_eq!(glibc.support("single-request-reopen"), Support::Honoured);
     assert_eq!(glibc.support("no-aaaa"), Support::Varies);
@@ -66,7 +66,7 @@ fn uclibc_may_read_timeout_and_attempts() {
 }
 
 #[test]
-fn nothing_is_claimed_of_what_is_not_known() {
+fn an_unknown_resolver_has_no_facts() {
     for family in [Family::Static, Family::Unknown] {
         for option in known_options().chain(["no-such-option"]) {
             assert_eq!(family.unversioned().support(option), Support::Unclear, "{option}");
@@ -88,7 +88,7 @@ fn every_known_family_has_a_fact_on_any_option() {
 }
 
 #[test]
-fn no_two_rows_speak_of_one_release() {
+fn no_two_rows_cover_one_release() {
     for fact in option_facts() {
         let overlaps = |other: &&_| {
             let other: &super::super::OptionFact = other;
@@ -100,7 +100,7 @@ fn no_two_rows_speak_of_one_release() {
 }
 
 #[test]
-fn every_row_says_what_and_where() {
+fn every_row_has_a_clause_and_a_source() {
     for fact in option_facts() {
         assert!(!fact.note.is_empty() && !fact.source.is_empty(), "{fact:?}");
         assert!(!fact.note.ends_with('.') && fact.note.starts_with(|first: char| !first.is_uppercase()), "{fact:?}");

@@ -1,13 +1,13 @@
-//! How each resolver reads a line, at its edges.
+//! The edges of each resolver's parser.
 
 use std::time::Duration;
 
 use super::super::go::{self, Netdns};
-use super::super::{Cgo, Family, Fate, Pairing, Resolver, Settings, Support, Transport, Version};
+use super::super::{Cgo, Family, QueryPairing, Resolver, Settings, Support, Transport, Version, Viability};
 use super::{glibc, go, musl, settings};
 
 fn numbers(resolver: Resolver, options: &[&str]) -> Option<(u32, u64, u32)> {
-    Settings::read(resolver, options).map(|read| (read.ndots, read.timeout.as_secs(), read.attempts))
+    Settings::read_options(resolver, options).map(|read| (read.ndots, read.timeout.as_secs(), read.attempts))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn musl_drops_a_line_that_is_too_long() {
 fn musl_before_1_1_13_had_other_bounds_and_a_shorter_line() {
     let read = |options: &[&str]| numbers(musl(1, 12), options);
     assert_eq!(read(&["ndots:5", "timeout:60", "attempts:0"]), Some((1, 30, 1)));
-    assert_eq!(settings(musl(1, 12), "timeout:0").fate(), Fate::NeverSends);
+    assert_eq!(settings(musl(1, 12), "timeout:0").viability(), Viability::NeverSends);
     let padding = "x".repeat(44);
     assert_eq!(read(&[&padding, "attempts:10"]), Some((1, 5, 1)), "the buffer ends within the number");
     assert_eq!(read(&[&padding, "y", "attempts:9"]), Some((1, 5, 2)), "or before it");
@@ -47,16 +47,16 @@ fn musl_before_1_1_13_had_other_bounds_and_a_shorter_line() {
 fn musl_1_1_13_to_1_1_15_ignore_attempts_and_1_1_16_is_taken_as_alpine_patched_it() {
     for patch in 13..=15 {
         assert_eq!(settings(musl(1, patch), "attempts:0 timeout:7").attempts, 2, "1.1.{patch}");
-        assert_eq!(settings(musl(1, patch), "attempts:0").fate(), Fate::Works, "1.1.{patch}");
+        assert_eq!(settings(musl(1, patch), "attempts:0").viability(), Viability::Works, "1.1.{patch}");
     }
-    assert_eq!(settings(musl(1, 16), "attempts:0").fate(), Fate::Crashes);
-    assert_eq!(settings(Family::Musl.unversioned(), "attempts:0").fate(), Fate::Crashes);
+    assert_eq!(settings(musl(1, 16), "attempts:0").viability(), Viability::Crashes);
+    assert_eq!(settings(Family::Musl.unversioned(), "attempts:0").viability(), Viability::Crashes);
 }
 
 #[test]
 fn musl_resends_in_whole_milliseconds() {
     assert_eq!(settings(musl(2, 5), "timeout:5 attempts:9").resend_after(), Duration::from_millis(555));
-    assert_eq!(settings(musl(2, 5), "attempts:1").recovers_from_one_loss(), None);
+    assert_eq!(settings(musl(2, 5), "attempts:1").one_loss_delay(), None);
 }
 
 #[test]
@@ -68,20 +68,20 @@ fn glibc_reads_numbers_as_c_does() {
     assert_eq!(read(&["ndots:x", "timeout:x", "attempts:x"]), Some((0, 1, 0)), "no number is 0");
     assert_eq!(read(&["attempts:99999999999999999999"]), Some((1, 5, 0)), "saturates as a long, and is -1 as an int");
     assert_eq!(read(&["attempts:4294967299"]), Some((1, 5, 3)), "loses its upper half");
-    assert_eq!(read(&["ndots: 3"]), Some((3, 5, 2)), "passes over a blank");
+    assert_eq!(read(&["ndots: 3"]), Some((3, 5, 2)), "skips a blank");
     assert_eq!(read(&["ndots:", "4", "xndots:2"]), Some((4, 5, 2)), "even between two options, but not within a word");
 }
 
 #[test]
 fn glibc_compares_switches_only_as_far_as_their_names() {
     let pairing = |line| settings(glibc(), line).pairing;
-    assert_eq!(pairing("single-request"), Pairing::OneSocketSerial);
-    assert_eq!(pairing("single-requests"), Pairing::OneSocketSerial);
-    assert_eq!(pairing("single-request-reopen:true"), Pairing::TwoSocketsSerial);
-    assert_eq!(pairing("single-request-reopen single-request"), Pairing::TwoSocketsSerial);
-    assert_eq!(pairing("xsingle-request"), Pairing::OneSocket);
+    assert_eq!(pairing("single-request"), QueryPairing::OneSocketSerial);
+    assert_eq!(pairing("single-requests"), QueryPairing::OneSocketSerial);
+    assert_eq!(pairing("single-request-reopen:true"), QueryPairing::TwoSocketsSerial);
+    assert_eq!(pairing("single-request-reopen single-request"), QueryPairing::TwoSocketsSerial);
+    assert_eq!(pairing("xsingle-request"), QueryPairing::OneSocket);
     let of_2_10 = Family::Glibc.at(Version::new(2, 10, 0));
-    assert_eq!(settings(of_2_10, "single-request-reopen").pairing, Pairing::OneSocketSerial);
+    assert_eq!(settings(of_2_10, "single-request-reopen").pairing, QueryPairing::OneSocketSerial);
 }
 
 #[test]
@@ -95,15 +95,15 @@ fn glibc_since_2_41_takes_a_switch_back() {
 #[test]
 fn no_option_bounds_the_wait_of_glibc_with_tcp() {
     assert_eq!(settings(glibc(), "use-vc timeout:1").gives_up_after(1, 1), None);
-    assert_eq!(settings(glibc(), "use-vc").recovers_from_raced_pairs(4), Some(Duration::ZERO));
-    assert_eq!(settings(glibc(), "use-vc attempts:0").fate(), Fate::NeverSends);
+    assert_eq!(settings(glibc(), "use-vc").conntrack_race_delay(4), Some(Duration::ZERO));
+    assert_eq!(settings(glibc(), "use-vc attempts:0").viability(), Viability::NeverSends);
 }
 
 #[test]
-fn glibc_asks_again_for_half_an_answer_without_counting_it() {
-    assert_eq!(settings(glibc(), "attempts:1").recovers_from_one_loss(), Some(Duration::from_secs(5)));
-    assert_eq!(settings(glibc(), "attempts:1 single-request").recovers_from_one_loss(), None);
-    assert_eq!(settings(go(), "attempts:1").recovers_from_one_loss(), None);
+fn glibc_repeats_half_a_pair_without_counting_an_attempt() {
+    assert_eq!(settings(glibc(), "attempts:1").one_loss_delay(), Some(Duration::from_secs(5)));
+    assert_eq!(settings(glibc(), "attempts:1 single-request").one_loss_delay(), None);
+    assert_eq!(settings(go(), "attempts:1").one_loss_delay(), None);
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn go_reads_no_number_as_zero_and_has_no_upper_bound() {
 
 #[test]
 fn go_compares_switches_whole() {
-    assert_eq!(settings(go(), "single-request-reopen").pairing, Pairing::TwoSocketsSerial);
-    assert_eq!(settings(go(), "single-request-reopen:true").pairing, Pairing::TwoSockets);
+    assert_eq!(settings(go(), "single-request-reopen").pairing, QueryPairing::TwoSocketsSerial);
+    assert_eq!(settings(go(), "single-request-reopen:true").pairing, QueryPairing::TwoSockets);
     assert_eq!(settings(go(), "tcp").transport, Transport::Tcp);
     assert_eq!(
         settings(go(), "tcp").gives_up_after(1, 1),
@@ -126,7 +126,7 @@ fn go_compares_switches_whole() {
         "its timeouts hold for TCP too"
     );
     let of_1_12 = settings(Family::Go.at(Version::new(1, 12, 0)), "single-request use-vc");
-    assert_eq!((of_1_12.pairing, of_1_12.transport), (Pairing::TwoSockets, Transport::Udp));
+    assert_eq!((of_1_12.pairing, of_1_12.transport), (QueryPairing::TwoSockets, Transport::Udp));
 }
 
 #[test]
@@ -138,11 +138,11 @@ fn uclibc_reads_only_the_first_option() {
     assert_eq!(read(&["rotate", "timeout:3"]), Some((1, 5, 3)));
     assert_eq!(read(&["attempts:0"]), Some((1, 5, 1)));
     assert_eq!(read(&["timeout:257"]), Some((1, 1, 3)), "it keeps a byte");
-    assert_eq!(settings(Family::Uclibc.unversioned(), "timeout:0").fate(), Fate::NeverWaits);
+    assert_eq!(settings(Family::Uclibc.unversioned(), "timeout:0").viability(), Viability::NeverWaits);
 }
 
 #[test]
-fn c_ares_refuses_what_is_not_a_whole_number() {
+fn c_ares_skips_numbers_that_are_not_whole() {
     let read = |options: &[&str]| numbers(Family::CAres.unversioned(), options);
     assert_eq!(read(&[]), Some((1, 2, 3)));
     assert_eq!(read(&["timeout:0", "attempts:0", "ndots:0"]), Some((0, 2, 3)));
@@ -165,19 +165,19 @@ fn glibc_reads_its_environment_after_the_file() {
     let after = |file: &str, environment| settings(glibc(), file).after_environment(environment);
     let read = after("ndots:5 timeout:3 single-request", "ndots:1 attempts:4 use-vc");
     assert_eq!((read.ndots, read.timeout, read.attempts), (1, Duration::from_secs(3), 4));
-    assert_eq!((read.pairing, read.transport), (Pairing::OneSocketSerial, Transport::Tcp));
-    assert_eq!(settings(musl(2, 5), "ndots:5").after_environment("ndots:1").ndots, 5, "nobody else does");
+    assert_eq!((read.pairing, read.transport), (QueryPairing::OneSocketSerial, Transport::Tcp));
+    assert_eq!(settings(musl(2, 5), "ndots:5").after_environment("ndots:1").ndots, 5, "no other resolver does");
 }
 
 #[test]
 fn the_environment_can_take_back_a_switch_of_the_file() {
     let of_2_41 = Family::Glibc.at(Version::new(2, 41, 0));
     let file = settings(of_2_41, "single-request single-request-reopen");
-    assert_eq!(file.pairing, Pairing::TwoSocketsSerial);
-    assert_eq!(file.after_environment("-single-request-reopen").pairing, Pairing::OneSocketSerial);
+    assert_eq!(file.pairing, QueryPairing::TwoSocketsSerial);
+    assert_eq!(file.after_environment("-single-request-reopen").pairing, QueryPairing::OneSocketSerial);
     assert_eq!(
         settings(of_2_41, "single-request-reopen").after_environment("-single-request-reopen").pairing,
-        Pairing::OneSocket
+        QueryPairing::OneSocket
     );
 }
 
@@ -205,12 +205,12 @@ fn go_reads_godebug_as_tried() {
 fn go_knows_a_word_or_leaves_it_to_the_c_library() {
     let release = Family::Go.at(Version::new(1, 26, 8));
     for word in ["ndots:5", "timeout:x", "attempts:", "rotate", "trust-ad", "edns0", "use-vc"] {
-        assert_eq!(go::knows(release, word), Support::Honoured, "{word}");
+        assert_eq!(go::knows_word(release, word), Support::Honoured, "{word}");
     }
     for word in ["no-aaaa", "ndots", "rotate:1", "single-request-reopen:true", "strict-error", "*"] {
-        assert_eq!(go::knows(release, word), Support::Ignored, "{word}");
+        assert_eq!(go::knows_word(release, word), Support::Ignored, "{word}");
     }
-    assert_eq!(go::knows(Family::Go.unversioned(), "trust-ad"), Support::Varies);
+    assert_eq!(go::knows_word(Family::Go.unversioned(), "trust-ad"), Support::Varies);
 }
 
 #[test]

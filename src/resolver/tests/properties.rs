@@ -1,4 +1,4 @@
-//! What holds for any line, any search list and any release.
+//! Properties of any line, any search list and any release.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::{
-    Answer, Family, Fate, Resolver, Settings, Support, Version, candidates, known_options, lookup, resolves,
+    Answer, Family, Resolver, Settings, Support, Version, Viability, known_options, lookup, query_names, resolves,
     zero_digits,
 };
 use super::{glibc, go, musl};
@@ -23,7 +23,7 @@ fn resolver() -> impl Strategy<Value = Resolver> {
     })
 }
 
-/// Options as people write them, and whatever else a pod may hold.
+/// Options as people write them, and any other text that a pod may hold.
 fn option() -> impl Strategy<Value = String> {
     let name = prop::sample::select(known_options().collect::<Vec<_>>());
     prop_oneof![
@@ -59,7 +59,7 @@ proptest! {
     fn any_line_is_read_within_its_bounds(
         resolver in resolver(), options in vec(option(), 0..12), servers: u32, names: u32,
     ) {
-        let Some(read) = Settings::read(resolver, &texts(&options)) else { unreachable!("{resolver}") };
+        let Some(read) = Settings::read_options(resolver, &texts(&options)) else { unreachable!("{resolver}") };
         let (ndots, seconds, attempts) = (read.ndots, read.timeout.as_secs(), read.attempts);
         match resolver.family {
             Family::Musl => prop_assert!(ndots <= 15 && seconds <= 60 && attempts <= 10),
@@ -68,23 +68,23 @@ proptest! {
             Family::Uclibc => prop_assert!(ndots <= 1 && seconds <= 255 && (1..=255).contains(&attempts)),
             _ => prop_assert!(read.timeout > Duration::ZERO && attempts >= 1),
         }
-        let (lost, raced) = (read.recovers_from_one_loss(), read.recovers_from_raced_pairs(names));
-        if read.fate() == Fate::Works {
+        let (lost, raced) = (read.one_loss_delay(), read.conntrack_race_delay(names));
+        if read.viability() == Viability::Works {
             prop_assert!(lost.is_none_or(|lost| Some(lost) <= read.gives_up_after(1, 1)));
         } else {
             prop_assert_eq!((lost, raced), (None, None));
             prop_assert_eq!(read.gives_up_after(servers, names), Some(Duration::ZERO));
         }
         prop_assert!(read.resend_after() <= read.timeout);
-        let _ = (read.slowest_answer(), read.passes_dead_nameservers_after(names, servers, names));
+        let _ = (read.slowest_answer(), read.dead_nameserver_delay(names, servers, names));
         let _ = read.gives_up_after(servers, names);
     }
 
     #[test]
-    fn of_two_on_a_line_musl_takes_the_first_and_the_others_the_last(one in 1_u32..=5, other in 1_u32..=5) {
+    fn musl_takes_the_first_of_two_on_a_line_and_the_others_the_last(one in 1_u32..=5, other in 1_u32..=5) {
         for option in ["ndots", "timeout", "attempts"] {
             let (first, last) = (format!("{option}:{one}"), format!("{option}:{other}"));
-            let read = |resolver, options: &[&str]| Settings::read(resolver, options);
+            let read = |resolver, options: &[&str]| Settings::read_options(resolver, options);
             let both = [first.as_str(), last.as_str()];
             prop_assert_eq!(read(musl(2, 5), &both), read(musl(2, 5), &both[..1]));
             for resolver in [glibc(), go(), Family::CAres.unversioned()] {
@@ -106,21 +106,21 @@ proptest! {
                 continue;
             }
             for text in [option.to_owned(), format!("{option}:{number}")] {
-                let (with, without) = (Settings::read(resolver, &[&text]), Settings::read(resolver, &[]));
+                let (with, without) = (Settings::read_options(resolver, &[&text]), Settings::read_options(resolver, &[]));
                 prop_assert_eq!(with, without, "{} {}", resolver, text);
             }
         }
     }
 
     #[test]
-    fn what_does_not_work_holds_a_zero(
+    fn an_option_that_breaks_lookups_holds_a_zero(
         resolver in resolver(), name in "(timeout|attempts)", number in 0_u32..999,
     ) {
         let text = format!("{name}:{number}");
-        let Some(read) = Settings::read(resolver, &[&text]) else { unreachable!("{resolver}") };
+        let Some(read) = Settings::read_options(resolver, &[&text]) else { unreachable!("{resolver}") };
         // uClibc keeps a byte of the number, so 256 is 0 too.
         let zero = zero_digits(&text, &name).is_some() || (resolver.family == Family::Uclibc && number % 256 == 0);
-        prop_assert!(read.fate() == Fate::Works || zero, "{} {}", resolver, text);
+        prop_assert!(read.viability() == Viability::Works || zero, "{} {}", resolver, text);
     }
 
     #[test]
@@ -133,14 +133,14 @@ proptest! {
     #[test]
     fn musl_never_tries_more_names_than_glibc(name in name(), search in search(), ndots in 0_u32..7) {
         let (name, search) = (name.as_str(), texts(&search));
-        let few = candidates(musl(2, 6), name, ndots, &search);
-        let many = candidates(glibc(), name, ndots, &search);
+        let few = query_names(musl(2, 6), name, ndots, &search);
+        let many = query_names(glibc(), name, ndots, &search);
         prop_assert!(few.len() <= many.len(), "{:?} {:?}", few, many);
         prop_assert!(few.iter().all(|tried| many.contains(tried)), "{:?} {:?}", few, many);
     }
 
     #[test]
-    fn what_musl_finds_glibc_and_go_find(
+    fn a_name_that_musl_finds_glibc_and_go_find(
         name in name(), search in vec("[a-c]{1,2}", 0..5), ndots in 0_u32..4, seed: u8,
     ) {
         let search = texts(&search);
@@ -152,11 +152,11 @@ proptest! {
     }
 
     #[test]
-    fn a_lookup_asks_for_candidates_only(
+    fn a_lookup_queries_its_names_only(
         resolver in resolver(), name in name(), search in search(), ndots: u32, seed: u8,
     ) {
         let (name, search) = (name.as_str(), texts(&search));
-        let names = candidates(resolver, name, ndots, &search);
+        let names = query_names(resolver, name, ndots, &search);
         let answer = |asked: &str| {
             assert!(names.iter().any(|name| name == asked), "{asked} of {names:?}");
             arbitrary_answer(asked, seed)
@@ -167,14 +167,14 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_claimed_of_what_is_not_known(
+    fn an_unknown_resolver_has_no_answers(
         family in prop::sample::select(vec![Family::Static, Family::Unknown]),
         options in vec(option(), 0..5),
         name in name(),
     ) {
         let (resolver, options) = (family.unversioned(), texts(&options));
-        prop_assert_eq!(Settings::read(resolver, &options), None);
-        prop_assert!(candidates(resolver, &name, 1, &["a.test"]).is_empty());
+        prop_assert_eq!(Settings::read_options(resolver, &options), None);
+        prop_assert!(query_names(resolver, &name, 1, &["a.test"]).is_empty());
         prop_assert_eq!(resolves(resolver, &name, 1, &["a.test"], |_| Answer::Address), None);
         for option in options {
             prop_assert_eq!(resolver.support(option), Support::Unclear);

@@ -97,7 +97,7 @@ fn resolvers_that_fail(seen: &Observations, answer: Duration) -> Vec<String> {
     let options = seen.environment.resolv_conf.option_texts();
     [Family::Musl, Family::Glibc, Family::Go]
         .into_iter()
-        .filter_map(|family| Some((family, Settings::read(family.unversioned(), &options)?)))
+        .filter_map(|family| Some((family, Settings::read_options(family.unversioned(), &options)?)))
         .filter(|(_, settings)| settings.slowest_answer() < answer)
         .map(|(family, settings)| {
             format!("{} waits {} with these options, and fails", family.name(), seconds(settings.slowest_answer()))

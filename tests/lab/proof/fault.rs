@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hickory_proto::op::ResponseCode;
-use muslin::resolver::{Answer, Pairing, Settings, lookup};
+use muslin::resolver::{Answer, QueryPairing, Settings, lookup};
 
 use crate::lab::network::Lab;
 use crate::lab::server::{Cut, Script, Server, Tcp, Then, aaaa, any, code, truth};
@@ -224,11 +224,12 @@ impl Fault {
         };
         match self.kind {
             FaultKind::Healthy => answers(Answer::NxDomain),
-            FaultKind::Lost(_) => Some(after(settings.recovers_from_one_loss())),
-            FaultKind::Race => Some(after(settings.recovers_from_raced_pairs(names))),
-            FaultKind::FirstDead => Some(Prediction::Succeeds(settings.passes_dead_nameservers_after(1, 2, names))),
+            FaultKind::Lost(_) => Some(after(settings.one_loss_delay())),
+            FaultKind::Race => Some(after(settings.conntrack_race_delay(names))),
+            FaultKind::FirstDead => Some(Prediction::Succeeds(settings.dead_nameserver_delay(1, 2, names))),
             FaultKind::Slow(latency) if settings.slowest_answer() > latency => {
-                let one_by_one = matches!(settings.pairing, Pairing::OneSocketSerial | Pairing::TwoSocketsSerial);
+                let one_by_one =
+                    matches!(settings.pairing, QueryPairing::OneSocketSerial | QueryPairing::TwoSocketsSerial);
                 let answers = if one_by_one { names * 2 } else { names };
                 Some(Prediction::Succeeds(latency.saturating_mul(answers)))
             }

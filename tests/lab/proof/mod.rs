@@ -125,7 +125,7 @@ impl<'w> TestedResolver<'w> {
     }
 
     fn settings(&self, conf: &ResolvConf) -> Result<Settings> {
-        Settings::read(self.program.resolver, &conf.option_texts()).context("an unknown resolver")
+        Settings::read_options(self.program.resolver, &conf.option_texts()).context("an unknown resolver")
     }
 
     /// Returns the model's prediction.

@@ -54,7 +54,7 @@ pub(super) fn resolvers_without_answers_give_up_as_predicted(world: &World) -> R
 
 /// Returns a prediction of the model that a lookup contradicts.
 fn against_model(program: &Program, options: &str, nameservers: usize, client: &Client<'_>) -> Result<Option<String>> {
-    let settings = Settings::read(program.resolver, &options.split(' ').collect::<Vec<_>>());
+    let settings = Settings::read_options(program.resolver, &options.split(' ').collect::<Vec<_>>());
     let settings = settings.context("an unknown resolver")?;
     let predicted = settings.gives_up_after(u32::try_from(nameservers)?, NAMES).context("an unlimited wait")?;
     let found = program.look_up_one(client, &format!("n.{DOMAIN}"))?;
