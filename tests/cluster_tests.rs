@@ -5,6 +5,8 @@
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
 mod common {
+    pub(crate) mod authority;
+    pub(crate) mod component;
     pub(crate) mod control_plane;
     pub(crate) mod harness;
     pub(crate) mod image;

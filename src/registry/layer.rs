@@ -110,7 +110,7 @@ struct Unpacked<R> {
 struct Zstd<R> {
     inner: R,
     decoder: FrameDecoder,
-    /// Whether a frame has begun and was not read to its end.
+    /// Is true while a frame has begun and was not read to its end.
     inside: bool,
 }
 

@@ -14,8 +14,8 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,32 +25,19 @@ use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::KeyPair;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-/// Time limit until a component is ready. The slower one takes 3 s on an idle machine with two cores; a busy CI machine gets more
-/// than ten times that.
-const START_DEADLINE: Duration = Duration::from_secs(40);
+use crate::common::authority::{Authority, Identity};
+use crate::common::component::{Component, POLL_INTERVAL, dying_with_this_thread};
 
 /// Time limit of one call of kubectl: far beyond any webhook timeout (30 s at most), and short of a CI timeout.
 const KUBECTL_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Time limit of a restarted component's end: the API server would wait a minute for open watches.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Pause between two polls.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
 /// The API server's audit log in its folder.
 const AUDIT_LOG: &str = "audit.log";
-
-/// Number of lines of a log in an error.
-const LOG_TAIL_LINES: usize = 40;
 
 /// A running API server with its etcd. Dropping it stops both and removes their files.
 ///
@@ -80,24 +67,6 @@ pub(crate) struct KubectlOutput {
     /// Holds the `Warning:` lines of admission webhooks, too.
     pub(crate) stderr: String,
     pub(crate) status: ExitStatus,
-}
-
-/// A program that runs until it is dropped, and that does not outlive this process even if this process is killed.
-struct Component {
-    name: &'static str,
-    child: Child,
-    log: PathBuf,
-    /// Ends the thread that started the program, when it is dropped.
-    _starter: mpsc::Sender<()>,
-}
-
-/// The certificate authority of this control plane, which both sides trust.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key.
-struct Identity {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
 }
 
 // === impl ControlPlane ===
@@ -136,7 +105,7 @@ impl ControlPlane {
         let server = authority.issue_server_identity()?;
         let admin = authority.issue_admin_identity()?;
         let service_accounts = KeyPair::generate().context("making the key that signs service account tokens")?;
-        write(root, "ca.crt", authority.0.pem())?;
+        write(root, "ca.crt", authority.pem())?;
         write(root, "api-server.crt", server.certificate.pem())?;
         write(root, "api-server.key", server.key.serialize_pem())?;
         write(root, "service-account.key", service_accounts.serialize_pem())?;
@@ -407,7 +376,7 @@ fn kubeconfig(address: SocketAddr, authority: &Authority, user: &Identity) -> St
         "kind": "Config",
         "clusters": [{ "name": "test", "cluster": {
             "server": format!("https://{address}"),
-            "certificate-authority-data": encode(authority.0.pem()),
+            "certificate-authority-data": encode(authority.pem()),
         }}],
         "users": [{ "name": "admin", "user": {
             "client-certificate-data": encode(user.certificate.pem()),
@@ -434,145 +403,4 @@ fn ask_readyz(address: SocketAddr, tls: &Arc<rustls::ClientConfig>) -> Result<()
     stream.read_to_string(&mut answer).context("reading its answer to /readyz")?;
     ensure!(answer.starts_with("HTTP/1.0 200 "), "/readyz answered:\n{answer}");
     Ok(())
-}
-
-// === impl Component ===
-
-impl Component {
-    /// Starts `programs/name`. Its output goes to `root/name.log`.
-    fn start(name: &'static str, programs: &Path, root: &Path, arguments: &[String]) -> Result<Self> {
-        let log = root.join(name).with_extension("log");
-        let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
-        let errors = output.try_clone().with_context(|| format!("sharing {}", log.display()))?;
-        let mut command = dying_with_this_thread(&programs.join(name));
-        command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
-
-        // The caller's thread may end before the program should: give the program a thread of its own.
-        let (started, outcome) = mpsc::channel();
-        let (starter, dropped) = mpsc::channel();
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                let _ = started.send(command.spawn());
-                // Nothing is ever sent: this returns when the other end is gone.
-                let _ = dropped.recv();
-            })
-            .with_context(|| format!("making a thread to start {name}"))?;
-        let child = outcome
-            .recv()
-            .with_context(|| format!("waiting for the thread that starts {name}"))?
-            .with_context(|| format!("starting {name} through setpriv (of util-linux)"))?;
-        Ok(Self { name, child, log, _starter: starter })
-    }
-
-    /// Polls until `ready` succeeds, the program ends, or the deadline has passed.
-    fn wait_until_ready(&mut self, mut ready: impl FnMut() -> Result<()>) -> Result<()> {
-        let deadline = Instant::now() + START_DEADLINE;
-        while let Err(not_yet) = ready() {
-            let name = self.name;
-            if let Some(status) = self.child.try_wait().with_context(|| format!("looking after {name}"))? {
-                bail!("{name} ended with {status} before it was ready; the end of its log:\n{}", self.log_tail());
-            }
-            if Instant::now() >= deadline {
-                let log = self.log_tail();
-                bail!("{name} was not ready within {START_DEADLINE:?}: {not_yet:#}; the end of its log:\n{log}");
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
-    }
-
-    /// Asks the program to end, and kills it if it takes too long, as the kubelet does.
-    fn stop(&mut self) -> Result<()> {
-        let name = self.name;
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        ensure!(asked.with_context(|| format!("asking {name} to end"))?.success(), "{name} cannot be asked to end");
-        let deadline = Instant::now() + GRACE;
-        while self.child.try_wait().with_context(|| format!("waiting for {name}"))?.is_none() {
-            if Instant::now() >= deadline {
-                self.child.kill().with_context(|| format!("ending {name}"))?;
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
-    }
-
-    /// Returns the last lines of the program's output.
-    fn log_tail(&self) -> String {
-        match fs::read(&self.log) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                let lines: Vec<&str> = text.lines().collect();
-                lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
-            }
-            Err(error) => format!("(no log: {error})"),
-        }
-    }
-}
-
-impl Drop for Component {
-    fn drop(&mut self) {
-        // Both fail only for a program that has ended and been waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Returns a command for `program` that the kernel kills when the starting thread ends, for any reason. setpriv sets this up, because
-/// doing it here would need unsafe code.
-fn dying_with_this_thread(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    command
-}
-
-// === impl Authority ===
-
-impl Authority {
-    fn new() -> Result<Self> {
-        let making = "making the control plane's certificate authority";
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "control plane of a test");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let key = KeyPair::generate().context(making)?;
-        Ok(Self(CertifiedIssuer::self_signed(params, key).context(making)?))
-    }
-
-    /// Returns the API server's certificate for its clients, which are all on loopback.
-    fn issue_server_identity(&self) -> Result<Identity> {
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])
-            .context("naming the API server's certificate")?;
-        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params)
-    }
-
-    /// Returns the certificate of an admin: the API server takes the name from CN and the groups from O.
-    fn issue_admin_identity(&self) -> Result<Identity> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "admin");
-        params.distinguished_name.push(DnType::OrganizationName, "system:masters");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params)
-    }
-
-    fn issue(&self, mut params: CertificateParams) -> Result<Identity> {
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate().context("making a key")?;
-        let certificate = params.signed_by(&key, &self.0).context("issuing a certificate")?;
-        Ok(Identity { certificate, key })
-    }
-
-    /// Returns the TLS settings of a client that trusts only this authority and presents `client`.
-    fn client_config(&self, client: &Identity) -> Result<Arc<rustls::ClientConfig>> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.0.der().clone()).context("trusting the control plane's certificate authority")?;
-        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(client.key.serialize_der());
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![client.certificate.der().clone()], key.into())
-            .context("using the admin's certificate")?;
-        Ok(Arc::new(config))
-    }
 }

@@ -1,5 +1,5 @@
-//! A process as `/proc` shows it (CPU time, resident memory), and a child that never outlives the benchmark. It must
-//! not know what the child serves.
+//! A process as `/proc` shows it (CPU time, resident memory), and a child that never outlives the benchmark. Must not
+//! know what the child serves.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// Ticks a second in `/proc/PID/stat`. The kernel's `USER_HZ` is 100 on every architecture that Kubernetes runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// How long memory must stay the same to count as settled, and how long we wait for that.
+/// The time without a change after which memory counts as settled, and the time limit for that.
 const SETTLED_AFTER: Duration = Duration::from_millis(500);
 const SETTLE_DEADLINE: Duration = Duration::from_secs(5);
 const SETTLE_POLL: Duration = Duration::from_millis(50);
@@ -121,14 +121,13 @@ impl Child {
         Ok(Self { child: started.with_context(|| format!("start {}", program.display()))? })
     }
 
-    /// The lines that it writes to stdout. They are read to the end on a thread of their own, wanted or not, so that a
-    /// talkative child never waits for us.
+    /// Returns the lines of its stdout. A thread reads them to the end, so that the child never waits for a reader.
     pub(crate) fn lines(&mut self) -> Result<UnboundedReceiver<String>> {
         let stdout = self.child.stdout.take().context("the child's stdout is already being read")?;
         let (sender, receiver) = unbounded_channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Nobody listens once the server is ready.
+                // The receiver is gone once the server is ready.
                 let _ = sender.send(line);
             }
         });

@@ -1,5 +1,5 @@
-//! A server under load: a child process that says on stdout where it listens and, if it made its own certificate, with
-//! which CA. It must not know how it is loaded.
+//! A server under load: a child process that writes its URL to stdout and, if it made its own certificate, its CA. Must not know
+//! the load.
 
 #![allow(dead_code, reason = "each program uses a part of this")]
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::common::process::{Child, Process};
 
-/// How long a server may take until it has said where it listens. muslin's own goal is 300 ms; the rest is for a busy
+/// Time limit until a server has written its URL. muslin's own goal is 300 ms; the rest is for a busy
 /// machine.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -85,12 +85,12 @@ impl Server {
         self.name
     }
 
-    /// Where it answers reviews, such as `https://127.0.0.1:40123/mutate`.
+    /// Returns the URL for reviews, such as `https://127.0.0.1:40123/mutate`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The CA of its certificate.
+    /// Returns the CA of its certificate.
     pub(crate) fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
