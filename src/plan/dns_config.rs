@@ -242,7 +242,11 @@ impl DnsChange {
         let mut fixed = Vec::new();
         for index in self.desired.effective_options().collect::<Vec<_>>() {
             for (name, default) in FIXED_AT_ZERO {
-                let text = self.desired.options[index].text();
+                let option = &self.desired.options[index];
+                if !option.name.contains('0') && !option.value.as_deref().is_some_and(|value| value.contains('0')) {
+                    continue;
+                }
+                let text = option.text();
                 // If a text names the option twice (`attempts: 5 attempts:0`), a later pass could not tell which was fixed.
                 if text.matches(name).count() > 1 {
                     continue;
@@ -341,9 +345,12 @@ fn exceeds_a_line_of_musl(change: &DnsChange, containers: &[Container<'_>], cont
     if change.injected.is_empty() || !containers.iter().any(may_be_musl) {
         return false;
     }
-    let conf = change.desired.resolv_conf(context.namespace, context.cluster_domain);
-    let allowance = if conf.base == Base::Node { NODE_OPTIONS_ALLOWANCE } else { 0 };
-    conf.options_line_len() + allowance > musl::LINE_MAX
+    let allowance = if change.desired.policy.base() == Base::Node { NODE_OPTIONS_ALLOWANCE } else { 0 };
+    let all_options: usize = change.desired.options.iter().map(|option| option.text().len() + 1).sum();
+    let longest = "options".len() + " ".len() + CLUSTER_NDOTS.len() + all_options;
+    longest + allowance > musl::LINE_MAX
+        && change.desired.resolv_conf(context.namespace, context.cluster_domain).options_line_len() + allowance
+            > musl::LINE_MAX
 }
 
 /// Returns the cache to use for this pod, if the pod uses the cluster's DNS and the API server would accept the result.

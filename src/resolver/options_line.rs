@@ -57,3 +57,9 @@ pub fn zero_digits(text: &str, option: &str) -> Option<Range<usize>> {
         zero.then(|| start..start + length)
     })
 }
+
+/// Returns the text after the first `key`. A plain search is quicker than `split_once`, which prepares a search of long texts.
+pub(super) fn after<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let start = text.as_bytes().windows(key.len()).position(|window| window == key.as_bytes())?;
+    text.get(start + key.len()..)
+}

@@ -14,7 +14,7 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::{RuleInput, excerpt, search_path};
 use crate::policy::Level;
-use crate::resolver::{Family, Resolver, Settings, search_domains_read};
+use crate::resolver::{Family, Resolver, search_domains_read};
 
 pub(super) static RULE: Rule = Rule {
     slug: "musl-stops-search",
@@ -48,7 +48,7 @@ fn is_in_the_cluster(name: &str, cluster_domain: &str) -> bool {
 /// Returns whether the resolver is a musl that tries search names. musl before 1.1.13 does not, nor any musl with `ndots:0` or with a
 /// line that is too long.
 fn searches(resolver: Resolver, input: &RuleInput<'_>) -> bool {
-    let ndots = || Settings::read_options(resolver, input.options()).map_or(0, |settings| settings.ndots);
+    let ndots = || input.file_settings(resolver).map_or(0, |settings| settings.ndots);
     resolver.family == Family::Musl && ndots() > 0 && search_domains_read(resolver, input.searches()) > 0
 }
 

@@ -71,9 +71,12 @@ fn breakage(input: &RuleInput<'_>, resolver: Resolver) -> Option<Breakage> {
 
 /// Returns the ndots that counts in the worst of the kubelet's random orders: musl takes the first of several on the line.
 fn lowest_ndots(input: &RuleInput<'_>, resolver: Resolver) -> Option<u32> {
-    let whole = Settings::read_options(resolver, input.options())?.ndots;
-    let each = input.options().iter().filter(|text| text.contains("ndots:"));
-    let ndots = each.filter_map(|text| Some(Settings::read_options(resolver, &[*text])?.ndots));
+    let whole = input.file_settings(resolver)?.ndots;
+    let each = || input.options().iter().filter(|text| text.contains("ndots:"));
+    if each().count() < 2 {
+        return Some(whole);
+    }
+    let ndots = each().filter_map(|text| Some(Settings::read_options(resolver, &[*text])?.ndots));
     Some(ndots.fold(whole, u32::min))
 }
 

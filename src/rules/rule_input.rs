@@ -103,7 +103,7 @@ impl<'a> RuleInput<'a> {
     ) -> impl Iterator<Item = (&'a Container<'a>, T)> {
         let judged: Vec<T> = self.resolvers.iter().map(|(resolver, _)| judge(*resolver)).collect();
         self.containers.iter().filter_map(move |container| {
-            let judgement = judged.get(self.index_of(container)?)?;
+            let judgement = judged.get(self.index_of(container.resolver())?)?;
             Some((container, judgement.clone()))
         })
     }
@@ -123,10 +123,15 @@ impl<'a> RuleInput<'a> {
         &self.searches
     }
 
+    /// Returns the settings of a resolver of the pod by the file; `None` if the resolver is unknown.
+    pub(super) fn file_settings(&self, resolver: Resolver) -> Option<Settings> {
+        let (_, settings) = self.resolvers.get(self.index_of(resolver)?)?;
+        *settings
+    }
+
     /// Returns the settings of a container's resolver, by the file and the environment; `None` if the resolver is unknown.
     pub fn settings(&self, container: &Container<'_>) -> Option<Settings> {
-        let (_, settings) = self.resolvers.get(self.index_of(container)?)?;
-        let settings = (*settings)?;
+        let settings = self.file_settings(container.resolver())?;
         Some(match container.res_options() {
             Some(res_options) => settings.after_environment(res_options),
             None => settings,
@@ -146,8 +151,7 @@ impl<'a> RuleInput<'a> {
             .any(|container| matches!(container.resolver().family, Family::Musl | Family::Static | Family::Unknown))
     }
 
-    fn index_of(&self, container: &Container<'_>) -> Option<usize> {
-        let wanted = container.resolver();
+    fn index_of(&self, wanted: Resolver) -> Option<usize> {
         self.resolvers.binary_search_by_key(&wanted, |(resolver, _)| *resolver).ok()
     }
 }

@@ -31,7 +31,7 @@ const FAILING_MUSL: Resolver = Family::Musl.at(Version::new(1, 2, 3));
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let Some(index) = input.dns.searches.iter().position(|name| name == ".") else { return };
     let fault_of = |resolver| {
-        let Settings { ndots, .. } = Settings::read_options(resolver, input.options())?;
+        let Settings { ndots, .. } = input.file_settings(resolver)?;
         fault(resolver, ndots, input.searches())
     };
     for (container, fault) in input.judge(fault_of) {

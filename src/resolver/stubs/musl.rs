@@ -329,6 +329,6 @@ fn read_options_without_search(defaults: Settings, options: &[&str]) -> Settings
 
 /// The number after the first `key` on the line, or `most` if it is larger.
 fn first_number<'a>(mut options: impl Iterator<Item = &'a str>, key: &str, most: u32) -> Option<u32> {
-    let (_, value) = options.find_map(|option| option.split_once(key))?;
+    let value = options.find_map(|option| options_line::after(option, key))?;
     options_line::leading_digits(value).map(|number| u32::try_from(number).unwrap_or(most).min(most))
 }
