@@ -85,7 +85,7 @@ const LANES: [&str; 6] = ["none", "allow", "patch", "replay", "muslin", "policy"
 /// The lane of the muslin of `--before`.
 const BEFORE: &str = "before";
 
-/// What muslin is told to inject, and the fixed patch and the policy do: its profile `fast`.
+/// The options that muslin (by its profile `fast`), the fixed patch and the policy inject.
 const PROFILE: &str = "fast";
 const INJECTED: [(&str, &str); 2] = [("timeout", "3"), ("attempts", "6")];
 
@@ -98,7 +98,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    // The control plane does the same; whoever comes second is told so.
+    // The control plane does the same; the second call returns an error, which does not matter.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if let Some(answer) = options.serve {
         return answers::serve(answer, options.answer);
@@ -144,8 +144,7 @@ fn main() -> Result<()> {
     std::io::stdout().lock().write_all(table.as_bytes()).context("writing the table to stdout")
 }
 
-/// The lanes' namespaces. muslin's webhook is registered as `manifests/` have it, for all namespaces but those that it is told to
-/// leave alone.
+/// Creates the lanes' namespaces, and registers muslin's webhook as in `manifests/`, for all namespaces that it does not exclude.
 fn prepare(control_plane: &ControlPlane, runtime: &tokio::runtime::Runtime, lanes: &[&str]) -> Result<()> {
     kubectl(control_plane, &["apply", "-k", MANIFESTS], None)?;
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// The run is cut into as many parts, and a ratio is told with its least and greatest of the parts.
+/// The run is cut into as many parts, and a ratio is shown with the least and the greatest ratio of the parts.
 const PARTS: usize = 5;
 
-/// Says what is going on.
-#[expect(clippy::print_stderr, reason = "progress is for whoever watches")]
+/// Reports progress.
+#[expect(clippy::print_stderr, reason = "progress is for the person who watches")]
 pub(crate) fn progress(message: &str) {
     eprintln!("admission: {message}");
 }

@@ -59,8 +59,8 @@ struct Spread {
     max: f64,
 }
 
-/// Says what is going on.
-#[expect(clippy::print_stderr, reason = "progress is for whoever watches")]
+/// Reports progress.
+#[expect(clippy::print_stderr, reason = "progress is for the person who watches")]
 pub(crate) fn progress(message: &str) {
     eprintln!("load: {message}");
 }

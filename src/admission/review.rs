@@ -126,22 +126,22 @@ pub(super) fn parse<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a
 // === impl Request ===
 
 impl<O> Request<'_, O> {
-    /// Whether the request creates a pod.
+    /// Returns whether the request creates a pod.
     pub(super) fn creates_a_pod(&self) -> bool {
         self.is_of("", "Pod") && self.is_whole() && &*self.operation == "CREATE"
     }
 
-    /// Whether the request writes a namespace.
+    /// Returns whether the request writes a namespace.
     pub(super) fn writes_a_namespace(&self) -> bool {
         self.is_of("", "Namespace") && self.writes()
     }
 
-    /// Whether the request writes a profile.
+    /// Returns whether the request writes a profile.
     pub(super) fn writes_a_profile(&self) -> bool {
         self.is_of("muslin.dev", "ResolverProfile") && self.writes()
     }
 
-    /// Whether the request creates or updates an object itself, not a part such as its status or scale.
+    /// Returns whether the request creates or updates an object itself, not a part such as its status or scale.
     pub(super) fn writes(&self) -> bool {
         self.is_whole() && matches!(&*self.operation, "CREATE" | "UPDATE")
     }

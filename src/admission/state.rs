@@ -63,7 +63,7 @@ pub(super) enum PolicyError {
 // === impl State ===
 
 impl State {
-    /// Whether muslin leaves the namespace alone, whatever its labels.
+    /// Returns whether muslin skips the namespace, whatever its labels.
     pub(super) fn is_excluded(&self, namespace: &str) -> bool {
         crate::policy::is_excluded(namespace, self.settings.own_namespace.as_deref())
     }

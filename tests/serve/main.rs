@@ -152,7 +152,7 @@ fn is_not_ready_but_answers_while_it_waits_to_be_left_alone() {
     serve.wait_for("stopping");
     assert_eq!(serve.get("/readyz"), (503, "stopping\n".to_owned()));
     assert_eq!(serve.get("/healthz").0, 200);
-    // Whoever cannot wait sends a second signal.
+    // A second signal ends the process at once.
     serve.signal("TERM");
     assert_eq!(serve.wait().code(), Some(0));
 }

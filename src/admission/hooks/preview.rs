@@ -26,7 +26,7 @@ const LINES_MAX: usize = 8;
 #[derive(Debug, Default)]
 struct Preview {
     pods: usize,
-    /// Whether there are more pods than were planned.
+    /// True if there are more pods than were planned.
     is_cut: bool,
     /// The pods that get the same options, by the options' text.
     injected: BTreeMap<String, Group>,

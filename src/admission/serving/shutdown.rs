@@ -39,7 +39,7 @@ impl Shutdown {
         self.0.send_replace(Step::Draining);
     }
 
-    /// Whether [`Self::leave`] was called.
+    /// Returns whether [`Self::leave`] was called.
     pub fn is_leaving(&self) -> bool {
         *self.0.borrow() >= Step::Leaving
     }

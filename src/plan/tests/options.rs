@@ -185,7 +185,7 @@ mod node_local {
 }
 
 #[test]
-fn a_second_pass_knows_which_of_several_equal_options_was_repaired() {
+fn a_second_pass_knows_which_of_several_equal_options_was_fixed() {
     let case = Case::pod("debian:12").options(&[("timeout", Some("5")), ("timeout:00", None), ("attempts", Some("3"))]);
     assert_eq!(case.run().options(), ["timeout:5", "timeout:5", "attempts:3"]);
 }

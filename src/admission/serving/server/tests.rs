@@ -15,7 +15,7 @@ use crate::admission::{Keys, server_config};
 /// Far more than anything here takes; what waits for it has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What clients of these tests run into.
+/// The time limits of the servers of these tests.
 const SOON: Duration = Duration::from_millis(50);
 
 struct Running {

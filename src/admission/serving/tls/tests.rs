@@ -37,7 +37,7 @@ impl Mounted {
         mounted
     }
 
-    /// What the kubelet does to an update: a new folder, and the link `..data` replaced by a rename.
+    /// Updates the files as the kubelet does: a new folder, and the link `..data` replaced by a rename.
     fn swap(&self, folder: &str, certificate: &str, key: &str) {
         let root = self.0.path();
         fs::create_dir(root.join(folder)).unwrap();
