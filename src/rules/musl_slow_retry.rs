@@ -34,7 +34,8 @@ const ACCEPTABLE: Duration = Duration::from_secs(1);
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
-        let Some(settings) = input.settings(container).filter(|settings| settings.viability() == Viability::Works) else {
+        let Some(settings) = input.settings(container).filter(|settings| settings.viability() == Viability::Works)
+        else {
             continue;
         };
         let resolver = container.resolver();

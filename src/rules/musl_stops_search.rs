@@ -31,8 +31,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let name = excerpt(&input.dns.searches[index]);
     for (container, searches) in input.judge(|resolver| searches(resolver, input)) {
         if searches {
-            let message =
-                || format!("{} ends a lookup where {name} fails or has no address", container.resolver());
+            let message = || format!("{} ends a lookup where {name} fails or has no address", container.resolver());
             let help = "remove the search name, or end outside names with a dot; glibc would go on to the next name";
             findings.container(container, search_path(index), || (message(), help));
         }

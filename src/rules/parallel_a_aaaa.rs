@@ -12,7 +12,7 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
-use crate::resolver::{Family, Viability, QueryPairing, Transport};
+use crate::resolver::{Family, QueryPairing, Transport, Viability};
 
 pub(super) static RULE: Rule = Rule {
     slug: "parallel-a-aaaa",
@@ -30,8 +30,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         let leave_together = settings.pairing == QueryPairing::OneSocket && settings.transport == Transport::Udp;
         // A glibc of an unknown release may be one that then asks for A alone.
-        let asks_for_aaaa = container.option_path("no-aaaa", in_pod.as_deref()).is_none()
-            || resolver.support("no-aaaa").is_ignored();
+        let asks_for_aaaa =
+            container.option_path("no-aaaa", in_pod.as_deref()).is_none() || resolver.support("no-aaaa").is_ignored();
         if leave_together && asks_for_aaaa && settings.viability() == Viability::Works {
             let message = || format!("{resolver} sends A and AAAA from one socket, which kernels before 5.6 can race");
             let help = "on such nodes set single-request-reopen, or use a NodeLocal DNSCache";

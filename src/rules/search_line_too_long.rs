@@ -42,9 +42,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 }
 
 fn search_lines(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
-    let in_file = |resolver| {
-        Excess::of(resolver, input.searches()).map(|excess| (search_name_path(input, excess.index), excess))
-    };
+    let in_file =
+        |resolver| Excess::of(resolver, input.searches()).map(|excess| (search_name_path(input, excess.index), excess));
     for (container, in_file) in input.judge(in_file) {
         let excess = match container.env_searches() {
             Some(own) => Excess::of(container.resolver(), &own).map(|excess| (container.env_path(), excess)),

@@ -17,7 +17,7 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
-use crate::resolver::{Family, Viability, Resolver, Settings};
+use crate::resolver::{Family, Resolver, Settings, Viability};
 
 pub(super) static RULE: Rule = Rule {
     slug: "short-total-timeout",
@@ -39,7 +39,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let in_pod = input.option_path("timeout");
     let by_default = |resolver| Settings::read_options(resolver, &[]).map(|settings| settings.slowest_answer());
     for (container, by_default) in input.judge(by_default) {
-        let Some(settings) = input.settings(container).filter(|settings| settings.viability() == Viability::Works) else {
+        let Some(settings) = input.settings(container).filter(|settings| settings.viability() == Viability::Works)
+        else {
             continue;
         };
         let patience = settings.slowest_answer();

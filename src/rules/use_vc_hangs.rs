@@ -13,7 +13,7 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};
 use super::rule_input::{RuleInput, option_path};
 use crate::policy::Level;
-use crate::resolver::{Family, Viability, Resolver, Settings, Transport, glibc};
+use crate::resolver::{Family, Resolver, Settings, Transport, Viability, glibc};
 
 pub(super) static RULE: Rule = Rule {
     slug: "use-vc-hangs",
