@@ -220,15 +220,7 @@ impl Serve {
             metrics.register_events(&events);
         }
         let metrics = Arc::new(metrics);
-        let settings = Settings {
-            default_mode: self.default_mode,
-            profile: self.profile().to_owned(),
-            profiles,
-            cluster_domain: self.cluster_domain.clone(),
-            own_namespace: self.own_namespace.clone(),
-            inspection,
-            certificates,
-        };
+        let settings = self.settings(profiles, inspection, certificates);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(client), Some(lease)) = (client, &lease) {
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
@@ -247,6 +239,23 @@ impl Serve {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+
+    fn settings(
+        &self,
+        profiles: Profiles,
+        inspection: Option<ImageInspection>,
+        certificates: Option<Certificates>,
+    ) -> Settings {
+        Settings {
+            default_mode: self.default_mode,
+            profile: self.profile().to_owned(),
+            profiles,
+            cluster_domain: self.cluster_domain.clone(),
+            own_namespace: self.own_namespace.clone(),
+            inspection,
+            certificates,
+        }
     }
 
     fn inspection(&self) -> Result<Option<ImageInspection>, Failure> {
