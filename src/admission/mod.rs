@@ -2,7 +2,7 @@
 //!
 //! A review takes this path, and enters each file once:
 //!
-//! 1. [`serving`] accepts the connection and reads the body within its bounds;
+//! 1. `serving` accepts the connection and reads the body within its bounds;
 //! 2. `webhook.rs` finds the hook, and counts and times the review;
 //! 3. `review.rs` reads the pod from the bytes, borrowed;
 //! 4. `hooks/` asks `state.rs` for the namespace's policy, the images and the profile, and makes the plan;
