@@ -257,7 +257,7 @@ fn rejects_too_many_entries(world: &World) -> Result<()> {
     let limits = Limits { entries: 1000, ..Limits::default() };
     expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "more than 1000 entries")?;
     let limits = Limits { facts_bytes: 4096, ..Limits::default() };
-    expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "so many files")?;
+    expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "too many files")?;
     let limits = Limits { image_facts_bytes: 4096, ..Limits::default() };
     expect_error(inspect(world, many(1001), Packing::Zstd, limits)?, "the set of facts about all layers")
 }
