@@ -157,11 +157,13 @@ fn a_dead_upstream_slows_a_share_of_external_names_alone(world: &World) -> Resul
     // Only external names fail, so that CoreDNS's health check, which queries `.`, still succeeds.
     dead.follow(Script::new().rule(any().name("*.example.com"), Then::Drop));
     let client = lab.client(&format!("nameserver {}\noptions timeout:1 attempts:1\n", server(10)))?;
-    let names: Vec<String> = (0..40).map(|number| format!("n{number}.example.com")).collect();
+    // A lookup fails if both of its queries go to the dead upstream: one in four, as CoreDNS chooses at random (48 of 200, with a
+    // standard deviation of 6). Of 40 lookups fewer than an eighth fail by chance alone in 16 of 1,000 runs.
+    let names: Vec<String> = (0..200).map(|number| format!("n{number}.example.com")).collect();
     let began = Instant::now();
     let found = world.go()?.look_up(&client, &names)?;
     let failed = found.iter().filter(|found| !found.succeeded()).count();
-    ensure!((5..40).contains(&failed), "{failed} of 40 failed within {:?}", began.elapsed());
+    ensure!((25..200).contains(&failed), "{failed} of 200 failed within {:?}", began.elapsed());
     ensure!(world.go()?.look_up_one(&client, CLUSTER_NAME)?.succeeded(), "the cluster's own names work");
     ensure!(!alive.seen().is_empty() && !dead.seen().is_empty(), "one upstream got no query");
     Ok(())
