@@ -68,6 +68,82 @@ fn socket(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), 53)
 }
 
+fn query(
+    server: SocketAddr,
+    purpose: Purpose,
+    via: Via,
+    name: &str,
+    kind: QueryType,
+    edns: Option<u16>,
+    outcome: QueryOutcome,
+) -> AskedQuery {
+    AskedQuery { purpose, server, via, name: name.to_owned(), kind, edns, took: QUICK, outcome }
+}
+
+/// Returns a healthy answer for [`NAME`], which has only IPv4.
+fn name_answer(kind: QueryType) -> QueryOutcome {
+    if kind == QueryType::A { answer(&["10.96.0.1"], 30) } else { code(Code::NoError) }
+}
+
+/// Returns a healthy answer for [`EXTERNAL`].
+fn external_answer(kind: QueryType) -> QueryOutcome {
+    answer(&[if kind == QueryType::A { "93.184.215.14" } else { "2606:2800::1" }], 300)
+}
+
+/// Returns the queries for existing names and those below the search list, with healthy answers.
+fn named_queries(server: SocketAddr) -> Vec<AskedQuery> {
+    let mut queries = Vec::new();
+    for kind in [QueryType::A, QueryType::Aaaa] {
+        let mut push = |purpose, via, name: &str, edns, outcome| {
+            queries.push(query(server, purpose, via, name, kind, edns, outcome));
+        };
+        for _ in 0..4 {
+            push(Purpose::Name, Via::Udp, NAME, None, name_answer(kind));
+            push(Purpose::External, Via::Udp, EXTERNAL, None, external_answer(kind));
+        }
+        for index in 0..2 {
+            push(Purpose::External, Via::Udp, EXTERNAL, Some(1232), external_answer(kind));
+            for domain in SEARCH {
+                let name = format!("xqzw{index}.{domain}");
+                push(Purpose::Searched, Via::Udp, &name, None, code(Code::NxDomain));
+            }
+        }
+        push(Purpose::Name, Via::Tcp, NAME, None, name_answer(kind));
+        for spelling in ["kubernetes.default", "kubernetes.default.svc", NAME, EXTERNAL] {
+            let below = SEARCH.map(|domain| format!("{spelling}.{domain}"));
+            for name in below.iter().map(String::as_str).chain([spelling]) {
+                let outcome = match name {
+                    NAME => name_answer(kind),
+                    EXTERNAL => external_answer(kind),
+                    _ => code(Code::NxDomain),
+                };
+                push(Purpose::SearchExpansion, Via::Udp, name, None, outcome);
+            }
+        }
+    }
+    queries
+}
+
+/// Returns the queries for the root's keys, with healthy answers.
+fn root_key_queries(server: SocketAddr) -> Vec<AskedQuery> {
+    let keys = Answer { records: 5, bytes: 1139, edns: true, ..Answer::default() };
+    let signed = Some(Validity { inception: NOW - WEEK, expiration: NOW + WEEK });
+    let mut queries = Vec::new();
+    let mut push = |purpose, via, edns, answer: Answer| {
+        queries.push(query(server, purpose, via, "", QueryType::Dnskey, edns, QueryOutcome::Answer(answer)));
+    };
+    for _ in 0..2 {
+        let cut = Answer { truncated: true, records: 0, bytes: 28, ..Answer::default() };
+        push(Purpose::Large, Via::Udp, None, cut);
+        push(Purpose::Large, Via::Udp, Some(1232), keys.clone());
+        push(Purpose::Large, Via::Udp, Some(4096), keys.clone());
+        push(Purpose::Signed, Via::Udp, Some(1232), Answer { signed, ..keys.clone() });
+        push(Purpose::Unchecked, Via::Udp, Some(1232), Answer { signed, ..keys.clone() });
+    }
+    push(Purpose::Large, Via::Tcp, None, keys);
+    queries
+}
+
 impl Seen {
     /// Returns the observations of a pod in the namespace `default`, with one nameserver without faults.
     pub(super) fn healthy() -> Self {
@@ -110,89 +186,28 @@ impl Seen {
 
     /// Adds a healthy server, its queries and its answers.
     fn ask(&mut self, ip: &str) {
-        self.0.targets.servers.push(socket(ip));
         let server = socket(ip);
+        self.0.targets.servers.push(server);
         let asked = &mut self.0.asked;
-        let mut ask = |purpose, via, name: &str, kind, edns, outcome| {
-            asked.push(AskedQuery { purpose, server, via, name: name.to_owned(), kind, edns, took: QUICK, outcome });
-        };
-        let name = |kind| if kind == QueryType::A { answer(&["10.96.0.1"], 30) } else { code(Code::NoError) };
-        let external = |kind| answer(&[if kind == QueryType::A { "93.184.215.14" } else { "2606:2800::1" }], 300);
-        for kind in [QueryType::A, QueryType::Aaaa] {
-            for _ in 0..4 {
-                ask(Purpose::Name, Via::Udp, NAME, kind, None, name(kind));
-                ask(Purpose::External, Via::Udp, EXTERNAL, kind, None, external(kind));
-            }
-            for index in 0..2 {
-                ask(Purpose::External, Via::Udp, EXTERNAL, kind, Some(1232), external(kind));
-                for domain in SEARCH {
-                    ask(
-                        Purpose::Searched,
-                        Via::Udp,
-                        &format!("xqzw{index}.{domain}"),
-                        kind,
-                        None,
-                        code(Code::NxDomain),
-                    );
-                }
-            }
-            ask(Purpose::Name, Via::Tcp, NAME, kind, None, name(kind));
-            for way in ["kubernetes.default", "kubernetes.default.svc", NAME, EXTERNAL] {
-                for domain in SEARCH {
-                    let below = format!("{way}.{domain}");
-                    let outcome = if below == NAME { name(kind) } else { code(Code::NxDomain) };
-                    ask(Purpose::SearchExpansion, Via::Udp, &below, kind, None, outcome);
-                }
-                let outcome = match way {
-                    NAME => name(kind),
-                    EXTERNAL => external(kind),
-                    _ => code(Code::NxDomain),
-                };
-                ask(Purpose::SearchExpansion, Via::Udp, way, kind, None, outcome);
-            }
-        }
-        for index in 0..24 {
+        asked.extend(named_queries(server));
+        asked.extend((0..24).map(|index| {
             let name = format!("xqzw{index}.{}", INVENTED_BELOW[index % INVENTED_BELOW.len()]);
-            ask(Purpose::Invented, Via::Udp, &name, QueryType::A, None, code(Code::NxDomain));
-        }
-        let keys = Answer { records: 5, bytes: 1139, edns: true, ..Answer::default() };
-        let signed = Some(Validity { inception: NOW - WEEK, expiration: NOW + WEEK });
-        for _ in 0..2 {
-            let cut = QueryOutcome::Answer(Answer { truncated: true, records: 0, bytes: 28, ..Answer::default() });
-            ask(Purpose::Large, Via::Udp, "", QueryType::Dnskey, None, cut);
-            for size in [1232, 4096] {
-                ask(Purpose::Large, Via::Udp, "", QueryType::Dnskey, Some(size), QueryOutcome::Answer(keys.clone()));
-            }
-            ask(
-                Purpose::Signed,
-                Via::Udp,
-                "",
-                QueryType::Dnskey,
-                Some(1232),
-                QueryOutcome::Answer(Answer { signed, ..keys.clone() }),
-            );
-            ask(
-                Purpose::Unchecked,
-                Via::Udp,
-                "",
-                QueryType::Dnskey,
-                Some(1232),
-                QueryOutcome::Answer(Answer { signed, ..keys.clone() }),
-            );
-        }
-        ask(Purpose::Large, Via::Tcp, "", QueryType::Dnskey, None, QueryOutcome::Answer(keys));
-        for _ in 0..100 {
-            ask(Purpose::Burst, Via::Udp, NAME, QueryType::A, None, name(QueryType::A));
-        }
+            query(server, Purpose::Invented, Via::Udp, &name, QueryType::A, None, code(Code::NxDomain))
+        }));
+        asked.extend(root_key_queries(server));
+        let burst = query(server, Purpose::Burst, Via::Udp, NAME, QueryType::A, None, name_answer(QueryType::A));
+        asked.extend(std::iter::repeat_n(burst, 100));
         asked.push(AskedQuery {
-            purpose: Purpose::Interception,
-            server: socket("192.0.2.1"),
-            via: Via::Udp,
-            name: EXTERNAL.to_owned(),
-            kind: QueryType::A,
-            edns: None,
             took: SECOND,
-            outcome: QueryOutcome::Silence,
+            ..query(
+                socket("192.0.2.1"),
+                Purpose::Interception,
+                Via::Udp,
+                EXTERNAL,
+                QueryType::A,
+                None,
+                QueryOutcome::Silence,
+            )
         });
     }
 

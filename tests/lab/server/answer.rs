@@ -205,21 +205,26 @@ impl Answering {
             Transport::Udp => with_edns.map_or(UDP_MAX_BYTES, |edns| edns.max_payload().max(UDP_MAX_BYTES)),
             Transport::Tcp => u16::MAX,
         };
-        if reply.cut.is_some() && transport == Transport::Udp {
-            message.metadata.truncation = true;
-            message.authorities.clear();
-            if reply.cut == Some(Cut::Empty) {
-                message.answers.clear();
-            }
-        }
-        let mut bytes = message.to_vec()?;
-        while bytes.len() > room.into() {
-            message.metadata.truncation = true;
-            message.answers.pop().context("an answer is too large without records")?;
-            bytes = message.to_vec()?;
-        }
-        Ok(bytes)
+        encode(message, reply.cut.filter(|_| transport == Transport::Udp), room)
     }
+}
+
+/// Encodes a message, truncated as the script says, and then as far as the room demands.
+fn encode(mut message: Message, cut: Option<Cut>, room: u16) -> Result<Vec<u8>> {
+    if let Some(cut) = cut {
+        message.metadata.truncation = true;
+        message.authorities.clear();
+        if cut == Cut::Empty {
+            message.answers.clear();
+        }
+    }
+    let mut bytes = message.to_vec()?;
+    while bytes.len() > room.into() {
+        message.metadata.truncation = true;
+        message.answers.pop().context("an answer is too large without records")?;
+        bytes = message.to_vec()?;
+    }
+    Ok(bytes)
 }
 
 /// Returns the root's keys with a signature in which only the times are meaningful (RFC 4034, 2.1 and 3.1).
