@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     let [path, part, bytes @ ..] = input else { return };
     let path = PATHS[usize::from(*path) % PATHS.len()];
     let whole = scan(path, bytes, bytes.len().max(1));
-    assert_eq!(whole, scan(path, bytes, usize::from(*part).max(1)), "by parts it is something else");
+    assert_eq!(whole, scan(path, bytes, usize::from(*part).max(1)), "the answer depends on the parts");
 });
 
 fn scan(path: &str, bytes: &[u8], part: usize) -> Option<Node> {

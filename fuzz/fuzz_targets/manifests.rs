@@ -14,7 +14,7 @@ use serde_json::Value;
 fuzz_target!(|text: &str| {
     let documents = Stream::new(text).documents;
     let joined: String = documents.iter().map(|document| document.text().to_string()).collect();
-    assert_eq!(joined, text, "the documents are not the text");
+    assert_eq!(joined, text, "the documents differ from the text");
     for document in documents {
         if let Ok(node) = document.parse() {
             edit(&document, &node);
@@ -50,5 +50,5 @@ fn edit(document: &Document<'_>, node: &Node) {
         .iter()
         .map(|document| document.parse().expect("an edited document can be read").to_value())
         .collect();
-    assert_eq!(again, [expected], "the text is not what the patches say: {}", edited.text);
+    assert_eq!(again, [expected], "the text differs from the patched documents: {}", edited.text);
 }

@@ -33,7 +33,7 @@ fuzz_target!(|text: &str| {
             }
         }
     }
-    // One profile an input, so that more inputs are tried.
+    // One profile for each input, so that more inputs are tried.
     let profile = Profile::NAMES[text.len() % Profile::NAMES.len()];
     twice(pod(&options), &Profile::builtin(profile).expect("a built-in profile"));
 });
@@ -54,7 +54,7 @@ fn pod(options: &[&str]) -> Value {
     let options: Vec<Value> = options
         .iter()
         .map(|option| match option.split_once(':') {
-            // Both ways in which people write one.
+            // Both ways to write an option.
             Some((name, value)) if !value.contains(':') => json!({ "name": name, "value": value }),
             _ => json!({ "name": option }),
         })
@@ -84,5 +84,5 @@ fn twice(mut value: Value, profile: &Profile) {
     json_patch::patch(&mut value, &second.patch).expect("a plan's patch applies to its pod");
     assert_eq!(value["spec"], once["spec"], "a second pass changes the pod again");
     let injected = |value: &Value| value.pointer("/metadata/annotations/muslin.dev~1injected").cloned();
-    assert_eq!(injected(&value), injected(&once), "a second pass claims something else");
+    assert_eq!(injected(&value), injected(&once), "a second pass changes the annotation");
 }

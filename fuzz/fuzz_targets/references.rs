@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     match Reference::parse(text) {
         Ok(reference) => {
             let full = reference.to_string();
-            assert_eq!(Reference::parse(&full), Ok(reference), "{text:?} is written as {full:?}");
+            assert_eq!(Reference::parse(&full), Ok(reference), "{text:?} is formatted as {full:?}");
             assert_eq!(assume(&full).resolver, resolver, "{text:?} and {full:?}");
         }
         Err(invalid) => {
