@@ -92,6 +92,7 @@ fn router_with(inspection: Option<ImageInspection>) -> Router {
         profile: "default".to_owned(),
         profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
+        cluster_nameservers: 1,
         own_namespace: Some("muslin".to_owned()),
         inspection,
         certificates: None,

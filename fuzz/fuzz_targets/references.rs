@@ -9,7 +9,7 @@ use muslin::image::{Evidence, Fingerprint, Reference, assume};
 use muslin::resolver::Family;
 
 fuzz_target!(|text: &str| {
-    let Fingerprint { resolver, evidence, reason } = assume(text);
+    let Fingerprint { resolver, evidence, reason, .. } = assume(text);
     assert_eq!(evidence == Evidence::None, resolver.family == Family::Unknown, "{text:?}: {reason}");
     match Reference::parse(text) {
         Ok(reference) => {

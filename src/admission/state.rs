@@ -29,6 +29,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: String,
+    /// The number of nameservers of pods that use the cluster's DNS.
+    pub cluster_nameservers: usize,
     /// muslin's own namespace, which is excluded as `kube-system` is.
     pub own_namespace: Option<String>,
     /// Reads images; without it, muslin goes by image names alone.
@@ -121,10 +123,11 @@ impl State {
 
     /// Returns the context of a plan for a pod in this namespace.
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
-        let cluster_domain = &self.settings.cluster_domain;
+        let Settings { cluster_domain, cluster_nameservers, .. } = &self.settings;
         Context {
             namespace,
             cluster_domain,
+            cluster_nameservers: *cluster_nameservers,
             mode,
             profile,
             holder_ignores: None,

@@ -21,9 +21,11 @@ use crate::policy::{Mode, NamespacePolicy};
 fn settings() -> Settings {
     Settings {
         default_mode: Mode::Inject,
-        profile: "default".to_owned(),
+        // Injects into every pod.
+        profile: "fast".to_owned(),
         profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
+        cluster_nameservers: 1,
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
         certificates: None,

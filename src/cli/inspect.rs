@@ -176,7 +176,7 @@ impl Inspect {
 
 impl<'r> Inspected<'r> {
     fn new(image: &'r str, fingerprint: Fingerprint, contents: Option<ReadContents>) -> Self {
-        let Fingerprint { resolver, evidence, reason } = fingerprint;
+        let Fingerprint { resolver, evidence, reason, .. } = fingerprint;
         Self {
             image,
             libc: libc_name(resolver),

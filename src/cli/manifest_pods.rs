@@ -61,6 +61,7 @@ impl ManifestPlanner {
         let context = Context {
             namespace,
             cluster_domain: &self.cluster_domain,
+            cluster_nameservers: 1,
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: source.ignores(),
@@ -118,7 +119,7 @@ impl ManifestPlanner {
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
         let (_, container) = source.container(name)?;
         let image = container.get("image")?.as_text()?;
-        let Fingerprint { resolver, evidence, reason } = self.profile.images.apply(image, image::assume(image));
+        let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, image::assume(image));
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
     }
 }

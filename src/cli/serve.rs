@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +20,7 @@ use crate::cluster::{
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
+use crate::verdicts::system_files::ResolvConf;
 
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
@@ -74,18 +75,22 @@ pub(super) struct Serve {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     default_mode: Mode,
 
-    /// The default profile for namespaces without a label: a ResolverProfile of the cluster, or a built-in one [default: default, or
-    /// ipv6 if muslin's own pod has an IPv6 address]
-    #[arg(long, value_name = "NAME", env = "MUSLIN_PROFILE")]
-    profile: Option<String>,
+    /// The default profile for namespaces without a label: a ResolverProfile of the cluster, or a built-in one
+    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
+    profile: String,
 
-    /// The addresses of muslin's own pod, which show whether pods of this cluster have IPv6 addresses
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', env = "POD_IPS")]
-    pod_ips: Vec<String>,
+    /// Ignored: the default profile no longer depends on the pod's addresses
+    #[arg(long, hide = true)]
+    pod_ips: Option<String>,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
     cluster_domain: String,
+
+    /// The number of nameservers of pods that use the cluster's DNS [default: as in muslin's own resolv.conf, if muslin's pod uses the
+    /// cluster's DNS, else 1]
+    #[arg(long, value_name = "NUMBER", env = "MUSLIN_CLUSTER_NAMESERVERS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=3))]
+    cluster_nameservers: Option<usize>,
 
     /// muslin's own namespace, whose pods stay unchanged
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
@@ -185,7 +190,7 @@ impl Serve {
 
     async fn serve(self, log: &Log) -> Outcome {
         if self.standalone {
-            Profile::builtin(self.profile()).map_err(|error| Failure::Input(error.into()))?;
+            Profile::builtin(&self.profile).map_err(|error| Failure::Input(error.into()))?;
         }
         // From here on a signal drains the server.
         let signals = Signals::new().context("cannot listen for signals").map_err(Failure::Outside)?;
@@ -249,9 +254,10 @@ impl Serve {
     ) -> Settings {
         Settings {
             default_mode: self.default_mode,
-            profile: self.profile().to_owned(),
+            profile: self.profile.clone(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
+            cluster_nameservers: self.cluster_nameservers(),
             own_namespace: self.own_namespace.clone(),
             inspection,
             certificates,
@@ -335,15 +341,20 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile().to_owned());
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile.clone());
         let (lease, client) = (Some(lease), Some(client));
         Ok(ClusterState { namespaces, profiles, fingerprints, lease, certificates, client })
     }
 
-    /// Returns the default profile for namespaces without a label.
-    fn profile(&self) -> &str {
-        let has_ipv6 = self.pod_ips.iter().any(|address| address.contains(':'));
-        self.profile.as_deref().unwrap_or(if has_ipv6 { "ipv6" } else { "default" })
+    /// Returns the number of nameservers of pods that use the cluster's DNS.
+    fn cluster_nameservers(&self) -> usize {
+        let own = || {
+            let file = ResolvConf::parse(&std::fs::read_to_string("/etc/resolv.conf").ok()?);
+            let services = format!("svc.{}", self.cluster_domain);
+            let uses_the_clusters = file.search.contains(&services);
+            uses_the_clusters.then_some(file.nameservers.len()).filter(|number| *number > 0)
+        };
+        self.cluster_nameservers.or_else(own).unwrap_or(1)
     }
 
     fn identity(&self) -> String {

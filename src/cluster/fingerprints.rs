@@ -312,7 +312,7 @@ impl Pending {
         seen.sort_unstable_by(|(one, at), (other, other_at)| other_at.cmp(at).then(one.cmp(other)));
         seen.truncate(REFERENCES_MAX);
         let Image { digest, platform, facts } = &**image;
-        let Fingerprint { resolver, evidence, reason } = facts.fingerprint(&Invocation::default());
+        let Fingerprint { resolver, evidence, reason, .. } = facts.fingerprint(&Invocation::default());
         ImageFingerprintStatus {
             resolver: resolver.family.name().to_owned(),
             version: resolver.version.map(|version| version.to_string()),

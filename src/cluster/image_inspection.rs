@@ -146,8 +146,9 @@ fn most_careful(container: &Container<'_>, fingerprints: &[OnPlatform<'_>], note
     else {
         return image::assume(container.image());
     };
+    let holds_java = fingerprints.iter().any(|other| other.fingerprint.holds_java);
     if fingerprints.iter().all(|other| other.fingerprint.resolver == chosen.resolver) {
-        return chosen.clone();
+        return Fingerprint { holds_java, ..chosen.clone() };
     }
     let each: Vec<String> = fingerprints
         .iter()

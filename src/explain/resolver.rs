@@ -8,7 +8,7 @@ use super::example_cluster::{
 };
 use super::page::{Page, code_list, effect_word, releases, resolver_name, seconds};
 use super::pod;
-use crate::image::{Evidence, Fingerprint, Reason};
+use crate::image::{Fingerprint, Reason};
 use crate::pod::cluster_searches;
 use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::alpine::Release;
@@ -38,9 +38,12 @@ pub(super) fn page(resolver: Resolver) -> String {
     write_changes(&mut page, resolver);
     page.heading("Findings on a pod with this resolver and no options of its own");
     let reason = Reason::Fixed("it was asked about");
-    pod::findings(&mut page, "app", Fingerprint { resolver, evidence: Evidence::Inspected, reason });
+    pod::findings(&mut page, "app", Fingerprint::inspected(resolver, reason));
     page.into_text()
 }
+
+/// The release of musl beside another resolver: that of Alpine 3.20 to 3.22.
+const RECENT_MUSL: Version = Version::new(1, 2, 5);
 
 /// Whose code the resolver is, and where it is found.
 pub(super) fn summary(family: Family) -> &'static str {
@@ -66,27 +69,25 @@ fn carried_by(version: Version) -> String {
 }
 
 /// The options that a pod with this resolver may have, each list with a name.
-fn option_lists(family: Family) -> Vec<(&'static str, Vec<String>)> {
+fn option_lists(resolver: Resolver) -> Vec<(&'static str, Vec<String>)> {
     let profile = Profile::default();
-    let row = |families: &[Family]| {
-        let containers = families.iter().map(|family| ContainerResolver::inspected(family.unversioned()));
-        profile.options_for(containers).to_vec()
+    let row = |others: &[Resolver]| {
+        let containers = [resolver].into_iter().chain(others.iter().copied()).map(ContainerResolver::inspected);
+        profile.options_for(containers.collect::<Vec<_>>().into_iter(), 1).to_vec()
     };
-    let beside_musl = if family == Family::Musl { Family::Glibc } else { family };
-    let mixed = row(&[Family::Musl, beside_musl]);
     let with = |options: &[String]| [&[CLUSTER_OPTIONS.to_owned()], options].concat();
     let mut lists = vec![("Kubernetes' own", with(&[]))];
-    if family == Family::Musl {
-        lists.push(("`default` profile, all musl", with(&row(&[Family::Musl]))));
-        lists.push(("`default` profile, some musl", with(&mixed)));
+    if resolver.family == Family::Musl {
+        lists.push(("`default` profile, all musl", with(&row(&[]))));
+        lists.push(("`default` profile, beside glibc", with(&row(&[Family::Glibc.unversioned()]))));
     } else {
-        lists.push(("`default` profile, beside musl", with(&mixed)));
+        lists.push(("`default` profile, beside musl", with(&row(&[Family::Musl.at(RECENT_MUSL)]))));
     }
     lists
 }
 
 fn write_timing(page: &mut Page, resolver: Resolver) {
-    let lists = option_lists(resolver.family);
+    let lists = option_lists(resolver);
     let settings: Vec<_> = lists
         .iter()
         .filter_map(|(name, options)| {

@@ -27,6 +27,8 @@ pub struct Fingerprint {
     pub evidence: Evidence,
     /// The reason, formatted only when it is shown.
     pub reason: Reason,
+    /// Is true if the image holds a JVM, whose programs may resolve names by themselves (Netty).
+    pub holds_java: bool,
 }
 
 // === impl Evidence ===
@@ -54,24 +56,29 @@ impl fmt::Display for Evidence {
 impl Fingerprint {
     /// Creates the fingerprint of an unknown resolver.
     pub const fn unknown(reason: Reason) -> Self {
-        Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, reason }
+        Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, reason, holds_java: false }
     }
 
     /// Creates a fingerprint that an administrator declared.
     pub const fn declared(resolver: Resolver, reason: Reason) -> Self {
-        Self { resolver, evidence: Evidence::Declared, reason }
+        Self { resolver, evidence: Evidence::Declared, reason, holds_java: false }
+    }
+
+    /// Creates a fingerprint that was read in the image's files.
+    pub const fn inspected(resolver: Resolver, reason: Reason) -> Self {
+        Self { resolver, evidence: Evidence::Inspected, reason, holds_java: false }
     }
 
     /// Creates a fingerprint that the image name alone suggests.
     pub const fn assumed(resolver: Resolver, reason: Reason) -> Self {
-        Self { resolver, evidence: Evidence::Assumed, reason }
+        Self { resolver, evidence: Evidence::Assumed, reason, holds_java: false }
     }
 }
 
 impl fmt::Display for Fingerprint {
     /// `musl 1.2.4 (assumed)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resolver, evidence, reason: _ } = self;
+        let Self { resolver, evidence, .. } = self;
         write!(f, "{resolver} ({evidence})")
     }
 }

@@ -9,6 +9,8 @@ pub struct Context<'a> {
     pub namespace: &'a str,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: &'a str,
+    /// The number of nameservers that the kubelet gives to pods that use the cluster's DNS (`--cluster-dns`).
+    pub cluster_nameservers: usize,
     /// The mode.
     pub mode: Mode,
     /// The profile.
@@ -25,11 +27,12 @@ pub struct Context<'a> {
 // === impl Context ===
 
 impl<'a> Context<'a> {
-    /// The settings for a pod in the namespace `default` of a cluster with the usual domain, in mode `inject`, with all texts.
+    /// The settings for a pod in the namespace `default` of a cluster with the usual domain and one nameserver, in mode `inject`, with all texts.
     pub fn usual(profile: &'a Profile) -> Self {
         Self {
             namespace: "default",
             cluster_domain: "cluster.local",
+            cluster_nameservers: 1,
             mode: Mode::Inject,
             profile,
             holder_ignores: None,

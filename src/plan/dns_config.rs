@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use crate::pod::{Base, Dns, DnsOption, Injected, InjectedOption, Policy, cluster_searches};
-use crate::policy::{NodeLocal, OnConflict, Profile};
+use crate::policy::{NodeLocal, OnConflict};
 use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
 
@@ -17,6 +17,10 @@ pub(super) struct DnsChange {
     pub(super) injected: Injected,
     /// Notes for the author about the change.
     pub(super) notes: Vec<String>,
+    /// The indexes of authored options that muslin 0.1.0 set and that today's profile would not set.
+    pub(super) outdated: Vec<usize>,
+    /// The indexes of the pod's options that the pod should not have any more, in order.
+    pub(super) removed: Vec<usize>,
 }
 
 /// Options that are always fixed, because lookups fail with 0, and the numbers that resolvers use by default (musl
@@ -46,9 +50,9 @@ pub(super) fn dns_change(
     containers: &[Container<'_>],
     context: &Context<'_>,
 ) -> DnsChange {
-    let mut row = row_for(context.profile, containers).to_vec();
     let without_node_local = undo_node_local(current, earlier, context);
     let base = without_node_local.as_ref().unwrap_or(current);
+    let mut row = row_for(base, containers, context).to_vec();
     let mut notes = Vec::new();
     let node_local = node_local(base, context, &mut notes);
     if node_local.is_some() {
@@ -61,34 +65,45 @@ pub(super) fn dns_change(
         ..base.clone()
     };
     if context.profile.on_conflict == OnConflict::Keep {
-        remove_second_socket_beside_short_timeout(&mut row, &authored);
+        leave_the_schedule_to_the_author(&mut row, &authored, context, &mut notes);
     }
 
-    let mut change = DnsChange { desired: base.clone(), injected: Injected::default(), notes, authored };
+    let mut change = DnsChange { notes, authored, ..DnsChange::unchanged(base, &Injected::default(), context) };
     if let Some(node_local) = node_local {
         change.use_node_local(node_local, context);
     }
     change.set_options(&options, &row, context);
     change.fix_zeros(&row);
     if exceeds_a_line_of_musl(&change, containers, context) {
-        return change.without_additions(context);
+        return change.without_additions(&options, context);
     }
     change.note_conflicts(&row, context);
     change
 }
 
-fn row_for<'p>(profile: &'p Profile, containers: &[Container<'_>]) -> &'p [String] {
-    profile.options_for(containers.iter().map(Container::known_resolver))
+/// Returns the profile's options for a pod with these settings. A pod that inherits the node's file gets none: the kubelet would put
+/// them in place of the node's own, which are unknown here (kubernetes `pkg/kubelet/network/dns/dns.go`, `mergeDNSOptions`; measured:
+/// with a node's `timeout:10` and answers that take 6 s, musl found names, and with `timeout:5` it did not).
+fn row_for<'p>(dns: &Dns, containers: &[Container<'_>], context: &Context<'p>) -> &'p [String] {
+    let Context { profile, cluster_nameservers, .. } = context;
+    let inherited = match dns.policy.base() {
+        Base::Node => return &[],
+        Base::Cluster if profile.node_local.is_some() => 1,
+        Base::Cluster => *cluster_nameservers,
+        Base::Nothing => 0,
+    };
+    let nameservers = inherited + dns.nameservers.len();
+    profile.options_for(containers.iter().map(Container::known_resolver), nameservers)
 }
 
 /// Returns the indexes of the author's options that are the profile's, if the pod has all options that the profile gives it: muslin
 /// would set them, or did so in the file that the pod comes from. The profile's choice already weighed what such an option means for
 /// each container. An author who wrote only some of them relies on those, so the findings on them stay.
-pub(super) fn settled(profile: &Profile, containers: &[Container<'_>], authored: &Dns) -> Vec<usize> {
+pub(super) fn settled(containers: &[Container<'_>], authored: &Dns, context: &Context<'_>) -> Vec<usize> {
     if authored.options.is_empty() {
         return Vec::new();
     }
-    let row = row_for(profile, containers);
+    let row = row_for(authored, containers, context);
     let indexes: Vec<usize> =
         authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
     let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
@@ -107,15 +122,19 @@ struct PodOption {
 
 impl PodOption {
     /// Separates the author's options from those that an earlier pass added. Anyone can write the annotation, so an entry counts only
-    /// if this profile could have set that option and would set one of that name again: a forged entry can change nothing else.
+    /// if this profile could have set that option and would set one of that name again, or if the built-in profiles of 0.1.0 set it: a
+    /// forged entry can change nothing else.
     fn separate(options: &[DnsOption], earlier: &Injected, row: &[String], context: &Context<'_>) -> Vec<Self> {
         let mut separated: Vec<Self> =
             options.iter().map(|option| Self { authored: option.clone(), is_injected: false }).collect();
         for InjectedOption { option: set, replaced, index: _ } in &earlier.options {
+            let is_outdated = is_outdated(set, context);
             let is_possible = context.trusts_annotation
+                || is_outdated
                 || set == CLUSTER_NDOTS
                 || context.profile.every_option().any(|option| option == set);
-            let is_set_again = context.trusts_annotation || row.iter().any(|option| same_name(option, set));
+            let is_set_again =
+                context.trusts_annotation || is_outdated || row.iter().any(|option| same_name(option, set));
             if replaced.is_some() || !is_possible || !is_set_again {
                 continue;
             }
@@ -198,9 +217,27 @@ fn replace_range(option: &DnsOption, range: std::ops::Range<usize>, by: &str) ->
 // === impl DnsChange ===
 
 impl DnsChange {
-    /// Returns a change that changes nothing.
-    pub(super) fn unchanged(current: &Dns) -> Self {
-        Self { authored: current.clone(), desired: current.clone(), injected: Injected::default(), notes: Vec::new() }
+    /// Returns a change that changes nothing. `earlier` are the options that the annotation lists.
+    pub(super) fn unchanged(current: &Dns, earlier: &Injected, context: &Context<'_>) -> Self {
+        let mut change = Self {
+            authored: current.clone(),
+            desired: current.clone(),
+            injected: Injected::default(),
+            notes: Vec::new(),
+            outdated: Vec::new(),
+            removed: Vec::new(),
+        };
+        for InjectedOption { option: set, replaced, index: _ } in &earlier.options {
+            // The author's option of the same text would come first.
+            let index = current.options.iter().rposition(|option| option.text() == *set);
+            if let (Some(index), None, true) = (index, replaced, is_outdated(set, context))
+                && !change.outdated.contains(&index)
+            {
+                change.outdated.push(index);
+                change.inject(set, None);
+            }
+        }
+        change
     }
 
     fn inject(&mut self, option: &str, replaced: Option<String>) {
@@ -213,7 +250,7 @@ impl DnsChange {
         let overrides = context.profile.on_conflict == OnConflict::Override;
         let mut missing: Vec<&String> = row.iter().collect();
         self.desired.options.clear();
-        for option in options {
+        for (index, option) in options.iter().enumerate() {
             let text = option.authored.text();
             let wanted = missing.iter().position(|wanted| same_name(wanted, &text));
             let wanted = wanted.map(|index| missing.remove(index));
@@ -226,8 +263,8 @@ impl DnsChange {
                     self.desired.options.push(DnsOption::parse(wanted));
                     self.inject(wanted, Some(text));
                 }
-                // An option of another profile, which the pod no longer has.
-                None if option.is_injected && context.trusts_annotation => {}
+                // An option of another profile or of 0.1.0, which the pod no longer has.
+                None if option.is_injected => self.removed.push(index),
                 _ => self.desired.options.push(option.authored.clone()),
             }
         }
@@ -281,9 +318,10 @@ impl DnsChange {
     }
 
     /// Returns the change with nothing but fixed zeros.
-    fn without_additions(self, context: &Context<'_>) -> Self {
+    fn without_additions(self, options: &[PodOption], context: &Context<'_>) -> Self {
         let Self { authored, notes, .. } = self;
-        let mut change = Self { desired: authored.clone(), authored, injected: Injected::default(), notes };
+        let mut change = Self { notes, ..Self::unchanged(&authored, &Injected::default(), context) };
+        change.removed = (0..options.len()).filter(|index| options[*index].is_injected).collect();
         change.notes.push(format!(
             "profile {} not applied: musl drops an options line of over {} characters",
             context.profile.name,
@@ -326,15 +364,37 @@ fn same_name(one: &str, other: &str) -> bool {
     one.split(':').next() == other.split(':').next()
 }
 
-/// Removes the second socket from the row if the author's timeout is shorter than the profile's: with a second socket, glibc loses the
-/// AAAA answer once an answer takes about half the timeout (measured, dns-lab 1).
-fn remove_second_socket_beside_short_timeout(row: &mut Vec<String>, authored: &Dns) {
-    let seconds = |text: &str| text.strip_prefix("timeout:").and_then(|number| number.parse::<u32>().ok());
-    let Some(wanted) = row.iter().find_map(|option| seconds(option)) else { return };
-    let chosen = authored.effective_options().find_map(|index| seconds(&authored.options[index].text()));
-    if chosen.is_some_and(|chosen| 0 < chosen && chosen < wanted) {
-        row.retain(|option| !option.starts_with("single-request"));
-    }
+/// Returns whether only a built-in profile of 0.1.0 set this option, and the namespace's profile has no use for it.
+fn is_outdated(set: &str, context: &Context<'_>) -> bool {
+    Injected::OUTDATED.contains(&set) && !context.profile.every_option().any(|option| option == set)
+}
+
+/// The options that decide when queries are sent, to which nameserver, and from which socket.
+const SCHEDULE: [&str; 6] = ["timeout", "attempts", "rotate", "single-request", "single-request-reopen", "use-vc"];
+
+/// Removes the row's options on the schedule of queries if the author chose another: `attempts:3` beside the author's `timeout:1` would
+/// send a query every third of a second, and `single-request-reopen` beside it would lose the AAAA answer on glibc (measured, dns-lab
+/// 1). Zeros, which muslin fixes, are no choice.
+fn leave_the_schedule_to_the_author(
+    row: &mut Vec<String>,
+    authored: &Dns,
+    context: &Context<'_>,
+    notes: &mut Vec<String>,
+) {
+    let is_zero = |text: &str| FIXED_AT_ZERO.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some());
+    let is_schedule = |text: &str| SCHEDULE.iter().any(|name| same_name(text, name));
+    let chosen = authored.effective_options().map(|index| authored.options[index].text());
+    let Some(chosen) = { chosen }.find(|text| is_schedule(text) && !is_zero(text) && !row.contains(text)) else {
+        return;
+    };
+    let (left_out, rest): (Vec<String>, Vec<String>) = row.drain(..).partition(|option| is_schedule(option));
+    *row = rest;
+    let name = &context.profile.name;
+    notes.push(match &*left_out {
+        [option] if same_name(option, &chosen) => format!("kept the pod's own {chosen} (profile {name}: {option})"),
+        [] => return,
+        _ => format!("profile {name} adds no {} beside the pod's own {chosen}", left_out.join(" ")),
+    });
 }
 
 /// Returns whether the additions make musl drop the whole options line. An unknown resolver may be musl.

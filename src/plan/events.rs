@@ -65,6 +65,12 @@ fn confirmed(pod: &Pod<'_>, context: &Context<'_>) -> Injected {
 
 fn notes(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Context<'_>) -> Vec<EventNote> {
     let mut notes: Vec<EventNote> = Vec::new();
+    // Not what muslin 0.1.0 set: the profile has no such option now.
+    let is_outdated = |entry: &InjectedOption| {
+        Injected::OUTDATED.contains(&&*entry.option) && !context.profile.every_option().any(|it| it == entry.option)
+    };
+    let options = injected.options.iter().filter(|entry| !is_outdated(entry)).cloned().collect();
+    let injected = Injected { options };
     if !injected.is_empty() {
         let message = format!("set {injected} by profile {}: {resolvers}", context.profile.name);
         notes.push(EventNote { reason: EventReason::DnsOptionsInjected, is_warning: false, message });
@@ -96,17 +102,18 @@ mod tests {
 
     use super::*;
     use crate::image;
-    use crate::policy::{Mode, Profile};
+    use crate::plan::tests::quick;
+    use crate::policy::Mode;
 
     fn notes_on(pod: &Value, mode: Mode) -> Result<Vec<EventNote>, Skip> {
         let text = pod.to_string();
         let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
         let fingerprints = pod.containers().map(|container| image::assume(container.image())).collect();
-        let profile = Profile::default();
+        let profile = quick();
         pod_events(&pod, fingerprints, &Context { mode, ..Context::usual(&profile) })
     }
 
-    /// Returns an Alpine pod with the options of the default profile.
+    /// Returns an Alpine pod with the options that the profile `quick` gives it.
     fn fixed_pod() -> Value {
         json!({
             "metadata": { "name": "web", "annotations": { "muslin.dev/injected": "single-request-reopen timeout:5 attempts:5" } },
@@ -130,7 +137,7 @@ mod tests {
                 (
                     "DNSOptionsInjected",
                     false,
-                    "set single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)"
+                    "set single-request-reopen timeout:5 attempts:5 by profile quick: app=musl-1.2.4 (assumed)"
                 ),
                 (
                     "MuslResolver",
@@ -164,7 +171,7 @@ mod tests {
         let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
         let mut fingerprint = image::assume("alpine:3.19");
         fingerprint.evidence = crate::image::Evidence::Inspected;
-        let profile = Profile::default();
+        let profile = quick();
         // The profile gives other options to a pod that certainly uses musl.
         let notes = pod_events(&pod, vec![fingerprint], &Context::usual(&profile)).unwrap();
         let reasons: Vec<EventReason> = notes.iter().map(|note| note.reason).collect();

@@ -24,16 +24,17 @@ pub(super) fn findings(
     context: &Context<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
-    let check = |dns: &Dns, wants_texts: &dyn Fn(&Rule, Level) -> bool| {
+    let check = |dns: &Dns, outdated: &[usize], wants_texts: &dyn Fn(&Rule, Level) -> bool| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
         let input = RuleInput::new(containers, dns, &conf, context.namespace, context.cluster_domain);
-        rules::check(&input.ignoring(ignored), wants_texts)
+        rules::check(&input.ignoring(ignored).with_outdated(outdated), wants_texts)
     };
     let level_of = |rule: &Rule, own: Level| context.profile.rules.level_of(rule.slug, own);
-    let before =
-        check(&change.authored, &|rule, own| level_of(rule, own).is_some_and(|level| level >= context.texts_from));
+    let before = check(&change.authored, &change.outdated, &|rule, own| {
+        level_of(rule, own).is_some_and(|level| level >= context.texts_from)
+    });
     let is_changed = change.authored != change.desired;
-    let after = is_changed.then(|| check(&change.desired, &profile_risks::is_risk));
+    let after = is_changed.then(|| check(&change.desired, &[], &profile_risks::is_risk));
     // Without a change, nothing is fixed.
     let mut left: Vec<_> = after.iter().flatten().map(Finding::case).collect();
     left.sort_unstable();
@@ -46,7 +47,7 @@ pub(super) fn findings(
         .filter(|container| context.profile.exempt.is_exempt_image(container.image))
         .map(|it| it.name)
         .collect();
-    let settled = dns_config::settled(context.profile, containers, &change.authored);
+    let settled = dns_config::settled(containers, &change.authored, context);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
     let mut findings = Vec::with_capacity(before.len());

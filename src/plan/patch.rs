@@ -11,11 +11,11 @@ use crate::pod::{self, Dns, DnsOption, Pod};
 use super::messages;
 use super::pod_plan::Plan;
 
-/// Returns the patch that changes the pod as planned.
-pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, plan: &Plan) -> Patch {
+/// Returns the patch that changes the pod as planned. `removed` are the indexes of options that the pod should not have any more.
+pub(super) fn patch(pod: &Pod<'_>, current: &Dns, desired: &Dns, removed: &[usize], plan: &Plan) -> Patch {
     let mut patch = Operations::default();
     patch.metadata(pod, plan);
-    patch.dns(pod, current, desired);
+    patch.dns(pod, current, desired, removed);
     Patch(patch.0)
 }
 
@@ -64,7 +64,7 @@ impl Operations {
         }
     }
 
-    fn dns(&mut self, pod: &Pod<'_>, current: &Dns, desired: &Dns) {
+    fn dns(&mut self, pod: &Pod<'_>, current: &Dns, desired: &Dns, removed: &[usize]) {
         if desired.policy != current.policy {
             self.add(["spec", "dnsPolicy"], json!(desired.policy.name()));
         }
@@ -87,17 +87,22 @@ impl Operations {
                 self.add(["spec", "dnsConfig", &field], value);
             }
             if shape.has_options {
-                self.options(&current.options, &desired.options);
+                self.options(&current.options, &desired.options, removed);
             }
         } else if !whole.is_empty() {
             self.add(["spec", "dnsConfig"], Value::Object(whole));
         }
     }
 
-    /// Changes the options that differ, and appends the new ones. Options are changed field by field, so that fields that muslin does
-    /// not know stay; none is ever removed.
-    fn options(&mut self, current: &[DnsOption], desired: &[DnsOption]) {
-        for (index, (current, desired)) in current.iter().zip(desired).enumerate() {
+    /// Removes options by their indexes, changes the ones that differ, and appends the new ones. Options are changed field by field, so
+    /// that fields that muslin does not know stay.
+    fn options(&mut self, current: &[DnsOption], desired: &[DnsOption], removed: &[usize]) {
+        for index in removed.iter().rev() {
+            self.remove(["spec", "dnsConfig", "options", &index.to_string()]);
+        }
+        let kept = current.iter().enumerate().filter(|(index, _)| removed.binary_search(index).is_err());
+        let kept: Vec<&DnsOption> = kept.map(|(_, option)| option).collect();
+        for (index, (current, desired)) in kept.iter().zip(desired).enumerate() {
             let index = index.to_string();
             if current.name != desired.name {
                 self.add(["spec", "dnsConfig", "options", &index, "name"], json!(desired.name));
@@ -106,7 +111,7 @@ impl Operations {
                 self.add(["spec", "dnsConfig", "options", &index, "value"], json!(desired.value));
             }
         }
-        for new in desired.iter().skip(current.len()) {
+        for new in desired.iter().skip(kept.len()) {
             self.add(["spec", "dnsConfig", "options", "-"], option(new));
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn plan_after(
     let change = if context.mode >= Mode::Inject {
         dns_change(&current, earlier, &containers, context)
     } else {
-        DnsChange::unchanged(&current)
+        DnsChange::unchanged(&current, earlier, context)
     };
     let findings = findings(&change, &containers, &ignored_rules_of(pod, context), context, &mut notes);
     let mut plan = Plan {
@@ -55,7 +55,7 @@ pub(super) fn plan_after(
     };
     plan.notes.extend(change.notes);
     if context.mode >= Mode::Warn {
-        plan.patch = patch::patch(pod, &current, &change.desired, &plan);
+        plan.patch = patch::patch(pod, &current, &change.desired, &change.removed, &plan);
     }
     Ok(plan)
 }
@@ -75,7 +75,7 @@ pub fn findings_as_is(
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
-    let unchanged = DnsChange::unchanged(&pod.dns());
+    let unchanged = DnsChange::unchanged(&pod.dns(), &earlier_options(pod), context);
     let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }

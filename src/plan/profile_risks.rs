@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
-use crate::policy::{Condition, Level, OptionRow, Profile};
+use crate::policy::{Condition, Level, MuslCondition, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version};
 use crate::rules::{self, Container, Finding, Rule, RuleInput};
 
@@ -45,13 +45,16 @@ fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
     let [glibc, go, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
     let one = |pods: &str, resolvers: Vec<Resolver>| vec![(pods.to_owned(), resolvers)];
     match condition {
-        Condition::MuslReleases { from, before } => RELEASES
+        Condition::MuslReleases(MuslCondition { from, before, beside_glibc, .. }) => RELEASES
             .into_iter()
             .chain(from)
             .filter(|release| from.is_none_or(|from| from <= *release))
             .filter(|release| before.is_none_or(|before| *release < before))
             .map(|release| Family::Musl.at(release))
-            .map(|musl| (format!("pods that use {musl}"), vec![musl]))
+            .map(|musl| match beside_glibc {
+                true => (format!("pods that use {musl} beside glibc"), vec![musl, glibc]),
+                false => (format!("pods that use {musl}"), vec![musl]),
+            })
             .collect(),
         Condition::Musl => one("pods that use musl", vec![musl]),
         Condition::Mixed => one("pods that use musl beside something else", vec![musl, glibc, go]),
@@ -150,7 +153,10 @@ mod tests {
     fn a_range_of_old_releases_is_judged_by_those_releases() {
         let before = Some(Version::new(1, 1, 17));
         let options = vec!["timeout:1".to_owned(), "attempts:10".to_owned()];
-        let profile = Profile { musl_releases: vec![Releases { from: None, before, options }], ..Profile::nothing() };
+        let profile = Profile {
+            musl_releases: vec![Releases { condition: MuslCondition { before, ..MuslCondition::default() }, options }],
+            ..Profile::nothing()
+        };
         let risks: Vec<String> =
             risks(&profile).into_iter().map(|risk| format!("{} {}", risk.rule, risk.pods)).collect();
         let expected = ["1.1.12", "1.1.14"].map(|release| format!("short-total-timeout pods that use musl {release}"));

@@ -14,6 +14,17 @@ mod any_pod;
 mod options;
 mod policy;
 
+/// A profile with a row for each mix of resolvers: that of 0.1.0, which shows every part of a change.
+pub(super) fn quick() -> Profile {
+    let row = |options: &[&str]| options.iter().map(|option| (*option).to_owned()).collect();
+    Profile {
+        name: "quick".to_owned(),
+        musl: row(&["timeout:5", "attempts:10"]),
+        mixed: row(&["single-request-reopen", "timeout:5", "attempts:5"]),
+        ..Profile::nothing()
+    }
+}
+
 /// A pod as JSON, and the settings for its plan.
 struct Case {
     pod: Value,
@@ -38,7 +49,7 @@ impl Case {
     }
 
     fn json(pod: Value) -> Self {
-        Self { pod, mode: Mode::Inject, profile: Profile::default(), inspected: false, holder_ignores: None }
+        Self { pod, mode: Mode::Inject, profile: quick(), inspected: false, holder_ignores: None }
     }
 
     fn and(mut self, image: &str) -> Self {
@@ -100,6 +111,7 @@ impl Case {
         let context = Context {
             namespace: "shop",
             cluster_domain: "cluster.local",
+            cluster_nameservers: 1,
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: self.holder_ignores,

@@ -28,6 +28,10 @@ impl Injected {
     /// The most entries that are written or trusted: more than any honest pod needs.
     pub const OPTIONS_MAX: usize = 64;
 
+    /// Options that the built-in profiles of 0.1.0 set and that can make lookups worse: they send too often, too seldom or too slowly
+    /// for some resolver (`docs/proof.md`).
+    pub const OUTDATED: [&str; 4] = ["timeout:5", "attempts:10", "attempts:5", "single-request-reopen"];
+
     /// Returns the entries of an annotation; malformed ones are skipped.
     pub fn parse(text: &str) -> Self {
         let mut options: Vec<InjectedOption> = Vec::new();

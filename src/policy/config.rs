@@ -238,7 +238,7 @@ mod tests {
             ("profil = \"fast\"\n", "1:1: there is no setting `profil`; did you mean `profile`?"),
             (
                 "profile = \"fats\"\n",
-                "1:11: there is no profile `fats`: use default, ipv6, single-request-reopen, fast, node-local; did you mean `fast`?",
+                "1:11: there is no profile `fats`: use default, ipv6, three-attempts, single-request-reopen, fast, node-local; did you mean `fast`?",
             ),
             ("profile = 3\n", "1:11: `profile` is a string, not integer"),
             ("exclude = \"vendor\"\n", "1:11: `exclude` is a list of patterns, not string"),

@@ -47,7 +47,8 @@ impl DeclaredImages {
         match self.declarations.iter().find(|declaration| declaration.prefix.begins(&reference)) {
             None => fingerprint,
             Some(Declaration { prefix: _, resolver, because }) => {
-                Fingerprint::declared(*resolver, Reason::Text(Arc::clone(because)))
+                let declared = Fingerprint::declared(*resolver, Reason::Text(Arc::clone(because)));
+                Fingerprint { holds_java: fingerprint.holds_java, ..declared }
             }
         }
     }

@@ -13,6 +13,8 @@ pub struct ContainerResolver {
     pub resolver: Resolver,
     /// The evidence for the resolver.
     pub evidence: Evidence,
+    /// Is true if the image holds a JVM.
+    pub holds_java: bool,
 }
 
 /// The options for pods that meet a condition.
@@ -27,13 +29,8 @@ pub struct OptionRow<'p> {
 /// A condition on all resolvers of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Every container uses musl, by inspection or declaration, in a known release within the range.
-    MuslReleases {
-        /// The first release of the range; `None` for no lower bound.
-        from: Option<Version>,
-        /// The first release after the range; `None` for no upper bound.
-        before: Option<Version>,
-    },
+    /// The pod meets this condition on the releases of musl.
+    MuslReleases(MuslCondition),
     /// Every container uses musl, by inspection or declaration.
     Musl,
     /// Some container uses musl, or seems to by its image's name alone.
@@ -46,6 +43,21 @@ pub enum Condition {
     Others,
 }
 
+/// A condition on a pod with musl: every container uses musl in a known release within the range, by inspection or declaration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MuslCondition {
+    /// The first release of the range; `None` for no lower bound.
+    pub from: Option<Version>,
+    /// The first release after the range; `None` for no upper bound.
+    pub before: Option<Version>,
+    /// Containers that use glibc, by inspection or declaration, may be beside musl.
+    pub beside_glibc: bool,
+    /// No container's image holds a JVM.
+    pub except_java: bool,
+    /// The most nameservers of the pod's resolv.conf; `None` for any number.
+    pub nameservers_max: Option<usize>,
+}
+
 // === impl Profile ===
 
 impl Profile {
@@ -53,7 +65,7 @@ impl Profile {
     pub fn option_rows(&self) -> impl Iterator<Item = OptionRow<'_>> {
         let Self { musl, musl_releases, mixed, glibc, go, others, .. } = self;
         let releases = musl_releases.iter().map(|releases| OptionRow {
-            condition: Condition::MuslReleases { from: releases.from, before: releases.before },
+            condition: Condition::MuslReleases(releases.condition),
             options: &releases.options,
         });
         releases.chain([
@@ -65,9 +77,14 @@ impl Profile {
         ])
     }
 
-    /// Returns the options for a pod whose containers have these resolvers. No other function decides this.
-    pub fn options_for(&self, resolvers: impl Iterator<Item = ContainerResolver> + Clone) -> &[String] {
-        let row = self.option_rows().find(|row| row.condition.holds(resolvers.clone()));
+    /// Returns the options for a pod whose containers have these resolvers, and whose resolv.conf has this number of nameservers. No
+    /// other function decides this.
+    pub fn options_for(
+        &self,
+        resolvers: impl Iterator<Item = ContainerResolver> + Clone,
+        nameservers: usize,
+    ) -> &[String] {
+        let row = self.option_rows().find(|row| row.condition.holds(resolvers.clone(), nameservers));
         row.map_or(&[], |row| row.options)
     }
 
@@ -80,14 +97,9 @@ impl Profile {
 // === impl Condition ===
 
 impl Condition {
-    fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>) -> bool {
+    fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
         match self {
-            Self::MuslReleases { from, before } => resolvers.all(|one| {
-                let version = one.resolver.version.filter(|_| one.is_known_musl());
-                version.is_some_and(|version| {
-                    from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
-                })
-            }),
+            Self::MuslReleases(condition) => condition.holds(resolvers, nameservers),
             Self::Musl => resolvers.all(ContainerResolver::is_known_musl),
             Self::Mixed => resolvers.any(|one| one.resolver.family == Family::Musl),
             Self::Glibc => resolvers.all(|one| one.resolver.family == Family::Glibc),
@@ -97,16 +109,43 @@ impl Condition {
     }
 }
 
+// === impl MuslCondition ===
+
+impl MuslCondition {
+    fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
+        let Self { from, before, beside_glibc, except_java, nameservers_max } = self;
+        let is_in_range = |one: ContainerResolver| {
+            let version = one.resolver.version.filter(|_| one.is_known_musl());
+            version.is_some_and(|version| {
+                from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
+            })
+        };
+        let mut has_musl = false;
+        nameservers_max.is_none_or(|max| nameservers <= max)
+            && resolvers.all(|one| {
+                let is_musl = is_in_range(one);
+                has_musl |= is_musl;
+                let is_allowed = is_musl || beside_glibc && one.is_known() && one.resolver.family == Family::Glibc;
+                is_allowed && !(except_java && one.holds_java)
+            })
+            && has_musl
+    }
+}
+
 // === impl ContainerResolver ===
 
 impl ContainerResolver {
     /// A resolver that was read in the image.
     pub const fn inspected(resolver: Resolver) -> Self {
-        Self { resolver, evidence: Evidence::Inspected }
+        Self { resolver, evidence: Evidence::Inspected, holds_java: false }
+    }
+
+    const fn is_known(self) -> bool {
+        matches!(self.evidence, Evidence::Inspected | Evidence::Declared)
     }
 
     fn is_known_musl(self) -> bool {
-        self.resolver.family == Family::Musl && matches!(self.evidence, Evidence::Inspected | Evidence::Declared)
+        self.resolver.family == Family::Musl && self.is_known()
     }
 }
 
@@ -144,7 +183,7 @@ mod tests {
     const EVIDENCE: [Evidence; 4] = [Evidence::Inspected, Evidence::Declared, Evidence::Assumed, Evidence::None];
 
     fn class(one: ContainerResolver) -> Class {
-        let ContainerResolver { resolver, evidence } = one;
+        let ContainerResolver { resolver, evidence, .. } = one;
         let is_known = matches!(evidence, Evidence::Inspected | Evidence::Declared);
         match (resolver.family, resolver.version) {
             (Family::Musl, Some(version)) if is_known && version.major == 1 && version.minor == 1 => InRange,
@@ -164,15 +203,20 @@ mod tests {
         let families =
             [Family::Musl, Family::Glibc, Family::Go, Family::Uclibc, Family::CAres, Family::Static, Family::Unknown];
         let resolvers = musl.into_iter().chain([glibc]).chain(families.map(Family::unversioned));
-        resolvers.flat_map(|resolver| EVIDENCE.map(|evidence| ContainerResolver { resolver, evidence })).collect()
+        resolvers
+            .flat_map(|resolver| EVIDENCE.map(|evidence| ContainerResolver { resolver, evidence, holds_java: false }))
+            .collect()
     }
 
     /// A profile whose rows are named by their only option.
     fn profile() -> Profile {
         let row = |name: &str| vec![name.to_owned()];
         let releases = Releases {
-            from: Some(Version::new(1, 1, 0)),
-            before: Some(Version::new(1, 2, 0)),
+            condition: MuslCondition {
+                from: Some(Version::new(1, 1, 0)),
+                before: Some(Version::new(1, 2, 0)),
+                ..MuslCondition::default()
+            },
             options: row("muslReleases"),
         };
         Profile {
@@ -206,7 +250,7 @@ mod tests {
                     .into_iter()
                     .chain(thirds.into_iter().map(|third| vec![*one, *two, third]))
                 {
-                    assert_eq!(profile.options_for(pod.iter().copied()), [expected(&pod)], "{pod:?}");
+                    assert_eq!(profile.options_for(pod.iter().copied(), 1), [expected(&pod)], "{pod:?}");
                 }
             }
         }
@@ -217,21 +261,49 @@ mod tests {
         let profile = Profile { glibc: None, go: None, ..profile() };
         for family in [Family::Glibc, Family::Go] {
             let pod = [ContainerResolver::inspected(family.unversioned())];
-            assert_eq!(profile.options_for(pod.into_iter()), ["others"]);
+            assert_eq!(profile.options_for(pod.into_iter(), 1), ["others"]);
         }
     }
 
     #[test]
     fn the_first_range_that_holds_every_release_counts() {
-        let range = |from, before, name: &str| Releases { from, before, options: vec![name.to_owned()] };
+        let range = |from, before, name: &str| Releases {
+            condition: MuslCondition { from, before, ..MuslCondition::default() },
+            options: vec![name.to_owned()],
+        };
         let (old, new) = (Version::new(1, 1, 20), Version::new(1, 2, 5));
         let musl_releases = vec![range(None, Some(new), "old"), range(Some(old), None, "new")];
         let profile = Profile { musl_releases, ..profile() };
         let pod = |versions: &[Version]| {
             let resolvers = versions.iter().map(|version| ContainerResolver::inspected(Family::Musl.at(*version)));
-            profile.options_for(resolvers)[0].clone()
+            profile.options_for(resolvers, 1)[0].clone()
         };
         assert_eq!([pod(&[old]), pod(&[new]), pod(&[old, new])], ["old", "new", "new"]);
         assert_eq!(pod(&[Version::new(1, 1, 12), new]), "musl");
+    }
+
+    #[test]
+    fn a_condition_on_releases_can_allow_glibc_and_exclude_java_and_several_nameservers() {
+        let condition = MuslCondition {
+            from: Some(Version::new(1, 2, 1)),
+            before: None,
+            beside_glibc: true,
+            except_java: true,
+            nameservers_max: Some(1),
+        };
+        let musl = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 5)));
+        let old = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 0)));
+        let glibc = ContainerResolver::inspected(Family::Glibc.unversioned());
+        let assumed = ContainerResolver { evidence: Evidence::Assumed, ..glibc };
+        let go = ContainerResolver::inspected(Family::Go.unversioned());
+        let java = ContainerResolver { holds_java: true, ..glibc };
+        let holds = |pod: &[ContainerResolver], nameservers| condition.holds(pod.iter().copied(), nameservers);
+        assert!(holds(&[musl], 1) && holds(&[glibc, musl], 1));
+        assert!(!holds(&[glibc], 1), "no musl");
+        assert!(!holds(&[musl], 2), "two nameservers");
+        for other in [old, assumed, go, java] {
+            assert!(!holds(&[musl, other], 1), "{other:?}");
+        }
+        assert!(!MuslCondition { beside_glibc: false, ..condition }.holds([musl, glibc].into_iter(), 1));
     }
 }

@@ -66,6 +66,7 @@ rules! {
     ndots_breaks_musl,
     short_total_timeout,
     use_vc_hangs,
+    outdated_injection,
     strict_parser_breaks,
     go_falls_back_to_libc,
     musl_queries_all_nameservers,

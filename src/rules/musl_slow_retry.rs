@@ -29,8 +29,8 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-/// The resend that the default profile reaches beside other resolvers: `timeout:5 attempts:5`.
-const ACCEPTABLE: Duration = Duration::from_secs(1);
+/// The resend that the default profile reaches with `attempts:3`: 5/3 s.
+const ACCEPTABLE: Duration = Duration::from_millis(1667);
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
@@ -78,10 +78,8 @@ mod tests {
 
     #[test]
     fn silent_with_the_options_that_muslin_injects() {
-        for attempts in ["5", "10"] {
-            let pod = Case::pod("alpine:3.19").option("timeout", Some("5")).option("attempts", Some(attempts));
-            assert!(fires("musl-slow-retry", pod).is_empty(), "{attempts}");
-        }
+        let pod = Case::pod("alpine:3.19").option("attempts", Some("3"));
+        assert!(fires("musl-slow-retry", pod).is_empty());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct RuleInput<'a> {
     pub cluster_domain: &'a str,
     /// The words of the annotation `muslin.dev/ignore`.
     pub ignored: &'a [Ignored<'a>],
+    /// The indexes in `dnsConfig.options` of what muslin 0.1.0 set, and today's profile would not.
+    pub outdated: &'a [usize],
     /// The texts of `conf.options`.
     options: Vec<&'a str>,
     /// The names of `conf.searches`.
@@ -81,13 +83,30 @@ impl<'a> RuleInput<'a> {
         let settings = |resolver| (resolver, Settings::read_options(resolver, &options));
         let resolvers = resolvers.into_iter().map(settings).collect();
         let searches = conf.search_texts();
-        let ignored = &[];
-        Self { containers, dns, conf, namespace, cluster_domain, ignored, options, searches, authored, resolvers }
+        let (ignored, outdated) = (&[], &[]);
+        Self {
+            containers,
+            dns,
+            conf,
+            namespace,
+            cluster_domain,
+            ignored,
+            outdated,
+            options,
+            searches,
+            authored,
+            resolvers,
+        }
     }
 
     /// Returns the input with the words of the annotation `muslin.dev/ignore`.
     pub fn ignoring(self, ignored: &'a [Ignored<'a>]) -> Self {
         Self { ignored, ..self }
+    }
+
+    /// Returns the input with the indexes in `dnsConfig.options` of what muslin 0.1.0 set, and today's profile would not.
+    pub fn with_outdated(self, outdated: &'a [usize]) -> Self {
+        Self { outdated, ..self }
     }
 
     /// Returns the containers whose resolver is of this family.
@@ -169,7 +188,8 @@ impl Container<'_> {
 
     /// Returns the container's resolver with the evidence for it.
     pub fn known_resolver(&self) -> ContainerResolver {
-        ContainerResolver { resolver: self.resolver(), evidence: self.fingerprint.evidence }
+        let Fingerprint { evidence, holds_java, .. } = self.fingerprint;
+        ContainerResolver { resolver: self.resolver(), evidence, holds_java }
     }
 
     /// Returns the options that the environment adds after those of the file: glibc's `RES_OPTIONS` (glibc: resolv/res_init.c).

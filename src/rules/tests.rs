@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Container, Finding, Ignored, RULES, RuleInput, check};
-use crate::image::{self, Evidence, Fingerprint, Reason};
+use crate::image::{self, Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Version};
@@ -27,7 +27,7 @@ impl Case {
     /// Returns a pod whose image has a declared resolver.
     pub(super) fn declared(resolver: Resolver) -> Self {
         let reason = Reason::Fixed("an administrator said so");
-        let fingerprint = Fingerprint { resolver, evidence: Evidence::Declared, reason };
+        let fingerprint = Fingerprint::declared(resolver, reason);
         let mut pod = Self::empty();
         pod.containers.push(("example.com/app:1".to_owned(), fingerprint, ResolverEnv::default()));
         pod

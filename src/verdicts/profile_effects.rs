@@ -144,9 +144,10 @@ pub(super) fn options_with<'o>(
 ) -> Vec<&'o str> {
     let mut options = seen.environment.resolv_conf.option_texts();
     let Some(profile) = profile else { return options };
+    let nameservers = seen.environment.resolv_conf.nameservers.len();
     let name = |option: &str| option.split(':').next().unwrap_or_default().to_owned();
     let set: Vec<String> = options.iter().map(|option| name(option)).collect();
-    let row = profile.options_for(iter::once(ContainerResolver::inspected(resolver)));
+    let row = profile.options_for(iter::once(ContainerResolver::inspected(resolver)), nameservers);
     options.extend(row.iter().map(String::as_str).filter(|option| !set.contains(&name(option))));
     options
 }

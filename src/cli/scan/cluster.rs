@@ -277,6 +277,7 @@ impl PodInputs {
         Context {
             namespace,
             cluster_domain,
+            cluster_nameservers: 1,
             mode: *mode,
             profile,
             holder_ignores: None,

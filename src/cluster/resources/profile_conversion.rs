@@ -10,7 +10,7 @@ use super::resolver_profile::{
     RuleLevel,
 };
 use crate::plan::{Risk, option_fault, risks, unknown_rule};
-use crate::policy::{self, Level, LevelOverride, NodeLocal, OnConflict, Profile};
+use crate::policy::{self, Level, LevelOverride, MuslCondition, NodeLocal, OnConflict, Profile};
 use crate::resolver::{InvalidVersion, Version};
 
 /// A problem in one field of a profile.
@@ -145,12 +145,12 @@ impl ResolverProfileSpec {
 
     /// Writes a built-in profile as an administrator would write it.
     pub fn from_profile(profile: &Profile) -> Self {
-        let Profile { summary, musl, musl_releases: _, mixed, glibc, go, others, node_local, .. } = profile;
+        let Profile { summary, musl, musl_releases, mixed, glibc, go, others, node_local, .. } = profile;
         Self {
             summary: summary.clone(),
             options: Options {
                 musl: musl.clone(),
-                musl_releases: Vec::new(),
+                musl_releases: musl_releases.iter().map(Releases::from_policy).collect(),
                 mixed: mixed.clone(),
                 glibc: glibc.clone(),
                 go: go.clone(),
@@ -168,13 +168,33 @@ impl ResolverProfileSpec {
 
 impl Releases {
     fn to_policy(&self, problems: &mut Problems) -> policy::Releases {
-        let Self { from, before, options } = self;
+        let Self { from, before, beside_glibc, except_java, nameservers_max, options } = self;
         let mut version = |text: &Option<String>| -> Option<Version> {
             let parsed = text.as_deref()?.parse();
             problems.check::<_, InvalidVersion>("options.muslReleases", parsed)
         };
         let (from, before) = (version(from), version(before));
-        policy::Releases { from, before, options: options.clone() }
+        let condition = MuslCondition {
+            from,
+            before,
+            beside_glibc: *beside_glibc,
+            except_java: *except_java,
+            nameservers_max: nameservers_max.map(usize::from),
+        };
+        policy::Releases { condition, options: options.clone() }
+    }
+
+    fn from_policy(releases: &policy::Releases) -> Self {
+        let MuslCondition { from, before, beside_glibc, except_java, nameservers_max } = releases.condition;
+        let text = |version: Option<Version>| version.map(|version| version.to_string());
+        Self {
+            from: text(from),
+            before: text(before),
+            beside_glibc,
+            except_java,
+            nameservers_max: nameservers_max.and_then(|max| u8::try_from(max).ok()),
+            options: releases.options.clone(),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub struct Options {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schemas::options")]
     pub musl: Vec<String>,
-    /// For pods whose containers all use certain releases of musl, in place of `musl`. The first matching entry counts.
+    /// For pods that use certain releases of musl. The first entry that the pod meets counts, before every other row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 16, "x-kubernetes-list-type" = "atomic"))]
     pub musl_releases: Vec<Releases>,
@@ -104,8 +104,9 @@ pub struct Options {
     pub others: Vec<String>,
 }
 
-/// Options for some releases of musl.
+/// Options for pods whose containers use certain releases of musl, known by inspection or declaration.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Releases {
     /// Inclusive lower bound, such as `1.1.13`; no bound if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +116,16 @@ pub struct Releases {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schemas::version")]
     pub before: Option<String>,
+    /// Whether other containers may use glibc, known by inspection or declaration.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beside_glibc: bool,
+    /// Whether pods with a JVM in an image are left out: Netty reads `attempts` as a budget of queries.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub except_java: bool,
+    /// The most nameservers in the pod's resolv.conf, those of the cluster included; any number if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3))]
+    pub nameservers_max: Option<u8>,
     /// The options.
     #[schemars(schema_with = "schemas::options")]
     pub options: Vec<String>,

@@ -11,7 +11,7 @@ use super::program_resolver::{Answer, Process, Program, Unknown, known, unknown}
 use super::shell::lexer::{ARGUMENTS, ITSELF, UNKNOWN_WORD};
 use super::shell::parser::{Command, ShellText, TEXT_MAX_BYTES};
 use super::shell::wrappers::{Unwrapped, is_launcher, is_starter, unwrap};
-use crate::image::fingerprint::{Evidence, Fingerprint};
+use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::Reason;
 use crate::text::one_line;
 
@@ -63,12 +63,20 @@ impl Default for Invocation<'_> {
 impl ImageFacts {
     /// Returns the fingerprint of a container that is started so.
     pub fn fingerprint(&self, invocation: &Invocation<'_>) -> Fingerprint {
-        match self.process(invocation) {
-            Ok(Process { resolver, reason }) => {
-                Fingerprint { resolver, evidence: Evidence::Inspected, reason: Reason::Text(reason.into()) }
-            }
+        let (answer, files) = self.resolve(invocation);
+        let fingerprint = match answer {
+            Ok(Process { resolver, reason }) => Fingerprint::inspected(resolver, Reason::Text(reason.into())),
             Err(Unknown { reason }) => Fingerprint::unknown(Reason::Text(reason.into())),
-        }
+        };
+        Fingerprint { holds_java: self.holds_java(&files), ..fingerprint }
+    }
+
+    /// Returns whether the image holds a JVM: one of the followed `files`, or another program that is kept, is called `java`.
+    fn holds_java(&self, files: &[String]) -> bool {
+        let is_java = |path: &str| split_path(path).1 == "java";
+        files.iter().any(|file| is_java(file))
+            || self.programs.keys().any(|program| is_java(program))
+            || self.folders.values().any(|names| names.contains("java"))
     }
 
     /// Returns the process of a container that is started so.

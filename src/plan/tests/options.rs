@@ -37,22 +37,22 @@ fn the_other_profiles_inject_everywhere() {
 #[test]
 fn keeps_options_the_user_set_and_reports_the_conflict() {
     let outcome = Case::pod("alpine:3.19").options(&[("ndots", Some("2")), ("attempts", Some("3"))]).inspected().run();
-    assert_eq!(outcome.options(), ["ndots:2", "attempts:3", "timeout:5"]);
-    assert_eq!(outcome.plan.notes, ["kept the pod's own attempts:3 (profile default: attempts:10)"]);
-    assert_eq!(outcome.annotation("muslin.dev/injected"), Some("timeout:5"));
+    assert_eq!(outcome.options(), ["ndots:2", "attempts:3"]);
+    assert_eq!(outcome.plan.notes, ["profile quick adds no timeout:5 attempts:10 beside the pod's own attempts:3"]);
+    assert_eq!(outcome.annotation("muslin.dev/injected"), None);
 }
 
 #[test]
 fn keeps_an_option_of_the_user_that_hides_its_value_in_its_name() {
     let outcome = Case::pod("alpine:3.19").options(&[("attempts:3", None)]).inspected().run();
-    assert_eq!(outcome.options(), ["attempts:3", "timeout:5"]);
+    assert_eq!(outcome.options(), ["attempts:3"]);
 }
 
 #[test]
 fn keeps_nameservers_searches_and_fields_it_does_not_know() {
     let config = json!({
         "nameservers": ["192.0.2.1"], "searches": ["example.com"], "future": { "a": 1 },
-        "options": [{ "name": "rotate", "future": true }]
+        "options": [{ "name": "edns0", "future": true }]
     });
     let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config.clone()).run();
     let mut expected = config;
@@ -120,9 +120,100 @@ fn injects_nothing_if_musl_would_drop_the_whole_line() {
 }
 
 #[test]
-fn injects_no_second_socket_beside_a_shorter_timeout() {
-    let outcome = Case::pod("alpine:3.19").and("debian:12").options(&[("timeout", Some("1"))]).run();
-    assert_eq!(outcome.options(), ["timeout:1", "attempts:5"]);
+fn adds_no_timing_and_no_second_socket_beside_a_schedule_of_the_author() {
+    for (name, value) in [("timeout", Some("1")), ("attempts", Some("4")), ("rotate", None), ("use-vc", None)] {
+        let outcome = Case::pod("alpine:3.19").and("debian:12").options(&[(name, value)]).run();
+        assert_eq!(outcome.options().len(), 1, "{:?}", outcome.options());
+        assert!(outcome.plan.notes[0].contains("beside the pod's own"), "{:?}", outcome.plan.notes);
+    }
+}
+
+#[test]
+fn completes_a_schedule_of_which_the_author_wrote_a_part() {
+    let outcome = Case::pod("alpine:3.19").inspected().options(&[("timeout", Some("5"))]).run();
+    assert_eq!(outcome.options(), ["timeout:5", "attempts:10"]);
+}
+
+/// The kubelet would put the pod's options in place of the node's.
+#[test]
+fn adds_nothing_where_the_pod_inherits_the_nodes_file() {
+    let inherits = Case::pod("alpine:3.19").set("/spec/dnsPolicy", json!("Default")).inspected().run();
+    assert_eq!(inherits.pod["spec"].get("dnsConfig"), None);
+    let on_host = Case::pod("alpine:3.19").set("/spec/hostNetwork", json!(true)).inspected().run();
+    assert_eq!(on_host.pod["spec"].get("dnsConfig"), None);
+    let of_the_cluster = Case::pod("alpine:3.19")
+        .set("/spec/hostNetwork", json!(true))
+        .set("/spec/dnsPolicy", json!("ClusterFirstWithHostNet"))
+        .inspected()
+        .run();
+    assert_eq!(of_the_cluster.options(), ["timeout:5", "attempts:10"]);
+}
+
+#[test]
+fn the_default_profile_adds_no_option() {
+    for image in ["alpine:3.19", "alpine:3.4", "debian:12", "example.com/app:1"] {
+        assert_eq!(Case::pod(image).profile("default").inspected().run().options(), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn three_attempts_are_for_known_musl_and_one_nameserver() {
+    let usual = || Case::pod("alpine:3.19").profile("three-attempts");
+    assert_eq!(usual().inspected().run().options(), ["attempts:3"]);
+    assert_eq!(usual().and("debian:12").inspected().run().options(), ["attempts:3"]);
+    // By the image's name alone, beside an unknown resolver, before musl 1.2.1, with a second nameserver.
+    let second = json!({ "nameservers": ["192.0.2.1"] });
+    for other in [
+        usual(),
+        usual().and("example.com/app:1").inspected(),
+        Case::pod("alpine:3.12").profile("three-attempts").inspected(),
+        usual().set("/spec/dnsConfig", second).inspected(),
+    ] {
+        assert_eq!(other.run().options(), [] as [&str; 0]);
+    }
+    assert_eq!(Case::pod("debian:12").profile("three-attempts").inspected().run().options(), [] as [&str; 0]);
+}
+
+mod options_of_0_1_0 {
+    use super::*;
+
+    /// A pod or template as 0.1.0 left it.
+    fn left_by_0_1_0(image: &str) -> Case {
+        let options = [("single-request-reopen", None), ("timeout", Some("5")), ("attempts", Some("5"))];
+        let mut case = Case::pod(image).profile("default").options(&options);
+        case.pod["metadata"]["annotations"] =
+            json!({ "muslin.dev/injected": "single-request-reopen timeout:5 attempts:5" });
+        case
+    }
+
+    #[test]
+    fn are_replaced_by_todays_row() {
+        let outcome = left_by_0_1_0("alpine:3.19").profile("three-attempts").inspected().run();
+        assert_eq!(outcome.options(), ["attempts:3"]);
+        assert_eq!(outcome.annotation("muslin.dev/injected"), Some("attempts:3"));
+    }
+
+    #[test]
+    fn are_dropped_where_the_pod_gets_nothing_today() {
+        let outcome = left_by_0_1_0("debian:12").run();
+        assert_eq!(outcome.options(), [] as [&str; 0]);
+        assert_eq!(outcome.annotation("muslin.dev/injected"), None);
+    }
+
+    #[test]
+    fn stay_with_a_finding_in_the_mode_warn() {
+        let outcome = left_by_0_1_0("debian:12").mode(Mode::Warn).run();
+        assert_eq!(outcome.options().len(), 3);
+        let slugs: Vec<_> = outcome.plan.findings.iter().map(|planned| planned.finding.rule.slug).collect();
+        assert!(slugs.contains(&"outdated-injection"), "{slugs:?}");
+    }
+
+    #[test]
+    fn are_the_authors_where_no_annotation_lists_them() {
+        let mut case = left_by_0_1_0("debian:12");
+        case.pod["metadata"]["annotations"] = json!({});
+        assert_eq!(case.run().options().len(), 3);
+    }
 }
 
 #[test]
@@ -161,7 +252,9 @@ mod node_local {
     #[test]
     fn the_user_s_settings_follow_those_of_the_cache() {
         let config = json!({ "nameservers": ["192.0.2.1"], "searches": ["example.com"], "options": [{ "name": "ndots", "value": "2" }] });
-        let outcome = Case::pod("alpine:3.19").set("/spec/dnsConfig", config).profile("node-local").inspected().run();
+        let mut case = Case::pod("alpine:3.19").set("/spec/dnsConfig", config).inspected();
+        case.profile.node_local = Profile::builtin("node-local").unwrap().node_local;
+        let outcome = case.run();
         assert_eq!(outcome.pod["spec"]["dnsConfig"]["nameservers"], json!(["169.254.20.10", "192.0.2.1"]));
         assert_eq!(outcome.pod["spec"]["dnsConfig"]["searches"][3], "example.com");
         assert_eq!(outcome.options(), ["ndots:2", "timeout:5", "attempts:10"]);

@@ -101,8 +101,8 @@ mod tests {
         let helps = |family: Family, profile: &str| {
             improvements.iter().any(|it| it.resolver.family == family && it.profile == profile)
         };
-        assert!(helps(Family::Musl, "default") && !helps(Family::Musl, "single-request-reopen"), "{improvements:?}");
-        assert!(helps(Family::Glibc, "single-request-reopen") && !helps(Family::Glibc, "default"), "{improvements:?}");
+        assert!(helps(Family::Musl, "three-attempts") && !helps(Family::Musl, "single-request-reopen"), "{improvements:?}");
+        assert!(helps(Family::Glibc, "single-request-reopen") && !helps(Family::Glibc, "three-attempts"), "{improvements:?}");
         assert!(helps(Family::Musl, "node-local") && helps(Family::Glibc, "node-local"), "{improvements:?}");
     }
 

@@ -1,7 +1,7 @@
 //! A pod's resolv.conf without and with muslin, computed by muslin's own code.
 
 use anyhow::{Context as _, Result, anyhow};
-use muslin::image::{Evidence, Fingerprint, Reason};
+use muslin::image::{Fingerprint, Reason};
 use muslin::plan::{Context, plan};
 use muslin::pod::{Pod, ResolvConf};
 use muslin::policy::Profile;
@@ -23,11 +23,8 @@ impl Options {
             .map(|index| json!({ "name": format!("c{index}"), "image": "registry.example.com/app" }))
             .collect();
         let mut pod = json!({ "metadata": { "name": "pod" }, "spec": { "containers": containers } });
-        let fingerprints = resolvers.iter().map(|resolver| Fingerprint {
-            resolver: *resolver,
-            evidence: Evidence::Inspected,
-            reason: Reason::Fixed("the laboratory made it"),
-        });
+        let fingerprints =
+            resolvers.iter().map(|resolver| Fingerprint::inspected(*resolver, Reason::Fixed("the laboratory made it")));
         let kubernetes = resolv_conf(&pod)?;
         let text = pod.to_string();
         let parsed: Pod<'_> = serde_json::from_str(&text)?;
