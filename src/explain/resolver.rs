@@ -157,6 +157,7 @@ fn write_names(page: &mut Page, resolver: Resolver) {
             (Answer::NxDomain, "the name does not exist (NXDOMAIN)"),
             (Answer::NoData, "the name has no address (NODATA)"),
             (Answer::ServFail, "the nameserver failed (SERVFAIL)"),
+            (Answer::Refused, "the nameserver refused, or gave another error (REFUSED, FORMERR, NOTIMP)"),
             (Answer::Timeout, "no answer"),
         ]
         .map(|(answer, text)| [text.to_owned(), step_after(resolver, answer).to_owned()]),

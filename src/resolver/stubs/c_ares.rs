@@ -209,8 +209,8 @@ impl Stub for CAres {
         match answer {
             Answer::Address => Step::Found,
             Answer::NxDomain | Answer::NoData => Step::Next,
-            Answer::ServFail if is_lenient && !name.contains('.') => Step::Next,
-            Answer::ServFail | Answer::Timeout => Step::Stop,
+            Answer::ServFail | Answer::Refused if is_lenient && !name.contains('.') => Step::Next,
+            Answer::ServFail | Answer::Refused | Answer::Timeout => Step::Stop,
         }
     }
 }

@@ -307,12 +307,13 @@ impl Stub for Musl {
         false
     }
 
-    /// `if (cnt) return cnt`, where only NXDOMAIN gives 0 (src/network/lookup_name.c; measured).
+    /// `if (cnt) return cnt`, where only NXDOMAIN gives 0 (src/network/lookup_name.c; measured). An answer other than NOERROR,
+    /// NXDOMAIN and SERVFAIL is dropped, which is the same as no answer (src/network/res_msend.c).
     fn step(&self, _: Resolver, _: &str, _: bool, answer: Answer) -> Step {
         match answer {
             Answer::Address => Step::Found,
             Answer::NxDomain => Step::Next,
-            Answer::NoData | Answer::ServFail | Answer::Timeout => Step::Stop,
+            Answer::NoData | Answer::ServFail | Answer::Refused | Answer::Timeout => Step::Stop,
         }
     }
 }
