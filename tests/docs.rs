@@ -77,11 +77,11 @@ fn the_generated_pages_are_up_to_date() {
         let written = fs::read_to_string(docs().join(&page.path)).unwrap_or_default();
         assert!(written == page.text, "docs/{} is out of date: run `cargo run -- docs .`", page.path);
     }
-    for path in markdown(&docs().join("rules")).into_iter().chain(markdown(&docs().join("verdicts"))) {
+    for path in ["rules", "verdicts", "resolvers"].iter().flat_map(|folder| markdown(&docs().join(folder))) {
         let name = path.strip_prefix(docs()).unwrap();
         assert!(
             pages.iter().any(|page| Path::new(&page.path) == name),
-            "docs/{}: no rule or verdict has this name",
+            "docs/{}: no rule, verdict or resolver has this name",
             name.display()
         );
     }

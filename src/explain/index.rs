@@ -1,8 +1,10 @@
 //! The list of all topics.
 
+use super::embedded::EMBEDDED;
 use super::option;
 use super::page::Page;
 use super::resolver::summary;
+use crate::policy::Profile;
 use crate::resolver::{Family, known_options};
 use crate::rules::RULES;
 use crate::verdicts::DIAGNOSES;
@@ -34,6 +36,17 @@ pub fn index() -> String {
             .map(|family| [family.name().to_owned(), summary(family).to_owned()]),
     );
     page.paragraph("A release may follow: `musl 1.2.3`, `glibc-2.36`.");
+    page.heading("Resolvers inside programs");
+    page.table(
+        &["resolver", "description"],
+        EMBEDDED.iter().map(|embedded| [embedded.slug.to_owned(), embedded.summary().to_owned()]),
+    );
+    page.heading("Profiles");
+    page.table(
+        &["profile", "purpose"],
+        Profile::NAMES.into_iter().filter_map(|name| Some([name.to_owned(), Profile::builtin(name).ok()?.summary])),
+    );
+    page.paragraph("`profile single-request-reopen` is the profile, `single-request-reopen` the option.");
     page.heading("Images");
     page.paragraph("Any image reference: `alpine:3.17`, `registry.example.com/team/app:1.2`.");
     page.into_text()

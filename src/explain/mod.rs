@@ -1,6 +1,7 @@
 //! Pages for people about a rule, a verdict, an option, a resolver or an image, in Markdown. Every fact comes from the
 //! floors below, so that a page says what the webhook does. Must not know of files or terminals.
 
+mod embedded;
 mod example_cluster;
 mod image;
 mod index;
@@ -9,6 +10,7 @@ mod page;
 mod pages;
 mod parts;
 mod pod;
+mod profile;
 mod resolver;
 mod rule;
 mod terminal;
@@ -17,6 +19,7 @@ mod tests;
 mod topic;
 mod verdict;
 
+pub use embedded::EmbeddedResolver;
 pub use index::index;
 pub use pages::{Examples, GeneratedPage, pages};
 pub use parts::{GeneratedPart, parts};

@@ -1,6 +1,8 @@
-//! The generated part of `docs/`: one page per rule, one per verdict, and the table of options and resolvers. Must not
+//! The generated part of `docs/`: one page per rule, per verdict and per resolver inside programs, and the table of options and
+//! resolvers. Must not
 //! know of files: the caller passes the examples and gets texts.
 
+use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::page::Page;
 use super::{index, option, rule, verdict};
 use crate::resolver::known_options;
@@ -34,7 +36,11 @@ pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<GeneratedPage> {
         generated("options.md", &options_page()),
         generated("rules/README.md", &rules_page()),
         generated("verdicts/README.md", &verdicts_page()),
+        generated("resolvers/README.md", &resolvers_page()),
     ];
+    pages.extend(
+        EMBEDDED.iter().map(|embedded| generated(&format!("resolvers/{}.md", embedded.slug), &embedded_page(embedded))),
+    );
     pages.extend(
         RULES.iter().map(|rule| generated(&format!("rules/{}.md", rule.slug), &rule_page(rule, &examples(rule.slug)))),
     );
@@ -68,6 +74,28 @@ fn rule_page(rule: &Rule, examples: &Examples) -> String {
 fn verdict_page(diagnosis: &Diagnosis) -> String {
     let mut page = verdict::page(diagnosis);
     page.paragraph("[All verdicts](README.md)");
+    page.into_text()
+}
+
+fn embedded_page(embedded: &EmbeddedResolver) -> String {
+    let mut page = embedded.page();
+    page.paragraph("[All resolvers inside programs](README.md)");
+    page.into_text()
+}
+
+fn resolvers_page() -> String {
+    let mut page = Page::titled("Resolvers inside programs");
+    page.paragraph(
+        "Some programs do not call the C library, but read resolv.conf themselves. No image shows that its program does so: muslin's rules \
+         and profiles know only the C libraries, Go's resolver and c-ares (`muslin explain musl`, `glibc`, `go`, `uclibc`, `c-ares`). \
+         These pages say what each such resolver reads and how it fails; `muslin explain netty` shows the same texts.",
+    );
+    page.table(
+        &["resolver", "description"],
+        EMBEDDED
+            .iter()
+            .map(|embedded| [format!("[{slug}]({slug}.md)", slug = embedded.slug), embedded.summary().to_owned()]),
+    );
     page.into_text()
 }
 

@@ -111,7 +111,7 @@ fn write_timing(page: &mut Page, resolver: Resolver) {
             seconds(settings.dead_nameserver_delay(1, 2, NAMES_TRIED))
         }),
         row("slowest accepted answer", &|settings| seconds(settings.slowest_answer())),
-        row("nothing answers: gives up after", &gives_up),
+        row("packets vanish: gives up after", &gives_up),
     ];
     let header = [vec!["with"], settings.iter().map(|(name, _, _)| *name).collect()].concat();
     page.table(&header, rows);
@@ -124,6 +124,14 @@ fn write_timing(page: &mut Page, resolver: Resolver) {
             "Derived from its source; not measured."
         }
     ));
+    if matches!(resolver.family, Family::Musl | Family::Glibc | Family::Go) {
+        // glibc: `errno == ECONNREFUSED` ends the search (resolv/res_query.c); Go and musl: measured.
+        page.paragraph(if resolver.family == Family::Musl {
+            "A closed port, or a Service without endpoints, is no answer for it either: the lookup fails as late as when packets vanish."
+        } else {
+            "Where the port is closed, or a Service has no endpoints (kube-proxy rejects the packet), the lookup fails at once instead."
+        });
+    }
     if resolver.family != Family::Musl {
         page.paragraph("A pod without musl gets no options from the `default` profile.");
     }
@@ -158,6 +166,7 @@ fn write_names(page: &mut Page, resolver: Resolver) {
             (Answer::NxDomain, "the name does not exist (NXDOMAIN)"),
             (Answer::NoData, "the name has no address (NODATA)"),
             (Answer::ServFail, "the nameserver failed (SERVFAIL)"),
+            (Answer::Refused, "the nameserver refused, or gave another error (REFUSED, FORMERR, NOTIMP)"),
             (Answer::Timeout, "no answer"),
         ]
         .map(|(answer, text)| [text.to_owned(), step_after(resolver, answer).to_owned()]),

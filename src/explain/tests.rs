@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::embedded::EMBEDDED;
 use super::{Topic, for_terminal, index};
 use crate::image::Reference;
+use crate::policy::Profile;
 use crate::resolver::{Family, Version, known_options};
 use crate::rules::RULES;
 use crate::verdicts::DIAGNOSES;
@@ -26,6 +28,24 @@ fn every_word_of_the_vocabulary_is_found() {
     for family in Family::KNOWN.into_iter().chain([Family::Static, Family::Unknown]) {
         assert_eq!(Topic::find(family.name()), Ok(Topic::Resolver(family.unversioned())));
     }
+    for embedded in EMBEDDED {
+        for name in embedded.aliases.iter().chain([&embedded.slug]) {
+            assert_eq!(Topic::find(name), Ok(Topic::Embedded(embedded)), "{name}");
+        }
+    }
+    for name in Profile::NAMES {
+        assert_eq!(Topic::find(&format!("profile {name}")), Ok(Topic::Profile(name)));
+    }
+    assert_eq!(Topic::find("fast"), Ok(Topic::Profile("fast")));
+}
+
+#[test]
+fn single_request_reopen_says_where_it_helps_and_its_costs() {
+    let page = Topic::Options("single-request-reopen").markdown();
+    for part in ["kernel before 5.6", "bug 30081", "## Its costs", "two round trips", "DNAT"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!Topic::Options("ndots").markdown().contains("Its costs"));
 }
 
 #[test]
@@ -89,7 +109,12 @@ fn the_page_of_an_older_musl_shows_what_it_lacks_and_the_alpine_with_the_fix() {
 #[test]
 fn the_page_of_an_option_shows_the_effect_of_a_value() {
     let page = Topic::Options("attempts:0").markdown();
-    assert!(page.contains("| musl | 5 | 5 s | 0 | never | dies at its first lookup (SIGFPE) | all |"), "{page}");
+    assert!(
+        page.contains(
+            "| musl | 5 | 5 s | 0 | never | dies at its first lookup (SIGFPE), or on arm64 sends without end | all |"
+        ),
+        "{page}"
+    );
 }
 
 #[test]
@@ -97,6 +122,7 @@ fn every_page_fits_a_terminal_of_eighty_columns() {
     let faults = DIAGNOSES.iter().map(|diagnosis| diagnosis.slug);
     let names =
         RULES.iter().map(|rule| rule.slug).chain(faults).chain(known_options()).chain(Family::KNOWN.map(Family::name));
+    let names = names.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(Profile::NAMES);
     let pages = names.filter_map(|name| Some((name, Topic::find(name).ok()?.markdown())));
     for (name, markdown) in pages.chain([("index", index())]) {
         for line in for_terminal(&markdown, 80).lines() {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::option::option_name;
-use super::{image, option, resolver, rule, verdict};
+use super::{image, option, profile, resolver, rule, verdict};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
+use crate::policy::Profile;
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
 use crate::verdicts::{DIAGNOSES, Diagnosis};
@@ -20,6 +22,10 @@ pub enum Topic<'t> {
     Options(&'t str),
     /// A resolver, of one release or of any.
     Resolver(Resolver),
+    /// A resolver inside programs that muslin does not model.
+    Embedded(&'static EmbeddedResolver),
+    /// A built-in profile, by its name.
+    Profile(&'static str),
     /// An image reference, with the text as given.
     Image(&'t str, Reference<'t>),
 }
@@ -43,8 +49,9 @@ const PROPOSED_MAX: usize = 3;
 // === impl Topic ===
 
 impl<'t> Topic<'t> {
-    /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, image. A single
-    /// word without a known publisher counts as a typo, not as an image.
+    /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, image. A
+    /// single word without a known publisher counts as a typo, not as an image. `profile NAME` is the profile even where an
+    /// option has its name.
     ///
     /// # Errors
     /// The text fits none of them; the error proposes similar words.
@@ -63,6 +70,13 @@ impl<'t> Topic<'t> {
         if let Some(resolver) = parse_resolver(text) {
             return Ok(Self::Resolver(resolver));
         }
+        if let Some(embedded) = EmbeddedResolver::named(text) {
+            return Ok(Self::Embedded(embedded));
+        }
+        let name = text.strip_prefix("profile ").map_or(text, str::trim_start);
+        if let Some(name) = Profile::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(Self::Profile(name));
+        }
         match Reference::parse(text) {
             Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {
                 Ok(Self::Image(text, reference))
@@ -79,6 +93,8 @@ impl<'t> Topic<'t> {
             Self::Verdict(diagnosis) => verdict::page(diagnosis).into_text(),
             Self::Options(text) => option::page(text),
             Self::Resolver(resolver) => resolver::page(resolver),
+            Self::Embedded(embedded) => embedded.page().into_text(),
+            Self::Profile(name) => profile::page(name).into_text(),
             Self::Image(text, reference) => image::page(text, &reference),
         }
     }
@@ -110,7 +126,8 @@ fn similar(text: &str) -> Vec<&'static str> {
     let text = text.to_ascii_lowercase();
     let official = publishers::rows().filter(|(registry, _)| registry.is_none()).map(|(_, row)| row.name);
     let words = RULES.iter().map(|rule| rule.slug).chain(DIAGNOSES.iter().map(|diagnosis| diagnosis.slug));
-    let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(official);
+    let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(Profile::NAMES);
+    let words = words.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();
     found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -137,8 +154,8 @@ impl fmt::Display for UnknownTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, invalid, similar } = self;
         match invalid {
-            Some(invalid) => write!(f, "{invalid}; nor is it a rule, a verdict, an option or a resolver")?,
-            None => write!(f, "`{text}` is not a rule, verdict, option, resolver or image that muslin knows")?,
+            Some(invalid) => write!(f, "{invalid}; nor is it a rule, a verdict, an option, a resolver or a profile")?,
+            None => write!(f, "`{text}` is not a rule, verdict, option, resolver, profile or image that muslin knows")?,
         }
         for (index, word) in similar.iter().enumerate() {
             write!(f, "{}`{word}`", if index == 0 { "; did you mean " } else { " or " })?;

@@ -444,5 +444,6 @@ fn undo_node_local(current: &Dns, earlier: &Injected, context: &Context<'_>) -> 
         nameservers: current.nameservers[1..].to_vec(),
         searches: current.searches[searches.len()..].to_vec(),
         options: current.options.clone(),
+        mesh_dns_proxy: current.mesh_dns_proxy,
     })
 }

@@ -19,6 +19,11 @@ pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
 /// Annotation with the findings, one on each line.
 pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
 
+/// Annotation with the settings of a pod's Istio proxy, as YAML (istio.io, "DNS Proxying").
+const ISTIO_CONFIG_ANNOTATION: &str = "proxy.istio.io/config";
+/// Annotation that opts a pod of Istio's ambient mode out of the DNS proxy: `"false"` (istio.io, "DNS Proxying").
+const AMBIENT_DNS_ANNOTATION: &str = "ambient.istio.io/dns-capture";
+
 /// Annotation that a kubelet sets on the mirror of a static pod, which must not be changed
 /// (kubernetes `pkg/apis/core/annotation_key_constants.go`, `MirrorPodAnnotationKey`).
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
@@ -40,6 +45,10 @@ pub struct Annotations<'a> {
     pub injected: Option<Text<'a>>,
     /// [`WARNINGS_ANNOTATION`].
     pub warnings: Option<Text<'a>>,
+    /// `proxy.istio.io/config`.
+    pub(super) istio_config: Option<Text<'a>>,
+    /// `ambient.istio.io/dns-capture`.
+    pub(super) ambient_dns_capture: Option<Text<'a>>,
     /// Is true for the mirror of a static pod.
     pub mirror: bool,
     /// The size of other annotations in bytes, keys and values, as JSON writes them: never too small.
@@ -56,6 +65,8 @@ impl<'a> Annotations<'a> {
         resolvers: None,
         injected: None,
         warnings: None,
+        istio_config: None,
+        ambient_dns_capture: None,
         mirror: false,
         others_size: 0,
     };
@@ -76,6 +87,8 @@ impl<'a> Annotations<'a> {
                 match key {
                     INJECT_ANNOTATION => &mut self.inject,
                     IGNORE_ANNOTATION => &mut self.ignore,
+                    ISTIO_CONFIG_ANNOTATION => &mut self.istio_config,
+                    AMBIENT_DNS_ANNOTATION => &mut self.ambient_dns_capture,
                     _ => return Ok(()),
                 }
             }

@@ -4,7 +4,8 @@
 
 use std::collections::HashSet;
 
-/// The settings that decide a pod's resolv.conf: `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig`.
+/// The settings that decide a pod's resolv.conf, `spec.dnsPolicy`, `spec.hostNetwork` and `spec.dnsConfig`, and the proxy that may take
+/// the pod's queries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dns {
     /// The policy, which decides what the kubelet starts from.
@@ -15,6 +16,9 @@ pub struct Dns {
     pub searches: Vec<String>,
     /// `dnsConfig.options`, in the order of the pod.
     pub options: Vec<DnsOption>,
+    /// Is true if the pod shows that a service mesh's proxy takes its DNS queries. The namespace and the mesh's own configuration can say
+    /// so too, which the pod does not show before the sidecar is in it.
+    pub mesh_dns_proxy: bool,
 }
 
 /// `spec.dnsPolicy`, with a variant of its own for the case in which `hostNetwork` changes its meaning.

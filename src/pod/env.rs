@@ -22,6 +22,9 @@ pub struct ResolverEnv<'a> {
     pub local_domain: Option<Cow<'a, str>>,
     /// `PATH`, the directories with commands.
     pub path: Option<Cow<'a, str>>,
+    /// `ISTIO_META_DNS_CAPTURE`, which makes Istio's sidecar take the pod's DNS queries. The injector writes the mesh's `proxyMetadata` into
+    /// the sidecar's environment (istio `manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
+    pub istio_dns_capture: Option<Cow<'a, str>>,
 }
 
 // === impl ResolverEnv ===
@@ -34,6 +37,7 @@ impl<'a> ResolverEnv<'a> {
             "RES_OPTIONS" => &self.res_options,
             "LOCALDOMAIN" => &self.local_domain,
             "PATH" => &self.path,
+            "ISTIO_META_DNS_CAPTURE" => &self.istio_dns_capture,
             _ => &None,
         };
         value.as_deref()
@@ -45,6 +49,7 @@ impl<'a> ResolverEnv<'a> {
             "RES_OPTIONS" => Some(&mut self.res_options),
             "LOCALDOMAIN" => Some(&mut self.local_domain),
             "PATH" => Some(&mut self.path),
+            "ISTIO_META_DNS_CAPTURE" => Some(&mut self.istio_dns_capture),
             _ => None,
         }
     }

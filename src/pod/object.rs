@@ -49,20 +49,24 @@ pub struct Metadata<'a> {
     pub annotations: Option<Annotations<'a>>,
 }
 
-/// The label that muslin reads, and all labels as raw JSON.
+/// The labels that muslin reads, and all labels as raw JSON.
 #[derive(Debug)]
 pub struct Labels<'a> {
     /// [`LIBC_LABEL`].
     pub libc: Option<Text<'a>>,
+    /// `istio.io/dataplane-mode`.
+    istio_mode: Option<Text<'a>>,
     all: &'a RawValue,
 }
 
-/// The label that muslin reads.
+/// The labels that muslin reads.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-struct OwnLabel<'a> {
+struct KnownLabels<'a> {
     #[serde(borrow, default, rename = "muslin.dev/libc")]
     libc: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "istio.io/dataplane-mode")]
+    istio_mode: Option<Text<'a>>,
 }
 
 /// The specification that muslin reads.
@@ -172,7 +176,7 @@ pub struct DnsConfigShape {
     pub has_options: bool,
 }
 
-deserialize_objects_only! { Pod, Metadata, OwnLabel, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
+deserialize_objects_only! { Pod, Metadata, KnownLabels, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
 
 // === impl Pod ===
 
@@ -267,7 +271,27 @@ impl<'a> Pod<'a> {
                 .flatten()
                 .map(|option| DnsOption::new(option.name.as_deref().unwrap_or_default(), option.value.as_deref()))
                 .collect(),
+            mesh_dns_proxy: self.has_mesh_dns_proxy(),
         }
+    }
+
+    /// Returns whether the pod shows that Istio's proxy takes its DNS queries: by the environment of an injected sidecar, by the pod's own
+    /// `proxyMetadata`, or by ambient mode, which takes them by default from Istio 1.25 on (istio.io, "DNS Proxying").
+    fn has_mesh_dns_proxy(&self) -> bool {
+        const SETTING: &str = "ISTIO_META_DNS_CAPTURE";
+        let is_on = |value: &str| value.trim_start_matches([':', ' ', '\t', '"', '\'']).starts_with("true");
+        let in_sidecar = || self.containers().any(|container| container.env.get(SETTING).is_some_and(is_on));
+        let annotations = self.annotations();
+        let in_config = || {
+            let config = annotations.istio_config.as_deref().unwrap_or_default();
+            config.split_once(SETTING).is_some_and(|(_, value)| is_on(value))
+        };
+        let in_ambient = || {
+            let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+            labels.and_then(|labels| labels.istio_mode.as_deref()) == Some("ambient")
+                && annotations.ambient_dns_capture.as_deref() != Some("false")
+        };
+        in_sidecar() || in_config() || in_ambient()
     }
 
     /// Returns whether a plan sees no difference between two pods or templates: everything that muslin reads is equal, apart from
@@ -295,8 +319,8 @@ impl<'a> Pod<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let all = <&RawValue>::deserialize(deserializer)?;
-        let OwnLabel { libc } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
-        Ok(Self { libc, all })
+        let KnownLabels { libc, istio_mode } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { libc, istio_mode, all })
     }
 }
 

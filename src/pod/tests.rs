@@ -98,6 +98,40 @@ fn the_error_for_a_wrong_type_names_the_annotation() {
     assert!(error.to_string().starts_with("annotation muslin.dev/inject: invalid type: boolean"), "{error}");
 }
 
+#[test]
+fn a_pod_shows_that_a_mesh_takes_its_dns_queries() {
+    let takes = |metadata: &str, env: &str| {
+        let json =
+            format!(r#"{{"metadata":{metadata},"spec":{{"containers":[{{"name":"istio-proxy","env":{env}}}]}}}}"#);
+        serde_json::from_str::<Pod<'_>>(&json).unwrap().dns().mesh_dns_proxy
+    };
+    let config = |value: &str| {
+        let text = format!("proxyMetadata:\n  ISTIO_META_DNS_CAPTURE: {value}\n");
+        serde_json::json!({ "annotations": { "proxy.istio.io/config": text } }).to_string()
+    };
+    let env = |value: &str| format!(r#"[{{"name":"ISTIO_META_DNS_CAPTURE","value":"{value}"}}]"#);
+    let ambient = |capture: &str| {
+        let capture = serde_json::json!({ "ambient.istio.io/dns-capture": capture });
+        serde_json::json!({ "labels": { "istio.io/dataplane-mode": "ambient" }, "annotations": capture }).to_string()
+    };
+    let shown = [
+        takes(&config("\"true\""), "[]"),
+        takes(&config("true"), "[]"),
+        takes("{}", &env("true")),
+        takes(&ambient("true"), "[]"),
+        takes(r#"{"labels":{"istio.io/dataplane-mode":"ambient"}}"#, "[]"),
+    ];
+    assert_eq!(shown, [true; 5]);
+    let others = [
+        takes(&config("\"false\""), "[]"),
+        takes("{}", &env("false")),
+        takes("{}", "[]"),
+        takes(&ambient("false"), "[]"),
+        takes(r#"{"labels":{"istio.io/dataplane-mode":"none"}}"#, "[]"),
+    ];
+    assert_eq!(others, [false; 5]);
+}
+
 mod resolv_conf {
     use super::*;
 

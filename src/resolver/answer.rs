@@ -9,8 +9,10 @@ pub enum Answer {
     NxDomain,
     /// The name exists, but has no address.
     NoData,
-    /// The nameserver failed.
+    /// The nameserver failed (SERVFAIL).
     ServFail,
+    /// The nameserver refused the query, or answered with an error other than SERVFAIL: REFUSED, FORMERR, NOTIMP.
+    Refused,
     /// No answer came.
     Timeout,
 }

@@ -59,6 +59,6 @@ pub enum Viability {
     NeverSends,
     /// Queries are sent, but the resolver waits for no answer, so every lookup fails (uClibc with `timeout:0`).
     NeverWaits,
-    /// The program dies at its first lookup.
+    /// The program dies at its first lookup on x86-64; on arm64 it sends packets without end (musl with `attempts:0`).
     Crashes,
 }

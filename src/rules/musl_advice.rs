@@ -1,16 +1,20 @@
 //! The advice that several rules on musl give: a resolver that reads three options can be helped in few ways.
 
-use crate::resolver::Resolver;
+use super::rule_input::RuleInput;
+use crate::resolver::{Family, Resolver};
 
 /// The fix for everything that musl before 1.2.4 lacks.
 pub(super) const NEWER_ALPINE: &str = "use Alpine 3.18 or later (musl 1.2.4), or an image on another C library";
 
-/// Returns how to make musl resend a lost query sooner, or lose fewer. More than 3 attempts can keep an overloaded nameserver from
-/// recovering (tests/model/storms.rs).
-pub(super) fn quicker_resend(resolver: Resolver) -> &'static str {
+/// Returns how to make musl resend a lost query sooner, or lose fewer. More attempts feed an overload: while the upstream stalled for
+/// 2 s, all lookups were found with the defaults; at 67 % load 3,000 of 3,000 with 3 attempts and 1,049 with 4, at 80 % load 254 of
+/// 1,500 with 3 (measured).
+pub(super) fn quicker_resend(input: &RuleInput<'_>, resolver: Resolver) -> &'static str {
     if resolver.support("attempts").is_ignored() {
         "use a newer Alpine: this musl always sends twice; or a NodeLocal DNSCache, which loses fewer queries"
+    } else if input.has_other_than(&[Family::Musl, Family::Glibc]) {
+        "use a NodeLocal DNSCache; attempts:3 helps musl too, but another resolver of the pod then fails later"
     } else {
-        "set attempts:3, or use a NodeLocal DNSCache"
+        "use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3"
     }
 }

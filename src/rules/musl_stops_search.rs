@@ -3,8 +3,11 @@
 //! ## Why it matters
 //! A name with too few dots is first tried below each search name. musl continues after NXDOMAIN only: SERVFAIL, REFUSED, no answer, or
 //! a name without an address ends the lookup, and musl never tries the name itself (musl `src/network/lookup_name.c`
-//! `name_from_dns_search`; measured). glibc and Go continue. So every search name of the pod's own makes all outside names depend on
-//! the servers of that domain; kubernetes#64924 is such an outage. This is advice, because the failure depends on those servers.
+//! `name_from_dns_search`; measured). Go continues after all of these. glibc continues after SERVFAIL and after a name without an
+//! address; after REFUSED, FORMERR, NOTIMP and silence it skips the other search names, tries the name itself, and else reports that
+//! there is no such name (glibc `resolv/res_query.c` `__res_context_search`; run on 2.36). So every search name of the pod's own
+//! makes all outside names depend on the servers of that domain; kubernetes#64924 is such an outage. This is advice, because the
+//! failure depends on those servers.
 //!
 //! ## How to fix it
 //! Remove the search names, and write the names that they served in full. Or end outside names with a dot in the program's
@@ -32,7 +35,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for (container, searches) in input.judge(|resolver| searches(resolver, input)) {
         if searches {
             let message = || format!("{} ends a lookup where {name} fails or has no address", container.resolver());
-            let help = "remove the search name, or end outside names with a dot; glibc would go on to the next name";
+            let help =
+                "remove the search name, or end outside names with a dot; glibc and Go would still try the name itself";
             findings.container(container, search_path(index), || (message(), help));
         }
     }

@@ -1,11 +1,12 @@
 //! The input of a rule: the pod's resolv.conf as its containers see it, and the resolver of each container.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::image::Fingerprint;
-use crate::pod::{Dns, ResolvConf, ResolverEnv};
+use crate::pod::{Base, Dns, ResolvConf, ResolverEnv};
 use crate::policy::ContainerResolver;
-use crate::resolver::{Family, Resolver, Settings, go};
+use crate::resolver::{Family, NAMESERVERS_MAX, Resolver, Settings, go};
 use crate::text::one_line;
 
 /// A pod as rules see it. Everything that rules need for each container is computed once, because a pod can have thousands of options
@@ -58,6 +59,17 @@ pub struct Container<'a> {
     pub env: &'a ResolverEnv<'a>,
     /// The container's place in the pod, as a JSON pointer.
     pub path: Cow<'a, str>,
+}
+
+/// A server near the pod that takes its queries, so that few are lost on the way and conntrack's race does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NearbyServer {
+    /// A DNS cache on the node, at a link-local address: NodeLocal DNSCache, AKS LocalDNS, Talos. Queries to it pass no DNAT, and it asks
+    /// the cluster's DNS by TCP (kubernetes/website nodelocaldns.md 0189ae0f).
+    NodeCache,
+    /// A service mesh's DNS proxy. Istio's answers for names of the mesh, and forwards each other query once, from a socket of its own, so
+    /// that a lost one waits for the pod's resend (istio/istio `pkg/dns/client/dns.go` 05dc2c41 `queryUpstream`).
+    MeshProxy,
 }
 
 /// The longest excerpt of a pod's text in a message, in bytes: more than the longest option that any resolver knows, with a number. A
@@ -163,6 +175,29 @@ impl<'a> RuleInput<'a> {
         Some(option_path(*index))
     }
 
+    /// Returns the server near the pod that takes the queries of a resolver, as far as the pod shows one. musl asks all nameservers at
+    /// once, so that a cache among them is enough; other resolvers ask the first one first.
+    pub(super) fn nearby_server(&self, family: Family) -> Option<NearbyServer> {
+        // At least one nameserver comes before the pod's own, unless the policy is `None`.
+        let before = usize::from(self.conf.base != Base::Nothing);
+        let asked = if family == Family::Musl { NAMESERVERS_MAX as usize } else { 1 };
+        let mut asked = self.conf.nameservers.iter().take(asked.saturating_sub(before));
+        let is_link_local = |text: &String| match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V4(address)) => address.is_link_local(),
+            Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+            Err(_) => false,
+        };
+        if asked.any(is_link_local) {
+            return Some(NearbyServer::NodeCache);
+        }
+        self.dns.mesh_dns_proxy.then_some(NearbyServer::MeshProxy)
+    }
+
+    /// Returns whether some container's resolver is, or may be, of another family than these.
+    pub(super) fn has_other_than(&self, families: &[Family]) -> bool {
+        self.containers.iter().any(|container| !families.contains(&container.resolver().family))
+    }
+
     /// Returns whether some container may use musl. Options that break musl are no help there.
     pub(super) fn may_use_musl(&self) -> bool {
         self.containers
@@ -180,7 +215,7 @@ impl<'a> RuleInput<'a> {
 impl Container<'_> {
     /// Returns the container's resolver, in its environment.
     pub fn resolver(&self) -> Resolver {
-        let ResolverEnv { godebug, res_options, local_domain, path: _ } = self.env;
+        let ResolverEnv { godebug, res_options, local_domain, path: _, istio_dns_capture: _ } = self.env;
         // An empty LOCALDOMAIN counts, an empty RES_OPTIONS does not (Go: src/net/conf.go).
         let has_libc_variables = local_domain.is_some() || res_options.as_deref().is_some_and(|text| !text.is_empty());
         go::in_environment(self.fingerprint.resolver, godebug.as_deref(), has_libc_variables)

@@ -8,8 +8,9 @@
 //! lost upstream of CoreDNS fails the lookup (warn); with less than 5 s, two do (info).
 //!
 //! ## How to fix it
-//! Leave `timeout` at 5. musl resends sooner with more `attempts` and the same timeout: `timeout:5` with `attempts:10` resends after
-//! 0.5 s. In a pod whose containers all use glibc, `single-request-reopen` fixes the problem that short timeouts are usually set for.
+//! Leave `timeout` at 5. Short timeouts are usually set against the conntrack
+//! race of kernels before 5.6: a newer kernel or a NodeLocal DNSCache ends it, and `muslin explain single-request-reopen` says where
+//! that option helps.
 
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ fn text(resolver: Resolver, patience: Duration) -> (String, &'static str) {
             if resolver.support("attempts").is_ignored() {
                 "set timeout:5, and use a newer Alpine to resend sooner"
             } else {
-                "set timeout:5; more attempts make musl resend sooner, a shorter timeout only makes it give up"
+                "set timeout:5: a shorter timeout makes musl give up sooner"
             },
         ),
         Family::Glibc => (

@@ -58,6 +58,12 @@ impl Case {
         self
     }
 
+    /// Returns the pod behind a service mesh's DNS proxy.
+    pub(super) fn behind_a_mesh(mut self) -> Self {
+        self.dns.mesh_dns_proxy = true;
+        self
+    }
+
     pub(super) fn ignoring(mut self, slug: &'static str) -> Self {
         self.ignored.push(Ignored { slug, path: "/metadata/annotations/muslin.dev~1ignore" });
         self

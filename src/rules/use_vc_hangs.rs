@@ -1,13 +1,13 @@
 //! `use-vc` makes glibc use TCP alone, where no option limits how long it waits.
 //!
 //! ## Why it matters
-//! A nameserver or firewall that accepts the connection and never answers held a lookup for over 140 s (measured, glibc 2.36;
+//! A nameserver or firewall that accepts the connection and never answers held a lookup for over 140 s (measured, Debian's glibc 2.36;
 //! `timeout` and `attempts` limit UDP only, glibc `resolv/res_send.c` `send_vc`). If DNS has no TCP, every lookup fails at once. glibc
 //! reads the option since 2.14. musl ignores it; Go uses TCP too, within its timeout.
 //!
 //! ## How to fix it
-//! `single-request-reopen` fixes the conntrack race for which `use-vc` is mostly set, and stays with UDP. A NodeLocal DNSCache uses TCP
-//! to the cluster's DNS for the pods.
+//! `single-request-reopen` fixes the conntrack race for which `use-vc` is mostly set, and stays with UDP; `muslin explain
+//! single-request-reopen` has its costs. A NodeLocal DNSCache uses TCP to the cluster's DNS for the pods.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};

@@ -46,7 +46,7 @@ impl ZeroOption {
         }
         match Settings::read_options(resolver, &[text])?.viability() {
             Viability::Works => None,
-            Viability::Crashes => Some("crash (SIGFPE) at the first lookup"),
+            Viability::Crashes => Some("crash (SIGFPE), or on arm64 flood the nameserver"),
             Viability::NeverWaits => Some("fail every lookup without waiting for an answer"),
             Viability::NeverSends => Some("fail every lookup without sending a query"),
         }

@@ -148,7 +148,7 @@ pub(super) fn combined_answer(a: &AskedQuery, aaaa: &AskedQuery) -> Answer {
     }
     let (one, other) = (answer_without_address(a), answer_without_address(aaaa));
     // The worse of the two decides what a resolver does next.
-    [Answer::Timeout, Answer::ServFail, Answer::NxDomain]
+    [Answer::Timeout, Answer::Refused, Answer::ServFail, Answer::NxDomain]
         .into_iter()
         .find(|answer| one == *answer || other == *answer)
         .unwrap_or(Answer::NoData)
@@ -159,7 +159,8 @@ fn answer_without_address(asked: &AskedQuery) -> Answer {
         QueryOutcome::Answer(answer) => match answer.code {
             Code::NoError => Answer::NoData,
             Code::NxDomain => Answer::NxDomain,
-            _ => Answer::ServFail,
+            Code::ServFail => Answer::ServFail,
+            Code::FormErr | Code::NotImp | Code::Refused | Code::Other(_) => Answer::Refused,
         },
         _ => Answer::Timeout,
     }

@@ -41,7 +41,7 @@ fn writes_findings_to_standard_error() {
       |                          ^^^^^^^^^^^ Pod default/web, container app
       |
       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
-      = help: set timeout:5 and attempts:5 (10 if all containers use musl), or use a NodeLocal DNSCache
+      = help: set attempts:3 and leave timeout at 5, or use a NodeLocal DNSCache; more attempts feed an overload
 
     1 pod, 1 changed; findings: 0 deny, 1 warn, 0 info
     ");

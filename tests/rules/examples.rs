@@ -19,6 +19,14 @@ fn text(rule: &Rule, file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| unreachable!("{}: {error}", path.display()))
 }
 
+/// The example that fires, those near it, and the fixed one.
+fn files(rule: &Rule) -> Vec<String> {
+    let entries = fs::read_dir(folder().join(rule.slug)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    files
+}
+
 /// The one pod of an example.
 fn pod(rule: &Rule, file: &str) -> Value {
     let mut pods = pods(&text(rule, file));
@@ -47,20 +55,19 @@ fn every_rule_has_a_folder_and_every_folder_a_rule() {
     let mut slugs: Vec<&str> = RULES.iter().map(|rule| rule.slug).collect();
     slugs.sort_unstable();
     assert_eq!(folders, slugs);
-    for slug in slugs {
-        let mut files: Vec<_> =
-            fs::read_dir(folder().join(slug)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        files.sort();
-        assert_eq!(files, ["fires.yaml", "fixed.yaml", "near.yaml"], "{slug}");
+    for rule in RULES {
+        let is_near = |file: &String| file.starts_with("near-") && file.ends_with(".yaml");
+        let (more, files): (Vec<_>, Vec<_>) = files(rule).into_iter().partition(is_near);
+        assert_eq!(files, ["fires.yaml", "fixed.yaml", "near.yaml"], "{}, beside {more:?}", rule.slug);
     }
 }
 
 #[test]
 fn each_rule_fires_on_its_trouble_and_neither_near_it_nor_after_the_fix() {
     for rule in RULES {
-        for (file, fired) in [("fires.yaml", true), ("near.yaml", false), ("fixed.yaml", false)] {
-            let findings = slugs(&findings(rule, file), Level::Info);
-            assert_eq!(findings.contains(&rule.slug), fired, "{}/{file}: {findings:?}", rule.slug);
+        for file in files(rule) {
+            let findings = slugs(&findings(rule, &file), Level::Info);
+            assert_eq!(findings.contains(&rule.slug), file == "fires.yaml", "{}/{file}: {findings:?}", rule.slug);
         }
     }
 }
@@ -108,11 +115,11 @@ fn each_warning_fits_on_its_line() {
 #[test]
 fn each_example_is_a_manifest_as_people_write_it() {
     for rule in RULES {
-        for file in ["fires.yaml", "near.yaml", "fixed.yaml"] {
+        for file in &files(rule) {
             let text = text(rule, file);
             let place = format!("{}/{file}", rule.slug);
-            assert_eq!(text.starts_with("# "), file != "fixed.yaml", "{place}: the first line says why");
-            assert_eq!(text.matches("#").count(), usize::from(file != "fixed.yaml"), "{place}: and nothing else does");
+            assert_eq!(text.starts_with("# "), *file != "fixed.yaml", "{place}: the first line says why");
+            assert_eq!(text.matches("#").count(), usize::from(*file != "fixed.yaml"), "{place}: and nothing else does");
             assert!(text.contains(&format!("\n  name: {}\n", rule.slug)), "{place}: it is named for the rule");
             assert!(!text.contains("namespace:"), "{place}: it can be tried in any namespace");
             assert_eq!(pod(rule, file)["spec"]["automountServiceAccountToken"], false, "{place}");

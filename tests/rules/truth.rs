@@ -233,7 +233,9 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
             set.has(LONG_OPTION) || ((musl || uclibc) && for_glibc) || (set.has("ndots") && (uclibc || image.before(4)))
         }
         "musl-slow-retry" => {
-            musl && image.musl_timing(set).is_some_and(|(timeout, attempts)| attempts == 1 || timeout > attempts)
+            musl && image
+                .musl_timing(set)
+                .is_some_and(|(timeout, attempts)| attempts == 1 || 3 * timeout > 5 * attempts)
         }
         "musl-no-tcp" | "musl-query-id-collision" => image.before(18),
         "musl-aaaa-all-or-nothing" => image.since(13),

@@ -1,5 +1,5 @@
-//! c-ares: the options it reads, its timing and its lookups. Read in its source; only Node's `dns.resolve*` was measured,
-//! which queries one address family at a time and never searches. Knows nothing of the programs that embed it.
+//! c-ares: the options it reads, its timing and its lookups. Read in its source; measured only inside Node (`dns.resolve*`,
+//! which queries one address family at a time and never searches), aiodns and grpcio. Knows nothing of the programs that embed it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,11 +14,13 @@ use crate::resolver::version::Version;
 
 /// The first release with shorter defaults: 2 s and 3 tries instead of 5 s and 4 (src/lib/ares_private.h).
 const IMPATIENT_SINCE: Version = Version::new(1, 20, 0);
-/// The first release that bounds the timeout, at 5 s (src/lib/ares_metrics.c `MAX_TIMEOUT_MS`).
+/// The first release that takes the first wait from the measured latency of the server, once it has some, and bounds it
+/// (src/lib/ares_metrics.c `MIN_TIMEOUT_MS`, `MAX_TIMEOUT_MS`, `AVG_TIMEOUT_MULTIPLIER`). Later rounds still double it
+/// (src/lib/ares_process.c `ares_calc_query_timeout`).
 const BOUNDED_SINCE: Version = Version::new(1, 32, 0);
-/// The bound of the timeout.
+/// The bound of the first wait.
 const TIMEOUT_MAX: Duration = Duration::from_secs(5);
-/// The first release that goes on with the search after SERVFAIL for a name of one label (a48d02e5).
+/// The first release that goes on with the search after SERVFAIL and REFUSED for a name of one label (a48d02e5).
 const SERVFAIL_LENIENT_SINCE: Version = Version::new(1, 33, 1);
 
 const SYSCONFIG: &str = "c-ares 589b5887 src/lib/ares_sysconfig_files.c process_option";
@@ -41,16 +43,28 @@ static OPTIONS: OptionTable = OptionTable {
         fact(
             "timeout",
             Effect::Honoured,
-            "seconds for the first attempt, default 2, doubled each round, at most 5 since 1.32; 0 is ignored; \
-         the last on the line counts",
-            "c-ares 589b5887 src/lib/ares_sysconfig_files.c and ares_metrics.c; first in cares-1_23_0",
+            "seconds for the first attempt, default 2, doubled each round; 0 is ignored; the last on the line counts",
+            "c-ares cares-1_23_0 src/lib/ares__sysconfig_files.c",
         )
-        .since(1, 23, 0),
+        .since(1, 23, 0)
+        .until(1, 32, 0),
+        fact(
+            "timeout",
+            Effect::Honoured,
+            "seconds for the first attempt while the server's latency is not known, default 2, at most 5; after three answers \
+         five times the mean latency instead, 0.25 s at least; each round doubles the wait, past 5 s too; 0 is ignored; the last \
+         on the line counts",
+            "c-ares 589b5887 src/lib/ares_metrics.c and ares_process.c ares_calc_query_timeout; measured with c-ares 1.34.9: first \
+         resend after 0.27 s",
+        )
+        .since(1, 32, 0),
         fact(
             "attempts",
             Effect::Honoured,
-            "rounds through the nameservers, default 3; 0 is ignored; the last on the line counts",
-            "c-ares 589b5887 src/lib/ares_sysconfig_files.c; first in cares-1_23_0",
+            "rounds through the nameservers, default 3; 0 is ignored; the last on the line counts; in Node the option changes \
+         nothing, as its `dns.resolve*` always makes 4 tries",
+            "c-ares 589b5887 src/lib/ares_sysconfig_files.c; first in cares-1_23_0; measured on Node 20.20.2 with c-ares 1.34.6: \
+         first resend after 3.0 s, gives up after 23 s",
         )
         .since(1, 23, 0),
         fact("retrans", Effect::Honoured, "the timeout in milliseconds", OLD_INIT).until(1, 28, 0),
@@ -63,7 +77,7 @@ static OPTIONS: OptionTable = OptionTable {
     ],
 };
 
-static CHANGES: [Change; 2] = [
+static CHANGES: [Change; 3] = [
     Change::fix(
         IMPATIENT_SINCE,
         "waits 5 s for an answer and sends 4 times by default",
@@ -71,9 +85,15 @@ static CHANGES: [Change; 2] = [
         "c-ares src/lib/ares_private.h",
     ),
     Change::fix(
+        BOUNDED_SINCE,
+        "waits as long for an answer whether the server is near or far",
+        "takes its first wait from the measured latency of the server, and at most 5 s",
+        "c-ares 589b5887 src/lib/ares_metrics.c; measured with c-ares 1.34.9: 0.27 s",
+    ),
+    Change::fix(
         SERVFAIL_LENIENT_SINCE,
-        "ends the search at a SERVFAIL for a name of one label",
-        "goes on with the search after a SERVFAIL for a name of one label",
+        "ends the search at a SERVFAIL or REFUSED for a name of one label",
+        "goes on with the search after a SERVFAIL or REFUSED for a name of one label",
         "c-ares a48d02e5",
     ),
 ];
@@ -85,7 +105,8 @@ pub(in crate::resolver) struct CAres;
 
 impl Stub for CAres {
     fn summary(&self) -> &'static str {
-        "c-ares, a resolver inside a program: in Node only `dns.resolve*`, not `dns.lookup`, which uses the C library."
+        "c-ares, a resolver inside a program: in Node only `dns.resolve*`, not `dns.lookup`, which uses the C library. It is also in \
+         gRPC, Envoy, aiodns and Alpine's curl."
     }
 
     fn aliases(&self) -> &'static [&'static str] {
@@ -156,6 +177,7 @@ impl Stub for CAres {
         listed.max(1)
     }
 
+    /// The wait before the server's latency is known, the longest.
     fn resend_after(&self, settings: &Settings) -> Duration {
         settings.timeout
     }
@@ -209,8 +231,8 @@ impl Stub for CAres {
         match answer {
             Answer::Address => Step::Found,
             Answer::NxDomain | Answer::NoData => Step::Next,
-            Answer::ServFail if is_lenient && !name.contains('.') => Step::Next,
-            Answer::ServFail | Answer::Timeout => Step::Stop,
+            Answer::ServFail | Answer::Refused if is_lenient && !name.contains('.') => Step::Next,
+            Answer::ServFail | Answer::Refused | Answer::Timeout => Step::Stop,
         }
     }
 }

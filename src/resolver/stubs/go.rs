@@ -202,7 +202,7 @@ impl Stub for Go {
     fn step(&self, _: Resolver, _: &str, _: bool, answer: Answer) -> Step {
         match answer {
             Answer::Address => Step::Found,
-            Answer::NxDomain | Answer::NoData | Answer::ServFail | Answer::Timeout => Step::Next,
+            Answer::NxDomain | Answer::NoData | Answer::ServFail | Answer::Refused | Answer::Timeout => Step::Next,
         }
     }
 }

@@ -187,7 +187,7 @@ impl Stub for Uclibc {
         match answer {
             Answer::Address => Step::Found,
             Answer::NxDomain | Answer::ServFail => Step::Next,
-            Answer::NoData | Answer::Timeout => Step::Stop,
+            Answer::NoData | Answer::Refused | Answer::Timeout => Step::Stop,
         }
     }
 }

@@ -51,7 +51,8 @@ const SEARCHES: [&[&str]; 5] = [
     ],
 ];
 
-const ANSWERS: [Answer; 5] = [Answer::Address, Answer::NxDomain, Answer::NoData, Answer::ServFail, Answer::Timeout];
+const ANSWERS: [Answer; 6] =
+    [Answer::Address, Answer::NxDomain, Answer::NoData, Answer::ServFail, Answer::Timeout, Answer::Refused];
 
 /// The family in an unknown release, and on both sides of each release in which something changed.
 fn releases(family: Family) -> Vec<Resolver> {

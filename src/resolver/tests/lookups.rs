@@ -104,6 +104,25 @@ fn after_a_timeout_glibc_tries_only_the_name_as_is() {
     assert_eq!(lookup(go(), "x.y", 5, &SEARCH, |_| Answer::Timeout).map(|lookup| lookup.queries), Some(6));
 }
 
+/// glibc's `__res_context_search` (resolv/res_query.c), as run on 2.36: of a short name that only the second domain has.
+#[test]
+fn after_refused_and_silence_glibc_misses_the_names_of_later_domains() {
+    let found = |resolver, answer| {
+        let to = |name: &str| match name {
+            "x.a.test" => answer,
+            "x.b.test" => Answer::Address,
+            _ => Answer::NxDomain,
+        };
+        resolves(resolver, "x", 5, &SEARCH, to)
+    };
+    for answer in [Answer::NxDomain, Answer::NoData, Answer::ServFail, Answer::Refused, Answer::Timeout] {
+        let goes_on = !matches!(answer, Answer::Refused | Answer::Timeout);
+        assert_eq!(found(glibc(), answer), Some(goes_on), "{answer:?}");
+        assert_eq!(found(go(), answer), Some(true), "{answer:?}");
+        assert_eq!(found(musl(2, 5), answer), Some(answer == Answer::NxDomain), "{answer:?}");
+    }
+}
+
 #[test]
 fn c_ares_stops_at_a_failing_server_unless_the_name_is_a_single_label() {
     let asked = |version: Version, name, ndots| {
@@ -118,7 +137,8 @@ fn c_ares_stops_at_a_failing_server_unless_the_name_is_a_single_label() {
 #[test]
 fn uclibc_goes_on_after_a_failing_server_and_stops_at_a_name_without_address() {
     let asked = |answer| lookup(Family::Uclibc.unversioned(), "x", 1, &SEARCH, |_| answer).map(|lookup| lookup.queries);
-    assert_eq!([Answer::ServFail, Answer::NoData, Answer::Timeout].map(asked), [Some(6), Some(2), Some(2)]);
+    let answers = [Answer::ServFail, Answer::NoData, Answer::Refused, Answer::Timeout];
+    assert_eq!(answers.map(asked), [Some(6), Some(2), Some(2), Some(2)]);
 }
 
 #[test]

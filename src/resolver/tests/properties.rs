@@ -50,8 +50,15 @@ fn texts(strings: &[String]) -> Vec<&str> {
 /// An answer that depends on the name and on nothing else.
 fn arbitrary_answer(name: &str, seed: u8) -> Answer {
     let sum = name.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
-    [Answer::Address, Answer::NxDomain, Answer::NxDomain, Answer::NoData, Answer::ServFail, Answer::Timeout]
-        [usize::from(sum) % 6]
+    [
+        Answer::Address,
+        Answer::NxDomain,
+        Answer::NxDomain,
+        Answer::NoData,
+        Answer::ServFail,
+        Answer::Refused,
+        Answer::Timeout,
+    ][usize::from(sum) % 7]
 }
 
 proptest! {

@@ -11,7 +11,8 @@
 //!
 //! ## What to do
 //! Send fewer queries: a NodeLocal DNSCache, a lower `ndots` where the resolver allows it, names with a final dot. Or raise the
-//! limit.
+//! limit. More attempts find a little more and send far more: where 500 queries a second met a limit of 300, `timeout:5 attempts:10`
+//! raised the share that musl found from 41 % to 55 %, and the packets from 20,407 to 79,609 (measured).
 
 use std::net::SocketAddr;
 
@@ -38,7 +39,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
             .evidence(format!("one at a time: {single} fail"))
             .help("send fewer queries: a NodeLocal DNSCache answers most of them on the node, and a name with a final dot skips the search list")
             .help("or raise the limit: CoreDNS's `forward` has max_concurrent, a cloud's resolver a quota for each network interface")
-            .profile_effects(ProfileEffects::none("profiles change how lost queries are sent again, not how many queries are sent")),
+            .profile_effects(ProfileEffects::none("no profile sends fewer queries, and profiles with more attempts send more of them, which makes an overload worse")),
     )
 }
 
@@ -69,6 +70,8 @@ fn is_truncated_empty(asked: &AskedQuery) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{ContainerResolver, Profile};
+    use crate::resolver::{Family, Settings};
     use crate::verdicts::observations::QueryOutcome;
     use crate::verdicts::tests::{Seen, code, cut_short, fires, silent, silent_of};
 
@@ -92,6 +95,25 @@ mod tests {
         fires(LIMITED, &burst(2, |asked| asked.outcome = code(Code::Refused)));
         let verdict = fires(LIMITED, &burst(2, |asked| cut_short(asked, 0)));
         assert_eq!(verdict.what, "10.0.0.10 answers 50 of 100 queries sent at once");
+    }
+
+    #[test]
+    fn says_that_profiles_add_load_because_some_do_and_none_saves_any() {
+        let musl = Family::Musl.unversioned();
+        let attempts = |options: &[String]| {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            Settings::read_options(musl, &options).map(|settings| settings.attempts)
+        };
+        let by_profile = Profile::NAMES.map(|name| {
+            let profile = Profile::builtin(name).unwrap();
+            attempts(profile.options_for([ContainerResolver::inspected(musl)].into_iter(), 1))
+        });
+        assert!(by_profile.iter().all(|with| *with >= attempts(&[])), "{by_profile:?}");
+        assert!(by_profile.iter().any(|with| *with > attempts(&[])), "{by_profile:?}");
+        let verdict = fires(LIMITED, &burst(2, |asked| asked.outcome = QueryOutcome::Silence));
+        assert!(
+            verdict.profile_effects.none_because.is_some_and(|because| because.contains("more attempts send more"))
+        );
     }
 
     #[test]

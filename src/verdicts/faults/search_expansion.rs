@@ -3,8 +3,10 @@
 //! ## Symptoms
 //! With `ndots:5`, a name such as `www.example.com` is tried with each search domain first. A domain with a wildcard answers all of
 //! them: every short name and every external name resolves to its address. A domain that answers with an error, or with NOERROR and
-//! no address (as domains that are signed on the fly do), ends musl's search: the name is not found at all, while glibc and Go go
-//! on (measured). A domain that never answers costs a timeout for each lookup.
+//! no address (as domains that are signed on the fly do), ends musl's search: the name is not found at all. Go goes on with the next
+//! domain after every answer, and glibc after an empty answer and SERVFAIL. REFUSED, FORMERR, NOTIMP and silence end glibc's list
+//! too: glibc then tries the name as given, and reports a short name that a later domain has as not existing (glibc
+//! `resolv/res_query.c` `__res_context_search`; run on 2.36). A domain that never answers also costs a timeout for each lookup.
 //!
 //! ## Detection
 //! The probe asks for names that do not exist below each search domain; they must get NXDOMAIN. Missing answers count only if the
@@ -74,11 +76,12 @@ fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
 fn harmful_domains(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
     let wildcard = harmful.iter().find(|(_, answer)| *answer == Answer::Address);
     let ends = harmful.iter().any(|(_, answer)| !matches!(answer, Answer::Address));
+    let ends_glibc = harmful.iter().any(|(_, answer)| matches!(answer, Answer::Refused | Answer::Timeout));
     let what = match wildcard {
         Some((domain, _)) => format!("the search domain {domain} has an address for every name"),
         None => {
             let domains = list(harmful.iter().map(|(domain, answer)| format!("{domain} ({})", answer_name(*answer))));
-            format!("musl's search ends at {domains}")
+            format!("{} ends at {domains}", if ends_glibc { "the search of musl and glibc" } else { "musl's search" })
         }
     };
     let level = if wildcard.is_some() || seen.programs().any(|program| program.resolver.family == Family::Musl) {
@@ -92,7 +95,11 @@ fn harmful_domains(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
     });
     verdict
         .evidence_if(wildcard.map(|_| "every resolver that tries a name with this domain gets the wrong address".to_owned()))
-        .evidence_if(ends.then(|| "musl ends its search at anything but NXDOMAIN; glibc and Go go on".to_owned()))
+        .evidence_if(ends.then(|| "musl ends its search at anything but NXDOMAIN; Go goes on after every answer".to_owned()))
+        .evidence_if(ends_glibc.then(|| {
+            "glibc skips the domains after one that refuses or is silent, and calls their names unknown; it still tries the name as given"
+                .to_owned()
+        }))
         .help("remove the domain from the search list: it mostly comes from the node's resolv.conf, else from dnsConfig.searches")
         .help("write external names with a final dot: they skip the search list")
         .profile_effects(ProfileEffects::none("no built-in profile changes the search list, and a lower ndots breaks names of the cluster on musl"))
@@ -132,7 +139,8 @@ const fn answer_name(answer: Answer) -> &'static str {
         Answer::Address => "an address",
         Answer::NxDomain => "NXDOMAIN",
         Answer::NoData => "an empty answer",
-        Answer::ServFail => "an error",
+        Answer::ServFail => "SERVFAIL",
+        Answer::Refused => "REFUSED or another error",
         Answer::Timeout => "no answer",
     }
 }
@@ -167,14 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn names_each_answer_that_ends_musls_search() {
-        for (outcome, word) in [
-            (code(Code::Refused), "an error"),
-            (code(Code::NoError), "an empty answer"),
-            (QueryOutcome::Silence, "no answer"),
+    fn names_each_answer_that_ends_a_search_and_whose_search_ends() {
+        const BOTH: &str = "the search of musl and glibc";
+        for (outcome, whose, word) in [
+            (code(Code::Refused), BOTH, "REFUSED or another error"),
+            (code(Code::FormErr), BOTH, "REFUSED or another error"),
+            (code(Code::NotImp), BOTH, "REFUSED or another error"),
+            (QueryOutcome::Silence, BOTH, "no answer"),
+            (code(Code::ServFail), "musl's search", "SERVFAIL"),
+            (code(Code::NoError), "musl's search", "an empty answer"),
         ] {
             let verdict = fires(SEARCH, &below("cluster.local", outcome));
-            assert_eq!(verdict.what, format!("musl's search ends at cluster.local ({word})"));
+            assert_eq!(verdict.what, format!("{whose} ends at cluster.local ({word})"));
             assert_eq!(verdict.level, Level::Warn);
         }
         let musl = Family::Musl.at(Version::new(1, 2, 5));

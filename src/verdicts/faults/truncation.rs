@@ -13,7 +13,8 @@
 //!
 //! ## What to do
 //! Let TCP port 53 through as well as UDP (NetworkPolicies often allow only UDP), and packets of more than 512 bytes. Use Alpine
-//! 3.18 or later.
+//! 3.18 or later; musl returns at most 48 addresses of any answer, also by TCP (`MAXADDRS`, musl `src/network/lookup.h`;
+//! measured).
 
 use std::net::SocketAddr;
 
@@ -162,7 +163,7 @@ fn truncated_names(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
             .evidence_if((!old.is_empty()).then(|| format!("{} never uses TCP", list(&old))))
             .evidence("musl to 1.2.3 (Alpine 3.17) takes the records that came, and fails if there are none; glibc, Go and musl from 1.2.4 \
                        fetch the rest by TCP")
-            .help("use Alpine 3.18 or later, or give the name fewer addresses")
+            .help("use Alpine 3.18 or later, or give the name fewer addresses: musl returns at most 48 of them")
             .profile_effects(ProfileEffects::none("musl has no option for TCP or for larger packets")),
     )
 }
