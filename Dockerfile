@@ -2,7 +2,9 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /muslin
 COPY . .
-RUN cargo build --locked --release && scripts/image files target/release/muslin /image
+RUN scripts/lookup-program /lookup-program \
+ && MUSLIN_LOOKUP_PROGRAM=/lookup-program cargo build --locked --release \
+ && scripts/image files target/release/muslin /image
 
 FROM scratch
 COPY --from=build /image /

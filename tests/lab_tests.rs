@@ -55,7 +55,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use common::harness::{self, Suite};
-use lab::probe::{answers, healthy, libraries, losses, servers};
+use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, servers};
 use lab::world::World;
 use lab::{coarse_clock, coredns, proof, scripted};
 use libtest_mimic::Arguments;
@@ -76,6 +76,7 @@ const SUITE: Suite<Test> = Suite {
         servers::TESTS,
         losses::TESTS,
         answers::TESTS,
+        getaddrinfo::TESTS,
         libraries::TESTS,
     ],
     on_request: &[proof::BY_HAND],

@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::cluster;
-use crate::probe::{self, LookupProgram, Probe, ProgramSource};
+use crate::probe::{self, Libraries, PrintedLookup, Probe, ProgramSource};
 use crate::report::ProbeReport;
 use crate::resolver::NAMESERVERS_MAX;
 use crate::verdicts::lookup_costs::{lookup_costs, resolvers_to_compare};
@@ -32,17 +32,17 @@ const API_MAX: Duration = Duration::from_secs(3);
 /// Find out what is wrong with DNS in this pod, or on this node.
 ///
 /// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the
-/// same names through the C library; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows each verdict with
-/// its confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain stale-nameserver` explains a
-/// verdict. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except for one to 192.0.2.1 (TEST-NET-1),
-/// an address that no host has.
+/// same names by getaddrinfo of each C library here; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows
+/// each verdict with its confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain
+/// stale-nameserver` explains a verdict. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except
+/// for one to 192.0.2.1 (TEST-NET-1), an address that no host has.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   muslin probe
   muslin probe --name my-service.shop.svc.cluster.local --pid 1
   muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
 pub(super) struct ProbeArgs {
-    /// Query these nameservers instead of those of resolv.conf, without lookups through the C library
+    /// Query these nameservers instead of those of resolv.conf, without lookups through C libraries
     #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
     server: Vec<SocketAddr>,
 
@@ -70,7 +70,7 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     cluster_domain: Option<String>,
 
-    /// Show which resolver these processes use, and what the verdicts mean for them
+    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
 
@@ -78,7 +78,7 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
 
-    /// Read this file instead of /etc/resolv.conf, without lookups through the C library
+    /// Read this file instead of /etc/resolv.conf, without lookups through C libraries
     #[arg(long, value_name = "FILE")]
     resolv_conf: Option<PathBuf>,
 
@@ -106,13 +106,13 @@ pub(super) struct ProbeArgs {
     #[arg(long)]
     no_interception_query: bool,
 
-    /// Do not look up names through the C library
+    /// Do not look up names through C libraries
     #[arg(long)]
     no_getaddrinfo: bool,
 
-    /// Program for lookups through the C library, called as `getent ahosts NAME` [default: getent, or muslin itself]
+    /// Program that each C library's loader starts to look up a name [default: the one built into releases]
     #[arg(long, value_name = "FILE", conflicts_with = "no_getaddrinfo")]
-    getent: Option<PathBuf>,
+    lookup_program: Option<PathBuf>,
 
     /// Time limit of the whole probe
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
@@ -234,7 +234,11 @@ impl ProbeArgs {
         };
         let targets = self.targets(&conf)?;
         let is_systems = self.server.is_empty() && self.resolv_conf.is_none();
-        let lookup_programs = if self.no_getaddrinfo || !is_systems { Vec::new() } else { self.lookup_programs() };
+        let libraries = if self.no_getaddrinfo || !is_systems {
+            Libraries::default()
+        } else {
+            Libraries::find(self.lookup_program.as_deref(), &self.pid, &self.binary)
+        };
         let node = self.node_resolv_conf.as_deref();
         let node =
             node.map(|path| probe::read_resolv_conf(path).with_context(|| format!("cannot read {}", path.display())));
@@ -248,7 +252,7 @@ impl ProbeArgs {
             pairs: self.pairs,
             burst: self.burst,
             interception: !self.no_interception_query && !self.inside_only,
-            lookup_programs,
+            libraries,
             programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).collect(),
             upstreams: self.upstream.clone(),
             known_upstreams: self.known_upstreams().await?,
@@ -295,21 +299,6 @@ impl ProbeArgs {
         })
     }
 
-    /// Returns `getent`, which uses the C library of this system; if it is missing, muslin itself, with the library it is linked
-    /// to.
-    fn lookup_programs(&self) -> Vec<LookupProgram> {
-        let of_system = self.getent.clone().or_else(|| find_in_path("getent"));
-        let (path, arguments) = match of_system {
-            Some(path) => (path, vec!["ahosts".to_owned()]),
-            None => match std::env::current_exe() {
-                Ok(own) => (own, vec!["probe".to_owned(), "--look-up".to_owned()]),
-                Err(_) => return Vec::new(),
-            },
-        };
-        let resolver = ProgramSource::File(path.clone()).identify(true).resolver;
-        vec![LookupProgram { path, arguments, resolver }]
-    }
-
     async fn known_upstreams(&self) -> anyhow::Result<Vec<Upstream>> {
         let named = self
             .upstream
@@ -348,22 +337,24 @@ impl ProbeArgs {
     }
 }
 
-/// Finds a program in `PATH`.
-fn find_in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
-}
-
-/// Prints the addresses of a name, one a line, using the `getaddrinfo` that muslin is linked to.
+/// Looks up a name by the `getaddrinfo` that muslin is linked to, and prints the result as the lookup program does.
 fn look_up(name: &str) -> Outcome {
-    let Ok(addresses) = (name, 0).to_socket_addrs() else { return Ok(()) };
-    let mut stdout = io::stdout().lock();
-    for address in addresses {
-        if let Err(error) = writeln!(stdout, "{}", address.ip()) {
-            return Failure::output(error);
+    let began = Instant::now();
+    let found = (name, 0).to_socket_addrs();
+    let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let printed = match found {
+        Ok(found) => {
+            let addresses = found.map(|address| address.ip()).collect();
+            PrintedLookup { microseconds, error: None, addresses }
         }
+        Err(error) => PrintedLookup { microseconds, error: Some(error.to_string()), addresses: Vec::new() },
+    };
+    // Strings and numbers always fit JSON.
+    let line = serde_json::to_string(&printed).unwrap_or_default();
+    match writeln!(io::stdout().lock(), "{line}") {
+        Ok(()) => Ok(()),
+        Err(error) => Failure::output(error),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 
 mod asker;
 mod dns_question;
+mod libraries;
 mod lookup;
 mod program;
 mod schedule;
 mod session;
 mod system;
 
-pub use lookup::LookupProgram;
+pub use libraries::Libraries;
+pub use lookup::{LookupProgram, PrintedLookup};
 pub use program::ProgramSource;
 pub use session::{Probe, Progress};
 pub use system::read_resolv_conf;

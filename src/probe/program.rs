@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use crate::image::contents::{
-    Config, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree, Unknown,
+    Config, Elf, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree, Unknown,
 };
 use crate::resolver::go::{Netdns, netdns};
 use crate::resolver::{Cgo, Family};
@@ -42,7 +42,7 @@ pub enum ProgramSource {
 
 /// The reason why a program's resolver is unknown.
 #[derive(Debug, Error)]
-enum ProgramError {
+pub(super) enum ProgramError {
     #[error("cannot read the process's {part}: {error}")]
     Process { part: &'static str, error: io::Error },
     #[error("cannot read {}: {error}", path.display())]
@@ -85,21 +85,40 @@ fn inspect_process(id: u32) -> Result<(Process, Variables), ProgramError> {
     let folder = PathBuf::from(format!("/proc/{id}"));
     let unreadable = |part| move |error| ProgramError::Process { part, error };
     let exe = fs::read_link(folder.join("exe")).map_err(unreadable("program"))?;
-    let environ = fs::read(folder.join("environ")).map_err(unreadable("environment"))?;
-    let variables: Variables = environ
-        .split(|byte| *byte == 0)
-        .filter_map(|variable| {
-            String::from_utf8_lossy(variable).split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))
-        })
-        .collect();
+    let variables = process_variables(id).map_err(unreadable("environment"))?;
     inspect_program(&folder.join("root"), &exe, &variables).map(|process| (process, variables))
+}
+
+/// Returns the environment of a process.
+pub(super) fn process_variables(id: u32) -> io::Result<Variables> {
+    let environ = fs::read(format!("/proc/{id}/environ"))?;
+    let variables = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    Ok(variables.filter_map(|text| text.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))).collect())
+}
+
+/// Returns the loader that a program below a root asks for.
+pub(super) fn program_loader(root: &Path, program: &Path) -> Option<PathBuf> {
+    match RootFiles::new(root).add_file(program).ok()?? {
+        Node::Program(Elf { loader: Some(loader), .. }) => Some(PathBuf::from(&*loader)),
+        _ => None,
+    }
+}
+
+/// Identifies the C library behind a loader below a root, as that of a program which asks for this loader.
+pub(super) fn inspect_loader(root: &Path, loader: &Path) -> Result<Process, ProgramError> {
+    let mut files = RootFiles::new(root);
+    files.add_loader(loader);
+    let program = Path::new("/lookup-program");
+    let elf = Elf { loader: Some(loader.to_string_lossy().into()), getaddrinfo: true, ..Elf::default() };
+    files.add_node(program, Node::Program(elf)).map_err(|error| ProgramError::File { path: program.into(), error })?;
+    files.finish(program, &Variables::new())
 }
 
 /// Inspects a program below a root: its file, and those that it is started with.
 fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result<Process, ProgramError> {
     let program =
         if program.is_absolute() { program.to_owned() } else { std::path::absolute(program).unwrap_or_default() };
-    let mut files = RootFiles { root, builder: LayerBuilder::new(FACTS_MAX_BYTES) };
+    let mut files = RootFiles::new(root);
     let mut waiting = vec![program.clone()];
     for _ in 0..PROGRAMS_MAX {
         let Some(path) = waiting.pop() else { break };
@@ -107,40 +126,59 @@ fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result
         match files.add_file(&path) {
             Ok(Some(Node::Program(elf))) => {
                 if let Some(loader) = &elf.loader {
-                    let loader = PathBuf::from(&**loader);
-                    // glibc before 2.33 states its release only in the library beside its loader.
-                    let real = files.resolve(&loader).unwrap_or_else(|_| loader.clone());
-                    waiting.extend(real.parent().map(|folder| folder.join("libc.so.6")));
-                    waiting.push(loader);
+                    files.add_loader(Path::new(&**loader));
                 }
             }
             Ok(Some(Node::Script(Script { interpreter, .. }))) => waiting.push(PathBuf::from(&*interpreter)),
             Ok(_) => {}
             Err(error) if is_the_program => return Err(ProgramError::File { path, error }),
-            Err(_) => {} // the facts report a missing loader
+            Err(_) => {} // the facts report a missing interpreter
         }
     }
-    for path in RELEASE_FILES {
-        // Most of them do not exist.
-        let _ = files.add_file(Path::new(path));
-    }
-    let mut tree = Tree::default();
-    tree.add_layer(&files.builder.finish());
-    let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
-    let variable = |name: &str| variables.get(name).map(String::as_str);
-    let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };
-    ImageFacts::new(&tree, config, false).process(&invocation).map_err(ProgramError::Unknown)
+    files.finish(&program, variables)
 }
 
 /// The files below a root that matter.
-struct RootFiles<'r> {
+pub(super) struct RootFiles<'r> {
     root: &'r Path,
     builder: LayerBuilder,
 }
 
 // === impl RootFiles ===
 
-impl RootFiles<'_> {
+impl<'r> RootFiles<'r> {
+    pub(super) fn new(root: &'r Path) -> Self {
+        Self { root, builder: LayerBuilder::new(FACTS_MAX_BYTES) }
+    }
+
+    /// Adds a loader and, as glibc before 2.33 states its release only there, the library beside it. The facts report a missing loader.
+    fn add_loader(&mut self, loader: &Path) {
+        let real = self.resolve(loader).unwrap_or_else(|_| loader.to_owned());
+        let library = real.parent().map(|folder| folder.join("libc.so.6"));
+        for path in library.iter().map(PathBuf::as_path).chain([loader]) {
+            let _ = self.add_file(path);
+        }
+    }
+
+    /// Returns the process of a program of this root, by the files that were added.
+    fn finish(mut self, program: &Path, variables: &Variables) -> Result<Process, ProgramError> {
+        for path in RELEASE_FILES {
+            // Most of them do not exist.
+            let _ = self.add_file(Path::new(path));
+        }
+        let mut tree = Tree::default();
+        tree.add_layer(&self.builder.finish());
+        let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
+        let variable = |name: &str| variables.get(name).map(String::as_str);
+        let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };
+        ImageFacts::new(&tree, config, false).process(&invocation).map_err(ProgramError::Unknown)
+    }
+
+    /// Returns a path of this root as a path of this machine, with all links followed inside the root.
+    pub(super) fn real_path(&self, path: &Path) -> PathBuf {
+        self.below_root(&self.resolve(path).unwrap_or_else(|_| path.to_owned()))
+    }
+
     /// Reads the file at a path of this root and returns its kind.
     fn add_file(&mut self, path: &Path) -> io::Result<Option<Node>> {
         let real = self.resolve(path)?;
@@ -221,7 +259,7 @@ mod tests {
         symlink("/usr/lib", root.join("lib")).unwrap();
         symlink("../../../../etc/passwd", root.join("usr/lib/up")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
-        let files = RootFiles { root, builder: LayerBuilder::new(1000) };
+        let files = RootFiles::new(root);
         let real = |path: &str| files.resolve(Path::new(path)).map(|path| path.display().to_string());
         assert_eq!(real("/lib/./x/../ld.so").unwrap(), "/usr/lib/ld.so");
         assert_eq!(real("/lib/up").unwrap(), "/etc/passwd");

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::asker::Asker;
 use super::dns_question::DnsQuestion;
-use super::lookup::LookupProgram;
+use super::libraries::Libraries;
 use super::program::ProgramSource;
 use super::schedule::{ScheduledQuery, fraction, nameserver_queries, search_list_queries, upstream_queries};
 use super::system::{kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch};
@@ -21,7 +21,7 @@ use crate::verdicts::TEST_NET_1;
 use crate::verdicts::lookup_costs::name_spellings;
 use crate::verdicts::observations::{
     AskedQuery, Conntrack, Environment, Observations, Pair, PairMode, Purpose, QueryOutcome, QueryType, SystemLookup,
-    Targets, Upstream, Via,
+    Targets, UnaskedLibrary, Upstream, Via,
 };
 use crate::verdicts::statistics::median;
 use crate::verdicts::system_files::ResolvConf;
@@ -62,8 +62,8 @@ pub struct Probe {
     pub burst: u32,
     /// A query is sent to TEST-NET-1.
     pub interception: bool,
-    /// Programs that look up names by `getaddrinfo`.
-    pub lookup_programs: Vec<LookupProgram>,
+    /// C libraries whose `getaddrinfo` looks up names.
+    pub libraries: Libraries,
     /// Programs whose resolver is identified.
     pub programs: Vec<ProgramSource>,
     /// Servers behind the nameservers to query too.
@@ -114,26 +114,28 @@ impl Probe {
             on_progress,
         };
         let before = read_conntrack();
-        let (pairs, lookups, _, _) =
+        let (pairs, (lookups, libraries), _, _) =
             join4(session.query_nameservers(), session.look_up(), session.query_test_net(), session.query_upstreams())
                 .await;
         let conntrack = before.zip(read_conntrack()).map(|(before, after)| after.since(before));
         let sent = session.asker.sent();
         let asked = session.asked.into_inner();
-        let (targets, environment) = (self.targets.clone(), self.environment(conntrack));
+        let (targets, environment) = (self.targets.clone(), self.environment(conntrack, libraries));
         (Observations { targets, asked, pairs, lookups, environment }, sent)
     }
 
-    fn environment(&self, conntrack: Option<Conntrack>) -> Environment {
+    /// Returns the environment, with the libraries that were really asked.
+    fn environment(&self, conntrack: Option<Conntrack>, libraries: Libraries) -> Environment {
+        let Libraries { asked, unasked } = libraries;
         let mut programs: Vec<_> = self.programs.iter().map(|program| program.identify(false)).collect();
-        let lookup_files = self.lookup_programs.iter().map(|program| ProgramSource::File(program.path.clone()));
-        programs.extend(lookup_files.map(|program| program.identify(true)));
+        programs.extend(asked.into_iter().map(|program| program.library));
         let names: Vec<String> = self.targets.names.iter().chain(&self.targets.external_names).cloned().collect();
         Environment {
             resolv_conf: self.resolv_conf.clone(),
             nsswitch: read_nsswitch(&self.nsswitch),
             in_hosts_file: names_in_hosts_file(&self.hosts, &names),
             programs,
+            unasked,
             kernel: kernel_release(),
             conntrack,
             upstreams: self.known_upstreams.clone(),
@@ -251,15 +253,31 @@ impl Session<'_> {
         median(times).map_or(LOST_AFTER, |median| (3 * median).clamp(LOST_AFTER, WAIT_MAX))
     }
 
-    /// Looks up names through C libraries, as programs spell them.
-    async fn look_up(&self) -> Vec<SystemLookup> {
+    /// Looks up names through C libraries, as programs spell them. Returns the lookups, and the libraries with those that no program
+    /// could be started with among the unasked ones.
+    async fn look_up(&self) -> (Vec<SystemLookup>, Libraries) {
         let targets = &self.probe.targets;
-        let spellings = name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
+        let spellings = &name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
         // Some time remains to end lookups that hang.
         let deadline = self.asker.deadline() - self.probe.timeout / 20;
-        let programs = self.probe.lookup_programs.iter();
-        let lookups = programs.flat_map(|program| spellings.iter().map(move |name| program.look_up(name, deadline)));
-        join_all(lookups).await.into_iter().flatten().collect()
+        let Libraries { asked, unasked } = &self.probe.libraries;
+        let all = join_all(asked.iter().map(|program| {
+            let lookups = spellings.iter().map(|name| program.look_up(name, deadline));
+            async move { (program, join_all(lookups).await) }
+        }));
+        let mut libraries = Libraries { asked: Vec::new(), unasked: unasked.clone() };
+        let mut lookups = Vec::new();
+        for (program, of_program) in all.await {
+            let (done, failed): (Vec<_>, Vec<_>) = of_program.into_iter().partition(Result::is_ok);
+            match failed.into_iter().find_map(Result::err) {
+                Some(error) if done.is_empty() => libraries
+                    .unasked
+                    .push(UnaskedLibrary { library: program.library.resolver.to_string(), because: error.to_string() }),
+                _ => libraries.asked.push(program.clone()),
+            }
+            lookups.extend(done.into_iter().flatten());
+        }
+        (lookups, libraries)
     }
 
     /// Sends one query to an address that no host has.

@@ -12,7 +12,7 @@ use crate::policy::Level;
 use crate::text::printable;
 use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};
 use crate::verdicts::observations::{
-    AskedQuery, Environment, Observations, Pair, PairMode, Program, SystemLookup, Targets,
+    AskedQuery, Environment, Observations, Pair, PairMode, Program, SystemLookup, Targets, UnaskedLibrary,
 };
 use crate::verdicts::statistics::Rate;
 use crate::verdicts::{Improvement, ProfileEffects, Verdict};
@@ -85,6 +85,10 @@ impl ProbeReport<'_> {
         let Self { seen, verdicts, costs: _, sent, took } = self;
         for program in &seen.environment.programs {
             let _ = writeln!(text, "{}", printable(&program_line(program)));
+        }
+        for UnaskedLibrary { library, because } in &seen.environment.unasked {
+            let _ =
+                writeln!(text, "{}", printable(&format!("{library}: not used for lookups by getaddrinfo: {because}")));
         }
         let (asked, answered) =
             (seen.single_queries().count(), seen.single_queries().filter(|asked| asked.is_answered()).count());

@@ -52,8 +52,10 @@ pub struct Environment {
     pub nsswitch: Option<Nsswitch>,
     /// Queried names that the hosts file contains.
     pub in_hosts_file: Vec<String>,
-    /// Programs whose resolver was identified: the one used for lookups, and those given by `--pid` and `--binary`.
+    /// Programs whose resolver was identified: the libraries used for lookups, and those given by `--pid` and `--binary`.
     pub programs: Vec<Program>,
+    /// C libraries through which no name was looked up.
+    pub unasked: Vec<UnaskedLibrary>,
     /// The kernel's release, such as `6.1.0-18-amd64`.
     pub kernel: Option<String>,
     /// conntrack's counters while pairs were sent; `None` if they cannot be read.
@@ -69,7 +71,7 @@ pub struct Environment {
 /// A program and its resolver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Program {
-    /// Name in messages: `/usr/bin/getent`, `process 42`.
+    /// Name in messages: `/lib/ld-musl-x86_64.so.1`, `process 42`.
     pub name: String,
     /// The program's resolver.
     #[serde(serialize_with = "as_text")]
@@ -80,6 +82,15 @@ pub struct Program {
     pub netdns_without_effect: bool,
     /// Lookups were made through this program.
     pub asked_through: bool,
+}
+
+/// A C library through which no name was looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnaskedLibrary {
+    /// The library's name: `musl`, `glibc 2.36.0`, `an unknown library`.
+    pub library: String,
+    /// The reason.
+    pub because: String,
 }
 
 /// conntrack's counters of packets that it did not track.
@@ -287,7 +298,7 @@ pub enum Half {
 /// A lookup through a C library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SystemLookup {
-    /// The program that made it.
+    /// The program that made it, as in [`Program::name`].
     pub program: String,
     /// The C library.
     #[serde(serialize_with = "as_text")]
@@ -300,6 +311,8 @@ pub struct SystemLookup {
     /// The result.
     #[serde(flatten)]
     pub result: LookupResult,
+    /// The library's error: `EAI_AGAIN` and the like.
+    pub error: Option<String>,
 }
 
 /// The result of a lookup through a C library.

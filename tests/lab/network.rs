@@ -105,6 +105,11 @@ impl<'w> Lab<'w> {
         Client::new(&self.client, resolv_conf)
     }
 
+    /// Takes the IPv6 addresses from the client, as in a cluster with IPv4 alone.
+    pub(crate) fn without_ipv6(&self) -> Result<()> {
+        self.client.set("net/ipv6/conf/all/disable_ipv6", "1")
+    }
+
     /// Starts a program in the servers' namespace.
     pub(crate) fn program(
         &self,

@@ -60,6 +60,11 @@ impl Process {
         Ok(Self { child, name: program.to_owned(), log, folder, _starter: starter })
     }
 
+    /// Returns the process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the program's folder.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()

@@ -1,9 +1,11 @@
 //! Shared by all tests: the resolvers of this machine, and the runtime of the scripted servers.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::resolver::{Family, Version, musl};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::lab::resolvers::{self, Program};
@@ -12,6 +14,10 @@ use crate::lab::resolvers::{self, Program};
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
     resolvers: Vec<Program>,
+    /// The folder that `tools` made.
+    pub(crate) folder: PathBuf,
+    /// The folder of the program that releases of muslin hold.
+    built: TempDir,
 }
 
 // === impl World ===
@@ -25,7 +31,11 @@ impl World {
         let folder = String::from_utf8(ran.stdout)?;
         let resolvers = resolvers::read_list(folder.trim_end())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let world = Self { runtime, resolvers };
+        let built = tempfile::Builder::new().prefix("muslin-lab-").tempdir()?;
+        let world = Self { runtime, resolvers, folder: folder.trim_end().into(), built };
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lookup-program");
+        let ran = Command::new(script).arg(world.lookup_program()).status().context(script)?;
+        ensure!(ran.success(), "{script} ended with {ran}");
         // musl's DNS changed most there; without both releases, half of the tests would show nothing.
         world.musl(|version| version < musl::TCP_SINCE)?;
         world.musl(|version| version >= musl::TCP_SINCE)?;
@@ -56,6 +66,11 @@ impl World {
     /// Returns Go's resolver.
     pub(crate) fn go(&self) -> Result<&Program> {
         self.family(Family::Go)
+    }
+
+    /// Returns the program that releases of muslin hold, for `muslin probe --lookup-program`.
+    pub(crate) fn lookup_program(&self) -> PathBuf {
+        self.built.path().join("lookup-program")
     }
 
     fn family(&self, family: Family) -> Result<&Program> {

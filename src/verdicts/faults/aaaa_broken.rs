@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, musl};
-use crate::verdicts::observations::{Code, Observations, Purpose, QueryType, Via};
+use crate::verdicts::observations::{Code, Observations, Purpose, QueryType, SystemLookup, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
@@ -56,11 +56,25 @@ fn check(seen: &Observations) -> Option<Verdict> {
     });
     let verdict = verdict
         .evidence_if((!affected.is_empty()).then(|| format!("{} fails such a lookup as a whole", list(&affected))))
+        .evidence_if(failed_lookups(seen, &names))
         .evidence(resolver_behaviour(&first.codes))
         .help("let the nameserver answer AAAA with an empty NOERROR; behind CoreDNS, the server of that zone must do so")
         .help("until then, let the program ask for IPv4 alone, or use an image with glibc; `no-aaaa` helps glibc from 2.36, not musl")
         .profile_effects(ProfileEffects::none("musl has no option against AAAA queries"));
     Some(verdict)
+}
+
+/// Returns which lookups of these names failed, by full names, so that the search list has no part in it.
+fn failed_lookups(seen: &Observations, names: &BTreeSet<&str>) -> Option<String> {
+    let is_named = |lookup: &&SystemLookup| lookup.name.strip_suffix('.').is_some_and(|name| names.contains(name));
+    let failed = seen.lookups.iter().filter(is_named).filter(|lookup| !lookup.result.is_found());
+    let texts: Vec<String> = failed
+        .map(|SystemLookup { resolver, name, took, error, .. }| {
+            let error = error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
+            format!("of {resolver} does not find {name}{error}, after {:.1} s", took.as_secs_f64())
+        })
+        .collect();
+    (!texts.is_empty()).then(|| format!("getaddrinfo {}", list(&texts)))
 }
 
 /// Returns whether a failed AAAA query fails the whole lookup of this resolver.
@@ -119,7 +133,7 @@ pub(super) fn is_shown(seen: &Observations) -> bool {
 mod tests {
     use super::*;
     use crate::resolver::Version;
-    use crate::verdicts::observations::QueryOutcome;
+    use crate::verdicts::observations::{LookupResult, QueryOutcome};
     use crate::verdicts::tests::{Seen, code, fires, silent, silent_of};
 
     const BROKEN: &str = "aaaa-broken";
@@ -153,6 +167,18 @@ mod tests {
         };
         assert!(deny(Version::new(1, 2, 3)));
         assert!(!deny(Version::new(1, 1, 24)));
+    }
+
+    #[test]
+    fn shows_the_lookups_that_failed() {
+        let mut seen = aaaa(code(Code::ServFail));
+        for lookup in &mut seen.lookups {
+            lookup.result = LookupResult::Nothing;
+            lookup.error = Some("EAI_AGAIN".to_owned());
+        }
+        let evidence = fires(BROKEN, &seen).evidence.join("\n");
+        assert!(evidence.contains("getaddrinfo of glibc 2.36.0 does not find example.com. (EAI_AGAIN), after "), "{evidence}");
+        assert!(!evidence.contains("svc.cluster.local. (EAI_AGAIN)"), "{evidence}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! program runs as in a pod, and the tests read its output.
 
 pub(crate) mod answers;
+pub(crate) mod getaddrinfo;
 pub(crate) mod healthy;
 pub(crate) mod libraries;
 pub(crate) mod losses;
