@@ -237,7 +237,9 @@ impl ProbeArgs {
         let libraries = if self.no_getaddrinfo || !is_systems {
             Libraries::default()
         } else {
-            Libraries::find(self.lookup_program.as_deref(), &self.pid, &self.binary)
+            let program = self.lookup_program.as_deref();
+            let found = Libraries::find(program, &self.pid, &self.binary);
+            found.with_context(|| format!("cannot read {}", program.unwrap_or(Path::new("")).display()))?
         };
         let node = self.node_resolv_conf.as_deref();
         let node =

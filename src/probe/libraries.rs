@@ -81,17 +81,18 @@ struct Root {
 impl Libraries {
     /// Finds the C libraries of this container, of these processes' roots, and those that these program files ask for. `program` takes
     /// the place of the lookup program that was built in.
-    pub fn find(program: Option<&Path>, processes: &[u32], files: &[PathBuf]) -> Self {
-        let bytes = match program {
-            Some(path) => fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display())),
-            None => Ok(BUILT_IN.to_vec()),
-        };
-        Self::find_with(bytes.and_then(|bytes| Executable::new(&bytes)), processes, files)
+    ///
+    /// # Errors
+    /// `program` cannot be read.
+    pub fn find(program: Option<&Path>, processes: &[u32], files: &[PathBuf]) -> io::Result<Self> {
+        let bytes = program.map(fs::read).transpose()?;
+        let executable = Executable::new(bytes.as_deref().unwrap_or(BUILT_IN));
+        Ok(Self::find_with(&executable, processes, files))
     }
 
-    fn find_with(executable: Result<Option<Executable>, String>, processes: &[u32], files: &[PathBuf]) -> Self {
+    fn find_with(executable: &Result<Option<Executable>, String>, processes: &[u32], files: &[PathBuf]) -> Self {
         let (mut libraries, mut known) = (Self::default(), BTreeSet::new());
-        if matches!(executable, Ok(None)) {
+        if !matches!(executable, Ok(Some(_))) {
             libraries.add_own(&mut known);
         }
         let own = Root {
@@ -100,12 +101,12 @@ impl Libraries {
             variables: std::env::vars_os()
                 .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
                 .collect(),
-            programs: files.to_vec(),
+            programs: files.iter().cloned().chain(std::env::current_exe()).collect(),
         };
-        libraries.add_root(&own, &executable, &mut known);
+        libraries.add_root(&own, executable, &mut known);
         for process in processes {
             match Root::of_process(*process) {
-                Ok(root) => libraries.add_root(&root, &executable, &mut known),
+                Ok(root) => libraries.add_root(&root, executable, &mut known),
                 Err(because) => libraries.add_unasked(&format!("the library of process {process}"), because),
             }
         }
@@ -402,7 +403,7 @@ mod tests {
 
     #[test]
     fn without_a_program_only_the_own_library_is_asked() {
-        let libraries = Libraries::find_with(Ok(None), &[], &[]);
+        let libraries = Libraries::find_with(&Ok(None), &[], &[]);
         let [own] = &libraries.asked[..] else { panic!("{:?}", libraries.asked) };
         assert_eq!(own.library.resolver.family, Family::Glibc);
         let musl = libraries.unasked.iter().find(|unasked| unasked.library == "musl").unwrap();
@@ -411,16 +412,15 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_is_reported() {
-        let libraries = Libraries::find_with(Ok(None), &[u32::MAX], &[]);
+        let libraries = Libraries::find_with(&Ok(None), &[u32::MAX], &[]);
         let gone = libraries.unasked.iter().find(|unasked| unasked.library.contains("4294967295")).unwrap();
         assert!(gone.because.contains("cannot read /proc/"), "{gone:?}");
     }
 
     #[test]
-    fn a_program_that_is_none_asks_nothing() {
-        let because = Executable::new(b"text").err().unwrap();
-        let libraries = Libraries::find_with(Err(because), &[], &[]);
-        assert!(libraries.asked.is_empty());
-        assert!(libraries.unasked.iter().any(|unasked| unasked.because.ends_with("is not an ELF file")));
+    fn with_a_program_that_is_none_only_the_own_library_is_asked() {
+        let executable = Executable::new(b"text");
+        assert!(executable.as_ref().is_err_and(|because| because.ends_with("is not an ELF file")));
+        assert_eq!(Libraries::find_with(&executable, &[], &[]).asked.len(), 1);
     }
 }

@@ -32,6 +32,12 @@ fn rejects_wrong_arguments_before_it_sends_anything() {
 }
 
 #[test]
+fn rejects_a_lookup_program_that_cannot_be_read() {
+    let run = Folder::new().run(&["probe", "--max-queries", "0", "--lookup-program", "missing"]).ended(2);
+    assert!(run.stderr.contains("cannot read missing"), "{}", run.stderr);
+}
+
+#[test]
 fn too_few_queries_without_an_answer_are_an_error() {
     let folder = Folder::new().with(
         "resolv.conf",

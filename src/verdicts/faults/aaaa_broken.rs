@@ -71,10 +71,10 @@ fn failed_lookups(seen: &Observations, names: &BTreeSet<&str>) -> Option<String>
     let texts: Vec<String> = failed
         .map(|SystemLookup { resolver, name, took, error, .. }| {
             let error = error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
-            format!("of {resolver} does not find {name}{error}, after {:.1} s", took.as_secs_f64())
+            format!("{resolver} does not find {name} within {:.1} s{error}", took.as_secs_f64())
         })
         .collect();
-    (!texts.is_empty()).then(|| format!("getaddrinfo {}", list(&texts)))
+    (!texts.is_empty()).then(|| format!("getaddrinfo: {}", texts.join("; ")))
 }
 
 /// Returns whether a failed AAAA query fails the whole lookup of this resolver.
@@ -177,7 +177,7 @@ mod tests {
             lookup.error = Some("EAI_AGAIN".to_owned());
         }
         let evidence = fires(BROKEN, &seen).evidence.join("\n");
-        assert!(evidence.contains("getaddrinfo of glibc 2.36.0 does not find example.com. (EAI_AGAIN), after "), "{evidence}");
+        assert!(evidence.contains("getaddrinfo: glibc 2.36.0 does not find example.com. within 0.0 s (EAI_AGAIN)"), "{evidence}");
         assert!(!evidence.contains("svc.cluster.local. (EAI_AGAIN)"), "{evidence}");
     }
 
