@@ -16,7 +16,8 @@ use super::text::Text;
 pub struct ResolverEnv<'a> {
     /// `GODEBUG`, in which `netdns=go` or `netdns=cgo` chooses Go's resolver (Go: src/net/conf.go).
     pub godebug: Option<Cow<'a, str>>,
-    /// `RES_OPTIONS`, the options that glibc reads after those of resolv.conf (glibc: resolv/res_init.c).
+    /// `RES_OPTIONS`, the options that glibc and c-ares read after those of resolv.conf (glibc: resolv/res_init.c; c-ares:
+    /// src/lib/ares_sysconfig_files.c).
     pub res_options: Option<Cow<'a, str>>,
     /// `LOCALDOMAIN`, the search list that glibc uses in place of resolv.conf's (glibc: resolv/res_init.c).
     pub local_domain: Option<Cow<'a, str>>,

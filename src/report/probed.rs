@@ -160,7 +160,7 @@ fn profile_lines(effects: &ProfileEffects) -> Vec<String> {
     let line = |profile: &str| {
         let of_profile = improvements.iter().filter(|improvement| improvement.profile == profile);
         let texts: Vec<String> = of_profile.map(improvement_text).collect();
-        format!("{profile}: {} ({about})", texts.join(", "))
+        format!("{profile}: {} ({about}; its costs: `muslin explain profile {profile}`)", texts.join(", "))
     };
     profiles.into_iter().map(line).collect()
 }

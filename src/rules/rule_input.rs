@@ -227,13 +227,14 @@ impl Container<'_> {
         ContainerResolver { resolver: self.resolver(), evidence, holds_java }
     }
 
-    /// Returns the options that the environment adds after those of the file: glibc's `RES_OPTIONS` (glibc: resolv/res_init.c).
+    /// Returns the options that the environment adds after those of the file: `RES_OPTIONS` of glibc and c-ares (glibc:
+    /// resolv/res_init.c; c-ares: src/lib/ares_sysconfig_files.c).
     pub fn env_options(&self) -> impl Iterator<Item = &str> {
         self.res_options().into_iter().flat_map(str::split_ascii_whitespace)
     }
 
     fn res_options(&self) -> Option<&str> {
-        self.env.res_options.as_deref().filter(|_| self.resolver().family == Family::Glibc)
+        self.env.res_options.as_deref().filter(|_| matches!(self.resolver().family, Family::Glibc | Family::CAres))
     }
 
     /// Returns the search list that the environment sets in place of the file's: glibc's `LOCALDOMAIN` (glibc: resolv/res_init.c).

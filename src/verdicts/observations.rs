@@ -370,6 +370,14 @@ impl Observations {
         self.pairs.iter().filter(move |pair| pair.mode == mode)
     }
 
+    /// Returns whether the first nameserver has a link-local address, as a cache on the node has.
+    pub(super) fn asks_a_node_cache(&self) -> bool {
+        self.targets.servers.first().is_some_and(|server| match server.ip().to_canonical() {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        })
+    }
+
     /// Returns the programs whose resolver was identified.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
         self.environment.programs.iter()

@@ -133,7 +133,7 @@ impl Stub for CAres {
     /// which texts count as a number; that is not modelled.
     fn read_options(&self, resolver: Resolver, options: &[&str]) -> Settings {
         let (seconds, attempts) = if resolver.is_before(IMPATIENT_SINCE) { (5, 4) } else { (2, 3) };
-        let mut settings = Settings {
+        let defaults = Settings {
             resolver,
             ndots: 1,
             timeout: Duration::from_secs(seconds),
@@ -143,30 +143,12 @@ impl Stub for CAres {
             rotate: false,
             single_request: false,
         };
-        for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
-            let (name, value) = word.split_once(':').unwrap_or((word, ""));
-            let is_read = !OPTIONS.support(resolver.version, name).is_ignored();
-            let Some(number) = whole_number(value).filter(|_| is_read) else { continue };
-            match name {
-                "ndots" => settings.ndots = number,
-                "retrans" if number > 0 && resolver.is_before(Version::new(1, 28, 0)) => {
-                    settings.timeout = Duration::from_millis(number.into());
-                }
-                "timeout" | "retrans" if number > 0 => settings.timeout = Duration::from_secs(number.into()),
-                "attempts" | "retry" if number > 0 => settings.attempts = number,
-                "rotate" => settings.rotate = true,
-                "use-vc" | "usevc" => settings.transport = Transport::Tcp,
-                _ => {}
-            }
-        }
-        if !resolver.is_before(BOUNDED_SINCE) {
-            settings.timeout = settings.timeout.min(TIMEOUT_MAX);
-        }
-        settings
+        read_more(defaults, options)
     }
 
-    fn read_environment(&self, settings: Settings, _: &str) -> Settings {
-        settings
+    /// c-ares reads the variable after the file (589b5887 src/lib/ares_sysconfig_files.c).
+    fn read_environment(&self, settings: Settings, res_options: &str) -> Settings {
+        read_more(settings, &[res_options])
     }
 
     fn viability(&self, _: &Settings) -> Viability {
@@ -235,6 +217,31 @@ impl Stub for CAres {
             Answer::ServFail | Answer::Refused | Answer::Timeout => Step::Stop,
         }
     }
+}
+
+/// Reads more options after those it has read.
+fn read_more(mut settings: Settings, options: &[&str]) -> Settings {
+    let resolver = settings.resolver;
+    for word in options.iter().flat_map(|option| option.split([' ', '\t'])) {
+        let (name, value) = word.split_once(':').unwrap_or((word, ""));
+        let is_read = !OPTIONS.support(resolver.version, name).is_ignored();
+        let Some(number) = whole_number(value).filter(|_| is_read) else { continue };
+        match name {
+            "ndots" => settings.ndots = number,
+            "retrans" if number > 0 && resolver.is_before(Version::new(1, 28, 0)) => {
+                settings.timeout = Duration::from_millis(number.into());
+            }
+            "timeout" | "retrans" if number > 0 => settings.timeout = Duration::from_secs(number.into()),
+            "attempts" | "retry" if number > 0 => settings.attempts = number,
+            "rotate" => settings.rotate = true,
+            "use-vc" | "usevc" => settings.transport = Transport::Tcp,
+            _ => {}
+        }
+    }
+    if !resolver.is_before(BOUNDED_SINCE) {
+        settings.timeout = settings.timeout.min(TIMEOUT_MAX);
+    }
+    settings
 }
 
 /// The number of an option: digits and nothing else, 0 if there is none; an option with anything else is skipped.

@@ -22,6 +22,8 @@ pub const OLD_SEARCH_MAX: (usize, usize) = (6, 255);
 /// The first release that queries by TCP alone with `use-vc` (16985fd0c7).
 pub const USE_VC_SINCE: Version = Version::new(2, 14, 0);
 
+/// The first release that does not wait for a second answer that it has not asked for (bug 30081, af625987d6).
+const SINGLE_REQUEST_FIXED: Version = Version::new(2, 41, 0);
 /// The first release that reads `-name` as the opposite of `name` (95f61610f3).
 const NEGATION_SINCE: Version = Version::new(2, 41, 0);
 
@@ -62,14 +64,16 @@ static OPTIONS: OptionTable = OptionTable {
         fact(
             "single-request",
             Effect::Honoured,
-            "sends the AAAA query only after the answer to A, from the same socket",
+            "sends the AAAA query only after the answer to A, from the same socket; a lookup takes two round trips, and before 2.41 an error \
+         such as SERVFAIL costs timeouts",
             SEND,
         )
         .since(2, 10, 0),
         fact(
             "single-request-reopen",
             Effect::Honoured,
-            "sends the AAAA query only after the answer to A, from a new socket; a lookup takes two round trips",
+            "sends the AAAA query only after the answer to A, from a new socket; a lookup takes two round trips, and before 2.41 an error such \
+         as SERVFAIL costs timeouts",
             SEND,
         )
         .since(2, 11, 0),
@@ -123,12 +127,21 @@ static OPTIONS: OptionTable = OptionTable {
     ],
 };
 
-static CHANGES: [Change; 1] = [Change::fix(
-    LONG_SEARCH_SINCE,
-    "takes at most six search domains and 255 bytes of them, and reads resolv.conf once in a process's life",
-    "takes a search list of any length, and reloads a changed resolv.conf",
-    "glibc 3f853f22c8, aef16cc8a4",
-)];
+static CHANGES: [Change; 2] = [
+    Change::fix(
+        LONG_SEARCH_SINCE,
+        "takes at most six search domains and 255 bytes of them, and reads resolv.conf once in a process's life",
+        "takes a search list of any length, and reloads a changed resolv.conf",
+        "glibc 3f853f22c8, aef16cc8a4",
+    ),
+    Change::fix(
+        SINGLE_REQUEST_FIXED,
+        "with single-request or single-request-reopen waits in vain for a second answer after an error such as SERVFAIL, for the timeout of \
+         every attempt (bug 30081; Debian's 2.36-9+deb12u14 carries the fix)",
+        "with single-request or single-request-reopen goes on at once after an error such as SERVFAIL",
+        "glibc af625987d6, NEWS for 2.41; measured on Debian's 2.31-13+deb11u11 with `timeout:5 attempts:5`: 25 s instead of 0.01 s",
+    ),
+];
 
 /// The switches that settings depend on, each before those that it begins with, since glibc compares only as far as its
 /// own name reaches.

@@ -1,6 +1,6 @@
 //! The changes between releases.
 
-use super::super::{Family, changes, musl::TCP_SINCE};
+use super::super::{Family, Version, changes, musl::TCP_SINCE};
 use super::musl;
 
 #[test]
@@ -17,6 +17,15 @@ fn a_release_lacks_later_changes() {
     assert!(lacks_tcp(musl(2, 3)));
     assert!(!lacks_tcp(musl(2, 4)));
     assert!(!lacks_tcp(Family::Musl.unversioned()));
+}
+
+#[test]
+fn glibc_before_2_41_lacks_the_fix_of_the_second_socket() {
+    let lacks = |minor| {
+        let resolver = Family::Glibc.at(Version::new(2, minor, 0));
+        changes(Family::Glibc).any(|change| change.before.contains("bug 30081") && change.is_missing_in(resolver))
+    };
+    assert_eq!([36, 40, 41, 43].map(lacks), [true, true, false, false]);
 }
 
 #[test]

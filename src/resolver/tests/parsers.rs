@@ -166,7 +166,12 @@ fn glibc_reads_its_environment_after_the_file() {
     let read = after("ndots:5 timeout:3 single-request", "ndots:1 attempts:4 use-vc");
     assert_eq!((read.ndots, read.timeout, read.attempts), (1, Duration::from_secs(3), 4));
     assert_eq!((read.pairing, read.transport), (QueryPairing::OneSocketSerial, Transport::Tcp));
-    assert_eq!(settings(musl(2, 5), "ndots:5").after_environment("ndots:1").ndots, 5, "no other resolver does");
+    let c_ares = settings(Family::CAres.unversioned(), "ndots:5 timeout:3").after_environment("ndots:1 attempts:4");
+    assert_eq!((c_ares.ndots, c_ares.timeout, c_ares.attempts), (1, Duration::from_secs(3), 4));
+    for resolver in [musl(2, 5), go(), Family::Uclibc.unversioned()] {
+        let file = settings(resolver, "ndots:5");
+        assert_eq!(file.after_environment("ndots:1"), file, "{resolver}");
+    }
 }
 
 #[test]

@@ -55,7 +55,11 @@ fn check(seen: &Observations) -> Option<Verdict> {
             .help("find out where packets are lost: CoreDNS's CPU limit, a full conntrack table on the node, the network between nodes")
             .help("do not shorten the resend interval before an overload is ruled out: if a probe loses less while little is asked, or CoreDNS \
                    is throttled or drops packets (UdpRcvbufErrors), resends make it worse")
-            .help("use a NodeLocal DNSCache: it asks CoreDNS by TCP, which sends lost packets again by itself")
+            .help(if seen.asks_a_node_cache() {
+                "the nameserver is a cache on this node: check that it runs here and is not overloaded, as no network stands before it"
+            } else {
+                "use a NodeLocal DNSCache: it asks CoreDNS by TCP, which sends lost packets again by itself"
+            })
             .profile_effects(ProfileEffects::compute(seen, Failure::OnePacketLost)),
     )
 }
@@ -88,6 +92,18 @@ mod tests {
             "{:?}",
             verdict.help
         );
+    }
+
+    #[test]
+    fn advises_no_cache_where_one_answers() {
+        let advice = |seen: &Seen| {
+            let help = fires(LOSSY, seen).help;
+            [help.iter().any(|it| it.contains("use a NodeLocal")), help.iter().any(|it| it.contains("cache on this node"))]
+        };
+        assert_eq!(advice(&lossy(5)), [true, false]);
+        let mut cached = lossy(5);
+        cached.targets.servers = vec!["169.254.20.10:53".parse().unwrap()];
+        assert_eq!(advice(&cached), [false, true]);
     }
 
     #[test]
