@@ -8,6 +8,7 @@ mod exemptions;
 mod level;
 mod level_override;
 mod mode;
+mod musl_condition;
 mod namespace_policy;
 mod option_rows;
 mod precedence;
@@ -20,8 +21,9 @@ pub use exemptions::Exemptions;
 pub use level::{InvalidLevel, Level};
 pub use level_override::{InvalidLevelOverride, LevelOverride, LevelOverrides};
 pub use mode::{InvalidMode, MODE_LABEL, Mode};
+pub use musl_condition::{ContainerResolver, MuslCondition};
 pub use namespace_policy::{NamespacePolicy, PROFILE_LABEL};
-pub use option_rows::{Condition, ContainerResolver, MuslCondition, OptionRow};
+pub use option_rows::{Condition, OptionRow};
 pub use precedence::{InjectAnnotation, ModeDecision, ModeInputs, ModeLabel, PodKind, Skip, precedence};
 pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};
 

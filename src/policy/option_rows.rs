@@ -2,20 +2,9 @@
 //! condition holds counts. A pod has one resolv.conf for all its containers, so the choice is made for the pod. Nothing here may
 //! decide by anything but a row's condition, so that the same rows can be compiled to another language.
 
+use super::musl_condition::{ContainerResolver, MuslCondition};
 use super::profile::Profile;
-use crate::image::Evidence;
-use crate::resolver::{Family, Resolver, Version};
-
-/// The resolver of one container, and the evidence for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContainerResolver {
-    /// The resolver, in the container's environment.
-    pub resolver: Resolver,
-    /// The evidence for the resolver.
-    pub evidence: Evidence,
-    /// Is true if the image holds a JVM.
-    pub holds_java: bool,
-}
+use crate::resolver::Family;
 
 /// The options for pods that meet a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +30,6 @@ pub enum Condition {
     Go,
     /// Any pod.
     Others,
-}
-
-/// A condition on a pod with musl: every container uses musl in a known release within the range, by inspection or declaration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct MuslCondition {
-    /// The first release of the range; `None` for no lower bound.
-    pub from: Option<Version>,
-    /// The first release after the range; `None` for no upper bound.
-    pub before: Option<Version>,
-    /// Containers that use glibc, by inspection or declaration, may be beside musl.
-    pub beside_glibc: bool,
-    /// No container's image holds a JVM.
-    pub except_java: bool,
-    /// The most nameservers of the pod's resolv.conf; `None` for any number.
-    pub nameservers_max: Option<usize>,
 }
 
 // === impl Profile ===
@@ -109,50 +83,12 @@ impl Condition {
     }
 }
 
-// === impl MuslCondition ===
-
-impl MuslCondition {
-    fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
-        let Self { from, before, beside_glibc, except_java, nameservers_max } = self;
-        let is_in_range = |one: ContainerResolver| {
-            let version = one.resolver.version.filter(|_| one.is_known_musl());
-            version.is_some_and(|version| {
-                from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
-            })
-        };
-        let mut has_musl = false;
-        nameservers_max.is_none_or(|max| nameservers <= max)
-            && resolvers.all(|one| {
-                let is_musl = is_in_range(one);
-                has_musl |= is_musl;
-                let is_allowed = is_musl || beside_glibc && one.is_known() && one.resolver.family == Family::Glibc;
-                is_allowed && !(except_java && one.holds_java)
-            })
-            && has_musl
-    }
-}
-
-// === impl ContainerResolver ===
-
-impl ContainerResolver {
-    /// A resolver that was read in the image.
-    pub const fn inspected(resolver: Resolver) -> Self {
-        Self { resolver, evidence: Evidence::Inspected, holds_java: false }
-    }
-
-    const fn is_known(self) -> bool {
-        matches!(self.evidence, Evidence::Inspected | Evidence::Declared)
-    }
-
-    fn is_known_musl(self) -> bool {
-        self.resolver.family == Family::Musl && self.is_known()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Evidence;
     use crate::policy::Releases;
+    use crate::resolver::{Resolver, Version};
 
     /// Resolvers that no condition tells apart.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,30 +216,5 @@ mod tests {
         };
         assert_eq!([pod(&[old]), pod(&[new]), pod(&[old, new])], ["old", "new", "new"]);
         assert_eq!(pod(&[Version::new(1, 1, 12), new]), "musl");
-    }
-
-    #[test]
-    fn a_condition_on_releases_can_allow_glibc_and_exclude_java_and_several_nameservers() {
-        let condition = MuslCondition {
-            from: Some(Version::new(1, 2, 1)),
-            before: None,
-            beside_glibc: true,
-            except_java: true,
-            nameservers_max: Some(1),
-        };
-        let musl = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 5)));
-        let old = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 0)));
-        let glibc = ContainerResolver::inspected(Family::Glibc.unversioned());
-        let assumed = ContainerResolver { evidence: Evidence::Assumed, ..glibc };
-        let go = ContainerResolver::inspected(Family::Go.unversioned());
-        let java = ContainerResolver { holds_java: true, ..glibc };
-        let holds = |pod: &[ContainerResolver], nameservers| condition.holds(pod.iter().copied(), nameservers);
-        assert!(holds(&[musl], 1) && holds(&[glibc, musl], 1));
-        assert!(!holds(&[glibc], 1), "no musl");
-        assert!(!holds(&[musl], 2), "two nameservers");
-        for other in [old, assumed, go, java] {
-            assert!(!holds(&[musl, other], 1), "{other:?}");
-        }
-        assert!(!MuslCondition { beside_glibc: false, ..condition }.holds([musl, glibc].into_iter(), 1));
     }
 }

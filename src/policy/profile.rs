@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::declared_images::DeclaredImages;
 use super::exemptions::Exemptions;
 use super::level_override::LevelOverrides;
-use super::option_rows::MuslCondition;
+use super::musl_condition::MuslCondition;
 use crate::resolver::Version;
 
 /// A profile. [`Self::options_for`] returns the options for a pod.

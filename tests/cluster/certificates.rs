@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cluster::replicas::{Replicas, SECRET, get, patch, request_rotation, wait};
 use crate::common::harness::tests;
-use crate::common::pods::{default_options, pod};
+use crate::common::pods::{injected_options, pod};
 use crate::common::registration::MUSLIN;
 use crate::common::webhook::Certificate;
 use crate::{Cluster, Topic};
@@ -69,7 +69,7 @@ pub(crate) fn empty(cluster: &Cluster, kind: &str, webhooks: usize) -> Result<()
 /// Checks that a new pod is fixed.
 fn is_fixed(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
     let (pod, _) = cluster.created(&pod(namespace, name, "alpine:3.19"))?;
-    ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+    ensure!(pod["spec"]["dnsConfig"]["options"] == injected_options(), "{pod:#}");
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use crate::cluster::certificates::{CONFIGURATIONS, empty, is_settled, stored};
 use crate::cluster::inspection::{Fingerprints, reading, registry};
 use crate::cluster::replicas::{Replicas, request_rotation, wait};
 use crate::common::harness::tests;
-use crate::common::pods::{default_options, pod};
+use crate::common::pods::{injected_options, pod};
 use crate::common::registry::Registry;
 use crate::{Cluster, Topic};
 
@@ -191,7 +191,7 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "1", "--shutdown-delay", "2"])?;
     wait("settled", || is_settled(cluster))?;
     let alpine = |shared: &Shared, number| pod(&shared.namespace, &format!("pod-{number}"), &shared.image);
-    let load = Load::start(cluster, Shared::new("rolled", "alpine:3.19", default_options(), alpine))?;
+    let load = Load::start(cluster, Shared::new("rolled", "alpine:3.19", injected_options(), alpine))?;
     let old = stored(cluster, "ca.crt")?;
     request_rotation(cluster, "authority")?;
     replicas.roll()?;

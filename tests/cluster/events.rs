@@ -144,7 +144,7 @@ fn kubectl_describe_shows_findings_on_a_pod_and_its_deployment(cluster: &Cluster
         let (_, events) = output.stdout.split_once("\nEvents:").with_context(|| output.stdout.clone())?;
         Ok(events.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    let injected = "muslin set single-request-reopen timeout:5 attempts:5 by profile default: app=musl-1.2.4 (assumed)";
+    let injected = "muslin set timeout:3 attempts:6 by profile fast: app=musl-1.2.4 (assumed)";
     let slow = "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)";
     let shown = describe("pod", "web-5d-1")?;
     ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains(injected), "{shown}");

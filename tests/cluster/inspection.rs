@@ -140,11 +140,11 @@ fn resolvers(pod: &Value) -> &Value {
 fn a_pod_is_fixed_by_its_image_and_the_next_one_without_the_registry(cluster: &Cluster) -> Result<()> {
     let (registry, reference) = registry("team/nothing:1", "musl-lookup")?;
     let _muslin = cluster.muslin_with(&reading(&registry))?;
-    cluster.namespace("inspected", &[])?;
+    cluster.namespace("inspected", &[("muslin.dev/profile", "three-attempts")])?;
     let (first, warnings) = cluster.created(&pod("inspected", "first", &reference))?;
     ensure!(resolvers(&first) == "app=musl-1.2.3 (inspected)", "{first:#}");
-    // A known musl gets no option that only glibc honours.
-    let options = json!([{ "name": "timeout", "value": "5" }, { "name": "attempts", "value": "10" }]);
+    // A known musl gets what an image's name alone would not give.
+    let options = json!([{ "name": "attempts", "value": "3" }]);
     ensure!(first["spec"]["dnsConfig"]["options"] == options, "{first:#}");
     ensure!(first["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{first:#}");
     ensure!(warnings.contains("musl-no-tcp: app: musl 1.2.3"), "{warnings}");

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use crate::cluster::impostor::{self, Impostor};
 use crate::common::harness::tests;
-use crate::common::pods::{awkward_pods, default_options, planned, pod, without_identity};
+use crate::common::pods::{awkward_pods, injected_options, planned, pod, without_identity};
 use crate::common::registration::Registration;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
     an_alpine_pod_is_fixed_with_a_warning,
+    the_default_profile_adds_no_option_and_takes_back_those_of_0_1_0,
     each_mode_annotates_warns_and_injects_as_documented,
     keeps_the_options_that_the_author_set,
     leaves_opted_out_and_windows_pods_alone,
@@ -27,14 +28,34 @@ fn an_alpine_pod_is_fixed_with_a_warning(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("fixed-alpine", &[])?;
     let (pod, warnings) = cluster.created(&pod("fixed-alpine", "web", "alpine:3.19"))?;
-    ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+    ensure!(pod["spec"]["dnsConfig"]["options"] == injected_options(), "{pod:#}");
     ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{pod:#}");
     let annotations = &pod["metadata"]["annotations"];
-    ensure!(annotations["muslin.dev/injected"] == "single-request-reopen timeout:5 attempts:5", "{annotations}");
+    ensure!(annotations["muslin.dev/injected"] == "timeout:3 attempts:6", "{annotations}");
     ensure!(annotations["muslin.dev/resolvers"] == "app=musl-1.2.4 (assumed)", "{annotations}");
     ensure!(warnings.contains("Warning: muslin: musl-slow-retry: app: musl 1.2.4 resends"), "{warnings}");
     let described = cluster.control_plane.kubectl(&["describe", "pod", "web", "-n", "fixed-alpine"], None)?;
     ensure!(described.stdout.contains("musl-slow-retry") && !described.stdout.contains("..."), "{}", described.stdout);
+    Ok(())
+}
+
+/// A pod as version 0.1.0 left it, created again, loses what that version injected.
+fn the_default_profile_adds_no_option_and_takes_back_those_of_0_1_0(cluster: &Cluster) -> Result<()> {
+    let _muslin = cluster.muslin_with(&["--profile".to_owned(), "default".to_owned()])?;
+    cluster.namespace("harmless", &[])?;
+    let (created, warnings) = cluster.created(&pod("harmless", "web", "alpine:3.19"))?;
+    ensure!(created["spec"]["dnsConfig"].is_null(), "{created:#}");
+    ensure!(created["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{created:#}");
+    ensure!(warnings.contains("muslin: musl-slow-retry: app: musl 1.2.4 resends"), "{warnings}");
+    let mut old = pod("harmless", "old", "alpine:3.19");
+    old["metadata"]["annotations"] = json!({ "muslin.dev/injected": "single-request-reopen timeout:5 attempts:5" });
+    old["spec"]["dnsConfig"] = json!({ "options": [
+        { "name": "ndots", "value": "2" }, { "name": "single-request-reopen" },
+        { "name": "timeout", "value": "5" }, { "name": "attempts", "value": "5" }
+    ] });
+    let (old, _) = cluster.created(&old)?;
+    ensure!(old["spec"]["dnsConfig"]["options"] == json!([{ "name": "ndots", "value": "2" }]), "{old:#}");
+    ensure!(old["metadata"]["annotations"]["muslin.dev/injected"].is_null(), "{old:#}");
     Ok(())
 }
 
@@ -184,7 +205,7 @@ fn a_sidecar_of_another_webhook_is_reviewed_without_duplicate_options(cluster: &
     ] {
         let (pod, warnings) = cluster.created(&pod("sidecars", name, image))?;
         ensure!(pod["spec"]["containers"].as_array().is_some_and(|containers| containers.len() == 2), "{pod:#}");
-        ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+        ensure!(pod["spec"]["dnsConfig"]["options"] == injected_options(), "{pod:#}");
         ensure!(pod["metadata"]["annotations"]["muslin.dev/resolvers"] == resolvers, "{pod:#}");
         ensure!(pod["metadata"]["labels"]["muslin.dev/libc"] == libc, "{pod:#}");
         ensure!(warnings.contains("sidecar: musl 1.2.4 resends"), "{warnings}");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::cluster::impostor::GARBAGE;
 use crate::cluster::installation;
 use crate::common::harness::tests;
-use crate::common::pods::{default_options, pod};
+use crate::common::pods::{injected_options, pod};
 use crate::common::registration::MUSLIN;
 use crate::{Cluster, Topic};
 
@@ -72,7 +72,7 @@ fn pods_are_fixed_again_when_muslin_is_back(cluster: &Cluster) -> Result<()> {
     drop(muslin);
     let _muslin = cluster.muslin()?;
     let (pod, _) = cluster.created(&pod("back", "with", "alpine:3.19"))?;
-    ensure!(pod["spec"]["dnsConfig"]["options"] == default_options(), "{pod:#}");
+    ensure!(pod["spec"]["dnsConfig"]["options"] == injected_options(), "{pod:#}");
     Ok(())
 }
 

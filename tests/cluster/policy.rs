@@ -166,7 +166,7 @@ fn forged_labels_and_annotations_change_nothing(cluster: &Cluster) -> Result<()>
     forged["metadata"]["labels"] = json!({ "muslin.dev/libc": "glibc", "muslin.dev/mode": "off" });
     forged["metadata"]["annotations"] = json!({
         "muslin.dev/resolvers": "app=glibc (inspected)", "muslin.dev/warnings": "all is well",
-        "muslin.dev/injected": "timeout:5 attempts:5 single-request-reopen",
+        "muslin.dev/injected": "attempts:6 timeout:3",
     });
     let (forged, _) = cluster.created(&forged)?;
     ensure!(forged["spec"]["dnsConfig"] == honest["spec"]["dnsConfig"], "{forged:#}");
@@ -245,7 +245,7 @@ fn labelling_a_namespace_previews_the_changes_to_its_pods(cluster: &Cluster) -> 
     ensure!(dry.status.success(), "{}", dry.stderr);
     for line in [
         "muslin: 1 of 3 pods would be denied for attempts-zero, for example three",
-        "muslin: 2 of 3 pods would get single-request-reopen timeout:5 attempts:5, for example one",
+        "muslin: 2 of 3 pods would get timeout:3 attempts:6, for example one",
         "muslin: 2 of 3 pods would be warned about musl-slow-retry (fixed), for example one",
     ] {
         ensure!(dry.stderr.contains(line), "no {line} in\n{}", dry.stderr);

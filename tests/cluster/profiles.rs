@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cluster::load::under_load;
 use crate::common::control_plane::KubectlOutput;
 use crate::common::harness::tests;
-use crate::common::pods::{default_options, pod};
+use crate::common::pods::{injected_options, pod};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
@@ -133,7 +133,7 @@ fn a_namespace_uses_its_profile_until_that_is_deleted(cluster: &Cluster) -> Resu
     let has =
         |texts: &'static [&str]| move |pod: &Value, _: &str| pod["spec"]["dnsConfig"]["options"] == options(texts);
     becomes(cluster, "named", &alpine, |pod, warnings| {
-        pod["spec"]["dnsConfig"]["options"] == default_options() && warnings.contains("there is no profile `patient`")
+        pod["spec"]["dnsConfig"]["options"] == injected_options() && warnings.contains("there is no profile `patient`")
     })?;
     let (profile, _) = applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:9", "attempts:9"] } }))?;
     becomes(cluster, "named", &alpine, has(&["timeout:9", "attempts:9"]))?;
@@ -142,7 +142,7 @@ fn a_namespace_uses_its_profile_until_that_is_deleted(cluster: &Cluster) -> Resu
     becomes(cluster, "named", &alpine, has(&["timeout:8"]))?;
     becomes(cluster, "named", &pod("named", "glibc", "debian:12"), has(&["rotate"]))?;
     drop(profile);
-    becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == default_options())
+    becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == injected_options())
 }
 
 fn a_risk_must_be_accepted_and_is_then_noted_on_each_pod(cluster: &Cluster) -> Result<()> {
@@ -328,7 +328,7 @@ fn no_pod_mixes_two_profiles_while_profiles_change(cluster: &Cluster) -> Result<
         json!({ "options": { "mixed": [format!("timeout:{number}"), format!("attempts:{number}")] } })
     };
     let whole = |number: u32| options(&[&format!("timeout:{number}"), &format!("attempts:{number}")]);
-    let wholes = [whole(6), whole(7), whole(8), default_options()];
+    let wholes = [whole(6), whole(7), whole(8), injected_options()];
     let seen = [const { AtomicUsize::new(0) }; 4];
     let which = |pod: &Value| {
         let found = &pod["spec"]["dnsConfig"]["options"];

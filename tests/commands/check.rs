@@ -221,6 +221,6 @@ fn a_very_long_line_is_not_quoted_but_its_value_is() {
     --> a.json:1:1713
      = at: "alpine:3.19" of Pod default/a, container app
      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
-     = help: set attempts:3 and leave timeout at 5, or use a NodeLocal DNSCache; more attempts feed an overload
+     = help: use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3
     "#);
 }

@@ -77,9 +77,10 @@ struct Run {
 
 impl Folder {
     /// Returns a folder whose muslin.toml turns off the rules that nearly every pod triggers, so that only the finding under test
-    /// remains.
+    /// remains. Its profile changes every pod.
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap()).with("muslin.toml", format!("[levels]\n{}", without_advice()))
+        Self(tempfile::tempdir().unwrap())
+            .with("muslin.toml", format!("profile = \"fast\"\n[levels]\n{}", without_advice()))
     }
 
     /// Writes a file, and creates the folders above it.

@@ -19,13 +19,9 @@ pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> Value {
     })
 }
 
-/// Returns the options that the default profile injects into a pod that uses musl by its image name.
-pub(crate) fn default_options() -> Value {
-    json!([
-        { "name": "single-request-reopen" },
-        { "name": "timeout", "value": "5" },
-        { "name": "attempts", "value": "5" }
-    ])
+/// Returns the options that the profile of the tests, `fast`, injects into every pod.
+pub(crate) fn injected_options() -> Value {
+    json!([{ "name": "timeout", "value": "3" }, { "name": "attempts", "value": "6" }])
 }
 
 /// Returns a stored pod without the fields that identify it.

@@ -23,6 +23,9 @@ use crate::common::registration::Registration;
 /// Time limit until the server knows the namespaces, which takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
+/// A built-in profile that changes every pod.
+const CHANGES_EVERY_POD: &str = "fast";
+
 /// By default, a test does not wait until API servers notice that muslin stops.
 const NO_DELAY: [&str; 2] = ["--shutdown-delay", "0"];
 
@@ -129,12 +132,14 @@ impl<'c> Muslin<'c> {
 // === impl Process ===
 
 impl Process {
-    /// Starts muslin with these arguments, and waits until it serves and knows the namespaces.
+    /// Starts muslin with these arguments, and waits until it serves and knows the namespaces. Unless the arguments name another, its
+    /// profile changes every pod.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
             .args(["--own-namespace", "muslin"])
             .args(if arguments.iter().any(|argument| argument == "--shutdown-delay") { &[][..] } else { &NO_DELAY })
+            .env("MUSLIN_PROFILE", CHANGES_EVERY_POD)
             .args(arguments)
             .arg("--kubeconfig")
             .arg(kubeconfig)

@@ -1,5 +1,5 @@
-//! muslin's main promise, proven on a node: a pod on musl looks up a Service through kube-proxy and CoreDNS, with and without muslin's
-//! options, on a healthy network and with one packet lost in each lookup.
+//! The gain of the profile `three-attempts`, on a node: a pod on musl looks up a Service through kube-proxy and CoreDNS, with and without
+//! its option, on a healthy network and with one packet lost in each lookup.
 
 use std::fmt;
 use std::fs;
@@ -31,7 +31,7 @@ const LOOKUPS: usize = 20;
 const LOOKUPS_OF_PAGE: usize = 200;
 
 /// The least improvement of musl's 99th percentile when one packet is lost.
-const RATIO: f64 = 4.0;
+const RATIO: f64 = 1.4;
 /// Time limit on a busy machine; one measurement takes four seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -71,7 +71,7 @@ fn records_docs_proof_on_a_node_md(node: &mut Node) -> Result<()> {
 
 This page repeats the laboratory's [proof.md](proof.md) in a cluster of one node ([tests/node](../tests/node/node)): a pod on musl 1.2.3
 looks up the Service `{NAME}` {LOOKUPS_OF_PAGE} times at once, through the kubelet's resolv.conf, kube-proxy and CoreDNS. The pod
-exists twice: in a namespace where muslin is off, and in one where it injects. Then each lookup loses one packet, the first of its socket.
+exists twice: in a namespace where muslin is off, and in one with the profile `three-attempts`. Then each lookup loses one packet, the first of its socket.
 
 `cargo test --test node -- --ignored` (as root) writes this page. A test in `scripts/test` does the same with fewer lookups, and fails if
 a name is not found, a healthy lookup costs more queries, or the 99th percentile is less than {RATIO} times better.

@@ -55,7 +55,7 @@ fn a_running_container_has_the_options_and_resolves_a_service(node: &mut Node) -
     let mut options: Vec<&str> = options.split_whitespace().collect();
     // The kubelet writes options in any order.
     options.sort_unstable();
-    ensure!(options == ["attempts:10", "ndots:5", "timeout:5"], "{file}");
+    ensure!(options == ["attempts:2", "ndots:5"], "{file}");
 
     let (address, _) = node.kubectl(&["get", "service", "shop", "-n", "shop", "-o", "jsonpath={.spec.clusterIP}"])?;
     for name in ["shop", "shop.shop", "shop.shop.svc.cluster.local"] {

@@ -256,8 +256,8 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
         }
         // No container here shows itself to be Go's.
         "go-falls-back-to-libc" | "go-netdns-ineffective" => false,
-        // No pod here ignores a rule.
-        "unknown-rule" => false,
+        // No pod here ignores a rule, or has an annotation of 0.1.0.
+        "unknown-rule" | "outdated-injection" => false,
         other => unreachable!("say here where {other} is true"),
     }
 }
