@@ -25,7 +25,8 @@
 //! - [`lab::network::Lab`]: servers at any `server(1)` to `server(254)`; `forward("udp dport 53 drop")` and every other nft rule,
 //!   `balance(CLUSTER_DNS, &[…])`, `intercept(…)`, `race(…)`; `program(…)` runs a real server.
 //! - [`lab::client::Client`]: `run(&Command)` runs any program, such as `muslin probe`, with the test's resolv.conf.
-//! - [`lab::resolvers::Program`]: a real resolver, `world.glibc()`, `world.go()`, `world.musls()`; `look_up(&client, &names)`.
+//! - [`lab::resolvers::Program`]: a real resolver, `world.glibc()`, `world.go()`, `world.musls()`, or a program that brings one along,
+//!   `world.programs()`; `look_up(&client, &names)`.
 //!
 //! Most tests wait most of the time, so sixteen run at once unless `--test-threads` sets another number.
 

@@ -1,0 +1,26 @@
+// Looks up names with `dns.resolve4` and `dns.resolve6` of Node, which is c-ares without the search list, and prints the results as
+// lookup.c does. Usage: node lookup.js STAGGER NAME...
+"use strict";
+const { Resolver } = require("node:dns").promises;
+
+async function lookUp(name) {
+  const began = process.hrtime.bigint();
+  // A channel of its own, without the latencies that earlier lookups measured.
+  const resolver = new Resolver();
+  const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
+  const microseconds = Number((process.hrtime.bigint() - began) / 1000n);
+  const addresses = answers.flatMap((answer) => answer.value ?? []);
+  const error = addresses.length > 0 ? null : answers[0].reason.code;
+  console.log(JSON.stringify({ name, microseconds, error, addresses }));
+}
+
+async function main([stagger, ...names]) {
+  const lookups = [];
+  for (const name of names) {
+    lookups.push(lookUp(name));
+    await new Promise((resolve) => setTimeout(resolve, Number(stagger) / 1000));
+  }
+  await Promise.all(lookups);
+}
+
+main(process.argv.slice(2));
