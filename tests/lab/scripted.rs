@@ -346,7 +346,7 @@ fn the_router_drops_blocks_and_intercepts(world: &World) -> Result<()> {
     // No server has the address that is queried now.
     lab.intercept(lossy)?;
     let elsewhere = lab.server(other, zone())?;
-    client.write("resolv.conf", &format!("{}{options}", asking("203.0.113.53")))?;
+    client.write("resolv.conf", &format!("{}{options}", asking("192.0.2.53")))?;
     ensure!(glibc.look_up_one(&client, NAME)?.succeeded(), "{:?}", lossy_dns.seen());
     ensure!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
     Ok(())
