@@ -20,12 +20,14 @@
 //! - [`lab::server::Script`]: the names that a server knows, then rules: `any()`, `a()`, `aaaa()`, narrowed by `.name("*.example.com")`,
 //!   `.over(Udp)`, `.edns(true)`, `.nth(2)`, `.up_to(3)`, `.chance(0.05, seed)`; and the reaction to such a query: `Then::Drop`,
 //!   `truth()`, `code(ServFail)`, `addresses(["198.18.0.4"])`, altered by `.after(delay)`, `.ttl(1)`, `.cut(Cut::Empty)`,
-//!   `.wrong_id()`. Also: `.tcp(…)`, `.edns(…)`, `.loses(0.05, seed)`, `.at_most_a_second(20)`, `.latency(…)`, `Script::dead()`.
-//! - [`lab::server::Server`]: `seen()` returns every query it received, `follow(script)` replaces its script.
+//!   `.wrong_id()`. Also: `.tcp(…)`, `.edns(…)`, `.loses(0.05, seed)`, `.at_most_a_second(20)`, `.capacity(300.0, 10)`,
+//!   `.latency(…)`, `Script::dead()`.
+//! - [`lab::server::Server`]: `seen()` returns every query it received, `follow(script)` replaces its script, `stall(time)` stops it.
 //! - [`lab::network::Lab`]: servers at any `server(1)` to `server(254)`; `forward("udp dport 53 drop")` and every other nft rule,
 //!   `balance(CLUSTER_DNS, &[…])`, `intercept(…)`, `race(…)`; `program(…)` runs a real server.
 //! - [`lab::client::Client`]: `run(&Command)` runs any program, such as `muslin probe`, with the test's resolv.conf.
-//! - [`lab::resolvers::Program`]: a real resolver, `world.glibc()`, `world.go()`, `world.musls()`; `look_up(&client, &names)`.
+//! - [`lab::resolvers::Program`]: a real resolver, `world.glibc()`, `world.go()`, `world.musls()`, or a program that brings one along,
+//!   `world.programs()`; `look_up(&client, &names)`.
 //!
 //! Most tests wait most of the time, so sixteen run at once unless `--test-threads` sets another number.
 
@@ -48,6 +50,7 @@ mod lab {
     pub(crate) mod resolvers;
     pub(crate) mod scripted;
     pub(crate) mod server;
+    pub(crate) mod storms;
     pub(crate) mod world;
 }
 
@@ -57,7 +60,7 @@ use anyhow::Result;
 use common::harness::{self, Suite};
 use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, servers};
 use lab::world::World;
-use lab::{coarse_clock, coredns, proof, scripted};
+use lab::{coarse_clock, coredns, proof, scripted, storms};
 use libtest_mimic::Arguments;
 
 /// Number of tests that run at once. They wait for packets that never come, not for a processor.
@@ -72,6 +75,7 @@ const SUITE: Suite<Test> = Suite {
         coarse_clock::TESTS,
         coredns::TESTS,
         proof::TESTS,
+        storms::TESTS,
         healthy::TESTS,
         servers::TESTS,
         losses::TESTS,

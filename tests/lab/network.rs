@@ -60,6 +60,7 @@ impl<'w> Lab<'w> {
             servers.path(),
         );
         batch(router, &links)?;
+        // Programs that connect to what they found are refused at once, as nothing listens there.
         batch(
             client,
             "link set lo up
@@ -67,7 +68,9 @@ impl<'w> Lab<'w> {
              addr add 2001:db8:1::2/64 dev eth0 nodad
              link set eth0 up
              route add default via 172.30.0.1
-             route add default via 2001:db8:1::1",
+             route add default via 2001:db8:1::1
+             route add local 203.0.113.0/24 dev lo
+             route add local 2001:db8:9::/64 dev lo",
         )?;
         batch(
             servers,

@@ -1,5 +1,7 @@
-//! Real resolvers: programs that `tools` built, each with a release of musl, glibc or Go's net package, and their output.
+//! Real resolvers: programs that `tools` built, each with a release of musl, glibc or Go's net package or a resolver of its own, and
+//! their output.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,9 @@ const STAGGER: Duration = Duration::from_millis(20);
 /// A program that looks up names.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// The resolver in it.
+    /// The title in tables.
+    pub(crate) title: String,
+    /// The resolver that muslin finds in its container. Some programs use another, which they bring along.
     pub(crate) resolver: Resolver,
     command: Vec<PathBuf>,
 }
@@ -52,18 +56,35 @@ pub(crate) fn read_list(folder: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Reads the list of other programs that `tools` wrote in its folder.
+pub(crate) fn read_programs(folder: &str) -> Result<Vec<Program>> {
+    let path = Path::new(folder).join("programs");
+    let list = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    list.lines().map(Program::parse_titled).collect()
+}
+
 // === impl Program ===
 
 impl Program {
+    /// Parses a title, the resolver of the container and the command, with tabs between them.
+    fn parse_titled(line: &str) -> Result<Self> {
+        let words: Vec<&str> = line.split('\t').collect();
+        let [title, resolver, command @ ..] = &words[..] else { bail!("not a program: {line}") };
+        ensure!(!command.is_empty(), "no command: {line}");
+        Ok(Self {
+            title: (*title).to_owned(),
+            resolver: resolver.parse()?,
+            command: command.iter().map(PathBuf::from).collect(),
+        })
+    }
+
     /// Parses `musl 1.2.5 LOADER PROGRAM`.
     fn parse(line: &str) -> Result<Self> {
         let words: Vec<&str> = line.split(' ').collect();
         let [family, version, command @ ..] = &words[..] else { bail!("not a resolver: {line}") };
         ensure!(!command.is_empty(), "no command: {line}");
-        Ok(Self {
-            resolver: format!("{family} {version}").parse()?,
-            command: command.iter().map(PathBuf::from).collect(),
-        })
+        let resolver: Resolver = format!("{family} {version}").parse()?;
+        Ok(Self { title: resolver.to_string(), resolver, command: command.iter().map(PathBuf::from).collect() })
     }
 
     /// Returns the program's own file.
@@ -81,19 +102,30 @@ impl Program {
     pub(crate) fn with_loader(&self, loader: PathBuf) -> Result<Self> {
         self.loader()?;
         let command = std::iter::once(loader).chain(self.command.iter().skip(1).cloned()).collect();
-        Ok(Self { command, ..*self })
+        Ok(Self { command, ..self.clone() })
     }
 
     /// Looks up names at the same time, and returns the results in the order of the names.
     pub(crate) fn look_up<N: AsRef<str>>(&self, client: &Client<'_>, names: &[N]) -> Result<Vec<FinishedLookup>> {
+        self.look_up_every(STAGGER, client, names)
+    }
+
+    /// Looks up names as [`Self::look_up`] does, with this time between the starts of two lookups.
+    pub(crate) fn look_up_every<N: AsRef<str>>(
+        &self,
+        stagger: Duration,
+        client: &Client<'_>,
+        names: &[N],
+    ) -> Result<Vec<FinishedLookup>> {
         let (program, arguments) = self.command.split_first().context("a program without a name")?;
         let mut command = Command::new(program);
-        command.args(arguments).arg(STAGGER.as_micros().to_string()).args(names.iter().map(AsRef::as_ref));
+        command.args(arguments).arg(stagger.as_micros().to_string()).args(names.iter().map(AsRef::as_ref));
         let ran = client.run(&command)?;
         ensure!(ran.status.success(), "{command:?} ended with {}: {}", ran.status, ran.stderr);
         let mut found = ran.stdout.lines().map(FinishedLookup::parse).collect::<Result<Vec<_>>>()?;
-        let place = |found: &FinishedLookup| names.iter().position(|name| name.as_ref() == found.name);
-        found.sort_by_cached_key(place);
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(place, name)| (name.as_ref(), place)).collect();
+        found.sort_by_key(|found| places.get(&*found.name).copied());
         ensure!(found.len() == names.len(), "{} of {} lookups: {}", found.len(), names.len(), ran.stderr);
         Ok(found)
     }

@@ -17,6 +17,7 @@ use crate::lab::world::World;
 
 pub(crate) const TESTS: Topic = tests![
     every_resolver_queries_and_accepts_both_families,
+    every_program_of_the_proof_finds_addresses,
     a_laboratory_is_invisible_outside,
     a_zone_has_missing_empty_and_wildcard_names,
     musl_resends_after_half_its_timeout,
@@ -67,6 +68,20 @@ fn every_resolver_queries_and_accepts_both_families(world: &World) -> Result<()>
         let found = program.look_up_one(&client_v6, NAME)?;
         ensure!(found.families() == (1, 1) && !dns_v6.seen().is_empty(), "{}: {found:?}", program.resolver);
     }
+    Ok(())
+}
+
+fn every_program_of_the_proof_finds_addresses(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let dns = lab.server(server(1), zone())?;
+    let client = lab.client(&asking(dns.address()))?;
+    for program in world.programs() {
+        dns.forget();
+        let found = program.look_up_one(&client, NAME)?;
+        ensure!(found.succeeded() && !dns.seen_of(NAME).is_empty(), "{}: {found:?}", program.title);
+    }
+    // The machine's own glibc and Go need no download.
+    ensure!(world.programs().len() > 1, "{:?}", world.programs());
     Ok(())
 }
 
@@ -331,7 +346,7 @@ fn the_router_drops_blocks_and_intercepts(world: &World) -> Result<()> {
     // No server has the address that is queried now.
     lab.intercept(lossy)?;
     let elsewhere = lab.server(other, zone())?;
-    client.write("resolv.conf", &format!("{}{options}", asking("203.0.113.53")))?;
+    client.write("resolv.conf", &format!("{}{options}", asking("192.0.2.53")))?;
     ensure!(glibc.look_up_one(&client, NAME)?.succeeded(), "{:?}", lossy_dns.seen());
     ensure!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
     Ok(())

@@ -14,6 +14,7 @@ use crate::lab::resolvers::{self, Program};
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
     resolvers: Vec<Program>,
+    programs: Vec<Program>,
     /// The folder that `tools` made.
     pub(crate) folder: PathBuf,
     /// The folder of the program that releases of muslin hold.
@@ -30,9 +31,16 @@ impl World {
         ensure!(ran.status.success(), "{tools} ended with {}; see its messages above", ran.status);
         let folder = String::from_utf8(ran.stdout)?;
         let resolvers = resolvers::read_list(folder.trim_end())?;
+        let mut programs = resolvers::read_programs(folder.trim_end())?;
+        // A container with any musl: the newest.
+        let newest = resolvers.iter().rev().find(|program| program.resolver.family == Family::Musl);
+        let newest = newest.context("no musl")?.resolver;
+        for program in programs.iter_mut().filter(|program| program.resolver.family == Family::Musl) {
+            program.resolver = newest;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let built = tempfile::Builder::new().prefix("muslin-lab-").tempdir()?;
-        let world = Self { runtime, resolvers, folder: folder.trim_end().into(), built };
+        let world = Self { runtime, resolvers, programs, folder: folder.trim_end().into(), built };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lookup-program");
         let ran = Command::new(script).arg(world.lookup_program()).status().context(script)?;
         ensure!(ran.success(), "{script} ended with {ran}");
@@ -45,6 +53,11 @@ impl World {
     /// Returns all releases of musl, glibc and Go's resolver.
     pub(crate) fn resolvers(&self) -> &[Program] {
         &self.resolvers
+    }
+
+    /// Returns the releases of glibc, programs that bring a resolver along, and programs with a deadline of their own.
+    pub(crate) fn programs(&self) -> &[Program] {
+        &self.programs
     }
 
     /// Returns every release of musl, the oldest first.

@@ -3,7 +3,7 @@
 //! `docs/proof.md`.
 
 mod fault;
-mod injected;
+pub(crate) mod injected;
 mod measure;
 mod silence;
 mod table;

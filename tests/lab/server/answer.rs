@@ -14,7 +14,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::ReceivedQuery;
 use super::script::{
-    Chance, Collisions, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits, truth,
+    Capacity, Chance, Collisions, Count, Cut, EdnsManners, Per, Reply, Rule, Says, Script, Then, Transport, When, fits,
+    truth,
 };
 
 /// The answer size that a client without EDNS accepts by UDP.
@@ -34,6 +35,8 @@ pub(super) struct Answering {
     /// The first UDP query by socket and id.
     ids: HashMap<(SocketAddr, u16), Vec<u8>>,
     began: Instant,
+    /// The time at which a server with a capacity has answered all that waits for it.
+    busy_until: Instant,
     pub(super) seen: Vec<ReceivedQuery>,
 }
 
@@ -62,6 +65,7 @@ impl Answering {
             asked: HashMap::new(),
             ids: HashMap::new(),
             began: Instant::now(),
+            busy_until: Instant::now(),
             seen: Vec::new(),
         }
     }
@@ -105,8 +109,26 @@ impl Answering {
             reply.says = Says::Code(ResponseCode::FormErr);
         }
         reply.without_edns |= manners != EdnsManners::Honours;
+        let Some(turn) = self.wait_for_a_turn() else { return Ok(None) };
         let bytes = self.message(&message, question, &name, &reply, transport)?;
-        Ok(Some(Outgoing { after: reply.after + self.script.latency, bytes }))
+        Ok(Some(Outgoing { after: turn + reply.after + self.script.latency, bytes }))
+    }
+
+    /// Answers nothing for this time.
+    pub(super) fn stall(&mut self, time: Duration) {
+        self.busy_until = self.busy_until.max(Instant::now()) + time;
+    }
+
+    /// Returns the time after which a query is answered; `None` if there is no room for it to wait.
+    fn wait_for_a_turn(&mut self) -> Option<Duration> {
+        let Some(Capacity { queries_a_second, room }) = self.script.capacity else { return Some(Duration::ZERO) };
+        let (now, service) = (Instant::now(), Duration::from_secs_f64(queries_a_second.recip()));
+        let waiting = self.busy_until.saturating_duration_since(now);
+        if waiting.as_nanos() / service.as_nanos() >= room as u128 {
+            return None;
+        }
+        self.busy_until = now + waiting + service;
+        Some(waiting + service)
     }
 
     /// Returns the query to answer: this one, or after an id collision the earlier one or none.

@@ -74,6 +74,11 @@ impl Server {
         lock(&self.state).follow(script);
     }
 
+    /// Lets a server with a capacity answer nothing for this time. What arrives waits, as far as there is room.
+    pub(crate) fn stall(&self, time: Duration) {
+        lock(&self.state).stall(time);
+    }
+
     /// Returns all received queries, in order.
     pub(crate) fn seen(&self) -> Vec<ReceivedQuery> {
         lock(&self.state).seen.clone()

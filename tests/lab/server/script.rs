@@ -17,8 +17,17 @@ pub(crate) struct Script {
     pub(super) tcp: Tcp,
     pub(super) edns: EdnsManners,
     pub(super) collisions: Collisions,
+    pub(super) capacity: Option<Capacity>,
     /// Start and end of the validity of the root keys' signature, in seconds since 1970.
     pub(super) root_signed: Option<(u64, u64)>,
+}
+
+/// A server that answers one query after another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Capacity {
+    pub(super) queries_a_second: f64,
+    /// Number of queries that may wait; more are dropped.
+    pub(super) room: usize,
 }
 
 /// The treatment of the second of two queries from one socket with one id.
@@ -209,6 +218,12 @@ impl Script {
         when.count = Some(Count::MoreThanASecond(queries));
         when.per = Per::Server;
         self.rule(when, Then::Drop)
+    }
+
+    /// Answers one query after another, so many a second, and drops those for which there is no room to wait.
+    pub(crate) fn capacity(mut self, queries_a_second: f64, room: usize) -> Self {
+        self.capacity = Some(Capacity { queries_a_second, room });
+        self
     }
 
     pub(crate) fn tcp(mut self, tcp: Tcp) -> Self {
