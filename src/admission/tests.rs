@@ -75,7 +75,10 @@ async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
     assert!(patch.as_array().unwrap().iter().any(|operation| operation["path"] == "/spec/dnsConfig"), "{patch}");
     assert_eq!(
         response["warnings"],
-        json!(["muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"])
+        json!([
+            "muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)",
+            "muslin: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s"
+        ])
     );
     assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
 }

@@ -110,15 +110,22 @@ fn new_risks<'f>(before: &[Finding], after: &'f [Finding]) -> Vec<&'f Finding> {
     risks
 }
 
-/// Returns the notes for a pod's author about the risks that the profile accepts.
+/// Returns the notes for a pod's author about the risks that the profile accepts, one for each rule.
 pub(super) fn accepted_risk_notes(before: &[Finding], after: &[Finding], profile: &Profile) -> Vec<String> {
-    let risks = new_risks(before, after).into_iter();
-    risks
-        .map(|finding| {
-            let container = finding.container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-            format!("profile {} accepts {}: {container}{}", profile.name, finding.rule.slug, finding.message)
-        })
-        .collect()
+    let risks = new_risks(before, after);
+    let mut notes: Vec<(&str, &Finding, usize)> = Vec::new();
+    for finding in risks {
+        match notes.iter_mut().find(|(slug, ..)| *slug == finding.rule.slug) {
+            Some((_, _, others)) => *others += 1,
+            None => notes.push((finding.rule.slug, finding, 0)),
+        }
+    }
+    let note = |(slug, finding, others): (&str, &Finding, usize)| {
+        let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+        let container = finding.container.as_deref().map(|name| format!("{name}{others}: ")).unwrap_or_default();
+        format!("profile {} accepts {slug}: {container}{}", profile.name, finding.message)
+    };
+    notes.into_iter().map(note).collect()
 }
 
 #[cfg(test)]
@@ -136,9 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_built_in_profile_fast_has_risks() {
-        for name in Profile::NAMES.into_iter().filter(|name| *name != "fast") {
-            assert_eq!(risks(&Profile::builtin(name).unwrap()), [], "{name}");
+    fn the_risks_of_the_built_in_profiles_are_known() {
+        for name in Profile::NAMES {
+            let mut rules: Vec<&str> =
+                risks(&Profile::builtin(name).unwrap()).into_iter().map(|risk| risk.rule).collect();
+            rules.dedup();
+            let expected: &[&str] = match name {
+                "single-request-reopen" => &["single-request-waits"],
+                "fast" => &["retry-storm"],
+                _ => &[],
+            };
+            assert_eq!(rules, expected, "{name}");
         }
     }
 
@@ -159,7 +174,11 @@ mod tests {
         };
         let risks: Vec<String> =
             risks(&profile).into_iter().map(|risk| format!("{} {}", risk.rule, risk.pods)).collect();
-        let expected = ["1.1.12", "1.1.14"].map(|release| format!("short-total-timeout pods that use musl {release}"));
+        let expected = [
+            "short-total-timeout pods that use musl 1.1.12",
+            "retry-storm pods that use musl 1.1.12",
+            "short-total-timeout pods that use musl 1.1.14",
+        ];
         assert_eq!(risks, expected);
     }
 

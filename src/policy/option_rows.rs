@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::image::Evidence;
     use crate::policy::Releases;
-    use crate::resolver::{Resolver, Version};
+    use crate::resolver::Version;
 
     /// Resolvers that no condition tells apart.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

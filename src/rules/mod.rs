@@ -67,6 +67,8 @@ rules! {
     short_total_timeout,
     use_vc_hangs,
     outdated_injection,
+    retry_storm,
+    single_request_waits,
     strict_parser_breaks,
     go_falls_back_to_libc,
     musl_queries_all_nameservers,

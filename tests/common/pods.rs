@@ -56,7 +56,7 @@ fn plan_of(pod: &Value, namespace: &str) -> Result<Option<Plan>> {
     let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
-    let profile = Profile::default();
+    let profile = Profile::builtin("fast")?;
     let context = Context { namespace, ..Context::usual(&profile) };
     Ok(plan(&pod, fingerprints, &context).ok())
 }

@@ -240,6 +240,11 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
             let resends_late = |(timeout, attempts)| attempts == 1 || 3 * timeout > 5 * attempts;
             musl && !asks_a_node_cache && image.musl_timing(set).is_some_and(resends_late)
         }
+        "retry-storm" => {
+            let feeds = |(timeout, attempts)| attempts >= 4 && 4 * timeout <= 5 * attempts;
+            musl && image.musl_timing(set).is_some_and(feeds)
+        }
+        "single-request-waits" => glibc && ["single-request", "single-request-reopen"].iter().any(|name| set.has(name)),
         "musl-no-tcp" => image.before(18),
         "musl-query-id-collision" => image.before(18) && !asks_a_node_cache,
         "musl-aaaa-all-or-nothing" => image.since(13),

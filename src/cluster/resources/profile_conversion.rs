@@ -146,6 +146,9 @@ impl ResolverProfileSpec {
     /// Writes a built-in profile as an administrator would write it.
     pub fn from_profile(profile: &Profile) -> Self {
         let Profile { summary, musl, musl_releases, mixed, glibc, go, others, node_local, .. } = profile;
+        let mut accept_risk: Vec<String> = risks(profile).into_iter().map(|risk| risk.rule.to_owned()).collect();
+        accept_risk.sort_unstable();
+        accept_risk.dedup();
         Self {
             summary: summary.clone(),
             options: Options {
@@ -156,6 +159,7 @@ impl ResolverProfileSpec {
                 go: go.clone(),
                 others: others.clone(),
             },
+            accept_risk,
             node_local: node_local
                 .as_ref()
                 .map(|NodeLocal { address }| NodeLocalCache { address: address.to_string() }),
