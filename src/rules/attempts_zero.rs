@@ -8,7 +8,8 @@
 //! option's name is not empty.
 //!
 //! ## How to fix it
-//! Remove the option, or set it to 2 (the default) or 3. More than 3 attempts feed an overload (`musl-slow-retry`). In the modes `inject` and `enforce`, muslin always fixes it.
+//! Remove the option, or set it to 2, the default. Each attempt more adds to an overload (`musl-slow-retry`). In the modes `inject` and
+//! `enforce`, muslin always fixes it.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule};

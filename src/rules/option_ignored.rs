@@ -6,8 +6,8 @@
 //! changed a musl lookup (measured). People who believe that the option helps look for the fault elsewhere.
 //!
 //! ## How to fix it
-//! For musl: a NodeLocal DNSCache, a newer Alpine, or an image on another C library. An option that no resolver knows is
-//! probably misspelt: correct or remove it.
+//! For musl: a NodeLocal DNSCache, a newer Alpine, or an image on another C library; `attempts:3` where the nameservers are never near
+//! their capacity (`musl-slow-retry`). An option that no resolver knows is probably misspelt: correct or remove it.
 
 use std::collections::HashSet;
 

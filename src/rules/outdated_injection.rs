@@ -29,7 +29,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let message = || {
         let options = input.outdated.iter().filter_map(|index| input.dns.options.get(*index));
         let options: Vec<String> = options.map(|option| option.text()).collect();
-        format!("muslin 0.1.0 set {}, which can do harm", options.join(" "))
+        format!("muslin 0.1.0 set {}, which can break lookups", options.join(" "))
     };
     findings.pod(option_path(*first), || {
         (message(), "restart the workload, or delete these options and muslin.dev/injected")

@@ -8,9 +8,8 @@
 //! lost upstream of CoreDNS fails the lookup (warn); with less than 5 s, two do (info).
 //!
 //! ## How to fix it
-//! Leave `timeout` at 5. Short timeouts are usually set against the conntrack
-//! race of kernels before 5.6: a newer kernel or a NodeLocal DNSCache ends it, and `muslin explain single-request-reopen` says where
-//! that option helps.
+//! Leave `timeout` at 5. Short timeouts are usually set against the conntrack race of kernels before 5.6: a newer kernel or a NodeLocal
+//! DNSCache ends it, and `muslin explain single-request-reopen` says where that option helps.
 
 use std::time::Duration;
 

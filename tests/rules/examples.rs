@@ -73,6 +73,16 @@ fn each_rule_fires_on_its_trouble_and_neither_near_it_nor_after_the_fix() {
 }
 
 #[test]
+fn the_profile_with_a_cache_on_the_node_fixes_what_lost_packets_cost() {
+    for slug in ["musl-slow-retry", "parallel-a-aaaa", "musl-query-id-collision"] {
+        let rule = Rule::named(slug).unwrap();
+        let plan = planned(&pod(rule, "fires.yaml"), Mode::Inject, "node-local");
+        let fixed = plan.findings.iter().filter(|planned| planned.finding.rule == rule).map(|planned| planned.fixed);
+        assert_eq!(fixed.collect::<Vec<_>>(), [true], "{slug}");
+    }
+}
+
+#[test]
 fn no_fix_brings_a_new_warning() {
     for rule in RULES {
         let before = slugs(&findings(rule, "fires.yaml"), Level::Warn);

@@ -39,14 +39,14 @@ impl EmbeddedResolver {
         );
         page.paragraph(format_args!("{} {}.", self.slug, self.others));
         page.heading("Options of muslin's profiles that it reads");
-        for name in Profile::NAMES {
-            let Ok(profile) = Profile::builtin(name) else { continue };
+        page.items(Profile::NAMES.into_iter().filter_map(|name| {
+            let profile = Profile::builtin(name).ok()?;
             let mut read: Vec<&str> = profile.every_option().filter(|option| self.reads(option)).collect();
             read.sort_unstable();
             read.dedup();
             let read = if read.is_empty() { "none".to_owned() } else { code_list(read) };
-            page.items([format!("`{name}`: {read}")]);
-        }
+            Some(format!("`{name}`: {read}"))
+        }));
         page
     }
 

@@ -13,7 +13,8 @@
 //! ## Failures
 //! - A call with a deadline of 4 s, first packet lost: found after 2.0 s. With `timeout:5` the resend comes after the deadline:
 //!   DEADLINE_EXCEEDED (measured).
-//! - More `attempts` double the wait with each round: `attempts:10` with `timeout:5` is more than an hour by source.
+//! - More `attempts` double the wait with each round: `attempts:10` with `timeout:5` would be more than an hour by source, so that the 120
+//!   s end it.
 //!
 //! ## Sources
 //! grpc 01b7a4a2 `src/core/lib/event_engine/ares_resolver.cc`; 0bf8e76c `src/core/config/config_vars.cc` (`grpc_dns_resolver`);

@@ -1,4 +1,4 @@
-//! Netty's `DnsNameResolver`: in Vert.x, Reactor Netty, Maven's transport, and where a gRPC or Netty program asks for it.
+//! Netty's `DnsNameResolver`: in programs on Vert.x, Reactor Netty, gRPC for Java and Netty that choose it.
 //!
 //! ## Where it is used
 //! Java itself calls the C library (`InetAddress`). Programs on Netty can resolve on their own instead, without that library, its cache

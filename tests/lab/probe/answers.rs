@@ -187,24 +187,28 @@ fn reports_a_wildcard_in_a_search_domain(world: &World) -> Result<()> {
 fn reports_a_search_domain_that_ends_musls_search(world: &World) -> Result<()> {
     let musl = world.musl(|_| true)?;
     let binary = musl.program().display().to_string();
-    for (word, answer) in [
-        ("an error", ResponseCode::Refused),
-        ("an error", ResponseCode::ServFail),
-        ("an empty answer", ResponseCode::NoError),
+    const LATER: &str = "db.later.example.net";
+    for (whose, word, answer) in [
+        ("the search of musl and glibc", "REFUSED or another error", ResponseCode::Refused),
+        ("musl's search", "SERVFAIL", ResponseCode::ServFail),
+        ("musl's search", "an empty answer", ResponseCode::NoError),
     ] {
         let lab = Lab::new(world)?;
-        let script = || cluster().rule(any().name("*.corp.example.net"), code(answer));
+        let script = || cluster().rule(any().name("*.corp.example.net"), code(answer)).name(LATER, ["203.0.113.81"]);
         let probed = probe_with_corp(&lab, script(), &["--no-getaddrinfo", "--binary", &binary])?;
         let verdict = probed.only("search-expansion")?;
-        ensure!(verdict["what"] == format!("musl's search ends at corp.example.net ({word})"), "{verdict:#}");
+        ensure!(verdict["what"] == format!("{whose} ends at corp.example.net ({word})"), "{verdict:#}");
         ensure!(verdict["level"] == "deny", "{verdict:#}");
         let _dns = lab.server(server(2), script())?;
-        let client =
-            lab.client(&format!("search corp.example.net\noptions ndots:5 timeout:1\nnameserver {}\n", server(2)))?;
+        let search = "search corp.example.net later.example.net";
+        let client = lab.client(&format!("{search}\noptions ndots:5 timeout:1\nnameserver {}\n", server(2)))?;
         ensure!(
             !musl.look_up_one(&client, EXTERNAL)?.succeeded()
                 && world.glibc()?.look_up_one(&client, EXTERNAL)?.succeeded()
         );
+        // glibc tries the name as given in each case, and the domains behind only if its list goes on.
+        let found = world.glibc()?.look_up_one(&client, "db")?;
+        ensure!(found.succeeded() == (whose == "musl's search"), "{word}: {found:?}");
     }
     Ok(())
 }
