@@ -71,7 +71,7 @@ mod tests {
     fn says_how_often_a_query_is_sent() {
         let pod = Case::pod("alpine:3.19").option("attempts", Some("10"));
         let found = fires("retry-storm", pod);
-        assert_eq!(found[0].message, "musl 1.2.4 sends a query up to 10 times, each 0.50 s, and can feed an overload");
+        assert_eq!(found[0].message, "musl 1.2.4 sends an unanswered query 10 times, each 0.5 s");
     }
 
     #[test]

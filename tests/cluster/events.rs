@@ -151,7 +151,7 @@ fn kubectl_describe_shows_findings_on_a_pod_and_its_deployment(cluster: &Cluster
     ensure!(shown.contains("Normal MuslResolver") && shown.contains(slow), "{shown}");
     for (kind, name) in [("deployment", "web"), ("statefulset", "store")] {
         let shown = describe(kind, name)?;
-        ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains("in its pods: set single-"), "{shown}");
+        ensure!(shown.contains("Normal DNSOptionsInjected") && shown.contains("in its pods: set timeout:3"), "{shown}");
         ensure!(shown.contains(&format!("in its pods: {slow}")), "{shown}");
     }
     // An unfixed finding is a warning with a fix.
@@ -220,6 +220,7 @@ fn expected_events(mode: &str) -> Vec<String> {
     if matches!(mode, "warn" | "inject" | "enforce") {
         expect("warn", "MuslResolver");
         if mode != "warn" {
+            expect("info", "DNSOptionsInjected");
             expect("warn", "DNSOptionsInjected");
         }
         if mode != "enforce" {
@@ -300,10 +301,14 @@ fn forged_annotations_do_not_reach_events(cluster: &Cluster) -> Result<()> {
 
     let mut found = shorts(&events(cluster, "lies")?);
     found.retain(|event| !event.starts_with("Pod/last "));
-    let expected: Vec<String> = ["of-a-stranger", "of-elsewhere"]
-        .iter()
-        .flat_map(|name| ["DNSOptionsInjected", "MuslResolver"].map(|reason| format!("Pod/{name} {reason}")))
-        .collect();
+    let expected = [
+        "Pod/annotated DNSOptionsInjected",
+        "Pod/healthy DNSOptionsInjected",
+        "Pod/of-a-stranger DNSOptionsInjected",
+        "Pod/of-a-stranger MuslResolver",
+        "Pod/of-elsewhere DNSOptionsInjected",
+        "Pod/of-elsewhere MuslResolver",
+    ];
     ensure!(found == expected, "{found:#?}");
     ensure!(events(cluster, "lies-audited")?.is_empty());
     Ok(())

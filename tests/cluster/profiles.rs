@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cluster::load::under_load;
 use crate::common::control_plane::KubectlOutput;
 use crate::common::harness::tests;
-use crate::common::pods::{injected_options, pod};
+use crate::common::pods::pod;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
@@ -133,16 +133,16 @@ fn a_namespace_uses_its_profile_until_that_is_deleted(cluster: &Cluster) -> Resu
     let has =
         |texts: &'static [&str]| move |pod: &Value, _: &str| pod["spec"]["dnsConfig"]["options"] == options(texts);
     becomes(cluster, "named", &alpine, |pod, warnings| {
-        pod["spec"]["dnsConfig"]["options"] == injected_options() && warnings.contains("there is no profile `patient`")
+        pod["spec"]["dnsConfig"].is_null() && warnings.contains("there is no profile `patient`")
     })?;
-    let (profile, _) = applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:9", "attempts:9"] } }))?;
-    becomes(cluster, "named", &alpine, has(&["timeout:9", "attempts:9"]))?;
+    let (profile, _) = applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:18", "attempts:9"] } }))?;
+    becomes(cluster, "named", &alpine, has(&["timeout:18", "attempts:9"]))?;
     applied(cluster, "patient", &json!({ "options": { "mixed": ["timeout:8"], "glibc": ["rotate"] } }))
         .map(|(again, _)| std::mem::forget(again))?;
     becomes(cluster, "named", &alpine, has(&["timeout:8"]))?;
     becomes(cluster, "named", &pod("named", "glibc", "debian:12"), has(&["rotate"]))?;
     drop(profile);
-    becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"]["options"] == injected_options())
+    becomes(cluster, "named", &alpine, |pod, _| pod["spec"]["dnsConfig"].is_null())
 }
 
 fn a_risk_must_be_accepted_and_is_then_noted_on_each_pod(cluster: &Cluster) -> Result<()> {
@@ -227,7 +227,7 @@ fn a_profile_overrides_exempts_and_selects_pods(cluster: &Cluster) -> Result<()>
     let mut other = own.clone();
     other["metadata"]["labels"]["old"] = json!("true");
     becomes(cluster, "choosing", &other, |pod, warnings| {
-        pod["spec"]["dnsConfig"]["options"][0]["value"] == "9" && warnings.contains("kept the pod's own timeout:9")
+        pod["spec"]["dnsConfig"]["options"][0]["value"] == "9" && warnings.contains("beside the pod's own timeout:9")
     })?;
     let mut vendor = own.clone();
     vendor["spec"]["containers"][0]["image"] = json!("registry.example.com/vendor/app:1-alpine");
@@ -247,12 +247,12 @@ fn a_profile_gives_options_by_resolver_release_and_declared_image(cluster: &Clus
         |name: &str, resolver: &str| json!({ "prefix": format!("registry.example.com/{name}"), "resolver": resolver });
     let spec = json!({
         "options": {
-            "musl": ["timeout:5", "attempts:10"],
-            "muslReleases": [{ "before": "1.2.0", "options": ["timeout:5", "attempts:9"] }],
-            "mixed": ["timeout:5", "attempts:8"],
-            "glibc": ["timeout:5", "attempts:7"],
-            "go": ["timeout:5", "attempts:6"],
-            "others": ["timeout:5", "attempts:5"],
+            "musl": ["timeout:20", "attempts:10"],
+            "muslReleases": [{ "before": "1.2.0", "options": ["timeout:20", "attempts:9"] }],
+            "mixed": ["timeout:20", "attempts:8"],
+            "glibc": ["timeout:20", "attempts:7"],
+            "go": ["timeout:20", "attempts:6"],
+            "others": ["timeout:20", "attempts:5"],
         },
         "images": [image("new", "musl 1.2.5"), image("old", "musl 1.1.24"), image("go", "go"), image("c", "glibc 2.36")],
     });
@@ -261,13 +261,13 @@ fn a_profile_gives_options_by_resolver_release_and_declared_image(cluster: &Clus
     for (name, attempts) in [("new", 10), ("old", 9), ("c", 7), ("go", 6), ("unknown", 5)] {
         let wanted = pod("by-resolver", name, &format!("registry.example.com/{name}/app:1"));
         becomes(cluster, "by-resolver", &wanted, |pod, _| {
-            pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", &format!("attempts:{attempts}")])
+            pod["spec"]["dnsConfig"]["options"] == options(&["timeout:20", &format!("attempts:{attempts}")])
         })?;
     }
     let mut mixed = pod("by-resolver", "mixed", "registry.example.com/new/app:1");
     mixed["spec"]["initContainers"] = json!([{ "name": "init", "image": "registry.example.com/c/app:1" }]);
     becomes(cluster, "by-resolver", &mixed, |pod, _| {
-        pod["spec"]["dnsConfig"]["options"] == options(&["timeout:5", "attempts:8"])
+        pod["spec"]["dnsConfig"]["options"] == options(&["timeout:20", "attempts:8"])
             && pod["metadata"]["annotations"]["muslin.dev/resolvers"]
                 == "init=glibc-2.36.0 (declared), app=musl-1.2.5 (declared)"
     })
@@ -323,12 +323,9 @@ fn changing_a_profile_previews_the_changes_to_its_pods(cluster: &Cluster) -> Res
 fn no_pod_mixes_two_profiles_while_profiles_change(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("edited", &[("muslin.dev/profile", "edited")])?;
-    let spec = |number: u32| {
-        let number = number.to_string();
-        json!({ "options": { "mixed": [format!("timeout:{number}"), format!("attempts:{number}")] } })
-    };
-    let whole = |number: u32| options(&[&format!("timeout:{number}"), &format!("attempts:{number}")]);
-    let wholes = [whole(6), whole(7), whole(8), injected_options()];
+    let spec = |number: u32| json!({ "options": { "mixed": [format!("timeout:{}", 2 * number), format!("attempts:{number}")] } });
+    let whole = |number: u32| options(&[&format!("timeout:{}", 2 * number), &format!("attempts:{number}")]);
+    let wholes = [whole(6), whole(7), whole(8), Value::Null];
     let seen = [const { AtomicUsize::new(0) }; 4];
     let which = |pod: &Value| {
         let found = &pod["spec"]["dnsConfig"]["options"];

@@ -14,6 +14,7 @@ use crate::common::registration::MANIFESTS;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
+    a_scan_lists_running_pods_with_options_of_0_1_0,
     a_scan_groups_findings_by_workload_and_rule,
     a_scan_lists_the_images_in_use,
     a_scan_writes_sarif_and_exits_as_the_other_commands_do,
@@ -68,6 +69,23 @@ fn fill(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
+fn a_scan_lists_running_pods_with_options_of_0_1_0(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("outdated", &[])?;
+    let mut old = pod("outdated", "old", "alpine:3.19");
+    old["metadata"]["annotations"] = json!({ "muslin.dev/injected": "timeout:5 attempts:10" });
+    old["spec"]["dnsConfig"] =
+        json!({ "options": [{ "name": "timeout", "value": "5" }, { "name": "attempts", "value": "10" }] });
+    cluster.create(&old)?;
+    let admin = cluster.control_plane.admin_kubeconfig();
+    let output = scan(&admin, &["-n", "outdated", "-o", "json", "--fail-on", "never"])?;
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let findings = document["objects"][0]["findings"].as_array().cloned().unwrap_or_default();
+    let found = findings.iter().find(|finding| finding["rule"] == "outdated-injection");
+    let message = found.map(|finding| finding["message"].as_str().unwrap_or_default());
+    ensure!(message.is_some_and(|message| message.contains("timeout:5 attempts:10")), "{document:#}");
+    Ok(())
+}
+
 fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> {
     fill(cluster, "scanned")?;
     let admin = cluster.control_plane.admin_kubeconfig();
@@ -82,8 +100,7 @@ fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> 
         let findings = object["findings"].as_array().cloned().unwrap_or_default();
         findings.iter().map(|finding| format!("{} {} {}", finding["rule"], finding["pods"], finding["fixed"])).collect()
     };
-    // muslin fixes new pods of a template; running pods stay as they are.
-    ensure!(rules(idle).contains(&r#""musl-slow-retry" 0 true"#.to_owned()), "{idle:#}");
+    ensure!(rules(idle).contains(&r#""musl-slow-retry" 0 false"#.to_owned()), "{idle:#}");
     ensure!(web["pods"] == 2 && rules(web).contains(&r#""musl-slow-retry" 2 false"#.to_owned()), "{web:#}");
     ensure!(rules(alone).contains(&r#""attempts-zero" 1 false"#.to_owned()), "{alone:#}");
     let slow = document["rules"].as_array().into_iter().flatten().find(|row| row["rule"] == "musl-slow-retry");

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use muslin::image;
 use muslin::plan::{Context, Plan, plan};
 use muslin::pod::Pod;
-use muslin::policy::Profile;
+use muslin::policy::{Mode, Profile};
 use muslin::rules::Finding;
 use serde_json::{Value, json};
 
@@ -38,26 +38,26 @@ pub(crate) fn without_identity(pod: &Value) -> Value {
 /// Returns the pod after its plan: computed by the library from the pod as the API server stores it without a webhook.
 pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
     let mut planned = without_identity(pod);
-    if let Some(plan) = plan_of(pod, namespace)? {
+    if let Some(plan) = plan_of(pod, namespace, Mode::Inject)? {
         json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
     }
     Ok(planned)
 }
 
-/// Returns muslin's findings on a pod.
+/// Returns muslin's findings on a pod that it does not change.
 pub(crate) fn found(pod: &Value, namespace: &str) -> Result<Vec<Finding>> {
-    let findings = plan_of(pod, namespace)?.map(|plan| plan.findings).unwrap_or_default();
+    let findings = plan_of(pod, namespace, Mode::Warn)?.map(|plan| plan.findings).unwrap_or_default();
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 
 /// Returns the plan; `None` if muslin skips the pod.
-fn plan_of(pod: &Value, namespace: &str) -> Result<Option<Plan>> {
+fn plan_of(pod: &Value, namespace: &str, mode: Mode) -> Result<Option<Plan>> {
     let text = without_identity(pod).to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
     let fingerprints =
         pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
     let profile = Profile::builtin("fast")?;
-    let context = Context { namespace, ..Context::usual(&profile) };
+    let context = Context { namespace, mode, ..Context::usual(&profile) };
     Ok(plan(&pod, fingerprints, &context).ok())
 }
 
