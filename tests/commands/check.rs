@@ -105,6 +105,7 @@ fn verbose_reports_what_was_skipped() {
         Folder::new().with("a.yaml", format!("{SERVICE}---\n{SERVICE}---\n{opted_out}---\n{system}---\n{ALPINE}"));
     let run = folder.run(&["check", "-v", "a.yaml"]).ended(0);
     insta::assert_snapshot!(run.stderr, @"
+    note: a.yaml: Pod default/web: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s
     note: skipped 2 objects of kind Service
     note: skipped 1 pod: it is in kube-system
     note: skipped 1 pod: the pod opted out

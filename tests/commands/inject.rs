@@ -15,7 +15,7 @@ fn fixes_a_pod_and_keeps_comments_and_order() {
         muslin.dev/libc: musl
       annotations:
         muslin.dev/injected: "timeout:3 attempts:6"
-        muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)"
+        muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)\nprofile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s"
         muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"
     spec:
       containers:
@@ -42,6 +42,7 @@ fn writes_findings_to_standard_error() {
       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
       = help: use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3
 
+    note: Pod default/web: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s
     1 pod, 1 changed; findings: 0 deny, 1 warn, 0 info
     ");
 }
@@ -115,7 +116,7 @@ fn fixes_each_pod_of_a_list() {
     items:
     - apiVersion: v1
       kind: Pod
-      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "timeout:3 attempts:6", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
+      metadata: {name: a, labels: {muslin.dev/libc: musl}, annotations: {muslin.dev/injected: "timeout:3 attempts:6", muslin.dev/warnings: "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)\nprofile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s", muslin.dev/resolvers: "app=musl-1.2.4 (assumed)"}}
       spec: {containers: [{name: app, image: alpine:3.19}], dnsConfig: {options: [{name: timeout, value: "3"}, {name: attempts, value: "6"}]}}
     - apiVersion: v1
       kind: Service

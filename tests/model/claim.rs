@@ -38,7 +38,9 @@ pub(crate) fn simulate<T>(run: impl Future<Output = T>) -> T {
 
 /// Looks [`NAME`] up in a pod with these options beside Kubernetes' own.
 pub(crate) fn look_up(stub: &Stub, fault: &Fault, options: &[&str], number: u64) -> Lookup {
-    let options = std::iter::once("ndots:5").chain(options.iter().copied()).map(str::to_owned).collect();
+    // The kubelet leaves its own ndots out where the pod has one.
+    let cluster = Some("ndots:5").filter(|_| !options.iter().any(|option| option.starts_with("ndots:")));
+    let options = cluster.into_iter().chain(options.iter().copied()).map(str::to_owned).collect();
     let question = Question { name: NAME.into(), search: SEARCH.map(str::to_owned).to_vec(), options };
     simulate(async {
         let network = fault.network(number);

@@ -9,15 +9,15 @@
 //! | one resolver's algorithm | `stubs/` |
 //! | what can go wrong | `faults.rs` |
 //! | options compared with Kubernetes' own | `claim.rs` |
+//! | the same beside options of a pod's author | `authors.rs` |
 //! | the best options that the claim allows | `search.rs` |
 //! | many clients against an upstream of bounded capacity | `storms.rs` |
 
+mod authors;
 mod claim;
 mod faults;
 mod network;
 mod search;
-
 mod servers;
 mod storms;
-
 mod stubs;
