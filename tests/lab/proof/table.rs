@@ -15,10 +15,11 @@ const INTRODUCTION: &str = "\
 
 muslin's promise is that with its options no lookup is worse than with Kubernetes' own. The default profile injects no option (a test
 compares the resolv.conf of each pod on this page), so it keeps the promise. This page measures the profile `three-attempts`, with which
-musl recovers sooner from lost packets. Its costs are the cells that are worse, listed below, and some [storms](#storms). Real programs look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against scripted DNS servers with
-one fault at a time ([tests/lab](../tests/lab_tests.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`, and the
-options of a pod where all containers are alike, or of one with musl beside it (beside musl: glibc). So a lookup queries four names,
-twice each.
+musl recovers sooner from lost packets. Its costs are the cells that are worse, listed below, and some [storms](#storms).
+
+Real programs look up `n0.example.com`, `n1.example.com` and so on in network namespaces, against scripted DNS servers with one fault at
+a time ([tests/lab](../tests/lab_tests.rs)). The resolv.conf is a pod's: three search domains, `ndots:5`, and the options of a pod where
+all containers are alike, or of one with musl beside it (beside musl: glibc). So a lookup queries four names, twice each.
 
 Each lookup is compared with its twin: the same name, with the same packets lost, with Kubernetes' options. A name that these find is
 found, with the same address families, as fast. A name that these do not find may take up to 1.5 times their time and half a second.

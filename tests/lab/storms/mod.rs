@@ -34,7 +34,7 @@ const OVERLOADS: [f64; 2] = [1.2, 2.0];
 
 /// The highest load at which [`MEASURED`] outlasts every storm that Kubernetes' options outlast. Beyond it is the reason why that
 /// profile is not the default.
-const OUTLASTS_UP_TO: f64 = 0.67;
+const OUTLASTS_UP_TO: f64 = 0.25;
 
 /// The upstream's room for waiting queries: a queue without end, and so little that what cannot be answered is dropped.
 const ROOMS: [usize; 2] = [usize::MAX, 10];

@@ -18,7 +18,7 @@ each query is sent so often that the load exceeds its capacity, so more attempts
 
 The claim: where Kubernetes' options find at least 99 % of the names, muslin's find as many, and recover within 1.2 times the time
 (and half a second). The default profile injects nothing, so it keeps the claim. The profile `three-attempts`, which is measured here,
-keeps it up to 67 % load; beyond is why it is not the default. Storms in which Kubernetes' options themselves lose more than 1 % are
+keeps it up to 25 % load; beyond is why it is not the default. Storms in which Kubernetes' options themselves lose more than 1 % are
 shown, and nothing is claimed of them. *Recovered*: the time from the beginning of the stall until lookups are as quick as before it.
 *Queries*: those that reach the upstream, for each lookup; two are needed.
 
