@@ -83,7 +83,7 @@ const SUITE: Suite<Test> = Suite {
         getaddrinfo::TESTS,
         libraries::TESTS,
     ],
-    on_request: &[proof::BY_HAND],
+    on_request: &[proof::BY_HAND, storms::BY_HAND],
 };
 
 fn main() -> ExitCode {

@@ -18,31 +18,46 @@ pub(super) const DOMAIN: &str = "example.com";
 /// emulated race would miss it.
 const LATENCY: Duration = Duration::from_millis(4);
 
+/// Number of nameservers that a fault may need.
+pub(super) const SERVERS_MAX: usize = 3;
+
 /// The same packets are lost on each run.
 const SEED: u64 = 20_210_804;
 
-/// A DNS fault.
-pub(super) struct Fault {
+/// A DNS fault. The model in `tests/model` has the same, by the same titles.
+pub(crate) struct Fault {
     /// Title in the table.
     pub(super) title: &'static str,
     pub(super) kind: FaultKind,
     /// Addresses of the names.
     pub(super) names: Names,
-    /// Number of lookups of each resolver: in the test that always runs, and for the table.
-    pub(super) lookups: (usize, usize),
+    /// The options of the node's file, in pods that inherit it.
+    pub(super) node: Option<&'static str>,
+    pub(super) lookups: Lookups,
+}
+
+/// The number of lookups of each program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lookups {
+    /// For the page.
+    pub(super) long: usize,
+    /// In the test that always runs, of musl, glibc and Go; with zero, the test leaves the fault out.
+    pub(super) short: usize,
+    /// In the test that always runs, of other programs.
+    pub(super) brought: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum FaultKind {
+pub(crate) enum FaultKind {
     Healthy,
     /// A share of all queries is lost.
     Loss(f64),
-    /// The first or second query for the name that exists is lost.
+    /// The n-th query for the name that exists is lost.
     Lost(u32),
     /// When two queries leave one socket at once, the second is lost.
     Race,
-    /// The first of two nameservers never answers.
-    FirstDead,
+    /// Some nameservers do not do their work.
+    Servers(&'static [At]),
     /// Every answer takes this long.
     Slow(Duration),
     /// AAAA queries get this code; with `None`, no answer.
@@ -53,6 +68,18 @@ pub(super) enum FaultKind {
     Many,
     /// The last search domain answers every name with this code.
     SearchDomain(ResponseCode),
+    /// Each answer has one link of a chain of aliases, of so many.
+    Alias(u8),
+}
+
+/// A nameserver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Alive,
+    /// The server never answers.
+    Dead,
+    /// The server answers every query with this code.
+    Fails(ResponseCode),
 }
 
 /// The addresses of the names that are looked up.
@@ -72,106 +99,108 @@ pub(super) enum Prediction {
     Fails,
 }
 
+const fn seconds(milliseconds: u64) -> FaultKind {
+    FaultKind::Slow(Duration::from_millis(milliseconds))
+}
+
 pub(super) const FAULTS: &[Fault] = &[
-    Fault { title: "none", kind: FaultKind::Healthy, names: Names::Both, lookups: (20, 200) },
-    Fault { title: "1 % of packets lost", kind: FaultKind::Loss(0.01), names: Names::Both, lookups: (200, 1000) },
-    Fault { title: "5 % of packets lost", kind: FaultKind::Loss(0.05), names: Names::Both, lookups: (200, 1000) },
-    Fault {
-        title: "one packet lost: the first of a pair",
-        kind: FaultKind::Lost(1),
-        names: Names::Both,
-        lookups: (100, 200),
-    },
-    Fault {
-        title: "one packet lost: the second of a pair",
-        kind: FaultKind::Lost(2),
-        names: Names::Both,
-        lookups: (100, 200),
-    },
-    Fault {
-        title: "one packet lost: the first of a pair, of names with IPv4 alone",
-        kind: FaultKind::Lost(1),
-        names: Names::V4,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "one packet lost: the first of a pair, of names with IPv6 alone",
-        kind: FaultKind::Lost(1),
-        names: Names::V6,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "one packet lost: the second of a pair, of names with IPv6 alone",
-        kind: FaultKind::Lost(2),
-        names: Names::V6,
-        lookups: (10, 100),
-    },
-    Fault { title: "conntrack race, emulated", kind: FaultKind::Race, names: Names::Both, lookups: (20, 200) },
-    Fault { title: "first of two servers dead", kind: FaultKind::FirstDead, names: Names::Both, lookups: (10, 100) },
-    Fault {
-        title: "answers take 1.5 s",
-        kind: FaultKind::Slow(Duration::from_millis(1500)),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "answers take 2.5 s",
-        kind: FaultKind::Slow(Duration::from_millis(2500)),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "answers take 2.5 s, of names with IPv6 alone",
-        kind: FaultKind::Slow(Duration::from_millis(2500)),
-        names: Names::V6,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "AAAA: NODATA",
-        kind: FaultKind::Aaaa(Some(ResponseCode::NoError)),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "AAAA: NXDOMAIN",
-        kind: FaultKind::Aaaa(Some(ResponseCode::NXDomain)),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "AAAA: SERVFAIL",
-        kind: FaultKind::Aaaa(Some(ResponseCode::ServFail)),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault { title: "AAAA: never answered", kind: FaultKind::Aaaa(None), names: Names::Both, lookups: (10, 100) },
-    Fault { title: "UDP answers cut to nothing", kind: FaultKind::Truncated, names: Names::Both, lookups: (10, 100) },
-    Fault { title: "40 A and 40 AAAA records", kind: FaultKind::Many, names: Names::Both, lookups: (10, 100) },
-    Fault {
-        title: "a search domain says NODATA",
-        kind: FaultKind::SearchDomain(ResponseCode::NoError),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
-    Fault {
-        title: "a search domain says SERVFAIL",
-        kind: FaultKind::SearchDomain(ResponseCode::ServFail),
-        names: Names::Both,
-        lookups: (10, 100),
-    },
+    Fault::new("none", FaultKind::Healthy).lookups(100, 20, 2),
+    Fault::new("query 1 for the name lost", FaultKind::Lost(1)).lookups(100, 100, 5),
+    Fault::new("query 2 for the name lost", FaultKind::Lost(2)).lookups(100, 100, 0),
+    Fault::new("query 1 lost, of a name with IPv4 alone", FaultKind::Lost(1)).of(Names::V4).lookups(20, 10, 0),
+    Fault::new("query 1 lost, of a name with IPv6 alone", FaultKind::Lost(1)).of(Names::V6).lookups(20, 10, 0),
+    Fault::new("query 2 lost, of a name with IPv6 alone", FaultKind::Lost(2)).of(Names::V6).lookups(20, 10, 0),
+    Fault::new("conntrack race", FaultKind::Race).lookups(50, 20, 0),
+    Fault::new("nothing answers", FaultKind::Servers(&[At::Dead])),
+    Fault::new("first of two servers dead", FaultKind::Servers(&[At::Dead, At::Alive])).lookups(10, 10, 2),
+    Fault::new("second of two servers dead", FaultKind::Servers(&[At::Alive, At::Dead])),
+    Fault::new("two of three servers dead", FaultKind::Servers(&[At::Dead, At::Dead, At::Alive])),
+    Fault::new("first of two servers fails", FaultKind::Servers(&[FAILS, At::Alive])).lookups(10, 10, 0),
+    Fault::new("first of two servers refuses", FaultKind::Servers(&[REFUSES, At::Alive])).lookups(10, 10, 0),
+    Fault::new("two of three servers fail", FaultKind::Servers(&[FAILS, FAILS, At::Alive])),
+    Fault::new("the server fails", FaultKind::Servers(&[FAILS])).lookups(10, 10, 0),
+    Fault::new("the server refuses", FaultKind::Servers(&[REFUSES])),
+    Fault::new("answers take 0.5 s", seconds(500)),
+    Fault::new("answers take 1.5 s", seconds(1500)).lookups(10, 10, 0),
+    Fault::new("answers take 2.5 s", seconds(2500)).lookups(10, 10, 0),
+    Fault::new("answers take 4 s", seconds(4000)),
+    Fault::new("answers take 4.8 s", seconds(4800)),
+    Fault::new("answers take 6 s", seconds(6000)),
+    Fault::new("answers take 2.5 s, of a name with IPv6 alone", seconds(2500)).of(Names::V6),
+    Fault::new("answers take 6 s, node's file with timeout:10", seconds(6000)).node("timeout:10").lookups(5, 2, 0),
+    Fault::new(
+        "first of two servers dead, node's file with timeout:2 attempts:5",
+        FaultKind::Servers(&[At::Dead, At::Alive]),
+    )
+    .node("timeout:2 attempts:5"),
+    Fault::new("AAAA: NODATA", FaultKind::Aaaa(Some(ResponseCode::NoError))).lookups(10, 10, 0),
+    Fault::new("AAAA: NXDOMAIN", FaultKind::Aaaa(Some(ResponseCode::NXDomain))).lookups(10, 10, 0),
+    Fault::new("AAAA: SERVFAIL", FaultKind::Aaaa(Some(ResponseCode::ServFail))).lookups(10, 10, 0),
+    Fault::new("AAAA: REFUSED", FaultKind::Aaaa(Some(ResponseCode::Refused))),
+    Fault::new("AAAA: never answered", FaultKind::Aaaa(None)).lookups(10, 10, 0),
+    Fault::new("UDP answers cut to nothing", FaultKind::Truncated).lookups(10, 10, 0),
+    Fault::new("40 A and 40 AAAA records", FaultKind::Many).lookups(10, 10, 0),
+    Fault::new("a search domain says NODATA", FaultKind::SearchDomain(ResponseCode::NoError)).lookups(10, 10, 0),
+    Fault::new("a search domain says SERVFAIL", FaultKind::SearchDomain(ResponseCode::ServFail)).lookups(10, 10, 0),
+    Fault::new("a search domain says REFUSED", FaultKind::SearchDomain(ResponseCode::Refused)),
+    Fault::new("an alias, 1 links, one in each answer", FaultKind::Alias(1)),
+    Fault::new("an alias, 2 links, one in each answer", FaultKind::Alias(2)),
+    Fault::new("an alias, 6 links, one in each answer", FaultKind::Alias(6)),
+    Fault::new("1 % of packets lost", FaultKind::Loss(0.01)).lookups(500, 200, 0),
+    Fault::new("5 % of packets lost", FaultKind::Loss(0.05)).lookups(500, 200, 0),
+    Fault::new("20 % of packets lost", FaultKind::Loss(0.2)).lookups(200, 0, 0),
 ];
+
+const FAILS: At = At::Fails(ResponseCode::ServFail);
+const REFUSES: At = At::Fails(ResponseCode::Refused);
+
+// === impl FaultKind ===
+
+impl FaultKind {
+    /// Returns the number of nameservers in the pod's resolv.conf.
+    pub(super) const fn nameservers(self) -> usize {
+        match self {
+            Self::Servers(servers) => servers.len(),
+            _ => 1,
+        }
+    }
+}
 
 // === impl Fault ===
 
 impl Fault {
+    const fn new(title: &'static str, kind: FaultKind) -> Self {
+        Self { title, kind, names: Names::Both, node: None, lookups: Lookups { long: 10, short: 0, brought: 0 } }
+    }
+
+    const fn of(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
+    const fn node(mut self, options: &'static str) -> Self {
+        self.node = Some(options);
+        self
+    }
+
+    const fn lookups(mut self, long: usize, short: usize, brought: usize) -> Self {
+        self.lookups = Lookups { long, short, brought };
+        self
+    }
+
+    /// Returns whether chance or one packet decides, and repetitions help.
+    pub(super) const fn is_loss(&self) -> bool {
+        matches!(self.kind, FaultKind::Lost(_) | FaultKind::Race | FaultKind::Loss(_))
+    }
+
     /// Returns whether one query of a pair is lost, and its repetition is not.
-    pub(super) fn is_loss_of_one_packet(&self) -> bool {
+    pub(super) const fn is_loss_of_one_packet(&self) -> bool {
         matches!(self.kind, FaultKind::Lost(_) | FaultKind::Race)
     }
 
-    /// Starts the fault at an address of its own, and returns the nameservers to use: the last of them knows the names.
-    pub(super) fn start(&self, lab: &Lab<'_>, addresses: [Ipv4Addr; 2]) -> Result<Vec<Server>> {
-        let [address, other] = addresses;
+    /// Starts the fault at addresses of its own, and returns the nameservers to use.
+    pub(super) fn start(&self, lab: &Lab<'_>, servers: [Ipv4Addr; SERVERS_MAX]) -> Result<Vec<Server>> {
+        let [address, ..] = servers;
         let (v4, v6) = (Ipv4Addr::new(203, 0, 113, 7).into(), Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 7).into());
         let addresses = match self.names {
             Names::Both => vec![v4, v6],
@@ -193,14 +222,24 @@ impl Fault {
                 lab.race(address)?;
                 healthy
             }
-            FaultKind::FirstDead => {
-                return Ok(vec![lab.server(address, Script::dead())?, lab.server(other, healthy)?]);
+            FaultKind::Servers(kinds) => {
+                let script = |kind: &At| match kind {
+                    At::Alive => healthy.clone(),
+                    At::Dead => Script::dead(),
+                    At::Fails(says) => Script::new().rule(any(), code(*says)).latency(LATENCY),
+                };
+                return kinds.iter().zip(servers).map(|(kind, address)| lab.server(address, script(kind))).collect();
             }
             FaultKind::Slow(latency) => healthy.latency(latency),
             FaultKind::Aaaa(Some(says)) => healthy.rule(aaaa().name(&every), code(says)),
             FaultKind::Aaaa(None) => healthy.rule(aaaa().name(&every), Then::Drop),
             FaultKind::Truncated => healthy.rule(any().name(&every), truth().cut(Cut::Empty)).tcp(Tcp::Answers),
             FaultKind::Many => healthy.name_with(&every, many()),
+            FaultKind::Alias(links) => (1..links)
+                .fold(healthy.alias(&every, "link1.example.net"), |script, link| {
+                    script.alias(&format!("link{link}.example.net"), &format!("link{}.example.net", link + 1))
+                })
+                .name_with(&format!("link{links}.example.net"), vec![v4, v6]),
             FaultKind::SearchDomain(says) => healthy
                 .rule(any().name("*.default.svc.cluster.local"), truth())
                 .rule(any().name("*.svc.cluster.local"), truth())
@@ -226,7 +265,13 @@ impl Fault {
             FaultKind::Healthy => answers(Answer::NxDomain),
             FaultKind::Lost(_) => Some(after(settings.one_loss_delay())),
             FaultKind::Race => Some(after(settings.conntrack_race_delay(names))),
-            FaultKind::FirstDead => Some(Prediction::Succeeds(settings.dead_nameserver_delay(1, 2, names))),
+            FaultKind::Servers([At::Dead, At::Alive]) => {
+                Some(Prediction::Succeeds(settings.dead_nameserver_delay(1, 2, names)))
+            }
+            FaultKind::Servers([At::Dead, At::Dead, At::Alive]) => {
+                Some(Prediction::Succeeds(settings.dead_nameserver_delay(2, 3, names)))
+            }
+            FaultKind::Servers([At::Dead]) => Some(Prediction::Fails),
             FaultKind::Slow(latency) if settings.slowest_answer() > latency => {
                 let one_by_one =
                     matches!(settings.pairing, QueryPairing::OneSocketSerial | QueryPairing::TwoSocketsSerial);
@@ -235,8 +280,15 @@ impl Fault {
             }
             FaultKind::Slow(_) => Some(Prediction::Fails),
             FaultKind::SearchDomain(ResponseCode::NoError) => answers(Answer::NoData),
-            FaultKind::SearchDomain(_) => answers(Answer::ServFail),
-            FaultKind::Loss(_) | FaultKind::Aaaa(_) | FaultKind::Truncated | FaultKind::Many => None,
+            FaultKind::SearchDomain(ResponseCode::Refused) => answers(Answer::Refused),
+            FaultKind::SearchDomain(ResponseCode::ServFail) => answers(Answer::ServFail),
+            FaultKind::SearchDomain(_)
+            | FaultKind::Servers(_)
+            | FaultKind::Loss(_)
+            | FaultKind::Aaaa(_)
+            | FaultKind::Truncated
+            | FaultKind::Many
+            | FaultKind::Alias(_) => None,
         }
     }
 }

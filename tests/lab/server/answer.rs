@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use fnv::FnvHasher;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, NULL, SOA};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, NULL, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::ReceivedQuery;
@@ -195,7 +195,9 @@ impl Answering {
             edns.set_max_payload(OWN_UDP_MAX_BYTES);
             message.set_edns(edns);
         }
+        let canonical = self.script.zone.canonical(name).filter(|_| matches!(reply.says, Says::Truth));
         let (code, addresses) = match &reply.says {
+            Says::Truth if canonical.is_some() => (ResponseCode::NoError, &[][..]),
             Says::Truth => match self.script.zone.find(name) {
                 Some(addresses) => (ResponseCode::NoError, addresses),
                 None => (ResponseCode::NXDomain, &[][..]),
@@ -213,6 +215,10 @@ impl Answering {
             Some(Record::from_rdata(question.name().clone(), reply.ttl, data))
         });
         message.answers.extend(records);
+        if let Some(canonical) = canonical {
+            let data = RData::CNAME(CNAME(Name::from_ascii(format!("{canonical}."))?));
+            message.answers.push(Record::from_rdata(question.name().clone(), reply.ttl, data));
+        }
         if let (true, RecordType::DNSKEY, Some(times)) =
             (name.is_empty(), question.query_type(), self.script.root_signed)
         {

@@ -47,6 +47,8 @@ pub(crate) enum Collisions {
 pub(super) struct Zone {
     /// Addresses by lower-case name without the final dot; `*.domain` matches all names below `domain`.
     pub(super) addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// The canonical name that the answer gives without its addresses, by name or pattern.
+    pub(super) aliases: BTreeMap<String, String>,
 }
 
 /// The treatment of TCP.
@@ -192,6 +194,13 @@ impl Script {
     /// Adds a name with computed addresses.
     pub(crate) fn name_with(mut self, name: &str, addresses: Vec<IpAddr>) -> Self {
         self.zone.addresses.insert(name.to_ascii_lowercase(), addresses);
+        self
+    }
+
+    /// Makes a name, or a pattern as in [`Self::name`], an alias. An answer has the canonical name alone, as of a server that does not
+    /// look further.
+    pub(crate) fn alias(mut self, name: &str, canonical: &str) -> Self {
+        self.zone.aliases.insert(name.to_ascii_lowercase(), canonical.to_owned());
         self
     }
 
@@ -389,6 +398,12 @@ pub(crate) fn addresses<const N: usize>(addresses: [&str; N]) -> Reply {
 // === impl Zone ===
 
 impl Zone {
+    /// Returns the canonical name of an alias.
+    pub(super) fn canonical(&self, name: &str) -> Option<&str> {
+        let alias = self.aliases.iter().find(|(pattern, _)| fits(pattern, name));
+        alias.map(|(_, canonical)| canonical.as_str())
+    }
+
     /// Returns the addresses of a name; `None` if it does not exist.
     pub(super) fn find(&self, name: &str) -> Option<&[IpAddr]> {
         let above = |key: &str| key.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));

@@ -61,7 +61,7 @@ pub(super) struct Outcome {
 // === impl Storm ===
 
 impl Storm {
-    /// Lets clients of each kind look up names, all kinds as many. The machine must have 300 ms of a processor for each second.
+    /// Lets clients of each kind look up names, all kinds as many.
     pub(super) fn run(&self, world: &World, crowd: &[Clients<'_>]) -> Result<Outcome> {
         let Self { load, stall, room, lookups_a_second, lasts } = *self;
         let lab = Lab::new(world)?;

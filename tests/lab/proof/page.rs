@@ -1,0 +1,41 @@
+//! The page `docs/proof.md` as a file: its parts are written by tests of their own, one at a time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+
+/// The page with the tables.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
+
+/// The heading of the second part.
+pub(crate) const STORMS: &str = "\n## Storms\n";
+
+/// A part of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All before [`STORMS`].
+    Proof,
+    /// The rest.
+    Storms,
+}
+
+/// Waits until no other measurement for the page runs, as each would disturb the other.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn read() -> Result<String> {
+    std::fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))
+}
+
+/// Replaces a part.
+pub(crate) fn replace(part: Part, text: &str) -> Result<()> {
+    let old = read()?;
+    let (proof, storms) = old.split_at(old.find(STORMS).unwrap_or(old.len()));
+    let new = match part {
+        Part::Proof => format!("{text}{storms}"),
+        Part::Storms => format!("{proof}{text}"),
+    };
+    std::fs::write(PAGE, new).with_context(|| format!("writing {PAGE}"))
+}
