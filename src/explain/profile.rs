@@ -123,13 +123,12 @@ fn options_words(options: &[String]) -> String {
 
 fn condition_words(condition: Condition) -> String {
     match condition {
-        Condition::MuslReleases(MuslCondition { from, before, beside_glibc, except_java, nameservers_max }) => {
+        Condition::MuslReleases(MuslCondition { from, before, except_java, nameservers_max }) => {
             let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
             let before = before.map(|before| format!(" before {before}")).unwrap_or_default();
-            let glibc = if beside_glibc { ", alone or beside glibc" } else { "" };
             let java = if except_java { ", without a JVM" } else { "" };
             let nameservers = nameservers_max.map(|max| format!(", at most {max} nameserver(s)")).unwrap_or_default();
-            format!("all musl{from}{before}{glibc}{java}{nameservers}")
+            format!("all musl{from}{before}{java}{nameservers}")
         }
         Condition::Musl => "all musl".to_owned(),
         Condition::Mixed => "some musl".to_owned(),

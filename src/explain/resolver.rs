@@ -78,8 +78,7 @@ fn option_lists(resolver: Resolver) -> Vec<(&'static str, Vec<String>)> {
     let with = |options: &[String]| [&[CLUSTER_OPTIONS.to_owned()], options].concat();
     let mut lists = vec![("Kubernetes' own", with(&[]))];
     if resolver.family == Family::Musl {
-        lists.push(("`default` profile, all musl", with(&row(&[]))));
-        lists.push(("`default` profile, beside glibc", with(&row(&[Family::Glibc.unversioned()]))));
+        lists.push(("`default` profile", with(&row(&[]))));
     } else {
         lists.push(("`default` profile, beside musl", with(&row(&[Family::Musl.at(RECENT_MUSL)]))));
     }

@@ -45,16 +45,13 @@ fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
     let [glibc, go, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
     let one = |pods: &str, resolvers: Vec<Resolver>| vec![(pods.to_owned(), resolvers)];
     match condition {
-        Condition::MuslReleases(MuslCondition { from, before, beside_glibc, .. }) => RELEASES
+        Condition::MuslReleases(MuslCondition { from, before, .. }) => RELEASES
             .into_iter()
             .chain(from)
             .filter(|release| from.is_none_or(|from| from <= *release))
             .filter(|release| before.is_none_or(|before| *release < before))
             .map(|release| Family::Musl.at(release))
-            .map(|musl| match beside_glibc {
-                true => (format!("pods that use {musl} beside glibc"), vec![musl, glibc]),
-                false => (format!("pods that use {musl}"), vec![musl]),
-            })
+            .map(|musl| (format!("pods that use {musl}"), vec![musl]))
             .collect(),
         Condition::Musl => one("pods that use musl", vec![musl]),
         Condition::Mixed => one("pods that use musl beside something else", vec![musl, glibc, go]),

@@ -21,8 +21,6 @@ pub struct MuslCondition {
     pub from: Option<Version>,
     /// The first release after the range; `None` for no upper bound.
     pub before: Option<Version>,
-    /// Containers that use glibc, by inspection or declaration, may be beside musl.
-    pub beside_glibc: bool,
     /// No container's image holds a JVM.
     pub except_java: bool,
     /// The most nameservers of the pod's resolv.conf; `None` for any number.
@@ -33,22 +31,14 @@ pub struct MuslCondition {
 
 impl MuslCondition {
     pub(super) fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
-        let Self { from, before, beside_glibc, except_java, nameservers_max } = self;
-        let is_in_range = |one: ContainerResolver| {
-            let version = one.resolver.version.filter(|_| one.is_known_musl());
-            version.is_some_and(|version| {
-                from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before)
-            })
-        };
-        let mut has_musl = false;
+        let Self { from, before, except_java, nameservers_max } = self;
+        let is_in_range =
+            |version: Version| from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before);
         nameservers_max.is_none_or(|max| nameservers <= max)
             && resolvers.all(|one| {
-                let is_musl = is_in_range(one);
-                has_musl |= is_musl;
-                let is_allowed = is_musl || beside_glibc && one.is_known() && one.resolver.family == Family::Glibc;
-                is_allowed && !(except_java && one.holds_java)
+                let version = one.resolver.version.filter(|_| one.is_known_musl());
+                version.is_some_and(is_in_range) && !(except_java && one.holds_java)
             })
-            && has_musl
     }
 }
 
@@ -60,12 +50,8 @@ impl ContainerResolver {
         Self { resolver, evidence: Evidence::Inspected, holds_java: false }
     }
 
-    const fn is_known(self) -> bool {
-        matches!(self.evidence, Evidence::Inspected | Evidence::Declared)
-    }
-
     pub(super) fn is_known_musl(self) -> bool {
-        self.resolver.family == Family::Musl && self.is_known()
+        self.resolver.family == Family::Musl && matches!(self.evidence, Evidence::Inspected | Evidence::Declared)
     }
 }
 
@@ -74,27 +60,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_on_releases_can_allow_glibc_and_exclude_java_and_several_nameservers() {
+    fn a_condition_on_releases_can_exclude_java_and_several_nameservers() {
         let condition = MuslCondition {
             from: Some(Version::new(1, 2, 1)),
             before: None,
-            beside_glibc: true,
             except_java: true,
             nameservers_max: Some(1),
         };
         let musl = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 5)));
         let old = ContainerResolver::inspected(Family::Musl.at(Version::new(1, 2, 0)));
         let glibc = ContainerResolver::inspected(Family::Glibc.unversioned());
-        let assumed = ContainerResolver { evidence: Evidence::Assumed, ..glibc };
-        let go = ContainerResolver::inspected(Family::Go.unversioned());
-        let java = ContainerResolver { holds_java: true, ..glibc };
+        let assumed = ContainerResolver { evidence: Evidence::Assumed, ..musl };
+        let java = ContainerResolver { holds_java: true, ..musl };
         let holds = |pod: &[ContainerResolver], nameservers| condition.holds(pod.iter().copied(), nameservers);
-        assert!(holds(&[musl], 1) && holds(&[glibc, musl], 1));
-        assert!(!holds(&[glibc], 1), "no musl");
+        assert!(holds(&[musl, musl], 1));
         assert!(!holds(&[musl], 2), "two nameservers");
-        for other in [old, assumed, go, java] {
+        for other in [old, assumed, glibc, java] {
             assert!(!holds(&[musl, other], 1), "{other:?}");
         }
-        assert!(!MuslCondition { beside_glibc: false, ..condition }.holds([musl, glibc].into_iter(), 1));
     }
 }

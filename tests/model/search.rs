@@ -219,9 +219,7 @@ mod tests {
     #[test]
     fn three_attempts_are_the_best_where_nothing_is_overloaded() {
         let search = Search::without_storms();
-        for parts in [&[Part::Musl, Part::Programs][..], &[Part::Musl, Part::Glibc, Part::Programs]] {
-            assert_eq!(search.best(parts, 1), ["attempts:3"], "{parts:?}");
-        }
+        assert_eq!(search.best(&[Part::Musl, Part::Programs], 1), ["attempts:3"]);
     }
 
     /// Storms aside, for each mix of containers, with and without a JVM.
@@ -242,8 +240,9 @@ mod tests {
         }
     }
 
-    /// glibc and c-ares read `RES_OPTIONS`, which would set options for one container. For c-ares nothing is allowed. For glibc
-    /// `attempts:3` is, and helps little: no lookup gets quicker, and of 600 lookups that lose 5 % of packets one more is found.
+    /// glibc and c-ares read `RES_OPTIONS`, which would set options for one container. For c-ares nothing is allowed. For glibc the
+    /// model allows `attempts:3`, which helps little: no lookup gets quicker, and of 600 lookups that lose 5 % of packets one more is
+    /// found. The laboratory found glibc's lookups slower with it where 20 % of packets are lost (`docs/proof.md`).
     #[test]
     fn res_options_would_help_little() {
         let search = Search::new();

@@ -172,7 +172,7 @@ impl ResolverProfileSpec {
 
 impl Releases {
     fn to_policy(&self, problems: &mut Problems) -> policy::Releases {
-        let Self { from, before, beside_glibc, except_java, nameservers_max, options } = self;
+        let Self { from, before, except_java, nameservers_max, options } = self;
         let mut version = |text: &Option<String>| -> Option<Version> {
             let parsed = text.as_deref()?.parse();
             problems.check::<_, InvalidVersion>("options.muslReleases", parsed)
@@ -181,7 +181,6 @@ impl Releases {
         let condition = MuslCondition {
             from,
             before,
-            beside_glibc: *beside_glibc,
             except_java: *except_java,
             nameservers_max: nameservers_max.map(usize::from),
         };
@@ -189,12 +188,11 @@ impl Releases {
     }
 
     fn from_policy(releases: &policy::Releases) -> Self {
-        let MuslCondition { from, before, beside_glibc, except_java, nameservers_max } = releases.condition;
+        let MuslCondition { from, before, except_java, nameservers_max } = releases.condition;
         let text = |version: Option<Version>| version.map(|version| version.to_string());
         Self {
             from: text(from),
             before: text(before),
-            beside_glibc,
             except_java,
             nameservers_max: nameservers_max.and_then(|max| u8::try_from(max).ok()),
             options: releases.options.clone(),

@@ -116,9 +116,6 @@ pub struct Releases {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schemas::version")]
     pub before: Option<String>,
-    /// If true, other containers may use glibc, known by inspection or declaration.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub beside_glibc: bool,
     /// If true, pods with a JVM in an image are left out: Netty reads `attempts` as a budget of queries.
     #[serde(default, skip_serializing_if = "is_default")]
     pub except_java: bool,
