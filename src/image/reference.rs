@@ -152,7 +152,7 @@ impl<'a> Reference<'a> {
     }
 
     /// Returns true for Docker Hub's official images.
-    pub fn is_official(&self) -> bool {
+    pub(crate) fn is_official(&self) -> bool {
         is_short_official(self.registry, self.path)
     }
 

@@ -95,7 +95,7 @@ impl Node {
     }
 
     /// Returns true if the value is a map.
-    pub fn is_map(&self) -> bool {
+    pub(crate) fn is_map(&self) -> bool {
         matches!(self.kind, NodeKind::Map(_))
     }
 

@@ -29,7 +29,7 @@ pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};
 
 /// The namespace of the cluster's own components. muslin excludes it, whatever its labels, because they must start when muslin
 /// cannot.
-pub const SYSTEM_NAMESPACE: &str = "kube-system";
+pub(crate) const SYSTEM_NAMESPACE: &str = "kube-system";
 
 /// Returns whether muslin excludes the namespace, whatever its labels: `kube-system` and muslin's own.
 pub fn is_excluded(namespace: &str, own_namespace: Option<&str>) -> bool {

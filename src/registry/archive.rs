@@ -15,6 +15,7 @@ use super::layer::{Layer, read_layer};
 use super::limits::Limits;
 use super::manifest::{self, Descriptor, ImageConfig, IndexOrManifest};
 use super::tar::{TarEntry, TarEntryKind, TarReader, unwrap_error};
+use crate::text::one_line;
 
 /// The annotation with the name of an image in an OCI layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -274,7 +275,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Error {
 }
 
 fn missing(path: &Path, name: &str) -> Error {
-    Error::MissingFromArchive { path: path.display().to_string(), name: name.chars().take(NAME_SHOWN).collect() }
+    Error::MissingFromArchive { path: path.display().to_string(), name: one_line(name, NAME_SHOWN).into_owned() }
 }
 
 fn ambiguous<'a>(path: &Path, names: impl Iterator<Item = &'a String>) -> Error {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::one_line;
 use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA512};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -59,7 +60,7 @@ impl FromStr for Digest {
         let digits = match text.split_once(':') {
             Some(("sha256", digits)) if digits.len() == 64 => digits,
             Some(("sha512", digits)) if digits.len() == 128 => digits,
-            _ => return Err(InvalidDigest(text.chars().take(160).collect())),
+            _ => return Err(InvalidDigest(one_line(text, 160).into_owned())),
         };
         let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if is_hex { Ok(Self(text.into())) } else { Err(InvalidDigest(text.to_owned())) }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::one_line;
 use serde::{Deserialize, Serialize};
 
 /// A platform that an image is built for.
@@ -96,7 +97,7 @@ impl FromStr for Platform {
                 arch: (*arch).to_owned(),
                 variant: variant.first().map(|variant| (*variant).to_owned()),
             }),
-            _ => Err(InvalidPlatform(text.chars().take(80).collect())),
+            _ => Err(InvalidPlatform(one_line(text, 80).into_owned())),
         }
     }
 }

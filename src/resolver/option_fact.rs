@@ -119,11 +119,6 @@ impl Support {
     pub const fn is_ignored(self) -> bool {
         matches!(self, Self::Ignored)
     }
-
-    /// Returns true if the option certainly does what it says.
-    pub const fn is_honoured(self) -> bool {
-        matches!(self, Self::Honoured)
-    }
 }
 
 // === impl OptionTable ===

@@ -229,7 +229,7 @@ impl Container<'_> {
 
     /// Returns the options that the environment adds after those of the file: `RES_OPTIONS` of glibc and c-ares (glibc:
     /// resolv/res_init.c; c-ares: src/lib/ares_sysconfig_files.c).
-    pub fn env_options(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn env_options(&self) -> impl Iterator<Item = &str> {
         self.res_options().into_iter().flat_map(str::split_ascii_whitespace)
     }
 

@@ -336,7 +336,7 @@ impl Observations {
     }
 
     /// Returns the single queries of this purpose.
-    pub fn asked_for(&self, purpose: Purpose) -> impl Iterator<Item = &AskedQuery> {
+    pub(crate) fn asked_for(&self, purpose: Purpose) -> impl Iterator<Item = &AskedQuery> {
         self.single_queries().filter(move |asked| asked.purpose == purpose)
     }
 

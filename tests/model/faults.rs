@@ -141,8 +141,8 @@ pub(crate) fn all() -> Vec<Fault> {
         faults.push(Fault::new(format!("an alias, {links} links, one in each answer")).answers(chain, chain));
     }
     // Last, as they take many lookups each.
-    for share in [0.01, 0.05, 0.2] {
-        faults.push(Fault::new(format!("{:.0} % of packets lost", share * 100.0)).loss(Loss::Share(share, 7), 60));
+    for (share, lookups) in [(0.01, 60), (0.05, 60), (0.2, 200)] {
+        faults.push(Fault::new(format!("{:.0} % of packets lost", share * 100.0)).loss(Loss::Share(share, 7), lookups));
     }
     faults
 }

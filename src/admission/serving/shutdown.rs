@@ -40,7 +40,7 @@ impl Shutdown {
     }
 
     /// Returns whether [`Self::leave`] was called.
-    pub fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         *self.0.borrow() >= Step::Leaving
     }
 

@@ -92,7 +92,7 @@ impl Keys {
     }
 
     /// Returns when the serving certificate expires, in seconds since 1970; `None` without a readable certificate.
-    pub fn expiry_seconds(&self) -> Option<i64> {
+    pub(crate) fn expiry_seconds(&self) -> Option<i64> {
         let certified = self.0.load();
         let leaf = certified.as_ref()?.end_entity_cert().ok()?;
         let (_, certificate) = x509_parser::parse_x509_certificate(leaf).ok()?;

@@ -1,6 +1,7 @@
 //! Addresses that may be contacted: public ones, and allowed networks. The author of an image reference, a redirect or a DNS record
 //! decides where muslin connects to, and muslin runs inside the cluster. Checked when connecting, after DNS.
 
+use crate::text::one_line;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -101,7 +102,7 @@ impl FromStr for Network {
     type Err = InvalidNetwork;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidNetwork(text.chars().take(80).collect());
+        let invalid = || InvalidNetwork(one_line(text, 80).into_owned());
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| invalid())?)),
             None => (text, None),

@@ -3,6 +3,7 @@
 use hyper::Uri;
 
 use crate::registry::error::Error;
+use crate::text::one_line;
 
 /// The longest part of a URL that a message shows, in characters.
 const SHOWN_MAX: usize = 200;
@@ -17,7 +18,7 @@ pub(super) fn authority(uri: &Uri) -> String {
 /// Returns a URL without its query, which may hold a signature.
 pub(super) fn without_query(uri: &Uri) -> String {
     let shown: String = format!("{}://{}{}", uri.scheme_str().unwrap_or("https"), authority(uri), uri.path());
-    shown.chars().take(SHOWN_MAX).collect()
+    one_line(&shown, SHOWN_MAX).into_owned()
 }
 
 /// Encodes pairs as `application/x-www-form-urlencoded`.

@@ -16,9 +16,9 @@ use crate::resolver::version::Version;
 /// The first release with `search`, `domain` and `ndots` (3d6e2e47).
 pub const SEARCH_SINCE: Version = Version::new(1, 1, 13);
 /// The first release that reads `attempts` again after 1.1.13 broke it (1a7fa5e5).
-pub const ATTEMPTS_FIXED: Version = Version::new(1, 1, 17);
+const ATTEMPTS_FIXED: Version = Version::new(1, 1, 17);
 /// The release in which Alpine 3.6 carries that fix as a patch of its own (aports 27bff2a1, in 1.1.16-r15).
-pub const ATTEMPTS_PATCHED: Version = Version::new(1, 1, 16);
+const ATTEMPTS_PATCHED: Version = Version::new(1, 1, 16);
 /// The first release that fails a lookup if either of its two queries, for A and AAAA, fails (5cf1ac24).
 pub const ALL_OR_NOTHING_SINCE: Version = Version::new(1, 2, 1);
 /// The first release that fetches a truncated answer by TCP (51d4669f). It returns at most 48 addresses of any answer
@@ -28,7 +28,7 @@ pub const TCP_SINCE: Version = Version::new(1, 2, 4);
 pub const DISTINCT_IDS_SINCE: Version = Version::new(1, 2, 4);
 /// The first release that skips a `.` in the search list; older ones send a malformed query for it and wait in vain
 /// (1e7fb12f, 001c1afb).
-pub const ROOT_SEARCH_SAFE_SINCE: Version = Version::new(1, 2, 4);
+const ROOT_SEARCH_SAFE_SINCE: Version = Version::new(1, 2, 4);
 
 /// The longest line of resolv.conf, in bytes without the line break, that musl reads since 1.1.13; longer ones are
 /// skipped (`char line[256]`, src/network/resolvconf.c; measured: 254 is read, 255 is not).
