@@ -99,7 +99,10 @@ mod tests {
     fn advises_no_cache_where_one_answers() {
         let advice = |seen: &Seen| {
             let help = fires(LOSSY, seen).help;
-            [help.iter().any(|it| it.contains("use a NodeLocal")), help.iter().any(|it| it.contains("cache on this node"))]
+            [
+                help.iter().any(|it| it.contains("use a NodeLocal")),
+                help.iter().any(|it| it.contains("cache on this node")),
+            ]
         };
         assert_eq!(advice(&lossy(5)), [true, false]);
         let mut cached = lossy(5);
