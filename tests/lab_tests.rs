@@ -74,14 +74,15 @@ const SUITE: Suite<Test> = Suite {
         scripted::TESTS,
         coarse_clock::TESTS,
         coredns::TESTS,
-        proof::TESTS,
-        storms::TESTS,
         healthy::TESTS,
         servers::TESTS,
         losses::TESTS,
         answers::TESTS,
         getaddrinfo::TESTS,
         libraries::TESTS,
+        // Last, as these keep the processor busy.
+        proof::TESTS,
+        storms::TESTS,
     ],
     on_request: &[proof::BY_HAND, storms::BY_HAND],
 };

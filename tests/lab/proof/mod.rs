@@ -111,6 +111,7 @@ fn muslin_harms_no_lookup_and_musl_recovers_sooner(world: &World) -> Result<()> 
             brought
         }
     };
+    let _alone = page::turn();
     let check = || Proof::make(world, lookups, 1)?.check();
     check().or_else(|first| check().with_context(|| format!("before: {first:#}")))
 }

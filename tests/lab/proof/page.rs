@@ -19,7 +19,7 @@ pub(crate) enum Part {
     Storms,
 }
 
-/// Waits until no other measurement for the page runs, as each would disturb the other.
+/// Waits until no other large measurement runs, as each would disturb the other.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -51,6 +51,7 @@ struct Crowd<'w> {
 
 /// Two thirds of the capacity, a stall of a second, and the options of version 0.1.0 for pods that use musl alone.
 fn three_attempts_outlast_a_stall_and_ten_do_not(world: &World) -> Result<()> {
+    let _alone = page::turn();
     // A busy machine stalls by itself, so the claim is false if it fails twice.
     let check = || outlasts_a_stall(world);
     check().or_else(|first| check().with_context(|| format!("before: {first:#}")))
