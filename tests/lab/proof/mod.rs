@@ -48,10 +48,6 @@ const LATE: Duration = Duration::from_millis(450);
 /// a third of its timeout instead of a half.
 const RECOVERS_WITHIN_PERCENT: u32 = 75;
 
-/// The fault under which the measured profile makes lookups of glibc worse. Where it finds one family alone after two attempts, it may
-/// find both later after three.
-const WORSE_ON_GLIBC: &str = "20 % of packets lost";
-
 /// The most lookups of other programs under one fault, for the page. Interpreters take ten times the processor of the C libraries.
 const BROUGHT_MAX: usize = 100;
 
@@ -330,9 +326,6 @@ fn against_promise(
     };
     let both = format!("{}; {}", figures(muslin), figures(kubernetes));
     if let Comparison::Worse(lookups) = &muslin.comparison {
-        if tested.program.resolver.family == Family::Glibc && fault.title == WORSE_ON_GLIBC {
-            return None;
-        }
         let examples = lookups.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
         return Some(format!("{} lookups are worse: {both}: {examples}", lookups.len()));
     }
