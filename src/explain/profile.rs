@@ -1,15 +1,12 @@
 //! The page about a built-in profile: its options, and its costs. The costs follow from the model, so that they change with the options;
-//! what the model does not know stands here, with its measurement.
+//! the others are listed here, each with its measurement.
 
 use std::iter;
 
 use super::example_cluster::{CLUSTER_OPTIONS, NAMES_TRIED, gives_up};
 use super::page::{Page, code_list, seconds};
 use crate::policy::{Condition, ContainerResolver, MuslCondition, Profile};
-use crate::resolver::{Family, QueryPairing, Settings, Version};
-
-/// The release of musl that stands for all: that of Alpine 3.20 to 3.22.
-const RECENT_MUSL: Version = Version::new(1, 2, 5);
+use crate::resolver::{Family, QueryPairing, Settings, musl};
 
 /// `name` is that of a built-in profile.
 pub(super) fn page(name: &'static str) -> Page {
@@ -47,7 +44,7 @@ pub(super) fn write_costs(page: &mut Page, name: &str) {
 
 /// Returns the costs that the model knows, in pods whose containers all have this resolver.
 fn computed_costs(profile: &Profile, family: Family) -> Vec<String> {
-    let resolver = if family == Family::Musl { family.at(RECENT_MUSL) } else { family.unversioned() };
+    let resolver = if family == Family::Musl { family.at(musl::RECENT) } else { family.unversioned() };
     let row = profile.options_for(iter::once(ContainerResolver::inspected(resolver)), 1);
     let with = [&[CLUSTER_OPTIONS], &*row.iter().map(String::as_str).collect::<Vec<_>>()].concat();
     let (Some(before), Some(after)) =

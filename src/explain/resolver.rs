@@ -14,7 +14,7 @@ use crate::policy::{ContainerResolver, Profile};
 use crate::resolver::alpine::Release;
 use crate::resolver::{
     Answer, Change, Family, OptionFact, QueryPairing, Resolver, Settings, Transport, Version, changes, known_option,
-    known_options, lookup, option_facts, query_names,
+    known_options, lookup, musl, option_facts, query_names,
 };
 
 pub(super) fn page(resolver: Resolver) -> String {
@@ -41,9 +41,6 @@ pub(super) fn page(resolver: Resolver) -> String {
     pod::findings(&mut page, "app", Fingerprint::inspected(resolver, reason));
     page.into_text()
 }
-
-/// The release of musl beside another resolver: that of Alpine 3.20 to 3.22.
-const RECENT_MUSL: Version = Version::new(1, 2, 5);
 
 /// Whose code the resolver is, and where it is found.
 pub(super) fn summary(family: Family) -> &'static str {
@@ -80,7 +77,7 @@ fn option_lists(resolver: Resolver) -> Vec<(&'static str, Vec<String>)> {
     if resolver.family == Family::Musl {
         lists.push(("`default` profile", with(&row(&[]))));
     } else {
-        lists.push(("`default` profile, beside musl", with(&row(&[Family::Musl.at(RECENT_MUSL)]))));
+        lists.push(("`default` profile, beside musl", with(&row(&[Family::Musl.at(musl::RECENT)]))));
     }
     lists
 }

@@ -335,7 +335,6 @@ impl DnsChange {
     fn note_conflicts(&mut self, row: &[String], context: &Context<'_>) {
         let authored: Vec<String> =
             self.authored.effective_options().map(|index| self.authored.options[index].text()).collect();
-        let is_zero = |text: &str| FIXED_AT_ZERO.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some());
         for option in row {
             let conflicts = |text: &&String| same_name(text, option) && *text != option && !is_zero(text);
             let Some(authored) = authored.iter().find(conflicts) else { continue };
@@ -359,13 +358,18 @@ fn can_be_restored(option: &PodOption, options: &[PodOption]) -> bool {
     is_a_word && DnsOption::parse(&text) == option.authored && with_that_name == 1
 }
 
+/// Returns whether the text has an option of zero that muslin fixes.
+fn is_zero(text: &str) -> bool {
+    FIXED_AT_ZERO.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some())
+}
+
 /// Returns whether both texts set the same option, to any values.
 fn same_name(one: &str, other: &str) -> bool {
     one.split(':').next() == other.split(':').next()
 }
 
 /// Returns whether only a built-in profile of 0.1.0 set this option, and the namespace's profile has no use for it.
-fn is_outdated(set: &str, context: &Context<'_>) -> bool {
+pub(super) fn is_outdated(set: &str, context: &Context<'_>) -> bool {
     Injected::OUTDATED.contains(&set) && !context.profile.every_option().any(|option| option == set)
 }
 
@@ -381,7 +385,6 @@ fn leave_the_schedule_to_the_author(
     context: &Context<'_>,
     notes: &mut Vec<String>,
 ) {
-    let is_zero = |text: &str| FIXED_AT_ZERO.iter().any(|(name, _)| resolver::zero_digits(text, name).is_some());
     let is_schedule = |text: &str| SCHEDULE.iter().any(|name| same_name(text, name));
     let chosen = authored.effective_options().map(|index| authored.options[index].text());
     let Some(chosen) = { chosen }.find(|text| is_schedule(text) && !is_zero(text) && !row.contains(text)) else {

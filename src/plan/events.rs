@@ -2,6 +2,7 @@
 //! pod as it is, so a forged annotation causes no Event. Must not know how Events are written.
 
 use super::context::Context;
+use super::dns_config::is_outdated;
 use super::messages::{self, FIXED};
 use super::planning::{earlier_options, findings_as_is, plan, plan_after};
 use super::pod_plan::{Plan, Planned};
@@ -66,10 +67,7 @@ fn confirmed(pod: &Pod<'_>, context: &Context<'_>) -> Injected {
 fn notes(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Context<'_>) -> Vec<EventNote> {
     let mut notes: Vec<EventNote> = Vec::new();
     // Not what muslin 0.1.0 set: the profile has no such option now.
-    let is_outdated = |entry: &InjectedOption| {
-        Injected::OUTDATED.contains(&&*entry.option) && !context.profile.every_option().any(|it| it == entry.option)
-    };
-    let options = injected.options.iter().filter(|entry| !is_outdated(entry)).cloned().collect();
+    let options = injected.options.iter().filter(|entry| !is_outdated(&entry.option, context)).cloned().collect();
     let injected = Injected { options };
     if !injected.is_empty() {
         let message = format!("set {injected} by profile {}: {resolvers}", context.profile.name);

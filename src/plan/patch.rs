@@ -95,7 +95,7 @@ impl Operations {
     }
 
     /// Removes options by their indexes, changes the ones that differ, and appends the new ones. Options are changed field by field, so
-    /// that fields that muslin does not know stay.
+    /// that unknown fields stay.
     fn options(&mut self, current: &[DnsOption], desired: &[DnsOption], removed: &[usize]) {
         for index in removed.iter().rev() {
             self.remove(["spec", "dnsConfig", "options", &index.to_string()]);

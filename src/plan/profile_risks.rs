@@ -6,16 +6,13 @@ use std::collections::HashSet;
 use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, ResolverEnv};
 use crate::policy::{Condition, Level, MuslCondition, OptionRow, Profile};
-use crate::resolver::{Family, Resolver, Version};
+use crate::resolver::{Family, Resolver, Version, musl};
 use crate::rules::{self, Container, Finding, Rule, RuleInput};
 
 use super::context::Context;
 
-/// The release of musl for rows without a range: that of Alpine 3.20 to 3.22.
-const SOME_MUSL: Version = Version::new(1, 2, 5);
-
 /// Releases of musl that treat options differently: before `attempts` was read, while it was not read (1.1.13 to 1.1.16), and after.
-const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), Version::new(1, 1, 24), SOME_MUSL];
+const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), Version::new(1, 1, 24), musl::RECENT];
 
 /// A way in which a profile can make a name fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +38,7 @@ pub fn risks(profile: &Profile) -> Vec<Risk> {
 
 /// Returns pods that meet the condition, with the resolvers of their containers.
 fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
-    let musl = Family::Musl.at(SOME_MUSL);
+    let musl = Family::Musl.at(musl::RECENT);
     let [glibc, go, unknown] = [Family::Glibc, Family::Go, Family::Unknown].map(Family::unversioned);
     let one = |pods: &str, resolvers: Vec<Resolver>| vec![(pods.to_owned(), resolvers)];
     match condition {

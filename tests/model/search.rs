@@ -9,7 +9,7 @@ use crate::faults::{self, Fault};
 use crate::storms;
 use crate::stubs::{self, Stub};
 
-/// What may look up names in a pod's containers.
+/// A group of resolvers that a pod's containers may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Part {
     /// musl before 1.2.1.

@@ -152,7 +152,7 @@ mod tests {
         assert!(found(&[], 5) < 1500);
     }
 
-    /// Those of docs/proof.md, where musl alone asks an upstream with a queue without end.
+    /// The storms of docs/proof.md in which musl alone asks an upstream with a queue without end.
     #[test]
     fn the_storms_that_three_attempts_do_not_outlast_are_those_of_the_laboratory() {
         let all = stubs::all();

@@ -13,6 +13,8 @@ use crate::resolver::settings::{QueryPairing, Settings, Transport, Viability};
 use crate::resolver::stub::{NAMESERVERS_MAX, SearchLimit, Stub, join};
 use crate::resolver::version::Version;
 
+/// The release of Alpine 3.20 to 3.22, for where any recent one will do.
+pub const RECENT: Version = Version::new(1, 2, 5);
 /// The first release with `search`, `domain` and `ndots` (3d6e2e47).
 pub const SEARCH_SINCE: Version = Version::new(1, 1, 13);
 /// The first release that reads `attempts` again after 1.1.13 broke it (1a7fa5e5).

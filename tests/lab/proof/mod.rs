@@ -58,7 +58,7 @@ const RUNS_VARIABLE: &str = "MUSLIN_LAB_RUNS";
 /// A program, and the pods that it can run in.
 struct TestedProgram<'w> {
     program: &'w Program,
-    /// Whether the program uses its container's resolver, which `src/resolver/` models, without a deadline.
+    /// Is true if the program uses its container's resolver, which `src/resolver/` models, without a deadline.
     is_modelled: bool,
     /// The containers of its pod if all are alike.
     alone: Vec<Container>,

@@ -24,7 +24,7 @@ pub(crate) struct Conf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Container {
     pub(crate) resolver: Resolver,
-    /// Whether its image holds a JVM.
+    /// Is true if the program's image holds a JVM.
     pub(crate) holds_java: bool,
 }
 

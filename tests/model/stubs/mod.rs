@@ -144,7 +144,7 @@ where
     }
 }
 
-/// What the replies to one name, A and AAAA taken together, mean for the search.
+/// Returns the meaning for the search of the replies to one name, A and AAAA taken together.
 fn answer_of(replies: [Option<Reply>; 2]) -> Answer {
     let codes = replies.map(|reply| reply.map(|reply| reply.code));
     if Found::of(replies).any() {
