@@ -10,6 +10,10 @@ use crate::lab::resolvers::FinishedLookup;
 /// The time by which a lookup may differ from its twin on a busy machine. Several runs shorten it, as all of them must agree.
 const NOISE_OF_SEVERAL: Duration = Duration::from_millis(150);
 
+/// Node looks once a second whether a wait is over (`ChannelWrap::StartTimer` in its `src/cares_wrap.cc`), so two lookups that waited
+/// alike may end a second apart.
+const NOISE_OF_NODE: Duration = Duration::from_secs(1);
+
 /// A cell, compared with Kubernetes' options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
@@ -25,8 +29,9 @@ pub(super) enum Comparison {
 /// A lookup is worse if it is so in every run, compared with every run of Kubernetes' options. In five runs of a lookup that depends on
 /// chance alone (c-ares draws its waits by lot) this happens once in 252 times, so one such lookup is none where two runs of
 /// Kubernetes' options differ.
-pub(super) fn compare(default: &[&Measured], with: &[&Measured], is_healthy: bool) -> Comparison {
+pub(super) fn compare(default: &[&Measured], with: &[&Measured], is_healthy: bool, is_node: bool) -> Comparison {
     let noise = if default.len() > 1 { NOISE_OF_SEVERAL } else { LATE };
+    let noise = if is_node { noise + NOISE_OF_NODE } else { noise };
     let lookups = default.iter().chain(with).map(|measured| measured.lookups.len()).min().unwrap_or_default();
     let is_worse_in_all = |than: &[&Measured], with: &[&Measured], number: usize| {
         than.iter().all(|than| with.iter().all(|with| is_worse(&than.lookups[number], &with.lookups[number], noise)))

@@ -256,7 +256,8 @@ impl<'w> Proof<'w> {
             let runs = runs(&conf)?;
             let is_healthy = fault.kind == FaultKind::Healthy;
             let is_same = conf == kubernetes;
-            let comparison = if is_same { Comparison::Equal } else { compare(&default, &runs, is_healthy) };
+            let is_node = tested.program.title.starts_with("Node");
+            let comparison = if is_same { Comparison::Equal } else { compare(&default, &runs, is_healthy, is_node) };
             anyhow::Ok(Cell { runs, conf, comparison })
         };
         Ok(Some([cell(kubernetes.clone())?, cell(alone)?, cell(beside)?]))

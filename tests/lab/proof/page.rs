@@ -25,6 +25,11 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Returns the day of a measurement, `2026-11-30`, by the clock of UTC.
+pub(crate) fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
 pub(crate) fn read() -> Result<String> {
     std::fs::read_to_string(PAGE).with_context(|| format!("reading {PAGE}"))
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::compare::Comparison;
 use super::fault::{FAULTS, Fault, FaultKind};
 use super::measure::Measured;
+use super::page::today;
 use super::{Cell, Proof, TestedProgram};
 
 const INTRODUCTION: &str = "\
@@ -112,10 +113,10 @@ fn summary(proof: &Proof<'_>) -> Result<String> {
     let worse_list: String = worse.iter().map(|cell| format!("  - {cell}\n")).collect();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();
-    let runs = proof.runs.len();
+    let (runs, today) = (proof.runs.len(), today());
     Ok(format!(
         "
-On Linux {kernel}, in {runs} runs with {lookups} lookups in all:
+On {today}, on Linux {kernel}, in {runs} runs with {lookups} lookups in all:
 
 | cells | number |
 |---|---|

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::claim::{Compared, middle_recovery};
 use super::storm::{Outcome, Storm};
 use crate::lab::proof::MEASURED;
-use crate::lab::proof::page::STORMS;
+use crate::lab::proof::page::{STORMS, today};
 use crate::lab::proof::table::seconds;
 
 const INTRODUCTION: &str = "
@@ -31,10 +31,10 @@ pub(super) fn page(compared: &[Compared]) -> Result<String> {
     let runs = compared.first().map_or(0, |each| each.muslin.len());
     let claimed = compared.iter().filter(|each| each.is_claimed()).count();
     let worse = compared.iter().filter(|each| each.is_worse()).count();
-    let all = compared.len();
+    let (all, today) = (compared.len(), today());
     writeln!(
         page,
-        "\nIn {runs} runs, of {all} storms {claimed} are claimed, and {worse} of these are worse with `{MEASURED}`."
+        "\nOn {today}, in {runs} runs, of {all} storms {claimed} are claimed, and {worse} of these are worse with `{MEASURED}`."
     )?;
     for group in compared.chunk_by(|one, other| one.crowd == other.crowd && one.storm.room == other.storm.room) {
         let Some(Compared { crowd, storm, .. }) = group.first() else { continue };
