@@ -21,9 +21,11 @@
 //! | [`admission`] | the webhook |
 //! | [`cli`] | the command line, one file a command |
 //!
-//! Two small modules serve all floors: `text` makes texts from outside printable, `documentation` reads doc comments.
+//! Small modules serve all floors: `budget` bounds the work that one input causes, `text` makes texts from outside printable,
+//! `documentation` reads doc comments.
 
 pub mod admission;
+mod budget;
 pub mod cli;
 pub mod cluster;
 mod documentation;
