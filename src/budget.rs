@@ -25,7 +25,7 @@ pub(crate) enum Work {
     Finding,
     /// A command of a shell script, each time it is examined.
     ShellCommand,
-    /// 64 bytes of text that is kept, or built.
+    /// [`TEXT`] bytes of text that is kept, or built.
     Text,
 }
 
@@ -45,6 +45,9 @@ pub(crate) struct Exceeded {
     limit: u32,
 }
 
+/// The bytes of text that are charged as one.
+const TEXT: usize = 64;
+
 thread_local! {
     static CURRENT: Cell<Option<Budget>> = const { Cell::new(None) };
 }
@@ -60,18 +63,26 @@ pub(crate) fn charge(work: Work, count: usize) -> Result<(), Exceeded> {
     charged
 }
 
-/// Charges this many bytes of text to the current budget.
+/// Returns whether all work so far was within the current budget.
+///
+/// # Errors
+/// The budget is exceeded.
+pub(crate) fn check() -> Result<(), Exceeded> {
+    CURRENT.get().map_or(Ok(()), |budget| budget.check())
+}
+
+/// Charges this many bytes of text to the current budget; fewer than [`TEXT`] are free.
 ///
 /// # Errors
 /// The budget is exceeded.
 pub(crate) fn charge_text(bytes: usize) -> Result<(), Exceeded> {
-    charge(Work::Text, bytes.div_ceil(64))
+    charge(Work::Text, bytes / TEXT)
 }
 
 // === impl Work ===
 
 impl Work {
-    /// Returns the weight: a step takes at most two microseconds and 100 bytes, by `src/plan/tests/budget.rs`.
+    /// Returns the weight: a step takes at most two microseconds and 100 bytes, by `src/admission/tests/bounds.rs`.
     const fn steps(self) -> u32 {
         match self {
             Self::Container => 40,
@@ -179,8 +190,8 @@ mod tests {
     #[test]
     fn text_costs_by_64_bytes() {
         let mut budget = Budget::new(2);
-        assert_eq!(budget.run(|| charge_text(65)), Ok(()));
-        assert!(budget.run(|| charge_text(1)).is_err());
+        assert_eq!(budget.run(|| charge_text(63 + 2 * 64)), Ok(()));
+        assert!(budget.run(|| charge_text(64)).is_err());
     }
 
     #[test]

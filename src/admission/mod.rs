@@ -14,6 +14,7 @@
 mod answer;
 mod events;
 mod hooks;
+mod large_reviews;
 mod metrics;
 mod review;
 mod serving;

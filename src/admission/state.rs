@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::{Budget, Exceeded};
 use crate::cluster::{
     Certificates, ImageInspection, LookupError, Namespaces, NoProfile, PodImages, Profiles, SelectedProfile,
 };
@@ -16,6 +17,7 @@ use crate::pod::Pod;
 use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::text::one_line;
 
+use super::large_reviews::{LargeReviews, NoTurn};
 use super::metrics::Metrics;
 
 /// An admin's settings for the whole cluster.
@@ -39,11 +41,34 @@ pub struct Settings {
     pub certificates: Option<Certificates>,
 }
 
+/// The steps of work of one review. 200 containers with 1,000 options and 32 search domains take three quarters of them; a review that
+/// takes all holds at most 4 MiB (`src/admission/tests/bounds.rs`) and 50 ms of CPU (`docs/security.md`).
+pub(super) const REVIEW_STEPS: u32 = 64_000;
+
 /// The longest note about a profile, in bytes. A note may list many other profiles.
 const NOTE_MAX: usize = 250;
 
 /// The function that plans a pod: [`crate::plan::plan`], unless a test needs it to fail.
 pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
+
+/// The work on one review.
+#[derive(Debug)]
+pub(super) struct Effort {
+    /// The size of the body.
+    bytes: usize,
+    budget: Budget,
+}
+
+/// The reason why a review was not worked on to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undone {
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    #[error(transparent)]
+    NoTurn(#[from] NoTurn),
+    #[error("muslin failed on it; please report that")]
+    Panicked,
+}
 
 /// The state that all hooks share.
 pub(super) struct State {
@@ -51,6 +76,7 @@ pub(super) struct State {
     pub(super) namespaces: Namespaces,
     pub(super) metrics: Arc<Metrics>,
     pub(super) planner: Planner,
+    pub(super) large: LargeReviews,
 }
 
 /// The reason why a namespace's policy is unknown.
@@ -60,6 +86,15 @@ pub(super) enum PolicyError {
     Lookup(#[from] LookupError),
     #[error("no answer from the API server in time")]
     Timeout,
+}
+
+// === impl Effort ===
+
+impl Effort {
+    /// The work on a review whose body has so many bytes, before its begin.
+    pub(super) const fn new(bytes: usize) -> Self {
+        Self { bytes, budget: Budget::new(REVIEW_STEPS) }
+    }
 }
 
 // === impl State ===
@@ -94,9 +129,18 @@ impl State {
         policy.mode(self.settings.default_mode)
     }
 
-    /// Returns what is known of the pod's images, and waits a little for unknown ones. In mode `off` no image is looked up.
-    pub(super) async fn images(&self, pod: &Pod<'_>, namespace: &str, mode: Mode, deadline: Instant) -> PodImages {
-        match self.settings.inspection.as_ref().filter(|_| mode != Mode::Off) {
+    /// Returns what is known of the pod's images, and waits a little for unknown ones. In mode `off`, and for a pod beyond the budget, no
+    /// image is looked up.
+    pub(super) async fn images(
+        &self,
+        pod: &Pod<'_>,
+        namespace: &str,
+        mode: Mode,
+        effort: &Effort,
+        deadline: Instant,
+    ) -> PodImages {
+        let is_asked = mode != Mode::Off && effort.budget.check().is_ok();
+        match self.settings.inspection.as_ref().filter(|_| is_asked) {
             Some(inspection) => inspection.lookup(pod, namespace, deadline).await,
             None => PodImages::default(),
         }
@@ -134,6 +178,40 @@ impl State {
             trusts_annotation: false,
             texts_from: Level::Warn,
         }
+    }
+
+    /// Does a part of the work on a review: in its turn if the review is large, and within its budget.
+    ///
+    /// # Errors
+    /// The budget is exceeded, the deadline comes before the turn, or the work panics.
+    pub(super) async fn work<T>(
+        &self,
+        uid: &str,
+        effort: &mut Effort,
+        deadline: Instant,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Undone> {
+        effort.budget.check()?;
+        let done = self.read(uid, effort, deadline, work).await?;
+        effort.budget.check()?;
+        Ok(done)
+    }
+
+    /// Does work as [`Self::work`] does, without looking whether the budget is exceeded: its result has the name of the review, which
+    /// an answer about the budget needs.
+    ///
+    /// # Errors
+    /// The deadline comes before the turn, or the work panics.
+    pub(super) async fn read<T>(
+        &self,
+        uid: &str,
+        effort: &mut Effort,
+        deadline: Instant,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Undone> {
+        let Effort { bytes, budget } = effort;
+        let done = self.large.run(*bytes, deadline, || self.catch(uid, || budget.run(work))).await?;
+        done.ok_or(Undone::Panicked)
     }
 
     /// Runs code that handles other people's input; a panic in it is logged and counted, and gives `None`.

@@ -1,5 +1,7 @@
 //! Tests of the webhook without sockets: a request in, a response out.
 
+mod bounds;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -129,7 +131,7 @@ async fn a_bad_review_gets_a_400_that_says_what_is_wrong() {
         (json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview" }).to_string(), "has no request"),
         (no_uid.to_string(), "uid is empty"),
         (old.to_string(), "AdmissionReview of admission.k8s.io/v1beta1, not AdmissionReview of admission.k8s.io/v1"),
-        (wrong_type.to_string(), "invalid type: map, expected a sequence"),
+        (wrong_type.to_string(), "invalid type: map, expected a list"),
     ] {
         let (status, answer) = post(&webhook, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -173,7 +175,7 @@ async fn a_panic_in_a_review_allows_the_pod_with_a_warning_and_is_counted() {
     let webhook = Webhook::with_planner(settings(), namespaces, Arc::clone(&metrics), Shutdown::default(), panics);
     let response = answer(&webhook, &review(alpine())).await;
     assert_eq!(response.get("patch"), None);
-    assert!(response["warnings"][0].as_str().unwrap().contains("left it unchanged"));
+    assert!(response["warnings"][0].as_str().unwrap().contains("was left unchanged: muslin failed on it"));
     assert!(metrics.text().contains("muslin_panics_total 1"), "{}", metrics.text());
 }
 
@@ -239,7 +241,8 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
         let body = review(pod).to_string();
         let answer = || {
             let request = super::review::parse::<Pod<'_>>(body.as_bytes()).unwrap();
-            let answer = super::hooks::pods::mutate(webhook.state(), &request, deadline).now_or_never();
+            let effort = &mut super::state::Effort::new(body.len());
+            let answer = super::hooks::pods::mutate(webhook.state(), &request, effort, deadline).now_or_never();
             assert!(!answer.unwrap().body.is_empty());
         };
         // The first review makes the counters of its findings.

@@ -19,12 +19,13 @@ use crate::plan::plan;
 
 use super::answer::Answer;
 use super::hooks::{namespaces, pods, profiles, workloads};
+use super::large_reviews::LargeReviews;
 use super::metrics::{Metrics, Outcome};
 use super::review::{self, ReviewError};
 use super::serving::Shutdown;
 use super::serving::body::{Bodies, BodyError};
 use super::serving::deadline;
-use super::state::{Planner, Settings, State};
+use super::state::{Effort, Planner, Settings, State, Undone};
 
 /// The webhook, apart from its sockets.
 #[derive(Clone)]
@@ -58,8 +59,8 @@ enum RequestError {
     Body(#[from] BodyError),
     #[error(transparent)]
     Review(#[from] ReviewError),
-    #[error("muslin failed to read the review")]
-    Panicked,
+    #[error("the review was not read: {0}")]
+    Undone(#[from] Undone),
 }
 
 // === impl Webhook ===
@@ -77,7 +78,7 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
-        let state = State { settings, namespaces, metrics, planner };
+        let state = State { settings, namespaces, metrics, planner, large: LargeReviews::default() };
         Self(Arc::new(Inner { state, bodies: Bodies::default(), shutdown }))
     }
 
@@ -165,19 +166,38 @@ impl Inner {
     /// Reads the body of a review and asks its hook for the answer.
     async fn review(&self, hook: Hook, body: Body, deadline: Deadline) -> Result<Answer, RequestError> {
         let body = self.bodies.read(body, deadline).await?;
-        let state = &self.state;
+        let (state, effort) = (&self.state, &mut Effort::new(body.len()));
         Ok(match hook {
-            Hook::Mutate => pods::mutate(state, &self.parse(&body)?, deadline).await,
-            Hook::Enforce => pods::enforce(state, &self.parse(&body)?, deadline).await,
-            Hook::Workloads => workloads::warn(state, &self.parse(&body)?, deadline).await,
-            Hook::Namespaces => namespaces::check_labels(state, &self.parse(&body)?, deadline).await,
-            Hook::Profiles => profiles::check_profile(state, &self.parse(&body)?, deadline).await,
+            Hook::Mutate => {
+                let request = self.parse(&body, effort, deadline).await?;
+                pods::mutate(state, &request, effort, deadline).await
+            }
+            Hook::Enforce => {
+                let request = self.parse(&body, effort, deadline).await?;
+                pods::enforce(state, &request, effort, deadline).await
+            }
+            Hook::Workloads => {
+                let request = self.parse(&body, effort, deadline).await?;
+                workloads::warn(state, &request, effort, deadline).await
+            }
+            Hook::Namespaces => {
+                let request = self.parse(&body, effort, deadline).await?;
+                namespaces::check_labels(state, &request, effort, deadline).await
+            }
+            Hook::Profiles => {
+                let request = self.parse(&body, effort, deadline).await?;
+                profiles::check_profile(state, &request, effort, deadline).await
+            }
         })
     }
 
-    fn parse<'b, O: Deserialize<'b>>(&self, body: &'b [u8]) -> Result<review::Request<'b, O>, RequestError> {
-        let request = self.state.catch("unknown", || review::parse(body)).ok_or(RequestError::Panicked)?;
-        Ok(request?)
+    async fn parse<'b, O: Deserialize<'b>>(
+        &self,
+        body: &'b [u8],
+        effort: &mut Effort,
+        deadline: Deadline,
+    ) -> Result<review::Request<'b, O>, RequestError> {
+        Ok(self.state.read("unknown", effort, deadline, || review::parse(body)).await??)
     }
 }
 
@@ -203,9 +223,9 @@ impl IntoResponse for RequestError {
         let status = match &self {
             Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::NoRoom) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::NoRoom) | Self::Undone(Undone::NoTurn(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(BodyError::Broken(_)) | Self::Review(_) => StatusCode::BAD_REQUEST,
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         error_body(status, &self.to_string())
     }

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::dns_config::{self, DnsChange};
 use super::pod_plan::Planned;
 use super::profile_risks;
+use crate::budget::{Work, charge};
 use crate::pod::{Dns, Pod, ignored_rules};
 use crate::policy::{Level, Mode};
 use crate::rules::{self, Container, Finding, Ignored, Rule, RuleInput};
@@ -78,5 +79,6 @@ pub(super) fn ignored_rules_of<'p>(pod: &'p Pod<'_>, context: &Context<'p>) -> V
     own.into_iter()
         .chain(held)
         .flat_map(|(value, path)| ignored_rules(value).map(move |slug| Ignored { slug, path }))
+        .take_while(|_| charge(Work::Word, 1).is_ok())
         .collect()
 }

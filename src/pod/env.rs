@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::objects_only::deserialize_objects_only;
 use super::text::Text;
+use crate::budget::{Exceeded, Work, charge};
 
 /// The values of the variables that matter, as written in the pod. A value from a reference (`valueFrom`) is unknown and counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,11 @@ impl<'a> ResolverEnv<'a> {
     }
 }
 
+/// Charges the words of a value, which are options, search domains, folders or settings.
+fn charge_words(value: &str) -> Result<(), Exceeded> {
+    charge(Work::Option, value.split([' ', '\t', '\n', ':', ',']).count())
+}
+
 /// One of `env`. The value is parsed only if the variable matters, because unescaping would copy it.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
@@ -91,6 +97,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
                         value.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(A::Error::custom)?;
                     // The last of a name counts, as in a process's environment.
                     *slot = value.flatten().map(Text::into_inner);
+                    let _ = charge_words(slot.as_deref().unwrap_or_default());
                 }
                 Ok(env)
             }

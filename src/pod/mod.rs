@@ -2,6 +2,7 @@
 //! images, rules or the cluster.
 
 mod annotations;
+mod charged;
 mod dns;
 mod env;
 mod injected;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::annotations::Annotations;
+use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
 use super::env::ResolverEnv;
 use super::objects_only::deserialize_objects_only;
@@ -59,6 +60,9 @@ pub struct Labels<'a> {
     all: &'a RawValue,
 }
 
+/// All labels, parsed.
+struct LabelMap(BTreeMap<String, String>);
+
 /// The labels that muslin reads.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
@@ -74,10 +78,10 @@ struct KnownLabels<'a> {
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
     /// The main containers.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::containers")]
     containers: Option<Vec<Container<'a>>>,
     /// The init containers, including sidecars (`restartPolicy: Always`).
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::containers")]
     init_containers: Option<Vec<Container<'a>>>,
     /// Is true if the pod uses the node's network.
     #[serde(default)]
@@ -101,7 +105,7 @@ pub struct Spec<'a> {
     #[serde(borrow, default)]
     service_account_name: Option<Text<'a>>,
     /// The Secrets with the credentials for the images.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::items")]
     image_pull_secrets: Option<Vec<SecretName<'a>>>,
 }
 
@@ -125,11 +129,11 @@ struct Os<'a> {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self")]
 struct DnsConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::items")]
     nameservers: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::searches")]
     searches: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::options")]
     options: Option<Vec<DnsConfigOption<'a>>>,
 }
 
@@ -154,10 +158,10 @@ pub struct Container<'a> {
     #[serde(borrow, default)]
     pub image: Option<Text<'a>>,
     /// The entrypoint in place of the image's: a JSON array of strings, not parsed.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::raw")]
     pub command: Option<&'a RawValue>,
     /// The arguments in place of the image's: a JSON array of strings, not parsed.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::raw")]
     pub args: Option<&'a RawValue>,
     /// The working directory in place of the image's.
     #[serde(borrow, default, rename = "workingDir")]
@@ -201,8 +205,9 @@ impl<'a> Pod<'a> {
     /// Returns all labels, parsed with each call.
     pub fn labels(&self) -> BTreeMap<String, String> {
         let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+        let labels: Option<LabelMap> = labels.and_then(|labels| serde_json::from_str(labels.all.get()).ok());
         // The API server accepts only strings.
-        labels.and_then(|labels| serde_json::from_str(labels.all.get()).ok()).unwrap_or_default()
+        labels.map(|LabelMap(labels)| labels).unwrap_or_default()
     }
 
     /// Returns the name of the service account; `default` if unset.
@@ -321,6 +326,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
         let all = <&RawValue>::deserialize(deserializer)?;
         let KnownLabels { libc, istio_mode } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
         Ok(Self { libc, istio_mode, all })
+    }
+}
+
+// === impl LabelMap ===
+
+impl<'de> Deserialize<'de> for LabelMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        charged::map(deserializer).map(Self)
     }
 }
 

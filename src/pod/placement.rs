@@ -1,14 +1,21 @@
 //! The architectures of the nodes that a pod may run on, by its node selector and its required node affinity. Must not know of images or
 //! platforms.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
+use super::charged;
 use super::objects_only::deserialize_objects_only;
 use super::text::Text;
 
 /// The label of a node's architecture, and its name before Kubernetes 1.14, which kubelets still set
 /// (kubernetes `staging/src/k8s.io/api/core/v1/well_known_labels.go`).
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
+
+/// The most architectures of one pod; images of the rest are not looked at. Linux runs Kubernetes on six (kubernetes
+/// `hack/lib/golang.sh`, `KUBE_SUPPORTED_SERVER_PLATFORMS`).
+const ARCHITECTURES_MAX: usize = 16;
 
 /// `spec.nodeSelector`.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -39,7 +46,7 @@ struct NodeAffinity<'a> {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Required<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::items")]
     node_selector_terms: Option<Vec<Term<'a>>>,
 }
 
@@ -47,7 +54,7 @@ struct Required<'a> {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct Term<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::items")]
     match_expressions: Option<Vec<Expression<'a>>>,
 }
 
@@ -58,7 +65,7 @@ struct Expression<'a> {
     key: Option<Text<'a>>,
     #[serde(borrow, default)]
     operator: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "charged::items")]
     values: Option<Vec<Text<'a>>>,
 }
 
@@ -75,16 +82,14 @@ pub(super) fn architectures<'p>(
     let terms = affinity
         .and_then(|affinity| affinity.node_affinity.as_ref()?.required.as_ref()?.node_selector_terms.as_deref())
         .unwrap_or_default();
-    let mut admitted: Vec<&str> = match named {
+    let admitted: Vec<&str> = match named {
         Some(arch) => vec![arch],
-        None => terms.iter().flat_map(|term| term.admits(cluster)).collect(),
+        None => {
+            let mut seen = HashSet::new();
+            let admitted = terms.iter().flat_map(|term| term.admits(cluster));
+            admitted.filter(|arch| seen.insert(*arch)).take(ARCHITECTURES_MAX).collect()
+        }
     };
-    let mut seen = Vec::new();
-    admitted.retain(|arch| {
-        let is_new = !seen.contains(arch);
-        seen.push(*arch);
-        is_new
-    });
     if admitted.is_empty() { cluster.to_vec() } else { admitted }
 }
 
@@ -93,7 +98,7 @@ pub(super) fn architectures<'p>(
 impl Term<'_> {
     fn admits<'p>(&'p self, cluster: &[&'p str]) -> Vec<&'p str> {
         let mut admitted: Option<Vec<&str>> = None;
-        let mut excluded: Vec<&str> = Vec::new();
+        let mut excluded: HashSet<&str> = HashSet::new();
         for Expression { key, operator, values } in self.match_expressions.iter().flatten() {
             if !key.as_deref().is_some_and(|key| ARCH_LABELS.contains(&key)) {
                 continue;
@@ -101,10 +106,12 @@ impl Term<'_> {
             let values = values.iter().flatten().map(|value| &**value);
             match operator.as_deref() {
                 Some("In") => {
-                    let values: Vec<&str> = values.collect();
                     admitted = Some(match admitted {
-                        Some(before) => before.into_iter().filter(|arch| values.contains(arch)).collect(),
-                        None => values,
+                        Some(before) => {
+                            let values: HashSet<&str> = values.collect();
+                            before.into_iter().filter(|arch| values.contains(arch)).collect()
+                        }
+                        None => values.collect(),
                     });
                 }
                 Some("NotIn") => excluded.extend(values),

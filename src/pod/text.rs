@@ -7,6 +7,8 @@ use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::budget::charge_text;
+
 /// A string of the request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Text<'a>(Cow<'a, str>);
@@ -46,6 +48,11 @@ impl<'a> From<&'a str> for Text<'a> {
     }
 }
 
+/// Charges a text to the current budget, beyond which it is empty. A short text costs nothing, as its list or its object does.
+fn charged(text: &str) -> &str {
+    if charge_text(text.len()).is_ok() { text } else { "" }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
@@ -58,11 +65,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(Text(Cow::Borrowed(charged(text))))
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(Text(Cow::Owned(charged(text).to_owned())))
             }
         }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::event_reason::EventReason;
 use super::rule_input::{Container, RuleInput};
+use crate::budget::{Work, charge};
 use crate::documentation;
 use crate::policy::Level;
 
@@ -127,6 +128,9 @@ impl Findings<'_> {
         texts: impl FnOnce() -> (M, H),
     ) {
         let Self { rule, level, rules: _, wants_texts, found } = self;
+        if charge(Work::Finding, 1).is_err() {
+            return;
+        }
         let (message, help) = if wants_texts(rule, *level) {
             let (message, help) = texts();
             (message.into(), help.into())

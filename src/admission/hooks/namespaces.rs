@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::admission::answer::Answer;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
-use crate::admission::state::State;
+use crate::admission::state::{Effort, State};
 use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
 
@@ -55,13 +55,22 @@ impl Namespace<'_> {
 pub(in crate::admission) async fn check_labels(
     state: &State,
     request: &Request<'_, Namespace<'_>>,
+    effort: &mut Effort,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
     let Some(namespace) = request.object.as_ref().filter(|_| request.writes_a_namespace()) else {
         return Answer::skipped(uid);
     };
-    let (policy, before) = (namespace.policy(), request.old_object.as_ref().map(Namespace::policy));
+    let read =
+        state.work(uid, effort, deadline, || (namespace.policy(), request.old_object.as_ref().map(Namespace::policy)));
+    let (policy, before) = match read.await {
+        Ok(read) => read,
+        Err(undone) => {
+            let message = format!("muslin cannot read the namespace's labels: {undone}");
+            return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
+        }
+    };
     // An invalid label that was there before must not block other changes; the user was warned when it was set.
     if before.as_ref().unwrap_or(&NamespacePolicy::default()) == &policy {
         return Answer::skipped(uid);

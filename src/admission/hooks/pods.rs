@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use crate::admission::answer::Answer;
 use crate::admission::metrics::{Metrics, Outcome};
 use crate::admission::review::{Request, Response};
-use crate::admission::state::{PolicyError, State};
+use crate::admission::state::{Effort, PolicyError, State, Undone};
+use crate::budget;
 use crate::cluster::PodImages;
 use crate::plan::{self, Plan, Skip};
 use crate::pod::Pod;
@@ -17,7 +18,12 @@ use crate::rules::Finding;
 const DENIALS_MAX: usize = 5;
 
 /// Changes the pod and warns its author, as far as the namespace's mode allows.
-pub(in crate::admission) async fn mutate(state: &State, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answer {
+pub(in crate::admission) async fn mutate(
+    state: &State,
+    request: &Request<'_, Pod<'_>>,
+    effort: &mut Effort,
+    deadline: Instant,
+) -> Answer {
     let uid = &*request.uid;
     let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else { return Answer::skipped(uid) };
     let namespace = namespace_of(request, pod);
@@ -28,13 +34,13 @@ pub(in crate::admission) async fn mutate(state: &State, request: &Request<'_, Po
         Ok(policy) => policy,
         Err(error) => return unchanged_without_policy(uid, namespace, &error),
     };
-    let images = state.images(pod, namespace, state.mode(&policy), deadline).await;
-    // Work on what other people's images contain is guarded as well.
-    let answer = state.catch(uid, || plan_and_answer(state, uid, pod, &images, namespace, &policy));
-    answer.unwrap_or_else(|| {
-        let warning = "muslin: muslin failed on this pod and left it unchanged; please report it".to_owned();
-        Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]))
-    })
+    let mode = state.mode(&policy);
+    let images = state.images(pod, namespace, mode, effort, deadline).await;
+    let plan_and_answer = || plan_and_answer(state, uid, pod, &images, namespace, &policy);
+    match state.work(uid, effort, deadline, plan_and_answer).await {
+        Ok(answer) => answer,
+        Err(undone) => unchanged(uid, namespace, mode, &undone),
+    }
 }
 
 /// Plans the pod; logs and counts the plan, and returns it as an answer.
@@ -59,6 +65,10 @@ fn plan_and_answer(
             return Answer::new(Outcome::Skipped, Some(mode), &response);
         }
     };
+    if budget::check().is_err() {
+        // The caller answers.
+        return Answer::skipped(uid);
+    }
     count(&state.metrics, &plan);
     let outcome = if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed };
     if outcome == Outcome::Changed {
@@ -93,7 +103,12 @@ fn count(metrics: &Metrics, plan: &Plan) {
 
 /// Denies the pod, as all webhooks have left it, for findings that its namespace does not allow. If that cannot be decided, the pod
 /// is denied as well: the namespace asks for that.
-pub(in crate::admission) async fn enforce(state: &State, request: &Request<'_, Pod<'_>>, deadline: Instant) -> Answer {
+pub(in crate::admission) async fn enforce(
+    state: &State,
+    request: &Request<'_, Pod<'_>>,
+    effort: &mut Effort,
+    deadline: Instant,
+) -> Answer {
     let uid = &*request.uid;
     let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else { return Answer::skipped(uid) };
     let namespace = namespace_of(request, pod);
@@ -108,29 +123,35 @@ pub(in crate::admission) async fn enforce(state: &State, request: &Request<'_, P
     if mode != Mode::Enforce {
         return Answer::new(Outcome::Skipped, Some(mode), &Response::allow(uid));
     }
-    let images = state.images(pod, namespace, mode, deadline).await;
-    let answer = state.catch(uid, || {
+    let images = state.images(pod, namespace, mode, effort, deadline).await;
+    let judge = || {
         let (fingerprints, _) = images.fingerprints(pod);
         // `mutate` has already shown the notes on the profile.
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), pod);
-        let left = plan::findings_as_is(pod, fingerprints, &state.context(namespace, mode, &profile));
-        match denial(namespace, left) {
-            Some(message) => {
-                tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message, "denied a pod");
-                Answer::new(Outcome::Denied, Some(mode), &Response::deny(uid, message))
-            }
-            None => Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid)),
+        denial(namespace, plan::findings_as_is(pod, fingerprints, &state.context(namespace, mode, &profile)))
+    };
+    match state.work(uid, effort, deadline, judge).await {
+        Ok(None) => Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid)),
+        Ok(Some(message)) => {
+            tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message, "denied a pod");
+            Answer::new(Outcome::Denied, Some(mode), &Response::deny(uid, message))
         }
-    });
-    answer.unwrap_or_else(|| {
-        let message = undecided(namespace, "muslin failed on this pod; please report it");
-        Answer::new(Outcome::Failed, None, &Response::deny(uid, message))
-    })
+        Err(undone) => {
+            tracing::warn!(uid, namespace, %undone, "denied a pod");
+            Answer::new(Outcome::Failed, Some(mode), &Response::deny(uid, undecided(namespace, &undone.to_string())))
+        }
+    }
 }
 
 /// Returns the namespace of a request; the object's own may be empty.
 fn namespace_of<'r>(request: &'r Request<'_, Pod<'_>>, pod: &'r Pod<'_>) -> &'r str {
     request.namespace.as_deref().or(pod.namespace()).unwrap_or("default")
+}
+
+fn unchanged(uid: &str, namespace: &str, mode: Mode, undone: &Undone) -> Answer {
+    tracing::warn!(uid, namespace, %undone, "left a pod unchanged");
+    let warning = (mode >= Mode::Warn).then(|| format!("muslin: the pod was left unchanged: {undone}"));
+    Answer::new(Outcome::Failed, Some(mode), &Response::allow(uid).with_warnings(warning))
 }
 
 fn unchanged_without_policy(uid: &str, namespace: &str, error: &PolicyError) -> Answer {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::admission::answer::Answer;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
-use crate::admission::state::State;
+use crate::admission::state::{Effort, State};
 use crate::cluster::{ResolverProfile, SelectedProfile};
 use crate::policy::Mode;
 
@@ -20,14 +20,20 @@ const PROBLEMS_MAX: usize = 5;
 pub(in crate::admission) async fn check_profile(
     state: &State,
     request: &Request<'_, &RawValue>,
+    effort: &mut Effort,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
     let Some(object) = request.object.filter(|_| request.writes_a_profile()) else { return Answer::skipped(uid) };
-    let resource: ResolverProfile = match serde_json::from_str(object.get()) {
-        Ok(resource) => resource,
+    let read = state.work(uid, effort, deadline, || serde_json::from_str::<ResolverProfile>(object.get()));
+    let resource = match read.await {
+        Ok(Ok(resource)) => resource,
+        Err(undone) => {
+            let message = format!("muslin cannot read the profile: {undone}");
+            return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
+        }
         // The API server has checked it against the schema, so muslin and the resource's definition are of different releases.
-        Err(error) => {
+        Ok(Err(error)) => {
             let warning = format!("muslin: this release of muslin cannot read the profile: {error}");
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::admission::answer::Answer;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
-use crate::admission::state::State;
+use crate::admission::state::{Effort, State};
 use crate::plan::{Context, Plan, WARNING_MAX, plan};
 use crate::pod::workload::Workload;
 use crate::policy::Mode;
@@ -16,6 +16,7 @@ use crate::text::one_line;
 pub(in crate::admission) async fn warn(
     state: &State,
     request: &Request<'_, Workload<'_>>,
+    effort: &mut Effort,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
@@ -31,8 +32,8 @@ pub(in crate::admission) async fn warn(
     // Skipping is safe: the pods are reviewed again on creation.
     let Ok(policy) = state.policy(namespace, deadline).await else { return Answer::skipped(uid) };
     let mode = state.mode(&policy);
-    let images = state.images(pod, namespace, mode, deadline).await;
-    let answer = state.catch(uid, || {
+    let images = state.images(pod, namespace, mode, effort, deadline).await;
+    let answer = || {
         let (fingerprints, mut notes) = images.fingerprints(pod);
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut notes), pod);
         let context = Context { holder_ignores: workload.ignores(), ..state.context(namespace, mode, &profile) };
@@ -40,8 +41,12 @@ pub(in crate::admission) async fn warn(
             Ok(plan) => Answer::new(Outcome::Unchanged, Some(mode), &response(uid, &plan, mode, namespace, notes)),
             Err(_) => Answer::new(Outcome::Skipped, Some(mode), &Response::allow(uid)),
         }
-    });
-    answer.unwrap_or_else(|| Answer::new(Outcome::Failed, None, &Response::allow(uid)))
+    };
+    state.work(uid, effort, deadline, answer).await.unwrap_or_else(|undone| {
+        tracing::warn!(uid, namespace, %undone, "did not check a workload");
+        let warning = (mode >= Mode::Warn).then(|| format!("muslin: the workload was not checked: {undone}"));
+        Answer::new(Outcome::Failed, Some(mode), &Response::allow(uid).with_warnings(warning))
+    })
 }
 
 fn response<'a>(uid: &'a str, plan: &Plan, mode: Mode, namespace: &str, notes: Vec<String>) -> Response<'a> {

@@ -20,8 +20,8 @@ use crate::cluster::lease::Lease;
 use crate::cluster::watch::{Watch, WatchHealth};
 use crate::pod::LIBC_LABEL;
 
-/// Pods in one page of the list; each takes some KiB.
-const PAGE: u32 = 100;
+/// Pods in one page of the list. The metadata of one takes some KiB, and up to 1.5 MiB where a tenant fills it.
+const PAGE: u32 = 20;
 /// Pause between two checks of the lease.
 const LEASE_INTERVAL: Duration = Duration::from_secs(1);
 
