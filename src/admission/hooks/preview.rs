@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::admission::state::State;
+use crate::admission::state::{REVIEW_STEPS, State};
+use crate::budget::{self, Budget};
 use crate::cluster::SelectedProfile;
 use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, plan};
@@ -84,17 +85,24 @@ async fn add_namespace(
 ) -> Result<(), kube::Error> {
     let Some(mut pods) = state.namespaces.pods(namespace) else { return Ok(()) };
     while let Some(page) = pods.next().await? {
-        for pod in page.items::<Pod<'_>>()? {
+        for json in page.raw()? {
             if preview.pods >= PODS_MAX || Instant::now() >= deadline {
                 preview.is_cut = true;
                 return Ok(());
             }
-            let images = state.known_images(&pod);
-            let profile = state.pod_profile(profile, &pod);
+            let mut budget = Budget::new(REVIEW_STEPS);
             state.catch("", || {
-                // An earlier profile may have changed the pod.
-                let context = Context { trusts_annotation: true, ..state.context(namespace, mode, &profile) };
-                preview.add(&pod, images.fingerprints(&pod).0, &context);
+                budget.run(|| {
+                    let Ok(pod) = serde_json::from_str::<Pod<'_>>(json.get()) else { return };
+                    if budget::check().is_err() {
+                        return;
+                    }
+                    let images = state.known_images(&pod);
+                    let profile = state.pod_profile(profile, &pod);
+                    // An earlier profile may have changed the pod.
+                    let context = Context { trusts_annotation: true, ..state.context(namespace, mode, &profile) };
+                    preview.add(&pod, images.fingerprints(&pod).0, &context);
+                });
             });
         }
         // Planning a page takes some milliseconds; others may run now.
