@@ -139,6 +139,11 @@ impl Budget {
         code()
     }
 
+    /// Returns the steps that are spent.
+    pub(crate) const fn spent(&self) -> u32 {
+        self.limit - self.left
+    }
+
     /// Returns whether all work so far was within the budget.
     ///
     /// # Errors

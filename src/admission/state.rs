@@ -5,6 +5,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Budget, Exceeded};
@@ -51,12 +52,20 @@ const NOTE_MAX: usize = 250;
 /// The function that plans a pod: [`crate::plan::plan`], unless a test needs it to fail.
 pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>) -> Result<Plan, Skip>;
 
+/// The steps of a review that need no room: those of a pod with a dozen containers, so that it never waits for larger ones.
+pub(super) const ORDINARY_STEPS: u32 = 500;
+
+/// The room for the further steps of all reviews that wait for a policy or for images: what these hold is in proportion.
+pub(super) const ROOM_STEPS: u32 = 4 * REVIEW_STEPS;
+
 /// The work on one review.
 #[derive(Debug)]
-pub(super) struct Effort {
+pub(super) struct Effort<'s> {
     /// The size of the body.
     bytes: usize,
     budget: Budget,
+    /// The share of [`ROOM_STEPS`].
+    room: Option<SemaphorePermit<'s>>,
 }
 
 /// The reason why a review was not worked on to its end.
@@ -66,6 +75,8 @@ pub(super) enum Undone {
     Exceeded(#[from] Exceeded),
     #[error(transparent)]
     NoTurn(#[from] NoTurn),
+    #[error("too many large objects are being reviewed; try again")]
+    NoRoom,
     #[error("muslin failed on it; please report that")]
     Panicked,
 }
@@ -77,6 +88,8 @@ pub(super) struct State {
     pub(super) metrics: Arc<Metrics>,
     pub(super) planner: Planner,
     pub(super) large: LargeReviews,
+    /// The room for reviews that wait, in steps of work.
+    pub(super) room: Semaphore,
 }
 
 /// The reason why a namespace's policy is unknown.
@@ -90,10 +103,10 @@ pub(super) enum PolicyError {
 
 // === impl Effort ===
 
-impl Effort {
+impl Effort<'_> {
     /// The work on a review whose body has so many bytes, before its begin.
     pub(super) const fn new(bytes: usize) -> Self {
-        Self { bytes, budget: Budget::new(REVIEW_STEPS) }
+        Self { bytes, budget: Budget::new(REVIEW_STEPS), room: None }
     }
 }
 
@@ -136,7 +149,7 @@ impl State {
         pod: &Pod<'_>,
         namespace: &str,
         mode: Mode,
-        effort: &Effort,
+        effort: &Effort<'_>,
         deadline: Instant,
     ) -> PodImages {
         let is_asked = mode != Mode::Off && effort.budget.check().is_ok();
@@ -187,29 +200,44 @@ impl State {
     pub(super) async fn work<T>(
         &self,
         uid: &str,
-        effort: &mut Effort,
+        effort: &mut Effort<'_>,
         deadline: Instant,
         work: impl FnOnce() -> T,
     ) -> Result<T, Undone> {
         effort.budget.check()?;
-        let done = self.read(uid, effort, deadline, work).await?;
+        let done = self.run(uid, effort, deadline, work).await?;
         effort.budget.check()?;
         Ok(done)
     }
 
-    /// Does work as [`Self::work`] does, without looking whether the budget is exceeded: its result has the name of the review, which
-    /// an answer about the budget needs.
+    /// Reads the review, and takes the room that it needs while it waits. The budget may be exceeded: the answer that says so needs the
+    /// name of the review.
     ///
     /// # Errors
-    /// The deadline comes before the turn, or the work panics.
-    pub(super) async fn read<T>(
+    /// The deadline comes before the turn or before there is room, or the reading panics.
+    pub(super) async fn read<'s, T>(
+        &'s self,
+        effort: &mut Effort<'s>,
+        deadline: Instant,
+        read: impl FnOnce() -> T,
+    ) -> Result<T, Undone> {
+        let review = self.run("unknown", effort, deadline, read).await?;
+        let steps = effort.budget.spent().saturating_sub(ORDINARY_STEPS);
+        if steps > 0 {
+            let room = timeout_at(deadline, self.room.acquire_many(steps)).await;
+            effort.room = Some(room.ok().and_then(Result::ok).ok_or(Undone::NoRoom)?);
+        }
+        Ok(review)
+    }
+
+    async fn run<T>(
         &self,
         uid: &str,
-        effort: &mut Effort,
+        effort: &mut Effort<'_>,
         deadline: Instant,
         work: impl FnOnce() -> T,
     ) -> Result<T, Undone> {
-        let Effort { bytes, budget } = effort;
+        let Effort { bytes, budget, room: _ } = effort;
         let done = self.large.run(*bytes, deadline, || self.catch(uid, || budget.run(work))).await?;
         done.ok_or(Undone::Panicked)
     }

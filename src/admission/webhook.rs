@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Router, extract};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::time::Instant as Deadline;
 
 use crate::cluster::{Certificates, Namespaces};
@@ -25,7 +26,7 @@ use super::review::{self, ReviewError};
 use super::serving::Shutdown;
 use super::serving::body::{Bodies, BodyError};
 use super::serving::deadline;
-use super::state::{Effort, Planner, Settings, State, Undone};
+use super::state::{Effort, Planner, ROOM_STEPS, Settings, State, Undone};
 
 /// The webhook, apart from its sockets.
 #[derive(Clone)]
@@ -78,7 +79,8 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
-        let state = State { settings, namespaces, metrics, planner, large: LargeReviews::default() };
+        let room = Semaphore::new(ROOM_STEPS as usize);
+        let state = State { settings, namespaces, metrics, planner, large: LargeReviews::default(), room };
         Self(Arc::new(Inner { state, bodies: Bodies::default(), shutdown }))
     }
 
@@ -191,13 +193,13 @@ impl Inner {
         })
     }
 
-    async fn parse<'b, O: Deserialize<'b>>(
-        &self,
+    async fn parse<'s, 'b, O: Deserialize<'b>>(
+        &'s self,
         body: &'b [u8],
-        effort: &mut Effort,
+        effort: &mut Effort<'s>,
         deadline: Deadline,
     ) -> Result<review::Request<'b, O>, RequestError> {
-        Ok(self.state.read("unknown", effort, deadline, || review::parse(body)).await??)
+        Ok(self.state.read(effort, deadline, || review::parse(body)).await??)
     }
 }
 
@@ -223,7 +225,9 @@ impl IntoResponse for RequestError {
         let status = match &self {
             Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::NoRoom) | Self::Undone(Undone::NoTurn(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::NoRoom) | Self::Undone(Undone::NoTurn(_) | Undone::NoRoom) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Body(BodyError::Broken(_)) | Self::Review(_) => StatusCode::BAD_REQUEST,
             Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -8,7 +8,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The most bytes of a page with several objects. A larger one is read again in smaller parts: anybody who may create a pod decides how
+/// The most bytes of a page with several objects. A larger one is read again in smaller parts: any user who may create a pod decides how
 /// large it is.
 const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -153,8 +153,9 @@ mod tests {
             let first = parameter("continue").unwrap_or(0);
             let end = (first + parameter("limit").unwrap()).min(9);
             let padding = "x".repeat(bytes);
-            let items: Vec<_> =
-                (first..end).map(|index| serde_json::json!({ "name": index.to_string(), "padding": padding })).collect();
+            let items: Vec<_> = (first..end)
+                .map(|index| serde_json::json!({ "name": index.to_string(), "padding": padding }))
+                .collect();
             let token = if end < 9 { end.to_string() } else { String::new() };
             let list = serde_json::json!({ "metadata": { "continue": token }, "items": items });
             Ok::<_, Infallible>(Response::new(Body::from(list.to_string())))

@@ -55,7 +55,7 @@ impl Namespace<'_> {
 pub(in crate::admission) async fn check_labels(
     state: &State,
     request: &Request<'_, Namespace<'_>>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;

@@ -21,7 +21,7 @@ const DENIALS_MAX: usize = 5;
 pub(in crate::admission) async fn mutate(
     state: &State,
     request: &Request<'_, Pod<'_>>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
@@ -106,7 +106,7 @@ fn count(metrics: &Metrics, plan: &Plan) {
 pub(in crate::admission) async fn enforce(
     state: &State,
     request: &Request<'_, Pod<'_>>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;

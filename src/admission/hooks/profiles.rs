@@ -20,7 +20,7 @@ const PROBLEMS_MAX: usize = 5;
 pub(in crate::admission) async fn check_profile(
     state: &State,
     request: &Request<'_, &RawValue>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;

@@ -16,7 +16,7 @@ use crate::text::one_line;
 pub(in crate::admission) async fn warn(
     state: &State,
     request: &Request<'_, Workload<'_>>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
