@@ -76,6 +76,7 @@ rules! {
     option_ignored,
     musl_slow_retry,
     musl_no_tcp,
+    no_cluster_nameserver,
     node_resolv_conf,
     go_netdns_ineffective,
     musl_stops_search,

@@ -28,8 +28,13 @@ pub(super) static RULE: Rule = Rule {
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for container in input.using(Family::Musl) {
         let resolver = container.resolver();
-        if resolver.version.is_some_and(|release| release >= musl::ALL_OR_NOTHING_SINCE) {
-            let message = || format!("{resolver} fails a name whose AAAA query fails, though it has an IPv4 address");
+        // Current tags without a release have a later one; the message holds for old ones as well.
+        if resolver.version.is_none_or(|release| release >= musl::ALL_OR_NOTHING_SINCE) {
+            let musl = match resolver.version {
+                Some(_) => resolver.to_string(),
+                None => format!("musl since {} (Alpine 3.13)", musl::ALL_OR_NOTHING_SINCE),
+            };
+            let message = || format!("{musl} fails a name whose AAAA query fails, though it has an IPv4 address");
             let help =
                 "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library";
             findings.container(container, container.image_path(), || (message(), help));
@@ -56,8 +61,18 @@ mod tests {
     }
 
     #[test]
-    fn silent_on_other_resolvers_and_where_no_release_is_known() {
-        for image in ["alpine", "debian:12", "busybox:1.28", "gcr.io/distroless/static"] {
+    fn names_the_releases_where_the_image_s_own_is_not_known() {
+        for image in ["alpine", "node:20-alpine", "php:7.4-fpm-alpine", "php:8.3-fpm-alpine"] {
+            let findings = fires("musl-aaaa-all-or-nothing", Case::pod(image));
+            let message =
+                "musl since 1.2.1 (Alpine 3.13) fails a name whose AAAA query fails, though it has an IPv4 address";
+            assert_eq!(findings[0].message, message, "{image}");
+        }
+    }
+
+    #[test]
+    fn silent_on_other_resolvers() {
+        for image in ["debian:12", "busybox:1.28", "gcr.io/distroless/static"] {
             assert!(fires("musl-aaaa-all-or-nothing", Case::pod(image)).is_empty(), "{image}");
         }
     }

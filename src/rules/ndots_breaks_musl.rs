@@ -6,7 +6,7 @@
 //! `my-service.other-namespace` no longer resolves in an Alpine container (measured, each name and each ndots).
 //!
 //! ## How to fix it
-//! Leave `ndots` out, or keep it above the number of dots in the names that programs use. Or write those names in full, as
+//! Leave `ndots` out (with `dnsPolicy: None` set `ndots:5`, as the kubelet adds none), or keep it above the number of dots in the names that programs use. Or write those names in full, as
 //! `my-service.other-namespace.svc.cluster.local`.
 
 use super::event_reason::EventReason;
@@ -54,7 +54,9 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let (level, forms) = if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) };
         let path = container.option_path("ndots", in_pod.as_deref()).unwrap_or_else(|| "/spec/dnsConfig".to_owned());
         let message = || format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", forms.join(", "));
-        let help = || format!("leave ndots out, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
+        // The kubelet adds no ndots to a pod with `dnsPolicy: None`.
+        let fix = if input.conf.base == Base::Nothing { "set ndots:5" } else { "leave ndots out" };
+        let help = || format!("{fix}, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
         findings.at(level).container(container, path, || (message(), help()));
     }
 }
@@ -139,7 +141,18 @@ mod tests {
             "svc.cluster.local",
             "cluster.local",
         ]);
-        assert_eq!(fires("ndots-breaks-musl", pod).len(), 1);
+        let findings = fires("ndots-breaks-musl", pod);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].help.starts_with("set ndots:5, or "), "{}", findings[0].help);
+    }
+
+    #[test]
+    fn advises_ndots_5_without_a_policy_also_where_the_author_set_another() {
+        let pod = Case::pod("alpine:3.19").policy(Policy::None).option("ndots", Some("1"));
+        let pod = pod.searches(["default.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
+        assert!(fires("ndots-breaks-musl", pod)[0].help.starts_with("set ndots:5, or "));
+        let cluster = fires("ndots-breaks-musl", Case::pod("alpine:3.19").option("ndots", Some("1")));
+        assert!(cluster[0].help.starts_with("leave ndots out, or "));
     }
 
     #[test]

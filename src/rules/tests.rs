@@ -6,7 +6,7 @@ use super::{Container, Finding, Ignored, RULES, RuleInput, check};
 use crate::image::{self, Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
 use crate::policy::Level;
-use crate::resolver::{Family, Resolver, Version};
+use crate::resolver::{Family, Resolver, Version, known_option};
 
 /// A pod to be checked, with one container `app`.
 pub(super) struct Case {
@@ -153,7 +153,47 @@ fn a_plain_alpine_pod_gets_at_most_two_warnings_and_the_most_useful_first() {
 #[test]
 fn of_a_plain_musl_whose_release_is_not_known_nothing_is_said_that_some_releases_do_not_do() {
     let slugs: Vec<_> = Case::pod("alpine").findings().iter().map(|finding| finding.rule.slug).collect();
-    assert_eq!(slugs, ["musl-slow-retry", "ndots-amplification"]);
+    assert_eq!(slugs, ["musl-slow-retry", "musl-aaaa-all-or-nothing", "ndots-amplification"]);
+}
+
+/// Returns the options that a text names, such as `attempts:3` or `single-request-reopen`.
+fn options_in(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':'));
+    words.map(|word| word.split_once(':').map_or(word, |(name, _)| name)).filter(|word| known_option(word)).collect()
+}
+
+#[test]
+fn no_advice_names_an_option_that_the_container_s_resolver_ignores() {
+    let releases = [musl(1, 1, 14), musl(1, 1, 24), musl(1, 2, 4)];
+    let others = [Family::Glibc, Family::Go, Family::CAres, Family::Uclibc].map(Family::unversioned);
+    let options =
+        ["ndots:1", "attempts:0", "timeout:1", "rotate", "use-vc", "no-aaaa", "single-request-reopen", "edns0"];
+    for resolver in releases.into_iter().chain(others) {
+        for policy in [Policy::ClusterFirst, Policy::None, Policy::Default] {
+            for option in options {
+                let case = || Case::declared(resolver).policy(policy).option(option, None);
+                let DnsOption { name, value } = DnsOption::parse(option);
+                let apart = Case::declared(resolver).policy(policy).option(&name, value.as_deref());
+                for finding in
+                    [case(), apart, case().and("debian:12"), case().and("alpine:3.19")].iter().flat_map(Case::findings)
+                {
+                    if finding.container.as_deref() != Some("app") {
+                        continue;
+                    }
+                    for named in options_in(&finding.help) {
+                        // Advice to remove an option names it as well.
+                        let is_removed = finding.help.contains("remove") || finding.help.contains("leave ndots out");
+                        assert!(
+                            is_removed || !resolver.support(named).is_ignored(),
+                            "{resolver}, {option}: {}: {}",
+                            finding.rule.slug,
+                            finding.help
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]
