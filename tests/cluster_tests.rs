@@ -19,6 +19,7 @@ mod common {
 mod cluster {
     pub(crate) mod certificates;
     pub(crate) mod endurance;
+    pub(crate) mod enforcement;
     pub(crate) mod events;
     pub(crate) mod examples;
     pub(crate) mod impostor;
@@ -42,8 +43,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    certificates, endurance, events, examples, inspection, installation, measuring, monitoring, mutation, outages,
-    policy, profiles, rights, scan,
+    certificates, endurance, enforcement, events, examples, inspection, installation, measuring, monitoring, mutation,
+    outages, policy, profiles, rights, scan,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -70,6 +71,7 @@ const SUITE: Suite<Test> = Suite {
     topics: &[
         mutation::TESTS,
         policy::TESTS,
+        enforcement::TESTS,
         profiles::TESTS,
         events::TESTS,
         scan::TESTS,

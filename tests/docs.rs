@@ -107,7 +107,8 @@ fn the_definitions_of_resources_are_up_to_date() {
 
 #[test]
 fn every_link_has_a_target() {
-    for page in markdown(&docs()).into_iter().chain([Path::new(REPOSITORY).join("README.md")]) {
+    let others = ["README.md", "SECURITY.md"].map(|page| Path::new(REPOSITORY).join(page));
+    for page in markdown(&docs()).into_iter().chain(others) {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
             let (file, anchor) = link.split_once('#').map_or((&*link, None), |(file, anchor)| (file, Some(anchor)));

@@ -33,7 +33,8 @@ const SUITE: Suite<Test> = Suite {
     on_request: &[shop::ON_REQUEST, proof::ON_REQUEST],
 };
 
-const SERVICE: Topic = tests![the_api_server_reaches_muslin_through_its_service];
+const SERVICE: Topic =
+    tests![the_api_server_reaches_muslin_through_its_service, the_kubelet_starts_no_container_of_a_forged_mirror_pod];
 
 /// These end the node that the others use.
 const LAST: Topic =
@@ -74,6 +75,32 @@ fn the_api_server_reaches_muslin_through_its_service(node: &mut Node) -> Result<
             && line.contains(r#"name="pods.muslin.dev""#)
     });
     ensure!(answered, "no review was answered");
+    Ok(())
+}
+
+/// `docs/policy.md` relies on this, because muslin skips mirror pods.
+fn the_kubelet_starts_no_container_of_a_forged_mirror_pod(node: &mut Node) -> Result<()> {
+    let (name, _) = node.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"])?;
+    node.kubectl(&["create", "namespace", "forged"])?;
+    node.kubectl(&["label", "namespace", "forged", "muslin.dev/mode=enforce"])?;
+    let file = node.folder().join("forged.yaml");
+    let pod = format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: web, namespace: forged, annotations: {{kubernetes.io/config.mirror: forged}}}}
+spec: {{nodeName: {name}, containers: [{{name: app, image: 'debian:12'}}]}}
+"
+    );
+    std::fs::write(&file, pod)?;
+    node.kubectl(&["create", "-f", &file.display().to_string()])?;
+    // The kubelet deletes it as an orphan.
+    eventually(std::time::Duration::from_secs(60), || {
+        let (pods, _) = node.kubectl(&["get", "pods", "-n", "forged", "-o", "name"])?;
+        ensure!(pods.is_empty(), "still there: {pods}");
+        Ok(())
+    })?;
+    let (events, _) = node.kubectl(&["get", "events", "-n", "forged", "-o", "jsonpath={.items[*].reason}"])?;
+    ensure!(events.is_empty(), "the kubelet did something with it: {events}");
     Ok(())
 }
 

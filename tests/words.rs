@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where people read: code, pages, manifests and scripts.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "src",
     "docs",
     "manifests",

@@ -131,6 +131,12 @@ impl<O> Request<'_, O> {
         self.is_of("", "Pod") && self.is_whole() && &*self.operation == "CREATE"
     }
 
+    /// Returns whether the request creates a pod, updates one, or adds ephemeral containers to one.
+    pub(super) fn writes_a_pod(&self) -> bool {
+        let is_ephemeral = self.sub_resource.as_deref() == Some("ephemeralcontainers");
+        self.is_of("", "Pod") && (self.writes() || is_ephemeral && &*self.operation == "UPDATE")
+    }
+
     /// Returns whether the request writes a namespace.
     pub(super) fn writes_a_namespace(&self) -> bool {
         self.is_of("", "Namespace") && self.writes()

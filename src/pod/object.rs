@@ -29,6 +29,11 @@ pub struct Pod<'a> {
     pub spec: Option<Spec<'a>>,
 }
 
+/// A pod whose ephemeral containers count as main containers. Only running pods have ephemeral containers, so a plan for a new pod
+/// leaves them out.
+#[derive(Debug, Default)]
+pub struct RunningPod<'a>(pub Pod<'a>);
+
 /// The metadata that muslin reads.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
@@ -83,6 +88,9 @@ pub struct Spec<'a> {
     /// The init containers, including sidecars (`restartPolicy: Always`).
     #[serde(borrow, default, deserialize_with = "charged::containers")]
     init_containers: Option<Vec<Container<'a>>>,
+    /// The containers that were added to the running pod.
+    #[serde(borrow, default, deserialize_with = "charged::containers")]
+    ephemeral_containers: Option<Vec<Container<'a>>>,
     /// Is true if the pod uses the node's network.
     #[serde(default)]
     host_network: Option<bool>,
@@ -194,6 +202,12 @@ impl<'a> Pod<'a> {
     /// Returns the init containers, including sidecars.
     pub fn init_containers(&self) -> &[Container<'a>] {
         self.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default()
+    }
+
+    /// Returns whether two pods run the same images in containers of the same names, in the same order.
+    pub fn runs_the_images_of(&self, other: &Pod<'_>) -> bool {
+        let own = self.containers().map(|container| (container.name.as_deref(), container.image()));
+        own.eq(other.containers().map(|container| (container.name.as_deref(), container.image())))
     }
 
     /// Returns the annotations that muslin reads; all are unset if the object has no `annotations`.
@@ -316,6 +330,19 @@ impl<'a> Pod<'a> {
             is_object: config.is_some(),
             has_options: config.is_some_and(|config| config.options.is_some()),
         }
+    }
+}
+
+// === impl RunningPod ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for RunningPod<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut pod = <Pod<'a> as Deserialize>::deserialize(deserializer)?;
+        if let Some(spec) = pod.spec.as_mut() {
+            let added = spec.ephemeral_containers.take().unwrap_or_default();
+            spec.containers.get_or_insert_default().extend(added);
+        }
+        Ok(Self(pod))
     }
 }
 

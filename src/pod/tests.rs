@@ -263,3 +263,32 @@ fn two_pods_are_equal_for_a_plan_if_only_names_and_foreign_labels_differ() {
         assert!(!one.equals_for_plan(&serde_json::from_str(&other).unwrap()), "{other}");
     }
 }
+
+#[test]
+fn the_ephemeral_containers_of_a_running_pod_are_its_last_containers() {
+    let text = r#"{"spec":{"initContainers":[{"name":"init"}],"containers":[{"name":"app","image":"a"}],
+        "ephemeralContainers":[{"name":"shell","image":"b"}]}}"#;
+    let names = |pod: &Pod<'_>| pod.containers().map(|it| it.name.as_deref().unwrap().to_owned()).collect::<Vec<_>>();
+    let new: Pod<'_> = serde_json::from_str(text).unwrap();
+    let RunningPod(running) = serde_json::from_str(text).unwrap();
+    assert_eq!(names(&new), ["init", "app"]);
+    assert_eq!(names(&running), ["init", "app", "shell"]);
+    let RunningPod(bare) = serde_json::from_str(r#"{"spec":{"ephemeralContainers":[{"name":"shell"}]}}"#).unwrap();
+    assert_eq!(names(&bare), ["shell"]);
+    assert!(serde_json::from_str::<RunningPod<'_>>("[]").is_err());
+}
+
+#[test]
+fn pods_run_the_same_images_in_containers_of_the_same_names() {
+    let pod = |text: &'static str| serde_json::from_str::<Pod<'_>>(text).unwrap();
+    let before = pod(r#"{"metadata":{"labels":{}},"spec":{"containers":[{"name":"app","image":"a"}]}}"#);
+    assert!(pod(r#"{"spec":{"containers":[{"name":"app","image":"a","args":["x"]}]}}"#).runs_the_images_of(&before));
+    for other in [
+        r#"{"spec":{"containers":[{"name":"app","image":"b"}]}}"#,
+        r#"{"spec":{"containers":[{"name":"web","image":"a"}]}}"#,
+        r#"{"spec":{"initContainers":[{"name":"app","image":"a"}],"containers":[{"name":"app","image":"a"}]}}"#,
+        "{}",
+    ] {
+        assert!(!pod(other).runs_the_images_of(&before), "{other}");
+    }
+}

@@ -22,7 +22,7 @@ pub use level::{InvalidLevel, Level};
 pub use level_override::{InvalidLevelOverride, LevelOverride, LevelOverrides};
 pub use mode::{InvalidMode, MODE_LABEL, Mode};
 pub use musl_condition::{ContainerResolver, MuslCondition};
-pub use namespace_policy::{NamespacePolicy, PROFILE_LABEL};
+pub use namespace_policy::{NamespacePolicy, PROFILE_LABEL, SELF_LABEL};
 pub use option_rows::{Condition, OptionRow};
 pub use precedence::{InjectAnnotation, ModeDecision, ModeInputs, ModeLabel, PodKind, Skip, precedence};
 pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};

@@ -6,6 +6,9 @@ use super::precedence::{ModeInputs, ModeLabel, precedence};
 /// Namespace label that names a [`super::Profile`].
 pub const PROFILE_LABEL: &str = "muslin.dev/profile";
 
+/// Label of muslin's own namespace, with the value `true`: the webhook configurations exclude the namespace by it, whatever its name.
+pub const SELF_LABEL: &str = "muslin.dev/self";
+
 /// The mode and the profile that the labels of one namespace name. Small on purpose: one is kept for each namespace of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespacePolicy {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,6 +27,8 @@ pub(crate) const TESTS: Topic = tests![
     the_examples_can_be_created,
     applying_the_manifests_again_keeps_the_ca,
     each_overlay_can_be_applied,
+    each_overlay_can_be_applied_to_another_namespace,
+    muslins_pods_start_again_in_any_namespace_with_enforce_everywhere,
     only_high_availability_has_two_replicas_and_a_disruption_budget
 ];
 
@@ -46,6 +50,9 @@ const DEFINITIONS: [(&str, &str, &str, &[&str]); 2] = [
         &["monitoring.coreos.com_podmonitors.yaml", "monitoring.coreos.com_prometheusrules.yaml"],
     ),
 ];
+
+/// The namespace of muslin in the manifests.
+const MUSLIN_NAMESPACE: &str = "muslin";
 
 /// Installs muslin as the README describes.
 pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
@@ -85,18 +92,25 @@ fn applying_the_manifests_again_changes_nothing(cluster: &Cluster) -> Result<()>
 
 /// No controller makes pods of the Deployment here, so the test makes one, under the namespace's Pod Security Standard.
 fn a_pod_of_muslins_deployment_is_admitted_without_a_warning(cluster: &Cluster) -> Result<()> {
-    let output = cluster.control_plane.kubectl(&["get", "deployment", "muslin", "-n", "muslin", "-o", "json"], None)?;
+    let pod = replica(cluster, "muslin")?;
+    let arguments = ["create", "--dry-run=server", "-f", "-"];
+    let created = cluster.control_plane.kubectl(&arguments, Some(&pod.to_string()))?;
+    ensure!(created.status.success() && created.stderr.is_empty(), "{}", created.stderr);
+    Ok(())
+}
+
+/// Returns a pod as the ReplicaSet of muslin's Deployment in this namespace makes it.
+fn replica(cluster: &Cluster, namespace: &str) -> Result<Value> {
+    let output =
+        cluster.control_plane.kubectl(&["get", "deployment", "muslin", "-n", namespace, "-o", "json"], None)?;
     ensure!(output.status.success(), "{}", output.stderr);
     let deployment: Value = serde_json::from_str(&output.stdout)?;
     let mut pod = deployment["spec"]["template"].clone();
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
     pod["metadata"]["name"] = json!("replica");
-    pod["metadata"]["namespace"] = json!("muslin");
-    let arguments = ["create", "--dry-run=server", "-f", "-"];
-    let created = cluster.control_plane.kubectl(&arguments, Some(&pod.to_string()))?;
-    ensure!(created.status.success() && created.stderr.is_empty(), "{}", created.stderr);
-    Ok(())
+    pod["metadata"]["namespace"] = json!(namespace);
+    Ok(pod)
 }
 
 fn muslin_has_exactly_the_rights_it_needs(cluster: &Cluster) -> Result<()> {
@@ -201,11 +215,7 @@ fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
     let established = ["wait", "--for=condition=Established", "--all", "customresourcedefinitions"];
     let output = cluster.control_plane.kubectl(&established, None)?;
     ensure!(output.status.success(), "{}", output.stderr);
-    let overlays = fs::read_dir(MANIFESTS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
-    let overlays: Vec<PathBuf> =
-        overlays.into_iter().filter(|folder| folder.join("kustomization.yaml").is_file()).collect();
-    ensure!(overlays.len() >= 10, "{overlays:?}");
-    for overlay in overlays {
+    for overlay in overlays()? {
         let folder = overlay.to_str().context("the folder's name is not UTF-8")?;
         let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;
         ensure!(output.status.success() && !output.stderr.contains("Warning"), "{folder}: {}", output.stderr);
@@ -215,6 +225,144 @@ fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
         ensure!(output.status.success(), "{}", output.stderr);
     }
     Ok(())
+}
+
+/// Returns the folders for `kubectl apply -k manifests/...`.
+fn overlays() -> Result<Vec<PathBuf>> {
+    let folders = fs::read_dir(MANIFESTS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    let overlays: Vec<PathBuf> =
+        folders.into_iter().filter(|folder| folder.join("kustomization.yaml").is_file()).collect();
+    ensure!(overlays.len() >= 10, "{overlays:?}");
+    Ok(overlays)
+}
+
+/// Returns the folder of a user's kustomization that sets another namespace for one of the manifests' folders.
+fn in_namespace(namespace: &str, manifests: &str, more: &str) -> Result<TempDir> {
+    let folder = TempDir::new()?;
+    // kustomize rejects absolute paths.
+    let root = "../".repeat(folder.path().components().count() - 1) + MANIFESTS.trim_start_matches('/');
+    let kustomization = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: {namespace}\n\
+         resources: [{root}/{manifests}]\n{}",
+        more.replace("manifests/", &format!("{root}/"))
+    );
+    fs::write(folder.path().join("kustomization.yaml"), kustomization)?;
+    Ok(folder)
+}
+
+/// Returns the places below a value where a string is the name of muslin's usual namespace, not of something else called muslin.
+fn places_of_the_usual_namespace(path: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| places_of_the_usual_namespace(&format!("{path}/{key}"), value))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(index, item)| places_of_the_usual_namespace(&format!("{path}/{index}"), item))
+            .collect(),
+        Value::String(text) => {
+            let is_namespace = path.ends_with("/namespace") || path.contains("/namespaceSelector/");
+            let names = is_namespace && text == MUSLIN_NAMESPACE
+                || text.starts_with("muslin.muslin.")
+                || text.starts_with("muslin/");
+            names.then(|| format!("{path}: {text}")).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// `namespace:` of a kustomization is enough, and for cert-manager one more line, which certs/README.md documents.
+fn each_overlay_can_be_applied_to_another_namespace(cluster: &Cluster) -> Result<()> {
+    const LINE: &str = "transformers: [manifests/transformers/cert-manager]";
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/certs/README.md"))?;
+    ensure!(page.contains("path/to/manifests/transformers/cert-manager"), "certs/README.md lacks the line");
+    let mut seen = 0;
+    for overlay in overlays()? {
+        let name = overlay.file_name().and_then(|name| name.to_str()).context("the folder's name is not UTF-8")?;
+        let folder = in_namespace("dns-system", name, if name == "cert-manager" { LINE } else { "" })?;
+        let folder = folder.path().to_str().context("the folder's name is not UTF-8")?;
+        let output = cluster.control_plane.kubectl(&["kustomize", folder], None)?;
+        ensure!(output.status.success(), "{name}: {}", output.stderr);
+        for document in output.stdout.split("\n---\n") {
+            let object: Value = serde_saphyr::from_str(document)?;
+            let (kind, left) = (&object["kind"], places_of_the_usual_namespace("", &object));
+            ensure!(left.is_empty(), "{name}: {kind}: {left:?}");
+            ensure!(*kind != "Namespace" || object["metadata"]["name"] == "dns-system", "{name}: {object:#}");
+            if kind.as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")) {
+                let webhooks = object["webhooks"].as_array().context("no webhooks")?;
+                let selectors = webhooks.iter().filter_map(|webhook| webhook.get("namespaceSelector"));
+                ensure!(
+                    selectors.clone().all(|selector| selector.to_string().contains("\"dns-system\"")),
+                    "{object:#}"
+                );
+                seen += selectors.count();
+            }
+        }
+    }
+    ensure!(seen >= 3 * 7, "{seen} selectors");
+    Ok(())
+}
+
+/// muslin in a namespace of another name, with every other namespace in mode enforce and no replica left.
+fn muslins_pods_start_again_in_any_namespace_with_enforce_everywhere(cluster: &Cluster) -> Result<()> {
+    const NAMESPACE: &str = "dns-system";
+    let kubectl = |arguments: &[&str]| -> Result<String> {
+        let output = cluster.control_plane.kubectl(arguments, None)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+        Ok(output.stdout)
+    };
+    let create = |pod: &Value| cluster.control_plane.kubectl(&["create", "-f", "-"], Some(&pod.to_string()));
+    let folder = in_namespace(NAMESPACE, "enforce-everywhere-but-system", "")?;
+    kubectl(&["apply", "-k", folder.path().to_str().context("the folder's name is not UTF-8")?])?;
+    let result = (|| {
+        // A replica works there: it has its certificate, which both configurations trust.
+        let account = cluster.control_plane.service_account_kubeconfig(NAMESPACE, "muslin")?;
+        let mut process = Process::start(&account, &["--own-namespace", NAMESPACE].map(str::to_owned))?;
+        wait("ready", || Ok(process.get("/readyz")?.0 == "200"))?;
+        ensure!(trusted(cluster)?.iter().all(|trusted| trusted.len() == 1), "a webhook trusts no CA");
+        let certificate =
+            kubectl(&["get", "secret", "muslin-certificates", "-n", NAMESPACE, "-o", "jsonpath={.data.tls\\.crt}"])?;
+        ensure!(names_in(&certificate)?.contains("DNS:muslin.dns-system.svc,"), "{}", names_in(&certificate)?);
+        process.kill()?;
+
+        cluster.namespace("everywhere", &[])?;
+        cluster.namespace("everywhere-labelled", &[("muslin.dev/self", "true")])?;
+        let is_denied =
+            || Ok(create(&pod("everywhere", "web", "alpine:3.19"))?.stderr.contains("failed calling webhook"));
+        wait("enforcing", is_denied)?;
+        let replica = replica(cluster, NAMESPACE)?;
+        // All replicas are gone, and one comes back: by both guards, by the name alone, by the label alone.
+        for labels in [["muslin.dev/self=true"], ["muslin.dev/self-"]] {
+            kubectl(&[&["label", "--overwrite", "namespace", NAMESPACE][..], &labels].concat())?;
+            let created = create(&replica)?;
+            ensure!(created.status.success() && created.stderr.is_empty(), "{labels:?}: {}", created.stderr);
+            kubectl(&["delete", "pod", "replica", "-n", NAMESPACE, "--force", "--grace-period=0"])?;
+        }
+        let created = create(&pod("everywhere-labelled", "web", "alpine:3.19"))?;
+        ensure!(created.status.success(), "{}", created.stderr);
+        ensure!(is_denied()?, "a pod was created without a review");
+        Ok(())
+    })();
+    // The cluster-wide roles are bound to the usual namespace again.
+    unregister(&cluster.control_plane)?;
+    apply(&cluster.control_plane)?;
+    unregister(&cluster.control_plane)?;
+    result
+}
+
+/// Returns the names in a certificate, which is PEM in base64.
+fn names_in(certificate: &str) -> Result<String> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), BASE64_STANDARD.decode(certificate)?)?;
+    let output = Command::new("openssl")
+        .args(["x509", "-noout", "-ext", "subjectAltName", "-in"])
+        .arg(file.path())
+        .output()
+        .context("cannot run openssl")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Returns the real definitions from Go modules, which are pinned and verified.

@@ -18,7 +18,8 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = tests![
     the_server_uses_exactly_the_rights_of_the_base,
     image_inspection_uses_exactly_the_rights_of_its_overlays,
-    a_scan_uses_exactly_the_rights_of_its_role
+    a_scan_uses_exactly_the_rights_of_its_role,
+    security_md_lists_every_right
 ];
 
 /// Time limit of muslin's background work: to take over the lease of another leader, and to list everything.
@@ -234,4 +235,50 @@ fn a_scan_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {
     let result = log.is_exactly(&granted);
     kubectl(cluster, &["delete", "clusterrolebinding", "rightful-scan"])?;
     result
+}
+
+/// Compares the rules of all roles in the manifests with the table of `SECURITY.md`.
+fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
+    const PAGE: &str = include_str!("../../SECURITY.md");
+    let texts = |value: &Value| -> String {
+        let texts: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        texts.join(", ")
+    };
+    let rules = |folder: &str| -> Result<BTreeSet<(String, String)>> {
+        let manifests = kubectl(cluster, &["kustomize", &format!("{MANIFESTS}/{folder}")])?;
+        let mut rules = BTreeSet::new();
+        for document in manifests.split("\n---\n") {
+            let object: Value = serde_saphyr::from_str(document)?;
+            for rule in object["rules"].as_array().into_iter().flatten() {
+                rules.insert((texts(&rule["verbs"]), texts(&rule["resources"])));
+            }
+        }
+        Ok(rules)
+    };
+    let listed = |folder: &str| -> BTreeSet<(String, String)> {
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix(&format!("| `{folder}` | ")));
+        let columns = rows.map(|row| row.split(" | ").take(2).map(str::to_owned).collect::<Vec<_>>());
+        columns.filter_map(|columns| Some((columns.first()?.clone(), columns.get(1)?.clone()))).collect()
+    };
+    let base = listed("base");
+    let without_certificates: BTreeSet<_> =
+        base.iter().filter(|(verbs, _)| verbs != "list, watch, update").cloned().collect();
+    let inspection: BTreeSet<_> = base.union(&listed("image-inspection")).cloned().collect();
+    for (folder, expected) in [
+        ("base", base.clone()),
+        ("high-availability", base.clone()),
+        ("enforce-everywhere-but-system", base.clone()),
+        ("cert-manager", without_certificates.clone()),
+        ("own-certificate", without_certificates),
+        ("image-inspection", inspection.clone()),
+        ("private-registries", inspection.clone()),
+        ("pull-secrets", inspection.union(&listed("pull-secrets")).cloned().collect()),
+        ("scan", listed("scan")),
+    ] {
+        let granted = rules(folder)?;
+        let (missing, more): (Vec<_>, Vec<_>) =
+            (granted.difference(&expected).collect(), expected.difference(&granted).collect());
+        ensure!(missing.is_empty() && more.is_empty(), "{folder}: not listed: {missing:?}; not granted: {more:?}");
+    }
+    Ok(())
 }

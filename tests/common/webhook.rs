@@ -29,6 +29,9 @@ const CHANGES_EVERY_POD: &str = "fast";
 /// By default, a test does not wait until API servers notice that muslin stops.
 const NO_DELAY: [&str; 2] = ["--shutdown-delay", "0"];
 
+/// The namespace of the manifests.
+const OWN_NAMESPACE: [&str; 2] = ["--own-namespace", "muslin"];
+
 /// Time limit of a stop.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -135,10 +138,11 @@ impl Process {
     /// Starts muslin with these arguments, and waits until it serves and knows the namespaces. Unless the arguments name another, its
     /// profile changes every pod.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
+        let has = |name: &str| arguments.iter().any(|argument| argument == name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
-            .args(["--own-namespace", "muslin"])
-            .args(if arguments.iter().any(|argument| argument == "--shutdown-delay") { &[][..] } else { &NO_DELAY })
+            .args(if has("--own-namespace") { &[][..] } else { &OWN_NAMESPACE })
+            .args(if has("--shutdown-delay") { &[][..] } else { &NO_DELAY })
             .env("MUSLIN_PROFILE", CHANGES_EVERY_POD)
             .args(arguments)
             .arg("--kubeconfig")

@@ -9,7 +9,7 @@ use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::pod::Text;
-use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
+use crate::policy::{MODE_LABEL, Mode, NamespacePolicy, SELF_LABEL};
 
 use super::preview::preview;
 
@@ -34,6 +34,9 @@ struct Labels<'a> {
     mode: Option<Text<'a>>,
     #[serde(borrow, default, rename = "muslin.dev/profile")]
     profile: Option<Text<'a>>,
+    /// [`SELF_LABEL`].
+    #[serde(borrow, default, rename = "muslin.dev/self")]
+    is_self: Option<Text<'a>>,
 }
 
 // === impl Namespace ===
@@ -44,10 +47,19 @@ impl Namespace<'_> {
     }
 
     fn policy(&self) -> NamespacePolicy {
-        let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-        let (mode, profile) =
-            labels.map_or((None, None), |Labels { mode, profile }| (mode.as_deref(), profile.as_deref()));
+        let (mode, profile) = self
+            .labels()
+            .map_or((None, None), |Labels { mode, profile, is_self: _ }| (mode.as_deref(), profile.as_deref()));
         NamespacePolicy::from_labels(mode, profile)
+    }
+
+    fn labels(&self) -> Option<&Labels<'_>> {
+        self.metadata.as_ref()?.labels.as_ref()
+    }
+
+    /// Returns whether the webhook configurations exclude the namespace by [`SELF_LABEL`].
+    fn is_self(&self) -> bool {
+        self.labels().is_some_and(|labels| labels.is_self.as_deref() == Some("true"))
     }
 }
 
@@ -71,17 +83,17 @@ pub(in crate::admission) async fn check_labels(
             return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
         }
     };
+    let name = request.name.as_deref().filter(|name| !name.is_empty()).or(namespace.name()).unwrap_or_default();
+    let mut warnings: Vec<String> = self_warning(state, request, namespace, name).into_iter().collect();
     // An invalid label that was there before must not block other changes; the user was warned when it was set.
     if before.as_ref().unwrap_or(&NamespacePolicy::default()) == &policy {
-        return Answer::skipped(uid);
+        return Answer::new(Outcome::Skipped, None, &Response::allow(uid).with_warnings(warnings));
     }
     let invalid = |policy: &NamespacePolicy| policy.invalid_mode().map(ToString::to_string);
     if let Some(problem) = invalid(&policy).filter(|now| before.as_ref().and_then(invalid).as_ref() != Some(now)) {
         return Answer::new(Outcome::Denied, None, &Response::deny(uid, format!("label {MODE_LABEL}: {problem}")));
     }
-    let name = request.name.as_deref().filter(|name| !name.is_empty()).or(namespace.name()).unwrap_or_default();
     let mode = state.mode(&policy);
-    let mut warnings = Vec::new();
     if state.is_excluded(name) {
         warnings.push(format!("muslin: namespace {name} is excluded, whatever its labels"));
     } else {
@@ -91,4 +103,19 @@ pub(in crate::admission) async fn check_labels(
         }
     }
     Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid).with_warnings(warnings))
+}
+
+/// Returns a warning if [`SELF_LABEL`] is new on a namespace that is not muslin's. The label is not denied: a muslin that moves to
+/// another namespace needs it there before the first replica runs.
+fn self_warning(
+    state: &State,
+    request: &Request<'_, Namespace<'_>>,
+    namespace: &Namespace<'_>,
+    name: &str,
+) -> Option<String> {
+    let is_new = namespace.is_self() && !request.old_object.as_ref().is_some_and(Namespace::is_self);
+    let is_own = state.settings.own_namespace.as_deref() == Some(name);
+    (is_new && !is_own).then(|| {
+        format!("muslin: label {SELF_LABEL} excludes namespace {name}; it is meant for muslin's own namespace")
+    })
 }

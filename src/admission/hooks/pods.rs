@@ -1,5 +1,5 @@
-//! The hooks for pods on creation: `mutate` changes them, `enforce` denies them in namespaces of mode `enforce`. Must not know of
-//! HTTP.
+//! The hooks for pods: `mutate` changes them on creation, `enforce` denies them in namespaces of mode `enforce`, also when an update
+//! starts other containers. Must not know of HTTP.
 
 use tokio::time::Instant;
 
@@ -9,9 +9,9 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, PolicyError, State, Undone};
 use crate::budget;
 use crate::cluster::PodImages;
-use crate::plan::{self, Plan, Skip};
-use crate::pod::Pod;
-use crate::policy::{Level, Mode, NamespacePolicy};
+use crate::plan::{self, Plan};
+use crate::pod::{Pod, RunningPod};
+use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::rules::Finding;
 
 /// The most findings that a denial names; the rest is counted.
@@ -102,15 +102,18 @@ fn count(metrics: &Metrics, plan: &Plan) {
 }
 
 /// Denies the pod, as all webhooks have left it, for findings that its namespace does not allow. If that cannot be decided, the pod
-/// is denied as well: the namespace asks for that.
+/// is denied as well: the namespace asks for that. An update is denied only for findings that the pod did not have before.
 pub(in crate::admission) async fn enforce(
     state: &State,
-    request: &Request<'_, Pod<'_>>,
+    request: &Request<'_, RunningPod<'_>>,
     effort: &mut Effort<'_>,
     deadline: Instant,
 ) -> Answer {
     let uid = &*request.uid;
-    let Some(pod) = request.object.as_ref().filter(|_| request.creates_a_pod()) else { return Answer::skipped(uid) };
+    let Some(RunningPod(pod)) = request.object.as_ref().filter(|_| request.writes_a_pod()) else {
+        return Answer::skipped(uid);
+    };
+    let before = request.old_object.as_ref().map(|RunningPod(before)| before);
     let namespace = namespace_of(request, pod);
     if state.is_excluded(namespace) {
         return Answer::skipped(uid);
@@ -125,10 +128,18 @@ pub(in crate::admission) async fn enforce(
     }
     let images = state.images(pod, namespace, mode, effort, deadline).await;
     let judge = || {
-        let (fingerprints, _) = images.fingerprints(pod);
+        // The configuration of the webhook in the manifests sends no such update.
+        if before.is_some_and(|before| pod.runs_the_images_of(before)) {
+            return None;
+        }
         // `mutate` has already shown the notes on the profile.
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), pod);
-        denial(namespace, plan::findings_as_is(pod, fingerprints, &state.context(namespace, mode, &profile)))
+        let mut denials = denials(state, pod, &images, namespace, &profile);
+        if let Some(before) = before.filter(|_| !denials.is_empty()) {
+            let earlier = self::denials(state, before, &state.known_images(before), namespace, &profile);
+            denials.retain(|denial| earlier.iter().all(|earlier| earlier.case() != denial.case()));
+        }
+        denial(namespace, &denials)
     };
     match state.work(uid, effort, deadline, judge).await {
         Ok(None) => Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid)),
@@ -143,8 +154,17 @@ pub(in crate::admission) async fn enforce(
     }
 }
 
+/// Returns the findings for which an enforcing namespace denies the pod; none if muslin skips it.
+fn denials(state: &State, pod: &Pod<'_>, images: &PodImages, namespace: &str, profile: &Profile) -> Vec<Finding> {
+    let (fingerprints, _) = images.fingerprints(pod);
+    let found = plan::findings_as_is(pod, fingerprints, &state.context(namespace, Mode::Enforce, profile));
+    let mut denials = found.unwrap_or_default();
+    denials.retain(|finding| finding.level >= Level::Deny);
+    denials
+}
+
 /// Returns the namespace of a request; the object's own may be empty.
-fn namespace_of<'r>(request: &'r Request<'_, Pod<'_>>, pod: &'r Pod<'_>) -> &'r str {
+fn namespace_of<'r, O>(request: &'r Request<'_, O>, pod: &'r Pod<'_>) -> &'r str {
     request.namespace.as_deref().or(pod.namespace()).unwrap_or("default")
 }
 
@@ -170,9 +190,7 @@ fn undecided(namespace: &str, why: &str) -> String {
 }
 
 /// Returns the message of a denial, if there is reason for one: each finding, its container and its fix.
-fn denial(namespace: &str, left: Result<Vec<Finding>, Skip>) -> Option<String> {
-    let mut denials = left.unwrap_or_default();
-    denials.retain(|finding| finding.level >= Level::Deny);
+fn denial(namespace: &str, denials: &[Finding]) -> Option<String> {
     if denials.is_empty() {
         return None;
     }
