@@ -10,6 +10,7 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy};
+use crate::text::Line;
 
 use super::preview::preview;
 
@@ -67,7 +68,7 @@ pub(in crate::admission) async fn check_labels(
     let (policy, before) = match read.await {
         Ok(read) => read,
         Err(undone) => {
-            let message = format!("muslin cannot read the namespace's labels: {undone}");
+            let message = Line::new(format!("muslin cannot read the namespace's labels: {undone}"));
             return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
         }
     };
@@ -77,15 +78,18 @@ pub(in crate::admission) async fn check_labels(
     }
     let invalid = |policy: &NamespacePolicy| policy.invalid_mode().map(ToString::to_string);
     if let Some(problem) = invalid(&policy).filter(|now| before.as_ref().and_then(invalid).as_ref() != Some(now)) {
-        return Answer::new(Outcome::Denied, None, &Response::deny(uid, format!("label {MODE_LABEL}: {problem}")));
+        let message = Line::new(format!("label {MODE_LABEL}: {problem}"));
+        return Answer::new(Outcome::Denied, None, &Response::deny(uid, message));
     }
     let name = request.name.as_deref().filter(|name| !name.is_empty()).or(namespace.name()).unwrap_or_default();
     let mode = state.mode(&policy);
     let mut warnings = Vec::new();
     if state.is_excluded(name) {
-        warnings.push(format!("muslin: namespace {name} is excluded, whatever its labels"));
+        warnings.push(Line::new(format!("muslin: namespace {name} is excluded, whatever its labels")));
     } else {
-        let profile = state.namespace_profile(&policy, &mut warnings);
+        let mut notes = Vec::new();
+        let profile = state.namespace_profile(&policy, &mut notes);
+        warnings.extend(notes.into_iter().map(Line::new));
         if before.is_some() && mode != Mode::Off {
             warnings.extend(preview(state, &[(name.to_owned(), mode)], &profile, deadline).await);
         }
