@@ -21,7 +21,7 @@
 //! | [`admission`] | the webhook |
 //! | [`cli`] | the command line, one file a command |
 //!
-//! Small modules serve all floors: `budget` bounds the work that one input causes, `text` makes texts from outside printable,
+//! Small modules serve all floors: `budget` bounds the work that one input causes, [`text`] escapes text from outside in sentences,
 //! `documentation` reads doc comments.
 
 pub mod admission;
@@ -40,5 +40,5 @@ pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
-mod text;
+pub mod text;
 pub mod verdicts;

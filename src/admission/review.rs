@@ -11,6 +11,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
 use crate::pod::Text;
+use crate::text::Line;
 
 /// The only version that the webhook is registered for.
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -95,9 +96,9 @@ pub(super) struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
+    warnings: Vec<Line>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, String>,
+    audit_annotations: BTreeMap<&'static str, Line>,
     /// The reason for a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
@@ -107,7 +108,7 @@ pub(super) struct Response<'a> {
 #[derive(Debug, Serialize)]
 struct Status {
     code: u16,
-    message: String,
+    message: Line,
 }
 
 /// Parses a review.
@@ -178,7 +179,7 @@ impl<'a> Response<'a> {
     }
 
     /// Denies the request of this uid.
-    pub(super) fn deny(uid: &'a str, message: String) -> Self {
+    pub(super) fn deny(uid: &'a str, message: Line) -> Self {
         Self { allowed: false, status: Some(Status { code: 403, message }), ..Self::allow(uid) }
     }
 
@@ -193,13 +194,13 @@ impl<'a> Response<'a> {
     }
 
     /// Adds warnings, which clients show to their user.
-    pub(super) fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+    pub(super) fn with_warnings(mut self, warnings: impl IntoIterator<Item = Line>) -> Self {
         self.warnings.extend(warnings);
         self
     }
 
     /// Adds an annotation to the API server's audit log, under the webhook's name.
-    pub(super) fn with_audit(mut self, key: &'static str, value: String) -> Self {
+    pub(super) fn with_audit(mut self, key: &'static str, value: Line) -> Self {
         self.audit_annotations.insert(key, value);
         self
     }

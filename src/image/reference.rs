@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::text::one_line;
+use crate::text::cut;
 
 #[cfg(test)]
 mod tests;
@@ -192,7 +192,7 @@ impl fmt::Display for Reference<'_> {
 
 impl InvalidReference {
     fn new(text: &str, problem: Problem) -> Self {
-        Self { shown: one_line(text, SHOWN_MAX_BYTES).into_owned(), problem }
+        Self { shown: cut(text, SHOWN_MAX_BYTES).into_owned(), problem }
     }
 
     /// Returns the problem.

@@ -6,6 +6,7 @@ use crate::pod::{Base, Dns, DnsOption, Injected, InjectedOption, Policy, cluster
 use crate::policy::{NodeLocal, OnConflict};
 use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
+use crate::text::is_hidden;
 
 /// The change of a pod's DNS settings.
 pub(super) struct DnsChange {
@@ -353,7 +354,8 @@ impl DnsChange {
 /// should be.
 fn can_be_restored(option: &PodOption, options: &[PodOption]) -> bool {
     let text = option.authored.text();
-    let is_a_word = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+    let is_a_word =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || is_hidden(c) || matches!(c, '(' | ')'));
     let with_that_name = options.iter().filter(|other| same_name(&other.authored.text(), &text)).count();
     is_a_word && DnsOption::parse(&text) == option.authored && with_that_name == 1
 }

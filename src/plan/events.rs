@@ -10,7 +10,7 @@ use crate::image::Fingerprint;
 use crate::pod::{Injected, InjectedOption, Pod};
 use crate::policy::{Level, Skip};
 use crate::rules::{EventReason, Finding};
-use crate::text::one_line;
+use crate::text::Line;
 
 /// The API server's limit on the bytes of an Event's text (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const MESSAGE_MAX: usize = 1024;
@@ -23,7 +23,7 @@ pub struct EventNote {
     /// Is true if the pod needs action, because muslin did not fix it.
     pub is_warning: bool,
     /// The text, within the limit of an Event.
-    pub message: String,
+    pub message: Line,
 }
 
 /// Returns the Events about a pod as the API server stores it, at most one for each reason. `fingerprints` has one for each of
@@ -64,14 +64,14 @@ fn confirmed(pod: &Pod<'_>, context: &Context<'_>) -> Injected {
     injected
 }
 
-fn notes(injected: &Injected, findings: &[Planned], resolvers: &str, context: &Context<'_>) -> Vec<EventNote> {
-    let mut notes: Vec<EventNote> = Vec::new();
+fn notes(injected: &Injected, findings: &[Planned], resolvers: &Line, context: &Context<'_>) -> Vec<EventNote> {
+    let mut notes: Vec<(EventReason, bool, String)> = Vec::new();
     // Not what muslin 0.1.0 set: the profile has no such option now.
     let options = injected.options.iter().filter(|entry| !is_outdated(&entry.option, context)).cloned().collect();
     let injected = Injected { options };
     if !injected.is_empty() {
         let message = format!("set {injected} by profile {}: {resolvers}", context.profile.name);
-        notes.push(EventNote { reason: EventReason::DnsOptionsInjected, is_warning: false, message });
+        notes.push((EventReason::DnsOptionsInjected, false, message));
     }
     let serious = findings.iter().filter(|planned| planned.finding.level >= Level::Warn);
     for (planned, names) in messages::grouped(serious) {
@@ -79,19 +79,18 @@ fn notes(injected: &Injected, findings: &[Planned], resolvers: &str, context: &C
         let text = messages::finding_line(planned, &names);
         let line = if *fixed { format!("{text}{FIXED}") } else { format!("{text} (fix: {})", finding.help) };
         let reason = finding.rule.reason;
-        match notes.iter_mut().find(|note| note.reason == reason) {
-            Some(note) => {
-                note.is_warning |= !fixed;
-                note.message.push_str("; ");
-                note.message.push_str(&line);
+        match notes.iter_mut().find(|(other, ..)| *other == reason) {
+            Some((_, is_warning, message)) => {
+                *is_warning |= !fixed;
+                message.push_str("; ");
+                message.push_str(&line);
             }
-            None => notes.push(EventNote { reason, is_warning: !fixed, message: line }),
+            None => notes.push((reason, !fixed, line)),
         }
     }
-    notes
-        .into_iter()
-        .map(|note| EventNote { message: one_line(&note.message, MESSAGE_MAX).into_owned(), ..note })
-        .collect()
+    let note =
+        |(reason, is_warning, message)| EventNote { reason, is_warning, message: Line::cut(message, MESSAGE_MAX) };
+    notes.into_iter().map(note).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The texts of a plan: lines short enough for the places where developers read them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -9,7 +8,7 @@ use crate::image::Evidence;
 use crate::policy::Level;
 use crate::resolver::Family;
 use crate::rules::Container;
-use crate::text::one_line;
+use crate::text::Line;
 
 /// The longest line of an annotation that `kubectl describe` shows whole, in bytes
 /// (kubectl `pkg/describe/describe.go`, `maxAnnotationLen` less 2).
@@ -45,29 +44,29 @@ pub(super) const FIXED: &str = " (fixed)";
 
 impl Plan {
     /// Returns the warnings for the author of a pod.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Line> {
         warnings(Vec::new(), self, WARNINGS_MAX)
     }
 
     /// Returns the warnings for the author of a workload, in fewer lines. The lines of `before` come first, and count.
-    pub fn warnings_of_workload(&self, before: Vec<String>) -> Vec<String> {
+    pub fn warnings_of_workload(&self, before: Vec<Line>) -> Vec<Line> {
         warnings(before, self, WORKLOAD_WARNINGS_MAX)
     }
 
     /// Returns the entries for the API server's audit log, by key.
-    pub fn audit(&self) -> impl Iterator<Item = (&'static str, String)> {
+    pub fn audit(&self) -> impl Iterator<Item = (&'static str, Line)> {
         let entries = [
             ("findings", serious_findings(self)),
-            ("injected", self.injected.to_string()),
-            ("libc", self.libc.name().to_owned()),
+            ("injected", Line::new(self.injected.to_string())),
+            ("libc", Line::new(self.libc.name())),
         ];
         entries.into_iter().filter(|(_, value)| !value.is_empty())
     }
 }
 
-fn warnings(before: Vec<String>, plan: &Plan, most: usize) -> Vec<String> {
+fn warnings(before: Vec<Line>, plan: &Plan, most: usize) -> Vec<Line> {
     let own = lines(plan, WARNING_MAX - WARNING_PREFIX.len());
-    let all = before.into_iter().chain(own.into_iter().map(|line| format!("{WARNING_PREFIX}{line}")));
+    let all = before.into_iter().chain(own.into_iter().map(|line| Line::new(format!("{WARNING_PREFIX}{line}"))));
     capped(all.collect(), most, WARNING_PREFIX)
 }
 
@@ -78,7 +77,7 @@ pub(super) fn warnings_annotation(plan: &Plan) -> Option<String> {
 }
 
 /// Returns the value of the annotation `muslin.dev/resolvers`: `app=musl-1.2.4 (inspected), proxy=glibc (assumed)`.
-pub(super) fn resolvers(containers: &[Container<'_>]) -> String {
+pub(super) fn resolvers(containers: &[Container<'_>]) -> Line {
     list(containers, |container, text| {
         let resolver = container.resolver();
         let evidence = container.fingerprint.evidence;
@@ -99,7 +98,7 @@ pub fn count_inspected(resolvers: &str) -> usize {
 
 /// Returns the findings of level `warn` or above in short, for the audit log: `musl-slow-retry(app), node-resolv-conf`. Advice is left
 /// out, because most pods of a cluster have some.
-fn serious_findings(plan: &Plan) -> String {
+fn serious_findings(plan: &Plan) -> Line {
     let findings: Vec<_> = plan.at_least(Level::Warn).map(|planned| &planned.finding).collect();
     list(&findings, |finding, text| {
         text.push_str(finding.rule.slug);
@@ -110,7 +109,7 @@ fn serious_findings(plan: &Plan) -> String {
 }
 
 /// Returns the items with commas between them, within the longest list; the rest is counted.
-fn list<T>(items: &[T], write: impl Fn(&T, &mut String)) -> String {
+fn list<T>(items: &[T], write: impl Fn(&T, &mut String)) -> Line {
     let mut text = String::new();
     for (index, item) in items.iter().enumerate() {
         let end = text.len();
@@ -124,25 +123,17 @@ fn list<T>(items: &[T], write: impl Fn(&T, &mut String)) -> String {
             break;
         }
     }
-    text
+    Line::new(text)
 }
 
 /// Returns one line for each finding of level `warn` or above and for each note. Containers with the same finding share a line.
-fn lines(plan: &Plan, limit: usize) -> Vec<String> {
+fn lines(plan: &Plan, limit: usize) -> Vec<Line> {
     let findings = grouped(plan.at_least(Level::Warn)).into_iter().map(|(planned, names)| {
         let suffix = if planned.fixed { FIXED } else { "" };
-        let mut line = cut(finding_line(planned, &names), limit - suffix.len());
-        line.push_str(suffix);
-        line
+        let line = Line::cut(finding_line(planned, &names), limit - suffix.len());
+        Line::new(format!("{line}{suffix}"))
     });
-    findings.chain(plan.notes.iter().map(|note| cut(note.clone(), limit))).collect()
-}
-
-fn cut(line: String, limit: usize) -> String {
-    match one_line(&line, limit) {
-        Cow::Owned(line) => line,
-        Cow::Borrowed(_) => line,
-    }
+    findings.chain(plan.notes.iter().map(|note| Line::cut(note.clone(), limit))).collect()
 }
 
 /// Returns the findings with the same text once, each with the names of its containers.
@@ -177,11 +168,11 @@ pub(super) fn finding_line(Planned { finding, fixed: _ }: &Planned, names: &[&st
     line
 }
 
-fn capped(mut lines: Vec<String>, most: usize, prefix: &str) -> Vec<String> {
+fn capped(mut lines: Vec<Line>, most: usize, prefix: &str) -> Vec<Line> {
     if lines.len() > most {
         let left_out = lines.len() - (most - 1);
         lines.truncate(most - 1);
-        lines.push(format!("{prefix}and {left_out} more findings"));
+        lines.push(Line::new(format!("{prefix}and {left_out} more findings")));
     }
     lines
 }

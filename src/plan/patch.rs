@@ -132,7 +132,7 @@ fn annotations(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, Option<String>)
     let wanted = [
         (pod::INJECTED_ANNOTATION, present.injected.as_deref(), injected),
         (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), messages::warnings_annotation(plan)),
-        (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.clone())),
+        (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.to_string())),
     ];
     let mut room = present.room();
     wanted

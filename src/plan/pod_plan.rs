@@ -6,6 +6,7 @@ use super::libc_label::Libc;
 use crate::pod::Injected;
 use crate::policy::Level;
 use crate::rules::Finding;
+use crate::text::Line;
 
 /// The plan for one pod.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Plan {
     /// The value of the label.
     pub libc: Libc,
     /// The value of the annotation with each container's resolver.
-    pub resolvers: String,
+    pub resolvers: Line,
     /// Is true if the pod's DNS settings are already as desired.
     pub is_done: bool,
     /// The change of the pod.

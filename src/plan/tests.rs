@@ -8,6 +8,7 @@ use crate::image::{self, Evidence};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode, Profile};
 use crate::resolver::{Family, Version};
+use crate::text::Line;
 
 mod annotations;
 mod any_pod;
@@ -205,9 +206,9 @@ fn the_audit_log_gets_warnings_and_injected_options() {
     assert_eq!(
         plan.audit().collect::<Vec<_>>(),
         [
-            ("findings", "musl-slow-retry(app)".to_owned()),
-            ("injected", "single-request-reopen timeout:5 attempts:5".to_owned()),
-            ("libc", "musl".to_owned()),
+            ("findings", Line::new("musl-slow-retry(app)")),
+            ("injected", Line::new("single-request-reopen timeout:5 attempts:5")),
+            ("libc", Line::new("musl")),
         ]
     );
 }

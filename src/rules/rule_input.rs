@@ -7,7 +7,7 @@ use crate::image::Fingerprint;
 use crate::pod::{Base, Dns, ResolvConf, ResolverEnv};
 use crate::policy::ContainerResolver;
 use crate::resolver::{Family, NAMESERVERS_MAX, Resolver, Settings, go};
-use crate::text::one_line;
+use crate::text::cut;
 
 /// A pod as rules see it. Everything that rules need for each container is computed once, because a pod can have thousands of options
 /// and of containers.
@@ -277,7 +277,7 @@ pub(super) fn option_name(text: &str) -> &str {
     text.split_once(':').map_or(text, |(name, _)| name)
 }
 
-/// Returns a text of the pod for a message: short, and without control characters.
+/// Returns a text of the pod for a message: short.
 pub(super) fn excerpt(text: &str) -> Cow<'_, str> {
-    one_line(text, EXCERPT_MAX)
+    cut(text, EXCERPT_MAX)
 }

@@ -10,6 +10,7 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::pod::Text;
 use crate::policy::{MODE_LABEL, Mode, NamespacePolicy, SELF_LABEL};
+use crate::text::Line;
 
 use super::preview::preview;
 
@@ -79,25 +80,28 @@ pub(in crate::admission) async fn check_labels(
     let (policy, before) = match read.await {
         Ok(read) => read,
         Err(undone) => {
-            let message = format!("muslin cannot read the namespace's labels: {undone}");
+            let message = Line::new(format!("muslin cannot read the namespace's labels: {undone}"));
             return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
         }
     };
     let name = request.name.as_deref().filter(|name| !name.is_empty()).or(namespace.name()).unwrap_or_default();
-    let mut warnings: Vec<String> = self_warning(state, request, namespace, name).into_iter().collect();
+    let mut warnings: Vec<Line> = self_warning(state, request, namespace, name).into_iter().collect();
     // An invalid label that was there before must not block other changes; the user was warned when it was set.
     if before.as_ref().unwrap_or(&NamespacePolicy::default()) == &policy {
         return Answer::new(Outcome::Skipped, None, &Response::allow(uid).with_warnings(warnings));
     }
     let invalid = |policy: &NamespacePolicy| policy.invalid_mode().map(ToString::to_string);
     if let Some(problem) = invalid(&policy).filter(|now| before.as_ref().and_then(invalid).as_ref() != Some(now)) {
-        return Answer::new(Outcome::Denied, None, &Response::deny(uid, format!("label {MODE_LABEL}: {problem}")));
+        let message = Line::new(format!("label {MODE_LABEL}: {problem}"));
+        return Answer::new(Outcome::Denied, None, &Response::deny(uid, message));
     }
     let mode = state.mode(&policy);
     if state.is_excluded(name) {
-        warnings.push(format!("muslin: namespace {name} is excluded, whatever its labels"));
+        warnings.push(Line::new(format!("muslin: namespace {name} is excluded, whatever its labels")));
     } else {
-        let profile = state.namespace_profile(&policy, &mut warnings);
+        let mut notes = Vec::new();
+        let profile = state.namespace_profile(&policy, &mut notes);
+        warnings.extend(notes.into_iter().map(Line::new));
         if before.is_some() && mode != Mode::Off {
             warnings.extend(preview(state, &[(name.to_owned(), mode)], &profile, deadline).await);
         }
@@ -112,10 +116,12 @@ fn self_warning(
     request: &Request<'_, Namespace<'_>>,
     namespace: &Namespace<'_>,
     name: &str,
-) -> Option<String> {
+) -> Option<Line> {
     let is_new = namespace.is_self() && !request.old_object.as_ref().is_some_and(Namespace::is_self);
     let is_own = state.settings.own_namespace.as_deref() == Some(name);
     (is_new && !is_own).then(|| {
-        format!("muslin: label {SELF_LABEL} excludes namespace {name}; it is meant for muslin's own namespace")
+        Line::new(format!(
+            "muslin: label {SELF_LABEL} excludes namespace {name}; it is meant for muslin's own namespace"
+        ))
     })
 }

@@ -1,6 +1,8 @@
 //! The hooks for pods: `mutate` changes them on creation, `enforce` denies them in namespaces of mode `enforce`, also when an update
 //! starts other containers. Must not know of HTTP.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use crate::admission::answer::Answer;
@@ -13,6 +15,7 @@ use crate::plan::{self, Plan};
 use crate::pod::{Pod, RunningPod};
 use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::rules::Finding;
+use crate::text::Line;
 
 /// The most findings that a denial names; the rest is counted.
 const DENIALS_MAX: usize = 5;
@@ -61,7 +64,7 @@ fn plan_and_answer(
     let plan = match (state.planner)(pod, fingerprints, &state.context(namespace, mode, &profile)) {
         Ok(plan) => plan,
         Err(skip) => {
-            let response = Response::allow(uid).with_audit("skipped", skip.to_string());
+            let response = Response::allow(uid).with_audit("skipped", Line::new(skip.to_string()));
             return Answer::new(Outcome::Skipped, Some(mode), &response);
         }
     };
@@ -78,14 +81,14 @@ fn plan_and_answer(
             pod = pod.name().unwrap_or_default(),
             mode = mode.name(),
             profile = profile.name,
-            resolvers = plan.resolvers,
+            resolvers = &*plan.resolvers,
             injected = %plan.injected,
             "changed a pod"
         );
     }
     let mut response = Response::allow(uid).with_patch(&plan.patch);
     if mode >= Mode::Warn {
-        response = response.with_warnings(notes).with_warnings(plan.warnings());
+        response = response.with_warnings(notes.into_iter().map(Line::new)).with_warnings(plan.warnings());
     }
     let response = plan.audit().fold(response, |response, (key, value)| response.with_audit(key, value));
     Answer::new(outcome, Some(mode), &response)
@@ -137,14 +140,15 @@ pub(in crate::admission) async fn enforce(
         let mut denials = denials(state, pod, &images, namespace, &profile);
         if let Some(before) = before.filter(|_| !denials.is_empty()) {
             let earlier = self::denials(state, before, &state.known_images(before), namespace, &profile);
-            denials.retain(|denial| earlier.iter().all(|earlier| earlier.case() != denial.case()));
+            let earlier: HashSet<_> = earlier.iter().map(Finding::case).collect();
+            denials.retain(|denial| !earlier.contains(&denial.case()));
         }
         denial(namespace, &denials)
     };
     match state.work(uid, effort, deadline, judge).await {
         Ok(None) => Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid)),
         Ok(Some(message)) => {
-            tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message, "denied a pod");
+            tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message = &*message, "denied a pod");
             Answer::new(Outcome::Denied, Some(mode), &Response::deny(uid, message))
         }
         Err(undone) => {
@@ -170,13 +174,13 @@ fn namespace_of<'r, O>(request: &'r Request<'_, O>, pod: &'r Pod<'_>) -> &'r str
 
 fn unchanged(uid: &str, namespace: &str, mode: Mode, undone: &Undone) -> Answer {
     tracing::warn!(uid, namespace, %undone, "left a pod unchanged");
-    let warning = (mode >= Mode::Warn).then(|| format!("muslin: the pod was left unchanged: {undone}"));
+    let warning = (mode >= Mode::Warn).then(|| Line::new(format!("muslin: the pod was left unchanged: {undone}")));
     Answer::new(Outcome::Failed, Some(mode), &Response::allow(uid).with_warnings(warning))
 }
 
 fn unchanged_without_policy(uid: &str, namespace: &str, error: &PolicyError) -> Answer {
     tracing::warn!(uid, namespace, %error, "left a pod unchanged: its namespace is not known");
-    let warning = "muslin: the pod's namespace is not known yet, so the pod was left unchanged".to_owned();
+    let warning = Line::new("muslin: the pod's namespace is not known yet, so the pod was left unchanged");
     Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]))
 }
 
@@ -185,19 +189,21 @@ fn denied_without_policy(uid: &str, namespace: &str, error: &PolicyError) -> Ans
     Answer::new(Outcome::Failed, None, &Response::deny(uid, undecided(namespace, &error.to_string())))
 }
 
-fn undecided(namespace: &str, why: &str) -> String {
-    format!("muslin cannot decide whether this pod may run in namespace {namespace}, whose mode is enforce: {why}")
+fn undecided(namespace: &str, why: &str) -> Line {
+    Line::new(format!(
+        "muslin cannot decide whether this pod may run in namespace {namespace}, whose mode is enforce: {why}"
+    ))
 }
 
 /// Returns the message of a denial, if there is reason for one: each finding, its container and its fix.
-fn denial(namespace: &str, denials: &[Finding]) -> Option<String> {
+fn denial(namespace: &str, denials: &[Finding]) -> Option<Line> {
     if denials.is_empty() {
         return None;
     }
     let more = denials.len().saturating_sub(DENIALS_MAX);
     let named: Vec<String> = denials.iter().take(DENIALS_MAX).map(finding_with_fix).collect();
     let more = if more > 0 { format!("; and {more} more findings") } else { String::new() };
-    Some(format!("muslin enforces DNS settings in namespace {namespace}: {}{more}", named.join("; ")))
+    Some(Line::new(format!("muslin enforces DNS settings in namespace {namespace}: {}{more}", named.join("; "))))
 }
 
 fn finding_with_fix(Finding { rule, level: _, container, message, help, path: _ }: &Finding) -> String {

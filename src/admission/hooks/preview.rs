@@ -13,7 +13,7 @@ use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, plan};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode};
-use crate::text::one_line;
+use crate::text::Line;
 
 /// The most pods that are planned, and the longest time for it: the user who labels a namespace has the answer within a second.
 const PODS_MAX: usize = 3000;
@@ -51,7 +51,7 @@ pub(super) async fn preview(
     namespaces: &[(String, Mode)],
     profile: &SelectedProfile,
     deadline: Instant,
-) -> Vec<String> {
+) -> Vec<Line> {
     let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
     let mut preview = Preview::default();
     for (namespace, mode) in namespaces {
@@ -61,7 +61,7 @@ pub(super) async fn preview(
             Ok(Err(error)) => {
                 tracing::warn!(namespace, %error, "cannot list the pods of a namespace");
                 if preview.pods == 0 {
-                    return vec!["muslin: no preview of the effect: the running pods cannot be listed".to_owned()];
+                    return vec![Line::new("muslin: no preview of the effect: the running pods cannot be listed")];
                 }
                 preview.is_cut = true;
             }
@@ -144,15 +144,15 @@ impl Preview {
     }
 
     /// Formats the preview as warnings within the API server's length limit.
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<Line> {
         let Self { pods, is_cut, injected, denied, found } = self;
         if *pods == 0 {
-            let late = "muslin: no preview of the effect: the running pods were not listed in time".to_owned();
+            let late = Line::new("muslin: no preview of the effect: the running pods were not listed in time");
             return if *is_cut { vec![late] } else { Vec::new() };
         }
         let of = if *is_cut { format!("of the first {pods} pods") } else { format!("of {pods} pods") };
         if injected.is_empty() && denied.is_empty() && found.is_empty() {
-            return vec![format!("muslin: none {of} would be changed or warned about if created now")];
+            return vec![Line::new(format!("muslin: none {of} would be changed or warned about if created now"))];
         }
         let line = |group: &Group, effect: String| {
             let Group { pods, example } = group;
@@ -170,7 +170,7 @@ impl Preview {
         if more > 0 {
             lines.push(format!("muslin: and {more} more groups of pods"));
         }
-        lines.into_iter().map(|line| one_line(&line, WARNING_MAX).into_owned()).collect()
+        lines.into_iter().map(|line| Line::cut(line, WARNING_MAX)).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::cluster::{ResolverProfile, SelectedProfile};
 use crate::policy::Mode;
+use crate::text::Line;
 
 use super::preview::preview;
 
@@ -29,12 +30,12 @@ pub(in crate::admission) async fn check_profile(
     let resource = match read.await {
         Ok(Ok(resource)) => resource,
         Err(undone) => {
-            let message = format!("muslin cannot read the profile: {undone}");
+            let message = Line::new(format!("muslin cannot read the profile: {undone}"));
             return Answer::new(Outcome::Failed, None, &Response::deny(uid, message));
         }
         // The API server has checked it against the schema, so muslin and the resource's definition are of different releases.
         Ok(Err(error)) => {
-            let warning = format!("muslin: this release of muslin cannot read the profile: {error}");
+            let warning = Line::new(format!("muslin: this release of muslin cannot read the profile: {error}"));
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }
     };
@@ -43,10 +44,10 @@ pub(in crate::admission) async fn check_profile(
         Some(Ok(profile)) => profile,
         Some(Err(problems)) => {
             let named: Vec<String> = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
-            return Answer::new(Outcome::Denied, None, &Response::deny(uid, named.join("; ")));
+            return Answer::new(Outcome::Denied, None, &Response::deny(uid, Line::new(named.join("; "))));
         }
         None => {
-            let warning = "muslin: muslin failed on this profile, which is not used; please report it".to_owned();
+            let warning = Line::new("muslin: muslin failed on this profile, which is not used; please report it");
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }
     };

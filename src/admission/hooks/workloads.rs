@@ -10,7 +10,7 @@ use crate::admission::state::{Effort, State};
 use crate::plan::{Context, Plan, WARNING_MAX, plan};
 use crate::pod::workload::Workload;
 use crate::policy::Mode;
-use crate::text::one_line;
+use crate::text::Line;
 
 /// Warns about the pods of a new or changed template.
 pub(in crate::admission) async fn warn(
@@ -44,7 +44,8 @@ pub(in crate::admission) async fn warn(
     };
     state.work(uid, effort, deadline, answer).await.unwrap_or_else(|undone| {
         tracing::warn!(uid, namespace, %undone, "did not check a workload");
-        let warning = (mode >= Mode::Warn).then(|| format!("muslin: the workload was not checked: {undone}"));
+        let warning =
+            (mode >= Mode::Warn).then(|| Line::new(format!("muslin: the workload was not checked: {undone}")));
         Answer::new(Outcome::Failed, Some(mode), &Response::allow(uid).with_warnings(warning))
     })
 }
@@ -53,16 +54,16 @@ fn response<'a>(uid: &'a str, plan: &Plan, mode: Mode, namespace: &str, notes: V
     let mut response = Response::allow(uid);
     if mode >= Mode::Warn {
         let denial = Some(plan).filter(|_| mode == Mode::Enforce).and_then(|plan| denial_warning(plan, namespace));
-        let notes = notes.into_iter().map(|note| one_line(&note, WARNING_MAX).into_owned());
+        let notes = notes.into_iter().map(|note| Line::cut(note, WARNING_MAX));
         response = response.with_warnings(plan.warnings_of_workload(denial.into_iter().chain(notes).collect()));
     }
     plan.audit().fold(response, |response, (key, value)| response.with_audit(key, value))
 }
 
 /// Returns a warning that the pods will be denied, if they will.
-fn denial_warning(plan: &Plan, namespace: &str) -> Option<String> {
+fn denial_warning(plan: &Plan, namespace: &str) -> Option<Line> {
     let mut rules: Vec<&str> = plan.denials().map(|finding| finding.rule.slug).collect();
     rules.dedup();
     let line = || format!("muslin: its pods will be denied, as namespace {namespace} enforces: {}", rules.join(", "));
-    (!rules.is_empty()).then(|| one_line(&line(), WARNING_MAX).into_owned())
+    (!rules.is_empty()).then(|| Line::cut(line(), WARNING_MAX))
 }

@@ -192,7 +192,7 @@ impl<'s> Cluster<'s> {
                     ..inputs.context(&top.namespace, self.scope.cluster_domain)
                 };
                 let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
-                let mut object = ObjectFindings { resolvers: plan.resolvers.clone(), ..ObjectFindings::default() };
+                let mut object = ObjectFindings { resolvers: plan.resolvers.to_string(), ..ObjectFindings::default() };
                 plan.findings.into_iter().for_each(|planned| object.add(planned.finding, planned.fixed));
                 results.objects.insert(top, object);
             }

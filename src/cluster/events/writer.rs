@@ -26,7 +26,7 @@ use super::source::{EventSource, PodEvents};
 use super::tally::EventTally;
 use crate::cluster::lease::Lease;
 use crate::plan::EventNote;
-use crate::text::one_line;
+use crate::text::Line;
 
 /// The reporter that `kubectl describe` shows.
 const CONTROLLER: &str = "muslin";
@@ -181,7 +181,7 @@ impl Writer {
         if let Some(top) = top_owner(&self.client, namespace, owner).await? {
             for note in notes {
                 let message = format!("in its pods: {}", note.message);
-                let of_pods = EventNote { message: one_line(&message, NOTE_MAX).into_owned(), ..note.clone() };
+                let of_pods = EventNote { message: Line::cut(message, NOTE_MAX), ..note.clone() };
                 let uid = top.uid.as_deref().unwrap_or_default();
                 self.create(&top, &of_pods, stable_hash(&[uid, note.reason.name(), &note.message])).await?;
             }
@@ -203,7 +203,7 @@ impl Writer {
             metadata,
             regarding: Some(regarding.clone()),
             reason: Some(reason.name().to_owned()),
-            note: Some(message.clone()),
+            note: Some(message.to_string()),
             type_: Some(if *is_warning { "Warning" } else { "Normal" }.to_owned()),
             action: Some(ACTION.to_owned()),
             event_time: Some(MicroTime(Timestamp::now())),
