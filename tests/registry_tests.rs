@@ -7,6 +7,7 @@ mod common {
     pub(crate) mod harness;
     pub(crate) mod image;
     pub(crate) mod registry;
+    pub(crate) mod registry_server;
 }
 
 mod registry {
@@ -17,7 +18,6 @@ mod registry {
     pub(crate) mod hostile;
     pub(crate) mod hostile_layers;
     pub(crate) mod images;
-    pub(crate) mod server;
     pub(crate) mod sources;
 }
 

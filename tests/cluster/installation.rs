@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use crate::cluster::certificates::{is_settled, trusted};
 use crate::cluster::replicas::{forget_certificates, wait};
-use crate::common::control_plane::ControlPlane;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::{MANIFESTS, MUSLIN};
+pub(crate) use crate::common::registration::{apply, unregister};
 use crate::common::webhook::Process;
 use crate::{Cluster, Topic};
 
@@ -53,23 +53,6 @@ const DEFINITIONS: [(&str, &str, &str, &[&str]); 2] = [
 
 /// The namespace of muslin in the manifests.
 const MUSLIN_NAMESPACE: &str = "muslin";
-
-/// Installs muslin as the README describes.
-pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
-    let output = control_plane.kubectl(&["apply", "-k", MANIFESTS], None)?;
-    ensure!(output.status.success(), "{}", output.stderr);
-    ensure!(!output.stderr.contains("Warning"), "{}", output.stderr);
-    Ok(output.stdout)
-}
-
-/// Deletes the webhook configurations, so that a test can register a muslin on loopback.
-pub(crate) fn unregister(control_plane: &ControlPlane) -> Result<()> {
-    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
-        let output = control_plane.kubectl(&["delete", kind, MUSLIN], None)?;
-        ensure!(output.status.success(), "{}", output.stderr);
-    }
-    Ok(())
-}
 
 fn applying_the_manifests_again_changes_nothing(cluster: &Cluster) -> Result<()> {
     let versions = || -> Result<Vec<(Value, Value)>> {

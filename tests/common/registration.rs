@@ -33,6 +33,23 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Pause between two tries.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Installs muslin as the README describes.
+pub(crate) fn apply(control_plane: &ControlPlane) -> Result<String> {
+    let output = control_plane.kubectl(&["apply", "-k", MANIFESTS], None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    ensure!(!output.stderr.contains("Warning"), "{}", output.stderr);
+    Ok(output.stdout)
+}
+
+/// Deletes the webhook configurations, so that a test can register a muslin on loopback.
+pub(crate) fn unregister(control_plane: &ControlPlane) -> Result<()> {
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        let output = control_plane.kubectl(&["delete", kind, MUSLIN], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
+    Ok(())
+}
+
 /// A webhook configuration in the cluster; deleted when dropped.
 pub(crate) struct Registration<'c> {
     control_plane: &'c ControlPlane,

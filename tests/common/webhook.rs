@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -19,6 +20,9 @@ use tempfile::TempDir;
 
 use crate::common::control_plane::ControlPlane;
 use crate::common::registration::Registration;
+
+/// muslin's own program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_muslin");
 
 /// Time limit until the server knows the namespaces, which takes milliseconds.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
@@ -51,7 +55,9 @@ pub(crate) struct Process {
     /// The address for reviews.
     pub(crate) address: String,
     /// The address of /metrics.
-    metrics: String,
+    pub(crate) metrics: String,
+    /// The number of lines of the log so far.
+    log_lines: Arc<AtomicU64>,
 }
 
 /// A self-signed certificate for a server on loopback, and its key, both PEM.
@@ -65,10 +71,21 @@ pub(crate) struct Certificate {
 impl<'c> Muslin<'c> {
     /// Starts the server, and registers it when it is ready.
     pub(crate) fn start(control_plane: &'c ControlPlane, kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
+        Self::start_by(Command::new(PROGRAM), control_plane, kubeconfig, arguments)
+    }
+
+    /// As [`Self::start`], by a command that runs [`PROGRAM`] with the arguments that it gets.
+    pub(crate) fn start_by(
+        command: Command,
+        control_plane: &'c ControlPlane,
+        kubeconfig: &Path,
+        arguments: &[String],
+    ) -> Result<Self> {
         let certificate = Certificate::new()?;
         let asked = Instant::now();
         let folder = TempDir::new()?;
-        let process = Process::start(kubeconfig, &[&certificate.arguments(folder.path())?, arguments].concat())?;
+        let arguments = [&certificate.arguments(folder.path())?, arguments].concat();
+        let process = Process::start_by(command, kubeconfig, &arguments)?;
         let started_in = asked.elapsed();
         let server = format!("https://{}", process.address);
         let mutating = Registration::of_muslin(control_plane, &format!("{server}/mutate"), &certificate.certificate)?;
@@ -116,6 +133,21 @@ impl<'c> Muslin<'c> {
         self.process.id()
     }
 
+    /// Returns the process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Returns the server's certificate.
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Returns the exit status if the server has ended.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.child.try_wait()?)
+    }
+
     /// Kills the server, as the kernel does when memory runs out.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.process.kill()
@@ -138,8 +170,13 @@ impl Process {
     /// Starts muslin with these arguments, and waits until it serves and knows the namespaces. Unless the arguments name another, its
     /// profile changes every pod.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
+        Self::start_by(Command::new(PROGRAM), kubeconfig, arguments)
+    }
+
+    /// As [`Self::start`], by a command that runs [`PROGRAM`] with the arguments that it gets.
+    pub(crate) fn start_by(mut command: Command, kubeconfig: &Path, arguments: &[String]) -> Result<Self> {
         let has = |name: &str| arguments.iter().any(|argument| argument == name);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        let mut child = command
             .args(["serve", "--bind", "127.0.0.1:0", "--metrics-bind", "127.0.0.1:0", "--log-format", "json"])
             .args(if has("--own-namespace") { &[][..] } else { &OWN_NAMESPACE })
             .args(if has("--shutdown-delay") { &[][..] } else { &NO_DELAY })
@@ -152,8 +189,8 @@ impl Process {
             .context("cannot start muslin")?;
         let log = child.stderr.take().context("muslin has no standard error")?;
         // Created before the wait, so that a process that does not become ready is killed.
-        let mut process = Self { child, address: String::new(), metrics: String::new() };
-        (process.address, process.metrics) = wait_until_ready(log)?;
+        let mut process = Self { child, address: String::new(), metrics: String::new(), log_lines: Arc::default() };
+        (process.address, process.metrics) = wait_until_ready(log, Arc::clone(&process.log_lines))?;
         Ok(process)
     }
 
@@ -170,6 +207,11 @@ impl Process {
         let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
         let status = head.split(' ').nth(1).context("the answer has no status")?;
         Ok((status.to_owned(), body.to_owned()))
+    }
+
+    /// Returns the number of lines of the log so far.
+    pub(crate) fn log_lines(&self) -> u64 {
+        self.log_lines.load(Ordering::Relaxed)
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {
@@ -212,11 +254,12 @@ impl Drop for Process {
 }
 
 /// Reads the log until the server serves and knows the namespaces. Returns its addresses for reviews and metrics.
-fn wait_until_ready(log: impl std::io::Read + Send + 'static) -> Result<(String, String)> {
+fn wait_until_ready(log: impl std::io::Read + Send + 'static, count: Arc<AtomicU64>) -> Result<(String, String)> {
     let (sender, lines) = std::sync::mpsc::channel();
     // The log is read to its end, so that the server never blocks on a full pipe.
     std::thread::spawn(move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::Relaxed);
             let _ = sender.send(line);
         }
     });

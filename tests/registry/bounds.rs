@@ -15,7 +15,7 @@ use tar::{EntryType, Header};
 
 use crate::common::harness::tests;
 use crate::common::image::{Image, Packing, blob, layout, pack};
-use crate::registry::server::{Request, Server};
+use crate::common::registry_server::{Request, Server};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![

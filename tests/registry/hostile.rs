@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::common::harness::tests;
 use crate::common::image::Entry::Part;
 use crate::common::image::Image;
-use crate::registry::server::{Request, ServedImage, Server, settings_for};
+use crate::common::registry_server::{Request, ServedImage, Server, settings_for};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::common::harness::tests;
 use crate::common::image::Entry::{Link, Part, Text};
 use crate::common::image::{Image, layout, run};
-use crate::registry::server::{ServedImage, Server};
+use crate::common::registry_server::{ServedImage, Server};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![

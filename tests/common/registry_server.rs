@@ -1,5 +1,7 @@
 //! Servers whose answers a test chooses: those of a registry, from an image on disk, or answers that no registry should give.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
