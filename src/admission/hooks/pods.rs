@@ -1,6 +1,8 @@
 //! The hooks for pods: `mutate` changes them on creation, `enforce` denies them in namespaces of mode `enforce`, also when an update
 //! starts other containers. Must not know of HTTP.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use crate::admission::answer::Answer;
@@ -137,7 +139,8 @@ pub(in crate::admission) async fn enforce(
         let mut denials = denials(state, pod, &images, namespace, &profile);
         if let Some(before) = before.filter(|_| !denials.is_empty()) {
             let earlier = self::denials(state, before, &state.known_images(before), namespace, &profile);
-            denials.retain(|denial| earlier.iter().all(|earlier| earlier.case() != denial.case()));
+            let earlier: HashSet<_> = earlier.iter().map(Finding::case).collect();
+            denials.retain(|denial| !earlier.contains(&denial.case()));
         }
         denial(namespace, &denials)
     };
