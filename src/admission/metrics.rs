@@ -256,7 +256,7 @@ impl Collector for DroppedLogLines {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(count) = self;
         let dropped = ConstCounter::new(count());
-        let help = "Log lines dropped because their reader was too slow";
+        let help = "Log lines dropped because their reader was too slow, or there were too many of one kind";
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)
     }
 }

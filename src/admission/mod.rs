@@ -22,7 +22,10 @@ mod state;
 mod webhook;
 
 pub use metrics::Metrics;
-pub use serving::{KeyFiles, Keys, Limits, Server, Shutdown, TlsError, server_config};
+pub use serving::{
+    BODY_BYTES_MAX, BUFFER_MAX, CONNECTIONS_MAX, KeyFiles, Keys, Limits, PROBE_CONNECTIONS_MAX, Server, Shutdown,
+    TlsError, listen, listen_everywhere, server_config,
+};
 pub use state::Settings;
 pub use webhook::Webhook;
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,7 +23,7 @@ use super::large_reviews::LargeReviews;
 use super::metrics::{Metrics, Outcome};
 use super::review::{self, ReviewError};
 use super::serving::Shutdown;
-use super::serving::body::{Bodies, BodyError};
+use super::serving::body::{self, BodyError};
 use super::serving::deadline;
 use super::state::{Effort, Planner, ROOM_STEPS, Settings, State, Undone};
 
@@ -34,7 +33,6 @@ pub struct Webhook(Arc<Inner>);
 
 struct Inner {
     state: State,
-    bodies: Bodies,
     shutdown: Shutdown,
 }
 
@@ -81,7 +79,7 @@ impl Webhook {
     ) -> Self {
         let room = Semaphore::new(ROOM_STEPS as usize);
         let state = State { settings, namespaces, metrics, planner, large: LargeReviews::default(), room };
-        Self(Arc::new(Inner { state, bodies: Bodies::default(), shutdown }))
+        Self(Arc::new(Inner { state, shutdown }))
     }
 
     pub(super) fn state(&self) -> &State {
@@ -115,7 +113,7 @@ fn health() -> Router<Webhook> {
 }
 
 async fn readyz(extract::State(Webhook(webhook)): extract::State<Webhook>) -> (StatusCode, &'static str) {
-    let Inner { state, shutdown, bodies: _ } = &*webhook;
+    let Inner { state, shutdown } = &*webhook;
     if shutdown.is_leaving() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else if !state.namespaces.is_ready() {
@@ -148,7 +146,7 @@ fn hook(hook: Hook) -> MethodRouter<Webhook> {
     post(move |extract::State(Webhook(webhook)): extract::State<Webhook>, request: Request| async move {
         let started = Instant::now();
         let deadline = Deadline::from_std(started + deadline::budget(request.uri().query()));
-        let (outcome, mode, response) = match webhook.review(hook, request.into_body(), deadline).await {
+        let (outcome, mode, response) = match webhook.review(hook, request, deadline).await {
             Ok(Answer { outcome, mode, body }) => {
                 (outcome, mode, ([(header::CONTENT_TYPE, "application/json")], body).into_response())
             }
@@ -166,8 +164,8 @@ fn hook(hook: Hook) -> MethodRouter<Webhook> {
 
 impl Inner {
     /// Reads the body of a review and asks its hook for the answer.
-    async fn review(&self, hook: Hook, body: Body, deadline: Deadline) -> Result<Answer, RequestError> {
-        let body = self.bodies.read(body, deadline).await?;
+    async fn review(&self, hook: Hook, request: Request, deadline: Deadline) -> Result<Answer, RequestError> {
+        let body = body::read(request, deadline).await?;
         let (state, effort) = (&self.state, &mut Effort::new(body.len()));
         Ok(match hook {
             Hook::Mutate => {

@@ -1,10 +1,12 @@
 //! The log of `muslin serve`, on standard error. A thread of its own writes the lines: a slow or blocked reader delays no review, and
-//! lines that do not fit in the queue are dropped and counted.
+//! lines that do not fit in the queue are dropped and counted. So are many lines of one kind.
 
 mod short_lines;
+mod throttle;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use short_lines::{LineFormat, ShortLines};
+use throttle::Throttle;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
@@ -28,6 +31,8 @@ pub(super) enum LogFormat {
 pub(super) struct Log {
     guard: Option<WorkerGuard>,
     dropped: ErrorCounter,
+    /// The lines dropped by the throttle.
+    throttled: Arc<AtomicU64>,
 }
 
 /// The most lines that wait for their reader, each of at most 1 KiB.
@@ -48,8 +53,10 @@ pub(super) fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
         LogFormat::Auto => is_terminal,
         LogFormat::Json => false,
     };
-    let (lines, log) = write_to(io::stderr());
-    let registry = tracing_subscriber::registry().with(filter);
+    let (lines, mut log) = write_to(io::stderr());
+    let throttle = Throttle::default();
+    log.throttled = throttle.dropped();
+    let registry = tracing_subscriber::registry().with(filter).with(throttle);
     if is_human {
         let lines = ShortLines::new(lines, LineFormat::Text);
         registry.with(tracing_subscriber::fmt::layer().with_ansi(is_terminal).with_writer(lines)).init();
@@ -71,7 +78,7 @@ fn write_to(reader: impl Write + Send + 'static) -> (NonBlocking, Log) {
     // The thread flushes whenever the queue is empty, so that a busy server writes many lines at once.
     let (lines, guard) = builder.finish(BufWriter::new(reader));
     let dropped = lines.error_counter();
-    (lines, Log { guard: Some(guard), dropped })
+    (lines, Log { guard: Some(guard), dropped, throttled: Arc::default() })
 }
 
 // === impl Log ===
@@ -79,8 +86,9 @@ fn write_to(reader: impl Write + Send + 'static) -> (NonBlocking, Log) {
 impl Log {
     /// Returns a function that returns the number of dropped lines.
     pub(super) fn dropped_lines(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
-        let dropped = self.dropped.clone();
-        move || dropped.dropped_lines() as u64
+        let Self { guard: _, dropped, throttled } = self;
+        let (dropped, throttled) = (dropped.clone(), Arc::clone(throttled));
+        move || dropped.dropped_lines() as u64 + throttled.load(Ordering::Relaxed)
     }
 }
 

@@ -1,19 +1,23 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
-use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, server_config};
+use crate::admission::{
+    CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, PROBE_CONNECTIONS_MAX, Server, Settings, Shutdown, Webhook,
+    listen, listen_everywhere, server_config,
+};
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, Lease, Namespaces, Profiles,
     PullSecrets,
@@ -33,11 +37,12 @@ use super::registry_args::{RegistryArgs, own_platform};
 /// listens on loopback, and prints its address and its CA.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The address of the webhook (HTTPS) [default: 0.0.0.0:8443, standalone 127.0.0.1:8443]
+    /// The address of the webhook (HTTPS) [default: [::]:8443, which includes IPv4; standalone 127.0.0.1:8443]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
     bind: Option<SocketAddr>,
 
-    /// The address of /metrics, /healthz and /readyz (HTTP) [default: 0.0.0.0:8080, standalone 127.0.0.1:8080]
+    /// The address of /metrics, /healthz and /readyz (HTTP) [default: [::]:8080, which includes IPv4; standalone
+    /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
     metrics_bind: Option<SocketAddr>,
 
@@ -131,8 +136,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     registry: RegistryArgs,
 
-    /// The most connections at once
-    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections, env = "MUSLIN_MAX_CONNECTIONS")]
+    /// The most connections to the webhook at once, of which one client gets two thirds
+    #[arg(long, value_name = "NUMBER", default_value_t = CONNECTIONS_MAX, env = "MUSLIN_MAX_CONNECTIONS")]
     max_connections: usize,
 
     /// The time after SIGTERM during which connections are still accepted [default: 12, standalone 0]
@@ -148,10 +153,11 @@ pub(super) struct Serve {
     log: String,
 }
 
-/// The signals that stop the process: the kubelet's SIGTERM, a person's Ctrl-C.
+/// The signals that stop the process: the kubelet's SIGTERM, a person's Ctrl-C, the end of a terminal.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 /// The watches of the cluster, and what muslin stores in it.
@@ -185,7 +191,10 @@ impl Serve {
             .build()
             .context("cannot start the async runtime")
             .map_err(Failure::Outside)?;
-        runtime.block_on(self.serve(&log))
+        let outcome = runtime.block_on(self.serve(&log));
+        // Blocking work, such as the inspection of an image, must not delay the exit.
+        runtime.shutdown_background();
+        outcome
     }
 
     async fn serve(self, log: &Log) -> Outcome {
@@ -197,8 +206,8 @@ impl Serve {
         // The user's input is checked before a port is bound.
         let mut inspection = self.inspection()?;
         let given = self.given_keys().await.map_err(Failure::Input)?;
-        let webhooks = self.listen(self.bind, 8443).await.map_err(Failure::Outside)?;
-        let metrics_listener = self.listen(self.metrics_bind, 8080).await.map_err(Failure::Outside)?;
+        let webhooks = self.listen(self.bind, 8443).map_err(Failure::Outside)?;
+        let probes = self.listen(self.metrics_bind, 8080).map_err(Failure::Outside)?;
         let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
         let ClusterState { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
         let own = || certificates.as_ref().map(|certificates| (Keys::follow(certificates.key()), None));
@@ -230,13 +239,15 @@ impl Serve {
         if let (Some(client), Some(lease)) = (client, &lease) {
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
         }
-        let limits = Limits { connections: self.max_connections, ..Limits::default() };
-        self.log_addresses(&webhooks, &metrics_listener, authority.as_deref()).map_err(Failure::Outside)?;
-        let server = Server::new(webhooks, Some(tls), limits, Arc::clone(&metrics));
-        let metrics_server = Server::new(metrics_listener, None, limits, metrics);
-        tokio::join!(
+        self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;
+        let probes =
+            serve_probes(probes, &webhook, Arc::clone(&metrics), shutdown.clone()).map_err(Failure::Outside)?;
+        let webhooks = tokio::net::TcpListener::from_std(webhooks);
+        let webhooks = webhooks.context("cannot serve the webhook's socket").map_err(Failure::Outside)?;
+        let server = Server::new(webhooks, Some(tls), Limits::new(self.max_connections), metrics);
+        let (_, (), ()) = tokio::join!(
+            probes,
             server.run(webhook.router(), shutdown.clone()),
-            metrics_server.run(webhook.metrics_router(), shutdown.clone()),
             self.stop_on_signal(signals, shutdown),
         );
         if let Some(lease) = lease {
@@ -361,10 +372,12 @@ impl Serve {
         self.identity.clone().unwrap_or_else(own_identity)
     }
 
-    async fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
-        let host = if self.standalone { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-        let address = address.unwrap_or(SocketAddr::new(IpAddr::V4(host), port));
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))
+    fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
+        let loopback = || self.standalone.then(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        match address.or_else(loopback) {
+            Some(address) => listen(address).with_context(|| format!("cannot listen at {address}")),
+            None => listen_everywhere(port).with_context(|| format!("cannot listen at [::]:{port}")),
+        }
     }
 
     /// Logs the addresses; a standalone server also prints what a client needs.
@@ -400,16 +413,47 @@ impl Serve {
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
-        let Self { terminate, interrupt } = self;
+        let Self { terminate, interrupt, hangup } = self;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
     }
+}
+
+/// Serves the kubelet's probes and Prometheus on a thread of their own, so that busy webhooks do not keep them waiting. The receiver
+/// returns when the server has drained.
+fn serve_probes(
+    listener: TcpListener,
+    webhook: &Webhook,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    // Looks for new bytes after every few tasks, so that a probe is seen while others flood the port.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(8).build();
+    let runtime = runtime.context("cannot start the runtime of the probes")?;
+    let listener = {
+        let _context = runtime.enter();
+        tokio::net::TcpListener::from_std(listener).context("cannot serve the socket of the probes")?
+    };
+    let server = Server::new(listener, None, Limits::new(PROBE_CONNECTIONS_MAX), metrics);
+    let serving = server.run(webhook.metrics_router(), shutdown);
+    let (ended, receiver) = oneshot::channel();
+    let serve = move || {
+        runtime.block_on(serving);
+        let _ = ended.send(());
+    };
+    thread::Builder::new().name("probes".to_owned()).spawn(serve).context("cannot start the thread of the probes")?;
+    Ok(receiver)
 }
 
 /// Returns a name for this replica that no other has.

@@ -1,13 +1,20 @@
-//! The policies that namespaces ask for by their labels: watched, and fetched where a namespace is too new for the watch.
+//! The policies that namespaces ask for by their labels: watched, and fetched where a namespace is too new for the watch. Reviews may
+//! name namespaces that do not exist, so fetches are limited, and what does not exist is remembered for a short time.
+
+mod fetches;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
+use tokio::time::{Instant, sleep};
+
+use fetches::Fetches;
 
 use super::listing::Listing;
 use super::watch::{Watch, WatchHealth};
@@ -31,10 +38,17 @@ struct WatchedNamespaces {
     known: RwLock<Policies>,
     is_listed: AtomicBool,
     health: WatchHealth,
+    fetches: Fetches,
 }
 
 /// Pods in one page of a list; a page has some megabytes.
 const PODS_PAGE: u32 = 500;
+
+/// The longest wait for the watch, or for a fetch, while too many namespaces are being fetched.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The interval between two looks while waiting.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 type Policies = HashMap<Box<str>, NamespacePolicy>;
 
@@ -52,6 +66,12 @@ pub enum LookupError {
     /// The namespace does not exist.
     #[error("there is no namespace {name}")]
     Missing {
+        /// The namespace.
+        name: String,
+    },
+    /// Too many unknown namespaces are asked for.
+    #[error("namespace {name} is not known yet, and too many unknown ones are being looked up; try again")]
+    Busy {
         /// The namespace.
         name: String,
     },
@@ -73,6 +93,7 @@ impl Namespaces {
             known: RwLock::default(),
             is_listed: AtomicBool::new(false),
             health: WatchHealth::new("namespaces"),
+            fetches: Fetches::default(),
         });
         tokio::spawn(Arc::clone(&watched).follow());
         Self(Source::Cluster(watched))
@@ -103,7 +124,7 @@ impl Namespaces {
             Source::Fixed(policy) => Ok(policy.clone()),
             Source::Cluster(watched) => match watched.known(name) {
                 Some(policy) => Ok(policy),
-                None => watched.fetch(name).await,
+                None => watched.fetch(name, || watched.known(name)).await,
             },
         }
     }
@@ -111,11 +132,11 @@ impl Namespaces {
     /// Fetches a namespace's policy from the API server, past the watch.
     ///
     /// # Errors
-    /// The namespace could not be read.
+    /// The namespace could not be read, or too many are.
     pub async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
         match &self.0 {
             Source::Fixed(policy) => Ok(policy.clone()),
-            Source::Cluster(watched) => watched.fetch(name).await,
+            Source::Cluster(watched) => watched.fetch(name, || None).await,
         }
     }
 
@@ -151,11 +172,35 @@ impl WatchedNamespaces {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Reads one namespace. The result is not kept: the watch will bring the namespace, and in the right order.
-    async fn fetch(&self, name: &str) -> Result<NamespacePolicy, LookupError> {
+    /// Reads one namespace, unless `known` returns it first, or it was missing a moment ago. The result is not kept: the watch will bring
+    /// the namespace, and in the right order.
+    async fn fetch(
+        &self,
+        name: &str,
+        known: impl Fn() -> Option<NamespacePolicy>,
+    ) -> Result<NamespacePolicy, LookupError> {
+        let give_up_at = Instant::now() + WAIT_MAX;
+        loop {
+            if self.fetches.is_missing(name) {
+                return Err(LookupError::Missing { name: name.to_owned() });
+            }
+            if self.fetches.may_start() {
+                break;
+            }
+            if Instant::now() >= give_up_at {
+                return Err(LookupError::Busy { name: name.to_owned() });
+            }
+            sleep(LOOK_EVERY).await;
+            if let Some(policy) = known() {
+                return Ok(policy);
+            }
+        }
         match self.api.get_opt(name).await {
             Ok(Some(namespace)) => Ok(policy_of(&namespace.metadata)),
-            Ok(None) => Err(LookupError::Missing { name: name.to_owned() }),
+            Ok(None) => {
+                self.fetches.remember_missing(name);
+                Err(LookupError::Missing { name: name.to_owned() })
+            }
             Err(source) => Err(LookupError::Api { name: name.to_owned(), source: Box::new(source) }),
         }
     }
@@ -187,6 +232,7 @@ impl WatchedNamespaces {
                 self.is_listed.store(true, Ordering::Release);
             }
             Event::Apply(namespace) => {
+                self.fetches.forget_missing(&namespace.name_any());
                 known().insert(namespace.name_any().into(), policy_of(&namespace.metadata));
             }
             Event::Delete(namespace) => {
@@ -206,7 +252,7 @@ mod tests {
     //! The API server is simulated: a real one cannot hold its watch back.
 
     use std::convert::Infallible;
-    use std::time::Duration;
+    use std::sync::atomic::AtomicUsize;
 
     use axum::http::{Request, Response, StatusCode};
     use kube::client::Body;
@@ -246,7 +292,16 @@ mod tests {
     }
 
     async fn listed() -> Namespaces {
-        let namespaces = Namespaces::watch(Client::new(service_fn(answer), "default"));
+        listed_by(service_fn(answer)).await
+    }
+
+    /// Returns the namespaces of this API server, once they are listed.
+    async fn listed_by<S>(api_server: S) -> Namespaces
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let namespaces = Namespaces::watch(Client::new(api_server, "default"));
         let ready = async {
             while !namespaces.is_ready() {
                 tokio::task::yield_now().await;
@@ -279,6 +334,48 @@ mod tests {
     async fn a_namespace_that_is_nowhere_is_an_error() {
         let error = mode(&listed().await, "nowhere").await.unwrap_err();
         assert_eq!(error.to_string(), "there is no namespace nowhere");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reviews_with_invented_namespaces_cause_few_fetches() {
+        let gets = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&gets);
+        let namespaces = listed_by(service_fn(move |request: Request<Body>| {
+            counter.fetch_add(usize::from(request.uri().path().starts_with("/api/v1/namespaces/")), Ordering::Relaxed);
+            answer(request)
+        }))
+        .await;
+        let started = Instant::now();
+        for _ in 0..4 {
+            let reviews = (0..2000).map(|number| {
+                let namespaces = namespaces.clone();
+                async move { mode(&namespaces, &format!("invented-{number}")).await.unwrap_err() }
+            });
+            let errors = futures::future::join_all(reviews).await;
+            assert!(errors.iter().any(|error| matches!(error, LookupError::Busy { .. })));
+        }
+        assert!(started.elapsed() <= 5 * WAIT_MAX);
+        let limit = fetches::BURST + fetches::PER_SECOND * started.elapsed().as_secs_f64().ceil();
+        let gets = gets.load(Ordering::Relaxed);
+        assert!(gets as f64 <= limit, "{gets} of 8,000 reviews were fetched, and {limit} may be");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_namespace_is_fetched_once_in_a_while() {
+        let gets = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&gets);
+        let namespaces = listed_by(service_fn(move |request: Request<Body>| {
+            counter.fetch_add(usize::from(request.uri().path().ends_with("/nowhere")), Ordering::Relaxed);
+            answer(request)
+        }))
+        .await;
+        for _ in 0..100 {
+            assert!(matches!(mode(&namespaces, "nowhere").await, Err(LookupError::Missing { .. })));
+        }
+        assert_eq!(gets.load(Ordering::Relaxed), 1);
+        tokio::time::advance(fetches::MISSING_FOR).await;
+        assert!(mode(&namespaces, "nowhere").await.is_err());
+        assert_eq!(gets.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

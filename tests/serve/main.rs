@@ -4,6 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it is")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
+mod addresses;
+mod drain;
+mod floods;
+mod tls;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -29,12 +34,20 @@ struct Serve {
 }
 
 fn muslin(arguments: &[&str]) -> Command {
+    let mut command = muslin_with_default_addresses(arguments);
+    command.args(["--metrics-bind", "127.0.0.1:0"]);
+    command
+}
+
+fn muslin_with_default_addresses(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
     // What the surroundings say must not decide a test.
-    for variable in ["KUBECONFIG", "POD_NAMESPACE", "MUSLIN_LOG", "MUSLIN_LOG_FORMAT", "MUSLIN_BIND"] {
+    for variable in
+        ["KUBECONFIG", "POD_NAMESPACE", "MUSLIN_LOG", "MUSLIN_LOG_FORMAT", "MUSLIN_BIND", "MUSLIN_METRICS_BIND"]
+    {
         command.env_remove(variable);
     }
-    command.arg("serve").args(arguments).args(["--metrics-bind", "127.0.0.1:0"]);
+    command.arg("serve").args(arguments);
     command
 }
 
@@ -55,7 +68,11 @@ impl Serve {
     }
 
     fn start(arguments: &[&str]) -> Self {
-        let mut child = muslin(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(muslin(arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, log) = mpsc::channel();
         let errors = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
@@ -84,6 +101,7 @@ impl Serve {
     /// The status and the body of the answer of the metrics port.
     fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.metrics).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -136,11 +154,12 @@ fn a_standalone_server_is_ready_at_once_and_says_what_it_counts() {
 }
 
 #[test]
-fn stops_at_sigterm_and_at_sigint_though_a_connection_is_idle() {
-    for signal in ["TERM", "INT"] {
+fn stops_at_sigterm_sigint_and_sighup_though_a_connection_is_idle() {
+    for signal in ["TERM", "INT", "HUP"] {
         let mut serve = Serve::standalone(&[]);
         let _idle = TcpStream::connect(&serve.metrics).unwrap();
         serve.signal(signal);
+        serve.wait_for("stopping");
         assert_eq!(serve.wait().code(), Some(0), "{signal}");
     }
 }

@@ -1,46 +1,30 @@
-//! Accepts connections and serves a router on them, with a bound on everything that a client could exhaust: connections, handshakes,
-//! the wait for a first request, idle time.
+//! Accepts connections and serves a router on them, within the limits of `connections.rs`. Must not know what a request says.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::connections::{BodyRoom, Connections, Peer, Phase, Slot};
+use super::limits::{BUFFER_MAX, Limits};
 use super::shutdown::Shutdown;
+use super::tracked::Tracked;
 use crate::admission::metrics::Metrics;
-
-/// The limits for clients.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The most connections at once. One more is closed immediately, so that the API server knows.
-    pub connections: usize,
-    /// The longest TLS handshake.
-    pub handshake: Duration,
-    /// The longest wait for the first request of a connection.
-    pub first_request: Duration,
-    /// The longest idle time between requests. hyper's limit for reading a header also runs while a connection is idle, and the API
-    /// server's client keeps idle ones for 90 s: with less, a request could meet a closing connection.
-    pub idle: Duration,
-    /// The longest wait for requests under way, once the server drains.
-    pub drain: Duration,
-}
 
 /// A socket that serves a router.
 pub struct Server {
@@ -50,26 +34,31 @@ pub struct Server {
     metrics: Arc<Metrics>,
 }
 
-/// The most bytes that are read ahead on a connection, including a request's header: the API server's has some hundred bytes. With
-/// hyper's default of 400 KiB a thousand connections could exceed the pod's memory limit.
-const BUFFER_MAX: usize = 64 * 1024;
+/// A server that runs.
+struct Running {
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
+    connections: Arc<Connections>,
+    tasks: JoinSet<()>,
+}
 
 /// The pause after the kernel could not accept a connection, for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-// === impl Limits ===
+/// The interval between two checks for connections that have waited too long.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            handshake: Duration::from_secs(5),
-            first_request: Duration::from_secs(10),
-            idle: Duration::from_secs(150),
-            drain: Duration::from_secs(15),
-        }
-    }
-}
+/// The same while the server drains.
+const DRAIN_SWEEP_EVERY: Duration = Duration::from_millis(50);
+
+/// The time without a new connection after which a draining server stops to listen. The kernel resets connections that it holds for a
+/// socket which is closed, so those have to be accepted first.
+const DRAIN_QUIET: Duration = Duration::from_millis(150);
+
+/// The longest time for which a draining server accepts connections.
+const DRAIN_ACCEPT: Duration = Duration::from_secs(2);
 
 // === impl Server ===
 
@@ -82,50 +71,116 @@ impl Server {
     /// Serves until the shutdown drains, and then until the last connection is done or the drain times out.
     pub async fn run(self, router: Router, shutdown: Shutdown) {
         let Self { listener, tls, limits, metrics } = self;
-        let slots = Arc::new(Semaphore::new(limits.connections));
-        let mut connections = JoinSet::new();
+        let connections = Connections::new(limits);
+        let mut running = Running { tls, router, shutdown, metrics, connections, tasks: JoinSet::new() };
+        let shutdown = running.shutdown.clone();
+        tokio::select! {
+            () = shutdown.draining() => {}
+            () = running.accept(&listener, SWEEP_EVERY) => {}
+        }
+        running.connections.drain();
+        let deadline = Instant::now() + limits.drain;
+        running.accept_the_last(listener).await;
+        running.finish(deadline).await;
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Accepts connections for ever.
+    async fn accept(&mut self, listener: &TcpListener, sweep_every: Duration) {
+        let mut sweep_at = Instant::now() + sweep_every;
         loop {
-            let (stream, peer) = tokio::select! {
-                () = shutdown.draining() => break,
-                Some(_) = connections.join_next() => continue,
+            tokio::select! {
+                () = sleep_until(sweep_at) => {
+                    self.sweep();
+                    sweep_at = Instant::now() + sweep_every;
+                }
+                Some(_) = self.tasks.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        sleep(ACCEPT_PAUSE).await;
-                        continue;
+                    Ok((stream, peer)) => {
+                        self.serve(stream, peer);
+                        // Otherwise a flood could end connections before their tasks have seen their requests.
+                        yield_now().await;
                     }
+                    Err(error) => self.recover(&error).await,
                 },
-            };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                metrics.count_refused_connection();
-                continue;
-            };
-            let connection = Connection {
-                peer,
-                limits,
-                router: router.clone(),
-                shutdown: shutdown.clone(),
-                metrics: Arc::clone(&metrics),
-                _slot: slot,
-            };
-            connections.spawn(connection.run(stream, tls.clone()));
+            }
         }
-        drop(listener);
-        if timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!(connections = connections.len(), "the drain timed out with busy connections");
+    }
+
+    /// Accepts the connections that clients opened before they could know of the drain.
+    async fn accept_the_last(&mut self, listener: TcpListener) {
+        let deadline = Instant::now() + DRAIN_ACCEPT;
+        let mut quiet_at = Instant::now() + DRAIN_QUIET;
+        loop {
+            tokio::select! {
+                () = sleep_until(quiet_at.min(deadline)) => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        self.serve(stream, peer);
+                        quiet_at = Instant::now() + DRAIN_QUIET;
+                    }
+                    Err(error) => self.recover(&error).await,
+                },
+            }
         }
+    }
+
+    /// Waits until all connections have ended.
+    async fn finish(mut self, deadline: Instant) {
+        while !self.tasks.is_empty() {
+            tokio::select! {
+                Some(_) = self.tasks.join_next() => {}
+                () = sleep(DRAIN_SWEEP_EVERY) => self.sweep(),
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(connections = self.tasks.len(), "the drain timed out with busy connections");
+                return;
+            }
+        }
+    }
+
+    /// Makes room after the kernel could not accept a connection.
+    async fn recover(&self, error: &std::io::Error) {
+        let closed_one = self.connections.make_room();
+        tracing::warn!(%error, closed_one, "cannot accept a connection");
+        sleep(ACCEPT_PAUSE).await;
+    }
+
+    fn sweep(&self) {
+        for _ in 0..self.connections.sweep() {
+            self.metrics.count_failed_handshake();
+        }
+    }
+
+    /// Serves a connection in a task of its own, or closes it if there is no room.
+    fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Self { tls, router, shutdown, metrics, connections, tasks } = self;
+        let phase = if tls.is_some() { Phase::Handshake } else { Phase::FirstHeader };
+        let Some((slot, ended_another)) = connections.admit(Peer::from(peer.ip()), phase) else {
+            metrics.count_refused_connection();
+            return;
+        };
+        if ended_another {
+            metrics.count_refused_connection();
+        }
+        let (router, shutdown, metrics) = (router.clone(), shutdown.clone(), Arc::clone(metrics));
+        let id = slot.id();
+        let connection = Connection { peer, router, shutdown, metrics, slot: Arc::new(slot) };
+        let task = tasks.spawn(connection.run(stream, tls.clone()));
+        connections.set_task(id, task);
     }
 }
 
 /// One connection, from its handshake to its end.
 struct Connection {
     peer: SocketAddr,
-    limits: Limits,
     router: Router,
     shutdown: Shutdown,
     metrics: Arc<Metrics>,
-    _slot: OwnedSemaphorePermit,
+    slot: Arc<Slot>,
 }
 
 // === impl Connection ===
@@ -136,55 +191,31 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(peer = %self.peer, %error, "cannot set TCP_NODELAY");
         }
+        let stream = Tracked { stream, slot: Arc::clone(&self.slot) };
         let Some(tls) = tls else { return self.serve(stream).await };
-        match timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream).await,
-            Ok(Err(error)) => {
+        match tls.accept(stream).await {
+            Ok(stream) => {
+                self.slot.enter(Phase::FirstHeader);
+                self.serve(stream).await;
+            }
+            Err(error) => {
                 self.metrics.count_failed_handshake();
                 tracing::debug!(peer = %self.peer, %error, "the TLS handshake failed");
-            }
-            Err(_) => {
-                self.metrics.count_failed_handshake();
-                tracing::debug!(peer = %self.peer, "the TLS handshake took too long");
             }
         }
     }
 
+    /// Serves requests. hyper's own shutdown would close a connection whose first request is on its way; so a connection ends by the
+    /// header `Connection: close` of an answer, or by its time limit.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
-        let Self { peer, limits, router, shutdown, metrics: _, _slot } = self;
-        let has_asked = AtomicBool::new(false);
-        let service = service_fn(|request: Request<Incoming>| {
-            has_asked.store(true, Ordering::Relaxed);
-            answer(router.clone(), request, &shutdown)
-        });
+        let Self { peer, router, shutdown, metrics: _, slot } = self;
+        let service = service_fn(|request: Request<Incoming>| answer(router.clone(), request, &shutdown, &slot));
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.idle)
+            .header_read_timeout(None)
             .max_buf_size(BUFFER_MAX)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let mut patience = Some(Box::pin(sleep(limits.first_request)));
-        let mut draining = Some(Box::pin(shutdown.draining()));
-        loop {
-            tokio::select! {
-                result = connection.as_mut() => {
-                    if let Err(error) = result {
-                        tracing::debug!(%peer, %error, "the connection ended early");
-                    }
-                    return;
-                }
-                () = async { if let Some(patience) = &mut patience { patience.await } }, if patience.is_some() => {
-                    patience = None;
-                    if !has_asked.load(Ordering::Relaxed) {
-                        tracing::debug!(%peer, "no request arrived");
-                        return;
-                    }
-                }
-                () = async { if let Some(draining) = &mut draining { draining.await } }, if draining.is_some() => {
-                    draining = None;
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
+        if let Err(error) = connection.await {
+            tracing::debug!(%peer, %error, "the connection ended early");
         }
     }
 }
@@ -192,13 +223,17 @@ impl Connection {
 /// Asks the router for an answer; once the server is leaving, the answer closes its connection.
 async fn answer(
     mut router: Router,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     shutdown: &Shutdown,
+    slot: &Arc<Slot>,
 ) -> Result<Response<Body>, Infallible> {
+    slot.enter(if request.body().is_end_stream() { Phase::Answer } else { Phase::Body });
+    request.extensions_mut().insert(BodyRoom::new(Arc::clone(slot)));
     let mut response = router.call(request).await?;
     if shutdown.is_leaving() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    slot.enter(Phase::Idle);
     Ok(response)
 }
 
