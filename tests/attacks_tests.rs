@@ -11,9 +11,12 @@ mod common {
     pub(crate) mod component;
     pub(crate) mod control_plane;
     pub(crate) mod harness;
+    pub(crate) mod image;
     pub(crate) mod memory_group;
     pub(crate) mod pods;
     pub(crate) mod registration;
+    pub(crate) mod registry;
+    pub(crate) mod registry_server;
     pub(crate) mod webhook;
 }
 
@@ -23,7 +26,10 @@ mod attacks {
     pub(crate) mod large_objects;
     pub(crate) mod nesting;
     pub(crate) mod peers;
+    pub(crate) mod registries;
+    pub(crate) mod scripts;
     pub(crate) mod tenant;
+    pub(crate) mod tenant_registry;
     pub(crate) mod unknown_namespaces;
     pub(crate) mod victim;
 }
@@ -35,7 +41,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use attacks::tenant::User;
 use attacks::victim::memory_limit;
-use attacks::{bystanders, connections, large_objects, nesting, unknown_namespaces};
+use attacks::{bystanders, connections, large_objects, nesting, registries, scripts, unknown_namespaces};
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
 use common::registration;
@@ -63,7 +69,14 @@ const SHORT: Duration = Duration::from_millis(300);
 /// The same with `--ignored`.
 const LONG: Duration = Duration::from_secs(5);
 
-const TOPICS: &[Topic] = &[unknown_namespaces::TESTS, large_objects::TESTS, nesting::TESTS, connections::TESTS];
+const TOPICS: &[Topic] = &[
+    unknown_namespaces::TESTS,
+    large_objects::TESTS,
+    nesting::TESTS,
+    connections::TESTS,
+    scripts::TESTS,
+    registries::TESTS,
+];
 
 /// The same tests twice: for a short time, and on request for a long one.
 const SUITE: Suite<Test> = Suite { topics: TOPICS, on_request: TOPICS };

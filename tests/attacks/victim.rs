@@ -13,15 +13,19 @@ use crate::common::memory_group::MemoryGroup;
 use crate::common::registration::MANIFESTS;
 use crate::common::webhook::{Muslin, PROGRAM};
 
-/// The time in which memory must be given back after an attack.
-const MEMORY_BACK: Duration = Duration::from_secs(5);
+/// The time in which work must be done and memory be given back after an attack.
+const QUIET_AFTER: Duration = Duration::from_secs(5);
+
+/// The time over which a process is watched for work, and the most CPU time in it. The kernel counts in steps of 10 ms.
+const WATCHED: Duration = Duration::from_millis(100);
+const IDLE_MAX: Duration = Duration::from_millis(40);
 
 /// The memory that may stay held: 20 % more than before, and what an allocator keeps for each of its arenas.
 const MEMORY_FACTOR: f64 = 1.2;
 const MEMORY_SLACK: u64 = 4 << 20;
 
 /// The time of the honest traffic before the first attack, after which muslin has what it needs.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// The most failures of one kind in a report.
 const FAILURES_SHOWN: usize = 3;
@@ -32,6 +36,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) struct Victim<'w> {
     world: &'w World,
     arguments: Vec<String>,
+    /// The image of honest pods.
+    image: String,
     // Stopped before its group is removed.
     muslin: Option<Muslin<'w>>,
     group: MemoryGroup,
@@ -61,11 +67,16 @@ pub(crate) fn memory_limit() -> Result<u64> {
 // === impl Victim ===
 
 impl<'w> Victim<'w> {
-    /// Starts muslin with these arguments besides those that it needs here.
-    pub(crate) fn start(world: &'w World, arguments: &[String]) -> Result<Self> {
+    /// Starts muslin as in `manifests/`: it goes by image names.
+    pub(crate) fn start(world: &'w World) -> Result<Self> {
+        Self::start_with(world, &[], "alpine:3.19")
+    }
+
+    /// Starts muslin with these arguments besides those that it needs here. Honest pods have this image.
+    pub(crate) fn start_with(world: &'w World, arguments: &[String], image: &str) -> Result<Self> {
         let group = MemoryGroup::new("muslin-attacked", world.memory_limit)?;
-        let mut victim =
-            Self { world, arguments: arguments.to_vec(), muslin: None, group, settled: 0, rows: Vec::new() };
+        let (arguments, image) = (arguments.to_vec(), image.to_owned());
+        let mut victim = Self { world, arguments, image, muslin: None, group, settled: 0, rows: Vec::new() };
         victim.ensure_running()?;
         Ok(victim)
     }
@@ -77,11 +88,11 @@ impl<'w> Victim<'w> {
     /// Attacks for as long as the world says, with honest people and probes beside it, and notes the outcome.
     pub(crate) fn attack(&mut self, attack: &str, mut once: impl FnMut(&Muslin<'w>) -> Result<()>) -> Result<()> {
         self.ensure_running()?;
-        let Self { world, muslin, group, .. } = self;
+        let Self { world, image, muslin, group, .. } = self;
         let muslin = muslin.as_mut().context("muslin does not run")?;
         let kills = group.kills()?;
         group.reset_peak();
-        let bystanders = Bystanders::start(world, &muslin.process().metrics)?;
+        let bystanders = Bystanders::start(world, &muslin.process().metrics, image)?;
         let started = Instant::now();
         let mut attacked = Ok(());
         while attacked.is_ok() && (started.elapsed() < world.attack_for) {
@@ -98,7 +109,14 @@ impl<'w> Victim<'w> {
         if group.kills()? > kills {
             problems.push("the kernel killed muslin: the memory limit was reached".to_owned());
         }
-        let left = if problems.is_empty() { self.wait_for_memory()? } else { 0 };
+        let mut left = 0;
+        if problems.is_empty() {
+            let is_idle;
+            (is_idle, left) = self.wait_for_quiet()?;
+            if !is_idle {
+                problems.push(format!("muslin still works {QUIET_AFTER:?} later"));
+            }
+        }
         let mut row = Row { attack: attack.to_owned(), seen, peak: self.group.peak()?, left, problems };
         if row.problems.is_empty() && left > self.memory_allowed() {
             row.problems.push(format!("{:.1} MiB are held, {:.1} before", mib(left), mib(self.settled)));
@@ -138,13 +156,16 @@ impl<'w> Victim<'w> {
             }
             self.muslin = None;
         }
-        let Self { world, group, arguments, .. } = self;
+        let Self { world, group, arguments, image, .. } = self;
         let muslin = Muslin::start_by(group.command(PROGRAM), &world.control_plane, &world.account, arguments)?;
-        let bystanders = Bystanders::start(world, &muslin.process().metrics)?;
-        std::thread::sleep(WARM_UP);
-        let Seen { pods, controls, probes } = bystanders.stop(world)?;
-        for Outcomes { failures, .. } in [pods, controls, probes] {
-            if let Some(failure) = failures.first() {
+        // By the first pods muslin learns the image.
+        for is_warm in [false, true] {
+            let bystanders = Bystanders::start(world, &muslin.process().metrics, image)?;
+            std::thread::sleep(WARM_UP);
+            let Seen { pods, controls, probes } = bystanders.stop(world)?;
+            let failure =
+                [pods, controls, probes].into_iter().find_map(|outcomes| outcomes.failures.into_iter().next());
+            if let Some(failure) = failure.filter(|_| is_warm) {
                 bail!("before any attack: {failure}");
             }
         }
