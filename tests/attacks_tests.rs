@@ -14,6 +14,7 @@ mod common {
     pub(crate) mod image;
     pub(crate) mod memory_group;
     pub(crate) mod pods;
+    pub(crate) mod process;
     pub(crate) mod registration;
     pub(crate) mod registry;
     pub(crate) mod registry_server;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use attacks::tenant::User;
-use attacks::victim::memory_limit;
+use attacks::victim::Manifest;
 use attacks::{bystanders, connections, large_objects, nesting, registries, scripts, unknown_namespaces};
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -55,8 +56,7 @@ struct World {
     tenant: User,
     admin: User,
     runtime: tokio::runtime::Runtime,
-    /// The memory limit of `manifests/`, in bytes.
-    memory_limit: u64,
+    manifest: Manifest,
     /// The shortest time of one attack, in which it is repeated.
     attack_for: Duration,
 }
@@ -111,6 +111,6 @@ impl World {
         })?;
         let tenant = User::tenant(&control_plane, &runtime)?;
         let admin = User::admin(&control_plane, &runtime)?;
-        Ok(Self { account, tenant, admin, memory_limit: memory_limit()?, control_plane, runtime, attack_for })
+        Ok(Self { account, tenant, admin, manifest: Manifest::read()?, control_plane, runtime, attack_for })
     }
 }

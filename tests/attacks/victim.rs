@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::World;
 use crate::attacks::bystanders::{Bystanders, Outcomes, Seen};
 use crate::common::memory_group::MemoryGroup;
+use crate::common::process::Process;
 use crate::common::registration::MANIFESTS;
 use crate::common::webhook::{Muslin, PROGRAM};
 
@@ -55,13 +56,30 @@ struct Row {
     problems: Vec<String>,
 }
 
-/// Returns the memory limit of muslin's container in `manifests/`, in bytes.
-pub(crate) fn memory_limit() -> Result<u64> {
-    let file = format!("{MANIFESTS}/base/deployment.yaml");
-    let deployment: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
-    let limit = deployment.pointer("/spec/template/spec/containers/0/resources/limits/memory").and_then(Value::as_str);
-    let mebibytes = limit.and_then(|limit| limit.strip_suffix("Mi")?.parse::<u64>().ok());
-    Ok(mebibytes.with_context(|| format!("{file} has no limit in Mi: {limit:?}"))? << 20)
+/// What `manifests/` says about muslin's container.
+pub(crate) struct Manifest {
+    /// The memory limit in bytes.
+    pub(crate) memory_limit: u64,
+    /// The environment variables with fixed values.
+    environment: Vec<(String, String)>,
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    pub(crate) fn read() -> Result<Self> {
+        let file = format!("{MANIFESTS}/base/deployment.yaml");
+        let deployment: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let limit = container["resources"]["limits"]["memory"].as_str().unwrap_or_default();
+        let mebibytes = limit.strip_suffix("Mi").and_then(|limit| limit.parse::<u64>().ok());
+        let memory_limit = mebibytes.with_context(|| format!("{file} has no limit in Mi: {limit:?}"))? << 20;
+        let variables = container["env"].as_array().into_iter().flatten();
+        let environment = variables.filter_map(|variable| {
+            Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()))
+        });
+        Ok(Self { memory_limit, environment: environment.collect() })
+    }
 }
 
 // === impl Victim ===
@@ -74,7 +92,7 @@ impl<'w> Victim<'w> {
 
     /// Starts muslin with these arguments besides those that it needs here. Honest pods have this image.
     pub(crate) fn start_with(world: &'w World, arguments: &[String], image: &str) -> Result<Self> {
-        let group = MemoryGroup::new("muslin-attacked", world.memory_limit)?;
+        let group = MemoryGroup::new("muslin-attacked", world.manifest.memory_limit)?;
         let (arguments, image) = (arguments.to_vec(), image.to_owned());
         let mut victim = Self { world, arguments, image, muslin: None, group, settled: 0, rows: Vec::new() };
         victim.ensure_running()?;
@@ -157,7 +175,9 @@ impl<'w> Victim<'w> {
             self.muslin = None;
         }
         let Self { world, group, arguments, image, .. } = self;
-        let muslin = Muslin::start_by(group.command(PROGRAM), &world.control_plane, &world.account, arguments)?;
+        let mut command = group.command(PROGRAM);
+        command.envs(world.manifest.environment.iter().map(|(name, value)| (name, value)));
+        let muslin = Muslin::start_by(command, &world.control_plane, &world.account, arguments)?;
         // By the first pods muslin learns the image.
         for is_warm in [false, true] {
             let bystanders = Bystanders::start(world, &muslin.process().metrics, image)?;
@@ -176,20 +196,22 @@ impl<'w> Victim<'w> {
 
     /// Returns the bytes of the process in memory, its program included, as `ps` shows them.
     fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.muslin()?.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(line.and_then(|number| number.parse::<u64>().ok()).context("the process has no VmRSS")? << 10)
+        Process::of(self.muslin()?.id()).resident_bytes()
     }
 
-    /// Waits until memory is given back, or for as long as that may take. Returns the bytes in use.
-    fn wait_for_memory(&self) -> Result<u64> {
-        let deadline = Instant::now() + MEMORY_BACK;
+    /// Waits until muslin rests and its memory is given back, or for as long as that may take. Returns whether it rests, and the bytes in
+    /// memory.
+    fn wait_for_quiet(&self) -> Result<(bool, u64)> {
+        let process = Process::of(self.muslin()?.id());
+        let deadline = Instant::now() + QUIET_AFTER;
         loop {
+            let worked = process.cpu_time()?;
+            std::thread::sleep(WATCHED);
+            let is_idle = process.cpu_time()?.saturating_sub(worked) <= IDLE_MAX;
             let left = self.resident()?;
-            if left <= self.memory_allowed() || Instant::now() > deadline {
-                return Ok(left);
+            if (is_idle && left <= self.memory_allowed()) || Instant::now() > deadline {
+                return Ok((is_idle, left));
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
