@@ -11,9 +11,13 @@ mod common {
     pub(crate) mod component;
     pub(crate) mod control_plane;
     pub(crate) mod harness;
+    pub(crate) mod image;
     pub(crate) mod memory_group;
     pub(crate) mod pods;
+    pub(crate) mod process;
     pub(crate) mod registration;
+    pub(crate) mod registry;
+    pub(crate) mod registry_server;
     pub(crate) mod webhook;
 }
 
@@ -23,7 +27,10 @@ mod attacks {
     pub(crate) mod large_objects;
     pub(crate) mod nesting;
     pub(crate) mod peers;
+    pub(crate) mod registries;
+    pub(crate) mod scripts;
     pub(crate) mod tenant;
+    pub(crate) mod tenant_registry;
     pub(crate) mod unknown_namespaces;
     pub(crate) mod victim;
 }
@@ -34,8 +41,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use attacks::tenant::User;
-use attacks::victim::memory_limit;
-use attacks::{bystanders, connections, large_objects, nesting, unknown_namespaces};
+use attacks::victim::Manifest;
+use attacks::{bystanders, connections, large_objects, nesting, registries, scripts, unknown_namespaces};
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
 use common::registration;
@@ -49,8 +56,7 @@ struct World {
     tenant: User,
     admin: User,
     runtime: tokio::runtime::Runtime,
-    /// The memory limit of `manifests/`, in bytes.
-    memory_limit: u64,
+    manifest: Manifest,
     /// The shortest time of one attack, in which it is repeated.
     attack_for: Duration,
 }
@@ -63,7 +69,14 @@ const SHORT: Duration = Duration::from_millis(300);
 /// The same with `--ignored`.
 const LONG: Duration = Duration::from_secs(5);
 
-const TOPICS: &[Topic] = &[unknown_namespaces::TESTS, large_objects::TESTS, nesting::TESTS, connections::TESTS];
+const TOPICS: &[Topic] = &[
+    unknown_namespaces::TESTS,
+    large_objects::TESTS,
+    nesting::TESTS,
+    connections::TESTS,
+    scripts::TESTS,
+    registries::TESTS,
+];
 
 /// The same tests twice: for a short time, and on request for a long one.
 const SUITE: Suite<Test> = Suite { topics: TOPICS, on_request: TOPICS };
@@ -98,6 +111,6 @@ impl World {
         })?;
         let tenant = User::tenant(&control_plane, &runtime)?;
         let admin = User::admin(&control_plane, &runtime)?;
-        Ok(Self { account, tenant, admin, memory_limit: memory_limit()?, control_plane, runtime, attack_for })
+        Ok(Self { account, tenant, admin, manifest: Manifest::read()?, control_plane, runtime, attack_for })
     }
 }

@@ -64,17 +64,18 @@ pub(crate) struct Seen {
 // === impl Bystanders ===
 
 impl Bystanders {
-    /// Starts both. The probes ask the server at this address.
-    pub(crate) fn start(world: &World, probed: &str) -> Result<Self> {
+    /// Starts both. The probes ask the server at this address, and the pods have this image, which muslin changes.
+    pub(crate) fn start(world: &World, probed: &str, image: &str) -> Result<Self> {
         let client = world.runtime.block_on(world.control_plane.client())?;
         let done = Arc::new(AtomicBool::new(false));
         let probed = probed.to_owned();
         let creating = |namespaces: &'static [NamespaceWithLabels]| {
-            let (done, client) = (Arc::clone(&done), client.clone());
+            let (done, client, image) = (Arc::clone(&done), client.clone(), image.to_owned());
             world.runtime.spawn(repeat(done, POD_PERIOD, move || {
-                let client = client.clone();
+                let (client, image) = (client.clone(), image.clone());
                 async move {
-                    join_all(namespaces.iter().map(|(namespace, _)| create_pod(client.clone(), namespace))).await
+                    join_all(namespaces.iter().map(|(namespace, _)| create_pod(client.clone(), namespace, &image)))
+                        .await
                 }
             }))
         };
@@ -125,9 +126,9 @@ where
 }
 
 /// Creates a pod as a dry run, and returns how long the API server took. muslin must have reviewed the pod.
-async fn create_pod(client: kube::Client, namespace: &str) -> Result<Duration> {
+async fn create_pod(client: kube::Client, namespace: &str, image: &str) -> Result<Duration> {
     let asked = Instant::now();
-    let pod: Pod = serde_json::from_value(pod(namespace, "web", "alpine:3.19"))?;
+    let pod: Pod = serde_json::from_value(pod(namespace, "web", image))?;
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     let pods: Api<Pod> = Api::namespaced(client, namespace);
     let created = match timeout(POD_PATIENCE, pods.create(&parameters, &pod)).await {

@@ -40,7 +40,7 @@ const HEAD: &str = "POST /mutate?timeout=30s HTTP/1.1\r\nHost: muslin\r\nContent
 const PART_OF_A_HELLO: &str = "\u{16}\u{3}\u{1}\u{1}";
 
 fn connections_to_the_metrics_port(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     for (attack, peers, sends) in [
         ("1,500 silent connections to the metrics port", 1, Sends::Nothing),
         ("the same from 200 peers", 200, Sends::Nothing),
@@ -63,7 +63,7 @@ fn connections_to_the_metrics_port(world: &World) -> Result<()> {
 }
 
 fn connections_to_the_port_for_reviews(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     for (attack, peers, is_tls, sends) in [
         ("1,500 silent connections to the port for reviews", 1, false, Sends::Nothing),
         ("the same from 200 peers", 200, false, Sends::Nothing),

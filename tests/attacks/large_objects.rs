@@ -22,7 +22,7 @@ pub(crate) const TESTS: Topic = tests![
 const AT_ONCE: usize = 3;
 
 fn pods_of_many_parts(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     for (attack, pod) in large_pods() {
         victim.attack(attack, |_| create(world, "pods", &pod))?;
     }
@@ -30,7 +30,7 @@ fn pods_of_many_parts(world: &World) -> Result<()> {
 }
 
 fn pods_with_long_annotations(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     for (attack, pod) in annotated_pods() {
         victim.attack(attack, |_| create(world, "pods", &pod))?;
     }
@@ -39,7 +39,7 @@ fn pods_with_long_annotations(world: &World) -> Result<()> {
 
 /// The same pods as templates, for the hook of workloads.
 fn templates_of_many_parts(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     let template = |attack: &str| {
         let pods = large_pods().into_iter().chain(annotated_pods());
         let pod = pods.into_iter().find_map(|(name, pod)| (name == attack).then_some(pod)).unwrap_or_default();
@@ -66,7 +66,7 @@ fn templates_of_many_parts(world: &World) -> Result<()> {
 
 /// Objects that only an admin may write, whose hooks read lists as well.
 fn namespaces_and_profiles_of_many_parts(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     let many = |count: usize, value: &str| -> Value {
         (0..count).map(|index| (format!("example.com/{index}"), json!(value))).collect::<serde_json::Map<_, _>>().into()
     };

@@ -21,7 +21,7 @@ const DEEP: usize = 18_069;
 const DEEPEST: usize = 3_900_000;
 
 fn deeply_nested_reviews(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     let arrays = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let objects = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
     for (attack, path, pointer, nested) in [

@@ -25,7 +25,7 @@ const REQUESTS_MAX: usize = 100;
 const LINES_MAX: u64 = 200;
 
 fn invented_namespaces(world: &World) -> Result<()> {
-    let mut victim = Victim::start(world, &[])?;
+    let mut victim = Victim::start(world)?;
     let counter = AtomicUsize::new(0);
     let next = || counter.fetch_add(1, Ordering::Relaxed);
     type Name<'n> = (&'static str, &'static str, Box<dyn Fn() -> String + 'n>);

@@ -10,18 +10,23 @@ use serde_json::Value;
 use crate::World;
 use crate::attacks::bystanders::{Bystanders, Outcomes, Seen};
 use crate::common::memory_group::MemoryGroup;
+use crate::common::process::Process;
 use crate::common::registration::MANIFESTS;
 use crate::common::webhook::{Muslin, PROGRAM};
 
-/// The time in which memory must be given back after an attack.
-const MEMORY_BACK: Duration = Duration::from_secs(5);
+/// The time in which work must be done and memory be given back after an attack.
+const QUIET_AFTER: Duration = Duration::from_secs(5);
+
+/// The time over which a process is watched for work, and the most CPU time in it. The kernel counts in steps of 10 ms.
+const WATCHED: Duration = Duration::from_millis(100);
+const IDLE_MAX: Duration = Duration::from_millis(40);
 
 /// The memory that may stay held: 20 % more than before, and what an allocator keeps for each of its arenas.
 const MEMORY_FACTOR: f64 = 1.2;
 const MEMORY_SLACK: u64 = 4 << 20;
 
 /// The time of the honest traffic before the first attack, after which muslin has what it needs.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// The most failures of one kind in a report.
 const FAILURES_SHOWN: usize = 3;
@@ -32,6 +37,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) struct Victim<'w> {
     world: &'w World,
     arguments: Vec<String>,
+    /// The image of honest pods.
+    image: String,
     // Stopped before its group is removed.
     muslin: Option<Muslin<'w>>,
     group: MemoryGroup,
@@ -49,23 +56,45 @@ struct Row {
     problems: Vec<String>,
 }
 
-/// Returns the memory limit of muslin's container in `manifests/`, in bytes.
-pub(crate) fn memory_limit() -> Result<u64> {
-    let file = format!("{MANIFESTS}/base/deployment.yaml");
-    let deployment: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
-    let limit = deployment.pointer("/spec/template/spec/containers/0/resources/limits/memory").and_then(Value::as_str);
-    let mebibytes = limit.and_then(|limit| limit.strip_suffix("Mi")?.parse::<u64>().ok());
-    Ok(mebibytes.with_context(|| format!("{file} has no limit in Mi: {limit:?}"))? << 20)
+/// What `manifests/` says about muslin's container.
+pub(crate) struct Manifest {
+    /// The memory limit in bytes.
+    pub(crate) memory_limit: u64,
+    /// The environment variables with fixed values.
+    environment: Vec<(String, String)>,
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    pub(crate) fn read() -> Result<Self> {
+        let file = format!("{MANIFESTS}/base/deployment.yaml");
+        let deployment: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let limit = container["resources"]["limits"]["memory"].as_str().unwrap_or_default();
+        let mebibytes = limit.strip_suffix("Mi").and_then(|limit| limit.parse::<u64>().ok());
+        let memory_limit = mebibytes.with_context(|| format!("{file} has no limit in Mi: {limit:?}"))? << 20;
+        let variables = container["env"].as_array().into_iter().flatten();
+        let environment = variables.filter_map(|variable| {
+            Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()))
+        });
+        Ok(Self { memory_limit, environment: environment.collect() })
+    }
 }
 
 // === impl Victim ===
 
 impl<'w> Victim<'w> {
-    /// Starts muslin with these arguments besides those that it needs here.
-    pub(crate) fn start(world: &'w World, arguments: &[String]) -> Result<Self> {
-        let group = MemoryGroup::new("muslin-attacked", world.memory_limit)?;
-        let mut victim =
-            Self { world, arguments: arguments.to_vec(), muslin: None, group, settled: 0, rows: Vec::new() };
+    /// Starts muslin as in `manifests/`: it goes by image names.
+    pub(crate) fn start(world: &'w World) -> Result<Self> {
+        Self::start_with(world, &[], "alpine:3.19")
+    }
+
+    /// Starts muslin with these arguments besides those that it needs here. Honest pods have this image.
+    pub(crate) fn start_with(world: &'w World, arguments: &[String], image: &str) -> Result<Self> {
+        let group = MemoryGroup::new("muslin-attacked", world.manifest.memory_limit)?;
+        let (arguments, image) = (arguments.to_vec(), image.to_owned());
+        let mut victim = Self { world, arguments, image, muslin: None, group, settled: 0, rows: Vec::new() };
         victim.ensure_running()?;
         Ok(victim)
     }
@@ -77,11 +106,11 @@ impl<'w> Victim<'w> {
     /// Attacks for as long as the world says, with honest people and probes beside it, and notes the outcome.
     pub(crate) fn attack(&mut self, attack: &str, mut once: impl FnMut(&Muslin<'w>) -> Result<()>) -> Result<()> {
         self.ensure_running()?;
-        let Self { world, muslin, group, .. } = self;
+        let Self { world, image, muslin, group, .. } = self;
         let muslin = muslin.as_mut().context("muslin does not run")?;
         let kills = group.kills()?;
         group.reset_peak();
-        let bystanders = Bystanders::start(world, &muslin.process().metrics)?;
+        let bystanders = Bystanders::start(world, &muslin.process().metrics, image)?;
         let started = Instant::now();
         let mut attacked = Ok(());
         while attacked.is_ok() && (started.elapsed() < world.attack_for) {
@@ -98,7 +127,14 @@ impl<'w> Victim<'w> {
         if group.kills()? > kills {
             problems.push("the kernel killed muslin: the memory limit was reached".to_owned());
         }
-        let left = if problems.is_empty() { self.wait_for_memory()? } else { 0 };
+        let mut left = 0;
+        if problems.is_empty() {
+            let is_idle;
+            (is_idle, left) = self.wait_for_quiet()?;
+            if !is_idle {
+                problems.push(format!("muslin still works {QUIET_AFTER:?} later"));
+            }
+        }
         let mut row = Row { attack: attack.to_owned(), seen, peak: self.group.peak()?, left, problems };
         if row.problems.is_empty() && left > self.memory_allowed() {
             row.problems.push(format!("{:.1} MiB are held, {:.1} before", mib(left), mib(self.settled)));
@@ -138,13 +174,18 @@ impl<'w> Victim<'w> {
             }
             self.muslin = None;
         }
-        let Self { world, group, arguments, .. } = self;
-        let muslin = Muslin::start_by(group.command(PROGRAM), &world.control_plane, &world.account, arguments)?;
-        let bystanders = Bystanders::start(world, &muslin.process().metrics)?;
-        std::thread::sleep(WARM_UP);
-        let Seen { pods, controls, probes } = bystanders.stop(world)?;
-        for Outcomes { failures, .. } in [pods, controls, probes] {
-            if let Some(failure) = failures.first() {
+        let Self { world, group, arguments, image, .. } = self;
+        let mut command = group.command(PROGRAM);
+        command.envs(world.manifest.environment.iter().map(|(name, value)| (name, value)));
+        let muslin = Muslin::start_by(command, &world.control_plane, &world.account, arguments)?;
+        // By the first pods muslin learns the image.
+        for is_warm in [false, true] {
+            let bystanders = Bystanders::start(world, &muslin.process().metrics, image)?;
+            std::thread::sleep(WARM_UP);
+            let Seen { pods, controls, probes } = bystanders.stop(world)?;
+            let failure =
+                [pods, controls, probes].into_iter().find_map(|outcomes| outcomes.failures.into_iter().next());
+            if let Some(failure) = failure.filter(|_| is_warm) {
                 bail!("before any attack: {failure}");
             }
         }
@@ -155,20 +196,22 @@ impl<'w> Victim<'w> {
 
     /// Returns the bytes of the process in memory, its program included, as `ps` shows them.
     fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.muslin()?.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(line.and_then(|number| number.parse::<u64>().ok()).context("the process has no VmRSS")? << 10)
+        Process::of(self.muslin()?.id()).resident_bytes()
     }
 
-    /// Waits until memory is given back, or for as long as that may take. Returns the bytes in use.
-    fn wait_for_memory(&self) -> Result<u64> {
-        let deadline = Instant::now() + MEMORY_BACK;
+    /// Waits until muslin rests and its memory is given back, or for as long as that may take. Returns whether it rests, and the bytes in
+    /// memory.
+    fn wait_for_quiet(&self) -> Result<(bool, u64)> {
+        let process = Process::of(self.muslin()?.id());
+        let deadline = Instant::now() + QUIET_AFTER;
         loop {
+            let worked = process.cpu_time()?;
+            std::thread::sleep(WATCHED);
+            let is_idle = process.cpu_time()?.saturating_sub(worked) <= IDLE_MAX;
             let left = self.resident()?;
-            if left <= self.memory_allowed() || Instant::now() > deadline {
-                return Ok(left);
+            if (is_idle && left <= self.memory_allowed()) || Instant::now() > deadline {
+                return Ok((is_idle, left));
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 

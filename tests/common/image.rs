@@ -177,6 +177,12 @@ pub(crate) fn layer(parts: &Path, entries: &[Entry<'_>]) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
+/// Returns the folder of real programs and libraries for layers.
+pub(crate) fn parts() -> Result<PathBuf> {
+    let printed = String::from_utf8(run(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/registry/tools"), &[])?)?;
+    Ok(printed.lines().last().context("the tools print a folder")?.into())
+}
+
 /// Runs a program, and returns its standard output.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = std::process::Command::new(program)

@@ -40,6 +40,11 @@ impl Process {
         Self { pid: std::process::id() }
     }
 
+    /// The process of this id.
+    pub(crate) fn of(pid: u32) -> Self {
+        Self { pid }
+    }
+
     /// User and system time of all its threads, ended ones too, in steps of 10 ms.
     pub(crate) fn cpu_time(self) -> Result<Duration> {
         let stat = self.read("stat")?;

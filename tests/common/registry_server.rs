@@ -123,16 +123,19 @@ impl ServedImage {
 
     /// Answers as a registry that has this image under every name.
     pub(crate) fn answer(&self, request: &mut Request<'_>) {
-        let wanted = request.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let digest =
-            if request.path.contains("/manifests/") && !wanted.contains(':') { &self.manifest } else { &wanted };
-        match self.blob(digest) {
+        match self.body(request.path) {
             Some(bytes) if request.path.contains("/manifests/") => {
                 request.answer("200 OK", &[("Content-Type", "application/vnd.oci.image.manifest.v1+json")], &bytes);
             }
             Some(bytes) => request.answer("200 OK", &[], &bytes),
             None => request.answer("404 Not Found", &[], b""),
         }
+    }
+
+    /// Returns the body of the answer at this path, if there is one.
+    pub(crate) fn body(&self, path: &str) -> Option<Vec<u8>> {
+        let wanted = path.rsplit('/').next().unwrap_or_default();
+        self.blob(if path.contains("/manifests/") && !wanted.contains(':') { &self.manifest } else { wanted })
     }
 
     fn blob(&self, digest: &str) -> Option<Vec<u8>> {
