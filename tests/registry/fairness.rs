@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::common::harness::tests;
 use crate::common::image::Entry::Part;
 use crate::common::image::{Image, Packing, pack};
-use crate::registry::server::{ServedImage, Server, settings_for};
+use crate::common::registry_server::{ServedImage, Server, settings_for};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![

@@ -17,7 +17,7 @@ use crate::common::harness::tests;
 use crate::common::image::Entry::Part;
 use crate::common::image::Image;
 use crate::common::registry::Registry;
-use crate::registry::server::{Request, ServedImage, Server, settings_for};
+use crate::common::registry_server::{Request, ServedImage, Server, settings_for};
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
