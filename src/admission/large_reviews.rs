@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 const LARGE: usize = 48 * 1024;
 
 /// The large reviews that are worked on at the same time. The others wait, until their time is over.
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 
 /// The threads for large reviews.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod answer;
 mod events;
 mod hooks;
 mod large_reviews;
+pub(crate) mod memory;
 mod metrics;
 mod review;
 mod serving;

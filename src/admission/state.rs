@@ -56,7 +56,7 @@ pub(super) type Planner = for<'p> fn(&'p Pod<'p>, Vec<Fingerprint>, &Context<'p>
 pub(super) const ORDINARY_STEPS: u32 = 500;
 
 /// The room for the further steps of all reviews that wait for a policy or for images: what these hold is in proportion.
-pub(super) const ROOM_STEPS: u32 = 4 * REVIEW_STEPS;
+pub(super) const ROOM_STEPS: u32 = 2 * REVIEW_STEPS;
 
 /// The work on one review.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::admission::{
     CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, PROBE_CONNECTIONS_MAX, Server, Settings, Shutdown, Webhook,
-    listen, listen_everywhere, server_config,
+    listen, listen_everywhere, memory, server_config,
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, Lease, Namespaces, Profiles,
@@ -180,6 +181,11 @@ const LEASE: &str = "muslin";
 /// The longest wait at the start for the ImageFingerprints of the cluster.
 const READ_BACK_MAX: Duration = Duration::from_secs(5);
 
+/// Returns the number of threads for reviews: one for each processor, up to what the memory limit allows for.
+fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).clamp(2, memory::THREADS)
+}
+
 // === impl Serve ===
 
 impl Serve {
@@ -187,6 +193,7 @@ impl Serve {
         // Dropped last, so that the last lines are written.
         let log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(available_threads())
             .enable_all()
             .build()
             .context("cannot start the async runtime")

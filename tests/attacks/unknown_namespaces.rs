@@ -1,4 +1,4 @@
-//! Reviews of namespaces that do not exist, which only somebody on the network can send. Each must not become a request to the API server,
+//! Reviews of namespaces that do not exist, which any client on the network can send. Each must not become a request to the API server,
 //! nor a line in the log.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -250,6 +250,8 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
         "musl-aaaa-all-or-nothing" => image.since(13),
         "musl-stops-search" => image.is_musl_that_searches() && foreign_searches && !drops_searches,
         "node-resolv-conf" => start == Start::Node,
+        // No nameserver here is a public one.
+        "no-cluster-nameserver" => false,
         "parallel-a-aaaa" => {
             let apart =
                 ["single-request", "single-request-reopen", "use-vc", "no-aaaa"].iter().any(|name| set.has(name));

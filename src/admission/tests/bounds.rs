@@ -8,11 +8,12 @@ use tokio::task::unconstrained;
 
 use super::*;
 use crate::admission::hooks::pods;
+use crate::admission::memory::REVIEW_MAX;
 use crate::admission::state::Effort;
 use crate::plan::plan;
 
 /// The most memory that a review within its budget holds, beside its body.
-const HELD_MAX: u64 = 4 * 1024 * 1024;
+const HELD_MAX: u64 = REVIEW_MAX as u64;
 
 /// A pod that grows in one direction.
 type Shape = (&'static str, fn(usize) -> Value);

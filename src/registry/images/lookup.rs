@@ -105,11 +105,16 @@ pub struct InspectionCounts {
 
 // === impl InspectionLimits ===
 
+impl InspectionLimits {
+    /// The usual number of images that are inspected at the same time.
+    pub const AT_ONCE: usize = 3;
+}
+
 impl Default for InspectionLimits {
     fn default() -> Self {
         Self {
             tag_ttl: Duration::from_secs(600),
-            at_once: 3,
+            at_once: Self::AT_ONCE,
             per_namespace: 2,
             per_registry: 2,
             queue: 256,
