@@ -45,8 +45,15 @@ fn embedded_v4(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The wire server of Azure, which gives a virtual machine its secrets, at an address that is public elsewhere (Azure: "What is IP
+/// address 168.63.129.16?").
+const AZURE_WIRE_SERVER: [u8; 4] = [168, 63, 129, 16];
+
 /// Looks an address up in IANA's registry of special-purpose IPv4 addresses (RFC 6890 and later).
 const fn forbidden_v4_kind(address: Ipv4Addr) -> Option<&'static str> {
+    if matches!(address.octets(), AZURE_WIRE_SERVER) {
+        return Some("the wire server of Azure");
+    }
     let [a, b, c, _] = address.octets();
     Some(match (a, b, c) {
         (0, ..) => "this network's own",
@@ -55,6 +62,10 @@ const fn forbidden_v4_kind(address: Ipv4Addr) -> Option<&'static str> {
         (100, 64..=127, _) => "shared between carriers",
         (169, 254, _) => "link-local, where clouds keep their metadata",
         (192, 0, 0) => "reserved",
+        // RFC 5737.
+        (192, 0, 2) | (198, 51, 100) | (203, 0, 113) => "for documentation",
+        // The relays of 6to4, which RFC 7526 withdrew.
+        (192, 88, 99) => "reserved",
         (198, 18..=19, _) => "for benchmarks",
         (224..=239, ..) => "multicast",
         (240..=255, ..) => "reserved",
@@ -64,7 +75,7 @@ const fn forbidden_v4_kind(address: Ipv4Addr) -> Option<&'static str> {
 
 /// Looks an address up in IANA's registry of special-purpose IPv6 addresses.
 fn forbidden_v6_kind(address: Ipv6Addr) -> Option<&'static str> {
-    let first = address.segments()[0];
+    let [first, second, ..] = address.segments();
     if address.is_loopback() {
         Some("loopback")
     } else if address.is_unspecified() {
@@ -75,6 +86,15 @@ fn forbidden_v6_kind(address: Ipv6Addr) -> Option<&'static str> {
         Some("link-local")
     } else if first & 0xff00 == 0xff00 {
         Some("multicast")
+    } else if first == 0x2001 && second == 0 {
+        // Teredo holds an IPv4 address and a port, both inverted (RFC 4380).
+        Some("a tunnel")
+    } else if first == 0x2001 && second < 0x200 {
+        // 2001::/23: benchmarks, ORCHID, anycast (RFC 2928).
+        Some("reserved")
+    } else if (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000) {
+        // RFC 3849 and RFC 9637.
+        Some("for documentation")
     } else {
         // Only 2000::/3 is assigned for use on the Internet.
         (first & 0xe000 != 0x2000).then_some("reserved")
@@ -155,6 +175,39 @@ mod tests {
             "64:ff9b::7f00:1",
             "2002:7f00:1::1",
             "::127.0.0.1",
+            "64:ff9b:1::a00:1",
+        ] {
+            assert!(is_forbidden(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn forbids_the_wire_server_of_azure_in_every_form() {
+        for address in ["168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110", "2002:a83f:8110::1"] {
+            assert!(is_forbidden(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn forbids_documentation_tunnels_and_protocol_assignments() {
+        for address in [
+            "192.0.2.1",
+            "198.51.100.255",
+            "203.0.113.7",
+            "192.88.99.1",
+            "198.19.255.255",
+            "64:ff9b::c000:201",
+            "2002:c633:6401::1",
+            "2001:db8::1",
+            "2001:db8:ffff::1",
+            "3fff::1",
+            "3fff:fff:ffff::1",
+            "2001::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:20::1",
+            "2001:1ff::1",
         ] {
             assert!(is_forbidden(address), "{address}");
         }
@@ -162,7 +215,23 @@ mod tests {
 
     #[test]
     fn allows_public_addresses() {
-        for address in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        for address in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "192.0.3.1",
+            "168.63.129.15",
+            "168.63.129.17",
+            "198.51.101.1",
+            "203.0.112.1",
+            "2606:4700::1111",
+            "2001:200::1",
+            "2001:4860:4860::8888",
+            "3fff:1000::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ] {
             assert!(!is_forbidden(address), "{address}");
         }
     }
