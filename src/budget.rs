@@ -25,6 +25,8 @@ pub(crate) enum Work {
     Finding,
     /// A command of a shell script, each time it is examined.
     ShellCommand,
+    /// 16 components of a path in an image.
+    Path,
     /// [`TEXT`] bytes of text that is kept, or built.
     Text,
 }
@@ -49,6 +51,9 @@ pub(crate) struct Exceeded {
 const TEXT: usize = 64;
 
 thread_local! {
+    /// Turns of loops whose number the input decides, counted by debug builds, so that tests and fuzz targets need no clock.
+    #[cfg(debug_assertions)]
+    static TURNS: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<Budget>> = const { Cell::new(None) };
 }
 
@@ -79,6 +84,23 @@ pub(crate) fn charge_text(bytes: usize) -> Result<(), Exceeded> {
     charge(Work::Text, bytes / TEXT)
 }
 
+/// Counts turns of a loop whose number the input decides. Does nothing in a release build.
+pub(crate) fn count_turns(turns: usize) {
+    #[cfg(debug_assertions)]
+    TURNS.set(TURNS.get() + turns as u64);
+    #[cfg(not(debug_assertions))]
+    let _ = turns;
+}
+
+/// Runs code, and returns how many turns its loops took. Debug builds count them, for tests and fuzz targets: unlike time, they are the
+/// same on every machine.
+#[cfg(debug_assertions)]
+pub fn turns_of<T>(code: impl FnOnce() -> T) -> (T, u64) {
+    let before = TURNS.get();
+    let result = code();
+    (result, TURNS.get() - before)
+}
+
 // === impl Work ===
 
 impl Work {
@@ -90,7 +112,7 @@ impl Work {
             Self::Finding => 8,
             Self::Option | Self::Item => 4,
             Self::Word => 2,
-            Self::Text => 1,
+            Self::Path | Self::Text => 1,
         }
     }
 }
@@ -105,6 +127,7 @@ impl fmt::Display for Work {
             Self::Word => "words in annotations",
             Self::Finding => "findings",
             Self::ShellCommand => "shell commands",
+            Self::Path => "links and folders",
             Self::Text => "bytes of text",
         })
     }

@@ -42,3 +42,7 @@ pub mod resolver;
 pub mod rules;
 pub mod text;
 pub mod verdicts;
+
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use budget::turns_of;

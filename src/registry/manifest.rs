@@ -16,8 +16,9 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, applic
 /// Docker's schema 1, which names no configuration and is no longer pulled by containerd 2.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 
-/// Bytes of an image's command and of the kept variables of its environment. A shell text in a Dockerfile has some KiB.
-const COMMAND_MAX: usize = 32 << 10;
+/// Bytes of an image's command and of the kept variables of its environment, with 24 for each word. A shell text in a Dockerfile has
+/// some KiB.
+const COMMAND_MAX: usize = 8 << 10;
 
 /// A reference to content.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -255,7 +256,7 @@ impl ImageConfig {
         };
         process.keep_env(env.iter().flatten().map(String::as_str));
         let words = process.entrypoint.iter().chain(&process.cmd).chain(process.env.values());
-        if words.map(String::len).sum::<usize>() + process.working_dir.len() > COMMAND_MAX {
+        if words.map(|word| word.len() + size_of::<String>()).sum::<usize>() + process.working_dir.len() > COMMAND_MAX {
             return Err(Error::TooLarge { subject: ErrorSubject::Command, limit_bytes: COMMAND_MAX as u64 });
         }
         // Old builders omit both fields; they built for this platform.

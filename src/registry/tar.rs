@@ -8,6 +8,7 @@ use tar::{EntryType, Header};
 
 use super::error::{Error, ErrorSubject};
 use super::limits::Limits;
+use crate::budget::count_turns;
 
 const BLOCK: usize = 512;
 /// Bytes of a file that are read at once.
@@ -69,6 +70,7 @@ impl<R: Read> TarReader<R> {
         self.skip_content()?;
         let mut extension = Extension::default();
         loop {
+            count_turns(1);
             let Some(header) = self.read_header()? else { return Ok(None) };
             self.entries += 1;
             if self.entries > self.limits.entries {
@@ -90,6 +92,7 @@ impl<R: Read> TarReader<R> {
     pub(super) fn read_content(&mut self, mut visit: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let mut part = std::mem::take(&mut self.part);
         while self.left > 0 {
+            count_turns(1);
             let wanted = usize::try_from(self.left).map_or(PART, |left| left.min(PART));
             let read = self
                 .inner
@@ -265,6 +268,7 @@ impl Extension {
     fn read_pax(&mut self, mut records: &[u8]) -> Result<(), Error> {
         let malformed = || Error::malformed(ErrorSubject::EntryHeader, "a PAX record has a wrong length");
         while !records.is_empty() {
+            count_turns(1);
             let blank = records.iter().take(20).position(|byte| *byte == b' ').ok_or_else(malformed)?;
             let length = std::str::from_utf8(&records[..blank]).ok().and_then(|digits| digits.parse::<usize>().ok());
             let length = length.filter(|length| *length > blank + 1).ok_or_else(malformed)?;

@@ -1,6 +1,9 @@
 //! Which resolver the process of a container uses: follows its command, from the image or the pod, through links, scripts and
 //! programs that start another, to the program that stays. The answer is never more certain than the files: otherwise it is
-//! unknown, with the reason. Must not know how the facts were found.
+//! unknown, with the reason. Work and memory are bounded, whatever the command and the image. Must not know how the facts were found.
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::facts::{DEFAULT_PATH, ImageFacts};
 use super::files::libc::Libc;
@@ -9,8 +12,9 @@ use super::layers::path::split_path;
 use super::program_kind::ProgramKind;
 use super::program_resolver::{Answer, Process, Program, Unknown, known, unknown};
 use super::shell::lexer::{ARGUMENTS, ITSELF, UNKNOWN_WORD};
-use super::shell::parser::{Command, ShellText, TEXT_MAX_BYTES};
-use super::shell::wrappers::{Unwrapped, is_launcher, is_starter, unwrap};
+use super::shell::parser::{Command, ShellText};
+use super::shell::wrappers::{Unwrapped, WORDS_MAX, is_launcher, is_starter, unwrap};
+use crate::budget::{self, Work, count_turns};
 use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::Reason;
 use crate::text::one_line;
@@ -23,10 +27,14 @@ const COMMANDS_MAX: usize = 128;
 const SEARCHED_MAX: usize = 64;
 /// The longest command that is followed, in bytes. Long ones are scripts in a manifest, of some KiB.
 const COMMAND_MAX_BYTES: usize = 256 << 10;
-/// The most words that a shell's `"$@"` may become; only the first ones decide what runs.
-const WORDS_MAX: usize = 1024;
+/// The longest path that is looked up, in bytes (`PATH_MAX`).
+const PATH_MAX_BYTES: usize = 4096;
 /// The longest name from outside that a reason repeats, in bytes.
 const SHOWN_MAX_BYTES: usize = 120;
+/// The longest reason, in bytes. Each program on the way adds a part to it.
+const REASON_MAX_BYTES: usize = 1024;
+/// The reason if the work budget does not suffice.
+const TOO_MUCH_WORK: &str = "the command needs more work than muslin spends on one object";
 
 /// The pod's settings for starting a container, which override the image's configuration.
 #[derive(Clone, Copy)]
@@ -46,6 +54,8 @@ struct Resolution<'a, 'p> {
     facts: &'a ImageFacts,
     invocation: Invocation<'p>,
     commands_left: usize,
+    /// The texts of shells that were read.
+    texts: HashMap<Rc<str>, Rc<ShellText>>,
     /// The files that the answer follows from, in the order of the search.
     files: Vec<String>,
 }
@@ -104,14 +114,25 @@ impl ImageFacts {
             return (unknown("the command is too long to read"), Vec::new());
         }
         // The pod's command leaves out the image's Cmd too (Kubernetes: "Define a command and arguments for a container").
-        let argv: Vec<String> = match (command, args) {
-            (Some(command), args) => [command, args.unwrap_or_default()].concat(),
-            (None, Some(args)) => [self.config.entrypoint.as_slice(), args].concat(),
-            (None, None) => [self.config.entrypoint.as_slice(), self.config.cmd.as_slice()].concat(),
+        let (first, rest) = match (command, args) {
+            (Some(command), args) => (command, args.unwrap_or_default()),
+            (None, Some(args)) => (self.config.entrypoint.as_slice(), args),
+            (None, None) => (self.config.entrypoint.as_slice(), self.config.cmd.as_slice()),
         };
-        let mut resolution =
-            Resolution { facts: self, invocation: *invocation, commands_left: COMMANDS_MAX, files: Vec::new() };
+        let argv: Vec<Rc<str>> = first.iter().chain(rest).take(WORDS_MAX).map(|word| word.as_str().into()).collect();
+        let mut resolution = Resolution {
+            facts: self,
+            invocation: *invocation,
+            commands_left: COMMANDS_MAX,
+            texts: HashMap::new(),
+            files: Vec::new(),
+        };
         let answer = resolution.resolve_command(&argv, 0);
+        // Beyond the budget an answer may rest on what was not examined.
+        let answer = budget::charge(Work::Text, 0).map_or_else(|_| unknown(TOO_MUCH_WORK), |()| answer);
+        let answer = answer
+            .map(|process| Process { reason: bounded(process.reason), ..process })
+            .map_err(|Unknown { reason }| Unknown { reason: bounded(reason) });
         (answer, resolution.files)
     }
 }
@@ -120,7 +141,7 @@ impl ImageFacts {
 
 impl<'a> Resolution<'a, '_> {
     /// Follows a command to the program that stays.
-    fn resolve_command(&mut self, argv: &[String], depth: usize) -> Answer {
+    fn resolve_command(&mut self, argv: &[Rc<str>], depth: usize) -> Answer {
         let Some(first) = argv.first().filter(|first| !first.is_empty()) else {
             return unknown("neither the image nor the pod says what to run");
         };
@@ -131,7 +152,11 @@ impl<'a> Resolution<'a, '_> {
             ));
         }
         self.commands_left -= 1;
-        if first == UNKNOWN_WORD {
+        count_turns(1 + argv.len());
+        if budget::charge(Work::ShellCommand, 1).is_err() {
+            return unknown(TOO_MUCH_WORK);
+        }
+        if &**first == UNKNOWN_WORD {
             return unknown("only the shell in the container knows which program it starts");
         }
         if first.contains('$') {
@@ -144,7 +169,7 @@ impl<'a> Resolution<'a, '_> {
             }
             // A layer that was not read may have the program, of any kind.
             None if self.facts.partial => return unknown(self.missing(first)),
-            None => (first.clone(), None),
+            None => (first.to_string(), None),
         };
         match kind {
             Some(ProgramKind::Script(script)) => self.resolve_script(&path, script, argv, depth),
@@ -159,11 +184,11 @@ impl<'a> Resolution<'a, '_> {
         name: &str,
         path: &str,
         kind: Option<&'a ProgramKind>,
-        argv: &[String],
+        argv: &[Rc<str>],
         depth: usize,
     ) -> Answer {
         if matches!(name, "busybox" | "toybox")
-            && let Some(applet) = argv.get(1).filter(|applet| !matches!(applet.as_str(), "busybox" | "toybox"))
+            && let Some(applet) = argv.get(1).filter(|applet| !matches!(&***applet, "busybox" | "toybox"))
         {
             return self.resolve_program(applet, path, kind, &argv[1..], depth);
         }
@@ -193,7 +218,7 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// Follows an executable script to what its interpreter runs.
-    fn resolve_script(&mut self, path: &str, script: &Script, argv: &[String], depth: usize) -> Answer {
+    fn resolve_script(&mut self, path: &str, script: &Script, argv: &[Rc<str>], depth: usize) -> Answer {
         let Script { interpreter, argument, starts } = script;
         if script.is_shell() {
             return self.resolve_starts(path, starts, argv, depth);
@@ -202,14 +227,14 @@ impl<'a> Resolution<'a, '_> {
             return self.any_program(&launches_others(path));
         }
         // The kernel passes all that follows the interpreter as one argument.
-        let argument = argument.as_deref().map(str::to_owned);
-        let argv: Vec<String> =
-            [interpreter.to_string()].into_iter().chain(argument).chain([path.to_owned()]).collect();
+        let argument = argument.as_deref().map(Rc::from);
+        let argv: Vec<Rc<str>> =
+            [Rc::from(&**interpreter)].into_iter().chain(argument).chain([Rc::from(path)]).collect();
         self.resolve_command(&argv, depth + 1)
     }
 
     /// Follows a shell with arguments; `None` if the shell itself stays.
-    fn resolve_shell(&mut self, argv: &[String], depth: usize) -> Option<Answer> {
+    fn resolve_shell(&mut self, argv: &[Rc<str>], depth: usize) -> Option<Answer> {
         let mut at = 1;
         while let Some(word) = argv.get(at).filter(|word| word.starts_with(['-', '+'])) {
             at += 1;
@@ -221,11 +246,11 @@ impl<'a> Resolution<'a, '_> {
                 let text = argv.get(at)?;
                 return Some(self.resolve_shell_text(text, argv.get(at + 1..).unwrap_or_default(), depth));
             }
-            if matches!(word.as_str(), "-o" | "+o" | "--rcfile" | "--init-file" | "-O" | "+O") {
+            if matches!(&**word, "-o" | "+o" | "--rcfile" | "--init-file" | "-O" | "+O") {
                 at += 1;
             }
             // The text comes from a file or from standard input.
-            if word == "--" || (!word.starts_with("--") && word.contains('s')) {
+            if &**word == "--" || (!word.starts_with("--") && word.contains('s')) {
                 break;
             }
         }
@@ -243,15 +268,20 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// Follows the text of `sh -c`, and the words after it: `$0`, `$1` and so on.
-    fn resolve_shell_text(&mut self, text: &str, rest: &[String], depth: usize) -> Answer {
-        if text.len() > TEXT_MAX_BYTES {
+    fn resolve_shell_text(&mut self, text: &Rc<str>, rest: &[Rc<str>], depth: usize) -> Answer {
+        let (own, arguments) = rest.split_first().map_or((None, rest), |(own, arguments)| (Some(own), arguments));
+        let known = self.texts.get(text).map(Rc::clone);
+        let text = known.unwrap_or_else(|| {
+            let parsed = Rc::new(ShellText::parse(text));
+            self.texts.insert(Rc::clone(text), Rc::clone(&parsed));
+            parsed
+        });
+        if text.is_too_long {
             return unknown("the shell's text is too long to read");
         }
-        let (own, arguments) = rest.split_first().map_or((None, rest), |(own, arguments)| (Some(own), arguments));
-        let text = ShellText::parse(text);
         let argv = |command: &Command| {
             let mut words = substitute_arguments(&command.words, arguments);
-            if let (Some(own), Some(first)) = (own, words.first_mut().filter(|first| *first == ITSELF)) {
+            if let (Some(own), Some(first)) = (own, words.first_mut().filter(|first| &***first == ITSELF)) {
                 first.clone_from(own);
             }
             words
@@ -263,21 +293,21 @@ impl<'a> Resolution<'a, '_> {
             [] => unknown("the shell's text has no command that muslin can read"),
             [only] => self.resolve_command(&argv(only), depth + 1),
             commands => {
-                let answers: Vec<Answer> =
-                    commands.iter().map(|command| self.resolve_command(&argv(command), depth + 1)).collect();
+                let answers = commands.iter().map(|command| self.resolve_command(&argv(command), depth + 1));
                 common_answer(answers).unwrap_or_else(|| self.any_program("the shell starts several programs"))
             }
         }
     }
 
     /// Follows a shell script that one of the commands `starts` replaces.
-    fn resolve_starts(&mut self, path: &str, starts: &[Vec<Box<str>>], argv: &[String], depth: usize) -> Answer {
+    fn resolve_starts(&mut self, path: &str, starts: &[Vec<Box<str>>], argv: &[Rc<str>], depth: usize) -> Answer {
         let commands = started_commands(path, starts, argv.get(1..).unwrap_or_default());
-        let answers: Vec<Answer> = commands.iter().map(|words| self.resolve_command(words, depth + 1)).collect();
-        if answers.is_empty() {
+        let shown = one_line(path, SHOWN_MAX_BYTES);
+        let path = &*shown;
+        if commands.is_empty() {
             return self.any_program(&format!("the script `{path}` does not end with `exec` and a program"));
         }
-        match common_answer(answers) {
+        match common_answer(commands.iter().map(|words| self.resolve_command(words, depth + 1))) {
             Some(Ok(Process { resolver, reason })) => {
                 known(resolver, format!("the script `{path}` starts another program with `exec`: {reason}"))
             }
@@ -286,15 +316,16 @@ impl<'a> Resolution<'a, '_> {
     }
 
     /// Follows a loader to the program in its arguments.
-    fn resolve_via_loader(&mut self, path: &str, libc: Libc, argv: &[String], depth: usize) -> Answer {
+    fn resolve_via_loader(&mut self, path: &str, libc: Libc, argv: &[Rc<str>], depth: usize) -> Answer {
         // The options of glibc's loader (elf/rtld.c) and of musl's (ldso/dynlink.c) whose value is the next word.
         const VALUED: [&str; 6] =
             ["--library-path", "--preload", "--argv0", "--audit", "--inhibit-rpath", "--glibc-hwcaps-prepend"];
         let mut at = 1;
         while let Some(option) = argv.get(at).filter(|word| word.starts_with("--")) {
-            at += if VALUED.contains(&option.as_str()) { 2 } else { 1 };
+            at += if VALUED.contains(&&**option) { 2 } else { 1 };
         }
         let Some(program) = argv.get(at) else {
+            let path = one_line(path, SHOWN_MAX_BYTES);
             return unknown(format!("`{path}` is a loader, and its arguments name no program"));
         };
         // A loader does not use the search path.
@@ -355,9 +386,9 @@ impl<'a> Resolution<'a, '_> {
     }
 
     fn missing(&self, program: &str) -> String {
-        let ImageFacts { partial, truncated, .. } = self.facts;
+        let ImageFacts { partial, truncated, shortened, .. } = self.facts;
         let program = one_line(program, SHOWN_MAX_BYTES);
-        if *partial || *truncated {
+        if *partial || *truncated || *shortened {
             format!("`{program}` is not among the files of the image that muslin keeps")
         } else {
             format!("the image has no readable program `{program}`; a volume may provide it")
@@ -376,6 +407,9 @@ impl<'a> Resolution<'a, '_> {
     /// Finds a program as the container runtime does: by its path, or along the search path.
     fn look_up(&self, program: &str) -> Result<Option<(String, &'a ProgramKind)>, Unknown> {
         let facts = self.facts;
+        if program.len() > PATH_MAX_BYTES {
+            return Ok(None);
+        }
         if program.contains('/') {
             return Ok(facts.program_at(&self.absolute(program)));
         }
@@ -385,7 +419,9 @@ impl<'a> Resolution<'a, '_> {
         if path.contains('$') {
             return unknown("the search path is in a variable, whose value only the container knows");
         }
-        let mut found = path.split(':').take(SEARCHED_MAX).map(|folder| match folder {
+        let affordable =
+            |folder: &&str| folder.len() <= PATH_MAX_BYTES && budget::charge(Work::Item, 1 + folder.len() / 64).is_ok();
+        let mut found = path.split(':').take(SEARCHED_MAX).filter(affordable).map(|folder| match folder {
             // An empty part is the working directory, and a relative one begins there.
             "" => facts.program_at(&self.absolute(program)),
             folder => facts.program_at(&self.absolute(&format!("{folder}/{program}"))),
@@ -396,13 +432,13 @@ impl<'a> Resolution<'a, '_> {
 }
 
 /// Returns the commands that may replace a shell script, with the script's own arguments in place.
-fn started_commands(path: &str, starts: &[Vec<Box<str>>], arguments: &[String]) -> Vec<Vec<String>> {
-    let mut commands: Vec<Vec<String>> = Vec::new();
+fn started_commands(path: &str, starts: &[Vec<Box<str>>], arguments: &[Rc<str>]) -> Vec<Vec<Rc<str>>> {
+    let mut commands: Vec<Vec<Rc<str>>> = Vec::new();
     for start in starts {
-        let words: Vec<String> = start.iter().map(ToString::to_string).collect();
+        let words: Vec<Rc<str>> = start.iter().map(|word| (&**word).into()).collect();
         // `exec gosu app "$0" "$@"` starts the same script again, as another user.
-        let is_itself = |word: &String| word == ITSELF || word == path;
-        let starts_other = |word: &String| is_starter(split_path(word).1) || is_shell(split_path(word).1);
+        let is_itself = |word: &Rc<str>| &**word == ITSELF || &**word == path;
+        let starts_other = |word: &str| is_starter(split_path(word).1) || is_shell(split_path(word).1);
         let is_again = match words.split_first() {
             Some((first, rest)) => is_itself(first) || (starts_other(first) && rest.iter().any(is_itself)),
             None => true,
@@ -413,15 +449,15 @@ fn started_commands(path: &str, starts: &[Vec<Box<str>>], arguments: &[String]) 
         }
     }
     // `if [ "${1#-}" != "$1" ]; then set -- app "$@"; fi; exec "$@"`: no program's name begins with a dash.
-    let is_option = |words: &[String]| words.first().is_some_and(|word| word.starts_with('-'));
+    let is_option = |words: &[Rc<str>]| words.first().is_some_and(|word| word.starts_with('-'));
     if commands.iter().any(|words| !is_option(words)) {
         commands.retain(|words| !is_option(words));
     }
     commands
 }
 
-/// Returns the answer that all have in common; `None` if one is unknown or two differ.
-fn common_answer(answers: Vec<Answer>) -> Option<Answer> {
+/// Returns the answer that all have in common; `None` if one is unknown or two differ. Asks for no answer after such a one.
+fn common_answer(answers: impl IntoIterator<Item = Answer>) -> Option<Answer> {
     let mut answers = answers.into_iter();
     let first = answers.next()?.ok()?;
     for other in answers {
@@ -433,9 +469,14 @@ fn common_answer(answers: Vec<Answer>) -> Option<Answer> {
 }
 
 /// Replaces `$@` by arguments.
-fn substitute_arguments(words: &[String], arguments: &[String]) -> Vec<String> {
-    let substitute = |word: &String| if word == ARGUMENTS { arguments } else { std::slice::from_ref(word) }.to_vec();
-    words.iter().flat_map(substitute).take(WORDS_MAX).collect()
+fn substitute_arguments(words: &[Rc<str>], arguments: &[Rc<str>]) -> Vec<Rc<str>> {
+    let all = words.iter().flat_map(|word| if **word == *ARGUMENTS { arguments } else { std::slice::from_ref(word) });
+    all.take(WORDS_MAX).cloned().collect()
+}
+
+/// Returns a reason of bounded length.
+fn bounded(reason: String) -> String {
+    if reason.len() > REASON_MAX_BYTES { one_line(&reason, REASON_MAX_BYTES).into_owned() } else { reason }
 }
 
 fn launches_others(path: &str) -> String {

@@ -14,6 +14,8 @@ use super::program_kind::ProgramKind;
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most links to folders that one path may lead through.
 const LINKS_MAX: usize = 40;
+/// The longest path that links may make, in bytes (`PATH_MAX`).
+const PATH_MAX_BYTES: usize = 4096;
 
 /// The part of an image's configuration that decides which program runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,9 @@ pub struct ImageFacts {
     /// The image has more programs or folders than muslin keeps. Programs that are not named are unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// The image has more programs of the common kind than muslin keeps names of. Those that are not named are unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
 }
 
 /// The file names in one folder, joined by `/`, which no file name can contain.
@@ -135,12 +140,13 @@ impl ImageFacts {
     fn follow_folder_links(&self, path: &str) -> String {
         let mut path = normalise_path(path);
         for _ in 0..LINKS_MAX {
-            let link = self.folder_links.iter().find_map(|(link, target)| {
-                path.strip_prefix(&**link).filter(|rest| rest.starts_with('/')).map(|rest| format!("{target}{rest}"))
-            });
-            match link {
-                Some(next) => path = next.trim_start_matches('/').to_owned(),
-                None => break,
+            let parents = path.match_indices('/').map(|(end, _)| path.split_at(end));
+            let mut links = parents.filter_map(|(parent, rest)| Some((self.folder_links.get(parent)?, rest)));
+            match links.next() {
+                Some((target, rest)) if target.len() + rest.len() <= PATH_MAX_BYTES => {
+                    path = format!("{target}{rest}").trim_start_matches('/').to_owned();
+                }
+                _ => break,
             }
         }
         path

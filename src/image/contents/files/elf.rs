@@ -11,6 +11,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::go_build::{self, GoBuild, Parsed};
 use super::libc::{Libc, LibcKind};
+use crate::budget::count_turns;
 use crate::resolver::Version;
 
 /// The first bytes of an ELF file.
@@ -267,6 +268,7 @@ impl ElfScan {
         self.captures.retain_mut(|capture| {
             let mut rest = bytes;
             loop {
+                count_turns(1);
                 match go_build::parse(capture) {
                     Parsed::Build(found) => {
                         build.get_or_insert(found);
@@ -291,6 +293,7 @@ impl ElfScan {
         let seen = window.len();
         window.extend_from_slice(bytes);
         for found in search.find_overlapping_iter(&window) {
+            count_turns(1);
             let (_, mark) = MARKS[found.pattern().as_usize()];
             match mark {
                 // A match that ends in the overlap was already found in the previous part.

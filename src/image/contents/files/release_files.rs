@@ -1,6 +1,7 @@
 //! The files that state a distribution's release: apk's package database, `os-release`, `alpine-release`. The text is from outside:
 //! lines that make no sense are skipped. Must not know which file is trusted more.
 
+use crate::budget::count_turns;
 use crate::resolver::Version;
 use crate::resolver::alpine::Release;
 
@@ -62,6 +63,7 @@ impl ReleaseFileScan {
             Self::Apk { line, skipping, in_musl, version } => {
                 while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
                     keep_part(line, skipping, &bytes[..end]);
+                    count_turns(1);
                     if !*skipping {
                         apk_line(line, in_musl, version);
                     }

@@ -1,6 +1,8 @@
 //! A script: the interpreter in its first line and, for a shell script, the commands that may replace it. Must not know whether these
 //! exist.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::image::contents::shell::lexer::UNKNOWN_WORD;
@@ -74,15 +76,15 @@ impl ScriptScan {
 fn replacing_commands(text: &str) -> Vec<Vec<Box<str>>> {
     let mut starts: Vec<Vec<Box<str>>> = Vec::new();
     for command in ShellText::parse(text).replacements() {
-        let word = |word: &String| if word.len() > WORD_MAX_BYTES { UNKNOWN_WORD.into() } else { word.as_str().into() };
+        let word = |word: &Rc<str>| if word.len() > WORD_MAX_BYTES { UNKNOWN_WORD.into() } else { (&**word).into() };
         let words: Vec<Box<str>> = command.words.iter().take(WORDS_MAX).map(word).collect();
         if !words.is_empty() && !starts.contains(&words) {
             starts.push(words);
         }
-    }
-    if starts.len() > STARTS_MAX {
-        // One of the commands that do not fit may run, so nothing is known.
-        return vec![vec![UNKNOWN_WORD.into()]];
+        if starts.len() > STARTS_MAX {
+            // One of the commands that do not fit may run, so nothing is known.
+            return vec![vec![UNKNOWN_WORD.into()]];
+        }
     }
     starts
 }

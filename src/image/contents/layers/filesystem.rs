@@ -1,28 +1,40 @@
 //! The file system of an image, as far as it matters: layers over each other, as container runtimes stack them. Resolves paths as the
-//! kernel does inside the container, where no link leads out. Must not know what the files mean.
+//! kernel does inside the container, where no link leads out. Work is charged to the current budget, and memory is limited. Must not
+//! know what the files mean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::layer::{LayerFacts, LayerFolder, name_hash};
 use super::path::{join_path, normalise_path, split_path};
+use crate::budget::{self, Work, count_turns};
 use crate::image::contents::files::file_scan::Node;
 
 /// The most symbolic links that the kernel follows on one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
 /// The most components that are walked for one path, including those from links. Real paths have up to 30; an attacker can write
-/// thousands, in thousands of links.
-const STEPS_MAX: usize = 1000;
+/// thousands, in thousands of links. Also the greatest depth of a folder, and so of every recursion over folders.
+const STEPS_MAX: usize = 256;
+/// The steps of a walk that are charged at once.
+const STEPS_CHARGED: usize = 16;
+/// The most memory for one image, in bytes, unless another limit is set.
+const TREE_MAX_BYTES: usize = 16 << 20;
+/// The approximate memory of a folder and of a file, besides its name, in bytes: a node of a B-tree has room for eleven entries.
+const FOLDER_BYTES: usize = 640;
+const FILE_BYTES: usize = 64;
 
 /// Files and folders by name.
 pub(crate) type Listing = BTreeMap<Box<str>, Item>;
 
 /// The file system of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     root: Listing,
     /// The number of layers.
     layers: usize,
+    /// The memory that files and folders may still take.
+    bytes_left: usize,
+    is_too_large: bool,
 }
 
 /// An entry of a folder.
@@ -48,7 +60,23 @@ pub(crate) enum PathTarget<'a> {
 
 // === impl Tree ===
 
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new(TREE_MAX_BYTES)
+    }
+}
+
 impl Tree {
+    /// Creates an empty file system that may use this much memory.
+    pub const fn new(limit_bytes: usize) -> Self {
+        Self { root: Listing::new(), layers: 0, bytes_left: limit_bytes, is_too_large: false }
+    }
+
+    /// Returns true if some files were left out, because the file system would use more memory than allowed.
+    pub const fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+
     /// Puts a layer over those below it.
     pub fn add_layer(&mut self, layer: &LayerFacts) {
         self.layers += 1;
@@ -57,7 +85,13 @@ impl Tree {
         // Parents come before their contents, so that a link of this layer exists before it is used as a folder.
         for (path, folder) in &layer.folders {
             let Some(real) = self.real_folder(path, folder.has_entry) else { continue };
-            let Some(listing) = self.make_folder(&real) else { continue };
+            let files: usize = folder.nodes.keys().map(|name| FILE_BYTES + name.len()).sum();
+            let left = self.bytes_left.checked_sub(files);
+            self.is_too_large |= left.is_none();
+            let Some(left) = left.filter(|_| !self.is_too_large) else { return };
+            self.bytes_left = left;
+            // A folder without files that matter is not kept, but hides what is below it.
+            let Some(listing) = self.folder_at(&real, !folder.nodes.is_empty()) else { continue };
             folder.apply_to(listing, number);
             for (name, node) in &folder.nodes {
                 if let Node::Hardlink(target) = &**node {
@@ -66,6 +100,9 @@ impl Tree {
             }
         }
         for (path, target) in hard_links {
+            if self.is_too_large {
+                return;
+            }
             let node = self.end_of_hard_links(&target);
             let (parent, name) = split_path(&path);
             if let Some(listing) = self.listing_mut(parent) {
@@ -102,9 +139,26 @@ impl Tree {
         }
     }
 
-    /// Visits every file that matters, with its path.
-    pub(crate) fn each_node<'a>(&'a self, visit: &mut impl FnMut(&str, &'a Node)) {
-        visit_nodes(&self.root, &mut String::new(), visit);
+    /// Visits every file that matters, with the path of its folder, and its name.
+    pub(crate) fn each_node<'a>(&'a self, visit: &mut impl FnMut(&str, &'a str, &'a Node)) {
+        let mut folder = String::new();
+        let mut open = vec![(self.root.iter(), 0)];
+        while let Some((items, parent_bytes)) = open.last_mut() {
+            match items.next() {
+                Some((name, Item::Node(node, _))) => visit(&folder, name, node),
+                Some((name, Item::Folder(inner))) => {
+                    open.push((inner.iter(), folder.len()));
+                    if !folder.is_empty() {
+                        folder.push('/');
+                    }
+                    folder.push_str(name);
+                }
+                None => {
+                    folder.truncate(*parent_bytes);
+                    open.pop();
+                }
+            }
+        }
     }
 
     fn end_of_hard_links(&self, target: &str) -> Option<Arc<Node>> {
@@ -122,13 +176,17 @@ impl Tree {
     }
 
     fn walk(&self, path: &str, follow_last: bool) -> PathTarget<'_> {
+        if budget::charge(Work::Path, 1 + path.len() / 64).is_err() {
+            return PathTarget::Endless;
+        }
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut real: Vec<(String, Option<&Listing>)> = Vec::new();
         let (mut links, mut steps) = (0, 0);
         let joined = |real: &[(String, _)]| real.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("/");
         while let Some(part) = todo.pop() {
             steps += 1;
-            if steps > STEPS_MAX {
+            count_turns(1);
+            if steps > STEPS_MAX || (steps % STEPS_CHARGED == 0 && budget::charge(Work::Path, 1).is_err()) {
                 return PathTarget::Endless;
             }
             match part.as_str() {
@@ -150,7 +208,7 @@ impl Tree {
                     match &**node {
                         Node::Symlink(target) if follow_last || !last => {
                             links += 1;
-                            if links > LINKS_MAX {
+                            if links > LINKS_MAX || budget::charge(Work::Path, 1 + target.len() / 64).is_err() {
                                 return PathTarget::Endless;
                             }
                             if target.starts_with('/') {
@@ -188,17 +246,23 @@ impl Tree {
         }
     }
 
-    /// Returns the folder at a path without links, and creates it if necessary. Files in its way are replaced.
-    fn make_folder(&mut self, real: &str) -> Option<&mut Listing> {
+    /// Returns the folder at a path without links, and creates it if asked to. Files in its way are removed.
+    fn folder_at(&mut self, real: &str, create: bool) -> Option<&mut Listing> {
         let mut listing = &mut self.root;
         for name in real.split('/').filter(|name| !name.is_empty()) {
-            let item = listing.entry(name.into()).or_insert_with(|| Item::Folder(Listing::new()));
-            if let Item::Node(..) = item {
-                *item = Item::Folder(Listing::new());
+            count_turns(1);
+            if matches!(listing.get(name), Some(Item::Node(..))) {
+                listing.remove(name);
             }
-            listing = match item {
-                Item::Folder(inner) => inner,
-                Item::Node(..) => return None,
+            if !listing.contains_key(name) {
+                let left = self.bytes_left.checked_sub(FOLDER_BYTES + name.len());
+                self.is_too_large |= create && left.is_none();
+                self.bytes_left = left.filter(|_| create)?;
+                listing.insert(name.into(), Item::Folder(Listing::new()));
+            }
+            listing = match listing.get_mut(name) {
+                Some(Item::Folder(inner)) => inner,
+                Some(Item::Node(..)) | None => return None,
             };
         }
         Some(listing)
@@ -218,21 +282,6 @@ impl Tree {
             Some(Item::Folder(inner)) => Some(inner),
             _ => None,
         })
-    }
-}
-
-fn visit_nodes<'a>(listing: &'a Listing, path: &mut String, visit: &mut impl FnMut(&str, &'a Node)) {
-    for (name, item) in listing {
-        let length = path.len();
-        if !path.is_empty() {
-            path.push('/');
-        }
-        path.push_str(name);
-        match item {
-            Item::Folder(inner) => visit_nodes(inner, path, visit),
-            Item::Node(node, _) => visit(path, node),
-        }
-        path.truncate(length);
     }
 }
 

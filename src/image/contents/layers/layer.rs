@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::path::{normalise_path, split_path};
+use crate::budget::count_turns;
 use crate::image::contents::files::file_scan::Node;
 
 /// The prefix of a file name that removes another file from the layers below (OCI image-spec v1.1 layer.md, "Whiteouts").
@@ -130,6 +131,7 @@ impl LayerFacts {
     }
 
     fn add(&mut self, path: &str, entry: Entry) {
+        count_turns(1);
         let (parent, name) = split_path(path);
         if name == OPAQUE {
             self.folder(parent).opaque = true;
@@ -152,6 +154,10 @@ impl LayerFacts {
             Entry::Folder => {
                 self.folder(parent).nodes.remove(name);
                 self.folder(path).has_entry = true;
+            }
+            // The kernel follows no longer link.
+            Entry::Node(Node::Symlink(target) | Node::Hardlink(target)) if target.len() > PATH_MAX_BYTES => {
+                self.add(path, Entry::Other);
             }
             Entry::Node(node) => {
                 self.bytes += name.len() + OVERHEAD_BYTES + node.bytes();
@@ -183,6 +189,7 @@ impl LayerFacts {
                 .map(|(path, _)| path.clone())
                 .take_while(|path| path.starts_with(&below))
                 .collect();
+            count_turns(replaced.len());
             for path in replaced {
                 self.folders.remove(&path);
             }

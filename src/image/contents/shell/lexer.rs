@@ -4,6 +4,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::budget::count_turns;
+
 /// The word for all arguments of the script.
 pub(crate) const ARGUMENTS: &str = "$@";
 /// The word for the script itself.
@@ -53,6 +55,7 @@ pub(crate) fn is_assignment(word: &str) -> bool {
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { chars: text.chars().peekable(), ..Lexer::default() };
     while let Some(c) = lexer.chars.next() {
+        count_turns(1);
         lexer.read_char(c);
     }
     lexer.end_command(Separator::Next);
@@ -228,6 +231,7 @@ impl Lexer<'_> {
 
     fn skip_here_documents(&mut self) {
         for (end, tabs) in std::mem::take(&mut self.here_documents) {
+            count_turns(1);
             while self.chars.peek().is_some() {
                 let mut line = String::new();
                 while let Some(c) = self.chars.next().filter(|c| *c != '\n') {
@@ -293,6 +297,7 @@ impl Lexer<'_> {
         let mut words = std::mem::take(&mut self.words);
         let is_case = |words: &[String]| words.first().is_some_and(|word| word == "case");
         while !is_case(&words) && self.separator == Separator::Pipe {
+            count_turns(1);
             match self.tokens.pop() {
                 Some(Token::Words(before, separator)) => (words, self.separator) = (before, separator),
                 Some(other) => {

@@ -1,16 +1,20 @@
 //! Enough of a shell's grammar to find the programs that a text starts, and the one that stays. If a text does more than this parser
-//! understands, the answer is unknown. Must not know of images.
+//! understands, the answer is unknown. Time and memory are in proportion to the text. Must not know of images.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::lexer::{ARGUMENTS, Separator, Token, UNKNOWN_WORD, is_assignment, tokens};
+use crate::budget::{self, count_turns};
 
 /// A simple command. Only the shell knows the value of a word with `$`, except [`ARGUMENTS`] and [`super::lexer::ITSELF`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Command {
-    pub(crate) words: Vec<String>,
+    pub(crate) words: Vec<Rc<str>>,
     /// The command replaces the shell.
     pub(crate) exec: bool,
     /// The innermost function around the command.
-    function: Option<String>,
+    function: Option<Rc<str>>,
     /// Indexes of the last commands of the other branches of the same compound command.
     alternatives: Vec<usize>,
     /// The command is in a branch, a loop or parentheses, or after `||` or `|`.
@@ -22,7 +26,9 @@ pub(crate) struct Command {
 pub(crate) struct ShellText {
     /// In the order of the text, without the commands of the shell itself.
     pub(crate) commands: Vec<Command>,
-    functions: Vec<String>,
+    /// The text has more commands than are kept, or is beyond the work budget: nothing is known of it.
+    pub(crate) is_too_long: bool,
+    functions: HashSet<Rc<str>>,
 }
 
 /// The longest text that is read, in bytes; the longest entrypoint of Docker's official images has 17 KiB.
@@ -85,27 +91,35 @@ const KEYWORDS: [&str; 2] = ["!", "time"];
 const VARIANTS_MAX: usize = 8;
 /// The most words of a variant that are kept.
 const VARIANT_WORDS_MAX: usize = 16;
-/// The most functions that may call one another.
-const CALLS_MAX: usize = 8;
+/// The most memory for the commands of one text, in bytes. An entrypoint of 17 KiB takes some 200 KiB.
+const COMMANDS_MAX_BYTES: usize = 1 << 20;
+/// The approximate memory of a command, and of a word besides its text, in bytes.
+const COMMAND_BYTES: usize = 96;
+const WORD_BYTES: usize = 40;
+/// The longest path of a folder that is followed, in bytes (`PATH_MAX`).
+const FOLDER_MAX_BYTES: usize = 4096;
 
 /// The state of reading a text.
 struct Parser {
     text: ShellText,
     open: Vec<Compound>,
     /// The function whose body begins next.
-    defines: Option<String>,
+    defines: Option<Rc<str>>,
     folder: Folder,
     /// The search path may have changed: a program without a folder in its name is unknown.
     search_path_changed: bool,
     /// `GODEBUG` was set: how a program resolves names is unknown.
     godebug_changed: bool,
     /// All that the arguments may be: the original ones, or those from `set --`.
-    arguments: Vec<Vec<String>>,
+    arguments: Vec<Vec<Rc<str>>>,
+    /// The memory that commands may still take.
+    bytes_left: usize,
 }
 
 /// An open compound command: `if`, `case`, `{`, `(` and the like.
 struct Compound {
-    function: Option<String>,
+    /// The innermost function around the command.
+    function: Option<Rc<str>>,
     /// The number of commands at the start of the current branch.
     branch_start: usize,
     /// Indexes of the last commands of the finished branches.
@@ -125,11 +139,30 @@ enum Folder {
     Unknown,
 }
 
+/// A step of a search over commands.
+#[derive(Clone, Copy)]
+enum Step {
+    Enter(usize),
+    /// All that follows from the command was visited.
+    Leave(usize),
+}
+
+/// The progress of a search at one command.
+#[derive(Clone, Copy)]
+enum Visit {
+    None,
+    Begun,
+    Over,
+}
+
 // === impl ShellText ===
 
 impl ShellText {
     /// Parses a text, without the texts inside `$(…)`.
     pub(crate) fn parse(text: &str) -> Self {
+        if text.len() > TEXT_MAX_BYTES || budget::charge_text(text.len()).is_err() {
+            return Self { is_too_long: true, ..Self::default() };
+        }
         let mut parser = Parser {
             text: Self::default(),
             open: Vec::new(),
@@ -137,10 +170,14 @@ impl ShellText {
             folder: Folder::Start,
             search_path_changed: false,
             godebug_changed: false,
-            arguments: vec![vec![ARGUMENTS.to_owned()]],
+            arguments: vec![vec![ARGUMENTS.into()]],
+            bytes_left: COMMANDS_MAX_BYTES,
         };
         for token in tokens(text) {
             parser.read_token(token);
+            if parser.text.is_too_long {
+                return Self { is_too_long: true, ..Self::default() };
+            }
             if parser.is_over() {
                 break;
             }
@@ -150,12 +187,7 @@ impl ShellText {
 
     /// Returns the commands that may replace the shell; none if the text may end without one of them.
     pub(crate) fn replacements(&self) -> Vec<&Command> {
-        let last = self.last_command(None);
-        if last.is_some_and(|last| self.is_replaced(last, CALLS_MAX)) {
-            self.commands.iter().filter(|command| command.exec).collect()
-        } else {
-            Vec::new()
-        }
+        if self.is_replaced() { self.commands.iter().filter(|command| command.exec).collect() } else { Vec::new() }
     }
 
     /// Returns the command that replaces the shell in every case in which the text runs to its end.
@@ -165,20 +197,35 @@ impl ShellText {
         (sure && !before.iter().any(|command| command.exec)).then_some(last)
     }
 
-    fn last_command(&self, function: Option<&str>) -> Option<usize> {
-        self.commands.iter().rposition(|command| command.function.as_deref() == function)
-    }
-
-    /// Returns true if the shell is replaced once it runs this command.
-    fn is_replaced(&self, at: usize, calls: usize) -> bool {
-        let Some(Command { words, exec, alternatives, .. }) = self.commands.get(at) else { return false };
-        let called = words.first().filter(|name| self.functions.contains(name));
-        let ends = *exec
-            || called.is_some_and(|name| {
-                calls > 0 && self.last_command(Some(name)).is_some_and(|last| self.is_replaced(last, calls - 1))
-            });
-        // The other branches come earlier in the text, so this recursion ends.
-        ends && alternatives.iter().all(|other| *other < at && self.is_replaced(*other, calls))
+    /// Returns true if the shell is replaced once it runs its last command: all commands that may be the last one begin with `exec`, or
+    /// call a function of which this is true. Visits each command once. A function that calls itself may run for ever.
+    fn is_replaced(&self) -> bool {
+        let last_of: HashMap<Option<&str>, usize> =
+            self.commands.iter().enumerate().map(|(at, command)| (command.function.as_deref(), at)).collect();
+        let Some(last) = last_of.get(&None) else { return false };
+        let mut visits = vec![Visit::None; self.commands.len()];
+        let mut steps = vec![Step::Enter(*last)];
+        while let Some(step) = steps.pop() {
+            count_turns(1);
+            let (Step::Enter(at) | Step::Leave(at)) = step;
+            let (Some(command), Some(visit)) = (self.commands.get(at), visits.get_mut(at)) else { return false };
+            match (step, *visit) {
+                (Step::Leave(_), _) => *visit = Visit::Over,
+                (Step::Enter(_), Visit::Over) => {}
+                (Step::Enter(_), Visit::Begun) => return false,
+                (Step::Enter(_), Visit::None) => {
+                    *visit = Visit::Begun;
+                    steps.push(Step::Leave(at));
+                    steps.extend(command.alternatives.iter().map(|other| Step::Enter(*other)));
+                    if !command.exec {
+                        let called = command.words.first().filter(|name| self.functions.contains(*name));
+                        let Some(end) = called.and_then(|name| last_of.get(&Some(&**name))) else { return false };
+                        steps.push(Step::Enter(*end));
+                    }
+                }
+            }
+        }
+        true
     }
 }
 
@@ -188,7 +235,7 @@ impl Parser {
     fn read_token(&mut self, token: Token) {
         match token {
             Token::Words(words, separator) => self.words(words, separator),
-            Token::Function(name) => self.define_function(name),
+            Token::Function(name) => self.define_function(&name),
             Token::Pattern => self.end_branch(),
             Token::Open => self.begin_compound(),
             Token::Close => self.end_compound(),
@@ -200,13 +247,14 @@ impl Parser {
         self.open.is_empty() && self.text.commands.last().is_some_and(|last| last.exec && !last.conditional)
     }
 
-    fn define_function(&mut self, name: String) {
-        self.text.functions.push(name.clone());
+    fn define_function(&mut self, name: &str) {
+        let name: Rc<str> = name.into();
+        self.text.functions.insert(Rc::clone(&name));
         self.defines = Some(name);
     }
 
     fn begin_compound(&mut self) {
-        let function = self.defines.take();
+        let function = self.defines.take().or_else(|| self.function().cloned());
         self.open.push(Compound { function, branch_start: self.text.commands.len(), ends: Vec::new() });
     }
 
@@ -251,9 +299,9 @@ impl Parser {
             if words.first().is_some_and(|word| word == "-a") {
                 words.drain(..words.len().min(2));
             }
-            while words.first().is_some_and(|word| matches!(word.as_str(), "-c" | "-l" | "-cl" | "--")) {
-                words.remove(0);
-            }
+            let is_option = |word: &String| matches!(word.as_str(), "-c" | "-l" | "-cl" | "--");
+            let options = words.iter().take_while(|word| is_option(word)).count();
+            words.drain(..options);
         }
         let Some(first) = words.first() else { return };
         if !exec && BUILTINS.contains(&first.as_str()) {
@@ -277,7 +325,7 @@ impl Parser {
                 "fi" | "done" | "esac" | "}" => self.end_compound(),
                 "function" => {
                     if let Some(name) = words.get(at + 1) {
-                        self.define_function(name.clone());
+                        self.define_function(name);
                     }
                     at += 1;
                 }
@@ -300,7 +348,7 @@ impl Parser {
             "pushd" | "popd" => self.folder = Folder::Unknown,
             // The other file may set the search path.
             "." | "source" => self.search_path_changed = true,
-            "shift" if self.function().is_none() => self.arguments = vec![vec![UNKNOWN_WORD.to_owned()]],
+            "shift" if self.function().is_none() => self.arguments = vec![vec![UNKNOWN_WORD.into()]],
             "set" => self.set_arguments(arguments, separator),
             _ => {}
         }
@@ -323,6 +371,9 @@ impl Parser {
             Folder::Unknown if folder.starts_with('/') => folder.clone(),
             Folder::Unknown => return Folder::Unknown,
         };
+        if folder.len() > FOLDER_MAX_BYTES {
+            return Folder::Unknown;
+        }
         if separator == Separator::And { Folder::UntilNext(folder) } else { Folder::At(folder) }
     }
 
@@ -342,18 +393,19 @@ impl Parser {
         }
         self.arguments.extend(set);
         if self.arguments.len() > VARIANTS_MAX {
-            self.arguments = vec![vec![UNKNOWN_WORD.to_owned()]];
+            self.arguments = vec![vec![UNKNOWN_WORD.into()]];
         }
     }
 
     /// Returns these words once for each variant of the arguments, in the place of `$@`.
-    fn with_arguments(&self, words: &[String]) -> Vec<Vec<String>> {
+    fn with_arguments(&self, words: &[String]) -> Vec<Vec<Rc<str>>> {
         if !words.iter().any(|word| word == ARGUMENTS) {
-            return vec![words.to_vec()];
+            return vec![words.iter().map(|word| word.as_str().into()).collect()];
         }
-        let with = |arguments: &Vec<String>| -> Vec<String> {
-            let put = |word: &String| if word == ARGUMENTS { arguments.clone() } else { vec![word.clone()] };
-            words.iter().take(VARIANT_WORDS_MAX).flat_map(put).take(VARIANT_WORDS_MAX).collect()
+        let words: Vec<Rc<str>> = words.iter().take(VARIANT_WORDS_MAX).map(|word| word.as_str().into()).collect();
+        let with = |arguments: &Vec<Rc<str>>| -> Vec<Rc<str>> {
+            let put = |word: &Rc<str>| if &**word == ARGUMENTS { arguments.clone() } else { vec![Rc::clone(word)] };
+            words.iter().flat_map(put).take(VARIANT_WORDS_MAX).collect()
         };
         self.arguments.iter().map(with).collect()
     }
@@ -365,7 +417,7 @@ impl Parser {
                 *program = UNKNOWN_WORD.to_owned();
             } else if !program.contains('$') && !program.starts_with('/') {
                 match (&self.folder, program.contains('/')) {
-                    (_, false) if self.search_path_changed && !self.text.functions.contains(program) => {
+                    (_, false) if self.search_path_changed && !self.text.functions.contains(program.as_str()) => {
                         *program = UNKNOWN_WORD.to_owned()
                     }
                     (_, false) | (Folder::Start, true) => {}
@@ -378,16 +430,27 @@ impl Parser {
             // `eval` may have changed anything.
             (self.search_path_changed, self.folder) = (true, Folder::Unknown);
         }
-        let function = self.function().map(str::to_owned);
+        let function = self.function().cloned();
         let conditional = !self.open.is_empty() || matches!(separator, Separator::Or | Separator::Pipe);
-        let variants = if exec { self.with_arguments(&words) } else { vec![words] };
+        let variants = if exec {
+            self.with_arguments(&words)
+        } else {
+            vec![words.iter().map(|word| word.as_str().into()).collect()]
+        };
         for words in variants {
+            count_turns(1 + words.len());
+            let bytes = COMMAND_BYTES + words.iter().map(|word| WORD_BYTES + word.len()).sum::<usize>();
+            match self.bytes_left.checked_sub(bytes) {
+                Some(left) => self.bytes_left = left,
+                None => return self.text.is_too_long = true,
+            }
             let function = function.clone();
             self.text.commands.push(Command { words, exec, function, alternatives: Vec::new(), conditional });
         }
     }
 
-    fn function(&self) -> Option<&str> {
-        self.open.iter().rev().find_map(|compound| compound.function.as_deref())
+    /// Returns the innermost function around the next command.
+    fn function(&self) -> Option<&Rc<str>> {
+        self.open.last()?.function.as_ref()
     }
 }

@@ -1,6 +1,8 @@
 //! Wrappers: programs that only start another one, named in their arguments. Launchers: programs that start others which are named in
 //! files, or in arguments that muslin does not parse. Must not know which resolver any of them has.
 
+use std::rc::Rc;
+
 use super::lexer::{UNKNOWN_WORD, is_assignment};
 
 /// The syntax of a wrapper's arguments.
@@ -20,7 +22,7 @@ pub(crate) enum Unwrapped {
     /// The program is no wrapper.
     NoWrapper,
     /// The wrapper starts this program with its arguments.
-    Starts(Vec<String>),
+    Starts(Vec<Rc<str>>),
     /// The arguments do not say what the wrapper starts.
     Unclear,
 }
@@ -100,6 +102,8 @@ const WRAPPERS: &[Wrapper] = &[
 
 /// The options of `env` with a value, except `-S`, which [`split_text`] reads, and `-C`, which is not followed.
 const ENV_VALUED: &[&str] = &["-u", "--unset"];
+/// The most words of a command that are looked at; only the first ones decide what runs.
+pub(crate) const WORDS_MAX: usize = 1024;
 /// The options of `env` without a value.
 const ENV_FLAGS: &[&str] =
     &["-i", "--ignore-environment", "-0", "--null", "--unset=", "--debug", "--ignore-signal", "--default-signal"];
@@ -204,11 +208,11 @@ fn is_wrapper(name: &str) -> bool {
 }
 
 /// Finds the program that `argv`, a program with its arguments, starts.
-pub(crate) fn unwrap(name: &str, argv: &[String]) -> Unwrapped {
+pub(crate) fn unwrap(name: &str, argv: &[Rc<str>]) -> Unwrapped {
     unwrap_split(name, argv, false)
 }
 
-fn unwrap_split(name: &str, argv: &[String], is_split: bool) -> Unwrapped {
+fn unwrap_split(name: &str, argv: &[Rc<str>], is_split: bool) -> Unwrapped {
     let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name)) else {
         return Unwrapped::NoWrapper;
     };
@@ -216,13 +220,14 @@ fn unwrap_split(name: &str, argv: &[String], is_split: bool) -> Unwrapped {
     let Wrapper { names: _, valued, flags, before } = wrapper;
     let mut at = 1;
     while let Some(word) = argv.get(at) {
+        let word = &**word;
         if word == "--" {
             at += 1;
             break;
         } else if is_env && let Some(words) = split_text(&argv[at..]) {
             // `env -S` inside the text of `env -S`: valid, but not followed.
             return if is_split { Unwrapped::Unclear } else { unwrap_split(name, &words, true) };
-        } else if valued.contains(&word.as_str()) {
+        } else if valued.contains(&word) {
             at += 2;
         } else if word.starts_with('-') && (word == "-" || flags.iter().any(|flag| word.starts_with(flag))) {
             at += 1;
@@ -247,17 +252,17 @@ fn unwrap_split(name: &str, argv: &[String], is_split: bool) -> Unwrapped {
 
 /// Returns the arguments of `env -S 'program argument' more` with the text split, if `argv` begins with `-S`. Words with quotes or
 /// variables are unknown.
-fn split_text(argv: &[String]) -> Option<Vec<String>> {
+fn split_text(argv: &[Rc<str>]) -> Option<Vec<Rc<str>>> {
     let (first, rest) = argv.split_first()?;
-    let (text, rest) = match first.as_str() {
-        "-S" | "-vS" | "--split-string" => (rest.first()?.as_str(), rest.get(1..).unwrap_or_default()),
+    let (text, rest) = match &**first {
+        "-S" | "-vS" | "--split-string" => (&**rest.first()?, rest.get(1..).unwrap_or_default()),
         joined => {
             let text = ["-S", "-vS", "--split-string="].iter().find_map(|option| joined.strip_prefix(option))?;
             (text, rest)
         }
     };
     let word =
-        |word: &str| if word.contains(['\'', '"', '\\', '$']) { UNKNOWN_WORD.to_owned() } else { word.to_owned() };
+        |word: &str| -> Rc<str> { if word.contains(['\'', '"', '\\', '$']) { UNKNOWN_WORD } else { word }.into() };
     let words = text.split_whitespace().map(word);
-    Some(["env".to_owned()].into_iter().chain(words).chain(rest.iter().cloned()).collect())
+    Some([Rc::from("env")].into_iter().chain(words).chain(rest.iter().cloned()).take(WORDS_MAX).collect())
 }

@@ -1,6 +1,7 @@
 //! Commands in images and pods, followed to the program that stays.
 
 use super::{ALPINE, APP, DEBIAN, LD_LINUX, LD_MUSL, Layer, What, answer, answer_of, entrypoint, image};
+use crate::budget::turns_of;
 use crate::image::contents::{Config, Invocation};
 
 /// The answer for the static program in a Debian image with glibc.
@@ -198,4 +199,43 @@ fn hostile_commands_end_soon() {
     }
     let long = words(&["sh", "-c", &"x".repeat(300 << 10)]);
     assert!(answer(&facts, &Invocation { command: Some(&long), ..Invocation::default() }).contains("too long"));
+}
+
+/// `command: [sh, -c, '"$@";…' × 100, x, sh, -c, TEXT of 63 KB]`, in 40 containers, took more than 115 s.
+#[test]
+fn a_shell_text_that_is_named_again_and_again_is_read_once() {
+    let facts = image(&[DEBIAN], Config::default());
+    let text = "a;".repeat(31_000);
+    let arguments = ["x", "sh", "-c", &text];
+    for again in ["\"$@\";".repeat(100), "\"$@\" || ".repeat(100), "sh -c \"$0\" \"$@\";".repeat(100)] {
+        let command: Vec<String> = ["sh", "-c", &again].into_iter().chain(arguments).map(str::to_owned).collect();
+        let invocation = Invocation { command: Some(&command), ..Invocation::default() };
+        let bytes: usize = command.iter().map(String::len).sum();
+        let ((), turns) = turns_of(|| drop(facts.fingerprint(&invocation)));
+        assert!(turns < 3 * bytes as u64, "{turns} turns for {bytes} bytes");
+    }
+}
+
+#[test]
+fn a_command_beyond_the_budget_is_unknown() {
+    let facts = image(&[DEBIAN], Config::default());
+    let command: Vec<String> = ["sh", "-c", "python3 a; python3 b"].map(str::to_owned).to_vec();
+    let invocation = Invocation { command: Some(&command), ..Invocation::default() };
+    let mut budget = crate::budget::Budget::new(1000);
+    let within = budget.run(|| answer(&facts, &invocation));
+    assert!(within.starts_with("glibc 2.41.0: ") && budget.check().is_ok(), "{within}");
+    let beyond = crate::budget::Budget::new(30).run(|| answer(&facts, &invocation));
+    assert!(beyond.starts_with("unknown: the command needs more work"), "{beyond}");
+}
+
+#[test]
+fn chains_of_starters_end() {
+    let facts = image(&[DEBIAN], Config::default());
+    for starter in ["env", "nice", "sh -c", "env -S", "busybox"] {
+        let chain = format!("{starter} ").repeat(20_000);
+        let command: Vec<String> = chain.split_whitespace().chain(["python3"]).map(str::to_owned).collect();
+        let invocation = Invocation { command: Some(&command), ..Invocation::default() };
+        let answer = answer(&facts, &invocation);
+        assert!(answer.len() < 2048, "{answer}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands of a shell text, and those that replace the shell.
 
+use crate::budget::turns_of;
 use crate::image::contents::files::script::ScriptScan;
 use crate::image::contents::shell::parser::ShellText;
 
@@ -165,4 +166,44 @@ fn hostile_texts_end() {
 fn a_script_that_is_too_long_has_no_known_commands() {
     let padding = "# padding\n".repeat(7000);
     assert!(replacing(&format!("exec early\n{padding}")).is_empty());
+}
+
+/// Returns the branches of a `case`, each with this body.
+fn branches(count: usize, body: &str) -> String {
+    let branches: String = (0..count).map(|number| format!("{number}) {body};; ")).collect();
+    format!("case $x in {branches}*) {body};; esac")
+}
+
+#[test]
+fn functions_with_many_branches_are_read_once_each() {
+    let mut text: String =
+        (0..200).map(|n| format!("f{n}() {{\n{}\n}}\n", branches(16, &format!("f{}", n + 1)))).collect();
+    text.push_str("f200() { exec app; }\nf0");
+    assert!(text.len() < 64 << 10);
+    let (starts, turns) = turns_of(|| replacing(&text));
+    assert_eq!(starts, ["app"]);
+    assert!(turns < 2 * text.len() as u64, "{turns} turns for {} bytes", text.len());
+}
+
+#[test]
+fn a_function_that_calls_itself_in_a_branch_replaces_nothing() {
+    assert!(replacing("retry() { if a; then exec app; else retry; fi; }\nretry").is_empty());
+    assert_eq!(replacing("run() { exec app; }\nif a; then run; else run; fi"), ["app"]);
+}
+
+#[test]
+fn many_texts_take_little_memory() {
+    let long = "w".repeat(30_000);
+    let many = [
+        format!("set -- {long}; {}", "[ x ] && exec \"$@\"\n".repeat(1500)),
+        format!("{}{}", "cd aaaaaaaa\n".repeat(3000), "./x;".repeat(6000)),
+        "a;".repeat(32_000),
+        "exec -c -l ".repeat(5000),
+        format!("{}{}", "{ ".repeat(15_000), "a;".repeat(15_000)),
+    ];
+    for text in many {
+        let parsed = ShellText::parse(&text);
+        let words: usize = parsed.commands.iter().flat_map(|command| &command.words).map(|word| word.len()).sum();
+        assert!(words < 1 << 20 && parsed.commands.len() < 12_000, "{} commands, {words} bytes", parsed.commands.len());
+    }
 }

@@ -1,9 +1,11 @@
 //! The programs that wrappers start.
 
+use std::rc::Rc;
+
 use crate::image::contents::shell::wrappers::{Unwrapped, unwrap};
 
 fn starts(command: &str) -> Unwrapped {
-    let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+    let words: Vec<Rc<str>> = command.split(' ').map(Rc::from).collect();
     let name = words[0].rsplit('/').next().unwrap().to_owned();
     unwrap(&name, &words)
 }
@@ -44,13 +46,13 @@ fn finds_the_program_after_the_options() {
         "numactl --interleave=all app -x",
         "dbus-run-session -- app -x",
     ] {
-        assert_eq!(starts(command), Unwrapped::Starts(vec!["app".to_owned(), "-x".to_owned()]), "{command}");
+        assert_eq!(starts(command), Unwrapped::Starts(vec!["app".into(), "-x".into()]), "{command}");
     }
 }
 
 #[test]
 fn splits_the_text_of_env() {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let words = |words: &[&str]| words.iter().map(|word| Rc::from(*word)).collect::<Vec<Rc<str>>>();
     let env = |argv: &[&str]| unwrap("env", &words(argv));
     for argv in [
         &["env", "-S", "A=1 app -x", "more"][..],
