@@ -25,6 +25,7 @@ mod cluster {
     pub(crate) mod impostor;
     pub(crate) mod inspection;
     pub(crate) mod installation;
+    pub(crate) mod knowledge;
     pub(crate) mod load;
     pub(crate) mod measuring;
     pub(crate) mod monitoring;
@@ -43,8 +44,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    certificates, endurance, enforcement, events, examples, inspection, installation, measuring, monitoring, mutation,
-    outages, policy, profiles, rights, scan,
+    certificates, endurance, enforcement, events, examples, inspection, installation, knowledge, measuring, monitoring,
+    mutation, outages, policy, profiles, rights, scan,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -79,6 +80,7 @@ const SUITE: Suite<Test> = Suite {
         rights::TESTS,
         examples::TESTS,
         inspection::TESTS,
+        knowledge::TESTS,
         outages::TESTS,
         installation::TESTS,
         certificates::TESTS,

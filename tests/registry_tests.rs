@@ -13,11 +13,13 @@ mod common {
 mod registry {
     pub(crate) mod access;
     pub(crate) mod bounds;
+    pub(crate) mod fairness;
     pub(crate) mod fingerprints;
     pub(crate) mod formats;
     pub(crate) mod hostile;
     pub(crate) mod hostile_layers;
     pub(crate) mod images;
+    pub(crate) mod knowledge;
     pub(crate) mod sources;
 }
 
@@ -34,7 +36,7 @@ use muslin::image::Reference;
 use muslin::registry::{
     Client, ClientSettings, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote,
 };
-use registry::{access, bounds, fingerprints, formats, hostile, hostile_layers, images, sources};
+use registry::{access, bounds, fairness, fingerprints, formats, hostile, hostile_layers, images, knowledge, sources};
 
 /// The things that all tests share.
 struct World {
@@ -57,6 +59,8 @@ const SUITE: Suite<Test> = Suite {
         hostile_layers::TESTS,
         bounds::TESTS,
         images::TESTS,
+        fairness::TESTS,
+        knowledge::TESTS,
     ],
     on_request: &[],
 };

@@ -45,7 +45,7 @@ async fn pod_events(state: &State, namespace: &str, pod: &str) -> PodEvents {
             return PodEvents::default();
         }
     };
-    let images = state.known_images(&pod);
+    let images = state.known_images(&pod, namespace);
     let events = state.catch("", || {
         let (fingerprints, _) = images.fingerprints(&pod);
         // Another replica may have inspected the images, and its fingerprints may be on their way here.

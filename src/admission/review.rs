@@ -54,6 +54,9 @@ pub(super) struct Request<'a, O> {
     /// The object before an update.
     #[serde(default = "none")]
     pub(super) old_object: Option<O>,
+    /// The object will not be stored.
+    #[serde(default)]
+    pub(super) dry_run: Option<bool>,
 }
 
 /// `Option::default` would ask for a default of the object's type.

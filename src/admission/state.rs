@@ -66,6 +66,8 @@ pub(super) struct Effort<'s> {
     budget: Budget,
     /// The share of [`ROOM_STEPS`].
     room: Option<SemaphorePermit<'s>>,
+    /// The object will not be stored, so nothing is written for it.
+    pub(super) is_dry_run: bool,
 }
 
 /// The reason why a review was not worked on to its end.
@@ -106,7 +108,7 @@ pub(super) enum PolicyError {
 impl Effort<'_> {
     /// The work on a review whose body has so many bytes, before its begin.
     pub(super) const fn new(bytes: usize) -> Self {
-        Self { bytes, budget: Budget::new(REVIEW_STEPS), room: None }
+        Self { bytes, budget: Budget::new(REVIEW_STEPS), room: None, is_dry_run: false }
     }
 }
 
@@ -154,14 +156,17 @@ impl State {
     ) -> PodImages {
         let is_asked = mode != Mode::Off && effort.budget.check().is_ok();
         match self.settings.inspection.as_ref().filter(|_| is_asked) {
-            Some(inspection) => inspection.lookup(pod, namespace, deadline).await,
+            Some(inspection) => inspection.lookup(pod, namespace, effort.is_dry_run, deadline).await,
             None => PodImages::default(),
         }
     }
 
     /// Returns what is known of the pod's images, without waiting.
-    pub(super) fn known_images(&self, pod: &Pod<'_>) -> PodImages {
-        self.settings.inspection.as_ref().map_or_else(PodImages::default, |inspection| inspection.cached(pod))
+    pub(super) fn known_images(&self, pod: &Pod<'_>, namespace: &str) -> PodImages {
+        self.settings
+            .inspection
+            .as_ref()
+            .map_or_else(PodImages::default, |inspection| inspection.cached(pod, namespace))
     }
 
     /// Returns the profile that the namespace asks for; adds a note if another one takes its place.
@@ -237,7 +242,7 @@ impl State {
         deadline: Instant,
         work: impl FnOnce() -> T,
     ) -> Result<T, Undone> {
-        let Effort { bytes, budget, room: _ } = effort;
+        let Effort { bytes, budget, room: _, is_dry_run: _ } = effort;
         let done = self.large.run(*bytes, deadline, || self.catch(uid, || budget.run(work))).await?;
         done.ok_or(Undone::Panicked)
     }

@@ -199,7 +199,9 @@ impl Inner {
         effort: &mut Effort<'s>,
         deadline: Deadline,
     ) -> Result<review::Request<'b, O>, RequestError> {
-        Ok(self.state.read(effort, deadline, || review::parse(body)).await??)
+        let request: review::Request<'b, O> = self.state.read(effort, deadline, || review::parse(body)).await??;
+        effort.is_dry_run = request.dry_run == Some(true);
+        Ok(request)
     }
 }
 

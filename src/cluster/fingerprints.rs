@@ -1,47 +1,54 @@
 //! Image fingerprints in the cluster: read back when muslin starts, shared by its replicas, and written after an image was inspected.
 //! muslin works without them where the resource cannot be read or written. Must not know reviews.
 
+mod stored;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::stored::{Pending, Reference, Stored, digest_of, name_of};
 use super::lease::Lease;
-use super::resources::{ImageFingerprint, ImageFingerprintStatus, Seen};
+use super::resources::ImageFingerprint;
 use super::watch::{Watch, WatchFailed, WatchHealth};
 use super::writes::{FIELD_MANAGER, write};
-use crate::image::Fingerprint;
-use crate::image::contents::Invocation;
 use crate::registry::{Digest, Image, ImageUse, Images, Platform};
-use crate::resolver::Resolver;
 
+/// Limit of resources that are kept in memory, one of some 600 bytes. The leader deletes others.
+pub(crate) const STORED_MAX: usize = 10_000;
+/// Limit of resources for images of one namespace: most namespaces use fewer than 100 images.
+pub(crate) const PER_NAMESPACE_MAX: usize = 500;
+/// Limit of references whose latest use is kept in memory.
+const LATEST_MAX: usize = 2 * STORED_MAX;
+/// The time without a use after which a resource gives way to another image of its namespace.
+const REPLACED_AFTER_HOURS: i64 = 24;
 /// Limit of uses that wait in the channel, and of images that wait for a write. A lost image is written after its next use.
-const QUEUE_MAX: usize = 1024;
+const QUEUE_MAX: usize = 256;
 /// Pause between two batches of writes.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Limit of images in one batch.
 const BATCH_MAX: usize = 20;
 /// Pause after a failed write.
 const BACK_OFF: Duration = Duration::from_secs(30);
-/// Pause between two checks of the number of resources by the leader.
+/// Pause between two checks of the resources by the leader.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
 /// Limit of resources that one check deletes.
 const PRUNE_BATCH_MAX: usize = 100;
-/// Limit of references that the resource of one image lists; the latest stay.
-const REFERENCES_MAX: usize = 16;
-/// The least time between two writes for uses of the same image.
-const USE_GRAIN: SignedDuration = SignedDuration::from_hours(12);
-/// Resources in one page of the list; each has some KiB.
-const PAGE: u32 = 100;
+/// Limit of names of resources to delete that are kept.
+const UNUSABLE_MAX: usize = 1000;
+/// Resources in one page of the list. Each has some KiB, but the API server stores up to 1.5 MiB.
+const PAGE: u32 = 20;
+
+type DeleteError = Box<dyn fmt::Display + Send>;
 
 /// The image fingerprints in the cluster.
 #[derive(Clone, Debug)]
@@ -56,27 +63,14 @@ struct Keeper {
     /// The resources in the cluster.
     stored: HashMap<Digest, Stored>,
     /// For each reference on each platform, the last time at which it resolved to an image.
-    latest: HashMap<(Box<str>, Platform), Timestamp>,
+    latest: HashMap<(Reference, Platform), Timestamp>,
     /// The images to write.
     pending: HashMap<Digest, Pending>,
+    /// Names of resources that are of no use: too many, too large, or in an old format.
+    unusable: Vec<String>,
     /// The end of the pause after a failed write.
     paused_until: Option<Instant>,
     is_listed: watch::Sender<bool>,
-}
-
-/// The part of a resource that [`Images`] does not hold.
-struct Stored {
-    last_used: Option<Timestamp>,
-    references: Vec<(Box<str>, Timestamp)>,
-    platform: Option<Platform>,
-    declared: Option<Resolver>,
-    version: Option<String>,
-}
-
-/// An image to write, with the references that were used.
-struct Pending {
-    image: Arc<Image>,
-    references: HashMap<Arc<str>, Timestamp>,
 }
 
 // === impl Fingerprints ===
@@ -93,10 +87,11 @@ impl Fingerprints {
             api: Api::all(client),
             images,
             lease,
-            most,
+            most: most.min(STORED_MAX),
             stored: HashMap::new(),
             latest: HashMap::new(),
             pending: HashMap::new(),
+            unusable: Vec::new(),
             paused_until: None,
             is_listed,
         };
@@ -137,7 +132,10 @@ impl Keeper {
 
     fn apply(&mut self, event: Event<ImageFingerprint>) {
         match event {
-            Event::Init => self.stored.clear(),
+            Event::Init => {
+                self.stored.clear();
+                self.unusable.clear();
+            }
             Event::InitApply(object) => self.store(&object),
             Event::InitDone => {
                 tracing::info!(images = self.stored.len(), "read the fingerprints of images back");
@@ -155,43 +153,33 @@ impl Keeper {
     /// Remembers a resource: the declaration of an administrator, and the results of this or another replica.
     fn store(&mut self, object: &ImageFingerprint) {
         let Some(digest) = digest_of(object) else { return };
-        let declared = object.spec.declared.as_deref().and_then(|text| match text.parse() {
-            Ok(resolver) => Some(resolver),
-            Err(error) => {
-                tracing::warn!(name = object.name_any(), %error, "a declaration is invalid");
-                None
+        let (stored, image) = Stored::read(object, &digest);
+        let has_room = self.stored.len() < STORED_MAX || self.stored.contains_key(&digest);
+        let is_useless = object.status.is_some() && image.is_none() && stored.declared.is_none();
+        if !has_room || is_useless {
+            self.stored.remove(&digest);
+            if self.unusable.len() < UNUSABLE_MAX {
+                self.unusable.push(name_of(&digest));
             }
-        });
-        let mut stored = Stored {
-            last_used: None,
-            references: Vec::new(),
-            platform: None,
-            declared,
-            version: object.resource_version(),
-        };
-        if let Some(status) = &object.status {
-            stored.last_used = Some(status.last_used.0);
-            stored.references = status.references.iter().map(|seen| (seen.name.as_str().into(), seen.at.0)).collect();
-            // Another version of muslin may have written facts that this one cannot read; the image is then inspected again.
-            if let (Ok(facts), Ok(platform)) =
-                (serde_json::from_value(status.facts.clone()), status.platform.parse::<Platform>())
-            {
-                stored.platform = Some(platform.without_variant());
-                let image = Arc::new(Image { digest: digest.clone(), platform, facts });
-                self.learn(&image, &stored.references);
-            }
+            return;
+        }
+        if let Some(image) = image {
+            self.learn(&image, &stored.references);
         }
         self.stored.insert(digest, stored);
     }
 
     /// Passes an image on to [`Images`], under each reference for which no later image is known.
-    fn learn(&mut self, image: &Arc<Image>, references: &[(Box<str>, Timestamp)]) {
+    fn learn(&mut self, image: &Arc<Image>, references: &[(Reference, Timestamp)]) {
+        if self.latest.len() >= LATEST_MAX {
+            self.latest.clear();
+        }
         for (reference, at) in references {
             let latest = self.latest.entry((reference.clone(), image.platform.without_variant())).or_insert(*at);
             if *latest <= *at {
                 *latest = *at;
-                let age = Timestamp::now().duration_since(*at);
-                self.images.restore(reference, Arc::clone(image), age.try_into().unwrap_or_default());
+                let age = Timestamp::now().duration_since(*at).try_into().unwrap_or_default();
+                self.images.restore(&reference.name, Arc::clone(image), reference.reader.as_deref(), age);
             }
         }
     }
@@ -201,7 +189,7 @@ impl Keeper {
         if let Some(platform) = &stored.platform {
             for (reference, _) in &stored.references {
                 self.latest.remove(&(reference.clone(), platform.clone()));
-                self.images.forget(reference, platform);
+                self.images.forget(&reference.name, platform, reference.reader.as_deref());
             }
         }
         self.update_declarations();
@@ -213,19 +201,14 @@ impl Keeper {
     }
 
     /// Queues the use of an image for writing, if the cluster does not have it already.
-    fn queue(&mut self, ImageUse { reference, image }: ImageUse) {
+    fn queue(&mut self, ImageUse { reference, namespace, reader, image }: ImageUse) {
         let now = Timestamp::now();
-        let key = (Box::from(&*reference), image.platform.without_variant());
-        let latest = self.latest.get(&key).copied();
-        let is_stored = self.stored.get(&image.digest).is_some_and(|stored| {
-            let at = stored.references.iter().find(|(name, _)| **name == *reference).map(|(_, at)| *at);
-            // A tag can move to another image and back.
-            let is_latest = at.is_some_and(|at| latest.is_none_or(|latest| latest <= at));
-            is_latest && stored.last_used.is_some_and(|used| now.duration_since(used) < USE_GRAIN)
-        });
+        let reference = Reference { name: Box::from(&*reference), reader: reader.as_deref().map(Box::from) };
+        let latest = self.latest.get(&(reference.clone(), image.platform.without_variant())).copied();
+        let is_stored = self.stored.get(&image.digest).is_some_and(|stored| stored.has(&reference, latest, now));
         if !is_stored && self.pending.len() < QUEUE_MAX {
             let pending = self.pending.entry(image.digest.clone());
-            let pending = pending.or_insert_with(|| Pending { image, references: HashMap::new() });
+            let pending = pending.or_insert_with(|| Pending { image, namespace, references: HashMap::new() });
             pending.references.insert(reference, now);
         }
     }
@@ -238,6 +221,15 @@ impl Keeper {
         let batch: Vec<Digest> = self.pending.keys().take(BATCH_MAX).cloned().collect();
         for digest in batch {
             let Some(pending) = self.pending.get(&digest) else { continue };
+            match self.make_room(&digest, &pending.namespace).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::debug!(%digest, namespace = &*pending.namespace, "a namespace has too many fingerprints");
+                    self.pending.remove(&digest);
+                    continue;
+                }
+                Err(error) => return self.back_off(&*error),
+            }
             match write(self.write(&digest, pending)).await {
                 Ok(()) => {
                     self.pending.remove(&digest);
@@ -249,6 +241,21 @@ impl Keeper {
                 Err(error) => return self.back_off(&error),
             }
         }
+    }
+
+    /// Returns whether there is room for a fingerprint of a namespace. Deletes one that was not used for a day for it.
+    async fn make_room(&self, digest: &Digest, namespace: &str) -> Result<bool, DeleteError> {
+        let own = || self.stored.iter().filter(|(_, stored)| *stored.namespace == *namespace);
+        if self.stored.contains_key(digest) || own().count() < PER_NAMESPACE_MAX {
+            return Ok(true);
+        }
+        let oldest = own().filter(|(_, stored)| stored.declared.is_none()).min_by_key(|(_, stored)| stored.last_used);
+        let Some((oldest, stored)) = oldest else { return Ok(false) };
+        if !stored.is_unused_for(REPLACED_AFTER_HOURS, Timestamp::now()) {
+            return Ok(false);
+        }
+        let (name, version) = (name_of(oldest), stored.version.clone());
+        self.delete(&name, version).await.map(|()| true)
     }
 
     fn back_off(&mut self, error: &dyn fmt::Display) {
@@ -268,70 +275,44 @@ impl Keeper {
             object["spec"] = json!({});
             self.api.patch(&name, &parameters, &Patch::Apply(object)).await?;
         }
-        let before = stored.map(|stored| stored.references.as_slice()).unwrap_or_default();
         let mut object = head;
-        object["status"] = json!(pending.status(before));
+        object["status"] = json!(pending.status(stored));
         self.api.patch_status(&name, &parameters, &Patch::Apply(object)).await?;
         Ok(())
     }
 
-    /// Deletes the least recently used resources above the limit, if this replica is the leader.
+    /// Deletes the unusable resources, and the least recently used ones above the limit, if this replica is the leader.
     async fn prune(&mut self) {
         let too_many = self.stored.len().saturating_sub(self.most);
-        if too_many == 0 || !self.lease.is_held() {
+        if (too_many == 0 && self.unusable.is_empty()) || !self.lease.is_held() {
             return;
         }
         // Declarations belong to administrators and stay.
         let mut oldest: Vec<(&Digest, &Stored)> =
             self.stored.iter().filter(|(_, stored)| stored.declared.is_none()).collect();
         oldest.sort_by_key(|(_, stored)| stored.last_used);
-        let mut deleted = 0;
-        for (digest, stored) in oldest.into_iter().take(too_many.min(PRUNE_BATCH_MAX)) {
-            // The version guards against deleting a resource that another replica has just used.
-            let preconditions = Preconditions { resource_version: stored.version.clone(), uid: None };
-            let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            match write(self.api.delete(&name_of(digest), &parameters)).await {
-                Ok(_) => deleted += 1,
-                Err(error) if error.is_overtaken() => {}
-                Err(error) => return tracing::warn!(%error, "cannot delete old fingerprints"),
+        let oldest =
+            oldest.into_iter().take(too_many).map(|(digest, stored)| (name_of(digest), stored.version.clone()));
+        let unusable = self.unusable.iter().map(|name| (name.clone(), None));
+        let batch: Vec<(String, Option<String>)> = unusable.chain(oldest).take(PRUNE_BATCH_MAX).collect();
+        let (mut deleted, all) = (0, batch.len());
+        for (name, version) in batch {
+            if let Err(error) = self.delete(&name, version).await {
+                return tracing::warn!(%error, "cannot delete old fingerprints");
             }
+            self.unusable.retain(|unusable| *unusable != name);
+            deleted += 1;
         }
-        tracing::info!(deleted, most = self.most, "deleted the least recently used fingerprints");
+        tracing::info!(deleted, all, most = self.most, "deleted fingerprints that are old or of no use");
     }
-}
 
-// === impl Pending ===
-
-impl Pending {
-    /// Returns the status to write. `before` has the references that the cluster has.
-    fn status(&self, before: &[(Box<str>, Timestamp)]) -> ImageFingerprintStatus {
-        let Self { image, references } = self;
-        let mut seen: HashMap<&str, Timestamp> = before.iter().map(|(name, at)| (&**name, *at)).collect();
-        seen.extend(references.iter().map(|(name, at)| (&**name, *at)));
-        let mut seen: Vec<(&str, Timestamp)> = seen.into_iter().collect();
-        seen.sort_unstable_by(|(one, at), (other, other_at)| other_at.cmp(at).then(one.cmp(other)));
-        seen.truncate(REFERENCES_MAX);
-        let Image { digest, platform, facts } = &**image;
-        let Fingerprint { resolver, evidence, reason, .. } = facts.fingerprint(&Invocation::default());
-        ImageFingerprintStatus {
-            resolver: resolver.family.name().to_owned(),
-            version: resolver.version.map(|version| version.to_string()),
-            evidence: evidence.name().to_owned(),
-            because: reason.to_string(),
-            image: seen.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default(),
-            digest: digest.to_string(),
-            platform: platform.to_string(),
-            last_used: Time(seen.first().map_or_else(Timestamp::now, |(_, at)| *at)),
-            references: seen.into_iter().map(|(name, at)| Seen { name: name.to_owned(), at: Time(at) }).collect(),
-            facts: json!(facts),
+    /// Deletes a resource, unless another replica has just used it.
+    async fn delete(&self, name: &str, version: Option<String>) -> Result<(), DeleteError> {
+        let preconditions = Preconditions { resource_version: version, uid: None };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match write(self.api.delete(name, &parameters)).await {
+            Err(error) if !error.is_overtaken() => Err(Box::new(error)),
+            _ => Ok(()),
         }
     }
-}
-
-fn name_of(digest: &Digest) -> String {
-    digest.as_str().replace(':', "-")
-}
-
-fn digest_of(object: &ImageFingerprint) -> Option<Digest> {
-    object.metadata.name.as_deref()?.replacen('-', ":", 1).parse().ok()
 }

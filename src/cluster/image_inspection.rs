@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::pull_secrets::PullSecrets;
+use crate::budget;
 use crate::image::contents::Invocation;
 use crate::image::{self, Evidence, Fingerprint, Reason};
 use crate::pod::{Container, Pod};
-use crate::registry::{Images, Lookup, Platform};
+use crate::registry::{Images, Lookup, Platform, Requester};
 use crate::resolver::Family;
+
+/// The longest command, and the longest list of arguments, that are followed, in bytes of JSON. Scripts in manifests have some KiB.
+const COMMAND_MAX_BYTES: usize = 256 << 10;
 
 /// The inspection of images for reviews.
 #[derive(Clone, Debug)]
@@ -35,6 +39,9 @@ pub struct PodImages {
     known: Vec<Option<Lookup>>,
 }
 
+/// A command is too long to be followed.
+struct TooLong;
+
 /// The fingerprint of a container on one architecture.
 struct OnPlatform<'p> {
     arch: &'p str,
@@ -44,25 +51,32 @@ struct OnPlatform<'p> {
 // === impl ImageInspection ===
 
 impl ImageInspection {
-    /// Looks up the images of a pod in this namespace, and waits for unknown ones within the budget.
-    pub async fn lookup(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> PodImages {
+    /// Looks up the images of a pod in this namespace, and waits for unknown ones within the budget. After a dry run, nothing is stored
+    /// in the cluster.
+    pub async fn lookup(&self, pod: &Pod<'_>, namespace: &str, is_dry_run: bool, deadline: Instant) -> PodImages {
         let platforms = self.platforms(pod);
-        let credentials = self.pull_secrets.as_ref().and_then(|secrets| secrets.for_pod(namespace, pod.pull_secrets()));
         let deadline = deadline.min(Instant::now() + self.budget);
-        let known = self.images.look_up(&images_on(pod, &platforms), credentials.as_ref(), deadline).await;
+        let credentials = match &self.pull_secrets {
+            Some(secrets) => timeout_at(deadline, secrets.for_pod(namespace, pod.pull_secrets())).await.ok().flatten(),
+            None => None,
+        };
+        let requester = Requester { namespace, credentials: credentials.as_ref(), is_dry_run };
+        let known = self.images.look_up(&images_on(pod, &platforms), &requester, deadline).await;
         PodImages::new(platforms, known)
     }
 
     /// Returns the known images of a pod, and inspects none: callers look at many pods, which would keep reviews waiting.
-    pub fn cached(&self, pod: &Pod<'_>) -> PodImages {
+    pub fn cached(&self, pod: &Pod<'_>, namespace: &str) -> PodImages {
         let platforms = self.platforms(pod);
-        let known = self.images.cached(&images_on(pod, &platforms));
+        let secrets = self.pull_secrets.as_ref();
+        let reader = secrets.and_then(|secrets| secrets.known_identity(namespace, pod.pull_secrets()));
+        let known = self.images.cached(&images_on(pod, &platforms), reader.as_deref());
         PodImages::new(platforms, known)
     }
 
     /// Returns the fingerprint of each container of a pod in this namespace, in their order, as far as known by the deadline.
     pub async fn fingerprints(&self, pod: &Pod<'_>, namespace: &str, deadline: Instant) -> Vec<Fingerprint> {
-        self.lookup(pod, namespace, deadline).await.fingerprints(pod).0
+        self.lookup(pod, namespace, true, deadline).await.fingerprints(pod).0
     }
 
     /// Returns the platforms that the pod may run on.
@@ -103,15 +117,25 @@ impl PodImages {
     }
 }
 
+/// Returns the words of a command or its arguments. The API server accepts lists of strings only.
+///
+/// # Errors
+/// The list is longer than a command that is followed, or beyond the work budget.
+fn words(list: Option<&RawValue>) -> Result<Option<Vec<String>>, TooLong> {
+    let Some(list) = list.map(RawValue::get) else { return Ok(None) };
+    if list.len() > COMMAND_MAX_BYTES || budget::charge_text(list.len()).is_err() {
+        return Err(TooLong);
+    }
+    Ok(serde_json::from_str(list).ok())
+}
+
 /// Returns the fingerprint of a container on each platform for which its image exists; `None` unless all of them are known.
 fn on_platforms<'p>(
     container: &Container<'_>,
     architectures: &'p [String],
     known: &[Option<Lookup>],
 ) -> Option<Vec<OnPlatform<'p>>> {
-    // The API server accepts lists of strings only.
-    let words = |list: Option<&RawValue>| list.and_then(|list| serde_json::from_str::<Vec<String>>(list.get()).ok());
-    let (command, args) = (words(container.command), words(container.args));
+    let (Ok(command), Ok(args)) = (words(container.command), words(container.args)) else { return None };
     let mut fingerprints = Vec::with_capacity(known.len());
     for (arch, known) in architectures.iter().zip(known) {
         let fingerprint = match known.as_ref()? {

@@ -11,7 +11,7 @@ use kube::{Api, Client};
 
 use super::lease::Lease;
 use super::pull_secrets::PullSecrets;
-use crate::registry::{CredentialSource, Images, Platform};
+use crate::registry::{CredentialSource, Images, Platform, Requester};
 
 /// Pods in one page of the list.
 const PAGE: u32 = 100;
@@ -22,8 +22,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Limit of the wait for leadership, after which another replica is assumed to do it.
 const LEASE_MAX: Duration = Duration::from_secs(60);
 
-/// The images in use, each with the credentials of a pod that uses it.
-type InUse = BTreeMap<String, Option<Arc<dyn CredentialSource>>>;
+/// The images in use, each with the namespace and the credentials of a pod that uses it, by the identity of the credentials.
+type InUse = BTreeMap<(String, String), User>;
+
+/// A pod that uses an image.
+#[derive(Clone)]
+struct User {
+    namespace: String,
+    credentials: Option<Arc<dyn CredentialSource>>,
+}
 
 /// Inspects the images of running pods on each platform, in a task. Needs the right to list pods. Only the leader does it; the other
 /// replicas receive the results through the cluster.
@@ -43,10 +50,12 @@ pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets
 
 async fn inspect_all(images: &Images, references: &InUse, platforms: &[Platform]) {
     tracing::info!(images = references.len(), "inspecting the images of running pods");
-    for (reference, credentials) in references {
+    for ((reference, _), User { namespace, credentials }) in references {
+        let requester = Requester { credentials: credentials.as_ref(), ..Requester::of(namespace) };
+        let reader = credentials.as_ref().map(|credentials| credentials.identity());
         for platform in platforms {
-            if !images.is_cached(reference, platform) {
-                images.inspect_now(reference, platform, credentials.as_ref()).await;
+            if !images.is_cached(reference, platform, reader) {
+                images.inspect_now(reference, platform, &requester).await;
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -64,10 +73,16 @@ async fn images_in_use(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result
             let Some(spec) = pod.spec else { continue };
             let named: Vec<String> = spec.image_pull_secrets.into_iter().flatten().map(|secret| secret.name).collect();
             let namespace = pod.metadata.namespace.unwrap_or_default();
-            let credentials = secrets.and_then(|secrets| secrets.for_pod(&namespace, named.iter().map(String::as_str)));
+            let credentials = match secrets {
+                Some(secrets) => secrets.for_pod(&namespace, named.iter().map(String::as_str)).await,
+                None => None,
+            };
+            let identity =
+                credentials.as_ref().map(|credentials| credentials.identity().to_owned()).unwrap_or_default();
             let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
             for image in containers.filter_map(|container| container.image) {
-                references.entry(image).or_insert_with(|| credentials.clone());
+                let user = || User { namespace: namespace.clone(), credentials: credentials.clone() };
+                references.entry((image, identity.clone())).or_insert_with(user);
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {

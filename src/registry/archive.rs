@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 
 use super::digest::Digest;
 use super::error::{Error, ErrorSubject};
-use super::layer::{Layer, read_layer};
+use super::layer::{Layer, read_layer_unless};
 use super::limits::Limits;
 use super::manifest::{self, Descriptor, ImageConfig, IndexOrManifest};
 use super::tar::{TarEntry, TarEntryKind, TarReader, unwrap_error};
@@ -166,9 +167,9 @@ impl Archive {
     /// Reads a layer.
     ///
     /// # Errors
-    /// The archive lacks it, or those of [`read_layer`].
-    pub(super) fn layer(&self, descriptor: &Descriptor) -> Result<Layer, Error> {
-        read_layer(self.open_blob(&descriptor.digest)?, descriptor, &self.limits)
+    /// The archive lacks it, or those of [`read_layer_unless`].
+    pub(super) fn layer(&self, descriptor: &Descriptor, is_cancelled: &AtomicBool) -> Result<Layer, Error> {
+        read_layer_unless(is_cancelled, self.open_blob(&descriptor.digest)?, descriptor, &self.limits)
     }
 
     fn open_blob(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {

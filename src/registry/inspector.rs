@@ -2,11 +2,13 @@
 //! facts. Must not know the protocols of registries or archives.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::archive::Archive;
+use super::blocking::run_blocking;
 use super::digest::Digest;
 use super::error::{Error, ErrorSubject};
 use super::layer::Layer;
@@ -14,10 +16,13 @@ use super::limits::Limits;
 use super::manifest::{self, Descriptor, ImageConfig, IndexOrManifest};
 use super::platform::Platform;
 use super::remote::Remote;
+use crate::budget::Budget;
 use crate::image::contents::{Config, EvidenceFile, ImageFacts, Invocation, LayerFacts, Tree};
 
 /// The number of layers that the cache is laid out for.
 const LAYERS_ESTIMATE: usize = 256;
+/// The work of putting the layers of one image together, in steps of the budget: some seconds. A Debian image needs 20,000.
+const IMAGE_STEPS: u32 = 1_000_000;
 
 /// The part of an image to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +63,27 @@ pub struct Inspection {
 #[derive(Debug)]
 pub struct Inspector {
     limits: Limits,
-    /// By the digest of the stored layer.
-    stored: Cache<Digest, Layer, LayerBytes>,
+    /// By the digest of the stored layer, and by its source, so that no image waits for another registry.
+    stored: Cache<LayerKey, Layer, LayerBytes>,
     /// By the digest after decompression: another registry may hold the same layer with another compression.
-    unpacked: Cache<Digest, Layer, LayerBytes>,
+    unpacked: Cache<LayerKey, Layer, LayerBytes>,
+}
+
+/// For whom layers are cached. A manifest may name layers that its author cannot read, and says nothing about them by that.
+#[derive(Clone, Debug)]
+pub(super) enum LayerScope {
+    /// Everybody may read this registry's image.
+    Public(Arc<str>),
+    /// Only readers of this repository.
+    Private(Arc<str>),
+}
+
+/// A layer of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct LayerKey {
+    /// The registry of a public layer, or the repository of a private one; empty for all public layers.
+    source: Arc<str>,
+    digest: Digest,
 }
 
 /// Weighs a cached layer by its memory.
@@ -69,7 +91,7 @@ pub struct Inspector {
 struct LayerBytes;
 
 /// One image of a source, for one platform.
-struct SelectedImage {
+pub(super) struct SelectedImage {
     manifest: Option<Digest>,
     config: ImageConfig,
     layers: Vec<Descriptor>,
@@ -95,7 +117,8 @@ impl Inspector {
         let limit = self.limits.total;
         let inspection = async {
             let image = self.select(source, platform).await?;
-            self.read_layers(source, image, depth).await
+            let scope = LayerScope::Public(source.registry());
+            self.read_layers(source, image, depth, &scope, &self.limits).await
         };
         let late = || Error::Slow { what: "the inspection".to_owned(), limit };
         tokio::time::timeout(limit, inspection).await.map_err(|_| late())?
@@ -120,7 +143,7 @@ impl Inspector {
     }
 
     /// Selects the manifest for a platform, through indexes, and reads its configuration.
-    async fn select(&self, source: &ImageSource, platform: &Platform) -> Result<SelectedImage, Error> {
+    pub(super) async fn select(&self, source: &ImageSource, platform: &Platform) -> Result<SelectedImage, Error> {
         let (mut digest, mut document) = source.root().await?;
         let mut depth = 0;
         loop {
@@ -154,48 +177,64 @@ impl Inspector {
     }
 
     /// Reads the layers of an image, from the top down.
-    async fn read_layers(&self, source: &ImageSource, image: SelectedImage, depth: Depth) -> Result<Inspection, Error> {
+    pub(super) async fn read_layers(
+        &self,
+        source: &ImageSource,
+        image: SelectedImage,
+        depth: Depth,
+        scope: &LayerScope,
+        limits: &Limits,
+    ) -> Result<Inspection, Error> {
         let SelectedImage { manifest, config: ImageConfig { platform, process, diff_ids }, layers } = image;
         if layers.len() != diff_ids.len() {
             let problem = format!("it lists {} layers and the manifest {}", diff_ids.len(), layers.len());
             return Err(Error::malformed(ErrorSubject::Config, problem));
         }
-        let mut read: Vec<Layer> = Vec::new();
+        let mut collector = Collector { process, limits: *limits, budget: Budget::new(IMAGE_STEPS), read: Vec::new() };
         let mut bytes = 0;
         let digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
+        let inspection = |(facts, evidence)| Inspection { manifest, platform, facts, evidence, layers: digests };
         // From the top down: a higher layer hides files of those below, which may not be needed then.
         for (left, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate().rev() {
-            let layer = match self.layer(source, descriptor, diff_id).await {
+            let layer = match self.layer(source, descriptor, diff_id, scope).await {
                 // A foreign layer may hide any file of the layers below it, so these are not read.
-                Err(_) if descriptor.is_foreign() => {
-                    let (facts, evidence) = collect_facts(&read, &process, left + 1).await?;
-                    return Ok(Inspection { manifest, platform, facts, evidence, layers: digests });
-                }
+                Err(_) if descriptor.is_foreign() => return collector.collect(left + 1).await.map(inspection),
                 layer => layer?,
             };
             bytes += layer.facts.bytes();
-            let limit_bytes = self.limits.image_facts_bytes;
+            let limit_bytes = limits.image_facts_bytes;
             if bytes > limit_bytes {
                 return Err(Error::TooLarge { subject: ErrorSubject::Facts, limit_bytes: limit_bytes as u64 });
             }
-            read.push(layer);
+            collector.read.push(layer);
             if left > 0 && depth == Depth::OwnCommand {
-                let (facts, evidence) = collect_facts(&read, &process, left).await?;
+                let (facts, evidence) = collector.collect(left).await?;
                 if facts.process(&Invocation::default()).is_ok() {
-                    return Ok(Inspection { manifest, platform, facts, evidence, layers: digests });
+                    return Ok(inspection((facts, evidence)));
                 }
             }
         }
-        let (facts, evidence) = collect_facts(&read, &process, 0).await?;
-        Ok(Inspection { manifest, platform, facts, evidence, layers: digests })
+        collector.collect(0).await.map(inspection)
     }
 
-    /// Returns a layer, from the cache if possible. Concurrent calls for one layer read it once.
-    async fn layer(&self, source: &ImageSource, descriptor: &Descriptor, diff_id: &Digest) -> Result<Layer, Error> {
-        if let Some(known) = self.unpacked.get(diff_id) {
+    /// Returns a layer, from the cache if possible. Concurrent calls for one layer of a source read it once.
+    async fn layer(
+        &self,
+        source: &ImageSource,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+        scope: &LayerScope,
+    ) -> Result<Layer, Error> {
+        let (stored, unpacked) = match scope {
+            LayerScope::Public(registry) => (Arc::clone(registry), Arc::from("")),
+            LayerScope::Private(repository) => (Arc::clone(repository), Arc::clone(repository)),
+        };
+        let unpacked = LayerKey { source: unpacked, digest: diff_id.clone() };
+        if let Some(known) = self.unpacked.get(&unpacked) {
             return Ok(known);
         }
-        let layer = self.stored.get_or_insert_async(&descriptor.digest, source.layer(descriptor)).await?;
+        let stored = LayerKey { source: stored, digest: descriptor.digest.clone() };
+        let layer = self.stored.get_or_insert_async(&stored, source.layer(descriptor)).await?;
         if layer.diff_id != *diff_id {
             return Err(Error::WrongDigest {
                 subject: ErrorSubject::UnpackedLayer,
@@ -203,29 +242,64 @@ impl Inspector {
                 actual: layer.diff_id,
             });
         }
-        self.unpacked.insert(diff_id.clone(), layer.clone());
+        self.unpacked.insert(unpacked, layer.clone());
         Ok(layer)
     }
 }
 
-/// Collects the facts of layers, which were read from the top down; `left` are unread. Runs on a thread of its own, because an image
-/// can be made to take long.
-async fn collect_facts(
-    read: &[Layer],
-    process: &Config,
-    left: usize,
-) -> Result<(ImageFacts, Vec<EvidenceFile>), Error> {
-    let (read, process) = (read.to_vec(), process.clone());
-    run_blocking(move || {
-        let mut tree = Tree::default();
-        let layers: Vec<&LayerFacts> = read.iter().rev().map(|layer| &*layer.facts).collect();
-        layers.iter().for_each(|layer| tree.add_layer(layer));
-        let facts = ImageFacts::new(&tree, process, left > 0);
-        let mut evidence = facts.evidence_files(&Invocation::default(), &tree, &layers);
-        evidence.iter_mut().for_each(|file| file.layer += left);
-        Ok((facts, evidence))
-    })
-    .await
+/// Collects the facts of the layers that were read.
+struct Collector {
+    process: Config,
+    limits: Limits,
+    /// For all work on one image.
+    budget: Budget,
+    /// From the top down.
+    read: Vec<Layer>,
+}
+
+// === impl Collector ===
+
+impl Collector {
+    /// Collects the facts of the layers; `left` are unread. Runs on a thread of its own, because an image can be made to take long.
+    async fn collect(&mut self, left: usize) -> Result<(ImageFacts, Vec<EvidenceFile>), Error> {
+        let Self { process, limits, budget, read } = self;
+        let (process, limit_bytes, read, mut spent) = (process.clone(), limits.tree_bytes, read.clone(), *budget);
+        let (collected, spent) = run_blocking(move |is_cancelled| {
+            let collected = spent.run(|| {
+                let mut tree = Tree::new(limit_bytes);
+                let layers: Vec<&LayerFacts> = read.iter().rev().map(|layer| &*layer.facts).collect();
+                for layer in &layers {
+                    tree.add_layer(layer);
+                    if tree.is_too_large() {
+                        return Err(Error::TooLarge { subject: ErrorSubject::Facts, limit_bytes: limit_bytes as u64 });
+                    }
+                    if is_cancelled.load(Ordering::Relaxed) {
+                        return Err(Error::Cancelled);
+                    }
+                }
+                let facts = ImageFacts::new(&tree, process, left > 0);
+                let mut evidence = facts.evidence_files(&Invocation::default(), &tree, &layers);
+                evidence.iter_mut().for_each(|file| file.layer += left);
+                Ok((facts, evidence))
+            })?;
+            spent
+                .check()
+                .map_err(|_| Error::too_many("steps of work in its links and folders", IMAGE_STEPS as usize))?;
+            Ok((collected, spent))
+        })
+        .await?;
+        *budget = spent;
+        Ok(collected)
+    }
+}
+
+// === impl SelectedImage ===
+
+impl SelectedImage {
+    /// Returns the digest of the manifest; `None` in an archive that has no manifest.
+    pub(super) const fn digest(&self) -> Option<&Digest> {
+        self.manifest.as_ref()
+    }
 }
 
 /// Returns the entry of an index that fits a platform best, and the first of equal ones, as containerd does.
@@ -247,6 +321,14 @@ fn platforms_of(entries: &[Descriptor]) -> Vec<Platform> {
 // === impl ImageSource ===
 
 impl ImageSource {
+    /// Returns the registry; empty for an archive.
+    fn registry(&self) -> Arc<str> {
+        match self {
+            Self::Archive(_) => "".into(),
+            Self::Remote(remote) => remote.registry().into(),
+        }
+    }
+
     /// Returns the index or manifest to start from, and its digest if it has one.
     async fn root(&self) -> Result<(Option<Digest>, IndexOrManifest), Error> {
         match self {
@@ -259,7 +341,7 @@ impl ImageSource {
         match self {
             Self::Archive(archive) => {
                 let (archive, descriptor) = (Arc::clone(archive), descriptor.clone());
-                run_blocking(move || archive.document(&descriptor, subject)).await
+                run_blocking(move |_| archive.document(&descriptor, subject)).await
             }
             Self::Remote(remote) => {
                 let bytes = remote.document(descriptor, subject).await?;
@@ -273,22 +355,17 @@ impl ImageSource {
         match self {
             Self::Archive(archive) => {
                 let (archive, descriptor) = (Arc::clone(archive), descriptor.clone());
-                run_blocking(move || archive.layer(&descriptor)).await
+                run_blocking(move |is_cancelled| archive.layer(&descriptor, is_cancelled)).await
             }
             Self::Remote(remote) => remote.layer(descriptor).await,
         }
     }
 }
 
-/// Runs blocking work on a thread of its own.
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Cancelled)?
-}
-
 // === impl LayerBytes ===
 
-impl Weighter<Digest, Layer> for LayerBytes {
-    fn weight(&self, _: &Digest, layer: &Layer) -> u64 {
+impl Weighter<LayerKey, Layer> for LayerBytes {
+    fn weight(&self, _: &LayerKey, layer: &Layer) -> u64 {
         layer.facts.bytes() as u64 + 256
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
@@ -15,7 +15,11 @@ use super::error::{Error, ErrorSubject};
 use super::limits::Limits;
 use super::manifest::{Compression, Descriptor};
 use super::tar::{TarEntry, TarEntryKind, TarReader, unwrap_error};
+use crate::budget::Budget;
 use crate::image::contents::{Entry, FileScan, LayerBuilder, LayerFacts, Node};
+
+/// The work of reading the shell scripts of one layer, in steps of the budget: 64 MiB of text. Nothing is known of scripts beyond it.
+const LAYER_STEPS: u32 = 1_000_000;
 
 /// The facts of a layer, and its digest after decompression.
 #[derive(Clone, Debug)]
@@ -31,6 +35,19 @@ pub struct Layer {
 /// # Errors
 /// The content differs from the descriptor, is damaged, or exceeds a limit.
 pub fn read_layer(stored: impl Read + Send, descriptor: &Descriptor, limits: &Limits) -> Result<Layer, Error> {
+    read_layer_unless(&AtomicBool::new(false), stored, descriptor, limits)
+}
+
+/// Reads the layer that `descriptor` points to, until the flag is set.
+///
+/// # Errors
+/// As [`read_layer`]; [`Error::Cancelled`] if the flag was set.
+pub(super) fn read_layer_unless(
+    is_cancelled: &AtomicBool,
+    stored: impl Read + Send,
+    descriptor: &Descriptor,
+    limits: &Limits,
+) -> Result<Layer, Error> {
     if descriptor.size > limits.layer_bytes {
         return Err(Error::TooLarge { subject: ErrorSubject::Layer, limit_bytes: limits.layer_bytes });
     }
@@ -40,11 +57,11 @@ pub fn read_layer(stored: impl Read + Send, descriptor: &Descriptor, limits: &Li
     let compression = Descriptor::compression(&start);
     let count = Arc::clone(&stored.count);
     let whole = BufReader::with_capacity(32 << 10, io::Cursor::new(start).chain(&mut stored));
-    let layer = match compression {
-        Compression::None => read_unpacked(whole, count, limits),
-        Compression::Gzip => read_unpacked(MultiGzDecoder::new(whole), count, limits),
-        Compression::Zstd => read_unpacked(Zstd::new(whole, limits.window_bytes), count, limits),
-    };
+    let layer = Budget::new(LAYER_STEPS).run(|| match compression {
+        Compression::None => read_unpacked(whole, count, limits, is_cancelled),
+        Compression::Gzip => read_unpacked(MultiGzDecoder::new(whole), count, limits, is_cancelled),
+        Compression::Zstd => read_unpacked(Zstd::new(whole, limits.window_bytes), count, limits, is_cancelled),
+    });
     // An error of the stored bytes is reported rather than the decompression error that it caused.
     if let Some(failure) = stored.failure.take() {
         return Err(failure);
@@ -59,8 +76,14 @@ pub fn read_layer(stored: impl Read + Send, descriptor: &Descriptor, limits: &Li
 }
 
 /// Reads a decompressed layer; `stored` counts its stored bytes.
-fn read_unpacked(unpacked: impl Read, stored: Arc<AtomicU64>, limits: &Limits) -> Result<Layer, Error> {
-    let mut unpacked = Unpacked { inner: unpacked, digester: Digester::sha256(), count: 0, stored, limits: *limits };
+fn read_unpacked(
+    unpacked: impl Read,
+    stored: Arc<AtomicU64>,
+    limits: &Limits,
+    is_cancelled: &AtomicBool,
+) -> Result<Layer, Error> {
+    let digester = Digester::sha256();
+    let mut unpacked = Unpacked { inner: unpacked, digester, count: 0, stored, limits: *limits, is_cancelled };
     let mut reader = TarReader::new(&mut unpacked, *limits);
     let mut builder = LayerBuilder::new(limits.facts_bytes);
     while let Some(TarEntry { path, kind }) = reader.next_entry()? {
@@ -98,12 +121,13 @@ struct Stored<'a, R> {
 }
 
 /// The decompressed bytes of a layer, limited in size and ratio.
-struct Unpacked<R> {
+struct Unpacked<'c, R> {
     inner: R,
     digester: Digester,
     count: u64,
     stored: Arc<AtomicU64>,
     limits: Limits,
+    is_cancelled: &'c AtomicBool,
 }
 
 /// A decoder of consecutive zstd frames that skips skippable ones.
@@ -156,9 +180,12 @@ impl<R: Read> Read for Stored<'_, R> {
 
 // === impl Unpacked ===
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: Read> Read for Unpacked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Limits { unpacked_bytes, ratio, .. } = self.limits;
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled.into());
+        }
         let read = self.inner.read(buffer)?;
         self.digester.update(&buffer[..read]);
         self.count += read as u64;

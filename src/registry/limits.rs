@@ -28,6 +28,8 @@ pub struct Limits {
     pub facts_bytes: usize,
     /// Memory for the facts of all layers of an image, in bytes. Debian's base takes 0.4 MB.
     pub image_facts_bytes: usize,
+    /// Memory for the file system that the layers make, in bytes.
+    pub tree_bytes: usize,
     /// Bytes of an entry's header, as in Go's archive/tar (`maxSpecialFileSize`), with which containerd and Docker read.
     pub header_bytes: u64,
     /// Bytes of the window of zstd (RFC 8878 3.1.1.1.2 recommends decoders to take 8 MiB; higher levels than 19 write more).
@@ -57,6 +59,16 @@ pub struct Limits {
 impl Limits {
     /// Size after decompression from which [`Limits::ratio`] applies.
     pub(super) const RATIO_FROM_BYTES: u64 = 1 << 30;
+
+    /// Returns the limits on most images. Larger ones are rare, and inspected one at a time.
+    pub(super) fn small(all: &Self) -> Self {
+        Self {
+            facts_bytes: all.facts_bytes.min(2 << 20),
+            image_facts_bytes: all.image_facts_bytes.min(3 << 20),
+            tree_bytes: all.tree_bytes.min(2 << 20),
+            ..*all
+        }
+    }
 }
 
 impl Default for Limits {
@@ -71,7 +83,8 @@ impl Default for Limits {
             ratio: 200,
             entries: 1_000_000,
             facts_bytes: 8 << 20,
-            image_facts_bytes: 16 << 20,
+            image_facts_bytes: 12 << 20,
+            tree_bytes: 8 << 20,
             header_bytes: 1 << 20,
             window_bytes: 8 << 20,
             connect: Duration::from_secs(10),

@@ -14,6 +14,7 @@
 //! | cached lookups and inspections in the background | `images/` |
 
 mod archive;
+mod blocking;
 mod digest;
 mod error;
 mod http;
@@ -30,7 +31,7 @@ pub use archive::Archive;
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, ErrorSubject};
 pub use http::{Client, ClientSettings, Credentials, InvalidNetwork, Mirror, Network};
-pub use images::{CredentialSource, Image, ImageUse, Images, InspectionCounts, InspectionLimits, Lookup};
+pub use images::{CredentialSource, Image, ImageUse, Images, InspectionCounts, InspectionLimits, Lookup, Requester};
 pub use inspector::{Depth, ImageSource, Inspection, Inspector};
 pub use layer::Layer;
 pub use limits::Limits;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use tokio::sync::{OnceCell, mpsc};
 
+use super::blocking::Blocking;
 use super::digest::Digest;
 use super::error::{Error, ErrorSubject};
-use super::http::{BodyParts, Client, read_body};
-use super::layer::{Layer, read_layer};
+use super::http::{BodyParts, Client, Credentials, read_body};
+use super::layer::{Layer, read_layer_unless};
 use super::manifest::{ACCEPT, Descriptor, IndexOrManifest};
 use crate::image::Reference;
 
@@ -23,6 +24,7 @@ const LAYER_ATTEMPTS: u32 = 2;
 #[derive(Debug)]
 pub struct Remote {
     client: Arc<Client>,
+    registry: Box<str>,
     /// The mirrors, then the registry itself.
     endpoints: Vec<Endpoint>,
     /// A tag or a digest.
@@ -56,7 +58,28 @@ impl Remote {
         let digest = reference.digest().map(str::parse::<Digest>).transpose()?;
         let wanted = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
         let endpoints = endpoints(&client, reference);
-        Ok(Self { client, endpoints, wanted, digest, found: OnceCell::new() })
+        Ok(Self { client, registry: reference.registry().into(), endpoints, wanted, digest, found: OnceCell::new() })
+    }
+
+    /// Returns whether credentials have one for the registry of a reference.
+    pub(super) fn is_covered(reference: &Reference<'_>, credentials: &Credentials) -> bool {
+        credentials.cover(host_of(reference.registry()), &reference.repository())
+    }
+
+    /// Returns the name of the registry.
+    pub(super) fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// Returns whether a manifest can be read, by one attempt at each endpoint.
+    pub(super) async fn has_manifest(&self, digest: &Digest) -> bool {
+        for Endpoint { host, repository } in &self.endpoints {
+            let path = format!("/v2/{repository}/manifests/{digest}");
+            if self.client.get_once(host, repository, &path, Some(ACCEPT)).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Returns the index or manifest that the reference names, and its digest.
@@ -159,9 +182,10 @@ impl Remote {
         let mut parts = BodyParts::new(host, answer.into_body(), limits);
         let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
         let descriptor = descriptor.clone();
-        // The thread ends when the sender is dropped, with this future or at the end of the body.
-        let reading = tokio::task::spawn_blocking(move || {
-            read_layer(ArrivingBody { parts: receiver, part: Bytes::new() }, &descriptor, &limits)
+        // The thread ends with this future, or at the end of the body.
+        let reading = Blocking::start(move |is_cancelled| {
+            let body = ArrivingBody { parts: receiver, part: Bytes::new() };
+            read_layer_unless(is_cancelled, body, &descriptor, &limits)
         });
         while let Some(part) = parts.next().await.transpose() {
             let failed = part.is_err();
@@ -171,7 +195,7 @@ impl Remote {
             }
         }
         drop(sender);
-        reading.await.map_err(|_| Error::Cancelled)?
+        reading.result().await
     }
 }
 
@@ -190,9 +214,13 @@ fn endpoints(client: &Client, reference: &Reference<'_>) -> Vec<Endpoint> {
             (!repository.is_empty()).then(|| Endpoint { host: host.to_owned(), repository })
         })
     });
-    // Docker Hub's registry has another host than its name (distribution/reference knows the name alone).
-    let host = if reference.registry() == "docker.io" { "registry-1.docker.io" } else { reference.registry() };
-    mirrored.chain([Endpoint { host: host.to_owned(), repository: repository.clone() }]).collect()
+    let host = host_of(reference.registry()).to_owned();
+    mirrored.chain([Endpoint { host, repository: repository.clone() }]).collect()
+}
+
+/// Returns the host of a registry. Docker Hub's has another name than the registry (distribution/reference knows the name alone).
+fn host_of(registry: &str) -> &str {
+    if registry == "docker.io" { "registry-1.docker.io" } else { registry }
 }
 
 // === impl ArrivingBody ===

@@ -63,7 +63,7 @@ impl<'c> Fingerprints<'c> {
         Ok(output.stdout)
     }
 
-    fn fingerprints(&self) -> Result<Vec<Value>> {
+    pub(crate) fn fingerprints(&self) -> Result<Vec<Value>> {
         let list: Value = serde_json::from_str(&self.kubectl(&["get", "imagefingerprints", "-o", "json"])?)?;
         list["items"].as_array().cloned().context("kubectl get gave no list")
     }
@@ -120,7 +120,7 @@ pub(crate) fn registry(name: &str, program: &str) -> Result<(Registry, String)> 
 }
 
 /// Returns the folder of real programs and libraries.
-fn parts() -> Result<PathBuf> {
+pub(crate) fn parts() -> Result<PathBuf> {
     let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/registry/tools");
     let printed = String::from_utf8(run(tools, &[])?)?;
     Ok(printed.lines().last().context("the tools print a folder")?.into())
@@ -133,7 +133,7 @@ pub(crate) fn reading(registry: &Registry) -> [String; 7] {
     [a, b, c, d, e, f, registry.address.to_string()]
 }
 
-fn resolvers(pod: &Value) -> &Value {
+pub(crate) fn resolvers(pod: &Value) -> &Value {
     &pod["metadata"]["annotations"]["muslin.dev/resolvers"]
 }
 
@@ -337,7 +337,7 @@ fn the_leader_deletes_the_least_recently_used_fingerprints(cluster: &Cluster) ->
         let output = kept.0.control_plane.kubectl(&["create", "-f", "-"], Some(&object.to_string()))?;
         ensure!(output.status.success(), "{}", output.stderr);
         let status = json!({ "status": {
-            "resolver": "unknown", "evidence": "none", "because": "it is old", "image": "old", "facts": {},
+            "resolver": "unknown", "evidence": "none", "because": "it is old", "image": "old", "format": 2, "data": "{\"config\":{}}",
             "digest": name.replace('-', ":"), "platform": "linux/amd64", "lastUsed": format!("2020-01-0{}T00:00:00Z", day + 1),
         } });
         kept.kubectl(&[

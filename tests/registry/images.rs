@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use muslin::image::contents::Invocation;
-use muslin::registry::{Client, Images, InspectionLimits, Limits, Lookup, Platform};
+use muslin::registry::{Client, Images, InspectionLimits, Limits, Lookup, Platform, Requester};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -35,7 +35,8 @@ fn images(world: &World, registry: &Registry, limits: InspectionLimits) -> Resul
 fn resolver(world: &World, images: &Images, reference: &str, wait: Duration) -> Option<String> {
     let platform = Platform::linux("amd64");
     let wanted = [(reference, &platform)];
-    let known = world.runtime.block_on(async { images.look_up(&wanted, None, Instant::now() + wait).await });
+    let known =
+        world.runtime.block_on(async { images.look_up(&wanted, &Requester::of("shop"), Instant::now() + wait).await });
     match known.into_iter().next().flatten()? {
         Lookup::Image(image) => Some(image.facts.fingerprint(&Invocation::default()).resolver.family.name().to_owned()),
         Lookup::Declared(resolver, _) => Some(format!("{resolver} (declared)")),
@@ -95,7 +96,7 @@ fn drops_the_oldest_of_too_many_inspections(world: &World) -> Result<()> {
     let platform = Platform::linux("amd64");
     let wanted: Vec<_> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let started = Instant::now();
-    world.runtime.block_on(async { images.look_up(&wanted, None, Instant::now() + LONG).await });
+    world.runtime.block_on(async { images.look_up(&wanted, &Requester::of("shop"), Instant::now() + LONG).await });
     ensure!(started.elapsed() < LONG, "dropped inspections delay the result");
     let dropped = images.counts().dropped.load(Ordering::Relaxed);
     ensure!(dropped >= 40, "{dropped} of 50 were dropped");

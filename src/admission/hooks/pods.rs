@@ -139,7 +139,7 @@ pub(in crate::admission) async fn enforce(
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), pod);
         let mut denials = denials(state, pod, &images, namespace, &profile);
         if let Some(before) = before.filter(|_| !denials.is_empty()) {
-            let earlier = self::denials(state, before, &state.known_images(before), namespace, &profile);
+            let earlier = self::denials(state, before, &state.known_images(before, namespace), namespace, &profile);
             let earlier: HashSet<_> = earlier.iter().map(Finding::case).collect();
             denials.retain(|denial| !earlier.contains(&denial.case()));
         }

@@ -97,7 +97,7 @@ async fn add_namespace(
                     if budget::check().is_err() {
                         return;
                     }
-                    let images = state.known_images(&pod);
+                    let images = state.known_images(&pod, namespace);
                     let profile = state.pod_profile(profile, &pod);
                     // An earlier profile may have changed the pod.
                     let context = Context { trusts_annotation: true, ..state.context(namespace, mode, &profile) };

@@ -21,7 +21,7 @@ use crate::plan::{Context, findings_as_is, plan};
 use crate::pod::Pod;
 use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
 use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
-use crate::registry::{self, Images, InspectionLimits, Platform};
+use crate::registry::{self, Images, InspectionLimits, Platform, Requester};
 
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
@@ -143,7 +143,8 @@ impl<'s> Cluster<'s> {
         let mut inspected = std::pin::pin!(
             stream::iter(wanted)
                 .map(|(image, arch)| async move {
-                    let inspecting = async { images.inspect_now(&image, &Platform::linux(&arch), None).await };
+                    let inspecting =
+                        async { images.inspect_now(&image, &Platform::linux(&arch), &Requester::of("")).await };
                     tokio::time::timeout(IMAGE_MAX, inspecting).await
                 })
                 .buffer_unordered(AT_ONCE)
@@ -294,7 +295,16 @@ fn inspection(registries: registry::ClientSettings) -> Result<ImageInspection, F
     let images = Images::new(
         client,
         limits,
-        InspectionLimits { at_once: AT_ONCE, queue: usize::MAX, ..InspectionLimits::default() },
+        // All images are for one user.
+        InspectionLimits {
+            at_once: AT_ONCE,
+            per_namespace: AT_ONCE,
+            per_registry: AT_ONCE,
+            queue: usize::MAX,
+            queue_per_namespace: usize::MAX,
+            patience: IMAGE_MAX,
+            ..InspectionLimits::default()
+        },
     );
     let architectures = vec![own_platform().arch];
     Ok(ImageInspection { images, pull_secrets: None, architectures, budget: Duration::ZERO })

@@ -6,7 +6,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::schemas;
 
@@ -68,9 +67,17 @@ pub struct ImageFingerprintStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 16))]
     pub references: Vec<Seen>,
+    /// The namespace of the first pod that used the image. Each namespace has a quota.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The number of the format of `data`. muslin inspects images with data of another format again.
+    #[serde(default)]
+    pub format: u32,
     /// The facts from which muslin derives the resolver of any command in the image. The format is internal to muslin.
-    #[schemars(schema_with = "schemas::any_object")]
-    pub facts: Value,
+    #[serde(default)]
+    #[schemars(length(max = 32768))]
+    pub data: String,
 }
 
 /// An image name that resolved to this image.
@@ -82,4 +89,8 @@ pub struct Seen {
     /// The last time at which the name resolved to this image.
     #[schemars(schema_with = "schemas::date_time")]
     pub at: Time,
+    /// The identity of the pull secrets that read the image; absent if everybody may read it. The identity stands for versions of
+    /// Secrets and says nothing about their content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
 }

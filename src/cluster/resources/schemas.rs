@@ -21,11 +21,6 @@ pub(super) fn date_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
-/// An object with any fields, which the API server keeps.
-pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
-}
-
 /// A list of resolv.conf options, each named once.
 pub(super) fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -20,7 +20,7 @@ pub struct Client {
     pub(crate) settings: ClientSettings,
     pub(crate) limits: Limits,
     transport: Transport,
-    tokens: TokenCache,
+    tokens: Arc<TokenCache>,
     backoffs: Arc<Backoffs>,
 }
 
@@ -33,7 +33,7 @@ impl Client {
     /// An authority's certificate is invalid.
     pub fn new(settings: ClientSettings, limits: Limits) -> Result<Self, Error> {
         let transport = Transport::new(&settings, limits)?;
-        Ok(Self { settings, limits, transport, tokens: TokenCache::default(), backoffs: Arc::default() })
+        Ok(Self { settings, limits, transport, tokens: Arc::default(), backoffs: Arc::default() })
     }
 
     /// Returns a client that tries `credentials` before its own. The connections and the failed hosts are shared; the tokens are not.
@@ -41,7 +41,30 @@ impl Client {
         let Self { settings, limits, transport, tokens: _, backoffs } = self;
         let settings = ClientSettings { credentials: credentials.before(&settings.credentials), ..settings.clone() };
         let (transport, backoffs) = (transport.clone(), Arc::clone(backoffs));
-        Self { settings, limits: *limits, transport, tokens: TokenCache::default(), backoffs }
+        Self { settings, limits: *limits, transport, tokens: Arc::default(), backoffs }
+    }
+
+    /// Returns a client that shares everything with this one.
+    pub(crate) fn shared(&self) -> Self {
+        let Self { settings, limits, transport, tokens, backoffs } = self;
+        let (transport, tokens, backoffs) = (transport.clone(), Arc::clone(tokens), Arc::clone(backoffs));
+        Self { settings: settings.clone(), limits: *limits, transport, tokens, backoffs }
+    }
+
+    /// Returns the client with other limits on what is read. Those on connections stay.
+    pub(crate) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Gets `path` of the registry `host` in one attempt. A failure says nothing about the host.
+    pub(crate) async fn get_once(
+        &self,
+        host: &str,
+        repository: &str,
+        path: &str,
+        accept: Option<&'static str>,
+    ) -> Result<Response<Incoming>, Error> {
+        self.get_authorized(host, repository, path, accept).await
     }
 
     /// Gets `path` of the registry `host`, with the right to pull `repository`.

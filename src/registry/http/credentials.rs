@@ -80,6 +80,11 @@ impl Credentials {
         Ok(Self(credentials))
     }
 
+    /// Returns whether there is a credential for a repository.
+    pub(crate) fn cover(&self, host: &str, repository: &str) -> bool {
+        self.find(host, repository).is_some()
+    }
+
     /// Returns the credential for a repository.
     pub(super) fn find(&self, host: &str, repository: &str) -> Option<&Credential> {
         let Self(credentials) = self;

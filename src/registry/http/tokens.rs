@@ -25,9 +25,11 @@ use crate::registry::limits::Limits;
 /// The safety margin before a token expires, and the life of a token that gives none (distribution's token specification).
 const TOKEN_MARGIN: Duration = Duration::from_secs(10);
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
-/// The longest life of a token that is believed, and the most tokens that are kept.
+/// The longest life of a token that is believed.
 pub(super) const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3600);
-const TOKENS_MAX: usize = 4096;
+/// The most tokens that are kept, and the longest one, in bytes: 2 MiB in all. Tokens have some 3 KiB.
+const TOKENS_MAX: usize = 128;
+const KEPT_MAX_BYTES: usize = 16 << 10;
 
 /// The `Authorization` headers that worked, by host and repository, until they expire.
 #[derive(Default)]
@@ -62,6 +64,9 @@ impl TokenCache {
     }
 
     pub(super) fn insert(&self, key: String, header: String, life: Duration) {
+        if header.len() + key.len() > KEPT_MAX_BYTES {
+            return;
+        }
         let mut tokens = self.lock();
         if tokens.len() >= TOKENS_MAX {
             tokens.clear();

@@ -1,68 +1,89 @@
-//! One inspection in the background, from its place in the queue to the cached lookup. Must not know who waits for it.
+//! One inspection in the background, from its place to the cached lookup. Must not know who waits for it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use super::cache::{CacheValue, Key};
-use super::lookup::{CredentialSource, Image};
-use super::state::State;
+use super::queue::Started;
+use super::state::{Found, State};
 use crate::registry::error::Error;
-use crate::registry::inspector::Inspection;
 
 /// The pause after a failed inspection of an image.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// One inspection. Ends for those who wait when it is dropped, also if it is aborted or panics.
 pub(super) struct InspectionTask {
-    pub(super) state: Arc<State>,
-    pub(super) key: Key,
-    pub(super) credentials: Option<Arc<dyn CredentialSource>>,
-    pub(super) _done: watch::Sender<()>,
+    state: Arc<State>,
+    started: Started,
 }
 
 // === impl InspectionTask ===
 
 impl InspectionTask {
-    /// Waits for a permit, inspects the image and caches the result.
-    pub(super) async fn run(self) {
-        let Self { state, key, credentials, _done } = &self;
-        let Ok(_permit) = state.permits.acquire().await else { return };
-        state.in_flight().waiting.retain(|(waiting, _)| waiting != key);
-        let outcome = state.inspect(key, credentials.as_deref()).await;
-        let count = if outcome.is_ok() { &state.counts.succeeded } else { &state.counts.failed };
-        count.fetch_add(1, Ordering::Relaxed);
-        let valid_until = || state.valid_until(&key.reference, Duration::ZERO);
-        let after_pause = || Some(Instant::now() + PAUSE);
-        let (value, until) = match outcome {
-            Ok(Inspection { manifest: Some(digest), platform, facts, .. }) => {
-                let image = Arc::new(Image { digest, platform, facts });
-                state.notify(&key.reference, &image);
-                (CacheValue::Image(image), valid_until())
-            }
-            Err(Error::NoPlatform { .. }) => (CacheValue::NoPlatform, valid_until()),
-            Ok(Inspection { manifest: None, .. }) => (self.failed(), after_pause()),
-            Err(error) => {
-                tracing::warn!(image = &*key.reference, platform = %key.platform, %error, "cannot inspect an image");
-                // An earlier result is better than none, although the tag may name another image by now.
-                let earlier = state.cache.get(key).map(|entry| entry.value.clone());
-                let earlier = earlier.filter(|earlier| !matches!(earlier, CacheValue::Failed { .. }));
-                (earlier.unwrap_or_else(|| self.failed()), after_pause())
-            }
-        };
-        state.store(key.clone(), value, until);
+    /// Starts as many inspections as there are places.
+    pub(super) fn start_waiting(state: &Arc<State>) {
+        loop {
+            let next = state.queue().next(&state.limits);
+            let Some(started) = next else { return };
+            tokio::spawn(Self { state: Arc::clone(state), started }.run());
+        }
     }
 
-    fn failed(&self) -> CacheValue {
-        CacheValue::Failed { credentials: self.credentials.as_ref().map(|source| source.name().into()) }
+    /// Inspects the image, caches the result, and starts those that wait for the place.
+    async fn run(self) {
+        // The runtime logs a panic.
+        let _ = AssertUnwindSafe(self.inspect()).catch_unwind().await;
+        let state = Arc::clone(&self.state);
+        drop(self);
+        Self::start_waiting(&state);
+    }
+
+    async fn inspect(&self) {
+        let Self { state, started: Started { key, credentials } } = self;
+        let outcome = tokio::select! {
+            outcome = state.inspect(key, credentials.as_deref()) => outcome,
+            error = state.run_out_of_patience() => Err(error),
+        };
+        let count = if outcome.is_ok() { &state.counts.succeeded } else { &state.counts.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        match outcome {
+            Ok(Found { reader, content, image }) => {
+                let key = Key { reader, ..key.clone() };
+                let until = state.valid_until(&key, Duration::ZERO);
+                state.contents.insert(content.clone(), Arc::clone(&image));
+                let user = state.queue().user(&self.started.key);
+                state.store(key.clone(), CacheValue::Image(content), until, user.is_some());
+                if let Some(namespace) = user {
+                    state.notify(&key, namespace, &image);
+                }
+            }
+            Err(Error::NoPlatform { .. }) => {
+                let until = state.valid_until(key, Duration::ZERO);
+                state.store(key.clone(), CacheValue::NoPlatform, until, false);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn fail(&self, error: &Error) {
+        let Self { state, started: Started { key, credentials: _ } } = self;
+        tracing::warn!(image = &*key.reference, platform = %key.platform, %error, "cannot inspect an image");
+        // An earlier result is better than none, although the tag may name another image by now; but not for credentials that no longer
+        // read the image.
+        let is_denied = matches!(error, Error::Unauthorized { .. } | Error::NotFound { .. });
+        let earlier = state.lookups.get(key).filter(|_| key.reader.is_none() || !is_denied);
+        let value = earlier.map_or(CacheValue::Failed, |entry| entry.value.clone());
+        state.store(key.clone(), value, Some(Instant::now() + PAUSE), true);
     }
 }
 
 impl Drop for InspectionTask {
     fn drop(&mut self) {
-        self.state.in_flight().pending.remove(&self.key);
+        self.state.queue().end(&self.started.key);
     }
 }

@@ -21,8 +21,27 @@ pub struct InspectionLimits {
     pub tag_ttl: Duration,
     /// The number of concurrent inspections.
     pub at_once: usize,
-    /// The number of waiting inspections; beyond it, the oldest are dropped.
+    /// The number of concurrent inspections for one namespace.
+    pub per_namespace: usize,
+    /// The number of concurrent inspections of images of one registry.
+    pub per_registry: usize,
+    /// The number of waiting inspections; beyond it, the oldest of the namespace with most are dropped.
     pub queue: usize,
+    /// The number of waiting inspections of one namespace; beyond it, its oldest are dropped.
+    pub queue_per_namespace: usize,
+    /// The time after which an inspection ends if others wait.
+    pub patience: Duration,
+}
+
+/// The pod that a lookup is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'r> {
+    /// The pod's namespace, which has its own place in the queue.
+    pub namespace: &'r str,
+    /// The pod's credentials, and with them what they may know.
+    pub credentials: Option<&'r Arc<dyn CredentialSource>>,
+    /// Is true if the pod will not be created, so that the image is not in use.
+    pub is_dry_run: bool,
 }
 
 /// An inspected image, for one platform.
@@ -49,8 +68,9 @@ pub enum Lookup {
 
 /// A source of credentials, read only if an image has to be inspected.
 pub trait CredentialSource: fmt::Debug + Send + Sync {
-    /// Returns the name of the source; sources with equal names hold the same credentials.
-    fn name(&self) -> &str;
+    /// Returns the identity of the credentials, which says nothing about their content: sources with equal identities hold the same
+    /// credentials. What they read is known to this identity alone, unless everybody may read it.
+    fn identity(&self) -> &str;
     /// Reads the credentials; none if they cannot be read.
     fn credentials(&self) -> BoxFuture<'_, Credentials>;
 }
@@ -60,6 +80,10 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
 pub struct ImageUse {
     /// The reference, as pods write it.
     pub reference: Arc<str>,
+    /// The namespace of a pod that uses the image.
+    pub namespace: Arc<str>,
+    /// The identity of the credentials that read the image; `None` if everybody may read it.
+    pub reader: Option<Arc<str>>,
     /// The image.
     pub image: Arc<Image>,
 }
@@ -83,6 +107,28 @@ pub struct InspectionCounts {
 
 impl Default for InspectionLimits {
     fn default() -> Self {
-        Self { tag_ttl: Duration::from_secs(600), at_once: 4, queue: 256 }
+        Self {
+            tag_ttl: Duration::from_secs(600),
+            at_once: 3,
+            per_namespace: 2,
+            per_registry: 2,
+            queue: 256,
+            queue_per_namespace: 32,
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+// === impl Requester ===
+
+impl<'r> Requester<'r> {
+    /// A pod of this namespace without credentials.
+    pub const fn of(namespace: &'r str) -> Self {
+        Self { namespace, credentials: None, is_dry_run: false }
+    }
+
+    /// Returns the identity of the credentials.
+    pub(super) fn reader(&self) -> Option<&'r str> {
+        self.credentials.map(|credentials| credentials.identity())
     }
 }
