@@ -12,7 +12,9 @@ use muslin::turns_of;
 /// An image with a shell and two scripts.
 static IMAGE: LazyLock<ImageFacts> = LazyLock::new(|| {
     let mut layer = LayerBuilder::new(1 << 20);
-    for (path, text) in [("bin/run", "#!/bin/sh\nexec env \"$@\"\n"), ("bin/main", "#!/bin/sh\nset -- a \"$@\"\nexec \"$@\"\n")] {
+    for (path, text) in
+        [("bin/run", "#!/bin/sh\nexec env \"$@\"\n"), ("bin/main", "#!/bin/sh\nset -- a \"$@\"\nexec \"$@\"\n")]
+    {
         let mut scan = FileScan::new(path, text.len() as u64, true);
         scan.feed(text.as_bytes());
         layer.add(path, scan.finish().map_or(Entry::Other, Entry::Node)).expect("two scripts fit");
@@ -29,7 +31,8 @@ fuzz_target!(|text: &str| {
         None => lines.collect(),
     };
     let bytes: usize = command.iter().map(String::len).sum();
-    let (fingerprint, turns) = turns_of(|| IMAGE.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() }));
+    let (fingerprint, turns) =
+        turns_of(|| IMAGE.fingerprint(&Invocation { command: Some(&command), ..Invocation::default() }));
     // 128 commands are followed, each with up to 1,024 words.
     assert!(turns <= 64 * bytes as u64 + 128 * (command.len() as u64 + 16), "{turns} turns for {bytes} bytes");
     assert!(fingerprint.reason.to_string().len() <= 2048);

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muslin::registry::{Credentials, IndexOrManifest, ImageConfig, Limits};
+use muslin::registry::{Credentials, ImageConfig, IndexOrManifest, Limits};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = IndexOrManifest::parse(bytes, &Limits::default());

@@ -4,10 +4,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use muslin::image::contents::{Config, ImageFacts, Invocation, Tree};
-use muslin::turns_of;
 use muslin::registry::{Descriptor, Digest, Limits, layer};
+use muslin::turns_of;
 
-const COMMANDS: [&[&str]; 4] = [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"], &["sh", "/app/server"]];
+const COMMANDS: [&[&str]; 4] =
+    [&["/app/server"], &["sh", "-c", "exec server"], &["env", "A=1", "tini", "--", "server"], &["sh", "/app/server"]];
 
 /// The most commands that are followed, and the most words of each.
 const MOST_COMMANDS: u64 = 128;
@@ -28,7 +29,11 @@ fuzz_target!(|bytes: &[u8]| {
         ImageFacts::new(&tree, Config::default(), false)
     });
     // A walk takes up to 256 turns, and each 100 bytes of facts cause a few.
-    assert!(turns <= 64 * layer.facts.bytes() as u64 + 4096, "{turns} turns for {} bytes of facts", layer.facts.bytes());
+    assert!(
+        turns <= 64 * layer.facts.bytes() as u64 + 4096,
+        "{turns} turns for {} bytes of facts",
+        layer.facts.bytes()
+    );
     for command in COMMANDS {
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
         let invocation = Invocation { command: Some(&command), ..Invocation::default() };

@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::Client;
 
 use super::lease::Lease;
+use super::listing::Listing;
 use super::pull_secrets::PullSecrets;
+use crate::pod::{Container, Pod};
 use crate::registry::{CredentialSource, Images, Platform, Requester};
 
 /// Pods in one page of the list.
 const PAGE: u32 = 100;
 /// Limit of images to inspect.
 const IMAGES_MAX: usize = 10_000;
+/// The longest image name, in bytes. Longer ones are not looked up.
+const IMAGE_MAX_BYTES: usize = 512;
 /// Pause after each image: registries limit rates, and reviews come first.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Limit of the wait for leadership, after which another replica is assumed to do it.
@@ -39,7 +41,7 @@ pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets
         if tokio::time::timeout(LEASE_MAX, lease.wait()).await.is_err() {
             return;
         }
-        match images_in_use(&Api::all(client), secrets.as_ref()).await {
+        match images_in_use(client, secrets.as_ref()).await {
             Ok(references) => inspect_all(&images, &references, &platforms).await,
             Err(error) => {
                 tracing::warn!(%error, "cannot list the pods; their images are inspected when a review needs them")
@@ -63,31 +65,27 @@ async fn inspect_all(images: &Images, references: &InUse, platforms: &[Platform]
     tracing::info!(images = references.len(), "inspected the images of running pods");
 }
 
-/// Returns the images of the cluster's pods, each once.
-async fn images_in_use(pods: &Api<Pod>, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
+/// Returns the images of the cluster's pods, each once for each identity of credentials. The list is read in pages of bounded size.
+async fn images_in_use(client: Client, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
     let mut references = InUse::new();
-    let mut parameters = ListParams::default().limit(PAGE);
-    loop {
-        let page = pods.list(&parameters).await?;
-        for pod in page.items {
-            let Some(spec) = pod.spec else { continue };
-            let named: Vec<String> = spec.image_pull_secrets.into_iter().flatten().map(|secret| secret.name).collect();
-            let namespace = pod.metadata.namespace.unwrap_or_default();
+    let mut pods = Listing::new(client, "/api/v1/pods", PAGE);
+    while let Some(page) = pods.next().await? {
+        for pod in page.items::<Pod<'_>>()? {
+            let namespace = pod.namespace().unwrap_or_default();
             let credentials = match secrets {
-                Some(secrets) => secrets.for_pod(&namespace, named.iter().map(String::as_str)).await,
+                Some(secrets) => secrets.for_pod(namespace, pod.pull_secrets()).await,
                 None => None,
             };
             let identity =
                 credentials.as_ref().map(|credentials| credentials.identity().to_owned()).unwrap_or_default();
-            let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
-            for image in containers.filter_map(|container| container.image) {
-                let user = || User { namespace: namespace.clone(), credentials: credentials.clone() };
-                references.entry((image, identity.clone())).or_insert_with(user);
+            let user = || User { namespace: namespace.to_owned(), credentials: credentials.clone() };
+            for image in pod.containers().map(Container::image).filter(|image| image.len() <= IMAGE_MAX_BYTES) {
+                references.entry((image.to_owned(), identity.clone())).or_insert_with(user);
             }
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) if references.len() < IMAGES_MAX => parameters = parameters.continue_token(&token),
-            _ => return Ok(references),
+        if references.len() >= IMAGES_MAX {
+            break;
         }
     }
+    Ok(references)
 }

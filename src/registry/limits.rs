@@ -63,8 +63,8 @@ impl Limits {
     /// Returns the limits on most images. Larger ones are rare, and inspected one at a time.
     pub(super) fn small(all: &Self) -> Self {
         Self {
-            facts_bytes: all.facts_bytes.min(2 << 20),
-            image_facts_bytes: all.image_facts_bytes.min(3 << 20),
+            facts_bytes: all.facts_bytes.min(3 << 19),
+            image_facts_bytes: all.image_facts_bytes.min(5 << 19),
             tree_bytes: all.tree_bytes.min(2 << 20),
             ..*all
         }
@@ -83,7 +83,7 @@ impl Default for Limits {
             ratio: 200,
             entries: 1_000_000,
             facts_bytes: 8 << 20,
-            image_facts_bytes: 12 << 20,
+            image_facts_bytes: 10 << 20,
             tree_bytes: 8 << 20,
             header_bytes: 1 << 20,
             window_bytes: 8 << 20,

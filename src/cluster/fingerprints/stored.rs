@@ -155,3 +155,74 @@ pub(super) fn name_of(digest: &Digest) -> String {
 pub(super) fn digest_of(object: &ImageFingerprint) -> Option<Digest> {
     object.metadata.name.as_deref()?.replacen('-', ":", 1).parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::resources::ImageFingerprintSpec;
+
+    fn digest() -> Digest {
+        Digest::sha256(b"an image")
+    }
+
+    fn pending(reference: &str, reader: Option<&str>) -> Pending {
+        let reference = Reference { name: reference.into(), reader: reader.map(Into::into) };
+        let facts = serde_json::from_str("{\"config\":{\"cmd\":[\"app\"]}}").unwrap();
+        let image = Image { digest: digest(), platform: Platform::linux("amd64"), facts };
+        let references = HashMap::from([(reference, Timestamp::now())]);
+        Pending { image: Arc::new(image), namespace: "shop".into(), references }
+    }
+
+    fn object(status: ImageFingerprintStatus) -> ImageFingerprint {
+        let mut object = ImageFingerprint::new(&name_of(&digest()), ImageFingerprintSpec::default());
+        object.status = Some(status);
+        object
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let pending = pending("example.com/app:1", Some("0123"));
+        let (stored, image) = Stored::read(&object(pending.status(None)), &digest());
+        assert_eq!(image.unwrap(), pending.image);
+        let reference = pending.references.keys().next().unwrap();
+        assert_eq!(stored.references[0].0, *reference, "with its reader");
+        assert!(&*stored.namespace == "shop" && stored.has(reference, None, Timestamp::now()));
+    }
+
+    #[test]
+    fn facts_in_another_format_are_not_read() {
+        let written = pending("example.com/app:1", None).status(None);
+        for status in [
+            ImageFingerprintStatus { format: 1, ..written.clone() },
+            ImageFingerprintStatus { format: 0, ..written.clone() },
+            ImageFingerprintStatus { format: FORMAT + 1, ..written.clone() },
+            ImageFingerprintStatus { data: String::new(), ..written.clone() },
+            ImageFingerprintStatus { data: format!("{}{}", written.data, " ".repeat(DATA_MAX_BYTES)), ..written },
+        ] {
+            assert!(Stored::read(&object(status), &digest()).1.is_none());
+        }
+    }
+
+    /// As 0.1.0 wrote it.
+    #[test]
+    fn an_old_resource_is_parsed_without_its_facts() {
+        let status = serde_json::json!({
+            "resolver": "musl", "evidence": "inspected", "because": "it is old", "image": "a", "digest": "b",
+            "platform": "linux/amd64", "lastUsed": "2026-01-01T00:00:00Z", "facts": { "config": {}, "kinds": [[[[]]]] },
+        });
+        let status: ImageFingerprintStatus = serde_json::from_value(status).unwrap();
+        let (stored, image) = Stored::read(&object(status), &digest());
+        assert!(image.is_none() && stored.last_used.is_some());
+    }
+
+    #[test]
+    fn little_is_kept_of_whatever_is_stored() {
+        let mut status = pending("example.com/app:1", None).status(None);
+        let seen = |name: String| Seen { name, at: Time(Timestamp::now()), reader: None };
+        status.references = (0..1000).map(|number| seen(format!("{number}{}", "x".repeat(number * 8)))).collect();
+        status.namespace = "n".repeat(100_000);
+        let (stored, _) = Stored::read(&object(status), &digest());
+        let bytes: usize = stored.references.iter().map(|(reference, _)| reference.name.len()).sum();
+        assert!(bytes + stored.namespace.len() < 4096, "{bytes} bytes");
+    }
+}

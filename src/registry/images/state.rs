@@ -24,12 +24,12 @@ use crate::registry::remote::Remote;
 use crate::resolver::Resolver;
 
 /// The memory for facts of layers that several images share, in bytes.
-pub(super) const LAYERS_MAX_BYTES: u64 = 8 << 20;
-/// The memory for one inspection, in bytes: the facts of the layers that were read and of the next one (5 MiB, [`Limits::small`]), a
+pub(super) const LAYERS_MAX_BYTES: u64 = 6 << 20;
+/// The memory for one inspection, in bytes: the facts of the layers that were read and of the next one (4 MiB, [`Limits::small`]), a
 /// window of zstd (8 MiB), and a header of tar. A Debian base needs 0.4 MB.
-pub(super) const INSPECTION_MAX_BYTES: u64 = 14 << 20;
-/// The same for an image that needs more facts (20 MiB). Only one such image is inspected at a time.
-pub(super) const LARGE_INSPECTION_MAX_BYTES: u64 = 29 << 20;
+pub(super) const INSPECTION_MAX_BYTES: u64 = 13 << 20;
+/// The same for an image that needs more facts (18 MiB). Only one such image is inspected at a time.
+pub(super) const LARGE_INSPECTION_MAX_BYTES: u64 = 27 << 20;
 /// The time for the question whether everybody may read an image.
 const PUBLIC_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which an image in use is notified again.
