@@ -1,14 +1,15 @@
 //! Text from outside, made fit for a sentence: visible, on one line, and no longer than a limit. A sentence for a terminal, a log, an
-//! annotation, an Event or an admission response is a [`Line`], and only this file makes one. Must not know where the text comes
-//! from or where the sentence goes.
+//! annotation, an Event or an admission response is a [`Line`], the output of a command is a [`Block`], and only this file makes
+//! them. Must not know where the text comes from or where the sentence goes.
 //!
 //! A program that reads JSON gets the true text: a message becomes a [`Line`] where it is shown, not where it is written, and JSON has
 //! escapes of its own.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
+use anstyle::Style;
 use serde::Serialize;
 
 const ELLIPSIS: &str = "…";
@@ -92,6 +93,95 @@ impl From<Line> for Cow<'static, str> {
     }
 }
 
+/// Text of any number of lines for a terminal or a program: lines, fixed words, and JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Block(String);
+
+// === impl Block ===
+
+impl Block {
+    /// Returns a block of fixed words.
+    pub fn fixed(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+
+    /// Returns a value as JSON on one line, in which characters that a [`Line`] escapes have JSON's escapes.
+    pub fn json(value: &impl Serialize) -> Self {
+        // What is written here consists of strings and numbers, and always fits JSON.
+        Self(escape_json(serde_json::to_string(value).unwrap_or_default()))
+    }
+
+    /// Returns a value as [`Self::json`] does, on indented lines.
+    pub fn indented_json(value: &impl Serialize) -> Self {
+        Self(escape_json(serde_json::to_string_pretty(value).unwrap_or_default()) + "\n")
+    }
+
+    /// Returns the output of a renderer that got nothing but lines and fixed words. `tests/floors.rs` lists the callers.
+    pub(crate) fn rendered(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Adds a line and its end.
+    pub fn push_line(&mut self, line: impl Into<Line>) {
+        self.0.push_str(&line.into());
+        self.0.push('\n');
+    }
+
+    /// Adds a text without an end of the line.
+    pub fn push_styled(&mut self, style: Style, line: &Line) {
+        self.0.push_str(&format!("{style}{line}{style:#}"));
+    }
+
+    /// Adds another block.
+    pub fn push(&mut self, Self(text): &Self) {
+        self.0.push_str(text);
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Returns JSON with `\u202e` for each character that a [`Line`] escapes and JSON does not. In JSON such characters are parts of
+/// strings, and line breaks are not.
+pub(crate) fn escape_json(json: String) -> String {
+    let needs_escape =
+        |index: usize, c: char| !c.is_ascii_control() && c != ':' && is_escaped(&json, index, c) || c == '\u{7f}';
+    if is_plain(&json) || !json.char_indices().any(|(index, c)| needs_escape(index, c)) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for (index, c) in json.char_indices() {
+        if needs_escape(index, c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// Returns a line of a file as it is shown, with four spaces for a tab, and the place of a part of it.
+pub(crate) fn quote(line: &str, part: Range<usize>) -> (Line, Range<usize>) {
+    let (mut shown, mut place) = (String::with_capacity(line.len()), 0..0);
+    for (index, character) in line.char_indices().chain([(line.len(), '\n')]) {
+        if index <= part.start {
+            place.start = shown.len();
+        }
+        if index <= part.end {
+            place.end = shown.len();
+        }
+        match character {
+            _ if index == line.len() => {}
+            '\t' => shown.push_str("    "),
+            other if is_escaped(line, index, other) => push_escape(&mut shown, other),
+            other => shown.push(other),
+        }
+    }
+    (Line(Cow::Owned(shown)), place)
+}
+
 /// Returns the text in at most `limit` bytes; a text that is cut ends in `…`. A fragment of a sentence needs no more: the sentence
 /// is escaped as a whole.
 pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
@@ -105,11 +195,6 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
 /// Returns the text as a [`Line`] of at most `limit` bytes has it.
 pub(crate) fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(escaped(text, limit)) }
-}
-
-/// Returns the text as a [`Line`] has it.
-pub(crate) fn printable(text: &str) -> String {
-    one_line(text, usize::MAX).into_owned()
 }
 
 /// Returns whether a text is of printable ASCII characters and cannot be a command, as most are; this is quick to see.
@@ -237,6 +322,30 @@ mod tests {
         assert_eq!(&*Line::new("pod ##[error]x ###vso[y] ##teamcity[z]"), {
             "pod #\\u{23}[error]x ##\\u{23}vso[y] #\\u{23}teamcity[z]"
         });
+    }
+
+    #[test]
+    fn json_keeps_the_true_text() {
+        let text = "a\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}\n::error::##[error]é";
+        let Block(json) = Block::json(&[text]);
+        assert_eq!(json, "[\"a\\u001b\\u007f\\u009b\\u202e\\udb40\\udc41\\n::error::#\\u0023[error]é\"]");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
+        let Block(indented) = Block::indented_json(&[text]);
+        assert_eq!(
+            (indented.lines().count(), serde_json::from_str::<Vec<String>>(&indented).unwrap()),
+            (3, vec![text.to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_quote_knows_where_its_part_is() {
+        let line = "\ta\u{202e}: 'x\u{1b}y' # ##[error]";
+        let start = line.find('\'').unwrap();
+        let (shown, place) = quote(line, start..start + 5);
+        assert_eq!(shown, "    a\\u{202e}: 'x\\u{1b}y' # #\\u{23}[error]");
+        assert_eq!(&shown[place], "'x\\u{1b}y'");
+        assert_eq!(quote("ab", 2..2).1, 2..2);
+        assert_eq!(quote("", 0..0), (Line::default(), 0..0));
     }
 
     proptest! {

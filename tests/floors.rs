@@ -42,6 +42,18 @@ const FOREIGN: [(&[&str], &str); 6] = [
     (&["std", "net", "TcpStream"], "code that opens sockets belongs in src/registry, src/probe or src/admission"),
 ];
 
+/// Ways to print, and to make a text that may be printed without a look at it; and the files that may name them.
+const PRINTING: [(&[&str], &[&str]); 5] = [
+    (&["std", "io", "stdout"], &["src/cli/terminal.rs"]),
+    (&["std", "io", "stderr"], &["src/cli/terminal.rs", "src/cli/log.rs"]),
+    (&["anstream", "stdout"], &["src/cli/terminal.rs"]),
+    (&["anstream", "stderr"], &["src/cli/terminal.rs"]),
+    (
+        &["crate", "text", "Block", "rendered"],
+        &["src/cli/explain.rs", "src/report/compiler_style.rs", "src/report/github.rs"],
+    ),
+];
+
 /// A module path from the crate's root: `["rules", "zero_value"]`.
 type Module = Vec<String>;
 
@@ -327,6 +339,29 @@ fn a_pure_floor_does_no_io() {
             }
         }
     }
+}
+
+#[test]
+fn one_file_prints() {
+    let mut seen = BTreeSet::new();
+    for file in source_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Vec::new()) {
+        for Named { path, .. } in &file.named {
+            let alias = file.aliases.get(&path[0]).cloned().unwrap_or_else(|| vec![path[0].clone()]);
+            let path: Vec<&str> =
+                alias.iter().chain(&path[1..]).map(String::as_str).filter(|part| *part != "self").collect();
+            for (way, allowed) in PRINTING.iter().filter(|(way, _)| path.starts_with(way)) {
+                assert!(
+                    allowed.contains(&file.path.as_str()),
+                    "{} names `{}`: print lines and blocks through src/cli/terminal.rs",
+                    file.path,
+                    way.join("::"),
+                );
+                seen.insert((way, file.path.clone()));
+            }
+        }
+    }
+    // A list that names nothing would allow everything.
+    assert_eq!(seen.len(), PRINTING.iter().map(|(_, allowed)| allowed.len()).sum::<usize>(), "{seen:?}");
 }
 
 #[test]

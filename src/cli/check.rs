@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -21,9 +21,11 @@ use super::files::{STDIN, Source, sources};
 use super::fix::{FixedText, fix_text};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::ordered_parallel::map_in_order;
-use super::outcome::{Failure, Outcome, error_line, error_text, human};
+use super::outcome::{ErrorMessage, Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::progress::Progress;
+use super::terminal::{Messages, Results};
+use crate::text::{Block, Line};
 
 /// Find what is wrong with the DNS of pods in manifests.
 ///
@@ -84,12 +86,12 @@ struct Checker {
 #[derive(Default)]
 struct FileResults {
     /// Formatted findings.
-    findings: Vec<String>,
+    findings: Vec<Block>,
     summary: Summary,
     /// Errors of reading or writing, with their places.
-    errors: Vec<String>,
+    errors: Vec<ErrorMessage>,
     /// Other messages.
-    notes: Vec<String>,
+    notes: Vec<Line>,
     /// Number of findings that `--fix` can fix.
     fixable: usize,
     /// Number of findings that `--fix` fixed.
@@ -155,7 +157,7 @@ impl Check {
 
     fn format(&self) -> Box<dyn Format> {
         match self.output {
-            Output::Human => Box::new(human(&io::stdout())),
+            Output::Human => Box::new(Results::human()),
             Output::Json => Box::new(Json),
             Output::Sarif => Box::new(Sarif),
             Output::Github => Box::new(Github),
@@ -166,8 +168,7 @@ impl Check {
     fn check_all(&self, checker: &Checker, exclude: Gitignore) -> Result<Totals, Failure> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let mut totals = Totals::default();
-        let mut writer =
-            FindingWriter { out: io::BufWriter::new(io::stdout().lock()), format: &*checker.format, any: false };
+        let mut writer = FindingWriter { out: Results::new(), format: &*checker.format, any: false };
         let mut progress = Progress::default();
         let mut outcome = writer.head();
         if outcome.is_ok() {
@@ -178,7 +179,7 @@ impl Check {
                 |results| {
                     outcome = progress.around(|| totals.take(results, &mut writer));
                     let Summary { files, counts, .. } = totals.summary;
-                    progress.advance(|| format!("{files} files checked; findings: {counts}"));
+                    progress.advance(|| format!("{files} files checked; findings: {counts}").into());
                     if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 },
             );
@@ -193,28 +194,28 @@ impl Check {
 }
 
 /// Writes findings in their format.
-struct FindingWriter<'f, W: io::Write> {
-    out: W,
+struct FindingWriter<'f> {
+    out: Results,
     format: &'f dyn Format,
     any: bool,
 }
 
 // === impl FindingWriter ===
 
-impl<W: io::Write> FindingWriter<'_, W> {
+impl FindingWriter<'_> {
     fn head(&mut self) -> io::Result<()> {
-        self.out.write_all(self.format.head().as_bytes())
+        self.out.write(&self.format.head())
     }
 
-    fn finding(&mut self, finding: &str) -> io::Result<()> {
+    fn finding(&mut self, finding: &Block) -> io::Result<()> {
         if std::mem::replace(&mut self.any, true) {
-            self.out.write_all(self.format.separator().as_bytes())?;
+            self.out.write(&Block::fixed(self.format.separator()))?;
         }
-        self.out.write_all(finding.as_bytes())
+        self.out.write(finding)
     }
 
     fn tail(&mut self, summary: &Summary) -> io::Result<()> {
-        self.out.write_all(self.format.tail(summary).as_bytes())?;
+        self.out.write(&self.format.tail(summary))?;
         self.out.flush()
     }
 }
@@ -231,10 +232,10 @@ impl Checker {
         let failed = |error| FileResults { errors: vec![error], ..FileResults::default() };
         match results {
             Ok(Ok(results)) => results,
-            Ok(Err(error)) => failed(error_text(&error)),
-            Err(_) => {
-                failed(format!("cannot check {name}: muslin crashed on this file, which is a bug; please report it"))
-            }
+            Ok(Err(error)) => failed(ErrorMessage::of(&error)),
+            Err(_) => failed(ErrorMessage::new(format!(
+                "cannot check {name}: muslin crashed on this file, which is a bug; please report it"
+            ))),
         }
     }
 
@@ -263,7 +264,7 @@ impl Checker {
                 Some(text)
             }
             Err(error) => {
-                results.errors.push(error_text(&error));
+                results.errors.push(ErrorMessage::of(&error));
                 None
             }
         }
@@ -277,8 +278,8 @@ impl Checker {
             match document.parse() {
                 Ok(root) => self.check_document(name, &lines, &document, &root, results),
                 Err(error) => {
-                    let hint = if text.contains("{{") { helm_hint(source.chart()) } else { String::new() };
-                    results.errors.push(format!("{name}:{error}{hint}"));
+                    let hint = text.contains("{{").then(|| helm_hint(source.chart()));
+                    results.errors.push(ErrorMessage { text: format!("{name}:{error}").into(), hint });
                 }
             }
         }
@@ -310,30 +311,30 @@ impl Checker {
                     });
                     if self.verbose {
                         let object = self.planner.name_of(object);
-                        results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}")));
+                        results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}").into()));
                     }
                 }
                 Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
                 Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
                     let at = lines.position(document.file_span(root.locate(&pointer)).start);
                     let object = self.planner.name_of(object);
-                    results.errors.push(format!("{name}:{at}: {object}: {message}"));
+                    results.errors.push(ErrorMessage::new(format!("{name}:{at}: {object}: {message}")));
                 }
             }
         }
     }
 }
 
-fn helm_hint(chart: Option<String>) -> String {
+fn helm_hint(chart: Option<String>) -> Line {
     let chart = chart.as_deref().unwrap_or("CHART");
-    format!("\nhint: this looks like a Helm template; check its output: `helm template {chart} | muslin check -`")
+    format!("this looks like a Helm template; check its output: `helm template {chart} | muslin check -`").into()
 }
 
 // === impl Totals ===
 
 impl Totals {
     /// Writes the results of one file, and adds its numbers.
-    fn take<W: io::Write>(&mut self, results: FileResults, writer: &mut FindingWriter<'_, W>) -> io::Result<()> {
+    fn take(&mut self, results: FileResults, writer: &mut FindingWriter<'_>) -> io::Result<()> {
         let FileResults { findings, summary, errors, notes, fixable, fixed, skipped_objects, skipped_pods, chart } =
             results;
         self.summary.add(summary);
@@ -349,19 +350,13 @@ impl Totals {
         if let Some(chart) = chart {
             *self.charts.entry(chart).or_default() += 1;
         }
-        for finding in findings {
-            writer.finding(&finding)?;
-        }
+        findings.iter().try_for_each(|finding| writer.finding(finding))?;
         if !(errors.is_empty() && notes.is_empty()) {
             // Both streams may go to one terminal: findings come before messages.
             writer.out.flush()?;
-            let mut stderr = anstream::stderr().lock();
-            for error in errors {
-                writeln!(stderr, "{}", error_line(&error))?;
-            }
-            for note in notes {
-                writeln!(stderr, "note: {note}")?;
-            }
+            let mut messages = Messages::new();
+            errors.iter().try_for_each(|error| messages.error(error))?;
+            notes.iter().try_for_each(|note| messages.note(note))?;
         }
         Ok(())
     }
@@ -369,33 +364,31 @@ impl Totals {
     /// Writes the summary to standard error.
     fn write(&self, check: &Check) -> io::Result<()> {
         let Self { summary, errors: _, fixable, fixed, skipped_objects, skipped_pods, charts } = self;
-        let mut stderr = anstream::stderr().lock();
+        let mut messages = Messages::new();
         for (chart, count) in charts {
-            writeln!(
-                stderr,
-                "note: skipped {} in {chart}; check their output: helm template {chart} | muslin check -",
+            messages.note(&Line::new(format!(
+                "skipped {} in {chart}; check their output: helm template {chart} | muslin check -",
                 counted(*count, "Helm template"),
-            )?;
+            )))?;
         }
         if check.verbose {
             for (kind, count) in skipped_objects {
-                writeln!(stderr, "note: skipped {} of kind {kind}", counted(*count, "object"))?;
+                messages.note(&Line::new(format!("skipped {} of kind {kind}", counted(*count, "object"))))?;
             }
             for (why, count) in skipped_pods {
-                writeln!(stderr, "note: skipped {}: {why}", counted(*count, "pod"))?;
+                messages.note(&Line::new(format!("skipped {}: {why}", counted(*count, "pod"))))?;
             }
         }
-        writeln!(
-            stderr,
+        messages.line(&Line::new(format!(
             "{}, {}, {}; findings: {}",
             counted(summary.files, "file"),
             counted(summary.objects, "object"),
             counted(summary.pods, "pod"),
             summary.counts,
-        )?;
+        )))?;
         match (check.fix, fixable, fixed) {
-            (false, 1.., _) => writeln!(stderr, "`--fix` can fix {fixable} of them"),
-            (true, _, 1..) => writeln!(stderr, "fixed {}", counted(*fixed, "other finding")),
+            (false, 1.., _) => messages.line(&Line::new(format!("`--fix` can fix {fixable} of them"))),
+            (true, _, 1..) => messages.line(&Line::new(format!("fixed {}", counted(*fixed, "other finding")))),
             _ => Ok(()),
         }
     }

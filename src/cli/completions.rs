@@ -1,11 +1,10 @@
 //! `muslin completions`: completion scripts for shells.
 
-use std::io::{self, Write as _};
-
 use clap::Args;
 use clap_complete::Shell;
 
-use super::outcome::{Failure, Outcome};
+use super::outcome::Outcome;
+use super::terminal;
 
 /// Print the completion script of a shell.
 ///
@@ -24,9 +23,6 @@ impl Completions {
         // Generated in memory, because clap_complete panics on write errors.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut arguments, "muslin", &mut script);
-        match io::stdout().lock().write_all(&script) {
-            Ok(()) => Ok(()),
-            Err(error) => Failure::output(error),
-        }
+        terminal::print_document(&script)
     }
 }

@@ -1,19 +1,19 @@
 //! `muslin explain`: pages about a rule, a verdict, an option, a resolver, a profile or an image name. Uses no network and no files.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use anyhow::anyhow;
 use clap::Args;
 
 use crate::explain::{Topic, for_terminal, index};
 
 use super::outcome::{Failure, Outcome};
+use super::terminal;
+use crate::text::{Block, Line};
 
 /// Maximum page width, also used if standard output is no terminal: longer lines are hard to read.
 const WIDTH_MAX: usize = 100;
 
 /// Hint after a topic that is not found.
-const HINT: &str = "hint: `muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`";
+const HINT: &str = "`muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`";
 
 /// Explain a rule, a verdict, an option, a resolver, a profile or an image name.
 ///
@@ -31,21 +31,17 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self) -> Outcome {
-        let topic = self.topic.join(" ");
+        // Pages repeat it, and no topic has a character that is escaped.
+        let topic = Line::new(self.topic.join(" "));
         let page = if topic.trim().is_empty() {
             index()
         } else {
-            Topic::find(&topic).map_err(|unknown| Failure::Input(anyhow!("{unknown}\n{HINT}")))?.markdown()
+            Topic::find(&topic).map_err(|unknown| Failure::Usage(anyhow!("{unknown}"), HINT))?.markdown()
         };
-        let text = for_terminal(&page, page_width());
-        match anstream::stdout().lock().write_all(text.as_bytes()) {
-            Ok(()) => Ok(()),
-            Err(error) => Failure::output(error),
-        }
+        terminal::print(&Block::rendered(for_terminal(&page, page_width())))
     }
 }
 
 fn page_width() -> usize {
-    let terminal = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    terminal.map_or(WIDTH_MAX, |(width, _)| usize::from(width.0).min(WIDTH_MAX))
+    terminal::width().map_or(WIDTH_MAX, |width| width.min(WIDTH_MAX))
 }

@@ -4,6 +4,7 @@
 use json_patch::{Patch, PatchOperation};
 
 use crate::manifest::{Document, Stream, objects};
+use crate::text::Line;
 
 use super::manifest_pods::{ManifestPlanner, PodSource};
 
@@ -15,7 +16,7 @@ pub(super) struct FixedText {
     /// Number of findings fixed.
     pub(super) findings: usize,
     /// Messages about documents that could not be changed.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Line>,
 }
 
 /// Fixes the findings of a file that can be fixed without losing its layout.
@@ -64,7 +65,8 @@ fn fix_document(
         Ok(_) => "a change would lose its layout; `muslin inject` rewrites it".to_owned(),
         Err(error) => error.to_string(),
     };
-    fixed.notes.push(format!("{name}:{}: did not change this document: {why_not}", document.line()));
+    let line = document.line();
+    fixed.notes.push(Line::new(format!("{name}:{line}: did not change this document: {why_not}")));
     None
 }
 

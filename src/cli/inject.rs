@@ -1,6 +1,6 @@
 //! `muslin inject`: manifests in, fixed manifests out, findings on standard error. Runs the webhook's own code, without a network.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -13,8 +13,10 @@ use crate::report::{Counts, Format as _, Human};
 
 use super::files::Source;
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
-use super::outcome::{Failure, Outcome, human};
+use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
+use super::terminal::{Messages, print_document};
+use crate::text::{Block, Line};
 
 /// Read manifests and write them back with the options that the webhook would inject.
 ///
@@ -46,8 +48,8 @@ struct Tally {
     changed: usize,
     counts: Counts,
     /// Formatted findings.
-    findings: Vec<String>,
-    notes: Vec<String>,
+    findings: Vec<Block>,
+    notes: Vec<Line>,
 }
 
 // === impl Inject ===
@@ -75,9 +77,7 @@ impl Inject {
         if !self.quiet {
             tally.write().map_err(|error| Failure::Outside(error.into()))?;
         }
-        if let Err(error) = io::stdout().lock().write_all(output.as_bytes()) {
-            return Failure::output(error);
-        }
+        print_document(output.as_bytes())?;
         match self.policy.fail_on.0 {
             Some(level) if tally.counts.at_least(level) > 0 => Err(Failure::Findings),
             _ => Ok(()),
@@ -112,7 +112,7 @@ fn inject_document(
             tally.findings.push(tally.human.finding(&located));
         });
         let object = planner.name_of(object);
-        tally.notes.extend(plan.notes.iter().map(|note| format!("{object}: {note}")));
+        tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
         if !plan.patch.is_empty() {
             tally.changed += 1;
             patches.push((source.pod_pointer(), plan.patch));
@@ -124,7 +124,7 @@ fn inject_document(
     let edited = document.apply_patches(&root, &patches).with_context(|| format!("cannot change {file}"))?;
     if !edited.layout_kept {
         let line = document.line();
-        tally.notes.push(format!("{file}:{line}: rewrote this document; its layout and comments are lost"));
+        tally.notes.push(Line::new(format!("{file}:{line}: rewrote this document; its layout and comments are lost")));
     }
     Ok(edited.text)
 }
@@ -133,21 +133,16 @@ fn inject_document(
 
 impl Tally {
     fn new() -> Self {
-        let human = human(&io::stderr());
+        let human = Messages::human();
         Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
     }
 
     fn write(&self) -> io::Result<()> {
         let Self { human: _, pods, changed, counts, findings, notes } = self;
-        let mut stderr = io::BufWriter::new(io::stderr().lock());
-        for finding in findings {
-            stderr.write_all(finding.as_bytes())?;
-        }
-        for note in notes {
-            writeln!(stderr, "note: {note}")?;
-        }
+        let mut messages = Messages::new();
+        findings.iter().try_for_each(|finding| messages.block(finding))?;
+        notes.iter().try_for_each(|note| messages.note(note))?;
         let plural = if *pods == 1 { "" } else { "s" };
-        writeln!(stderr, "{pods} pod{plural}, {changed} changed; findings: {counts}")?;
-        stderr.flush()
+        messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))
     }
 }

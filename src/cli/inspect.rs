@@ -1,6 +1,5 @@
 //! `muslin inspect`: which resolver images use, with the evidence.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,6 +18,8 @@ use crate::resolver::{Cgo, Resolver};
 use super::outcome::{Failure, Outcome};
 use super::progress::Progress;
 use super::registry_args::{RegistryArgs, own_platform};
+use super::terminal;
+use crate::text::{Block, Line};
 
 /// Cache size for layers shared by several images.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -121,15 +122,12 @@ impl Inspect {
                 Err(failure) => failures.push(failure),
             }
         }
-        if let Err(error) = self.write(&inspected) {
-            Failure::output(error)?;
-        }
+        terminal::print(&self.text_of(&inspected))?;
         // Bad input decides the exit code before outside failures: trying again does not help.
         failures.sort_by_key(|failure| matches!(failure, Failure::Input(_)));
         let Some(last) = failures.pop() else { return Ok(()) };
         for failure in failures {
-            // If standard error is closed too, the message is lost.
-            let _ = writeln!(anstream::stderr(), "{failure}");
+            terminal::failure(&failure);
         }
         Err(last)
     }
@@ -151,7 +149,7 @@ impl Inspect {
             let mut images = pin!(images);
             while let Some(result) = images.next().await {
                 results.push(result);
-                progress.advance(|| format!("{} of {} images inspected", results.len(), self.references.len()));
+                progress.advance(|| format!("{} of {} images inspected", results.len(), self.references.len()).into());
             }
             results
         });
@@ -160,14 +158,14 @@ impl Inspect {
         Ok(results)
     }
 
-    fn write(&self, inspected: &[Inspected<'_>]) -> io::Result<()> {
-        let mut stdout = anstream::stdout().lock();
+    fn text_of(&self, inspected: &[Inspected<'_>]) -> Block {
         match self.output {
-            Output::Human => inspected.iter().try_for_each(|image| image.write(&mut stdout)),
-            Output::Json => {
-                serde_json::to_writer_pretty(&mut stdout, inspected)?;
-                writeln!(stdout)
+            Output::Human => {
+                let mut text = Block::default();
+                inspected.iter().for_each(|image| image.write(&mut text));
+                text
             }
+            Output::Json => Block::indented_json(&inspected),
         }
     }
 }
@@ -189,20 +187,22 @@ impl<'r> Inspected<'r> {
         }
     }
 
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, text: &mut Block) {
         let Self { image, libc: _, resolver, version, evidence, because, publisher, contents } = self;
-        let bold = anstyle::Style::new().bold();
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-        writeln!(out, "{bold}{image}{bold:#}: {resolver}{version} ({evidence})")?;
-        writeln!(out, "  why: {because}")?;
+        text.push_styled(anstyle::Style::new().bold(), &Line::new((*image).to_owned()));
+        text.push_line(format!(": {resolver}{version} ({evidence})"));
+        text.push_line(format!("  why: {because}"));
         if let Some(ReadContents { digest, platform, source, files }) = contents {
             for FileEvidence { path, layer, number, says } in files {
-                writeln!(out, "  {path} {says} (layer {number}, {})", short_digest(layer))?;
+                text.push_line(format!("  {path} {says} (layer {number}, {})", short_digest(layer)));
             }
             let digest = digest.as_deref().unwrap_or("no manifest");
-            writeln!(out, "  read: {digest} for {platform} ({source})")?;
+            text.push_line(format!("  read: {digest} for {platform} ({source})"));
         }
-        publisher.map_or(Ok(()), |publisher| writeln!(out, "  source: {publisher}"))
+        if let Some(publisher) = publisher {
+            text.push_line(format!("  source: {publisher}"));
+        }
     }
 }
 

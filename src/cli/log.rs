@@ -1,6 +1,7 @@
 //! The log of `muslin serve`, on standard error. A thread of its own writes the lines: a slow or blocked reader delays no review, and
 //! lines that do not fit in the queue are dropped and counted. So are many lines of one kind.
 
+mod fields;
 mod short_lines;
 mod throttle;
 
@@ -17,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use fields::fields;
 use short_lines::{LineFormat, ShortLines};
 use throttle::Throttle;
 
@@ -59,7 +61,8 @@ pub(super) fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
     let registry = tracing_subscriber::registry().with(filter).with(throttle);
     if is_human {
         let lines = ShortLines::new(lines, LineFormat::Text);
-        registry.with(tracing_subscriber::fmt::layer().with_ansi(is_terminal).with_writer(lines)).init();
+        let layer = tracing_subscriber::fmt::layer().fmt_fields(fields());
+        registry.with(layer.with_ansi(is_terminal).with_writer(lines)).init();
     } else {
         let lines = ShortLines::new(lines, LineFormat::Json);
         registry.with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(lines)).init();

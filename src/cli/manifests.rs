@@ -1,11 +1,10 @@
 //! `muslin manifests`: the custom resource definitions and the built-in profiles, as manifests.
 
-use std::io::{self, Write as _};
-
 use clap::{Args, ValueEnum};
 use kube::CustomResourceExt as _;
 
 use super::outcome::{Failure, Outcome};
+use super::terminal;
 use crate::cluster::{ImageFingerprint, ResolverProfile, ResolverProfileSpec};
 use crate::policy::Profile;
 
@@ -37,10 +36,7 @@ impl Manifests {
             ManifestSet::Profiles => profiles(),
         };
         let text = text.map_err(Failure::Outside)?;
-        match io::stdout().lock().write_all(text.as_bytes()) {
-            Ok(()) => Ok(()),
-            Err(error) => Failure::output(error),
-        }
+        terminal::print_document(text.as_bytes())
     }
 }
 

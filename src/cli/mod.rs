@@ -1,4 +1,4 @@
-//! The command line: one file a command. Results go to standard output, everything else to standard error.
+//! The command line: one file a command. Results go to standard output, everything else to standard error, through [`terminal`].
 
 mod check;
 mod completions;
@@ -20,9 +20,9 @@ mod progress;
 mod registry_args;
 mod scan;
 mod serve;
+mod terminal;
 mod version;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -98,8 +98,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // If standard error is closed too, the message is lost.
-            let _ = writeln!(anstream::stderr(), "{failure}");
+            terminal::failure(&failure);
             failure.code()
         }
     }

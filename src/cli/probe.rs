@@ -1,6 +1,6 @@
 //! `muslin probe`: diagnoses DNS where it runs.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -21,6 +21,8 @@ use crate::verdicts::verdicts;
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{FailOn, fail_on};
 use super::progress::Progress;
+use super::terminal;
+use crate::text::{Block, Line};
 
 /// The file that every C library reads.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -190,6 +192,7 @@ impl ProbeArgs {
             let seconds = began.elapsed().as_secs();
             progress.advance(|| {
                 format!("{seconds} s of {}: {doing}; {sent} queries sent, {answered} of {asked} answered", self.timeout)
+                    .into()
             });
         };
         let (seen, sent) = runtime.block_on(probe.run(&on_progress));
@@ -205,24 +208,14 @@ impl ProbeArgs {
         }
         let costs = lookup_costs(&seen, &resolvers_to_compare(&seen));
         let report = ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
-        if let Err(error) = self.write(&report) {
-            Failure::output(error)?;
-        }
+        terminal::print(&match self.output {
+            Output::Human => report.human(terminal::is_coloured()),
+            Output::Json => report.json(),
+        })?;
         match self.fail_on {
             FailOn(Some(level)) if report.counts().at_least(level) > 0 => Err(Failure::Findings),
             FailOn(_) => Ok(()),
         }
-    }
-
-    fn write(&self, report: &ProbeReport<'_>) -> io::Result<()> {
-        let mut stdout = anstream::stdout().lock();
-        let in_colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
-        let text = match self.output {
-            Output::Human => report.human(in_colour),
-            Output::Json => report.json(),
-        };
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
     }
 
     async fn probe(&self) -> anyhow::Result<Probe> {
@@ -332,8 +325,7 @@ impl ProbeArgs {
         let outcome =
             tokio::time::timeout(API_MAX, read).await.unwrap_or_else(|_| Err(anyhow!("the API server did not answer")));
         outcome.unwrap_or_else(|error| {
-            // If standard error is closed, the note is lost.
-            let _ = writeln!(anstream::stderr(), "note: it is unknown where CoreDNS forwards: {error:#}");
+            terminal::note(&Line::new(format!("it is unknown where CoreDNS forwards: {error:#}")));
             None
         })
     }
@@ -351,12 +343,9 @@ fn look_up(name: &str) -> Outcome {
         }
         Err(error) => PrintedLookup { microseconds, error: Some(error.to_string()), addresses: Vec::new() },
     };
-    // Strings and numbers always fit JSON.
-    let line = serde_json::to_string(&printed).unwrap_or_default();
-    match writeln!(io::stdout().lock(), "{line}") {
-        Ok(()) => Ok(()),
-        Err(error) => Failure::output(error),
-    }
+    let mut line = Block::json(&printed);
+    line.push_line("");
+    terminal::print(&line)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::text::Line;
+
 /// Time before the line appears.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -34,7 +36,7 @@ impl Progress {
     }
 
     /// Shows a message. `message` is called only if the line is visible.
-    pub(super) fn advance(&mut self, message: impl FnOnce() -> String) {
+    pub(super) fn advance(&mut self, message: impl FnOnce() -> Line) {
         if self.bar.is_none() && self.since.elapsed() < PATIENCE {
             return;
         }
@@ -45,7 +47,7 @@ impl Progress {
             bar
         });
         if !bar.is_hidden() {
-            bar.set_message(message());
+            bar.set_message(message().into_string());
         }
     }
 }

@@ -5,7 +5,6 @@ mod metadata;
 mod output;
 mod results;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -20,6 +19,9 @@ use results::ScanResults;
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{FailOn, fail_on};
 use super::registry_args::RegistryArgs;
+use super::terminal;
+use crate::report::table;
+use crate::text::{Block, Line};
 
 /// Find what is wrong with the DNS of the pods in a cluster.
 ///
@@ -105,17 +107,12 @@ impl Scan {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
         let results = runtime.block_on(self.scan())?;
-        for note in &results.notes {
-            // If standard error is closed too, the note is lost.
-            let _ = writeln!(anstream::stderr(), "note: {note}");
-        }
+        results.notes.iter().for_each(terminal::note);
         let mut counts = Counts::default();
         for counted in results.objects.values().flat_map(|object| &object.findings).filter(|counted| !counted.fixed) {
             counts.add(counted.finding.level);
         }
-        if let Err(error) = self.write(&results) {
-            Failure::output(error)?;
-        }
+        terminal::print(&self.text_of(&results))?;
         match self.fail_on {
             FailOn(Some(level)) if counts.at_least(level) > 0 => Err(Failure::Findings),
             FailOn(_) => Ok(()),
@@ -136,23 +133,20 @@ impl Scan {
         cluster.scan().await
     }
 
-    fn write(&self, results: &ScanResults) -> io::Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+    fn text_of(&self, results: &ScanResults) -> Block {
         match (self.images, self.output) {
-            (true, Output::Json) => writeln!(out, "{}", serde_json::to_string_pretty(&results.images_in_use())?)?,
+            (true, Output::Json) => Block::indented_json(&results.images_in_use()),
             (true, _) => {
-                let mut rows = vec![["IMAGE", "RESOLVER", "EVIDENCE", "PODS"].map(str::to_owned).to_vec()];
-                rows.extend(
-                    results.images_in_use().into_iter().map(|image| {
-                        vec![image.image, image.resolver, image.evidence.to_owned(), image.pods.to_string()]
-                    }),
-                );
-                out.write_all(output::table(&rows).as_bytes())?;
+                let mut rows = vec![["IMAGE", "RESOLVER", "EVIDENCE", "PODS"].map(Line::new).to_vec()];
+                rows.extend(results.images_in_use().into_iter().map(|image| {
+                    let pods = image.pods.to_string();
+                    [image.image, image.resolver, image.evidence.to_owned(), pods].map(Line::new).to_vec()
+                }));
+                table(&rows)
             }
-            (false, Output::Table) => out.write_all(output::tables(results).as_bytes())?,
-            (false, Output::Json) => out.write_all(output::json(results)?.as_bytes())?,
-            (false, Output::Sarif) => out.write_all(output::sarif(results).as_bytes())?,
+            (false, Output::Table) => output::tables(results),
+            (false, Output::Json) => output::json(results),
+            (false, Output::Sarif) => output::sarif(results),
         }
-        out.flush()
     }
 }

@@ -1,6 +1,6 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ use crate::verdicts::system_files::ResolvConf;
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
+use super::terminal;
 
 /// Serve the admission webhook.
 ///
@@ -397,9 +398,8 @@ impl Serve {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
         tracing::info!(%address, %metrics, version = super::version::version(), "serving");
         if let Some(authority) = authority {
-            let mut stdout = io::stdout().lock();
-            write!(stdout, "https://{address}/mutate\n{authority}").context("cannot print the address")?;
-            stdout.flush()?;
+            let text = format!("https://{address}/mutate\n{authority}");
+            terminal::write_document(text.as_bytes()).context("cannot print the address")?;
         }
         Ok(())
     }

@@ -3,16 +3,17 @@
 
 use super::located_finding::LocatedFinding;
 use super::summary::Summary;
+use crate::text::Block;
 
 /// An output format for findings.
 pub trait Format: Sync {
     /// Returns the text before the first finding.
-    fn head(&self) -> String {
-        String::new()
+    fn head(&self) -> Block {
+        Block::default()
     }
 
     /// Formats one finding.
-    fn finding(&self, finding: &LocatedFinding<'_>) -> String;
+    fn finding(&self, finding: &LocatedFinding<'_>) -> Block;
 
     /// Returns the text between two findings.
     fn separator(&self) -> &'static str {
@@ -20,7 +21,7 @@ pub trait Format: Sync {
     }
 
     /// Returns the text after the last finding.
-    fn tail(&self, _summary: &Summary) -> String {
-        String::new()
+    fn tail(&self, _summary: &Summary) -> Block {
+        Block::default()
     }
 }

@@ -1,9 +1,11 @@
 //! Findings as GitHub's workflow commands, which become annotations of a pull request. Escaped like GitHub's own toolkit
-//! (actions/toolkit `packages/core/src/command.ts`, `escapeData` and `escapeProperty`).
+//! (actions/toolkit `packages/core/src/command.ts`, `escapeData` and `escapeProperty`), after text from outside was made lines: the
+//! runner gives the annotation's text back its line breaks.
 
 use super::format::Format;
 use super::located_finding::LocatedFinding;
 use crate::policy::Level;
+use crate::text::{Block, Line};
 
 /// The format `::warning file=…,line=…::…`.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +14,7 @@ pub struct Github;
 // === impl Github ===
 
 impl Format for Github {
-    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+    fn finding(&self, located: &LocatedFinding<'_>) -> Block {
         let LocatedFinding { file, excerpt, object, path: _, finding, because: _, ordinal: _, fixed: _ } = located;
         let command = match finding.level {
             Level::Deny => "error",
@@ -20,17 +22,18 @@ impl Format for Github {
             Level::Info => "notice",
         };
         let container = finding.container.as_deref().map(|name| format!(", container {name}")).unwrap_or_default();
-        let message = format!("{object}{container}: {}\nhelp: {}", finding.message, finding.help);
-        format!(
+        let message = Line::new(format!("{object}{container}: {}", finding.message));
+        let message = format!("{message}\n{}", Line::new(format!("help: {}", finding.help)));
+        Block::rendered(format!(
             "::{command} file={},line={},endLine={},col={},endColumn={},title={}::{}\n",
-            escape_property(file),
+            escape_property(&Line::new((*file).to_owned())),
             excerpt.start.line,
             excerpt.end.line,
             excerpt.start.column,
             excerpt.end.column,
             escape_property(&format!("muslin: {}", finding.rule.slug)),
             escape_data(&message),
-        )
+        ))
     }
 }
 

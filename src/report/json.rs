@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
 use super::summary::{Counts, Summary};
+use crate::text::Block;
 
 /// The format `{"findings": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
@@ -44,14 +45,14 @@ struct JsonSummary {
 // === impl Json ===
 
 impl Format for Json {
-    fn head(&self) -> String {
-        "{\"findings\":[\n".to_owned()
+    fn head(&self) -> Block {
+        Block::fixed("{\"findings\":[\n")
     }
 
-    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+    fn finding(&self, located: &LocatedFinding<'_>) -> Block {
         let LocatedFinding { file, excerpt, object, path, finding, because: _, ordinal: _, fixed: _ } = located;
         let ObjectName { kind, namespace, name } = *object;
-        to_json(&JsonFinding {
+        Block::json(&JsonFinding {
             rule: finding.rule.slug,
             level: finding.level.name(),
             message: &finding.message,
@@ -69,13 +70,11 @@ impl Format for Json {
         ",\n"
     }
 
-    fn tail(&self, summary: &Summary) -> String {
+    fn tail(&self, summary: &Summary) -> Block {
         let Summary { files, objects, pods, counts: Counts { deny, warn, info } } = *summary;
-        format!("\n],\"summary\":{}}}\n", to_json(&JsonSummary { files, objects, pods, deny, warn, info }))
+        let mut tail = Block::fixed("\n],\"summary\":");
+        tail.push(&Block::json(&JsonSummary { files, objects, pods, deny, warn, info }));
+        tail.push(&Block::fixed("}\n"));
+        tail
     }
-}
-
-/// Writes a value that consists of strings and numbers, which cannot fail.
-pub(super) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Findings for people and programs, one file a format. Must not know where findings come from.
 
+mod compiler_style;
 mod format;
 mod github;
 mod human;
@@ -8,6 +9,7 @@ mod located_finding;
 mod probed;
 mod sarif;
 mod summary;
+mod table;
 
 pub use format::Format;
 pub use github::Github;
@@ -17,3 +19,4 @@ pub use located_finding::{LocatedFinding, ObjectName};
 pub use probed::ProbeReport;
 pub use sarif::Sarif;
 pub use summary::{Counts, Summary};
+pub use table::table;

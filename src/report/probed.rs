@@ -1,15 +1,14 @@
 //! The report of a probe: verdicts, lookup costs and queries, for people and as one JSON document. Other programs rely on its
 //! fields, so none is renamed or removed.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use annotate_snippets::{Level as Title, Renderer};
 use serde::Serialize;
 
+use super::compiler_style::{CompilerStyle, Message};
 use super::summary::Counts;
-use crate::policy::Level;
-use crate::text::printable;
+use super::table::table;
+use crate::text::{Block, Line};
 use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};
 use crate::verdicts::observations::{
     AskedQuery, Environment, Observations, Pair, PairMode, Program, SystemLookup, Targets, UnaskedLibrary,
@@ -42,60 +41,51 @@ impl ProbeReport<'_> {
         counts
     }
 
-    /// Writes the report for people.
-    pub fn human(&self, in_colour: bool) -> String {
-        let renderer = if in_colour { Renderer::styled() } else { Renderer::plain() };
-        let mut text = String::new();
-        for verdict in self.verdicts {
-            let _ = writeln!(text, "{}\n", renderer.render(&[group(verdict)]));
-        }
+    /// Returns the report for people.
+    pub fn human(&self, in_colour: bool) -> Block {
+        let style = CompilerStyle::new(in_colour, None);
+        let mut text = Block::default();
+        self.verdicts.iter().for_each(|verdict| text.push(&style.render(&message(verdict))));
         self.write_costs(&mut text);
         self.write_summary(&mut text);
         text
     }
 
-    fn write_costs(&self, text: &mut String) {
+    fn write_costs(&self, text: &mut Block) {
         if self.costs.is_empty() {
             return;
         }
         let mut rows =
-            vec![["NAME", "RESOLVER", "QUERIES", "TIME", "GETADDRINFO", "WITH A PROFILE"].map(str::to_owned)];
+            vec![["NAME", "RESOLVER", "QUERIES", "TIME", "GETADDRINFO", "WITH A PROFILE"].map(Line::new).to_vec()];
         for LookupCost { name, resolver, today, measured, profiles } in self.costs {
             let with = profiles.iter().map(|(profile, computed)| format!("{profile}: {}", cost_cell(*computed)));
-            rows.push([
+            let row = [
                 name.clone(),
                 resolver.to_string(),
                 today.queries.to_string(),
                 if today.found { milliseconds(today.took) } else { format!("{}, not found", milliseconds(today.took)) },
                 measured.map(milliseconds).unwrap_or_default(),
                 with.collect::<Vec<_>>().join("; "),
-            ]);
+            ];
+            rows.push(row.map(Line::new).to_vec());
         }
-        let widths: Vec<usize> = (0..rows[0].len())
-            .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-            .collect();
-        for row in &rows {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", printable(cell)));
-            let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-        }
-        text.push('\n');
+        text.push(&table(&rows));
+        text.push_line("");
     }
 
-    fn write_summary(&self, text: &mut String) {
+    fn write_summary(&self, text: &mut Block) {
         let Self { seen, verdicts, costs: _, sent, took } = self;
         for program in &seen.environment.programs {
-            let _ = writeln!(text, "{}", printable(&program_line(program)));
+            text.push_line(program_line(program));
         }
         for UnaskedLibrary { library, because } in &seen.environment.unasked {
-            let _ =
-                writeln!(text, "{}", printable(&format!("{library}: not used for lookups by getaddrinfo: {because}")));
+            text.push_line(format!("{library}: not used for lookups by getaddrinfo: {because}"));
         }
         let (asked, answered) =
             (seen.single_queries().count(), seen.single_queries().filter(|asked| asked.is_answered()).count());
         let whole = Rate::count(&seen.pairs, |pair| pair.is_whole());
         let result = if verdicts.is_empty() { "no verdict".to_owned() } else { self.counts().to_string() };
-        let _ = writeln!(
-            text,
+        text.push_line(format!(
             "{result}: {sent} {} to {} in {:.1} s; {answered} of {asked} single queries answered, {} of {} pairs \
              fully answered, {} of {} lookups by getaddrinfo successful",
             if *sent == 1 { "query" } else { "queries" },
@@ -108,14 +98,14 @@ impl ProbeReport<'_> {
             whole.total,
             seen.lookups.iter().filter(|lookup| lookup.result.is_found()).count(),
             seen.lookups.len(),
-        );
+        ));
     }
 
-    /// Writes the report as JSON.
-    pub fn json(&self) -> String {
+    /// Returns the report as JSON.
+    pub fn json(&self) -> Block {
         let Self { seen, verdicts, costs, sent, took } = self;
         let Counts { deny, warn, info } = self.counts();
-        let document = Document {
+        Block::indented_json(&Document {
             verdicts: verdicts.iter().map(JsonVerdict::new).collect(),
             costs: costs.iter().map(JsonCost::new).collect(),
             targets: &seen.targets,
@@ -124,28 +114,22 @@ impl ProbeReport<'_> {
             pairs: MODES.map(|mode| JsonPairs::new(mode, &seen.pairs)).to_vec(),
             asked: &seen.asked,
             summary: JsonSummary { deny, warn, info, queries: *sent, seconds: round(*took) },
-        };
-        // Writing strings and numbers into memory cannot fail.
-        serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+        })
     }
 }
 
 const MODES: [PairMode; 4] = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId];
 
-fn group(verdict: &Verdict) -> annotate_snippets::Group<'static> {
+fn message(verdict: &Verdict) -> Message<'static> {
     let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects } = verdict;
-    let title = match level {
-        Level::Deny => Title::ERROR,
-        Level::Warn => Title::WARNING,
-        Level::Info => Title::INFO,
-    };
-    let title = title.with_name(level.name()).primary_title(printable(what)).id(diagnosis.slug);
-    let line = |name: &'static str, text: &str| Title::NOTE.with_name(name).message(printable(text));
-    title
-        .element(line("confidence", confidence.name()))
-        .elements(evidence.iter().map(|text| line("evidence", text)))
-        .elements(help.iter().map(|text| Title::HELP.message(printable(text))))
-        .elements(profile_lines(profile_effects).iter().map(|text| line("profile", text)))
+    let profiles = profile_lines(profile_effects);
+    let notes = [("confidence", Line::new(confidence.name()))]
+        .into_iter()
+        .chain(evidence.iter().map(|text| ("evidence", Line::new(text.clone()))))
+        .chain(help.iter().map(|text| ("help", Line::new(text.clone()))))
+        .chain(profiles.into_iter().map(|text| ("profile", Line::new(text))))
+        .collect();
+    Message { level: *level, title: Line::new(what.clone()), slug: diagnosis.slug, place: None, notes }
 }
 
 /// Returns one line for each profile that improves something.

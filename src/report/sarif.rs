@@ -8,11 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::format::Format;
-use super::json::to_json;
 use super::located_finding::LocatedFinding;
 use super::summary::Summary;
 use crate::policy::Level;
 use crate::rules::{RULES, Rule};
+use crate::text::Block;
 
 /// The format of one SARIF log with one run.
 #[derive(Clone, Copy, Debug)]
@@ -32,20 +32,22 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 // === impl Sarif ===
 
 impl Format for Sarif {
-    fn head(&self) -> String {
+    fn head(&self) -> Block {
         let driver = json!({
             "name": "muslin",
             "version": env!("CARGO_PKG_VERSION"),
             "semanticVersion": env!("CARGO_PKG_VERSION"),
             "rules": RULES.iter().map(|rule| rule_descriptor(rule)).collect::<Value>(),
         });
-        format!(
-            "{{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{{\"tool\":{{\"driver\":{driver}}},\
-             \"columnKind\":\"unicodeCodePoints\",\"results\":[\n",
-        )
+        let mut head = Block::fixed(
+            "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":",
+        );
+        head.push(&Block::json(&driver));
+        head.push(&Block::fixed("},\"columnKind\":\"unicodeCodePoints\",\"results\":[\n"));
+        head
     }
 
-    fn finding(&self, located: &LocatedFinding<'_>) -> String {
+    fn finding(&self, located: &LocatedFinding<'_>) -> Block {
         let LocatedFinding { file, excerpt, object, path, finding, because, ordinal: _, fixed: _ } = located;
         let container = finding.container.as_deref().map(|name| format!(", container {name}")).unwrap_or_default();
         let because = because.as_deref().map(|because| format!("\n{because}")).unwrap_or_default();
@@ -58,7 +60,7 @@ impl Format for Sarif {
         if !excerpt.text.is_empty() {
             region["snippet"] = json!({ "text": excerpt.text });
         }
-        to_json(&json!({
+        Block::json(&json!({
             "ruleId": finding.rule.slug,
             "ruleIndex": RULES.iter().position(|rule| *rule == finding.rule),
             "level": sarif_level(finding.level),
@@ -75,8 +77,8 @@ impl Format for Sarif {
         ",\n"
     }
 
-    fn tail(&self, _summary: &Summary) -> String {
-        "\n]}]}\n".to_owned()
+    fn tail(&self, _summary: &Summary) -> Block {
+        Block::fixed("\n]}]}\n")
     }
 }
 

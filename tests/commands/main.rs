@@ -9,6 +9,7 @@ mod config;
 mod fix;
 mod formats;
 mod inject;
+mod outside_text;
 mod probe;
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Cuts lines of the log that are longer than 1 KiB, so that the queue of lines has a bound in bytes. A JSON line stays valid JSON.
-//! Must not know where lines are written.
+//! Cuts lines of the log that are longer than 1 KiB, so that the queue of lines has a bound in bytes. A JSON line stays valid JSON, and
+//! gets JSON's escapes for characters that a terminal would obey. Must not know where lines are written.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::text::one_line;
+use crate::text::{cut, escape_json};
 
 /// The longest line, in bytes, line break included.
 pub(super) const LOG_LINE_MAX: usize = 1024;
@@ -26,7 +26,7 @@ pub(super) enum LineFormat {
     Json,
 }
 
-/// A writer that takes one line in each call, and cuts it.
+/// A writer that takes one line in each call, and cuts it. The line of text has no characters to escape (`fields.rs`).
 #[derive(Clone)]
 pub(super) struct ShortLines<W = NonBlocking> {
     lines: W,
@@ -56,15 +56,17 @@ impl<W: Write> Write for ShortLines<W> {
 
     /// `tracing_subscriber` calls this once for each event.
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        if line.len() <= LOG_LINE_MAX {
-            return self.lines.write_all(line);
+        match self.format {
+            LineFormat::Text if line.len() <= LOG_LINE_MAX => self.lines.write_all(line),
+            LineFormat::Text => self.lines.write_all(cut_text(line).as_bytes()),
+            LineFormat::Json => {
+                let mut json = escape_json(String::from_utf8_lossy(line).into_owned());
+                if json.len() > LOG_LINE_MAX {
+                    json = cut_json(&json) + "\n";
+                }
+                self.lines.write_all(json.as_bytes())
+            }
         }
-        let mut short = match self.format {
-            LineFormat::Text => cut_text(line),
-            LineFormat::Json => cut_json(line),
-        };
-        short.push('\n');
-        self.lines.write_all(short.as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -72,28 +74,33 @@ impl<W: Write> Write for ShortLines<W> {
     }
 }
 
+/// Returns the start of the line. If it has colours, it ends with none, and no sequence is cut in two.
 fn cut_text(line: &[u8]) -> String {
-    const ELLIPSIS: &str = "…";
+    const END: &str = "\u{1b}[0m\n";
     let text = String::from_utf8_lossy(line);
-    let end = text.floor_char_boundary(LOG_LINE_MAX - ELLIPSIS.len() - 1);
-    format!("{}{ELLIPSIS}", &text[..end])
+    let start = cut(&text, LOG_LINE_MAX - END.len());
+    match start.rfind('\u{1b}') {
+        None => format!("{start}\n"),
+        Some(last) if start[last..].contains('m') => format!("{start}{END}"),
+        Some(last) => format!("{}…{END}", &start[..last]),
+    }
 }
 
-fn cut_json(line: &[u8]) -> String {
-    let mut fields: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+fn cut_json(line: &str) -> String {
+    let mut fields: Map<String, Value> = serde_json::from_str(line).unwrap_or_default();
     for limit in TEXT_LIMITS {
         for value in fields.values_mut() {
             if let Value::String(text) = value {
-                *text = one_line(text, limit).into_owned();
+                *text = cut(text, limit).into_owned();
             }
         }
-        let short = Value::Object(fields.clone()).to_string();
+        let short = escape_json(Value::Object(fields.clone()).to_string());
         if short.len() < LOG_LINE_MAX {
             return short;
         }
     }
     fields.retain(|name, _| BASIC_FIELDS.contains(&name.as_str()));
-    Value::Object(fields).to_string()
+    escape_json(Value::Object(fields).to_string())
 }
 
 #[cfg(test)]
@@ -160,6 +167,28 @@ mod tests {
                 let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
                 assert!(line.len() < LOG_LINE_MAX && event["target"] == "here", "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_json_line_has_the_true_text_in_escapes() {
+        let text = "a\u{1b}[2J\n\u{7f}\u{9b}\u{202e}\u{2028}\u{e0041}";
+        let lines = lines(|| tracing::info!(uid = "1", shown = %text, "{text}"));
+        let event: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!((lines.len(), &event["message"], &event["shown"]), (1, &json!(text), &json!(text)));
+        assert!(lines[0].is_ascii() && !lines[0].contains(char::is_control), "{lines:?}");
+    }
+
+    #[test]
+    fn a_long_line_in_colour_ends_without_colour() {
+        for length in 0..20 {
+            let line = format!("{}\u{1b}[3mname\u{1b}[0m={}\n", "x".repeat(LOG_LINE_MAX - length), "y".repeat(40));
+            let memory = Memory::default();
+            ShortLines::new(memory.clone(), LineFormat::Text).write_all(line.as_bytes()).unwrap();
+            let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            assert!(text.len() <= LOG_LINE_MAX && text.ends_with('\n'), "{text:?}");
+            let last = text.trim_end().rfind('\u{1b}');
+            assert!(last.is_none_or(|last| text[last..] == *"\u{1b}[0m\n"), "{text:?}");
         }
     }
 

@@ -22,6 +22,7 @@ use crate::pod::Pod;
 use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
 use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
 use crate::registry::{self, Images, InspectionLimits, Platform, Requester};
+use crate::text::Line;
 
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
@@ -52,7 +53,7 @@ pub(super) struct Cluster<'s> {
     profiles: Profiles,
     inspection: Option<ImageInspection>,
     /// Messages about what could not be read.
-    notes: Vec<String>,
+    notes: Vec<Line>,
 }
 
 /// The settings that decide about one pod.
@@ -159,7 +160,7 @@ impl<'s> Cluster<'s> {
                 // One image can take long, so the progress line is updated meanwhile.
                 _ = tick.tick() => {}
             }
-            progress.advance(|| format!("{done} of {all} images inspected"));
+            progress.advance(|| format!("{done} of {all} images inspected").into());
         }
     }
 
@@ -176,7 +177,7 @@ impl<'s> Cluster<'s> {
                 let named = serde_json::from_str::<NamedObject<'_>>(item.get());
                 let workload = serde_json::from_str::<Workload<'_>>(item.get());
                 let (Ok(NamedObject { metadata }), Ok(workload)) = (named, workload) else {
-                    self.notes.push(format!("cannot read one of the {}: skipping it", kind.plural));
+                    self.notes.push(format!("cannot read one of the {}: skipping it", kind.plural).into());
                     continue;
                 };
                 let top = TopObject::new(kind.kind, &metadata);
@@ -197,7 +198,7 @@ impl<'s> Cluster<'s> {
                 plan.findings.into_iter().for_each(|planned| object.add(planned.finding, planned.fixed));
                 results.objects.insert(top, object);
             }
-            progress.advance(|| format!("{}: {} objects", kind.plural, results.objects.len()));
+            progress.advance(|| format!("{}: {} objects", kind.plural, results.objects.len()).into());
         }
         Ok(())
     }
@@ -212,7 +213,7 @@ impl<'s> Cluster<'s> {
                 let named = serde_json::from_str::<NamedObject<'_>>(item.get());
                 let (Ok(NamedObject { metadata }), Ok(pod)) = (named, serde_json::from_str::<Pod<'_>>(item.get()))
                 else {
-                    self.notes.push("cannot read one of the pods: skipping it".to_owned());
+                    self.notes.push("cannot read one of the pods: skipping it".into());
                     continue;
                 };
                 seen += 1;
@@ -234,7 +235,7 @@ impl<'s> Cluster<'s> {
                 object.resolvers = resolvers(&pod, &inputs.fingerprints);
                 findings.into_iter().for_each(|finding| object.add(finding, false));
             }
-            progress.advance(|| format!("{seen} pods"));
+            progress.advance(|| format!("{seen} pods").into());
         }
         Ok(())
     }
@@ -315,12 +316,12 @@ fn allowed<T>(
     answer: Result<Option<T>, kube::Error>,
     what: &str,
     without: &str,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Line>,
 ) -> Result<Option<T>, Failure> {
     match answer {
         Ok(answer) => Ok(answer),
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-            let note = format!("no right to list {what}: {without}");
+            let note = Line::new(format!("no right to list {what}: {without}"));
             if !notes.contains(&note) {
                 notes.push(note);
             }

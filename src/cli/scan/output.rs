@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::results::{CountedFinding, ObjectFindings, RuleCount, ScanResults, TopObject};
 use crate::manifest::{Excerpt, Position};
 use crate::policy::Level;
-use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, Summary};
-use crate::text::printable;
+use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, Summary, table};
+use crate::text::{Block, Line};
 
 #[derive(Serialize)]
 struct JsonDocument<'f> {
@@ -23,67 +23,57 @@ struct JsonObject<'f> {
 }
 
 /// Returns one JSON document. Its fields are a contract.
-pub(super) fn json(results: &ScanResults) -> serde_json::Result<String> {
+pub(super) fn json(results: &ScanResults) -> Block {
     let objects = results.objects.iter().map(|(top, findings)| JsonObject { top, findings }).collect();
-    serde_json::to_string_pretty(&JsonDocument { objects, rules: results.rule_counts() }).map(|text| text + "\n")
+    Block::indented_json(&JsonDocument { objects, rules: results.rule_counts() })
 }
 
 /// Returns two tables: findings of level `warn` and `deny` by object, and all findings by rule.
-pub(super) fn tables(results: &ScanResults) -> String {
-    let mut rows = vec![["NAMESPACE", "OBJECT", "PODS", "LEVEL", "RULE", "FINDING"].map(str::to_owned).to_vec()];
+pub(super) fn tables(results: &ScanResults) -> Block {
+    let mut rows = vec![["NAMESPACE", "OBJECT", "PODS", "LEVEL", "RULE", "FINDING"].map(Line::new).to_vec()];
     for (TopObject { namespace, kind, name }, object) in &results.objects {
         for counted in object.findings.iter().filter(|counted| counted.finding.level >= Level::Warn) {
             let CountedFinding { rule, level, container, message, fixed, .. } = counted;
             let container = container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
             let fixed = if *fixed { " (fixed)" } else { "" };
             rows.push(vec![
-                namespace.clone(),
-                format!("{kind}/{name}"),
-                object.pods.to_string(),
-                (*level).to_owned(),
-                (*rule).to_owned(),
-                format!("{container}{message}{fixed}"),
+                Line::new(namespace.clone()),
+                Line::new(format!("{kind}/{name}")),
+                Line::new(object.pods.to_string()),
+                Line::new(*level),
+                Line::new(*rule),
+                Line::new(format!("{container}{message}{fixed}")),
             ]);
         }
     }
     if rows.len() == 1 {
-        return format!("no findings of level warn or deny in {} objects\n", results.objects.len());
+        let mut text = Block::default();
+        text.push_line(format!("no findings of level warn or deny in {} objects", results.objects.len()));
+        return text;
     }
-    let mut rules = vec![["RULE", "LEVEL", "OBJECTS", "PODS"].map(str::to_owned).to_vec()];
+    let mut rules = vec![["RULE", "LEVEL", "OBJECTS", "PODS"].map(Line::new).to_vec()];
     rules.extend(results.rule_counts().into_iter().map(|RuleCount { rule, level, objects, pods }| {
-        vec![rule.to_owned(), level.to_owned(), objects.to_string(), pods.to_string()]
+        [rule.to_owned(), level.to_owned(), objects.to_string(), pods.to_string()].map(Line::new).to_vec()
     }));
-    format!("{}\n{}", table(&rows), table(&rules))
-}
-
-/// Returns rows as columns, each but the last padded to its widest cell.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let (last, before) = row.split_last().map_or(("", &row[..]), |(last, before)| (last.as_str(), before));
-        for (cell, width) in before.iter().zip(&widths) {
-            text.push_str(&format!("{:<width$}  ", printable(cell)));
-        }
-        text.push_str(printable(last).trim_end());
-        text.push('\n');
-    }
+    let mut text = table(&rows);
+    text.push_line("");
+    text.push(&table(&rules));
     text
 }
 
 /// Returns a SARIF log. SARIF wants a file for each finding; `namespace/kind/name` stands for it.
-pub(super) fn sarif(results: &ScanResults) -> String {
+pub(super) fn sarif(results: &ScanResults) -> Block {
     let mut summary = Summary { objects: results.objects.len(), ..Summary::default() };
-    let mut findings = Vec::new();
+    let mut log = Sarif.head();
+    let mut separator = "";
     for (TopObject { namespace, kind, name }, object) in &results.objects {
         summary.pods += object.pods;
         let file = format!("{namespace}/{}/{name}", kind.to_lowercase());
         for counted in &object.findings {
             summary.counts.add(counted.finding.level);
             let start = Position { line: 1, column: 1 };
-            findings.push(Sarif.finding(&LocatedFinding {
+            log.push(&Block::fixed(std::mem::replace(&mut separator, Sarif.separator())));
+            log.push(&Sarif.finding(&LocatedFinding {
                 file: &file,
                 excerpt: Excerpt { start, end: start, text: "", line: None },
                 object: ObjectName { kind, namespace, name },
@@ -95,5 +85,6 @@ pub(super) fn sarif(results: &ScanResults) -> String {
             }));
         }
     }
-    format!("{}{}{}", Sarif.head(), findings.join(Sarif.separator()), Sarif.tail(&summary))
+    log.push(&Sarif.tail(&summary));
+    log
 }

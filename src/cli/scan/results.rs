@@ -8,6 +8,7 @@ use super::metadata::{NamedMetadata, OwnerReference};
 use crate::image::Fingerprint;
 use crate::policy::Level;
 use crate::rules::Finding;
+use crate::text::Line;
 
 /// The object at the top of an owner chain, such as a Deployment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -72,7 +73,7 @@ pub(super) struct ScanResults {
     /// The owner of each workload that has one, such as a ReplicaSet's Deployment.
     pub(super) owners: HashMap<TopObject, TopObject>,
     /// Notes about objects that could not be read.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Line>,
 }
 
 // === impl TopObject ===
