@@ -120,8 +120,8 @@ async fn readyz(extract::State(Webhook(webhook)): extract::State<Webhook>) -> (S
         (StatusCode::SERVICE_UNAVAILABLE, "the namespaces are not listed yet\n")
     } else if !state.settings.profiles.is_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, "the profiles are not listed yet\n")
-    } else if !state.settings.certificates.as_ref().is_none_or(Certificates::is_ready) {
-        (StatusCode::SERVICE_UNAVAILABLE, "no webhook configuration trusts the serving certificate yet\n")
+    } else if let Some(reason) = state.settings.certificates.as_ref().and_then(Certificates::not_ready_because) {
+        (StatusCode::SERVICE_UNAVAILABLE, reason)
     } else {
         (StatusCode::OK, "ok\n")
     }

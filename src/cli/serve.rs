@@ -13,15 +13,15 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::admission::{
     CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, PROBE_CONNECTIONS_MAX, Server, Settings, Shutdown, Webhook,
     listen, listen_everywhere, memory, server_config,
 };
 use crate::cluster::{
-    self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, Lease, Namespaces, Profiles,
-    PullSecrets,
+    self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, Namespaces,
+    ProblemEvents, Profiles, PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
@@ -162,6 +162,15 @@ struct Signals {
     hangup: Signal,
 }
 
+/// The serving key that muslin does not keep in the cluster.
+struct GivenKeys {
+    keys: Arc<Keys>,
+    /// The CA of a standalone server.
+    authority: Option<String>,
+    /// The health of a key from files.
+    health: Option<watch::Receiver<KeyHealth>>,
+}
+
 /// The watches of the cluster, and what muslin stores in it.
 struct ClusterState {
     namespaces: Namespaces,
@@ -218,8 +227,11 @@ impl Serve {
         let probes = self.listen(self.metrics_bind, 8080).map_err(Failure::Outside)?;
         let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
         let ClusterState { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
-        let own = || certificates.as_ref().map(|certificates| (Keys::follow(certificates.key()), None));
-        let (keys, authority) = given.or_else(own).unwrap_or_default();
+        let own = || certificates.as_ref().and_then(Certificates::key).map(Keys::follow).unwrap_or_default();
+        let GivenKeys { keys, authority, health } =
+            given.unwrap_or_else(|| GivenKeys { keys: own(), authority: None, health: None });
+        let given = || health.map(|health| Certificates::given(health, self.problem_events(client.clone())));
+        let certificates = certificates.or_else(given);
         let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         if let Some(mut fingerprints) = fingerprints {
             // Images with a fingerprint need no inspection.
@@ -301,16 +313,23 @@ impl Serve {
     }
 
     /// Returns the serving key, unless muslin keeps it in the cluster, and for a standalone server its CA.
-    async fn given_keys(&self) -> anyhow::Result<Option<(Arc<Keys>, Option<String>)>> {
+    async fn given_keys(&self) -> anyhow::Result<Option<GivenKeys>> {
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             let files = KeyFiles { certificate: certificate.clone(), key: key.clone() };
-            return Ok(Some((files.watch().await.context("cannot use the serving certificate")?, None)));
+            let (keys, health) = files.watch().await.context("cannot use the serving certificate")?;
+            return Ok(Some(GivenKeys { keys, authority: None, health: Some(health) }));
         }
         if !self.standalone {
             return Ok(None);
         }
         let (keys, authority) = standalone_certificate().context("cannot make a certificate")?;
-        Ok(Some((Arc::new(keys), Some(authority))))
+        Ok(Some(GivenKeys { keys: Arc::new(keys), authority: Some(authority), health: None }))
+    }
+
+    fn problem_events(&self, client: Option<kube::Client>) -> Option<ProblemEvents> {
+        let client = client?;
+        let namespace = self.own_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+        Some(ProblemEvents { client, namespace, pod: self.identity() })
     }
 
     /// Returns the names and lifetimes of the self-managed certificates.

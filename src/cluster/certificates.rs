@@ -10,6 +10,8 @@
 
 mod certificate;
 mod issue;
+mod pace;
+mod problem_events;
 mod registered;
 mod rotation;
 mod stored;
@@ -28,10 +30,12 @@ use tokio::sync::watch as channel;
 use tokio::time::MissedTickBehavior;
 
 pub use issue::{CertificateSpec, IssueError, Issued};
+pub use problem_events::ProblemEvents;
 
 use super::lease::Lease;
 use super::watch::{Watch, WatchHealth};
 use super::writes::{FIELD_MANAGER, WriteError, write};
+use pace::Pace;
 use registered::{CONFIGURATION, Registered};
 use rotation::{State, Step};
 use stored::SECRET;
@@ -48,12 +52,29 @@ pub struct ServingKey {
     pub key: String,
 }
 
-/// The certificates in the cluster, as this replica knows them.
+/// The state of a certificate that muslin is given and does not make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyHealth {
+    /// API servers can trust the key that is served.
+    pub is_usable: bool,
+    /// The reason why they cannot trust the newest one.
+    pub problem: Option<String>,
+}
+
+/// The serving certificate and its trust, as this replica knows them.
 #[derive(Clone, Debug)]
-pub struct Certificates {
-    key: channel::Receiver<Option<Arc<ServingKey>>>,
-    is_trusted: channel::Receiver<bool>,
-    health: [WatchHealth; 3],
+pub struct Certificates(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// muslin makes the certificate and keeps it in the cluster.
+    Kept {
+        key: channel::Receiver<Option<Arc<ServingKey>>>,
+        is_trusted: channel::Receiver<bool>,
+        health: [WatchHealth; 3],
+    },
+    /// The certificate comes from elsewhere.
+    Given(channel::Receiver<KeyHealth>),
 }
 
 struct Keeper {
@@ -64,6 +85,8 @@ struct Keeper {
     /// The watched objects: `None` before the first list, `Some(None)` if the object does not exist.
     secret: Option<Option<(Secret, State)>>,
     registered: [Option<Option<Registered>>; 2],
+    /// The pace of writes into each configuration.
+    paces: [Pace; 2],
     health: [WatchHealth; 3],
     /// The last logged error, so that it is logged once.
     logged_error: Option<String>,
@@ -89,29 +112,50 @@ impl Certificates {
             lease,
             secret: None,
             registered: [None, None],
+            paces: Default::default(),
             health: health.clone(),
             logged_error: None,
             key,
             is_trusted,
         };
         tokio::spawn(keeper.run());
-        Self { key: key_receiver, is_trusted: is_trusted_receiver, health }
+        Self(Source::Kept { key: key_receiver, is_trusted: is_trusted_receiver, health })
     }
 
-    /// Returns a channel with the serving key and its changes.
-    pub fn key(&self) -> channel::Receiver<Option<Arc<ServingKey>>> {
-        self.key.clone()
+    /// The certificate in files, with its health. `report` writes an Event for each problem, in a task that lives as long as the process.
+    pub fn given(health: channel::Receiver<KeyHealth>, report: Option<ProblemEvents>) -> Self {
+        if let Some(report) = report {
+            tokio::spawn(report.follow(health.clone()));
+        }
+        Self(Source::Given(health))
     }
 
-    /// Returns whether API servers were ever configured to trust the key. Removing the CA from a configuration does not make a
-    /// replica unready: API servers do not call it then, and it must be ready when the CA is back.
-    pub fn is_ready(&self) -> bool {
-        *self.is_trusted.borrow()
+    /// Returns a channel with the serving key and its changes, if muslin makes it.
+    pub fn key(&self) -> Option<channel::Receiver<Option<Arc<ServingKey>>>> {
+        match &self.0 {
+            Source::Kept { key, .. } => Some(key.clone()),
+            Source::Given(_) => None,
+        }
+    }
+
+    /// Returns why no API server can trust the key, if so. Removing the CA from a configuration does not make a replica unready: API
+    /// servers do not call it then, and it must be ready when the CA is back.
+    pub fn not_ready_because(&self) -> Option<&'static str> {
+        match &self.0 {
+            Source::Kept { is_trusted, .. } => {
+                (!*is_trusted.borrow()).then_some("no webhook configuration trusts the serving certificate yet\n")
+            }
+            Source::Given(health) => (!health.borrow().is_usable)
+                .then_some("API servers cannot trust the serving certificate: see muslin's log and Events\n"),
+        }
     }
 
     /// Returns the health of the watches of the Secret and the configurations.
-    pub fn health(&self) -> [WatchHealth; 3] {
-        self.health.clone()
+    pub fn health(&self) -> Vec<WatchHealth> {
+        match &self.0 {
+            Source::Kept { health, .. } => health.to_vec(),
+            Source::Given(_) => Vec::new(),
+        }
     }
 }
 
@@ -151,6 +195,9 @@ impl Keeper {
             tokio::select! {
                 Ok(secret) = secret.next() => self.secret = Some(secret.map(|secret| {
                     let state = stored::read_state(&secret);
+                    for certificate in stored::unusable(&secret, &state) {
+                        tracing::warn!(secret = SECRET, certificate, "a stored certificate is unusable, or does not fit its key or its CA; the leader replaces it");
+                    }
                     (secret, state)
                 })),
                 Ok(object) = mutating.next() => self.registered[0] = Some(object.map(Registered::new)),
@@ -171,10 +218,10 @@ impl Keeper {
     /// Hands the serving key on, and records whether API servers are configured to trust it.
     fn update_key(&self) {
         let Some(Some((_, state))) = &self.secret else { return };
-        let State { leaf: Some(leaf), authority: Some(authority), .. } = state else { return };
-        if !leaf.certificate.is_valid(Timestamp::now()) {
-            return;
-        }
+        let known = self.registered.each_ref().map(|registered| registered.clone().flatten());
+        let publication = registered::publication(&known, state);
+        let Some(leaf) = &state.leaf else { return };
+        let Some(issuer) = state.issuer(leaf, &publication, Timestamp::now()) else { return };
         let key = ServingKey { certificate: leaf.certificate.pem.clone(), key: leaf.key.clone() };
         self.key.send_if_modified(|known| {
             let changes = known.as_deref() != Some(&key);
@@ -185,13 +232,13 @@ impl Keeper {
         });
         let [Some(mutating), Some(validating)] = &self.registered else { return };
         let mut existing = mutating.iter().chain(validating).peekable();
-        if existing.peek().is_some() && existing.all(|registered| registered.trusts(&authority.certificate)) {
+        if existing.peek().is_some() && existing.all(|registered| registered.trusts(issuer)) {
             self.is_trusted.send_if_modified(|before| !std::mem::replace(before, true));
         }
     }
 
     /// Takes the next step, if any. The watches bring its effect.
-    async fn step(&self) -> Result<(), StepError> {
+    async fn step(&mut self) -> Result<(), StepError> {
         let (Some(secret), [Some(mutating), Some(validating)]) = (&self.secret, &self.registered) else {
             return Ok(());
         };
@@ -201,7 +248,10 @@ impl Keeper {
         let now = Timestamp::now();
         match state.next_step(&publication, &self.spec, now) {
             Step::Idle => Ok(()),
-            Step::Publish => self.publish(&registered, state).await,
+            Step::Publish => {
+                let Self { configurations, paces, .. } = self;
+                publish(configurations, paces, &registered, state).await
+            }
             step => {
                 let after = stored::with_state(secret, &state.after(step, &publication, &self.spec, now)?)?;
                 if replace("the certificates", &self.secrets, SECRET, &after).await? {
@@ -211,21 +261,39 @@ impl Keeper {
             }
         }
     }
+}
 
-    async fn publish(&self, registered: &[Option<Registered>; 2], state: &State) -> Result<(), StepError> {
-        let wanted = state.trusted();
-        for (api, registered) in self.configurations.iter().zip(registered) {
-            let Some(registered) = registered.as_ref().filter(|registered| !registered.is_right(&wanted)) else {
-                continue;
-            };
-            let object = registered.with_cas_of(state);
-            if replace("the CAs of a webhook configuration", api, CONFIGURATION, &object).await? {
-                let kind = object.types.as_ref().map(|types| types.kind.as_str());
+/// Writes the CAs of a state into the configurations that have others, each at its pace.
+async fn publish(
+    configurations: &[Api<DynamicObject>; 2],
+    paces: &mut [Pace; 2],
+    registered: &[Option<Registered>; 2],
+    state: &State,
+) -> Result<(), StepError> {
+    let wanted = state.trusted();
+    for ((api, pace), registered) in configurations.iter().zip(paces).zip(registered) {
+        let Some(registered) = registered.as_ref().filter(|registered| !registered.is_right(&wanted)) else {
+            continue;
+        };
+        if !pace.allows(&wanted) {
+            continue;
+        }
+        let object = registered.with_cas_of(state);
+        if replace("the CAs of a webhook configuration", api, CONFIGURATION, &object).await? {
+            let kind = object.types.as_ref().map(|types| types.kind.as_str());
+            let pause = pace.wrote(&wanted);
+            if pause.is_zero() {
                 tracing::info!(kind, trusted = wanted.len(), "published the CAs");
+            } else {
+                tracing::warn!(
+                    kind,
+                    ?pause,
+                    "published the CAs again, because another writer changes them; the next time after a pause"
+                );
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Replaces an object, and returns whether the API server accepted that. A write from an older version is rejected, and decided anew

@@ -21,7 +21,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, ServingKey};
+pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHealth, ProblemEvents, ServingKey};
 pub use corefile::corefile;
 pub use events::{EventSource, EventTally, Events, PodEvents};
 pub use fingerprints::Fingerprints;

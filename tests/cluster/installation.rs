@@ -29,6 +29,7 @@ pub(crate) const TESTS: Topic = tests![
     each_overlay_can_be_applied,
     each_overlay_can_be_applied_to_another_namespace,
     muslins_pods_start_again_in_any_namespace_with_enforce_everywhere,
+    the_network_policy_selects_muslin_and_its_ports,
     only_high_availability_has_two_replicas_and_a_disruption_budget
 ];
 
@@ -373,6 +374,23 @@ fn definitions() -> Result<Vec<Value>> {
     }
     ensure!(definitions.len() == 4, "{} definitions", definitions.len());
     Ok(definitions)
+}
+
+fn the_network_policy_selects_muslin_and_its_ports(cluster: &Cluster) -> Result<()> {
+    let output = cluster.control_plane.kubectl(&["kustomize", &format!("{MANIFESTS}/network-policy")], None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let objects = output.stdout.split("\n---\n").map(|document| Ok(serde_saphyr::from_str(document)?));
+    let objects: Vec<Value> = objects.collect::<Result<_>>()?;
+    let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind).context(kind.to_owned());
+    let (policy, template) = (&of_kind("NetworkPolicy")?["spec"], &of_kind("Deployment")?["spec"]["template"]);
+    let selected = policy["podSelector"]["matchLabels"].as_object().context("it selects no labels")?;
+    for (label, value) in selected {
+        ensure!(template["metadata"]["labels"][label] == *value, "{label}: {template:#}");
+    }
+    let allowed = policy["ingress"].as_array().into_iter().flatten().map(|rule| &rule["ports"][0]["port"]);
+    let ports = template["spec"]["containers"][0]["ports"].as_array().into_iter().flatten().map(|port| &port["name"]);
+    ensure!(allowed.eq(ports), "{policy:#}");
+    Ok(())
 }
 
 fn only_high_availability_has_two_replicas_and_a_disruption_budget(cluster: &Cluster) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Sockets, TLS, bodies, deadlines and the shutdown. Must not know what a review says.
 
 pub(super) mod body;
+mod chain;
 mod connections;
 pub(super) mod deadline;
 mod limits;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
@@ -14,7 +14,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use crate::cluster::ServingKey;
+use super::chain;
+use crate::cluster::{KeyHealth, ServingKey};
 
 /// The interval between reads of the files. A mounted Secret changes by a swap of symbolic links, which an inotify watch on the file
 /// does not see; so the content is compared.
@@ -51,7 +52,7 @@ pub enum TlsError {
     Mismatch(#[from] rustls::Error),
 }
 
-/// A certificate chain and its private key, as PEM files.
+/// A certificate chain and its private key, as PEM files. A file `ca.crt` beside the chain holds the CA, as cert-manager writes it.
 #[derive(Clone, Debug)]
 pub struct KeyFiles {
     /// The chain, the serving certificate first.
@@ -65,7 +66,11 @@ pub struct KeyFiles {
 struct Content {
     certificate: Vec<u8>,
     key: Vec<u8>,
+    authority: Option<Vec<u8>>,
 }
+
+/// The file with the CA, beside the certificate.
+const AUTHORITY: &str = "ca.crt";
 
 /// Returns the TLS settings of the server: TLS 1.2 and 1.3, and HTTP/1.1 only, because the API server uses nothing else for webhooks.
 ///
@@ -151,41 +156,88 @@ fn certified(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
 // === impl KeyFiles ===
 
 impl KeyFiles {
-    /// Reads the files, and starts a task that reads them again: when their content changes, new handshakes use it. Unusable files are
-    /// logged once and ignored.
+    /// Reads the files, and starts a task that reads them again: when their content changes, new handshakes use it. Content that API
+    /// servers cannot trust is not used in place of usable one. Also returns the problem with the files, if any, as it changes.
     ///
     /// # Errors
-    /// The files cannot be used now.
-    pub async fn watch(self) -> Result<Arc<Keys>, TlsError> {
+    /// A file cannot be read, or is no certificate or key.
+    pub async fn watch(self) -> Result<(Arc<Keys>, watch::Receiver<KeyHealth>), TlsError> {
         let content = self.read().await?;
-        let keys = Arc::new(Keys::from_pem(&content.certificate, &content.key)?);
-        tokio::spawn(self.follow(content, Arc::clone(&keys)));
-        Ok(keys)
+        let keys = Arc::new(Keys::default());
+        match keys.replace(&content.certificate, &content.key) {
+            // One of the files may be about to change, and the reason is reported.
+            Ok(()) | Err(TlsError::Mismatch(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let problem = content.problem();
+        let health = KeyHealth { is_usable: problem.is_none(), problem };
+        health.log();
+        let (sender, receiver) = watch::channel(health);
+        tokio::spawn(self.follow(content, Arc::clone(&keys), sender));
+        Ok((keys, receiver))
     }
 
-    async fn follow(self, mut known: Content, keys: Arc<Keys>) {
+    /// `used` is the content that handshakes use.
+    async fn follow(self, mut used: Content, keys: Arc<Keys>, health: watch::Sender<KeyHealth>) {
         loop {
             tokio::time::sleep(REREAD_EVERY).await;
-            let content = match self.read().await {
-                Ok(content) if content == known => continue,
-                Ok(content) => content,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read the serving certificate; the old one stays");
-                    continue;
-                }
-            };
-            match keys.replace(&content.certificate, &content.key) {
-                Ok(()) => tracing::info!(certificate = %self.certificate.display(), "the serving certificate changed"),
-                // Certificate and key are two files: this may be one half of a change.
-                Err(error) => tracing::warn!(%error, "cannot use the new serving certificate; the old one stays"),
+            let read = self.read().await;
+            let found = read.as_ref().map_or_else(|error| Some(error.to_string()), Content::problem);
+            if let Ok(content) = &read
+                && (&content.certificate, &content.key) == (&used.certificate, &used.key)
+            {
+                used.authority.clone_from(&content.authority);
             }
-            known = content;
+            if let Ok(content) = read
+                && content != used
+                && (found.is_none() || used.problem().is_some())
+                && keys.replace(&content.certificate, &content.key).is_ok()
+            {
+                tracing::info!(certificate = %self.certificate.display(), "the serving certificate changed");
+                used = content;
+            }
+            let now = KeyHealth { is_usable: used.problem().is_none(), problem: found };
+            health.send_if_modified(|before| {
+                let changes = *before != now;
+                if changes {
+                    now.log();
+                    *before = now;
+                }
+                changes
+            });
         }
     }
 
     async fn read(&self) -> Result<Content, TlsError> {
         let Self { certificate, key } = self;
-        Ok(Content { certificate: read(certificate).await?, key: read(key).await? })
+        let authority = tokio::fs::read(certificate.with_file_name(AUTHORITY)).await;
+        // An empty one, as cert-manager writes for some issuers, says nothing.
+        let authority = authority.ok().filter(|authority| !authority.is_empty());
+        Ok(Content { certificate: read(certificate).await?, key: read(key).await?, authority })
+    }
+}
+
+// === impl Content ===
+
+impl Content {
+    /// Returns why no API server can trust this, if so.
+    fn problem(&self) -> Option<String> {
+        let Self { certificate, key, authority } = self;
+        if let Err(error) = certified(certificate, key) {
+            return Some(error.to_string());
+        }
+        chain::check(certificate, authority.as_deref(), SystemTime::now()).err().map(|error| error.to_string())
+    }
+}
+
+// === impl KeyHealth ===
+
+impl KeyHealth {
+    fn log(&self) {
+        let Self { is_usable, problem } = self;
+        if let Some(problem) = problem {
+            tracing::warn!(problem, old_stays = is_usable, "API servers cannot trust the certificate in the files");
+        }
     }
 }
 

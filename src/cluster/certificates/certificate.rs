@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use rcgen::{KeyPair, PublicKeyData as _};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -17,6 +18,10 @@ pub(super) struct Certificate {
     from: Timestamp,
     until: Timestamp,
     names: Vec<String>,
+    /// The certificate may sign others.
+    is_authority: bool,
+    /// The public key (a SubjectPublicKeyInfo).
+    public_key: Vec<u8>,
     /// The identifier of its own key.
     subject_key: Option<Vec<u8>>,
     /// The identifier of the key that signed it.
@@ -60,6 +65,8 @@ impl Certificate {
             from: time(parsed.validity().not_before.timestamp())?,
             until: time(parsed.validity().not_after.timestamp())?,
             names,
+            is_authority: parsed.is_ca(),
+            public_key: parsed.public_key().raw.to_vec(),
             subject_key,
             authority_key,
             der: der.to_vec(),
@@ -85,9 +92,20 @@ impl Certificate {
         self.names.len() == names.len() && names.iter().all(|name| self.names.contains(name))
     }
 
-    /// Returns whether the certificate names the key of that CA as its signer.
+    /// Returns whether that CA signed the certificate. Names and identifiers of keys can be copied, so the signature decides.
     pub(super) fn is_issued_by(&self, authority: &Self) -> bool {
-        self.authority_key.is_some() && self.authority_key == authority.subject_key
+        let names_the_key = self.authority_key.is_some() && self.authority_key == authority.subject_key;
+        let is_signed = || {
+            let (_, own) = X509Certificate::from_der(&self.der).ok()?;
+            let (_, authority) = X509Certificate::from_der(&authority.der).ok()?;
+            own.verify_signature(Some(authority.public_key())).ok()
+        };
+        names_the_key && authority.is_authority && is_signed().is_some()
+    }
+
+    /// Returns whether the certificate may sign others.
+    pub(super) const fn is_authority(&self) -> bool {
+        self.is_authority
     }
 }
 
@@ -129,12 +147,12 @@ fn to_pem(der: &[u8]) -> String {
 // === impl Pair ===
 
 impl Pair {
-    /// Parses two PEM texts, of which the first begins with the certificate; `None` if either is unreadable.
+    /// Parses two PEM texts, of which the first begins with the certificate; `None` if either is unreadable, or the key is another one's.
     pub(super) fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
         let certificate = Certificate::parse_all(certificate).into_iter().next()?;
         let key = String::from_utf8(key.to_vec()).ok()?;
-        rcgen::KeyPair::from_pem(&key).ok()?;
-        Some(Self { certificate, key })
+        let fits = KeyPair::from_pem(&key).ok()?.subject_public_key_info() == certificate.public_key;
+        fits.then_some(Self { certificate, key })
     }
 }
 

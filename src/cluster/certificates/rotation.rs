@@ -94,9 +94,21 @@ impl State {
         pairs.chain(&self.retired).collect()
     }
 
+    /// Returns the CA of a valid serving certificate, among those of the state and those that API servers trust.
+    pub(super) fn issuer<'s>(
+        &'s self,
+        leaf: &Pair,
+        publication: &'s Publication,
+        now: Timestamp,
+    ) -> Option<&'s Certificate> {
+        let known = self.trusted().into_iter().chain(&publication.trusted);
+        let mut issuers = known.filter(|authority| authority.is_valid(now) && leaf.certificate.is_issued_by(authority));
+        issuers.next().filter(|_| leaf.certificate.is_valid(now))
+    }
+
     /// Returns the next step.
     pub(super) fn next_step(&self, publication: &Publication, spec: &CertificateSpec, now: Timestamp) -> Step {
-        let leaf = self.leaf.as_ref().filter(|leaf| leaf.certificate.is_valid(now));
+        let leaf = self.leaf.as_ref().filter(|leaf| self.issuer(leaf, publication, now).is_some());
         let authority = self.authority.as_ref().filter(|authority| authority.certificate.is_valid(now));
         let has_passed = |since: Timestamp| now.duration_since(since) >= spec.overlap;
 
@@ -156,7 +168,8 @@ impl State {
         now: Timestamp,
     ) -> Result<Self, IssueError> {
         let mut after = self.clone();
-        after.revision = self.revision.max(publication.revision) + 1;
+        // Any number can stand in a configuration.
+        after.revision = self.revision.max(publication.revision).saturating_add(1);
         match step {
             Step::CreateNext => {
                 if self.authority.is_none() {

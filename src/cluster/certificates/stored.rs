@@ -43,14 +43,21 @@ pub(super) fn read_state(secret: &Secret) -> State {
     let bytes = |name: &str| secret.data.as_ref().and_then(|data| data.get(name)).map_or(&[][..], |bytes| &bytes.0);
     let pair = |PairKeys { certificate, key }: &PairKeys| Pair::parse(bytes(certificate), bytes(key));
     let Rotation { revision, published, activated_at } = serde_json::from_slice(bytes(ROTATION)).unwrap_or_default();
+    let authority = pair(&AUTHORITY).filter(|authority| authority.certificate.is_authority());
+    let mut retired = Certificate::parse_all(bytes(RETIRED));
+    if authority.is_none() {
+        // A CA without its key cannot issue, but a served certificate may be one of its.
+        let orphans = Certificate::parse_all(bytes(AUTHORITY.certificate)).into_iter();
+        retired.extend(orphans.take(1).filter(Certificate::is_authority));
+    }
     let request = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ROTATE));
     State {
         revision,
-        authority: pair(&AUTHORITY),
-        next: pair(&NEXT),
+        authority,
+        next: pair(&NEXT).filter(|next| next.certificate.is_authority()),
         published,
         leaf: pair(&LEAF),
-        retired: Certificate::parse_all(bytes(RETIRED)),
+        retired,
         activated_at,
         request: request.and_then(|request| match request.as_str() {
             "certificate" => Some(RotationRequest::Certificate),
@@ -58,6 +65,20 @@ pub(super) fn read_state(secret: &Secret) -> State {
             _ => None,
         }),
     }
+}
+
+/// Returns the certificates of the Secret that cannot be used: they are unreadable, or do not fit their key or the CAs. The rotation
+/// replaces them.
+pub(super) fn unusable(secret: &Secret, state: &State) -> Vec<&'static str> {
+    let is_there = |keys: &PairKeys| secret.data.as_ref().is_some_and(|data| data.contains_key(keys.certificate));
+    let is_issued = |leaf: &Pair| state.trusted().into_iter().any(|authority| leaf.certificate.is_issued_by(authority));
+    let unusable = [
+        (&AUTHORITY, state.authority.is_none()),
+        (&NEXT, state.next.is_none()),
+        (&LEAF, !state.leaf.as_ref().is_some_and(is_issued)),
+    ];
+    let unusable = unusable.into_iter().filter(|(keys, is_unusable)| *is_unusable && is_there(keys));
+    unusable.map(|(keys, _)| keys.certificate).collect()
 }
 
 /// Returns the Secret with a new state and all else unchanged, including the resource version, which makes a write from an older
@@ -126,6 +147,37 @@ mod tests {
         let data = names.map(|name| (name.to_owned(), ByteString(b"-----BEGIN CERTIFICATE-----".to_vec())));
         let secret = Secret { data: Some(data.into()), ..Secret::default() };
         assert_eq!(read_state(&secret), State::default());
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_its_certificate_is_unusable() {
+        let spec = CertificateSpec::for_service("muslin", "muslin", "cluster.local");
+        let now = Timestamp::now();
+        let [authority, other] = [spec.new_authority(now).unwrap(), spec.new_authority(now).unwrap()];
+        let leaf = spec.new_leaf(&authority, now).unwrap();
+        let good = State { authority: Some(authority.clone()), leaf: Some(leaf.clone()), ..State::default() };
+        let stored = with_state(&Secret::default(), &good).unwrap();
+        assert_eq!(unusable(&stored, &read_state(&stored)), [""; 0]);
+        let with = |name: &str, text: &str| {
+            let mut secret = stored.clone();
+            put_text(secret.data.get_or_insert_default(), name, Some(text));
+            let state = read_state(&secret);
+            (unusable(&secret, &state), state)
+        };
+        let (found, state) = with("tls.key", &other.key);
+        assert!(found == ["tls.crt"] && state.leaf.is_none());
+        let (found, state) = with("ca.key", &other.key);
+        assert_eq!(found, ["ca.crt"]);
+        assert_eq!(
+            (state.authority, state.retired),
+            (None, vec![authority.certificate]),
+            "its certificates stay trusted"
+        );
+        assert_eq!(state.leaf, Some(leaf));
+        let foreign = spec.new_leaf(&other, now).unwrap();
+        let mut secret = stored.clone();
+        put_pair(secret.data.get_or_insert_default(), &LEAF, Some(&foreign));
+        assert_eq!(unusable(&secret, &read_state(&secret)), ["tls.crt"], "of another CA");
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn shown(keys: &Keys) -> Vec<u8> {
 async fn a_mounted_secret_that_changes_is_used() {
     let (old, new) = (make(), make());
     let mounted = Mounted::new(&old);
-    let keys = mounted.files().watch().await.unwrap();
+    let (keys, _) = mounted.files().watch().await.unwrap();
     assert_eq!(shown(&keys), old.der);
     mounted.swap("two", &new.certificate, &new.key);
     tokio::time::sleep(A_WHILE).await;
@@ -72,7 +72,7 @@ async fn a_mounted_secret_that_changes_is_used() {
 async fn half_a_change_waits_for_the_other_half() {
     let (old, new) = (make(), make());
     let mounted = Mounted::new(&old);
-    let keys = mounted.files().watch().await.unwrap();
+    let (keys, _) = mounted.files().watch().await.unwrap();
     mounted.swap("two", &new.certificate, &old.key);
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(shown(&keys), old.der);
@@ -85,7 +85,7 @@ async fn half_a_change_waits_for_the_other_half() {
 async fn files_that_cannot_be_used_leave_the_key_as_it_is() {
     let (old, new) = (make(), make());
     let mounted = Mounted::new(&old);
-    let keys = mounted.files().watch().await.unwrap();
+    let (keys, _) = mounted.files().watch().await.unwrap();
     mounted.swap("garbage", "-----BEGIN CERTIFICATE-----", &old.key);
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(shown(&keys), old.der);
@@ -94,6 +94,39 @@ async fn files_that_cannot_be_used_leave_the_key_as_it_is() {
     assert_eq!(shown(&keys), old.der);
     mounted.swap("two", &new.certificate, &new.key);
     tokio::time::sleep(A_WHILE).await;
+    assert_eq!(shown(&keys), new.der);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_does_not_fit_is_reported_until_it_is_replaced() {
+    let (old, new) = (make(), make());
+    let mounted = Mounted::new(&Made { key: new.key.clone(), ..old });
+    let (keys, health) = mounted.files().watch().await.unwrap();
+    assert!(!health.borrow().is_usable && health.borrow().problem.is_some());
+    assert!(keys.0.load().is_none(), "no handshake can work");
+    mounted.swap("two", &new.certificate, &new.key);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(*health.borrow(), KeyHealth { is_usable: true, problem: None });
+    assert_eq!(shown(&keys), new.der);
+    // The old one stays, and the new one is reported.
+    mounted.swap("three", &make().certificate, &new.key);
+    tokio::time::sleep(A_WHILE).await;
+    assert!(health.borrow().is_usable && health.borrow().problem.is_some());
+    assert_eq!(shown(&keys), new.der);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_another_ca_than_the_one_beside_it_is_reported() {
+    let (old, new) = (make(), make());
+    let mounted = Mounted::new(&old);
+    let (keys, health) = mounted.files().watch().await.unwrap();
+    assert!(health.borrow().is_usable);
+    fs::write(mounted.0.path().join("ca.crt"), &new.certificate).unwrap();
+    tokio::time::sleep(A_WHILE).await;
+    assert!(!health.borrow().is_usable);
+    mounted.swap("two", &new.certificate, &new.key);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(*health.borrow(), KeyHealth { is_usable: true, problem: None });
     assert_eq!(shown(&keys), new.der);
 }
 

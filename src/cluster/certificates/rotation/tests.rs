@@ -352,6 +352,44 @@ fn refills_an_emptied_configuration_and_restarts_the_overlap() {
 }
 
 #[test]
+fn replaces_a_serving_certificate_of_a_ca_that_no_api_server_trusts() {
+    let mut world = World::settled();
+    let foreign = spec().new_authority(world.now).unwrap();
+    let leaf = spec().new_leaf(&foreign, world.now).unwrap();
+    world.restore(State { leaf: Some(leaf.clone()), ..world.state.newest().clone() });
+    world.is_awake = false;
+    world.run();
+    assert_ne!(world.leaf(), leaf.certificate);
+    assert!(world.leaf().is_issued_by(&world.authority()));
+}
+
+#[test]
+fn replaces_a_ca_without_its_key_while_its_certificate_is_served() {
+    let mut world = World::settled();
+    let (leaf, orphan) = (world.leaf(), world.authority());
+    let state = world.state.newest().clone();
+    world.restore(State { authority: None, retired: vec![orphan.clone()], ..state });
+    world.run();
+    assert_eq!(world.leaf(), leaf, "until every API server knows the new CA");
+    assert!(world.trusted().contains(&orphan));
+    for _ in 0..2 {
+        world.pass(world.spec.overlap);
+        world.run();
+    }
+    assert_ne!(world.authority(), orphan);
+    assert!(world.leaf().is_issued_by(&world.authority()));
+    assert_eq!(world.trusted(), [world.authority()]);
+}
+
+#[test]
+fn a_forged_revision_does_not_end_the_rotation() {
+    let mut world = World::settled();
+    world.break_configuration(0, Configuration { revision: u64::MAX, ..Configuration::default() });
+    world.run();
+    assert_eq!(world.trusted(), [world.authority()]);
+}
+
+#[test]
 fn makes_only_a_ca_while_there_is_no_configuration() {
     let nowhere = Publication { is_anywhere: false, is_right: true, revision: 0, trusted: Vec::new() };
     let state = State::default();
