@@ -250,12 +250,13 @@ impl<'a> Pod<'a> {
         self.annotations().mirror
     }
 
-    /// Returns whether the pod runs on Windows, which has no resolv.conf.
+    /// Returns whether the pod says that it runs on Windows, which has no resolv.conf: by `spec.os`, or by the nodes that it asks for.
     pub fn is_windows(&self) -> bool {
-        self.spec
-            .as_ref()
-            .and_then(|spec| spec.os.as_ref()?.name.as_deref())
-            .is_some_and(|name| name.eq_ignore_ascii_case("windows"))
+        let Some(spec) = self.spec.as_ref() else { return false };
+        match spec.os.as_ref().and_then(|os| os.name.as_deref()) {
+            Some(name) => name.eq_ignore_ascii_case("windows"),
+            None => placement::is_for_windows(spec.node_selector.as_ref(), spec.affinity.as_ref()),
+        }
     }
 
     /// Returns the architectures (`amd64`, as Go names them) of the nodes that the pod may run on, among those of the `cluster` and

@@ -1,5 +1,5 @@
-//! The architectures of the nodes that a pod may run on, by its node selector and its required node affinity. Must not know of images or
-//! platforms.
+//! The architectures of the nodes that a pod may run on, and whether they run Windows, by its node selector and its required node
+//! affinity. Must not know of images or platforms.
 
 use std::collections::HashSet;
 
@@ -13,6 +13,11 @@ use super::text::Text;
 /// (kubernetes `staging/src/k8s.io/api/core/v1/well_known_labels.go`).
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 
+/// The label of a node's operating system, and its older name (the same file).
+const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+
+const WINDOWS: &str = "windows";
+
 /// The most architectures of one pod; images of the rest are not looked at. Linux runs Kubernetes on six (kubernetes
 /// `hack/lib/golang.sh`, `KUBE_SUPPORTED_SERVER_PLATFORMS`).
 const ARCHITECTURES_MAX: usize = 16;
@@ -25,6 +30,10 @@ pub(super) struct NodeSelector<'a> {
     arch: Option<Text<'a>>,
     #[serde(borrow, default, rename = "beta.kubernetes.io/arch")]
     old_arch: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "kubernetes.io/os")]
+    os: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "beta.kubernetes.io/os")]
+    old_os: Option<Text<'a>>,
 }
 
 /// `spec.affinity`.
@@ -79,9 +88,7 @@ pub(super) fn architectures<'p>(
     cluster: &[&'p str],
 ) -> Vec<&'p str> {
     let named = selector.and_then(|selector| selector.arch.as_deref().or(selector.old_arch.as_deref()));
-    let terms = affinity
-        .and_then(|affinity| affinity.node_affinity.as_ref()?.required.as_ref()?.node_selector_terms.as_deref())
-        .unwrap_or_default();
+    let terms = terms(affinity);
     let admitted: Vec<&str> = match named {
         Some(arch) => vec![arch],
         None => {
@@ -93,9 +100,38 @@ pub(super) fn architectures<'p>(
     if admitted.is_empty() { cluster.to_vec() } else { admitted }
 }
 
+/// Returns whether the pod runs on nodes with Windows alone: its selector says so, or each term of its affinity does.
+pub(super) fn is_for_windows(selector: Option<&NodeSelector<'_>>, affinity: Option<&Affinity<'_>>) -> bool {
+    if let Some(os) = selector.and_then(|selector| selector.os.as_deref().or(selector.old_os.as_deref())) {
+        return os == WINDOWS;
+    }
+    let terms = terms(affinity);
+    !terms.is_empty() && terms.iter().all(Term::is_for_windows)
+}
+
+fn terms<'p, 'a>(affinity: Option<&'p Affinity<'a>>) -> &'p [Term<'a>] {
+    affinity
+        .and_then(|affinity| affinity.node_affinity.as_ref()?.required.as_ref()?.node_selector_terms.as_deref())
+        .unwrap_or_default()
+}
+
 // === impl Term ===
 
 impl Term<'_> {
+    /// Returns whether an expression admits no other operating system. Nodes run Linux or Windows.
+    fn is_for_windows(&self) -> bool {
+        self.match_expressions.iter().flatten().any(|Expression { key, operator, values }| {
+            let mut values = values.iter().flatten().map(|value| &**value);
+            let is_os = key.as_deref().is_some_and(|key| OS_LABELS.contains(&key));
+            is_os
+                && match operator.as_deref() {
+                    Some("In") => values.next().is_some_and(|first| first == WINDOWS) && values.all(|os| os == WINDOWS),
+                    Some("NotIn") => values.any(|os| os == "linux"),
+                    _ => false,
+                }
+        })
+    }
+
     fn admits<'p>(&'p self, cluster: &[&'p str]) -> Vec<&'p str> {
         let mut admitted: Option<Vec<&str>> = None;
         let mut excluded: HashSet<&str> = HashSet::new();
@@ -143,6 +179,49 @@ mod tests {
 
     fn arch(operator: &str, values: &str) -> String {
         format!(r#"{{"key":"kubernetes.io/arch","operator":"{operator}","values":[{values}]}}"#)
+    }
+
+    fn is_windows(spec: &str) -> bool {
+        let text = format!(r#"{{"spec":{spec}}}"#);
+        let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
+        pod.is_windows()
+    }
+
+    #[test]
+    fn windows_by_the_pod_s_own_word_its_selector_or_each_term_of_its_affinity() {
+        let affine = |terms: &str| {
+            format!(
+                r#"{{"affinity":{{"nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":
+                   {{"nodeSelectorTerms":[{terms}]}}}}}}}}"#
+            )
+        };
+        let term = |key: &str, operator: &str, values: &str| {
+            format!(r#"{{"matchExpressions":[{{"key":"{key}","operator":"{operator}","values":[{values}]}}]}}"#)
+        };
+        let windows = term("kubernetes.io/os", "In", r#""windows""#);
+        let no_linux = term("beta.kubernetes.io/os", "NotIn", r#""linux""#);
+        let both = term("kubernetes.io/os", "In", r#""windows","linux""#);
+        for spec in [
+            r#"{"os":{"name":"windows"}}"#.to_owned(),
+            r#"{"nodeSelector":{"kubernetes.io/os":"windows"}}"#.to_owned(),
+            r#"{"nodeSelector":{"beta.kubernetes.io/os":"windows"}}"#.to_owned(),
+            affine(&windows),
+            affine(&format!("{windows},{no_linux}")),
+        ] {
+            assert!(is_windows(&spec), "{spec}");
+        }
+        for spec in [
+            "{}".to_owned(),
+            r#"{"nodeSelector":{"kubernetes.io/os":"linux"}}"#.to_owned(),
+            r#"{"nodeSelector":{"disk":"ssd"}}"#.to_owned(),
+            affine(&both),
+            affine(&format!("{windows},{both}")),
+            affine(&term("kubernetes.io/os", "In", "")),
+            affine(&term("kubernetes.io/os", "NotIn", r#""windows""#)),
+            affine(&term("disk", "In", r#""windows""#)),
+        ] {
+            assert!(!is_windows(&spec), "{spec}");
+        }
     }
 
     #[test]
