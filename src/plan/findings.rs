@@ -8,7 +8,7 @@ use super::dns_config::{self, DnsChange};
 use super::pod_plan::Planned;
 use super::profile_risks;
 use crate::budget::{Work, charge};
-use crate::pod::{Dns, Pod, ignored_rules};
+use crate::pod::{Dns, KeyPlace, Pod, ignored_rules};
 use crate::policy::{Level, Mode};
 use crate::rules::{self, Container, Finding, Ignored, Rule, RuleInput};
 
@@ -22,13 +22,14 @@ pub(super) fn findings(
     change: &DnsChange,
     containers: &[Container<'_>],
     ignored: &[Ignored<'_>],
+    unread: &[(KeyPlace, &str)],
     context: &Context<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
     let check = |dns: &Dns, outdated: &[usize], wants_texts: &dyn Fn(&Rule, Level) -> bool| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
         let input = RuleInput::new(containers, dns, &conf, context.namespace, context.cluster_domain);
-        rules::check(&input.ignoring(ignored).with_outdated(outdated), wants_texts)
+        rules::check(&input.ignoring(ignored).with_unread(unread).with_outdated(outdated), wants_texts)
     };
     let level_of = |rule: &Rule, own: Level| context.profile.rules.level_of(rule.slug, own);
     let before = check(&change.authored, &change.outdated, &|rule, own| {

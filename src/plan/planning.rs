@@ -43,7 +43,8 @@ pub(super) fn plan_after(
     } else {
         DnsChange::unchanged(&current, earlier, context)
     };
-    let findings = findings(&change, &containers, &ignored_rules_of(pod, context), context, &mut notes);
+    let unread: Vec<_> = pod.unread_keys().collect();
+    let findings = findings(&change, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     let mut plan = Plan {
         findings,
         injected: change.injected,
@@ -76,7 +77,8 @@ pub fn findings_as_is(
         return Err(Skip::Empty);
     }
     let unchanged = DnsChange::unchanged(&pod.dns(), &earlier_options(pod), context);
-    let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), context, &mut notes);
+    let unread: Vec<_> = pod.unread_keys().collect();
+    let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 

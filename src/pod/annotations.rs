@@ -19,6 +19,12 @@ pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
 /// Annotation with the findings, one on each line.
 pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
 
+/// The prefix of every key that muslin reads or writes.
+const PREFIX: &str = "muslin.dev/";
+
+/// The most keys that are reported because nothing reads them.
+const UNREAD_MAX: usize = 4;
+
 /// Annotation with the settings of a pod's Istio proxy, as YAML (istio.io, "DNS Proxying").
 const ISTIO_CONFIG_ANNOTATION: &str = "proxy.istio.io/config";
 /// Annotation that opts a pod of Istio's ambient mode out of the DNS proxy: `"false"` (istio.io, "DNS Proxying").
@@ -51,6 +57,8 @@ pub struct Annotations<'a> {
     pub(super) ambient_dns_capture: Option<Text<'a>>,
     /// Is true for the mirror of a static pod.
     pub mirror: bool,
+    /// The keys that begin with `muslin.dev/` and that nothing reads, some of them.
+    pub(super) unread: Vec<Text<'a>>,
     /// The size of other annotations in bytes, keys and values, as JSON writes them: never too small.
     pub others_size: usize,
 }
@@ -68,6 +76,7 @@ impl<'a> Annotations<'a> {
         istio_config: None,
         ambient_dns_capture: None,
         mirror: false,
+        unread: Vec::new(),
         others_size: 0,
     };
 
@@ -76,25 +85,35 @@ impl<'a> Annotations<'a> {
         SIZE_LIMIT.saturating_sub(self.others_size)
     }
 
-    fn set(&mut self, key: &str, value: &'a RawValue) -> Result<(), serde_json::Error> {
-        let slot = match key {
+    fn set(&mut self, key: &Text<'a>, value: &'a RawValue) -> Result<(), serde_json::Error> {
+        let slot = match &**key {
             RESOLVERS_ANNOTATION => &mut self.resolvers,
             INJECTED_ANNOTATION => &mut self.injected,
             WARNINGS_ANNOTATION => &mut self.warnings,
             _ => {
                 self.others_size += key.len() + value.get().len();
-                self.mirror |= key == MIRROR_ANNOTATION;
-                match key {
+                self.mirror |= &**key == MIRROR_ANNOTATION;
+                match &**key {
                     INJECT_ANNOTATION => &mut self.inject,
                     IGNORE_ANNOTATION => &mut self.ignore,
                     ISTIO_CONFIG_ANNOTATION => &mut self.istio_config,
                     AMBIENT_DNS_ANNOTATION => &mut self.ambient_dns_capture,
-                    _ => return Ok(()),
+                    _ => {
+                        keep_unread(&mut self.unread, key);
+                        return Ok(());
+                    }
                 }
             }
         };
         *slot = serde_json::from_str(value.get())?;
         Ok(())
+    }
+}
+
+/// Keeps a key that nothing reads and that was meant for muslin, if not too many are kept.
+pub(super) fn keep_unread<'a>(unread: &mut Vec<Text<'a>>, key: &Text<'a>) {
+    if key.starts_with(PREFIX) && unread.len() < UNREAD_MAX {
+        unread.push(key.clone());
     }
 }
 

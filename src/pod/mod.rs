@@ -19,7 +19,7 @@ pub use annotations::{
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Injected, InjectedOption};
-pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
+pub use object::{Container, DnsConfigShape, KeyPlace, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
 pub use text::Text;
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, keep_unread};
 use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
 use super::env::ResolverEnv;
@@ -16,6 +17,9 @@ use super::text::Text;
 
 /// Label with the C library of the pod's containers.
 pub const LIBC_LABEL: &str = "muslin.dev/libc";
+
+/// Label with which a pod joins Istio's ambient mode.
+const ISTIO_MODE_LABEL: &str = "istio.io/dataplane-mode";
 
 /// A pod, or a pod template.
 #[derive(Debug, Default, Deserialize)]
@@ -62,20 +66,29 @@ pub struct Labels<'a> {
     pub libc: Option<Text<'a>>,
     /// `istio.io/dataplane-mode`.
     istio_mode: Option<Text<'a>>,
+    /// The keys that begin with `muslin.dev/` and that nothing reads, some of them.
+    unread: Vec<Text<'a>>,
     all: &'a RawValue,
 }
 
 /// All labels, parsed.
 struct LabelMap(BTreeMap<String, String>);
 
+/// The part of a pod's metadata with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// `metadata.labels`.
+    Labels,
+    /// `metadata.annotations`.
+    Annotations,
+}
+
 /// The labels that muslin reads.
-#[derive(Deserialize)]
-#[serde(remote = "Self")]
+#[derive(Default)]
 struct KnownLabels<'a> {
-    #[serde(borrow, default, rename = "muslin.dev/libc")]
     libc: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "istio.io/dataplane-mode")]
     istio_mode: Option<Text<'a>>,
+    unread: Vec<Text<'a>>,
 }
 
 /// The specification that muslin reads.
@@ -188,7 +201,7 @@ pub struct DnsConfigShape {
     pub has_options: bool,
 }
 
-deserialize_objects_only! { Pod, Metadata, KnownLabels, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
+deserialize_objects_only! { Pod, Metadata, Spec, SecretName, Os, DnsConfig, DnsConfigOption, Container }
 
 // === impl Pod ===
 
@@ -227,6 +240,13 @@ impl<'a> Pod<'a> {
     /// Returns the name of the service account; `default` if unset.
     pub fn service_account(&self) -> &str {
         self.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default")
+    }
+
+    /// Returns the labels and annotations that begin with `muslin.dev/` and that nothing reads, some of them.
+    pub fn unread_keys(&self) -> impl Iterator<Item = (KeyPlace, &str)> {
+        let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+        let labels = labels.into_iter().flat_map(|labels| &labels.unread).map(|key| (KeyPlace::Labels, &**key));
+        labels.chain(self.annotations().unread.iter().map(|key| (KeyPlace::Annotations, &**key)))
     }
 
     /// Returns the value of [`LIBC_LABEL`].
@@ -321,7 +341,7 @@ impl<'a> Pod<'a> {
             let Metadata { name: _, generate_name: _, namespace: _, labels, annotations } = pod.metadata.as_ref()?;
             Some((labels.as_ref().map(|labels| labels.libc.as_deref()), annotations.as_ref()))
         }
-        parts(self) == parts(other) && self.spec == other.spec
+        parts(self) == parts(other) && self.spec == other.spec && self.unread_keys().eq(other.unread_keys())
     }
 
     /// Returns the existing parts of `spec.dnsConfig`.
@@ -352,8 +372,62 @@ impl<'de: 'a, 'a> Deserialize<'de> for RunningPod<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let all = <&RawValue>::deserialize(deserializer)?;
-        let KnownLabels { libc, istio_mode } = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
-        Ok(Self { libc, istio_mode, all })
+        let known = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
+        let KnownLabels { libc, istio_mode, unread } = known;
+        Ok(Self { libc, istio_mode, unread, all })
+    }
+}
+
+// === impl KnownLabels ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for KnownLabels<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = KnownLabels<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut labels = KnownLabels::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key {
+                        LIBC_LABEL => labels.libc = map.next_value()?,
+                        ISTIO_MODE_LABEL => labels.istio_mode = map.next_value()?,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            keep_unread(&mut labels.unread, &key);
+                        }
+                    }
+                }
+                Ok(labels)
+            }
+        }
+
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+// === impl KeyPlace ===
+
+impl KeyPlace {
+    /// Returns the field of the metadata.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Labels => "labels",
+            Self::Annotations => "annotations",
+        }
+    }
+
+    /// Returns the word for one of them.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Labels => "label",
+            Self::Annotations => "annotation",
+        }
     }
 }
 

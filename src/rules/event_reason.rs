@@ -19,7 +19,7 @@ pub enum EventReason {
     GlibcResolver,
     /// A property of Go's resolver.
     GoResolver,
-    /// The pod ignores a rule that does not exist.
+    /// The pod ignores a rule that does not exist, or has a key that nothing reads.
     UnknownRule,
 }
 
@@ -62,7 +62,7 @@ impl EventReason {
             Self::MuslResolver => "properties of this release of musl",
             Self::GlibcResolver => "properties of glibc",
             Self::GoResolver => "properties of Go's resolver",
-            Self::UnknownRule => "an annotation `muslin.dev/ignore` that names no rule",
+            Self::UnknownRule => "a key of `muslin.dev/` that nothing reads, or an ignored rule that does not exist",
         }
     }
 }

@@ -85,6 +85,7 @@ rules! {
     musl_query_id_collision,
     ndots_amplification,
     unknown_rule,
+    unread_key,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::image::Fingerprint;
-use crate::pod::{Base, Dns, ResolvConf, ResolverEnv};
+use crate::pod::{Base, Dns, KeyPlace, ResolvConf, ResolverEnv};
 use crate::policy::ContainerResolver;
 use crate::resolver::{Family, NAMESERVERS_MAX, Resolver, Settings, go};
 use crate::text::cut;
@@ -27,6 +27,8 @@ pub struct RuleInput<'a> {
     pub ignored: &'a [Ignored<'a>],
     /// The indexes in `dnsConfig.options` of what muslin 0.1.0 set, and today's profile would not.
     pub outdated: &'a [usize],
+    /// The labels and annotations that begin with `muslin.dev/` and that nothing reads.
+    pub unread: &'a [(KeyPlace, &'a str)],
     /// The texts of `conf.options`.
     options: Vec<&'a str>,
     /// The names of `conf.searches`.
@@ -95,7 +97,7 @@ impl<'a> RuleInput<'a> {
         let settings = |resolver| (resolver, Settings::read_options(resolver, &options));
         let resolvers = resolvers.into_iter().map(settings).collect();
         let searches = conf.search_texts();
-        let (ignored, outdated) = (&[], &[]);
+        let (ignored, outdated, unread) = (&[], &[], &[]);
         Self {
             containers,
             dns,
@@ -104,6 +106,7 @@ impl<'a> RuleInput<'a> {
             cluster_domain,
             ignored,
             outdated,
+            unread,
             options,
             searches,
             authored,
@@ -119,6 +122,11 @@ impl<'a> RuleInput<'a> {
     /// Returns the input with the indexes in `dnsConfig.options` of what muslin 0.1.0 set, and today's profile would not.
     pub fn with_outdated(self, outdated: &'a [usize]) -> Self {
         Self { outdated, ..self }
+    }
+
+    /// Returns the input with the labels and annotations that begin with `muslin.dev/` and that nothing reads.
+    pub fn with_unread(self, unread: &'a [(KeyPlace, &'a str)]) -> Self {
+        Self { unread, ..self }
     }
 
     /// Returns the containers whose resolver is of this family.

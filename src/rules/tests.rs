@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Container, Finding, Ignored, RULES, RuleInput, check};
 use crate::image::{self, Fingerprint, Reason};
-use crate::pod::{Dns, DnsOption, Policy, ResolverEnv};
+use crate::pod::{Dns, DnsOption, KeyPlace, Policy, ResolverEnv};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Version, known_option};
 
@@ -13,6 +13,7 @@ pub(super) struct Case {
     containers: Vec<(String, Fingerprint, ResolverEnv<'static>)>,
     dns: Dns,
     ignored: Vec<Ignored<'static>>,
+    unread: Vec<(KeyPlace, &'static str)>,
 }
 
 impl Case {
@@ -21,7 +22,7 @@ impl Case {
     }
 
     fn empty() -> Self {
-        Self { containers: Vec::new(), dns: Dns::default(), ignored: Vec::new() }
+        Self { containers: Vec::new(), dns: Dns::default(), ignored: Vec::new(), unread: Vec::new() }
     }
 
     /// Returns a pod whose image has a declared resolver.
@@ -69,6 +70,11 @@ impl Case {
         self
     }
 
+    pub(super) fn unread(mut self, place: KeyPlace, key: &'static str) -> Self {
+        self.unread.push((place, key));
+        self
+    }
+
     /// Gives the last container an environment variable.
     pub(super) fn env(mut self, name: &str, value: &'static str) -> Self {
         if let Some((_, _, env)) = self.containers.last_mut() {
@@ -99,7 +105,7 @@ impl Case {
             .collect();
         let conf = self.dns.resolv_conf("default", "cluster.local");
         let input = RuleInput::new(&containers, &self.dns, &conf, "default", "cluster.local");
-        check(&input.ignoring(&self.ignored), &|_, _| true)
+        check(&input.ignoring(&self.ignored).with_unread(&self.unread), &|_, _| true)
     }
 }
 

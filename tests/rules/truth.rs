@@ -247,7 +247,7 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
         "single-request-waits" => glibc && ["single-request", "single-request-reopen"].iter().any(|name| set.has(name)),
         "musl-no-tcp" => image.before(18),
         "musl-query-id-collision" => image.before(18) && !asks_a_node_cache,
-        "musl-aaaa-all-or-nothing" => image.since(13),
+        "musl-aaaa-all-or-nothing" => musl && !image.before(13),
         "musl-stops-search" => image.is_musl_that_searches() && foreign_searches && !drops_searches,
         "node-resolv-conf" => start == Start::Node,
         // No nameserver here is a public one.
@@ -264,7 +264,7 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
         // No container here shows itself to be Go's.
         "go-falls-back-to-libc" | "go-netdns-ineffective" => false,
         // No pod here ignores a rule, or has an annotation of 0.1.0.
-        "unknown-rule" | "outdated-injection" => false,
+        "unknown-rule" | "unread-key" | "outdated-injection" => false,
         other => unreachable!("say here where {other} is true"),
     }
 }
