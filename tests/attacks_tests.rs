@@ -1,7 +1,7 @@
 //! Attacks on muslin by a tenant and by the network: real objects through a real API server, raw connections to muslin's ports, and muslin
 //! in a memory cgroup with exactly the limit of `manifests/`. Others create pods meanwhile, and the kubelet's probes go on.
 //!
-//! `cargo test --test attacks -- --ignored` repeats each attack for longer.
+//! `cargo test --test attacks -- --ignored` repeats each attack for longer, and tries all of them.
 
 #![expect(clippy::print_stderr, reason = "a test program with no harness says on standard error why it cannot start")]
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
@@ -59,6 +59,8 @@ struct World {
     manifest: Manifest,
     /// The shortest time of one attack, in which it is repeated.
     attack_for: Duration,
+    /// The most attacks of one test.
+    attacks: usize,
 }
 
 type Test = fn(&World) -> Result<()>;
@@ -68,6 +70,9 @@ type Topic = harness::Topic<Test>;
 const SHORT: Duration = Duration::from_millis(300);
 /// The same with `--ignored`.
 const LONG: Duration = Duration::from_secs(5);
+
+/// The most attacks of one test, unless it runs with `--ignored`: the one of the list, and relatives that differ most.
+const SOME: usize = 6;
 
 const TOPICS: &[Topic] = &[
     unknown_namespaces::TESTS,
@@ -85,10 +90,10 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each attack has the machine for itself.
     arguments.test_threads = Some(1);
-    let attack_for = if arguments.ignored { LONG } else { SHORT };
+    let (attack_for, attacks) = if arguments.ignored { (LONG, usize::MAX) } else { (SHORT, SOME) };
     SUITE.run(
         &arguments,
-        || World::start(attack_for),
+        || World::start(attack_for, attacks),
         |world, test| test(world).with_context(|| world.control_plane.api_server_log()),
     )
 }
@@ -96,7 +101,7 @@ fn main() -> ExitCode {
 // === impl World ===
 
 impl World {
-    fn start(attack_for: Duration) -> Result<Self> {
+    fn start(attack_for: Duration, attacks: usize) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let control_plane = ControlPlane::start()?;
         registration::apply(&control_plane)?;
@@ -111,6 +116,6 @@ impl World {
         })?;
         let tenant = User::tenant(&control_plane, &runtime)?;
         let admin = User::admin(&control_plane, &runtime)?;
-        Ok(Self { account, tenant, admin, manifest: Manifest::read()?, control_plane, runtime, attack_for })
+        Ok(Self { account, tenant, admin, manifest: Manifest::read()?, control_plane, runtime, attack_for, attacks })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const TESTS: Topic = tests![connections_to_the_metrics_port, connecti
 const CONNECTIONS: usize = 1500;
 
 /// The time for which they are held, and the pause between two bytes.
-const HELD: Duration = Duration::from_millis(1200);
+const HELD: Duration = Duration::from_millis(800);
 const DRIP: Duration = Duration::from_millis(100);
 
 /// What each connection sends.
@@ -67,14 +67,14 @@ fn connections_to_the_port_for_reviews(world: &World) -> Result<()> {
     for (attack, peers, is_tls, sends) in [
         ("1,500 silent connections to the port for reviews", 1, false, Sends::Nothing),
         ("the same from 200 peers", 200, false, Sends::Nothing),
-        ("1,500 parts of a ClientHello", 1, false, Sends::Text(PART_OF_A_HELLO)),
-        ("parts of a ClientHello from 200 peers", 200, false, Sends::Text(PART_OF_A_HELLO)),
-        ("1,500 handshakes and no request", 1, true, Sends::Nothing),
         ("handshakes and no request from 200 peers", 200, true, Sends::Nothing),
         ("1,500 halves of a body", 1, true, Sends::PartOfABody(64_000)),
         ("halves of a body from 200 peers", 200, true, Sends::PartOfABody(64_000)),
-        ("halves of a head from 200 peers", 200, true, Sends::Text("POST /mutate HTTP/1.1\r\nHost: ")),
         ("heads of a byte each 100 ms from 200 peers", 200, true, Sends::Slowly("POST /mutate HTTP/1.1\r\nHost: m")),
+        ("1,500 parts of a ClientHello", 1, false, Sends::Text(PART_OF_A_HELLO)),
+        ("parts of a ClientHello from 200 peers", 200, false, Sends::Text(PART_OF_A_HELLO)),
+        ("1,500 handshakes and no request", 1, true, Sends::Nothing),
+        ("halves of a head from 200 peers", 200, true, Sends::Text("POST /mutate HTTP/1.1\r\nHost: ")),
     ] {
         victim.attack(attack, |muslin| {
             let ports = Ports::of(muslin)?;

@@ -27,9 +27,11 @@ const KNOWN_MAX: Duration = Duration::from_secs(3);
 const FINGERPRINTS_MAX: usize = 600;
 
 fn slow_images(world: &World) -> Result<()> {
-    let registry = TenantRegistry::start()?;
-    let mut victim = Victim::start_with(world, &registry.flags(), &registry.reference(HONEST, 1))?;
-    registry.add_many("fresh", Pace::AtOnce, &[])?;
+    // Who makes a registry slow owns it, or a part of it.
+    let (registry, honest) = (TenantRegistry::start()?, TenantRegistry::start()?);
+    let flags = [honest.flags(), vec!["--plain-http".to_owned(), registry.address.to_string()]].concat();
+    let mut victim = Victim::start_with(world, &flags, &honest.reference(HONEST, 1))?;
+    honest.add_many("fresh", Pace::AtOnce, &[])?;
     let mut fresh = 0;
     for (attack, pace, images) in [
         ("4 images at 10 KB/s", Pace::Slow, 4),
@@ -50,7 +52,7 @@ fn slow_images(world: &World) -> Result<()> {
                 .collect();
             world.runtime.block_on(world.tenant.create(&path("api/v1", "pods"), &pod.to_string(), 1));
             fresh += 1;
-            wait_until_known(world, &registry.reference("fresh", fresh))
+            wait_until_known(world, &honest.reference("fresh", fresh))
         })?;
     }
     victim.finish()

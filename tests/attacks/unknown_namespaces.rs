@@ -2,10 +2,12 @@
 //! nor a line in the log.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::attacks::peers::{Ports, post};
 use crate::attacks::victim::Victim;
@@ -15,14 +17,15 @@ use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![invented_namespaces];
 
-/// The number of connections, and the reviews on each between two looks at the clock.
+/// The number of connections.
 const CONNECTIONS: u8 = 16;
-const REVIEWS: usize = 50;
 
-/// The most requests to the API server, and the most lines in the log, of one attack of a second. Honest pods, leases and the odd
-/// line about the attack are in it.
-const REQUESTS_MAX: usize = 100;
-const LINES_MAX: u64 = 200;
+/// The longest time of one flood: muslin may let a review of an unknown namespace wait.
+const FLOOD_MAX: Duration = Duration::from_secs(2);
+
+/// The most requests to the API server and the most lines in the log: at once, and for each further second.
+const REQUESTS_MAX: (usize, usize) = (60, 40);
+const LINES_MAX: (u64, u64) = (60, 40);
 
 fn invented_namespaces(world: &World) -> Result<()> {
     let mut victim = Victim::start(world)?;
@@ -38,32 +41,40 @@ fn invented_namespaces(world: &World) -> Result<()> {
         ("names of 10,000 bytes", "/mutate", Box::new(|| "n".repeat(10_000) + &next().to_string())),
     ];
     for (attack, path, name) in names {
-        let requests = lookups(world)?;
+        let (requests, started) = (lookups(world)?, Instant::now());
         let (mut lines, mut sent) = (0, 0);
         victim.attack(attack, |muslin| {
             let before = muslin.process().log_lines();
-            sent += world.runtime.block_on(flood(&Ports::of(muslin)?, path, &name))?;
+            sent += world.runtime.block_on(flood(&Ports::of(muslin)?, path, &name, world.attack_for))?;
             lines += muslin.process().log_lines() - before;
             Ok(())
         })?;
+        let seconds = started.elapsed().as_secs();
         let requests = lookups(world)?.checked_sub(requests).context("the audit log was rotated")?;
         victim.note((|| {
-            ensure!(requests <= REQUESTS_MAX, "{sent} reviews made {requests} requests to the API server");
-            ensure!(lines <= LINES_MAX, "{sent} reviews made {lines} lines in the log");
+            let allowed = REQUESTS_MAX.0 + REQUESTS_MAX.1 * usize::try_from(seconds)?;
+            ensure!(requests <= allowed, "{sent} reviews made {requests} requests to the API server in {seconds} s");
+            let allowed = LINES_MAX.0 + LINES_MAX.1 * seconds;
+            ensure!(lines <= allowed, "{sent} reviews made {lines} lines in the log in {seconds} s");
             Ok(())
         })());
     }
     victim.finish()
 }
 
-/// Sends reviews on several connections at once, and returns their number.
-async fn flood(ports: &Ports, path: &str, name: &dyn Fn() -> String) -> Result<usize> {
+/// Sends reviews on several connections at once for a while, and returns the number of answers.
+async fn flood(ports: &Ports, path: &str, name: &dyn Fn() -> String, duration: Duration) -> Result<usize> {
     let connections = (0..CONNECTIONS).map(|connection| async move {
         let mut client = ports.client(1 + connection).await?;
-        for _ in 0..REVIEWS {
-            post(&mut client, path, review(path, &name())).await?;
+        let (started, mut answered) = (Instant::now(), 0);
+        while started.elapsed() < duration {
+            match timeout(FLOOD_MAX, post(&mut client, path, review(path, &name()))).await {
+                Ok(answer) => drop(answer?),
+                Err(_) => break,
+            }
+            answered += 1;
         }
-        anyhow::Ok(REVIEWS)
+        anyhow::Ok(answered)
     });
     join_all(connections).await.into_iter().sum()
 }

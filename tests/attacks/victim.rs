@@ -105,6 +105,9 @@ impl<'w> Victim<'w> {
 
     /// Attacks for as long as the world says, with honest people and probes beside it, and notes the outcome.
     pub(crate) fn attack(&mut self, attack: &str, mut once: impl FnMut(&Muslin<'w>) -> Result<()>) -> Result<()> {
+        if self.rows.len() == self.world.attacks {
+            return Ok(());
+        }
         self.ensure_running()?;
         let Self { world, image, muslin, group, .. } = self;
         let muslin = muslin.as_mut().context("muslin does not run")?;
@@ -143,7 +146,7 @@ impl<'w> Victim<'w> {
         Ok(())
     }
 
-    /// Adds a problem to the last attack.
+    /// Adds a problem to the last attack, if there is one.
     pub(crate) fn note(&mut self, checked: Result<()>) {
         if let (Err(error), Some(row)) = (checked, self.rows.last_mut()) {
             row.problems.push(format!("{error:#}"));
