@@ -82,6 +82,7 @@ pub fn run() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never,
     };
     choice.write_global();
+    terminal::print_panics();
     let outcome = match command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
