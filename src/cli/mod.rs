@@ -1,4 +1,4 @@
-//! The command line: one file a command. Results go to standard output, everything else to standard error, through [`terminal`].
+//! The command line: one file a command. Results go to standard output, everything else to standard error, through `terminal`.
 
 mod check;
 mod completions;
