@@ -146,11 +146,14 @@ impl Block {
 /// Returns JSON with `\u202e` for each character that a [`Line`] escapes and JSON does not. In JSON such characters are parts of
 /// strings, and line breaks are not.
 pub(crate) fn escape_json(json: String) -> String {
-    let needs_escape =
-        |index: usize, c: char| !c.is_ascii_control() && c != ':' && is_escaped(&json, index, c) || c == '\u{7f}';
-    if is_plain(&json) || !json.char_indices().any(|(index, c)| needs_escape(index, c)) {
+    // Most JSON has none of them, which is quick to see.
+    if json.bytes().all(|byte| byte < b'\x7f') && !json.contains("##") {
         return json;
     }
+    let needs_escape = |index: usize, c: char| match c {
+        '\u{7f}' => true,
+        c => c != ':' && !c.is_ascii_control() && is_escaped(&json, index, c),
+    };
     let mut escaped = String::with_capacity(json.len() + 64);
     for (index, c) in json.char_indices() {
         if needs_escape(index, c) {
@@ -192,7 +195,7 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
 }
 
-/// Returns the text as a [`Line`] of at most `limit` bytes has it.
+/// Returns the text as a [`Line`] of at most `limit` bytes has it, for a part of a message that is also stored.
 pub(crate) fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(escaped(text, limit)) }
 }
@@ -244,7 +247,7 @@ fn is_escaped(text: &str, index: usize, character: char) -> bool {
 
 /// Returns whether `##` before this text makes it a command, at any place of a line: `##[error]` for GitHub's runner
 /// (actions/runner `src/Runner.Common/ActionCommand.cs`, `TryParse`; `TryParseV2` has `::error::` at the start of a line),
-/// `##vso[…]` for Azure Pipelines, `##teamcity[…]` for TeamCity.
+/// `##vso[…]` for the agent of Azure Pipelines, and others of this form.
 fn starts_tag(text: &str) -> bool {
     text.trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('[')
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a command. Results go to standard output, everything else to standard error, through [`terminal`].
+//! The command line: one file a command. Results go to standard output, everything else to standard error, through `terminal`.
 
 mod check;
 mod completions;
@@ -82,6 +82,7 @@ pub fn run() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never,
     };
     choice.write_global();
+    terminal::print_panics();
     let outcome = match command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),

@@ -51,6 +51,15 @@ pub(super) fn failure(failure: &Failure) {
     let _ = Messages::new().error(&failure.message());
 }
 
+/// Prints the message of a panic as that of any error: it may quote the input.
+pub(super) fn print_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let _ = Messages::new().error(&ErrorMessage::new(format!("muslin panicked{place}: {message}")));
+    }));
+}
+
 /// Returns whether standard output shows colours.
 pub(super) fn is_coloured() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never

@@ -113,10 +113,9 @@ fn list<T>(items: &[T], write: impl Fn(&T, &mut String)) -> Line {
     let mut text = String::new();
     for (index, item) in items.iter().enumerate() {
         let end = text.len();
-        if index > 0 {
-            text.push_str(", ");
-        }
-        write(item, &mut text);
+        let mut written = String::from(if index > 0 { ", " } else { "" });
+        write(item, &mut written);
+        text.push_str(&Line::new(written));
         if text.len() > LIST_MAX {
             text.truncate(end);
             let _ = write!(text, " and {} more", items.len() - index);

@@ -148,7 +148,7 @@ pub(in crate::admission) async fn enforce(
     match state.work(uid, effort, deadline, judge).await {
         Ok(None) => Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid)),
         Ok(Some(message)) => {
-            tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), message = &*message, "denied a pod");
+            tracing::info!(uid, namespace, pod = pod.name().unwrap_or_default(), denial = &*message, "denied a pod");
             Answer::new(Outcome::Denied, Some(mode), &Response::deny(uid, message))
         }
         Err(undone) => {

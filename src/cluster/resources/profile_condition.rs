@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::profile_conversion::ProfileProblem;
 use super::resolver_profile::Condition;
+use crate::text::Line;
 
 impl Condition {
     /// Returns the condition for a profile that is in use, or has these problems; it begins now.
@@ -17,7 +18,7 @@ impl Condition {
             type_: "Accepted".to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message,
+            message: Line::new(message).into_string(),
             last_transition_time: Time(Timestamp::now()),
         }
     }

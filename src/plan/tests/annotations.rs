@@ -1,6 +1,7 @@
 //! The annotations and the label that muslin writes, and those that it does not trust.
 
 use super::*;
+use crate::policy::OnConflict;
 
 #[test]
 fn adds_only_what_is_missing_and_overwrites_nothing_of_others() {
@@ -69,6 +70,32 @@ fn text_of_the_pod_cannot_break_out_of_its_line() {
     let outcome = Case::pod("alpine:3.19").options(&[("ndots\u{1b}[31m\nWarning: forged", Some("2"))]).run();
     let annotation = outcome.annotation("muslin.dev/warnings").unwrap();
     assert!(!annotation.contains('\u{1b}') && !annotation.contains("\nWarning"), "{annotation}");
+}
+
+#[test]
+fn text_of_the_pod_is_escaped_wherever_it_is_shown() {
+    const HOSTILE: &str = "x\n::error::y\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{e0041}##[error]";
+    let hostile = |profile: &str| {
+        let case = Case::pod("alpine:3.19")
+            .options(&[(HOSTILE, Some(HOSTILE)), ("timeout", Some(HOSTILE)), ("timeout", Some("1\u{1b}[2J"))])
+            .set("/spec/containers/0/name", json!(HOSTILE))
+            .set("/spec/dnsConfig/searches", json!([HOSTILE, "."]))
+            .annotation("muslin.dev/inject", HOSTILE)
+            .annotation("muslin.dev/ignore", HOSTILE)
+            .annotation("muslin.dev/injected", HOSTILE);
+        let profile = Profile { on_conflict: OnConflict::Override, ..Profile::builtin(profile).unwrap() };
+        Case { profile, ..case }
+    };
+    let modes = [Mode::Warn, Mode::Inject, Mode::Enforce];
+    for (profile, mode) in Profile::NAMES.into_iter().flat_map(|name| modes.map(|mode| (name, mode))) {
+        let outcome = hostile(profile).mode(mode).run();
+        for key in ["muslin.dev/warnings", "muslin.dev/resolvers", "muslin.dev/injected"] {
+            let value = outcome.annotation(key).unwrap_or_default();
+            assert!(value.lines().all(|line| Line::new(line.to_owned()) == line), "{profile}: {key}: {value:?}");
+        }
+        let resolvers = outcome.annotation("muslin.dev/resolvers").unwrap();
+        assert!(resolvers.starts_with("x\\n::error::y\\u{1b}"), "{resolvers}");
+    }
 }
 
 #[test]
