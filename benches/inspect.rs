@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use muslin::registry::{Client, ClientSettings, Images, InspectionLimits, Limits, Lookup, Platform};
+use muslin::registry::{Client, ClientSettings, Images, InspectionLimits, Limits, Lookup, Platform, Requester};
 use serde_json::json;
 use tar::{Builder, Header};
 
@@ -102,7 +102,7 @@ fn measure_bytes(registry: &Registry, parts: &Path) -> Result<()> {
     let wanted: Vec<(&str, &Platform)> = references.iter().map(|reference| (reference.as_str(), &platform)).collect();
     let known = runtime.block_on(async {
         let images = Images::new(client, Limits::default(), InspectionLimits::default());
-        images.look_up(&wanted, None, tokio::time::Instant::now() + Duration::from_secs(120)).await
+        images.look_up(&wanted, &Requester::of("bench"), tokio::time::Instant::now() + Duration::from_secs(120)).await
     });
     ensure!(known.iter().all(|known| matches!(known, Some(Lookup::Image(_)))), "an image was not inspected");
     let read = counter.bytes.load(Ordering::Relaxed);

@@ -77,7 +77,7 @@ fn inspection(review: &[u8], number: usize) -> ImageInspection {
     let images = Images::new(client, registry::Limits::default(), InspectionLimits::default());
     let (digest, platform) = (Digest::sha256(b""), Platform::linux("amd64"));
     let image = Arc::new(Image { digest, platform, facts: ImageFacts::default() });
-    references.iter().for_each(|reference| images.restore(reference, Arc::clone(&image), Duration::ZERO));
+    references.iter().for_each(|reference| images.restore(reference, Arc::clone(&image), None, Duration::ZERO));
     ImageInspection { images, pull_secrets: None, architectures: vec!["amd64".to_owned()], budget: Duration::ZERO }
 }
 

@@ -255,7 +255,7 @@ impl State {
     fn count_panic(&self, panic: &(dyn Any + Send), uid: &str) {
         let message = panic.downcast_ref::<&str>().copied();
         let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-        tracing::error!(uid, message, "muslin failed on a review");
+        tracing::error!(uid, panic = message, "muslin failed on a review");
         self.metrics.count_panic();
     }
 }

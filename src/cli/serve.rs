@@ -39,11 +39,11 @@ use super::terminal;
 /// listens on loopback, and prints its address and its CA.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The address of the webhook (HTTPS) [default: [::]:8443, which includes IPv4; standalone 127.0.0.1:8443]
+    /// The address of the webhook (HTTPS) [default: port 8443 of every address; standalone 127.0.0.1:8443]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
     bind: Option<SocketAddr>,
 
-    /// The address of /metrics, /healthz and /readyz (HTTP) [default: [::]:8080, which includes IPv4; standalone
+    /// The address of /metrics, /healthz and /readyz (HTTP) [default: port 8080 of every address; standalone
     /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
     metrics_bind: Option<SocketAddr>,
