@@ -14,7 +14,7 @@ use crate::{PATIENCE, Serve};
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// The time for which they ask, once the flood has risen.
-const DURATION: Duration = Duration::from_millis(1500);
+const DURATION: Duration = Duration::from_secs(1);
 
 /// Connections of each flooding client, of which there are three: more than the server allows in all.
 const EACH: usize = 280;

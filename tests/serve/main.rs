@@ -9,6 +9,7 @@ mod drain;
 mod floods;
 mod tls;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Serve {
     child: Child,
     log: Receiver<Value>,
+    /// The lines that were read while waiting for others.
+    read: RefCell<Vec<Value>>,
     /// Where /metrics, /healthz and /readyz are.
     metrics: String,
 }
@@ -81,17 +84,21 @@ impl Serve {
                 let _ = sender.send(event);
             }
         });
-        let mut serve = Self { child, log, metrics: String::new() };
+        let mut serve = Self { child, log, read: RefCell::default(), metrics: String::new() };
         let serving = serve.wait_for("serving");
         serve.metrics = serving["metrics"].as_str().unwrap().to_owned();
         serve
     }
 
-    /// Reads the log up to a line of this message.
+    /// Returns the first line of this message, and reads the log up to there.
     fn wait_for(&self, message: &str) -> Value {
+        if let Some(event) = self.read.borrow().iter().find(|event| event["message"] == message) {
+            return event.clone();
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             let event = self.log.recv_timeout(deadline - Instant::now()).unwrap_or_else(|_| panic!("no {message:?}"));
+            self.read.borrow_mut().push(event.clone());
             if event["message"] == message {
                 return event;
             }
