@@ -303,6 +303,7 @@ impl Checker {
             let source = PodSource { document, root, object, template };
             match self.planner.plan(source) {
                 Ok(plan) => {
+                    results.summary.containers.add(plan.containers);
                     self.planner.report(source, &plan, name, lines, |located| {
                         results.summary.counts.add(located.finding.level);
                         results.fixable += usize::from(located.fixed);
@@ -386,6 +387,10 @@ impl Totals {
             counted(summary.pods, "pod"),
             summary.counts,
         )))?;
+        if let Some(unknown) = summary.unknown("`muslin inspect IMAGE` reads one, `images` in muslin.toml declares it")
+        {
+            messages.line(&Line::new(unknown))?;
+        }
         match (check.fix, fixable, fixed) {
             (false, 1.., _) => messages.line(&Line::new(format!("`--fix` can fix {fixable} of them"))),
             (true, _, 1..) => messages.line(&Line::new(format!("fixed {}", counted(*fixed, "other finding")))),

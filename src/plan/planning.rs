@@ -8,11 +8,12 @@ use super::context::Context;
 use super::dns_config::{DnsChange, dns_change};
 use super::findings::{findings, ignored_rules_of};
 use super::libc_label::libc_of;
-use super::pod_plan::Plan;
+use super::pod_plan::{ContainerCounts, Plan};
 use super::{messages, patch};
 use crate::image::Fingerprint;
 use crate::pod::{Injected, Pod};
 use crate::policy::{InjectAnnotation, Mode, ModeDecision, ModeInputs, ModeLabel, PodKind, Profile, Skip, precedence};
+use crate::resolver::Family;
 use crate::rules::{Container, Finding};
 
 /// Returns the plan for a pod. `fingerprints` has one for each of [`Pod::containers`], in their order.
@@ -50,6 +51,7 @@ pub(super) fn plan_after(
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: messages::resolvers(&containers),
+        containers: count(&containers),
         notes,
         is_done: current == change.desired,
         patch: Patch(Vec::new()),
@@ -80,6 +82,16 @@ pub fn findings_as_is(
     let unread: Vec<_> = pod.unread_keys().collect();
     let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
+}
+
+/// Returns the number of a pod's containers, and of those whose resolver is unknown, also to the profile.
+pub fn count_containers(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, profile: &Profile) -> ContainerCounts {
+    count(&containers(pod, fingerprints, profile))
+}
+
+fn count(containers: &[Container<'_>]) -> ContainerCounts {
+    let is_unknown = |container: &&Container<'_>| container.resolver().family == Family::Unknown;
+    ContainerCounts { all: containers.len(), unknown: containers.iter().filter(is_unknown).count() }
 }
 
 /// Returns why muslin skips the pod, if it does, in a namespace with the context's mode.

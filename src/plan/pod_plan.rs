@@ -21,10 +21,21 @@ pub struct Plan {
     pub libc: Libc,
     /// The value of the annotation with each container's resolver.
     pub resolvers: Line,
+    /// The containers, and those of unknown resolvers.
+    pub containers: ContainerCounts,
     /// Is true if the pod's DNS settings are already as desired.
     pub is_done: bool,
     /// The change of the pod.
     pub patch: Patch,
+}
+
+/// A number of containers, and how many of them have an unknown resolver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerCounts {
+    /// All containers.
+    pub all: usize,
+    /// Those whose resolver is unknown: no rule about a resolver can find anything in them.
+    pub unknown: usize,
 }
 
 /// A finding, and whether the plan fixes it.
@@ -34,6 +45,16 @@ pub struct Planned {
     pub finding: Finding,
     /// Is true if the plan fixes the finding: the rule does not fire on the changed pod.
     pub fixed: bool,
+}
+
+// === impl ContainerCounts ===
+
+impl ContainerCounts {
+    /// Adds other containers.
+    pub fn add(&mut self, Self { all, unknown }: Self) {
+        self.all += all;
+        self.unknown += unknown;
+    }
 }
 
 // === impl Plan ===

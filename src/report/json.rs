@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
 use super::summary::{Counts, Summary};
+use crate::plan::ContainerCounts;
 use crate::text::Block;
 
 /// The format `{"findings": […], "summary": {…}}`.
@@ -37,6 +38,9 @@ struct JsonSummary {
     files: usize,
     objects: usize,
     pods: usize,
+    containers: usize,
+    #[serde(rename = "unknownContainers")]
+    unknown: usize,
     deny: usize,
     warn: usize,
     info: usize,
@@ -71,9 +75,10 @@ impl Format for Json {
     }
 
     fn tail(&self, summary: &Summary) -> Block {
-        let Summary { files, objects, pods, counts: Counts { deny, warn, info } } = *summary;
+        let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = *summary;
+        let ContainerCounts { all: containers, unknown } = containers;
         let mut tail = Block::fixed("\n],\"summary\":");
-        tail.push(&Block::json(&JsonSummary { files, objects, pods, deny, warn, info }));
+        tail.push(&Block::json(&JsonSummary { files, objects, pods, containers, unknown, deny, warn, info }));
         tail.push(&Block::fixed("}\n"));
         tail
     }

@@ -1,5 +1,6 @@
 //! Totals of a run: what was read, and how many findings there are of each level.
 
+use crate::plan::ContainerCounts;
 use crate::policy::Level;
 
 /// Totals of a run.
@@ -11,6 +12,8 @@ pub struct Summary {
     pub objects: usize,
     /// Pods and pod templates.
     pub pods: usize,
+    /// Containers, and those of unknown resolvers.
+    pub containers: ContainerCounts,
     /// Findings.
     pub counts: Counts,
 }
@@ -31,13 +34,21 @@ pub struct Counts {
 impl Summary {
     /// Adds the totals of another part of the run.
     pub fn add(&mut self, other: Self) {
-        let Self { files, objects, pods, counts: Counts { deny, warn, info } } = other;
+        let Self { files, objects, pods, containers, counts: Counts { deny, warn, info } } = other;
         self.files += files;
         self.objects += objects;
         self.pods += pods;
+        self.containers.add(containers);
         self.counts.deny += deny;
         self.counts.warn += warn;
         self.counts.info += info;
+    }
+
+    /// Returns the line on containers whose resolver is unknown, with what to do; `None` if all are known. Without the line, nothing
+    /// found in them would look like nothing wrong.
+    pub fn unknown(&self, what_to_do: &str) -> Option<String> {
+        let ContainerCounts { all, unknown } = self.containers;
+        (unknown > 0).then(|| format!("resolver unknown for {unknown} of {all} containers: {what_to_do}"))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::progress::Progress;
 use crate::cli::registry_args::own_platform;
 use crate::cluster::{self, ImageInspection, Listing, Profiles};
 use crate::image::{self, Fingerprint};
-use crate::plan::{Context, findings_as_is, plan};
+use crate::plan::{Context, count_containers, findings_as_is, plan};
 use crate::pod::Pod;
 use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
 use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
@@ -26,6 +26,9 @@ use crate::text::Line;
 
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
+/// The scan goes on without workloads, or without pods, that the user may not list.
+const SKIPPED: &str = "skipping them";
+const WITHOUT_PODS: &str = "checking templates only";
 /// Images inspected in parallel.
 const AT_ONCE: usize = 4;
 /// The longest wait for one image.
@@ -94,6 +97,10 @@ impl<'s> Cluster<'s> {
             self.scan_workloads(kind, &mut results, &mut progress).await?;
         }
         self.scan_pods(&mut results, &mut progress).await?;
+        let unread = WORKLOAD_KINDS.iter().map(|kind| (kind.plural, SKIPPED)).chain([("pods", WITHOUT_PODS)]);
+        if unread.into_iter().all(|(what, without)| self.notes.contains(&denied(what, without))) {
+            return Err(Failure::Outside(anyhow::anyhow!("no right to list workloads or pods: nothing was scanned")));
+        }
         results.notes = self.notes;
         Ok(results)
     }
@@ -172,7 +179,7 @@ impl<'s> Cluster<'s> {
         progress: &mut Progress,
     ) -> Result<(), Failure> {
         let mut listing = self.list(&kind.api_path(), kind.plural);
-        while let Some(page) = allowed(listing.next().await, kind.plural, "skipping them", &mut self.notes)? {
+        while let Some(page) = allowed(listing.next().await, kind.plural, SKIPPED, &mut self.notes)? {
             for item in page.raw().map_err(unreadable)? {
                 let named = serde_json::from_str::<NamedObject<'_>>(item.get());
                 let workload = serde_json::from_str::<Workload<'_>>(item.get());
@@ -194,8 +201,9 @@ impl<'s> Cluster<'s> {
                     ..inputs.context(&top.namespace, self.scope.cluster_domain)
                 };
                 let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
-                let mut object = ObjectFindings { resolvers: plan.resolvers.to_string(), ..ObjectFindings::default() };
-                plan.findings.into_iter().for_each(|planned| object.add(planned.finding, planned.fixed));
+                let (resolvers, containers) = (plan.resolvers.to_string(), plan.containers);
+                let mut object = ObjectFindings { resolvers, containers, ..ObjectFindings::default() };
+                object.add_all(plan.findings.into_iter().map(|planned| (planned.finding, planned.fixed)));
                 results.objects.insert(top, object);
             }
             progress.advance(|| format!("{}: {} objects", kind.plural, results.objects.len()).into());
@@ -207,8 +215,7 @@ impl<'s> Cluster<'s> {
     async fn scan_pods(&mut self, results: &mut ScanResults, progress: &mut Progress) -> Result<(), Failure> {
         let mut listing = self.list_pods();
         let mut seen = 0;
-        let without = "checking templates only";
-        while let Some(page) = allowed(listing.next().await, "pods", without, &mut self.notes)? {
+        while let Some(page) = allowed(listing.next().await, "pods", WITHOUT_PODS, &mut self.notes)? {
             for item in page.raw().map_err(unreadable)? {
                 let named = serde_json::from_str::<NamedObject<'_>>(item.get());
                 let (Ok(NamedObject { metadata }), Ok(pod)) = (named, serde_json::from_str::<Pod<'_>>(item.get()))
@@ -219,8 +226,9 @@ impl<'s> Cluster<'s> {
                 seen += 1;
                 let top = results.top_of(TopObject::new("Pod", &metadata), metadata.controller());
                 let inputs = self.pod_inputs(&pod, &top.namespace).await;
-                for (container, fingerprint) in pod.containers().zip(&inputs.fingerprints) {
-                    let image = results.images.entry(container.image().to_owned());
+                let images = pod.containers().map(|container| container.image()).zip(&inputs.fingerprints);
+                for (image, fingerprint) in images.collect::<HashMap<_, _>>() {
+                    let image = results.images.entry(image.to_owned());
                     let (_, pods) = image.or_insert_with(|| (fingerprint.clone(), 0));
                     *pods += 1;
                 }
@@ -229,11 +237,12 @@ impl<'s> Cluster<'s> {
                 let object = results.objects.entry(top.clone()).or_default();
                 // Findings of running pods replace those of the template.
                 if object.pods == 0 {
-                    object.findings.clear();
+                    *object = ObjectFindings::default();
                 }
                 object.pods += 1;
                 object.resolvers = resolvers(&pod, &inputs.fingerprints);
-                findings.into_iter().for_each(|finding| object.add(finding, false));
+                object.containers.add(count_containers(&pod, inputs.fingerprints.clone(), &inputs.profile));
+                object.add_all(findings.into_iter().map(|finding| (finding, false)));
             }
             progress.advance(|| format!("{seen} pods").into());
         }
@@ -321,7 +330,7 @@ fn allowed<T>(
     match answer {
         Ok(answer) => Ok(answer),
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-            let note = Line::new(format!("no right to list {what}: {without}"));
+            let note = denied(what, without);
             if !notes.contains(&note) {
                 notes.push(note);
             }
@@ -329,6 +338,10 @@ fn allowed<T>(
         }
         Err(error) => Err(Failure::Outside(anyhow::Error::new(error).context(format!("cannot list {what}")))),
     }
+}
+
+fn denied(what: &str, without: &str) -> Line {
+    Line::new(format!("no right to list {what}: {without}"))
 }
 
 fn unreadable(error: kube::Error) -> Failure {

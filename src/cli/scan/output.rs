@@ -4,14 +4,18 @@ use serde::Serialize;
 
 use super::results::{CountedFinding, ObjectFindings, RuleCount, ScanResults, TopObject};
 use crate::manifest::{Excerpt, Position};
+use crate::plan::ContainerCounts;
 use crate::policy::Level;
-use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, Summary, table};
+use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, table};
 use crate::text::{Block, Line};
 
 #[derive(Serialize)]
 struct JsonDocument<'f> {
     objects: Vec<JsonObject<'f>>,
     rules: Vec<RuleCount>,
+    containers: usize,
+    #[serde(rename = "unknownContainers")]
+    unknown: usize,
 }
 
 #[derive(Serialize)]
@@ -25,7 +29,8 @@ struct JsonObject<'f> {
 /// Returns one JSON document. Its fields are a contract.
 pub(super) fn json(results: &ScanResults) -> Block {
     let objects = results.objects.iter().map(|(top, findings)| JsonObject { top, findings }).collect();
-    Block::indented_json(&JsonDocument { objects, rules: results.rule_counts() })
+    let ContainerCounts { all: containers, unknown } = results.summary().containers;
+    Block::indented_json(&JsonDocument { objects, rules: results.rule_counts(), containers, unknown })
 }
 
 /// Returns two tables: findings of level `warn` and `deny` by object, and all findings by rule.
@@ -46,9 +51,11 @@ pub(super) fn tables(results: &ScanResults) -> Block {
             ]);
         }
     }
+    let unknown = results.summary().unknown("`--inspect` reads their images, a ResolverProfile declares them");
     if rows.len() == 1 {
         let mut text = Block::default();
         text.push_line(format!("no findings of level warn or deny in {} objects", results.objects.len()));
+        unknown.into_iter().for_each(|line| text.push_line(line));
         return text;
     }
     let mut rules = vec![["RULE", "LEVEL", "OBJECTS", "PODS"].map(Line::new).to_vec()];
@@ -58,19 +65,20 @@ pub(super) fn tables(results: &ScanResults) -> Block {
     let mut text = table(&rows);
     text.push_line("");
     text.push(&table(&rules));
+    if let Some(unknown) = unknown {
+        text.push_line("");
+        text.push_line(unknown);
+    }
     text
 }
 
 /// Returns a SARIF log. SARIF wants a file for each finding; `namespace/kind/name` stands for it.
 pub(super) fn sarif(results: &ScanResults) -> Block {
-    let mut summary = Summary { objects: results.objects.len(), ..Summary::default() };
     let mut log = Sarif.head();
     let mut separator = "";
     for (TopObject { namespace, kind, name }, object) in &results.objects {
-        summary.pods += object.pods;
         let file = format!("{namespace}/{}/{name}", kind.to_lowercase());
         for counted in &object.findings {
-            summary.counts.add(counted.finding.level);
             let start = Position { line: 1, column: 1 };
             log.push(&Block::fixed(std::mem::replace(&mut separator, Sarif.separator())));
             log.push(&Sarif.finding(&LocatedFinding {
@@ -85,6 +93,6 @@ pub(super) fn sarif(results: &ScanResults) -> Block {
             }));
         }
     }
-    log.push(&Sarif.tail(&summary));
+    log.push(&Sarif.tail(&results.summary()));
     log
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::metadata::{NamedMetadata, OwnerReference};
 use crate::image::Fingerprint;
+use crate::plan::ContainerCounts;
 use crate::policy::Level;
+use crate::report::Summary;
 use crate::rules::Finding;
 use crate::text::Line;
 
@@ -26,6 +28,12 @@ pub(super) struct ObjectFindings {
     /// The resolver of each container, from the last pod.
     pub(super) resolvers: String,
     pub(super) findings: Vec<CountedFinding>,
+    /// The containers of all pods, or of the template, and those of unknown resolvers.
+    #[serde(skip)]
+    pub(super) containers: ContainerCounts,
+    /// The number of pods in which each rule found something at each level.
+    #[serde(skip)]
+    pub(super) pods_by_rule: BTreeMap<(&'static str, Level), usize>,
 }
 
 /// A finding, and the number of pods that have it.
@@ -68,7 +76,7 @@ pub(super) struct RuleCount {
 #[derive(Default)]
 pub(super) struct ScanResults {
     pub(super) objects: BTreeMap<TopObject, ObjectFindings>,
-    /// The images in use, each with its fingerprint and its number of containers.
+    /// The images in use, each with its fingerprint and its number of pods.
     pub(super) images: BTreeMap<String, (Fingerprint, usize)>,
     /// The owner of each workload that has one, such as a ReplicaSet's Deployment.
     pub(super) owners: HashMap<TopObject, TopObject>,
@@ -99,6 +107,17 @@ impl ScanResults {
         self.owners.get(&owner).cloned().unwrap_or(owner)
     }
 
+    /// Returns the totals of all objects.
+    pub(super) fn summary(&self) -> Summary {
+        let mut summary = Summary { objects: self.objects.len(), ..Summary::default() };
+        for object in self.objects.values() {
+            summary.pods += object.pods;
+            summary.containers.add(object.containers);
+            object.findings.iter().for_each(|counted| summary.counts.add(counted.finding.level));
+        }
+        summary
+    }
+
     /// Returns every image in use.
     pub(super) fn images_in_use(&self) -> Vec<ImageInUse> {
         let image = |(image, (fingerprint, pods)): (&String, &(Fingerprint, usize))| ImageInUse {
@@ -115,11 +134,10 @@ impl ScanResults {
     pub(super) fn rule_counts(&self) -> Vec<RuleCount> {
         let mut rows: BTreeMap<(&'static str, Level), RuleCount> = BTreeMap::new();
         for object in self.objects.values() {
-            let mut counted = BTreeSet::new();
-            for CountedFinding { rule, level, pods, finding, .. } in &object.findings {
-                let row = RuleCount { rule, level, objects: 0, pods: 0 };
-                let row = rows.entry((rule, finding.level)).or_insert(row);
-                row.objects += usize::from(counted.insert((rule, finding.level)));
+            for ((rule, level), pods) in &object.pods_by_rule {
+                let row = RuleCount { rule, level: level.name(), objects: 0, pods: 0 };
+                let row = rows.entry((rule, *level)).or_insert(row);
+                row.objects += 1;
                 row.pods += pods;
             }
         }
@@ -132,8 +150,20 @@ impl ScanResults {
 // === impl ObjectFindings ===
 
 impl ObjectFindings {
+    /// Adds the findings of the template, or of one of the pods.
+    pub(super) fn add_all(&mut self, findings: impl Iterator<Item = (Finding, bool)>) {
+        let mut rules = BTreeSet::new();
+        for (finding, fixed) in findings {
+            rules.insert((finding.rule.slug, finding.level));
+            self.add(finding, fixed);
+        }
+        for rule in rules {
+            *self.pods_by_rule.entry(rule).or_default() += usize::from(self.pods > 0);
+        }
+    }
+
     /// Adds a finding, or counts one more pod for a finding already present.
-    pub(super) fn add(&mut self, finding: Finding, fixed: bool) {
+    fn add(&mut self, finding: Finding, fixed: bool) {
         let is_same = |other: &&mut CountedFinding| {
             other.finding.case() == finding.case() && other.message == finding.message && other.fixed == fixed
         };
