@@ -72,7 +72,7 @@ const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(5);
 
 /// The most attacks of one test, unless it runs with `--ignored`: the one of the list, and relatives that differ most.
-const SOME: usize = 6;
+const SOME: usize = 4;
 
 const TOPICS: &[Topic] = &[
     unknown_namespaces::TESTS,
