@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// jemalloc gives memory back to the kernel a second after a review freed it, by the settings in `.cargo/config.toml`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     muslin::cli::run()
 }
