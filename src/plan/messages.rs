@@ -83,7 +83,7 @@ pub(super) fn resolvers(containers: &[Container<'_>]) -> Line {
         let evidence = container.fingerprint.evidence;
         let _ = write!(text, "{}={}", container.name, resolver.family.name());
         if let Some(version) = resolver.version {
-            let _ = write!(text, "-{version}");
+            let _ = write!(text, "-{}", resolver.family.release_name(version));
         }
         if (resolver.family, evidence) != (Family::Unknown, Evidence::None) {
             let _ = write!(text, " ({evidence})");

@@ -34,7 +34,7 @@ pub struct Plan {
 pub struct ContainerCounts {
     /// All containers.
     pub all: usize,
-    /// Those whose resolver is unknown: no rule about a resolver can find anything in them.
+    /// Containers whose resolver is unknown: no rule about a resolver can find anything in them.
     pub unknown: usize,
 }
 

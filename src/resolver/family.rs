@@ -122,7 +122,7 @@ impl fmt::Display for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { family, version, cgo: _ } = self;
         match version {
-            Some(version) => write!(f, "{} {version}", family.name()),
+            Some(version) => write!(f, "{} {}", family.name(), family.release_name(*version)),
             None => f.write_str(family.name()),
         }
     }

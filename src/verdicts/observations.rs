@@ -87,7 +87,7 @@ pub struct Program {
 /// A C library through which no name was looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnaskedLibrary {
-    /// The library's name: `musl`, `glibc 2.36.0`, `an unknown library`.
+    /// The library's name: `musl`, `glibc 2.36`, `an unknown library`.
     pub library: String,
     /// The reason.
     pub because: String,

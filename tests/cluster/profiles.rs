@@ -269,7 +269,7 @@ fn a_profile_gives_options_by_resolver_release_and_declared_image(cluster: &Clus
     becomes(cluster, "by-resolver", &mixed, |pod, _| {
         pod["spec"]["dnsConfig"]["options"] == options(&["timeout:20", "attempts:8"])
             && pod["metadata"]["annotations"]["muslin.dev/resolvers"]
-                == "init=glibc-2.36.0 (declared), app=musl-1.2.5 (declared)"
+                == "init=glibc-2.36 (declared), app=musl-1.2.5 (declared)"
     })
 }
 

@@ -44,7 +44,7 @@ fn json_has_the_documented_fields() {
                     "path": "/spec/template/spec/dnsConfig/options/0"
                 }
             ],
-            "summary": { "files": 3, "objects": 3, "pods": 2, "deny": 1, "warn": 1, "info": 0 }
+            "summary": { "files": 3, "objects": 3, "pods": 2, "containers": 2, "unknownContainers": 0, "deny": 1, "warn": 1, "info": 0 }
         })
     );
 }
@@ -54,7 +54,7 @@ fn json_without_findings_is_complete() {
     let json = Folder::new().with("a.yaml", SERVICE).run(&["check", ".", "-o", "json"]).ended(0).json();
     assert_eq!(
         json,
-        json!({ "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "deny": 0, "warn": 0, "info": 0 } })
+        json!({ "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "containers": 0, "unknownContainers": 0, "deny": 0, "warn": 0, "info": 0 } })
     );
 }
 

@@ -178,7 +178,7 @@ mod tests {
         }
         let evidence = fires(BROKEN, &seen).evidence.join("\n");
         assert!(
-            evidence.contains("getaddrinfo: glibc 2.36.0 does not find example.com. within 0.0 s (EAI_AGAIN)"),
+            evidence.contains("getaddrinfo: glibc 2.36 does not find example.com. within 0.0 s (EAI_AGAIN)"),
             "{evidence}"
         );
         assert!(!evidence.contains("svc.cluster.local. (EAI_AGAIN)"), "{evidence}");

@@ -41,7 +41,7 @@ fn distributions_like_alpine_are_not_taken_for_it() {
         ("etc/os-release", What::Text("ID=wolfi\nVERSION_ID=20230201\n")),
         ("usr/bin/app", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(answer_of(&[wolfi], &["app"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[wolfi], &["app"]).starts_with("glibc 2.41: "));
     // Alpaquita says ID_LIKE=alpine with both libraries; its release number is not one of Alpine's.
     let alpaquita = ("etc/os-release", What::Text("ID=alpaquita\nID_LIKE=alpine\nVERSION_ID=23\n"));
     let musl = answer_of(&[&[SILENT, alpaquita], APP], &["/app"]);
@@ -51,14 +51,14 @@ fn distributions_like_alpine_are_not_taken_for_it() {
         ("lib64/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
         ("app", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(answer_of(&[&glibc], &["/app"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[&glibc], &["/app"]).starts_with("glibc 2.41: "));
     // frolvlad/alpine-glibc has both libraries, and each program has its own.
     let both: Layer<'_> = &[
         ("usr/glibc-compat/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
         ("lib64/ld-linux-x86-64.so.2", What::Link("/usr/glibc-compat/lib/ld-linux-x86-64.so.2")),
         ("usr/bin/java", What::Program(Some(LD_LINUX), &[])),
     ];
-    assert!(answer_of(&[ALPINE, both], &["java"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[ALPINE, both], &["java"]).starts_with("glibc 2.41: "));
     assert!(answer_of(&[ALPINE, both], &["ls"]).starts_with("musl 1.2.5: "));
     assert!(answer_of(&[ALPINE, both], &["sh", "-c", "run & wait"]).starts_with("unknown: "));
 }
@@ -74,7 +74,7 @@ fn reads_images_without_a_usual_root() {
         ),
         ("nix/store/cccc-glibc-2.40/lib/ld-linux-x86-64.so.2", What::Program(None, GLIBC)),
     ];
-    assert!(answer_of(&[nix], &["/bin/hello"]).starts_with("glibc 2.41.0: "), "{}", answer_of(&[nix], &["/bin/hello"]));
+    assert!(answer_of(&[nix], &["/bin/hello"]).starts_with("glibc 2.41: "), "{}", answer_of(&[nix], &["/bin/hello"]));
     let rust: Layer<'_> = &[("server", What::Program(None, &["No error information"]))];
     assert!(answer_of(&[rust], &["/server"]).starts_with("musl: "));
     assert!(answer_of(&[rust], &["server"]).starts_with("unknown: "), "the root is not on the search path");
@@ -107,18 +107,18 @@ fn layers_replace_each_other_as_in_container_runtimes() {
     }
     // A folder of a higher layer, through a link of a lower one.
     let through: Layer<'_> = &[("bin/server", What::Program(Some(LD_LINUX), &[]))];
-    assert!(answer_of(&[DEBIAN, through], &["/usr/bin/server"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[DEBIAN, through], &["/usr/bin/server"]).starts_with("glibc 2.41: "));
     // A folder with an entry of its own replaces the link.
     let listed: Layer<'_> = &[("bin", What::Folder), ("bin/server", What::Program(Some(LD_LINUX), &[]))];
-    assert!(answer_of(&[DEBIAN, listed], &["/bin/server"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[DEBIAN, listed], &["/bin/server"]).starts_with("glibc 2.41: "));
     assert!(answer_of(&[DEBIAN, listed], &["/usr/bin/server"]).starts_with("unknown: "));
     assert!(answer_of(&[DEBIAN, listed], &["/bin/python3"]).starts_with("unknown: "));
     // A hard link to a file of a lower layer.
     let hard: Layer<'_> = &[("server", What::Hard("usr/bin/python3"))];
-    assert!(answer_of(&[DEBIAN, hard], &["/server"]).starts_with("glibc 2.41.0: "));
+    assert!(answer_of(&[DEBIAN, hard], &["/server"]).starts_with("glibc 2.41: "));
     let outside: Layer<'_> =
         &[("server", What::Hard("../../../../usr/bin/python3")), ("other", What::Hard("../nowhere"))];
-    assert!(answer_of(&[DEBIAN, outside], &["/server"]).starts_with("glibc 2.41.0: "), "no path leads out of the root");
+    assert!(answer_of(&[DEBIAN, outside], &["/server"]).starts_with("glibc 2.41: "), "no path leads out of the root");
     assert!(answer_of(&[DEBIAN, outside], &["/other"]).starts_with("unknown: "));
     let circle: Layer<'_> = &[("a", What::Hard("b")), ("b", What::Hard("a"))];
     assert!(answer_of(&[DEBIAN, circle], &["/a"]).starts_with("unknown: "));
@@ -183,5 +183,5 @@ fn the_facts_of_an_image_stay_small() {
     assert!(stored.len() < 10 << 10, "{}", stored.len());
     assert!(facts.truncated);
     // The facts for the image's own command are kept first.
-    assert!(answer(&facts, &Invocation::default()).starts_with("glibc 2.41.0: "));
+    assert!(answer(&facts, &Invocation::default()).starts_with("glibc 2.41: "));
 }
