@@ -14,6 +14,7 @@
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
+//! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
 //! | [`registry`] | reads images from registries and archives |
 //! | [`probe`] | queries nameservers and resolvers, and records the results |
@@ -32,6 +33,7 @@ mod documentation;
 pub mod explain;
 pub mod image;
 pub mod manifest;
+pub mod origins;
 pub mod plan;
 pub mod pod;
 pub mod policy;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 15] = [
+const FLOORS: [&str; 16] = [
     "resolver",
     "pod",
     "image",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 15] = [
     "verdicts",
     "explain",
     "manifest",
+    "origins",
     "report",
     "registry",
     "probe",
@@ -29,8 +30,8 @@ const FLOORS: [&str; 15] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 10] =
-    ["resolver", "pod", "image", "policy", "rules", "plan", "verdicts", "explain", "manifest", "report"];
+const PURE: [&str; 11] =
+    ["resolver", "pod", "image", "policy", "rules", "plan", "verdicts", "explain", "manifest", "origins", "report"];
 
 /// Paths that a pure floor must not name, and the floor where such code belongs.
 const FOREIGN: [(&[&str], &str); 6] = [

@@ -10,10 +10,12 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::cluster;
+use crate::origins::find_origins;
 use crate::probe::{self, Libraries, PrintedLookup, Probe, ProgramSource};
-use crate::report::ProbeReport;
+use crate::report::{ProbeReport, human_origins, json_origins};
 use crate::resolver::NAMESERVERS_MAX;
 use crate::verdicts::lookup_costs::{lookup_costs, resolvers_to_compare};
+use crate::verdicts::nameserver_origins::NameserverOrigins;
 use crate::verdicts::observations::{AskedQuery, Targets, Upstream};
 use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
@@ -28,6 +30,10 @@ use crate::text::{Block, Line};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 const HOSTS: &str = "/etc/hosts";
+/// Set by the kubelet in every container (kubernetes.io/docs, "Service", "Environment variables").
+const IN_A_POD: &str = "KUBERNETES_SERVICE_HOST";
+/// Files that Docker and Podman make in each container (moby daemon/initlayer, `.dockerenv`; podman-run(1), `.containerenv`).
+const IN_A_CONTAINER: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 /// The longest wait for the API server, which only adds a line of evidence.
 const API_MAX: Duration = Duration::from_secs(3);
 
@@ -42,6 +48,7 @@ const API_MAX: Duration = Duration::from_secs(3);
 #[command(after_help = "Examples:
   muslin probe
   muslin probe --name my-service.shop.svc.cluster.local --pid 1
+  muslin probe --root /host --origins-only
   muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
 pub(super) struct ProbeArgs {
     /// Query these nameservers instead of those of resolv.conf, without lookups through C libraries
@@ -87,6 +94,14 @@ pub(super) struct ProbeArgs {
     /// The node's own resolv.conf, to show which of its nameservers are stale
     #[arg(long, value_name = "FILE")]
     node_resolv_conf: Option<PathBuf>,
+
+    /// The node's root folder, to show where its nameservers come from; they are queried too [default: / outside of containers]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// Only show where the node's nameservers come from, and send no query
+    #[arg(long, conflicts_with_all = ["server", "resolv_conf"])]
+    origins_only: bool,
 
     /// Also query these servers, to which the nameservers forward
     #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
@@ -181,6 +196,9 @@ impl ProbeArgs {
         if let Some(name) = &self.look_up {
             return look_up(name);
         }
+        if self.origins_only {
+            return self.show_origins();
+        }
         let began = Instant::now();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
@@ -238,6 +256,12 @@ impl ProbeArgs {
         let node =
             node.map(|path| probe::read_resolv_conf(path).with_context(|| format!("cannot read {}", path.display())));
         let processes = self.pid.iter().map(|id| ProgramSource::Process(*id));
+        let origins = self.origins(is_systems)?;
+        let given = self.root.as_ref().and(origins.as_ref());
+        let of_node = given.map(|origins| node_upstreams(origins, &targets)).unwrap_or_default();
+        let read = given.map(|origins| origins.nameservers.iter().map(ToString::to_string).collect());
+        let from = given.map_or_else(String::new, |origins| format!("the node's {}", origins.resolv_conf));
+        let known = self.known_upstreams(&of_node, &from).await?;
         Ok(Probe {
             targets,
             nsswitch: NSSWITCH.into(),
@@ -249,9 +273,10 @@ impl ProbeArgs {
             interception: !self.no_interception_query && !self.inside_only,
             libraries,
             programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).collect(),
-            upstreams: self.upstream.clone(),
-            known_upstreams: self.known_upstreams().await?,
-            node_nameservers: node.transpose()?.map(|conf| conf.nameservers),
+            upstreams: self.upstream.iter().copied().chain(of_node.into_iter().filter(|_| !self.inside_only)).collect(),
+            known_upstreams: known,
+            node_nameservers: node.transpose()?.map(|conf| conf.nameservers).or(read),
+            nameserver_origins: origins,
             resolv_conf: conf,
         })
     }
@@ -294,12 +319,35 @@ impl ProbeArgs {
         })
     }
 
-    async fn known_upstreams(&self) -> anyhow::Result<Vec<Upstream>> {
+    /// Returns where the node's nameservers come from, if this is a node, or its files are below `--root`.
+    fn origins(&self, is_systems: bool) -> anyhow::Result<Option<NameserverOrigins>> {
+        let is_container =
+            || std::env::var_os(IN_A_POD).is_some() || IN_A_CONTAINER.iter().any(|path| Path::new(path).exists());
+        let is_node = || is_systems && !is_container();
+        let Some(root) = self.root.clone().or_else(|| is_node().then(|| PathBuf::from("/"))) else { return Ok(None) };
+        let tree = probe::read_node_files(&root).with_context(|| format!("cannot read {}", root.display()))?;
+        Ok(Some(find_origins(&tree, &root.display().to_string())))
+    }
+
+    fn show_origins(&self) -> Outcome {
+        let origins = self.origins(true).map_err(Failure::Input)?;
+        let Some(origins) = origins else {
+            return Err(Failure::Input(anyhow!("in a container, name the folder with the node's files: --root DIR")));
+        };
+        let text = match self.output {
+            Output::Human => human_origins(&origins),
+            Output::Json => json_origins(&origins),
+        };
+        terminal::print(&text)
+    }
+
+    async fn known_upstreams(&self, of_node: &[SocketAddr], from: &str) -> anyhow::Result<Vec<Upstream>> {
         let named = self
             .upstream
             .iter()
             .map(|server| Upstream { address: server.ip().to_string(), from: "--upstream".to_owned() });
-        let mut known: Vec<Upstream> = named.collect();
+        let of_node = of_node.iter().map(|server| Upstream { address: server.ip().to_string(), from: from.to_owned() });
+        let mut known: Vec<Upstream> = named.chain(of_node).collect();
         let (text, from) = if let Some(path) = &self.corefile {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             (Some(text), path.display().to_string())
@@ -329,6 +377,14 @@ impl ProbeArgs {
             None
         })
     }
+}
+
+/// Returns the node's nameservers to query as servers behind the nameservers: not those that are queried anyway, nor loopback
+/// addresses, which are other servers here.
+fn node_upstreams(origins: &NameserverOrigins, targets: &Targets) -> Vec<SocketAddr> {
+    let addresses = origins.nameservers.iter().filter(|address| !address.is_loopback());
+    let servers = addresses.map(|address| SocketAddr::new(*address, 53));
+    servers.filter(|server| !targets.servers.contains(server)).collect()
 }
 
 /// Looks up a name by the `getaddrinfo` that muslin is linked to, and prints the result as the lookup program does.

@@ -6,6 +6,7 @@ mod asker;
 mod dns_question;
 mod libraries;
 mod lookup;
+mod node_files;
 mod program;
 mod schedule;
 mod session;
@@ -13,6 +14,7 @@ mod system;
 
 pub use libraries::Libraries;
 pub use lookup::{LookupProgram, PrintedLookup};
+pub use node_files::read_node_files;
 pub use program::ProgramSource;
 pub use session::{Probe, Progress};
 pub use system::read_resolv_conf;

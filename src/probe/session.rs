@@ -19,6 +19,7 @@ use super::schedule::{ScheduledQuery, fraction, nameserver_queries, search_list_
 use super::system::{kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch};
 use crate::verdicts::TEST_NET_1;
 use crate::verdicts::lookup_costs::name_spellings;
+use crate::verdicts::nameserver_origins::NameserverOrigins;
 use crate::verdicts::observations::{
     AskedQuery, Conntrack, Environment, Observations, Pair, PairMode, Purpose, QueryOutcome, QueryType, SystemLookup,
     Targets, UnaskedLibrary, Upstream, Via,
@@ -72,6 +73,8 @@ pub struct Probe {
     pub known_upstreams: Vec<Upstream>,
     /// The node's own nameservers.
     pub node_nameservers: Option<Vec<String>>,
+    /// The places that name the node's nameservers.
+    pub nameserver_origins: Option<NameserverOrigins>,
 }
 
 /// The progress of a probe.
@@ -140,6 +143,7 @@ impl Probe {
             conntrack,
             upstreams: self.known_upstreams.clone(),
             node_nameservers: self.node_nameservers.clone(),
+            nameserver_origins: self.nameserver_origins.clone(),
             unix_time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::compiler_style::{CompilerStyle, Message};
+use super::nameserver_origins::human_origins;
 use super::summary::Counts;
 use super::table::table;
 use crate::text::{Block, Line};
@@ -47,6 +48,10 @@ impl ProbeReport<'_> {
         let mut text = Block::default();
         self.verdicts.iter().for_each(|verdict| text.push(&style.render(&message(verdict))));
         self.write_costs(&mut text);
+        if let Some(origins) = &self.seen.environment.nameserver_origins {
+            text.push(&human_origins(origins));
+            text.push_line("");
+        }
         self.write_summary(&mut text);
         text
     }

@@ -9,6 +9,7 @@
 
 mod faults;
 pub mod lookup_costs;
+pub mod nameserver_origins;
 pub mod observations;
 mod profile_effects;
 pub mod statistics;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::nameserver_origins::NameserverOrigins;
 use super::statistics::Rate;
 use super::system_files::{Nsswitch, ResolvConf};
 use crate::resolver::Resolver;
@@ -64,6 +65,8 @@ pub struct Environment {
     pub upstreams: Vec<Upstream>,
     /// The node's own nameservers, if its file was given.
     pub node_nameservers: Option<Vec<String>>,
+    /// The places that name the node's nameservers, if its files were searched.
+    pub nameserver_origins: Option<NameserverOrigins>,
     /// This machine's time, in seconds since 1970.
     pub unix_time: u64,
 }

@@ -156,7 +156,7 @@ fn the_development_certificates_kustomization_can_be_applied(cluster: &Cluster) 
 fn the_examples_can_be_created(cluster: &Cluster) -> Result<()> {
     cluster.namespace("examples", &[])?;
     let _muslin = cluster.muslin()?;
-    for example in ["examples/alpine-pod.yaml", "examples/deployment.yaml", "probe.yaml"] {
+    for example in ["examples/alpine-pod.yaml", "examples/deployment.yaml", "probe.yaml", "probe-node.yaml"] {
         let file = format!("{MANIFESTS}/{example}");
         let created =
             cluster.control_plane.kubectl(&["create", "--dry-run=server", "-n", "examples", "-f", &file], None)?;

@@ -81,3 +81,63 @@ fn shows_the_resolver_of_a_program() {
     let run = probe(&folder, &arguments).ended(0);
     assert!(run.stdout.contains(&format!("{own}: glibc ")), "{}", run.stdout);
 }
+
+/// Ubuntu 16.04 with a forgotten line in `base`, as in the post-mortem behind `stale-nameserver`.
+fn node() -> Folder {
+    let folder = Folder::new();
+    for (path, text) in [
+        ("run/resolvconf/resolv.conf", "nameserver 10.0.0.1\nnameserver 10.0.0.2\n"),
+        ("etc/resolvconf/resolv.conf.d/base", "# build network\n\nnameserver 10.0.0.2\n"),
+        ("etc/netplan/broken.yaml", "a: [\n"),
+    ] {
+        let path = folder.0.path().join("node").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::os::unix::fs::symlink("/run/resolvconf/resolv.conf", folder.0.path().join("node/etc/resolv.conf")).unwrap();
+    folder
+}
+
+#[test]
+fn shows_where_a_nodes_nameservers_come_from_without_a_query() {
+    let folder = node();
+    let run = folder.run(&["probe", "--root", "node", "--origins-only"]).ended(0);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "pods with dnsPolicy Default, CoreDNS among them, get /etc/resolv.conf (the kubelet's default): 10.0.0.1, 10.0.0.2",
+        "/etc/resolvconf/resolv.conf.d/base line 3 (resolvconf, nameserver): comes back after a reboot",
+        "to remove it: change it there, then run `resolvconf -u`, then restart CoreDNS",
+        "nameserver 10.0.0.1 /etc/resolv.conf line 1 (resolv.conf, nameserver): is written again from other places",
+        "none of the files that were read is its source",
+        "kubectl -n kube-system rollout restart deployment coredns",
+        "not read: /etc/netplan/broken.yaml: not YAML",
+    ] {
+        assert!(text.contains(part), "{part}: {}", run.stdout);
+    }
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+
+    let json = folder.run(&["probe", "--root", "node", "--origins-only", "-o", "json"]).ended(0).json();
+    let origins = &json["surroundings"]["nameserver_origins"]["origins"];
+    let base = origins.as_array().unwrap().iter().find(|origin| origin["file"] == "/etc/resolvconf/resolv.conf.d/base");
+    assert_eq!(base.unwrap()["line"], 3);
+    assert_eq!(base.unwrap()["persistence"], "stored");
+    let run = folder.run(&["probe", "--root", "missing", "--origins-only"]).ended(2);
+    assert!(run.stderr.contains("cannot read missing"), "{}", run.stderr);
+}
+
+#[test]
+fn a_whole_report_names_the_origins_too() {
+    let folder = node().with("resolv.conf", "search default.svc.cluster.local svc.cluster.local\n");
+    let server = closed_port();
+    let arguments =
+        ["--resolv-conf", "resolv.conf", "--server", &server, "--root", "node", "--inside-only", "--fail-on", "never"];
+    let run = probe(&folder, &arguments).ended(0);
+    assert!(
+        run.stdout.contains("/etc/resolvconf/resolv.conf.d/base line 3 (resolvconf, nameserver)"),
+        "{}",
+        run.stdout
+    );
+    let json = probe(&folder, &[&arguments[..], &["-o", "json"]].concat()).ended(0).json();
+    assert_eq!(json["surroundings"]["nameserver_origins"]["nameservers"][1], "10.0.0.2");
+    assert_eq!(json["surroundings"]["upstreams"][1]["from"], "the node's /etc/resolv.conf");
+}

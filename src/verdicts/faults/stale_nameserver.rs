@@ -17,9 +17,15 @@
 //! Remove the dead address from the place that names it: the node's resolv.conf, the kubelet's `--cluster-dns`, the pod's
 //! `dnsConfig`, or CoreDNS's `forward`. CoreDNS uses the node's file as it was when its pod was created, so restart its pods after
 //! a change (`kubectl -n kube-system rollout restart deployment coredns`).
+//!
+//! `muslin probe --root DIR` searches the files of a node for the place: `/` on the node itself, or its file system mounted in a pod
+//! (`manifests/probe-node.yaml`). It reads the files of resolvconf, openresolv, systemd-resolved, systemd-networkd, NetworkManager,
+//! ifcfg, netconfig, netplan, ifupdown, dhclient, dhcpcd, cloud-init, Talos and the kernel's command line, and follows the kubelet's
+//! `resolvConf`. For each address it shows file, line and program, if the address comes back after a reboot, and what to do. With
+//! `--origins-only` it sends no query. A file that it may not read is named.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::Level;
@@ -79,6 +85,7 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
         dead.len(),
         servers.len()
     );
+    let dead_origins: Vec<String> = dead.iter().flat_map(|server| origins(seen, server.ip())).collect();
     let verdict = Verdict::new(&DIAGNOSIS, Level::Warn, Confidence::Certain, what);
     let verdict = dead.iter().fold(verdict, |verdict, server| verdict.evidence(silence(seen, *server)));
     let verdict = alive.iter().fold(verdict, |verdict, server| {
@@ -88,7 +95,11 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
     let verdict = verdict
         .evidence_if((first == 0).then(|| "the dead server is not the first: glibc and Go use it only if those before it fail".to_owned()))
         .evidence_if(named_by_node(seen, dead))
-        .help("remove it from the place that names it: the node's resolv.conf, the kubelet's --cluster-dns, or the pod's dnsConfig");
+        .help_if(dead_origins.is_empty().then(|| {
+            "remove it from the place that names it: the node's resolv.conf, the kubelet's --cluster-dns, or the pod's dnsConfig"
+                .to_owned()
+        }));
+    let verdict = dead_origins.into_iter().fold(verdict, Verdict::help);
     let is_closed = |server: &&SocketAddr| {
         let mut asked = seen.plain_queries(**server, Via::Udp);
         asked.all(|asked| asked.outcome == QueryOutcome::PortClosed)
@@ -186,7 +197,9 @@ fn check_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         .evidence(format!("names of the cluster, at the same time: {inside} failed or slow"));
     let verdict = upstream_answers(seen).into_iter().fold(verdict, Verdict::evidence);
     let verdict = verdict
-        .evidence_if(node_nameservers_now(seen))
+        .evidence_if(node_nameservers_now(seen));
+    let verdict = upstream_origins(seen).into_iter().fold(verdict, Verdict::help);
+    let verdict = verdict
         .help("find the server that does not answer among those that this nameserver forwards to: for CoreDNS, those of `forward` in \
                its Corefile; with `forward . /etc/resolv.conf`, those that the node's file had when CoreDNS's pod was created")
         .help("fix the node's resolv.conf or the Corefile, then restart CoreDNS: `kubectl -n kube-system rollout restart \
@@ -229,6 +242,24 @@ fn upstream_answers(seen: &Observations) -> Vec<String> {
         .collect()
 }
 
+/// Returns the places that name an address on the node, and what to change.
+fn origins(seen: &Observations, address: IpAddr) -> Vec<String> {
+    seen.environment.nameserver_origins.iter().flat_map(|origins| origins.advice(address)).collect()
+}
+
+/// Returns the places that name the known upstreams that answer nothing; if none was queried, those of all of them.
+fn upstream_origins(seen: &Observations) -> Vec<String> {
+    let addresses: Vec<IpAddr> =
+        seen.environment.upstreams.iter().filter_map(|upstream| upstream.address.parse().ok()).collect();
+    let rate = |address: IpAddr| {
+        let of = seen.asked_for(Purpose::Upstream).filter(|asked| asked.server.ip() == address);
+        Rate::count(of, |asked| asked.is_conclusive())
+    };
+    let is_queried = addresses.iter().any(|address| rate(*address).total > 0);
+    let is_suspect = |address: &&IpAddr| !is_queried || (rate(**address).total > 0 && rate(**address).hits == 0);
+    addresses.iter().filter(is_suspect).flat_map(|address| origins(seen, *address)).collect()
+}
+
 /// Returns the node's nameservers, and the upstreams that are no longer among them.
 fn node_nameservers_now(seen: &Observations) -> Option<String> {
     let node = seen.environment.node_nameservers.as_ref()?;
@@ -246,6 +277,7 @@ fn node_nameservers_now(seen: &Observations) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdicts::nameserver_origins::{Origin, Persistence, Place};
     use crate::verdicts::tests::{SECOND, Seen, fires, silent, silent_of};
 
     const STALE: &str = "stale-nameserver";
@@ -339,6 +371,61 @@ mod tests {
         let evidence = fires(STALE, &seen).evidence.join("\n");
         assert!(evidence.contains("192.0.2.7, from the Corefile: not queried"), "{evidence}");
         assert!(evidence.contains("now names 192.0.2.8, not 192.0.2.7"), "{evidence}");
+    }
+
+    /// Gives an address an origin on the node.
+    fn origin(seen: &mut Seen, address: &str, file: &str, persistence: Persistence) {
+        let place = Place { file: file.to_owned(), line: Some(3) };
+        let steps = ["change it there", "run `resolvconf -u`", "restart CoreDNS"].map(str::to_owned).to_vec();
+        seen.environment.nameserver_origins.get_or_insert_default().origins.push(Origin {
+            address: address.parse().unwrap(),
+            place,
+            mechanism: "resolvconf",
+            setting: "nameserver".to_owned(),
+            persistence,
+            in_use: Some(true),
+            note: None,
+            steps,
+        });
+    }
+
+    #[test]
+    fn names_the_line_that_a_dead_nameserver_comes_from() {
+        let mut seen = Seen::healthy().server("10.0.0.9").silent("10.0.0.9");
+        origin(&mut seen, "10.0.0.9", "/run/resolvconf/resolv.conf", Persistence::Derived);
+        origin(&mut seen, "10.0.0.9", "/etc/resolvconf/resolv.conf.d/base", Persistence::Stored);
+        origin(&mut seen, "10.0.0.8", "/etc/resolvconf/resolv.conf.d/tail", Persistence::Stored);
+        assert_eq!(
+            fires(STALE, &seen).help,
+            ["`10.0.0.9` comes from /etc/resolvconf/resolv.conf.d/base line 3 (resolvconf); it comes back after a reboot; change it \
+              there, then run `resolvconf -u`, then restart CoreDNS"]
+        );
+    }
+
+    #[test]
+    fn names_the_line_that_a_dead_upstream_comes_from() {
+        let mut seen = Seen::healthy().every_nth_invented(2, |asked| asked.outcome = QueryOutcome::Silence);
+        let upstream = |address: &str| crate::verdicts::observations::Upstream {
+            address: address.to_owned(),
+            from: "the node's /etc/resolv.conf".to_owned(),
+        };
+        seen.environment.upstreams = vec![upstream("192.0.2.7"), upstream("192.0.2.8")];
+        for address in ["192.0.2.7", "192.0.2.8"] {
+            origin(&mut seen, address, "/etc/resolvconf/resolv.conf.d/base", Persistence::Stored);
+        }
+        let help = |seen: &Seen| fires(STALE, seen).help.join("\n");
+        assert!(help(&seen).contains("`192.0.2.7` comes from") && help(&seen).contains("`192.0.2.8` comes from"));
+        // Where they were queried, only the one that answers nothing.
+        let mut asked = seen.asked.iter().find(|asked| asked.is_conclusive()).unwrap().clone();
+        asked.purpose = Purpose::Upstream;
+        for (address, is_answered) in [("192.0.2.7", true), ("192.0.2.8", false)] {
+            asked.server = SocketAddr::new(address.parse().unwrap(), 53);
+            if !is_answered {
+                asked.outcome = QueryOutcome::Silence;
+            }
+            seen.asked.push(asked.clone());
+        }
+        assert!(!help(&seen).contains("`192.0.2.7` comes from") && help(&seen).contains("`192.0.2.8` comes from"));
     }
 
     #[test]
