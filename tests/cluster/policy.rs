@@ -166,7 +166,12 @@ fn forged_labels_and_annotations_change_nothing(cluster: &Cluster) -> Result<()>
     });
     let (forged, _) = cluster.created(&forged)?;
     ensure!(forged["spec"]["dnsConfig"] == honest["spec"]["dnsConfig"], "{forged:#}");
-    ensure!(forged["metadata"]["annotations"] == honest["metadata"]["annotations"], "{forged:#}");
+    let mut annotations = forged["metadata"]["annotations"].clone();
+    let warnings = annotations["muslin.dev/warnings"].as_str().unwrap_or_default().to_owned();
+    let (unread, warnings): (Vec<&str>, Vec<&str>) = warnings.lines().partition(|line| line.starts_with("unread-key"));
+    ensure!(unread == ["unread-key: nothing reads the label `muslin.dev/mode`"], "{forged:#}");
+    annotations["muslin.dev/warnings"] = json!(warnings.join("\n"));
+    ensure!(annotations == honest["metadata"]["annotations"], "{forged:#}");
     ensure!(forged["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{forged:#}");
 
     let mut denied = object("Pod", "forged", "denied", &without_token(specification("deny")));
