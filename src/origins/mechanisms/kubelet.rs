@@ -67,7 +67,7 @@ const RANCHER: [&str; 4] = [
 /// The file from which pods with the DNS policy `Default` get their nameservers.
 #[derive(Debug)]
 pub(super) struct PodsFile {
-    /// Its path; empty if the kubelet gives them none.
+    /// The path; empty if the kubelet gives them none.
     pub(super) path: String,
     /// The setting that names it.
     pub(super) from: Option<Place>,
