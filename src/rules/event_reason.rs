@@ -58,7 +58,7 @@ impl EventReason {
             Self::DnsOptionsInjected => "the options that muslin set in the pod, and the resolvers of its containers",
             Self::DnsOptions => "options of the pod that do harm, or nothing",
             Self::DnsSearch => "search names of the pod",
-            Self::DnsPolicy => "a pod that uses its node's nameservers",
+            Self::DnsPolicy => "a pod that uses other nameservers than the cluster's",
             Self::MuslResolver => "properties of this release of musl",
             Self::GlibcResolver => "properties of glibc",
             Self::GoResolver => "properties of Go's resolver",
