@@ -10,6 +10,7 @@
 //! - A requested name that does not resolve is named by a verdict ([`failures`]).
 //! - What a profile would change is computed by the model in [`crate::resolver`], for the resolvers that were found.
 
+mod dead_servers;
 mod failures;
 mod faults;
 mod list;

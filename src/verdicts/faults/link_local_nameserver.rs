@@ -13,8 +13,8 @@
 
 use std::net::SocketAddr;
 
-use super::stale_nameserver::{dead_servers, is_found_elsewhere, silence};
 use crate::policy::Level;
+use crate::verdicts::dead_servers::{dead_servers, is_found_elsewhere, silence};
 use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{Observations, QueryOutcome, Via};
 use crate::verdicts::profile_effects::ProfileEffects;

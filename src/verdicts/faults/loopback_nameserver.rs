@@ -14,8 +14,8 @@
 
 use std::net::SocketAddr;
 
-use super::stale_nameserver::{dead_servers, is_found_elsewhere, silence};
 use crate::policy::Level;
+use crate::verdicts::dead_servers::{dead_servers, is_found_elsewhere, origins, silence};
 use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::Observations;
 use crate::verdicts::profile_effects::ProfileEffects;
@@ -37,6 +37,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what);
     let verdict = dead.iter().fold(verdict, |verdict, server| verdict.evidence(silence(seen, *server)));
     let causes = if only { Cause::ALL } else { &[Cause::Silence, Cause::Search, Cause::Resolver, Cause::GivenUp][..] };
+    let origins = dead.iter().flat_map(|server| origins(seen, server.ip()));
+    let verdict = origins.fold(verdict, Verdict::help);
     Some(
         verdict
             .explains_all(causes)

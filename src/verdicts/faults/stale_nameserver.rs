@@ -30,6 +30,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::Level;
+use crate::verdicts::dead_servers::{dead_servers, is_found_elsewhere, origins, silence};
 use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{AskedQuery, Code, Half, Observations, Purpose, QueryOutcome, Via};
 use crate::verdicts::profile_effects::{Failure, ProfileEffects};
@@ -39,8 +40,6 @@ use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 pub(super) static DIAGNOSIS: Diagnosis =
     Diagnosis { slug: "stale-nameserver", source: include_str!("stale_nameserver.rs"), check };
 
-/// This many unanswered queries are not chance: a path that loses a tenth of all packets loses six in a row once in a million.
-const SILENT_MIN: u64 = 6;
 /// A slower answer came on a second try: CoreDNS's `forward` gives a server up to 2 s.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
 
@@ -63,22 +62,6 @@ fn check(seen: &Observations) -> Option<Verdict> {
 /// Returns whether silence of this server has a verdict of its own.
 fn is_special(server: SocketAddr) -> bool {
     server.ip().to_canonical().is_loopback() || Observations::is_link_local(server)
-}
-
-/// Returns the servers that answered nothing, by UDP or TCP.
-pub(super) fn dead_servers(seen: &Observations) -> impl Iterator<Item = SocketAddr> {
-    seen.targets.servers.iter().copied().filter(|server| is_dead(seen, *server))
-}
-
-/// Returns whether a server answered nothing, by UDP or TCP.
-fn is_dead(seen: &Observations, server: SocketAddr) -> bool {
-    let udp = Rate::count(seen.plain_queries(server, Via::Udp), |asked| asked.is_answered());
-    udp.total >= SILENT_MIN && udp.hits == 0 && !seen.plain_queries(server, Via::Tcp).any(AskedQuery::is_answered)
-}
-
-/// Returns whether some C library found a name all the same.
-pub(super) fn is_found_elsewhere(seen: &Observations) -> bool {
-    seen.lookups.iter().any(|lookup| lookup.result.is_found())
 }
 
 fn all_dead(seen: &Observations, dead: &[SocketAddr]) -> Verdict {
@@ -136,25 +119,6 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
             verdict.profile_effects(ProfileEffects::none("no resolver waits for it while the servers before it answer"))
         }
     }
-}
-
-pub(super) fn silence(seen: &Observations, server: SocketAddr) -> String {
-    let count = |via| seen.plain_queries(server, via).count();
-    let mut words = BTreeSet::new();
-    for asked in seen.plain_queries(server, Via::Udp).chain(seen.plain_queries(server, Via::Tcp)) {
-        words.insert(match &asked.outcome {
-            QueryOutcome::PortClosed => "the port is closed".to_owned(),
-            QueryOutcome::Unreachable(words) => words.clone(),
-            _ => "nothing came".to_owned(),
-        });
-    }
-    format!(
-        "{} answers 0 of {} by UDP and 0 of {} by TCP: {}",
-        server.ip(),
-        count(Via::Udp),
-        count(Via::Tcp),
-        list(words)
-    )
 }
 
 /// Returns the dead addresses that the node's resolv.conf also names.
@@ -279,11 +243,6 @@ fn upstream_answers(seen: &Observations) -> Vec<String> {
             format!("{}, from {}: {answers}", upstream.address, upstream.from)
         })
         .collect()
-}
-
-/// Returns the places that name an address on the node, and what to change.
-fn origins(seen: &Observations, address: IpAddr) -> Vec<String> {
-    seen.environment.nameserver_origins.iter().flat_map(|origins| origins.advice(address)).collect()
 }
 
 /// Returns the places that name the known upstreams that answer nothing; if none was queried, those of all of them.
