@@ -58,7 +58,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use common::harness::{self, Suite};
-use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, servers};
+use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, servers};
 use lab::world::World;
 use lab::{coarse_clock, coredns, proof, scripted, storms};
 use libtest_mimic::Arguments;
@@ -78,13 +78,15 @@ const SUITE: Suite<Test> = Suite {
         servers::TESTS,
         losses::TESTS,
         answers::TESTS,
+        names::TESTS,
+        matrix::TESTS,
         getaddrinfo::TESTS,
         libraries::TESTS,
         // Last, as these keep the processor busy.
         proof::TESTS,
         storms::TESTS,
     ],
-    on_request: &[proof::BY_HAND, storms::BY_HAND],
+    on_request: &[matrix::BY_HAND, proof::BY_HAND, storms::BY_HAND],
 };
 
 fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cluster;
 use crate::origins::find_origins;
-use crate::probe::{self, Libraries, PrintedLookup, Probe, ProgramSource};
+use crate::probe::{self, Libraries, PrintedLookup, Probe, ProbeResult, ProgramSource};
 use crate::report::{ProbeReport, human_origins, json_origins};
 use crate::resolver::NAMESERVERS_MAX;
 use crate::verdicts::lookup_costs::{lookup_costs, resolvers_to_compare};
@@ -42,7 +42,7 @@ const API_MAX: Duration = Duration::from_secs(3);
 /// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the
 /// same names by getaddrinfo of each C library here; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows
 /// each verdict with its confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain
-/// stale-nameserver` explains a verdict. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except
+/// stale-nameserver` explains a verdict. Ctrl-C shows what was found so far. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except
 /// for one to 192.0.2.1 (TEST-NET-1), an address that no host has.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -67,6 +67,10 @@ pub(super) struct ProbeArgs {
     #[arg(long)]
     inside_only: bool,
 
+    /// Only query external names: for a node, or a pod that needs no name of the cluster
+    #[arg(long, conflicts_with_all = ["inside_only", "name"])]
+    outside_only: bool,
+
     /// Invent names that do not exist below these domains [default: com, net, org and the external names]
     #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     invent_below: Vec<String>,
@@ -79,7 +83,8 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     cluster_domain: Option<String>,
 
-    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too
+    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too [default: process 1
+    /// of a pod, without its libraries]
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
 
@@ -213,25 +218,38 @@ impl ProbeArgs {
                     .into()
             });
         };
-        let (seen, sent) = runtime.block_on(probe.run(&on_progress));
+        // Without a handler Ctrl-C ends the probe without a report.
+        let stop = async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ProbeResult { seen, sent, stopped } = runtime.block_on(probe.run(&on_progress, stop));
         drop(progress);
+        if stopped && seen.single_queries().next().is_none() {
+            return Err(Failure::Outside(anyhow!("stopped before any query was answered")));
+        }
         if seen.single_queries().next().is_none() {
             return Err(Failure::Input(anyhow!("no query could be sent: raise --max-queries or --timeout")));
         }
         let verdicts = verdicts(&seen);
-        if verdicts.is_empty() && !seen.single_queries().any(AskedQuery::is_answered) {
+        if !stopped && verdicts.is_empty() && !seen.single_queries().any(AskedQuery::is_answered) {
             return Err(Failure::Input(anyhow!(
                 "no query was answered, and too few were sent to tell why: raise --max-queries or --timeout"
             )));
         }
         let costs = lookup_costs(&seen, &resolvers_to_compare(&seen));
-        let report = ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, took: began.elapsed() };
+        let report =
+            ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, stopped, took: began.elapsed() };
         terminal::print(&match self.output {
             Output::Human => report.human(terminal::is_coloured()),
             Output::Json => report.json(),
         })?;
         match self.fail_on {
             FailOn(Some(level)) if report.counts().at_least(level) > 0 => Err(Failure::Findings),
+            FailOn(_) if stopped => {
+                Err(Failure::Outside(anyhow!("stopped: the report has only what was found until then")))
+            }
             FailOn(_) => Ok(()),
         }
     }
@@ -262,6 +280,7 @@ impl ProbeArgs {
         let read = given.map(|origins| origins.nameservers.iter().map(ToString::to_string).collect());
         let from = given.map_or_else(String::new, |origins| format!("the node's {}", origins.resolv_conf));
         let known = self.known_upstreams(&of_node, &from).await?;
+        let first = ProgramSource::first_of_pod().filter(|_| self.pid.is_empty() && self.binary.is_empty());
         Ok(Probe {
             targets,
             nsswitch: NSSWITCH.into(),
@@ -272,7 +291,7 @@ impl ProbeArgs {
             burst: self.burst,
             interception: !self.no_interception_query && !self.inside_only,
             libraries,
-            programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).collect(),
+            programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).chain(first).collect(),
             upstreams: self.upstream.iter().copied().chain(of_node.into_iter().filter(|_| !self.inside_only)).collect(),
             known_upstreams: known,
             node_nameservers: node.transpose()?.map(|conf| conf.nameservers).or(read),
@@ -296,8 +315,10 @@ impl ProbeArgs {
             !servers.is_empty(),
             "resolv.conf has no nameserver: give one with --server, or another file with --resolv-conf"
         );
-        let names = if self.name.is_empty() {
-            vec![format!("kubernetes.default.svc.{cluster_domain}")]
+        let names = if self.outside_only {
+            Vec::new()
+        } else if self.name.is_empty() {
+            vec![Targets::api_server_name(&cluster_domain)]
         } else {
             self.name.clone()
         };

@@ -7,6 +7,7 @@ use super::page::Page;
 use super::{index, option, rule, verdict};
 use crate::resolver::known_options;
 use crate::rules::{RULES, Rule};
+use crate::verdicts::matrix::NETWORK_FAULTS;
 use crate::verdicts::{DIAGNOSES, Diagnosis};
 
 /// A generated page of `docs/`.
@@ -110,6 +111,20 @@ fn verdicts_page() -> String {
         DIAGNOSES
             .iter()
             .map(|diagnosis| [format!("[{slug}]({slug}.md)", slug = diagnosis.slug), diagnosis.summary().to_owned()]),
+    );
+    page.heading("What each fault gets");
+    page.paragraph(
+        "The faults of the laboratory. Each gets these verdicts and no other of level `warn` or above; tests compare this table with the \
+         verdicts on a real network with this fault.",
+    );
+    let link = |slug: &&str| format!("[{slug}]({slug}.md)");
+    page.table(
+        &["fault", "verdicts"],
+        NETWORK_FAULTS.iter().map(|fault| {
+            let verdicts: Vec<String> = fault.verdicts.iter().map(link).collect();
+            let verdicts = if verdicts.is_empty() { "none".to_owned() } else { verdicts.join(", ") };
+            [fault.title.to_owned(), verdicts]
+        }),
     );
     page.into_text()
 }

@@ -257,10 +257,12 @@ async fn receive_answers(socket: &UdpSocket, waiting: &mut [PendingQuestion<'_>]
 fn assign_message(waiting: &mut [PendingQuestion<'_>], bytes: &[u8], took: Duration) {
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     for open in waiting.iter_mut().filter(|waiting| waiting.half.is_none()) {
-        if let Reading::Answer(_) | Reading::Malformed(_) = open.question.read_message(open.id, bytes) {
-            open.half = Some(Half::Answered(took));
-            return;
+        match open.question.read_message(open.id, bytes) {
+            Reading::Answer(answer) => open.half = Some(Half::Answered(took, answer.code)),
+            Reading::Malformed(_) => open.half = Some(Half::Malformed),
+            Reading::WrongQuestion | Reading::Unrelated => continue,
         }
+        return;
     }
     for open in waiting.iter_mut().filter(|waiting| waiting.half.is_none()) {
         if matches!(open.question.read_message(open.id, bytes), Reading::WrongQuestion) {
@@ -273,7 +275,7 @@ fn assign_message(waiting: &mut [PendingQuestion<'_>], bytes: &[u8], took: Durat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdicts::observations::QueryType;
+    use crate::verdicts::observations::{Code, QueryType};
 
     /// Starts a server that answers only the second of two queries.
     async fn start_server_that_answers_the_second() -> io::Result<SocketAddr> {
@@ -300,7 +302,7 @@ mod tests {
         let pair = asker.ask_pair(server, PairMode::Serial, (&a, &aaaa), Duration::from_millis(200)).await;
         let pair = pair.ok_or_else(|| io::Error::other("the pair was not sent"))?;
         assert_eq!(pair.a, Half::Lost);
-        assert!(matches!(pair.aaaa, Half::Answered(_)), "{:?}", pair.aaaa);
+        assert!(matches!(pair.aaaa, Half::Answered(_, Code::NxDomain)), "{:?}", pair.aaaa);
         Ok(())
     }
 }

@@ -124,7 +124,28 @@ impl DnsQuestion {
             bytes,
             edns: message.edns.is_some(),
             signed: message.answers.iter().find_map(|record| validity(record, wanted)),
+            renamed: self.foreign_owner(&message.answers),
         }
+    }
+
+    /// Returns the owner of an address that is neither the queried name nor the target of an alias that leads to it.
+    fn foreign_owner(&self, answers: &[Record]) -> Option<String> {
+        let lower = |name: &Name| name.to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        let mut known = vec![self.name.to_ascii_lowercase()];
+        // Aliases may stand in any order; each round of the loop adds at least one name, so it ends.
+        while let Some(target) = answers.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) => {
+                Some(lower(&target.0)).filter(|target| known.contains(&lower(&record.name)) && !known.contains(target))
+            }
+            _ => None,
+        }) {
+            known.push(target);
+        }
+        let addresses = answers.iter().filter(|record| record.record_type() == record_type(self.kind));
+        addresses
+            .filter(|record| address(record).is_some())
+            .map(|record| lower(&record.name))
+            .find(|owner| !known.contains(owner))
     }
 
     /// Reads the header alone of a response that is marked as truncated.
@@ -182,7 +203,7 @@ fn validity(record: &Record, of: RecordType) -> Option<Validity> {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::rdata::{A, NULL};
+    use hickory_proto::rr::rdata::{A, CNAME, NULL};
     use proptest::prelude::*;
 
     use super::*;
@@ -233,6 +254,29 @@ mod tests {
         });
         let Reading::Answer(answer) = read(&bytes) else { panic!() };
         assert_eq!(answer.signed, Some(Validity { inception: 1_000, expiration: 2_000 }));
+    }
+
+    #[test]
+    fn tells_an_aliass_target_from_a_foreign_owner() {
+        let renamed = |change: &dyn Fn(&mut Message)| {
+            let Reading::Answer(answer) = read(&response(RecordType::A, |message| change(message))) else { panic!() };
+            answer.renamed
+        };
+        let name = |text: &str| Name::from_ascii(text).unwrap();
+        assert_eq!(renamed(&|_| {}), None);
+        assert_eq!(
+            renamed(&|message| message.answers[0].name = name("web.shop.svc.cluster.local.")),
+            Some("web.shop.svc.cluster.local".to_owned())
+        );
+        let alias = |owner: &str, target: &str| Record::from_rdata(name(owner), 30, RData::CNAME(CNAME(name(target))));
+        assert_eq!(
+            renamed(&|message| {
+                message.answers[0].name = name("c.example.com.");
+                message.answers.push(alias("B.example.com.", "c.example.com."));
+                message.answers.push(alias("www.example.com.", "b.example.com."));
+            }),
+            None
+        );
     }
 
     #[test]

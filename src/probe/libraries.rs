@@ -249,6 +249,7 @@ impl Root {
             because: found.reason,
             netdns_without_effect: false,
             asked_through: true,
+            own_resolvers: Vec::new(),
         };
         Ok(LookupProgram {
             library,

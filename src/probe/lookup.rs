@@ -106,6 +106,8 @@ impl LookupProgram {
         let Self { library: _, path, arguments, variables, input } = self;
         let mut command = Command::new(path);
         command.args(arguments).arg(name).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // Ctrl-C on a terminal stops the probe, which then shows the lookups that are done, and ends the others itself.
+        command.process_group(0);
         if let Some(variables) = variables {
             command.env_clear().envs(variables);
         }
@@ -139,6 +141,7 @@ mod tests {
             because: String::new(),
             netdns_without_effect: false,
             asked_through: true,
+            own_resolvers: Vec::new(),
         };
         let program = LookupProgram {
             library,

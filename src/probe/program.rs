@@ -9,6 +9,9 @@ use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
+use super::own_resolvers;
+use super::system::is_in_pod;
+
 use crate::image::contents::{
     Config, Elf, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree, Unknown,
 };
@@ -57,8 +60,24 @@ type Variables = BTreeMap<String, String>;
 // === impl ProgramSource ===
 
 impl ProgramSource {
+    /// Returns the first process of this pod, if this pod's processes can be seen and muslin is not the first: that of the container
+    /// beside which `kubectl debug --target` starts muslin.
+    pub fn first_of_pod() -> Option<Self> {
+        let exe = fs::read_link("/proc/1/exe").ok()?;
+        // The sandbox's own process resolves nothing.
+        let is_sandbox = exe.file_name().is_some_and(|name| name == "pause");
+        let is_own = std::process::id() == 1 || std::env::current_exe().is_ok_and(|own| own == exe);
+        (is_in_pod() && !is_sandbox && !is_own).then_some(Self::Process(1))
+    }
+
     /// Identifies the program's resolver; `asked_through` marks the program that lookups are made through.
     pub fn identify(&self, asked_through: bool) -> Program {
+        let own_resolvers = match self {
+            // A library through which names are looked up is not the pod's program.
+            Self::File(_) if asked_through => Vec::new(),
+            Self::File(path) => own_resolvers::of_file(path),
+            Self::Process(id) => own_resolvers::of_process(*id),
+        };
         let (name, inspected) = match self {
             Self::File(path) => {
                 let variables = std::env::vars().collect();
@@ -71,11 +90,12 @@ impl ProgramSource {
             Ok((Process { resolver, reason: because }, variables)) => {
                 let wants_cgo = variables.get("GODEBUG").and_then(|value| netdns(value)) == Some(Netdns::Cgo);
                 let netdns_without_effect = wants_cgo && resolver.family == Family::Go && resolver.cgo == Cgo::Absent;
-                Program { name, resolver, because, netdns_without_effect, asked_through }
+                Program { name, resolver, because, netdns_without_effect, asked_through, own_resolvers }
             }
             Err(error) => {
                 let resolver = Family::Unknown.unversioned();
-                Program { name, resolver, because: error.to_string(), netdns_without_effect: false, asked_through }
+                let because = error.to_string();
+                Program { name, resolver, because, netdns_without_effect: false, asked_through, own_resolvers }
             }
         }
     }

@@ -28,6 +28,11 @@ const EDNS_SIZES: [u16; 2] = [1232, 4096];
 /// Number of queries for what needs only confirmation.
 const FEW_TRIES: usize = 2;
 
+/// Number of further queries for the name of the burst, with which the burst and the invented names are compared.
+const COMPARED: usize = 18;
+/// The cluster's domain unless the administrator chose another.
+const USUAL_DOMAIN: &str = "cluster.local";
+
 const ADDRESS_TYPES: [QueryType; 2] = [QueryType::A, QueryType::Aaaa];
 
 /// A query to send after a pause.
@@ -44,6 +49,32 @@ pub(super) fn nameserver_queries(targets: &Targets) -> Vec<ScheduledQuery> {
     let mut queries = named_queries(targets);
     queries.extend(large_queries(targets));
     queries.extend(invented_queries(targets));
+    queries.extend(zone_queries(targets));
+    queries
+}
+
+/// Returns the queries that show whether a nameserver knows the cluster's zone, and queries to compare others with.
+fn zone_queries(targets: &Targets) -> Vec<ScheduledQuery> {
+    let Targets { names, cluster_domain, .. } = targets;
+    let mut zone_names = vec![cluster_domain.clone(), Targets::api_server_name(cluster_domain)];
+    if cluster_domain != USUAL_DOMAIN {
+        zone_names.push(Targets::api_server_name(USUAL_DOMAIN));
+    }
+    zone_names.retain(|name| !names.is_empty() && !names.contains(name));
+    let (from, until) = (nth(1, ROUND_EVERY), nth(INVENTED, INVENTED_EVERY));
+    let mut queries = Vec::new();
+    for (index, name) in zone_names.iter().enumerate() {
+        for time in 0..FEW_TRIES {
+            let pause = from + nth(time, 2 * ROUND_EVERY) + nth(index, INVENTED_EVERY);
+            queries.push(ScheduledQuery::new(pause, Purpose::Zone, Via::Udp, DnsQuestion::new(name, QueryType::A)));
+        }
+    }
+    if let Some((purpose, name)) = targets.first_name() {
+        queries.extend((0..COMPARED).map(|index| {
+            let pause = from + fraction(index, COMPARED, until);
+            ScheduledQuery::new(pause, purpose, Via::Udp, DnsQuestion::new(name, QueryType::A))
+        }));
+    }
     queries
 }
 
@@ -188,7 +219,8 @@ mod tests {
         let queries = nameserver_queries(&targets());
         let counts = [Purpose::Name, Purpose::External, Purpose::Large, Purpose::Signed, Purpose::Invented]
             .map(|purpose| count(&queries, purpose));
-        assert_eq!(counts, [16, 16, 11, 2, 24]);
+        assert_eq!(counts, [34, 16, 11, 2, 24]);
+        assert_eq!(count(&queries, Purpose::Zone), 2, "the API server's name is queried anyway");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::dns_question::DnsQuestion;
 use super::libraries::Libraries;
 use super::program::ProgramSource;
 use super::schedule::{ScheduledQuery, fraction, nameserver_queries, search_list_queries, upstream_queries};
-use super::system::{kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch};
+use super::system::{is_in_pod, kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch, unroutable};
 use crate::verdicts::TEST_NET_1;
 use crate::verdicts::lookup_costs::name_spellings;
 use crate::verdicts::nameserver_origins::NameserverOrigins;
@@ -88,11 +88,26 @@ pub struct Progress {
     pub answered: (usize, usize),
 }
 
+/// The result of a probe.
+#[derive(Debug)]
+pub struct ProbeResult {
+    /// The observations.
+    pub seen: Observations,
+    /// Number of queries sent.
+    pub sent: u32,
+    /// The probe was stopped before its end.
+    pub stopped: bool,
+}
+
 /// A running probe.
 struct Session<'p> {
     probe: &'p Probe,
     asker: Asker,
     asked: RefCell<Vec<AskedQuery>>,
+    pairs: RefCell<Vec<Pair>>,
+    lookups: RefCell<Vec<SystemLookup>>,
+    /// Names of libraries through which a lookup could not be made, and why.
+    unasked: RefCell<Vec<(String, String)>>,
     doing: RefCell<&'static str>,
     on_progress: &'p dyn Fn(Progress),
 }
@@ -107,31 +122,38 @@ struct ChosenServer {
 // === impl Probe ===
 
 impl Probe {
-    /// Runs the probe to its end or its time limit; returns the observations and the number of queries sent.
-    pub async fn run(&self, on_progress: &dyn Fn(Progress)) -> (Observations, u32) {
+    /// Runs the probe to its end, to its time limit, or until `stop` is ready.
+    pub async fn run(&self, on_progress: &dyn Fn(Progress), stop: impl Future<Output = ()>) -> ProbeResult {
         let session = Session {
             probe: self,
             asker: Asker::new(self.queries_max, Instant::now() + self.timeout),
             asked: RefCell::default(),
+            pairs: RefCell::default(),
+            lookups: RefCell::default(),
+            unasked: RefCell::default(),
             doing: RefCell::new("querying"),
             on_progress,
         };
         let before = read_conntrack();
-        let (pairs, (lookups, libraries), _, _) =
-            join4(session.query_nameservers(), session.look_up(), session.query_test_net(), session.query_upstreams())
-                .await;
+        let stopped = tokio::select! {
+            _ = join4(session.query_nameservers(), session.look_up(), session.query_test_net(), session.query_upstreams()) => false,
+            () = stop => true,
+        };
         let conntrack = before.zip(read_conntrack()).map(|(before, after)| after.since(before));
         let sent = session.asker.sent();
-        let asked = session.asked.into_inner();
-        let (targets, environment) = (self.targets.clone(), self.environment(conntrack, libraries));
-        (Observations { targets, asked, pairs, lookups, environment }, sent)
+        let libraries = session.libraries(stopped);
+        let Session { asked, pairs, lookups, .. } = session;
+        let (asked, pairs, lookups) = (asked.into_inner(), pairs.into_inner(), lookups.into_inner());
+        let environment = self.environment(conntrack, libraries, &asked);
+        let seen = Observations { targets: self.targets.clone(), asked, pairs, lookups, environment };
+        ProbeResult { seen, sent, stopped }
     }
 
     /// Returns the environment, with the libraries that were really asked.
-    fn environment(&self, conntrack: Option<Conntrack>, libraries: Libraries) -> Environment {
-        let Libraries { asked, unasked } = libraries;
+    fn environment(&self, conntrack: Option<Conntrack>, libraries: Libraries, asked: &[AskedQuery]) -> Environment {
+        let Libraries { asked: libraries, unasked } = libraries;
         let mut programs: Vec<_> = self.programs.iter().map(|program| program.identify(false)).collect();
-        programs.extend(asked.into_iter().map(|program| program.library));
+        programs.extend(libraries.into_iter().map(|program| program.library));
         let names: Vec<String> = self.targets.names.iter().chain(&self.targets.external_names).cloned().collect();
         Environment {
             resolv_conf: self.resolv_conf.clone(),
@@ -144,14 +166,10 @@ impl Probe {
             upstreams: self.known_upstreams.clone(),
             node_nameservers: self.node_nameservers.clone(),
             nameserver_origins: self.nameserver_origins.clone(),
+            unroutable: unroutable(asked.iter().filter_map(AskedQuery::answer).flat_map(|answer| &answer.addresses)),
+            in_pod: is_in_pod(),
             unix_time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         }
-    }
-
-    /// Returns a name that should have an address, and the purpose of queries for it.
-    fn first_name(&self) -> Option<(Purpose, &str)> {
-        let name = self.targets.names.first().map(|name| (Purpose::Name, name.as_str()));
-        name.or_else(|| Some((Purpose::External, self.targets.external_names.first()?)))
     }
 }
 
@@ -159,19 +177,18 @@ impl Probe {
 
 impl Session<'_> {
     /// Sends single queries to all nameservers, then pairs, then the burst: steps that could disturb the others come last.
-    async fn query_nameservers(&self) -> Vec<Pair> {
+    async fn query_nameservers(&self) {
         let chosen = self.choose_server().await;
         let is_chosen = |server| chosen.as_ref().is_some_and(|chosen| chosen.server == server);
         join_all(self.probe.targets.servers.iter().map(|server| self.query_server(*server, is_chosen(*server)))).await;
-        let Some(ChosenServer { server, by_udp: true }) = chosen else { return Vec::new() };
-        let pairs = self.send_pairs(server).await;
+        let Some(ChosenServer { server, by_udp: true }) = chosen else { return };
+        self.send_pairs(server).await;
         self.send_burst(server).await;
-        pairs
     }
 
     /// Returns the first server that answers by UDP, or else one that answers by TCP. Several UDP queries allow for lost packets.
     async fn choose_server(&self) -> Option<ChosenServer> {
-        let (purpose, name) = self.probe.first_name()?;
+        let (purpose, name) = self.probe.targets.first_name()?;
         let question = &DnsQuestion::new(name, QueryType::A);
         // All queries wait until the same moment, the last one half as long as the first.
         let by_udp = (0..FIRST_TRIES).map(|index| (fraction(index, 2 * FIRST_TRIES, self.longest_wait()), Via::Udp));
@@ -208,12 +225,11 @@ impl Session<'_> {
     }
 
     /// Sends rounds of pairs, the modes in turn; more of them while some are lost.
-    async fn send_pairs(&self, server: SocketAddr) -> Vec<Pair> {
-        let Some((_, name)) = self.probe.first_name() else { return Vec::new() };
+    async fn send_pairs(&self, server: SocketAddr) {
+        let Some((_, name)) = self.probe.targets.first_name() else { return };
         *self.doing.borrow_mut() = "sending pairs";
         let questions = (DnsQuestion::new(name, QueryType::A), DnsQuestion::new(name, QueryType::Aaaa));
         let wait = self.lost_after(server);
-        let mut pairs: Vec<Pair> = Vec::new();
         let mut left = self.probe.pairs;
         let mut more = self.probe.pairs * (MORE_PAIRS - 1);
         while left > 0 {
@@ -224,12 +240,13 @@ impl Session<'_> {
                 let (a, aaaa) = &questions;
                 async move {
                     sleep(PAIR_EVERY * position).await;
-                    self.asker.ask_pair(server, mode, (a, aaaa), wait).await
+                    let pair = self.asker.ask_pair(server, mode, (a, aaaa), wait).await;
+                    self.pairs.borrow_mut().extend(pair);
                 }
             });
-            pairs.extend(join_all(sent).await.into_iter().flatten());
+            join_all(sent).await;
             self.report_progress();
-            if left == 0 && more > 0 && pairs.iter().any(|pair| !pair.is_whole()) {
+            if left == 0 && more > 0 && self.pairs.borrow().iter().any(|pair| !pair.is_whole()) {
                 let needed = PAIR_EVERY * PAIRS_A_ROUND * 4 + 2 * wait;
                 if Instant::now() + needed < self.asker.deadline() {
                     left = more.min(PAIRS_A_ROUND);
@@ -237,12 +254,11 @@ impl Session<'_> {
                 }
             }
         }
-        pairs
     }
 
     /// Sends many queries at once.
     async fn send_burst(&self, server: SocketAddr) {
-        let Some((_, name)) = self.probe.first_name() else { return };
+        let Some((_, name)) = self.probe.targets.first_name() else { return };
         *self.doing.borrow_mut() = "sending a burst";
         let question = DnsQuestion::new(name, QueryType::A);
         let wait = self.lost_after(server);
@@ -257,31 +273,46 @@ impl Session<'_> {
         median(times).map_or(LOST_AFTER, |median| (3 * median).clamp(LOST_AFTER, WAIT_MAX))
     }
 
-    /// Looks up names through C libraries, as programs spell them. Returns the lookups, and the libraries with those that no program
-    /// could be started with among the unasked ones.
-    async fn look_up(&self) -> (Vec<SystemLookup>, Libraries) {
+    /// Looks up names through C libraries, as programs spell them.
+    async fn look_up(&self) {
         let targets = &self.probe.targets;
         let spellings = &name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
         // Some time remains to end lookups that hang.
         let deadline = self.asker.deadline() - self.probe.timeout / 20;
+        join_all(self.probe.libraries.asked.iter().map(|program| {
+            join_all(spellings.iter().map(|name| async move {
+                match program.look_up(name, deadline).await {
+                    Ok(lookup) => self.lookups.borrow_mut().push(lookup),
+                    Err(error) => self.unasked.borrow_mut().push((program.library.name.clone(), error.to_string())),
+                }
+            }))
+        }))
+        .await;
+        let position = |lookup: &SystemLookup| {
+            let program = self.probe.libraries.asked.iter().position(|program| program.library.name == lookup.program);
+            (program, spellings.iter().position(|name| *name == lookup.name))
+        };
+        self.lookups.borrow_mut().sort_by_key(position);
+    }
+
+    /// Returns the libraries that were asked, and the others with the reason.
+    fn libraries(&self, stopped: bool) -> Libraries {
         let Libraries { asked, unasked } = &self.probe.libraries;
-        let all = join_all(asked.iter().map(|program| {
-            let lookups = spellings.iter().map(|name| program.look_up(name, deadline));
-            async move { (program, join_all(lookups).await) }
-        }));
         let mut libraries = Libraries { asked: Vec::new(), unasked: unasked.clone() };
-        let mut lookups = Vec::new();
-        for (program, of_program) in all.await {
-            let (done, failed): (Vec<_>, Vec<_>) = of_program.into_iter().partition(Result::is_ok);
-            match failed.into_iter().find_map(Result::err) {
-                Some(error) if done.is_empty() => libraries
-                    .unasked
-                    .push(UnaskedLibrary { library: program.library.resolver.to_string(), because: error.to_string() }),
-                _ => libraries.asked.push(program.clone()),
+        for program in asked {
+            let name = &program.library.name;
+            let errors = self.unasked.borrow();
+            let error = errors.iter().find(|(failed, _)| failed == name).map(|(_, error)| error.clone());
+            if self.lookups.borrow().iter().any(|lookup| lookup.program == *name) {
+                libraries.asked.push(program.clone());
+            } else if let Some(because) = error.or_else(|| stopped.then(|| "the probe was stopped before".to_owned())) {
+                let library = program.library.resolver.to_string();
+                libraries.unasked.push(UnaskedLibrary { library, because });
+            } else {
+                libraries.asked.push(program.clone());
             }
-            lookups.extend(done.into_iter().flatten());
         }
-        (lookups, libraries)
+        libraries
     }
 
     /// Sends one query to an address that no host has.

@@ -1,8 +1,10 @@
 //! Reads the files around the probe: resolv.conf, nsswitch.conf, hosts and the kernel's counters, any of which may be missing. Must
 //! not know what they mean.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 
 use crate::verdicts::observations::Conntrack;
@@ -10,6 +12,14 @@ use crate::verdicts::system_files::{Nsswitch, ResolvConf};
 
 /// conntrack's counters, one line per processor, in hexadecimal; each network namespace has its own.
 const CONNTRACK: &str = "/proc/net/stat/nf_conntrack";
+
+/// The errors of a socket that has no route to an address, or no address of its family.
+const NO_ROUTE: [io::ErrorKind; 4] = [
+    io::ErrorKind::NetworkUnreachable,
+    io::ErrorKind::HostUnreachable,
+    io::ErrorKind::AddrNotAvailable,
+    io::ErrorKind::Unsupported,
+];
 
 /// Reads a resolv.conf.
 ///
@@ -40,6 +50,22 @@ pub(super) fn kernel_release() -> Option<String> {
 /// Returns conntrack's counters, if they can be read.
 pub(super) fn read_conntrack() -> Option<Conntrack> {
     parse_conntrack(&fs::read_to_string(CONNTRACK).ok()?)
+}
+
+/// Returns whether this process runs in a pod: the kubelet sets this variable in each container.
+pub(super) fn is_in_pod() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// Returns the addresses to which this machine has no route. To connect a UDP socket chooses a route and sends nothing.
+pub(super) fn unroutable<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Vec<IpAddr> {
+    let addresses: BTreeSet<IpAddr> = addresses.copied().collect();
+    let has_no_route = |address: &IpAddr| {
+        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let connected = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((*address, 53)));
+        connected.is_err_and(|error| NO_ROUTE.contains(&error.kind()))
+    };
+    addresses.into_iter().filter(has_no_route).collect()
 }
 
 fn parse_conntrack(text: &str) -> Option<Conntrack> {

@@ -9,10 +9,12 @@ use super::compiler_style::{CompilerStyle, Message};
 use super::nameserver_origins::human_origins;
 use super::summary::Counts;
 use super::table::table;
+use crate::resolver::{Family, Resolver};
 use crate::text::{Block, Line};
 use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};
 use crate::verdicts::observations::{
-    AskedQuery, Environment, Observations, Pair, PairMode, Program, SystemLookup, Targets, UnaskedLibrary,
+    AskedQuery, Environment, LookupResult, Observations, OwnResolver, Pair, PairMode, Program, SystemLookup, Targets,
+    UnaskedLibrary,
 };
 use crate::verdicts::statistics::Rate;
 use crate::verdicts::{Improvement, ProfileEffects, Verdict};
@@ -28,6 +30,8 @@ pub struct ProbeReport<'p> {
     pub costs: &'p [LookupCost],
     /// Number of queries sent.
     pub sent: u32,
+    /// The probe was stopped before its end.
+    pub stopped: bool,
     /// Duration of the probe.
     pub took: Duration,
 }
@@ -56,30 +60,32 @@ impl ProbeReport<'_> {
         text
     }
 
+    /// Writes a table of at most [`WIDTH`] columns: under each name a row for each resolver, and under it the profiles.
     fn write_costs(&self, text: &mut Block) {
         if self.costs.is_empty() {
             return;
         }
-        let mut rows =
-            vec![["NAME", "RESOLVER", "QUERIES", "TIME", "GETADDRINFO", "WITH A PROFILE"].map(Line::new).to_vec()];
-        for LookupCost { name, resolver, today, measured, profiles } in self.costs {
-            let with = profiles.iter().map(|(profile, computed)| format!("{profile}: {}", cost_cell(*computed)));
-            let row = [
-                name.clone(),
-                resolver.to_string(),
-                today.queries.to_string(),
-                if today.found { milliseconds(today.took) } else { format!("{}, not found", milliseconds(today.took)) },
-                measured.map(milliseconds).unwrap_or_default(),
-                with.collect::<Vec<_>>().join("; "),
-            ];
-            rows.push(row.map(Line::new).to_vec());
+        let header = ["RESOLVER", "QUERIES", "TIME", "COMPUTED", "GETADDRINFO"].map(Line::new).to_vec();
+        let rows: Vec<Vec<Line>> = std::iter::once(header).chain(self.costs.iter().map(cost_row)).collect();
+        let rows = table(&rows);
+        let mut rows = rows.as_str().lines().map(|row| format!("  {row}"));
+        text.push_line(rows.next().unwrap_or_default());
+        let mut name = None;
+        for (cost, row) in self.costs.iter().zip(rows) {
+            if name != Some(&cost.name) {
+                name = Some(&cost.name);
+                push_wrapped(text, "", &cost.name);
+            }
+            text.push_line(row);
+            for (profile, computed) in &cost.profiles {
+                push_wrapped(text, "    ", &format!("with {profile}: {}", cost_cell(*computed)));
+            }
         }
-        text.push(&table(&rows));
         text.push_line("");
     }
 
     fn write_summary(&self, text: &mut Block) {
-        let Self { seen, verdicts, costs: _, sent, took } = self;
+        let Self { seen, verdicts, costs: _, sent, stopped, took } = self;
         for program in &seen.environment.programs {
             text.push_line(program_line(program));
         }
@@ -89,7 +95,12 @@ impl ProbeReport<'_> {
         let (asked, answered) =
             (seen.single_queries().count(), seen.single_queries().filter(|asked| asked.is_answered()).count());
         let whole = Rate::count(&seen.pairs, |pair| pair.is_whole());
-        let result = if verdicts.is_empty() { "no verdict".to_owned() } else { self.counts().to_string() };
+        let result = match (verdicts.is_empty(), stopped) {
+            (true, false) => "no verdict".to_owned(),
+            (true, true) => "stopped, no verdict so far".to_owned(),
+            (false, false) => self.counts().to_string(),
+            (false, true) => format!("stopped, so far {}", self.counts()),
+        };
         text.push_line(format!(
             "{result}: {sent} {} to {} in {:.1} s; {answered} of {asked} single queries answered, {} of {} pairs \
              fully answered, {} of {} lookups by getaddrinfo successful",
@@ -108,7 +119,7 @@ impl ProbeReport<'_> {
 
     /// Returns the report as JSON.
     pub fn json(&self) -> Block {
-        let Self { seen, verdicts, costs, sent, took } = self;
+        let Self { seen, verdicts, costs, sent, stopped, took } = self;
         let Counts { deny, warn, info } = self.counts();
         Block::indented_json(&Document {
             verdicts: verdicts.iter().map(JsonVerdict::new).collect(),
@@ -118,15 +129,55 @@ impl ProbeReport<'_> {
             lookups: &seen.lookups,
             pairs: MODES.map(|mode| JsonPairs::new(mode, &seen.pairs)).to_vec(),
             asked: &seen.asked,
-            summary: JsonSummary { deny, warn, info, queries: *sent, seconds: round(*took) },
+            summary: JsonSummary { deny, warn, info, queries: *sent, seconds: round(*took), stopped: *stopped },
         })
+    }
+}
+
+/// The most columns of the table.
+const WIDTH: usize = 80;
+
+/// Adds a text in lines of at most [`WIDTH`] columns, each after this indent.
+fn push_wrapped(text: &mut Block, indent: &str, line: &str) {
+    let line: Vec<char> = Line::new(line.to_owned()).chars().collect();
+    for part in line.chunks(WIDTH - indent.len()) {
+        text.push_line(format!("{indent}{}", part.iter().collect::<String>()));
+    }
+}
+
+/// Returns the row of one resolver's lookup of one name.
+fn cost_row(cost: &LookupCost) -> Vec<Line> {
+    let LookupCost { name: _, resolver, today, measured, profiles: _ } = cost;
+    [
+        resolver.to_string(),
+        today.queries.to_string(),
+        milliseconds(today.took),
+        (if today.found { "found" } else { "not found" }).to_owned(),
+        measured.as_ref().map(lookup_cell).unwrap_or_default(),
+    ]
+    .map(Line::new)
+    .to_vec()
+}
+
+/// Returns the result of a lookup by `getaddrinfo`: its time if it found an address, or else its error.
+fn lookup_cell(lookup: &SystemLookup) -> String {
+    let SystemLookup { took, result, error, .. } = lookup;
+    let time = milliseconds(*took);
+    match result {
+        LookupResult::Addresses(_) => time,
+        LookupResult::GivenUp => format!("FAILED: none in {time}"),
+        // The C library's own names are short; the texts of the standard library are not.
+        LookupResult::Nothing => match error.as_deref().and_then(|error| error.strip_prefix("EAI_")) {
+            Some(error) => format!("FAILED: {error}, {time}"),
+            None => format!("FAILED, {time}"),
+        },
     }
 }
 
 const MODES: [PairMode; 4] = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId];
 
 fn message(verdict: &Verdict) -> Message<'static> {
-    let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects } = verdict;
+    let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects, .. } = verdict;
     let profiles = profile_lines(profile_effects);
     let notes = [("confidence", Line::new(confidence.name()))]
         .into_iter()
@@ -164,14 +215,29 @@ fn improvement_text(improvement: &Improvement) -> String {
 
 /// Returns the line about a program and its resolver.
 fn program_line(program: &Program) -> String {
-    let Program { name, resolver, because, netdns_without_effect, asked_through } = program;
+    let Program { name, resolver, because, netdns_without_effect, asked_through, own_resolvers } = program;
     let through = if *asked_through { ", used for lookups by getaddrinfo" } else { "" };
     let netdns = if *netdns_without_effect {
         "; GODEBUG=netdns=cgo is set but has no effect: it needs a program built with CGO_ENABLED=1 and without the tag netgo"
     } else {
         ""
     };
-    format!("{name}: {resolver}{through}: {because}{netdns}")
+    let own = own_resolver_text(*resolver, own_resolvers);
+    format!("{name}: {resolver}{through}: {because}{netdns}{own}")
+}
+
+/// Returns that lookups by `getaddrinfo` do not show how a program with another resolver fares.
+fn own_resolver_text(resolver: Resolver, own_resolvers: &[OwnResolver]) -> String {
+    const ELSEWHERE: &str =
+        "lookups by getaddrinfo do not show how that fares; the verdicts on nameservers hold for it";
+    if resolver.family == Family::Go {
+        return format!("; its program asks the nameservers by Go's own resolver: {ELSEWHERE}");
+    }
+    let texts = own_resolvers.iter().map(|own| format!("{} ({})", own.name, own.evidence)).collect::<Vec<_>>();
+    if texts.is_empty() {
+        return String::new();
+    }
+    format!("; besides its C library it holds the resolver of {}: {ELSEWHERE}", texts.join(", "))
 }
 
 fn cost_cell(computed: ComputedLookup) -> String {
@@ -215,6 +281,8 @@ struct JsonVerdict<'p> {
     help: &'p [String],
     profiles: Vec<JsonImprovement>,
     no_profile_because: Option<&'static str>,
+    /// Requested names that do not resolve because of it.
+    failing_names: &'p [String],
 }
 
 #[derive(Serialize)]
@@ -235,6 +303,8 @@ struct JsonCost<'p> {
     seconds: f64,
     found: bool,
     measured_seconds: Option<f64>,
+    /// Why the lookup through the C library failed; `null` if it did not.
+    measured_error: Option<String>,
     profiles: Vec<JsonProfileCost>,
 }
 
@@ -252,6 +322,8 @@ struct JsonPairs {
     pairs: u64,
     whole: u64,
     lost_one: u64,
+    /// Pairs of which an answer has an error code.
+    failed: u64,
 }
 
 #[derive(Serialize)]
@@ -261,13 +333,16 @@ struct JsonSummary {
     info: usize,
     queries: u32,
     seconds: f64,
+    /// The probe was stopped before its end.
+    stopped: bool,
 }
 
 // === impl JsonVerdict, JsonCost, JsonPairs ===
 
 impl<'p> JsonVerdict<'p> {
     fn new(verdict: &'p Verdict) -> Self {
-        let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects } = verdict;
+        let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects, failing_names, .. } =
+            verdict;
         let ProfileEffects { about, improvements, none_because } = profile_effects;
         let profiles = improvements.iter().map(|improvement| JsonImprovement {
             profile: improvement.profile,
@@ -286,6 +361,7 @@ impl<'p> JsonVerdict<'p> {
             help,
             profiles: profiles.collect(),
             no_profile_because: *none_because,
+            failing_names,
         }
     }
 }
@@ -305,7 +381,11 @@ impl<'p> JsonCost<'p> {
             queries: today.queries,
             seconds: round(today.took),
             found: today.found,
-            measured_seconds: measured.map(round),
+            measured_seconds: measured.as_ref().map(|lookup| round(lookup.took)),
+            measured_error: measured.as_ref().filter(|lookup| !lookup.result.is_found()).map(|lookup| {
+                let given_up = lookup.result == LookupResult::GivenUp;
+                lookup.error.clone().unwrap_or_else(|| if given_up { "given up" } else { "nothing found" }.to_owned())
+            }),
             profiles: with.collect(),
         }
     }
@@ -320,6 +400,7 @@ impl JsonPairs {
             pairs: whole.total,
             whole: whole.hits,
             lost_one: Rate::count(of_mode(), |pair| pair.is_half()).hits,
+            failed: Rate::count(of_mode(), |pair| pair.is_failed()).hits,
         }
     }
 }

@@ -2,12 +2,17 @@
 //! model of each resolver and the measured answers. Must not know of verdicts.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::observations::{AskedQuery, Code, Observations, Purpose, QueryOutcome, QueryType};
+use super::observations::{AskedQuery, Code, Observations, Purpose, QueryOutcome, QueryType, SystemLookup, Via};
 use super::profile_effects::{COMMON_FAMILIES, options_with, resolvers_seen};
 use crate::policy::Profile;
-use crate::resolver::{Answer, QueryPairing, Resolver, Settings, lookup};
+use crate::resolver::{Answer, Family, QueryPairing, Resolver, Settings, Version, lookup, musl};
+
+/// The first release of glibc that refuses addresses of another name than the queried one: 2.37 does (1d495912a7), and so do 2.34 to 2.36
+/// with their branches' fixes, as distributions have them (measured: Debian's 2.36 does, its 2.31 does not).
+const RENAMED_REFUSED_SINCE: Version = Version::new(2, 34, 0);
 
 /// The cost of one spelling of a name for one resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +23,8 @@ pub struct LookupCost {
     pub resolver: Resolver,
     /// Cost with today's options.
     pub today: ComputedLookup,
-    /// Time that the C library took, if it is this resolver and was used.
-    pub measured: Option<Duration>,
+    /// The lookup through a C library, if one is this resolver and was used; a failed one if there are several.
+    pub measured: Option<SystemLookup>,
     /// Cost with each profile that changes something.
     pub profiles: Vec<(&'static str, ComputedLookup)>,
 }
@@ -37,17 +42,16 @@ pub struct ComputedLookup {
     pub(super) all_answered: bool,
 }
 
-/// Returns the spellings of the first name and the first external name, the shortest first: a Service of another namespace, the
-/// same with `svc`, in full, and with a final dot.
+/// Returns the spellings of all names, those of each from the shortest: a Service of another namespace, the same with `svc`, in full,
+/// and with a final dot. Of names after the first only the full ones.
 pub fn name_spellings(names: &[String], external_names: &[String], cluster_domain: &str) -> Vec<String> {
     let mut spellings = Vec::new();
-    for name in names.iter().take(1) {
-        if let Some(service) = name.strip_suffix(&format!(".svc.{cluster_domain}")) {
-            spellings.extend([service.to_owned(), format!("{service}.svc")]);
-        }
+    for (index, name) in names.iter().enumerate() {
+        let service = name.strip_suffix(&format!(".svc.{cluster_domain}")).filter(|_| index == 0);
+        spellings.extend(service.into_iter().flat_map(|service| [service.to_owned(), format!("{service}.svc")]));
         spellings.extend([name.clone(), format!("{name}.")]);
     }
-    for name in external_names.iter().take(1) {
+    for name in external_names {
         spellings.extend([name.clone(), format!("{name}.")]);
     }
     spellings
@@ -83,7 +87,7 @@ pub fn lookup_costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<LookupCo
                 (computed != today).then_some((*profile, computed))
             });
             let lookups = seen.lookups.iter().filter(|lookup| lookup.name == name && lookup.resolver == *resolver);
-            let measured = lookups.map(|lookup| lookup.took).next();
+            let measured = lookups.min_by_key(|lookup| lookup.result.is_found()).cloned();
             costs.push(LookupCost {
                 name: name.clone(),
                 resolver: *resolver,
@@ -94,6 +98,14 @@ pub fn lookup_costs(seen: &Observations, resolvers: &[Resolver]) -> Vec<LookupCo
         }
     }
     costs
+}
+
+/// Returns each spelling's lookup by each of these resolvers, with today's options.
+pub(super) fn todays_lookups(seen: &Observations, resolvers: &[Resolver]) -> Vec<(String, Resolver, ComputedLookup)> {
+    let targets = &seen.targets;
+    let spellings = name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
+    let each = spellings.iter().flat_map(|name| resolvers.iter().map(move |resolver| (name, *resolver)));
+    each.filter_map(|(name, resolver)| Some((name.clone(), resolver, compute(seen, resolver, name, None)?))).collect()
 }
 
 /// Returns the resolvers whose costs are shown: those of the programs, and those of most containers.
@@ -107,14 +119,14 @@ pub fn resolvers_to_compare(seen: &Observations) -> Vec<Resolver> {
     resolvers
 }
 
-/// Returns the cost of one lookup; `None` if the resolver is unknown, or a name on the way was not queried.
+/// Returns the cost of one lookup; `None` if the resolver is unknown, or the answer for a name on the way is.
 fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<&Profile>) -> Option<ComputedLookup> {
     let options = options_with(seen, resolver, profile);
     let settings = Settings::read_options(resolver, &options)?;
     let search = seen.environment.resolv_conf.search_texts();
     let (took, all_answered) = (RefCell::new(Some(Duration::ZERO)), Cell::new(true));
     let answer = |name: &str| {
-        let pair = measured(seen, name);
+        let pair = measured(seen, resolver, name);
         let mut took = took.borrow_mut();
         *took = took.zip(pair).map(|(sum, (_, a, aaaa))| {
             let at_once = matches!(settings.pairing, QueryPairing::OneSocket | QueryPairing::TwoSockets);
@@ -129,16 +141,72 @@ fn compute(seen: &Observations, resolver: Resolver, name: &str, profile: Option<
     Some(ComputedLookup { queries: done.queries, took, found: done.found.is_some(), all_answered: all_answered.get() })
 }
 
-/// Returns the combined answer measured for one name, and the time of A and of AAAA. The quickest answered try counts: a lost
-/// packet is not a cost of the name.
-fn measured(seen: &Observations, name: &str) -> Option<(Answer, Duration, Duration)> {
+/// Returns the combined answer that a resolver gets for one name, and the time of A and of AAAA. The quickest answered try counts: a
+/// lost packet is not a cost of the name. `None` if the name was not queried, or if lost packets explain that no answer came.
+fn measured(seen: &Observations, resolver: Resolver, name: &str) -> Option<(Answer, Duration, Duration)> {
+    let tries = |kind: QueryType| {
+        let matches = move |asked: &&AskedQuery| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);
+        seen.asked_for(Purpose::SearchExpansion).filter(matches)
+    };
     let quickest = |kind: QueryType| {
-        let matches = |asked: &&AskedQuery| asked.kind == kind && asked.name.eq_ignore_ascii_case(name);
-        let tries = seen.asked_for(Purpose::SearchExpansion).filter(matches);
-        tries.min_by_key(|asked| (!asked.is_answered(), asked.took))
+        let quickest = tries(kind).min_by_key(|asked| (!asked.is_answered(), asked.took))?;
+        (quickest.is_answered() || seen.ignores(quickest.server, tries(kind))).then_some(quickest)
     };
     let (a, aaaa) = (quickest(QueryType::A)?, quickest(QueryType::Aaaa)?);
-    Some((combined_answer(a, aaaa), a.took, aaaa.took))
+    let is_cut = |asked: &AskedQuery| asked.answer().is_some_and(|answer| answer.truncated && answer.records == 0);
+    let answer = if (is_cut(a) || is_cut(aaaa)) && uses_tcp(resolver) {
+        answer_by_tcp(seen, a.server, name)?
+    } else {
+        let (a, aaaa) = (without_refused(a, resolver), without_refused(aaaa, resolver));
+        match combined_answer(&a, &aaaa) {
+            Answer::Address if fails_as_a_whole(resolver) => worst_of_half(&a, &aaaa),
+            answer => answer,
+        }
+    };
+    Some((answer, a.took, aaaa.took))
+}
+
+/// Returns whether a failed AAAA query fails the whole lookup of this resolver.
+pub(super) fn fails_as_a_whole(resolver: Resolver) -> bool {
+    let fails_since = |release| release >= musl::ALL_OR_NOTHING_SINCE;
+    resolver.family == Family::Musl && resolver.version.is_none_or(fails_since)
+}
+
+/// Returns whether a resolver fetches a truncated answer by TCP.
+fn uses_tcp(resolver: Resolver) -> bool {
+    resolver.family != Family::Musl || resolver.version.is_none_or(|version| version >= musl::TCP_SINCE)
+}
+
+/// Returns the answer for a name by TCP, by which only IPv4 addresses of requested names are queried; `None` if it was not.
+fn answer_by_tcp(seen: &Observations, server: SocketAddr, name: &str) -> Option<Answer> {
+    let mut asked = seen.queries_for(server, name, Via::Tcp).peekable();
+    asked.peek()?;
+    let quickest = asked.min_by_key(|asked| (!asked.is_answered(), asked.took))?;
+    Some(if quickest.addresses().is_empty() { answer_without_address(quickest) } else { Answer::Address })
+}
+
+/// Returns whether a resolver refuses addresses of another name than the queried one.
+pub(super) fn refuses_renamed(resolver: Resolver) -> bool {
+    let refuses_since = |release| release >= RENAMED_REFUSED_SINCE;
+    resolver.family == Family::Glibc && resolver.version.is_none_or(refuses_since)
+}
+
+/// Returns the answer as a resolver takes it.
+fn without_refused(asked: &AskedQuery, resolver: Resolver) -> AskedQuery {
+    let mut asked = asked.clone();
+    if let QueryOutcome::Answer(answer) = &mut asked.outcome
+        && refuses_renamed(resolver)
+        && answer.renamed.is_some()
+    {
+        answer.addresses.clear();
+    }
+    asked
+}
+
+/// Returns the answer that a musl gets which fails if one of two queries fails.
+fn worst_of_half(a: &AskedQuery, aaaa: &AskedQuery) -> Answer {
+    let mut failing = [a, aaaa].into_iter().filter(|asked| asked.addresses().is_empty()).map(answer_without_address);
+    failing.find(|answer| *answer != Answer::NoData).unwrap_or(Answer::Address)
 }
 
 /// Combines the answers for A and AAAA of one name.

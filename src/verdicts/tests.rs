@@ -97,18 +97,26 @@ fn named_queries(server: SocketAddr) -> Vec<AskedQuery> {
         let mut push = |purpose, via, name: &str, edns, outcome| {
             queries.push(query(server, purpose, via, name, kind, edns, outcome));
         };
-        for _ in 0..4 {
+        for _ in 0..if kind == QueryType::A { 18 } else { 0 } {
+            push(Purpose::Name, Via::Udp, NAME, None, name_answer(kind));
+        }
+        for _ in 0..6 {
             push(Purpose::Name, Via::Udp, NAME, None, name_answer(kind));
             push(Purpose::External, Via::Udp, EXTERNAL, None, external_answer(kind));
         }
         for index in 0..2 {
-            push(Purpose::External, Via::Udp, EXTERNAL, Some(1232), external_answer(kind));
+            push(Purpose::Zone, Via::Udp, "cluster.local", None, code(Code::NoError));
+            if kind == QueryType::A {
+                push(Purpose::Name, Via::Udp, NAME, Some(1232), name_answer(kind));
+                push(Purpose::External, Via::Udp, EXTERNAL, Some(1232), external_answer(kind));
+            }
             for domain in SEARCH {
                 let name = format!("xqzw{index}.{domain}");
                 push(Purpose::Searched, Via::Udp, &name, None, code(Code::NxDomain));
             }
         }
         push(Purpose::Name, Via::Tcp, NAME, None, name_answer(kind));
+        push(Purpose::External, Via::Tcp, EXTERNAL, None, external_answer(kind));
         for spelling in ["kubernetes.default", "kubernetes.default.svc", NAME, EXTERNAL] {
             let below = SEARCH.map(|domain| format!("{spelling}.{domain}"));
             for name in below.iter().map(String::as_str).chain([spelling]) {
@@ -170,9 +178,18 @@ impl Seen {
         seen.ask(SERVER);
         let glibc = Family::Glibc.at(Version::new(2, 36, 0));
         for mode in [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId] {
-            seen.0.pairs.extend([Pair { mode, a: Half::Answered(4), aaaa: Half::Answered(4) }; 50]);
+            seen.0.pairs.extend(
+                [Pair { mode, a: Half::Answered(4, Code::NoError), aaaa: Half::Answered(4, Code::NoError) }; 50],
+            );
         }
-        for name in ["kubernetes.default", NAME, "kubernetes.default.svc.cluster.local.", EXTERNAL, "example.com."] {
+        for name in [
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            NAME,
+            "kubernetes.default.svc.cluster.local.",
+            EXTERNAL,
+            "example.com.",
+        ] {
             seen.0.lookups.push(SystemLookup {
                 program: "/lib64/ld-linux-x86-64.so.2".to_owned(),
                 resolver: glibc,
@@ -289,6 +306,14 @@ impl Seen {
         self
     }
 
+    /// Changes the outcome of the last `count` pairs of a mode.
+    pub(super) fn lose_last(mut self, mode: PairMode, count: usize, a: Half, aaaa: Half) -> Self {
+        for pair in self.0.pairs.iter_mut().rev().filter(|pair| pair.mode == mode).take(count) {
+            (pair.a, pair.aaaa) = (a, aaaa);
+        }
+        self
+    }
+
     pub(super) fn program(mut self, resolver: Resolver, netdns_without_effect: bool) -> Self {
         self.0.environment.programs.push(Program {
             name: format!("/app/{}", resolver.family.name()),
@@ -296,6 +321,7 @@ impl Seen {
             because: "it was built without cgo".to_owned(),
             netdns_without_effect,
             asked_through: false,
+            own_resolvers: Vec::new(),
         });
         self
     }
@@ -358,7 +384,7 @@ fn every_verdict_has_evidence_help_and_profile_effects() {
     let seen = [
         Seen::healthy().change(|asked| asked.outcome = QueryOutcome::Silence),
         Seen::healthy().server("10.0.0.9").silent("10.0.0.9"),
-        Seen::healthy().lose(PairMode::OneSocket, 50, Half::Answered(1), Half::Lost),
+        Seen::healthy().lose(PairMode::OneSocket, 50, Half::Answered(1, Code::NoError), Half::Lost),
         Seen::healthy().change(|asked| asked.took = 2 * SECOND),
     ];
     for verdict in seen.iter().flat_map(|seen| verdicts(&seen.0)) {
@@ -372,7 +398,7 @@ fn every_verdict_has_evidence_help_and_profile_effects() {
 type Ignores = fn(&AskedQuery) -> bool;
 
 /// Loses this percentage of all UDP packets.
-fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
+pub(super) fn lossy(mut seen: Seen, percent: u32, rng: &mut TestRng) -> Seen {
     let mut is_lost = || rng.random_range(0..100) < percent;
     for asked in seen.asked.iter_mut().filter(|asked| asked.via == Via::Udp) {
         if is_lost() {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use super::failures::{Cause, Explains, FailedLookup};
 use super::observations::Observations;
 use super::profile_effects::ProfileEffects;
 use crate::documentation;
 use crate::policy::Level;
+
+pub(super) use super::list::list;
 
 /// One thing that can be wrong, and the check for it.
 pub struct Diagnosis {
@@ -33,6 +36,9 @@ pub struct Verdict {
     pub help: Vec<String>,
     /// The effects that profiles would have.
     pub profile_effects: ProfileEffects,
+    /// The requested names whose failed lookups it accounts for.
+    pub failing_names: Vec<String>,
+    pub(super) explains: Vec<Explains>,
 }
 
 /// The confidence of a verdict.
@@ -89,7 +95,46 @@ impl Verdict {
             evidence: Vec::new(),
             help: Vec::new(),
             profile_effects: ProfileEffects::default(),
+            failing_names: Vec::new(),
+            explains: Vec::new(),
         }
+    }
+
+    /// Accounts for failed lookups of these names that have one of these causes.
+    pub(super) fn explains<T: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = T>,
+        causes: &'static [Cause],
+    ) -> Self {
+        self.explains.push(Explains::these(names.into_iter().map(Into::into).collect(), causes));
+        self
+    }
+
+    /// Accounts for failed lookups of any name that have one of these causes.
+    pub(super) fn explains_all(mut self, causes: &'static [Cause]) -> Self {
+        self.explains.push(Explains::all(causes));
+        self
+    }
+
+    /// Returns whether the verdict accounts for a failed lookup. Advice does not.
+    pub(super) fn accounts_for(&self, failed: &FailedLookup) -> bool {
+        self.level >= Level::Warn && self.explains.iter().any(|explains| explains.includes(failed))
+    }
+
+    /// Names the failed lookups that the verdict accounts for.
+    pub(super) fn name_failed(mut self, failed: &[FailedLookup]) -> Self {
+        let own: Vec<&FailedLookup> = failed.iter().filter(|failed| self.accounts_for(failed)).collect();
+        for FailedLookup { name, .. } in &own {
+            if !self.failing_names.contains(name) {
+                self.failing_names.push(name.clone());
+            }
+        }
+        let lines = self.failing_names.iter().map(|name| {
+            let of: Vec<&FailedLookup> = own.iter().copied().filter(|failed| failed.name == *name).collect();
+            FailedLookup::summary(name, &of)
+        });
+        self.evidence.extend(lines.collect::<Vec<_>>());
+        self
     }
 
     pub(super) fn evidence(mut self, text: impl Into<String>) -> Self {
@@ -127,15 +172,5 @@ impl Confidence {
             Self::Likely => "likely",
             Self::Certain => "certain",
         }
-    }
-}
-
-/// Joins items with commas, and `and` before the last.
-pub(super) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    match &*items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

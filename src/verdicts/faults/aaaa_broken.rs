@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::policy::Level;
-use crate::resolver::{Family, Resolver, musl};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::lookup_costs::fails_as_a_whole;
 use crate::verdicts::observations::{Code, Observations, Purpose, QueryType, SystemLookup, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
@@ -60,7 +61,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
         .evidence(resolver_behaviour(&first.codes))
         .help("let the nameserver answer AAAA with an empty NOERROR; behind CoreDNS, the server of that zone must do so")
         .help("until then, let the program ask for IPv4 alone, or use an image with glibc; `no-aaaa` helps glibc from 2.36, not musl")
-        .profile_effects(ProfileEffects::none("musl has no option against AAAA queries"));
+        .profile_effects(ProfileEffects::none("musl has no option against AAAA queries"))
+        .explains(names.iter().copied(), &[Cause::Search, Cause::Resolver, Cause::GivenUp]);
     Some(verdict)
 }
 
@@ -75,12 +77,6 @@ fn failed_lookups(seen: &Observations, names: &BTreeSet<&str>) -> Option<String>
         })
         .collect();
     (!texts.is_empty()).then(|| format!("getaddrinfo: {}", texts.join("; ")))
-}
-
-/// Returns whether a failed AAAA query fails the whole lookup of this resolver.
-fn fails_as_a_whole(resolver: Resolver) -> bool {
-    let fails_since = |release| release >= musl::ALL_OR_NOTHING_SINCE;
-    resolver.family == Family::Musl && resolver.version.is_none_or(fails_since)
 }
 
 /// Returns what each resolver makes of AAAA answers with these codes.
@@ -132,7 +128,7 @@ pub(super) fn is_shown(seen: &Observations) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolver::Version;
+    use crate::resolver::{Family, Version};
     use crate::verdicts::observations::{LookupResult, QueryOutcome};
     use crate::verdicts::tests::{Seen, code, fires, silent, silent_of};
 

@@ -16,6 +16,7 @@
 //! near their capacity.
 
 use crate::policy::Level;
+use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{Conntrack, Half, Observations, Pair, PairMode, SystemLookup};
 use crate::verdicts::profile_effects::{Failure, ProfileEffects};
 use crate::verdicts::statistics::Rate;
@@ -48,7 +49,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
         .evidence_if(late(&seen.lookups))
         .help("use a kernel from 5.6 on, or a NodeLocal DNSCache, which is reached without DNAT: both fix it for every resolver")
         .help("single-request-reopen fixes it for glibc, and costs a second round trip; musl ignores it, and Go does not need it and is slowed by it")
-        .profile_effects(ProfileEffects::compute(seen, Failure::RacedPairs));
+        .profile_effects(ProfileEffects::compute(seen, Failure::RacedPairs))
+        .explains_all(Cause::OF_LOSS);
     Some(verdict)
 }
 
@@ -81,6 +83,7 @@ pub(super) fn late(lookups: &[SystemLookup]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::resolver::{Family, Version};
+    use crate::verdicts::observations::Code;
     use crate::verdicts::observations::Half::{Answered, Lost};
     use crate::verdicts::tests::{Seen, fires, silent, silent_of};
 
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn fires_if_pairs_from_one_socket_alone_lose_one() {
-        let seen = Seen::healthy().lose(PairMode::OneSocket, 15, Answered(4), Lost);
+        let seen = Seen::healthy().lose(PairMode::OneSocket, 15, Answered(4, Code::NoError), Lost);
         let verdict = fires(RACE, &seen);
         assert!(verdict.evidence[0].contains("15 of 50 (30 %; 95 % interval 19 to 44 %)"), "{:?}", verdict.evidence);
         assert!(verdict.evidence.contains(&"15 of 15 lost the second packet".to_owned()));
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn shows_which_profile_helps_which_resolver() {
         let seen = Seen::healthy()
-            .lose(PairMode::OneSocket, 50, Answered(4), Lost)
+            .lose(PairMode::OneSocket, 50, Answered(4, Code::NoError), Lost)
             .program(Family::Musl.at(Version::new(1, 2, 5)), false);
         let improvements = fires(RACE, &seen).profile_effects.improvements;
         let helps = |family: Family, profile: &str| {
@@ -117,23 +120,23 @@ mod tests {
     #[test]
     fn silent_if_all_pairs_lose_alike() {
         let modes = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial];
-        let seen = modes.iter().fold(Seen::healthy(), |seen, mode| seen.lose(*mode, 10, Answered(4), Lost));
+        let seen = modes.iter().fold(Seen::healthy(), |seen, mode| seen.lose(*mode, 10, Answered(4, Code::NoError), Lost));
         silent_of(RACE, &seen);
     }
 
     #[test]
     fn silent_for_a_few_lost_packets() {
         for lost in 0..6 {
-            silent_of(RACE, &Seen::healthy().lose(PairMode::OneSocket, lost, Answered(4), Lost));
+            silent_of(RACE, &Seen::healthy().lose(PairMode::OneSocket, lost, Answered(4, Code::NoError), Lost));
         }
     }
 
     #[test]
     fn silent_for_a_server_that_drops_every_second_query() {
-        let seen = Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4), Lost).lose(
+        let seen = Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4, Code::NoError), Lost).lose(
             PairMode::Serial,
             50,
-            Answered(4),
+            Answered(4, Code::NoError),
             Lost,
         );
         silent_of(RACE, &seen);

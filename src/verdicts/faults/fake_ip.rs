@@ -7,8 +7,9 @@
 //!
 //! ## Detection
 //! An external name with an address of 198.18.0.0/15 is enough: the range is reserved for benchmarks (RFC 2544). Any other address
-//! that is not global needs a second sign, as a company's own zone may hold such addresses: a time to live of at most 1 s, or a
-//! name that does not exist and has the same address. The probe also sends a query to 192.0.2.1 (TEST-NET-1, RFC 5737), an address
+//! that is not global needs a second sign, as a company's own zone may hold such addresses: a name that does not exist has the same
+//! address, or a time to live of at most 1 s in each answer. The latter alone is a warning, as servers such as Consul give their own
+//! names such times. The probe also sends a query to 192.0.2.1 (TEST-NET-1, RFC 5737), an address
 //! that no host has: any answer comes from an interceptor. `--no-interception-query` leaves that query out.
 //!
 //! ## What to do
@@ -17,7 +18,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::policy::Level;
-use crate::verdicts::observations::{AskedQuery, Observations, Purpose};
+use crate::verdicts::observations::{AskedQuery, Observations, Purpose, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
@@ -25,6 +26,9 @@ pub(super) static DIAGNOSIS: Diagnosis = Diagnosis { slug: "fake-ip", source: in
 
 /// An address of TEST-NET-1, which no host has.
 pub const TEST_NET_1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// The number of answers that must all be short-lived.
+const SHORT_LIVED_MIN: usize = 3;
 
 /// Signs of a proxy that answers with addresses of its own.
 struct Signs<'a> {
@@ -41,21 +45,28 @@ struct Signs<'a> {
 fn check(seen: &Observations) -> Option<Verdict> {
     let signs = Signs::find(seen);
     let intercepted = seen.asked_for(Purpose::Interception).find(|asked| asked.is_answered());
-    let fakes = signs.show_fakes();
+    let shown = signs.show_fakes();
+    let fakes = shown.is_some();
     if !fakes && intercepted.is_none() {
         return None;
     }
+    // An interceptor is a sign of its own.
+    let confidence = shown.filter(|_| intercepted.is_none()).unwrap_or(Confidence::Certain);
     let Signs { names, addresses, invented, is_short_lived } = &signs;
     let (level, what) = if fakes {
-        (Level::Deny, format!("external names have addresses that no external host can have: {}", first_few(addresses)))
+        let level = if confidence == Confidence::Certain { Level::Deny } else { Level::Warn };
+        (level, format!("external names have addresses that no external host can have: {}", first_few(addresses)))
     } else {
         (Level::Warn, "packets to port 53 are intercepted, whatever their destination".to_owned())
     };
     let servers = list(seen.targets.servers.iter().map(SocketAddr::ip));
-    let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what)
+    let verdict = Verdict::new(&DIAGNOSIS, level, confidence, what)
         .evidence_if(fakes.then(|| format!("{} has {}", list(names), first_few(addresses))))
         .evidence_if((!invented.is_empty()).then(|| format!("names that do not exist have {}", first_few(invented))))
         .evidence_if(is_short_lived.then(|| "such an answer may be cached for at most 1 s".to_owned()))
+        .evidence_if((confidence == Confidence::Likely).then(|| {
+            "a nameserver that gives its own private names such times, such as Consul's, looks the same".to_owned()
+        }))
         .evidence_if(intercepted.map(|asked| {
             let (address, time) = (asked.server.ip(), asked.took.as_millis());
             format!("{address}, which no host has (TEST-NET-1), answered a query after {time} ms")
@@ -75,7 +86,9 @@ fn check(seen: &Observations) -> Option<Verdict> {
 
 impl<'a> Signs<'a> {
     fn find(seen: &'a Observations) -> Self {
-        let external = || seen.asked_for(Purpose::External).filter(|asked| asked.is_answered());
+        // Proxies intercept UDP.
+        let is_plain = |asked: &&AskedQuery| asked.is_answered() && asked.via == Via::Udp;
+        let external = || seen.asked_for(Purpose::External).filter(is_plain);
         let has_fake = |asked: &&AskedQuery| asked.addresses().iter().any(|ip| !is_global(*ip));
         let mut names: Vec<&str> = external().filter(has_fake).map(|asked| asked.name.as_str()).collect();
         names.dedup();
@@ -83,19 +96,23 @@ impl<'a> Signs<'a> {
             names,
             addresses: not_global(external()),
             invented: not_global(seen.asked_for(Purpose::Invented)),
-            is_short_lived: external()
-                .filter(has_fake)
-                .any(|asked| asked.answer().is_some_and(|answer| answer.ttl <= Some(1))),
+            // One short time can be the last second of a cached answer.
+            is_short_lived: external().filter(has_fake).count() >= SHORT_LIVED_MIN
+                && external()
+                    .filter(has_fake)
+                    .all(|asked| asked.answer().is_some_and(|answer| answer.ttl.is_some_and(|ttl| ttl <= 1))),
         }
     }
 
-    /// Returns whether the signs suffice: a benchmark address, or another one with a second sign.
-    fn show_fakes(&self) -> bool {
+    /// Returns whether the signs suffice: a benchmark address, or another one with a second sign; and with what confidence.
+    fn show_fakes(&self) -> Option<Confidence> {
         let Self { names: _, addresses, invented, is_short_lived } = self;
         // A page for misspelt names, or one domain's wildcard, has an address of its own, and the same for all.
         let also_invented = invented.iter().any(|ip| addresses.contains(ip));
-        let has_benchmark = addresses.iter().any(|ip| is_benchmark(*ip));
-        has_benchmark || (!addresses.is_empty() && (*is_short_lived || also_invented))
+        if also_invented || addresses.iter().any(|ip| is_benchmark(*ip)) {
+            return Some(Confidence::Certain);
+        }
+        (!addresses.is_empty() && *is_short_lived).then_some(Confidence::Likely)
     }
 }
 
@@ -174,7 +191,8 @@ mod tests {
     #[test]
     fn other_addresses_need_a_second_sign() {
         silent_of(FAKE, &external("10.8.0.7", 300));
-        fires(FAKE, &external("10.8.0.7", 1));
+        let verdict = fires(FAKE, &external("10.8.0.7", 1));
+        assert_eq!((verdict.level, verdict.confidence), (Level::Warn, Confidence::Likely), "Consul's names look the same");
         let invented = |ip: &'static str| {
             external("10.8.0.7", 300).change(move |asked| {
                 if asked.purpose == Purpose::Invented {
@@ -184,6 +202,16 @@ mod tests {
         };
         fires(FAKE, &invented("10.8.0.7"));
         silent_of(FAKE, &invented("10.8.0.8"));
+        // A cached answer has a short time left in its last second.
+        let mut first = true;
+        silent_of(
+            FAKE,
+            &external("10.8.0.7", 300).change(move |asked| {
+                if asked.purpose == Purpose::External && std::mem::replace(&mut first, false) {
+                    asked.outcome = answer(&["10.8.0.7"], 1);
+                }
+            }),
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
     };
     let ipv6_only = seen
         .pairs_of(PairMode::SameId)
-        .filter(|pair| !matches!(pair.a, Half::Answered(_)) && matches!(pair.aaaa, Half::Answered(_)));
+        .filter(|pair| !matches!(pair.a, Half::Answered(..)) && matches!(pair.aaaa, Half::Answered(..)));
     let ipv6_only = ipv6_only.count();
     let old = |of_any: bool| {
         let is_old = move |version: Option<_>| version.map_or(of_any, |version| version < musl::DISTINCT_IDS_SINCE);
@@ -76,6 +76,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
 mod tests {
     use super::*;
     use crate::resolver::Version;
+    use crate::verdicts::observations::Code;
     use crate::verdicts::observations::Half::{Answered, Lost, SwappedAnswer};
     use crate::verdicts::tests::{Seen, fires, silent, silent_of};
 
@@ -84,14 +85,14 @@ mod tests {
     #[test]
     fn fires_if_only_pairs_with_one_id_fail() {
         for half in [Lost, SwappedAnswer] {
-            let seen = Seen::healthy().lose(PairMode::SameId, 50, half, Answered(4));
+            let seen = Seen::healthy().lose(PairMode::SameId, 50, half, Answered(4, Code::NoError));
             assert_eq!(fires(COLLISION, &seen).level, Level::Info);
         }
     }
 
     #[test]
     fn denies_if_an_old_musl_is_here() {
-        let seen = Seen::healthy().lose(PairMode::SameId, 50, Lost, Answered(4));
+        let seen = Seen::healthy().lose(PairMode::SameId, 50, Lost, Answered(4, Code::NoError));
         assert_eq!(
             fires(COLLISION, &seen.clone().program(Family::Musl.at(Version::new(1, 2, 3)), false)).level,
             Level::Deny
@@ -101,18 +102,18 @@ mod tests {
 
     #[test]
     fn silent_for_a_server_that_loses_all_pairs_alike() {
-        let seen = Seen::healthy().lose(PairMode::SameId, 20, Lost, Answered(4)).lose(
+        let seen = Seen::healthy().lose(PairMode::SameId, 20, Lost, Answered(4, Code::NoError)).lose(
             PairMode::OneSocket,
             20,
             Lost,
-            Answered(4),
+            Answered(4, Code::NoError),
         );
         silent_of(COLLISION, &seen);
     }
 
     #[test]
     fn silent_for_one_lost_pair() {
-        silent_of(COLLISION, &Seen::healthy().lose(PairMode::SameId, 1, Lost, Answered(4)));
+        silent_of(COLLISION, &Seen::healthy().lose(PairMode::SameId, 1, Lost, Answered(4, Code::NoError)));
     }
 
     #[test]

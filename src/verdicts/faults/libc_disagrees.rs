@@ -12,9 +12,10 @@
 //! ## What to do
 //! Check the `hosts` line of nsswitch.conf, and ask the daemon that it names.
 
-use super::{aaaa_broken, conntrack_race, lossy_path, rate_limited};
+use super::{aaaa_broken, conntrack_race, lossy_path, rate_limited, renamed_answer};
 use crate::policy::Level;
 use crate::resolver::Family;
+use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{Observations, Purpose, QueryType, SystemLookup, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
@@ -27,6 +28,7 @@ const NAMES_MIN: usize = 2;
 
 fn check(seen: &Observations) -> Option<Verdict> {
     let explained = aaaa_broken::is_shown(seen)
+        || renamed_answer::is_shown(seen)
         || conntrack_race::is_shown(seen)
         || (lossy_path::DIAGNOSIS.check)(seen).is_some()
         || rate_limited::limited(seen).is_some();
@@ -70,13 +72,17 @@ fn verdict_for(seen: &Observations, known: &[&SystemLookup]) -> Verdict {
         .evidence(format!("{program} finds none of {names}; every nameserver has an address for each"))
         .evidence_if(nsswitch.map(|file| format!("nsswitch.conf: hosts: {}", file.hosts.join(" "))))
         .evidence_if(use_vc_note(seen))
-        .help(if no_dns {
-            "add `dns` to the hosts line of nsswitch.conf: without it the nameservers are not asked at all"
-        } else {
-            "check nsswitch.conf and the options of resolv.conf, and query the daemon that nsswitch.conf names"
+        .help(match (no_dns, resolver.family) {
+            (true, _) => "add `dns` to the hosts line of nsswitch.conf: without it the nameservers are not asked at all",
+            (false, Family::Musl) => "check the options of resolv.conf: musl reads no nsswitch.conf",
+            (false, _) => "check nsswitch.conf and the options of resolv.conf, and query the daemon that nsswitch.conf names",
         })
-        .help("Go's own resolver and musl do not use nsswitch.conf's modules, and find these names")
+        .help_if(nsswitch.map(|_| "Go's own resolver and musl do not use nsswitch.conf's modules".to_owned()))
         .profile_effects(ProfileEffects::none("no option of resolv.conf changes which sources the C library uses"))
+        .explains(
+            known.iter().map(|lookup| lookup.name.trim_end_matches('.')),
+            &[Cause::Search, Cause::Resolver, Cause::GivenUp],
+        )
 }
 
 fn use_vc_note(seen: &Observations) -> Option<String> {

@@ -22,7 +22,8 @@
 
 use super::{conntrack_race, rate_limited};
 use crate::policy::Level;
-use crate::verdicts::observations::{Half, Observations, PairMode};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::observations::{Half, Observations, Pair, PairMode};
 use crate::verdicts::profile_effects::{Failure, ProfileEffects};
 use crate::verdicts::statistics::Rate;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict};
@@ -35,14 +36,25 @@ const LOSSES_MIN: u64 = 3;
 const SHARE_MIN: f64 = 0.01;
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let lost = |mode| Rate::count(seen.pairs_of(mode).flat_map(|pair| pair.halves()), |half| *half == Half::Lost);
+    let of_type = |get: fn(&Pair) -> Half| {
+        move |mode| Rate::count(seen.pairs_of(mode), move |pair| get(pair) == Half::Lost)
+    };
+    let (a, aaaa) = (of_type(|pair| pair.a), of_type(|pair| pair.aaaa));
+    let paced = |lost: &dyn Fn(PairMode) -> Rate| lost(PairMode::TwoSockets).plus(lost(PairMode::Serial));
+    // A path does not care about the type of a query. If one type is lost more often, the server ignores it, and the other shows the path.
+    let (of_a, of_aaaa) = (paced(&a), paced(&aaaa));
+    let lost = |mode: PairMode| match (of_a.exceeds(of_aaaa), of_aaaa.exceeds(of_a)) {
+        (true, _) => aaaa(mode),
+        (_, true) => a(mode),
+        (false, false) => a(mode).plus(aaaa(mode)),
+    };
     let (two, serial) = (lost(PairMode::TwoSockets), lost(PairMode::Serial));
     let rate = two.plus(serial);
     let is_lossy = rate.hits >= LOSSES_MIN && rate.interval().0 >= SHARE_MIN;
     if !is_lossy || rate.hits == rate.total || rate_limited::limited(seen).is_some() {
         return None;
     }
-    // A path does not care about the number of sockets, nor about earlier packets.
+    // Nor does it care about the number of sockets or about earlier packets.
     if two.exceeds(serial) || serial.exceeds(two) {
         return None;
     }
@@ -61,7 +73,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
             } else {
                 "use a NodeLocal DNSCache: it asks CoreDNS by TCP, which sends lost packets again by itself"
             })
-            .profile_effects(ProfileEffects::compute(seen, Failure::OnePacketLost)),
+            .profile_effects(ProfileEffects::compute(seen, Failure::OnePacketLost))
+            .explains_all(Cause::OF_LOSS),
     )
 }
 
@@ -69,20 +82,23 @@ fn check(seen: &Observations) -> Option<Verdict> {
 mod tests {
     use super::*;
     use crate::verdicts::observations::Half::{Answered, Lost};
-    use crate::verdicts::observations::{Purpose, QueryOutcome};
+    use crate::verdicts::observations::{Code, Purpose, QueryOutcome};
     use crate::verdicts::tests::{Seen, fires, silent, silent_of};
 
     const LOSSY: &str = "lossy-path";
 
     fn lossy(pairs: usize) -> Seen {
         let modes = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial];
-        modes.into_iter().fold(Seen::healthy(), |seen, mode| seen.lose(mode, pairs, Answered(4), Lost))
+        modes.into_iter().fold(Seen::healthy(), |seen, mode| {
+            let seen = seen.lose(mode, pairs, Lost, Answered(4, Code::NoError));
+            seen.lose_last(mode, pairs, Answered(4, Code::NoError), Lost)
+        })
     }
 
     #[test]
     fn fires_with_a_rate_and_an_improvement() {
         let verdict = fires(LOSSY, &lossy(5));
-        assert_eq!(verdict.what, "5 % of queries get no answer");
+        assert_eq!(verdict.what, "10 % of queries get no answer");
         assert!(
             verdict.profile_effects.improvements.iter().any(|it| it.profile == "fast"),
             "{:?}",
@@ -112,22 +128,31 @@ mod tests {
 
     #[test]
     fn silent_for_one_or_two_lost_packets() {
-        silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 1, Answered(4), Lost));
-        silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 2, Answered(4), Lost));
+        silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 1, Answered(4, Code::NoError), Lost));
+        silent_of(LOSSY, &Seen::healthy().lose(PairMode::TwoSockets, 2, Answered(4, Code::NoError), Lost));
     }
 
     #[test]
     fn silent_if_only_one_socket_loses() {
-        silent_of(LOSSY, &Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4), Lost));
+        silent_of(LOSSY, &Seen::healthy().lose(PairMode::OneSocket, 50, Answered(4, Code::NoError), Lost));
+    }
+
+    #[test]
+    fn silent_for_a_server_that_ignores_one_type() {
+        let modes = [PairMode::TwoSockets, PairMode::Serial];
+        let seen = modes.into_iter().fold(Seen::healthy(), |seen, mode| {
+            seen.lose(mode, 50, Answered(4, Code::NoError), Lost)
+        });
+        silent_of(LOSSY, &seen);
     }
 
     #[test]
     fn silent_for_a_server_that_drops_every_second_query() {
-        let seen = Seen::healthy().lose(PairMode::Serial, 50, Answered(4), Lost).lose(
+        let seen = Seen::healthy().lose(PairMode::Serial, 50, Answered(4, Code::NoError), Lost).lose(
             PairMode::TwoSockets,
             1,
             Lost,
-            Answered(4),
+            Answered(4, Code::NoError),
         );
         silent_of(LOSSY, &seen);
     }

@@ -7,7 +7,8 @@
 //!
 //! ## Detection
 //! At its end the probe sends many queries at once (`--burst`). The share of them that is lost, refused or truncated without a
-//! record is compared with that of single queries (Fisher's exact test). Equal loss in both is `lossy-path`.
+//! record is compared with that of queries for the same name and type that are sent one at a time (Fisher's exact test). Equal loss in
+//! both is `lossy-path`; a name that fails either way is `name-fails`.
 //!
 //! ## What to do
 //! Send fewer queries: a NodeLocal DNSCache, a lower `ndots` where the resolver allows it, names with a final dot. Or raise the
@@ -17,7 +18,8 @@
 use std::net::SocketAddr;
 
 use crate::policy::Level;
-use crate::verdicts::observations::{AskedQuery, Code, Observations, Purpose, Via};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::observations::{AskedQuery, Code, Half, Observations, Purpose};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::statistics::Rate;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict};
@@ -36,10 +38,11 @@ fn check(seen: &Observations) -> Option<Verdict> {
     Some(
         Verdict::new(&DIAGNOSIS, Level::Warn, Confidence::Certain, what)
             .evidence(format!("at once: {burst} fail ({silent} without an answer, {refused} refused, {cut} truncated)"))
-            .evidence(format!("one at a time: {single} fail"))
+            .evidence(format!("one at a time, for the same name: {single} fail"))
             .help("send fewer queries: a NodeLocal DNSCache answers most of them on the node, and a name with a final dot skips the search list")
             .help("or raise the limit: CoreDNS's `forward` has max_concurrent, a cloud's resolver a quota for each network interface")
-            .profile_effects(ProfileEffects::none("no profile sends fewer queries, and profiles with more attempts send more of them, which makes an overload worse")),
+            .profile_effects(ProfileEffects::none("no profile sends fewer queries, and profiles with more attempts send more of them, which makes an overload worse"))
+            .explains_all(&[Cause::Sometimes, Cause::Search, Cause::Resolver, Cause::GivenUp]),
     )
 }
 
@@ -51,11 +54,12 @@ pub(super) fn limited(seen: &Observations) -> Option<SocketAddr> {
     })
 }
 
-/// Returns how many queries fail at once, and one at a time.
+/// Returns how many queries fail at once, and one at a time, for the same name and type.
 fn rates(seen: &Observations, server: SocketAddr) -> (Rate, Rate) {
     let burst =
         Rate::count(seen.asked_for(Purpose::Burst).filter(|asked| asked.server == server), |asked| fails(asked));
-    (burst, Rate::count(seen.plain_queries(server, Via::Udp), |asked| fails(asked)))
+    let fails_half = |half: Half| !matches!(half, Half::Answered(_, Code::NoError | Code::NxDomain));
+    (burst, seen.first_name_rate(server, fails, fails_half))
 }
 
 fn fails(asked: &AskedQuery) -> bool {
@@ -119,15 +123,31 @@ mod tests {
     #[test]
     fn silent_if_all_queries_are_lost_alike() {
         let mut count = 0;
-        silent_of(
-            LIMITED,
-            &Seen::healthy().change(move |asked| {
-                count += 1;
-                if count % 3 == 0 {
-                    asked.outcome = QueryOutcome::Silence;
+        let mut seen = Seen::healthy().change(move |asked| {
+            count += 1;
+            if count % 3 == 0 {
+                asked.outcome = QueryOutcome::Silence;
+            }
+        });
+        for pair in seen.pairs.iter_mut().step_by(3) {
+            pair.a = Half::Lost;
+        }
+        silent_of(LIMITED, &seen);
+    }
+
+    #[test]
+    fn silent_if_the_name_fails_however_it_is_asked_for() {
+        for code_of_cluster in [Code::Refused, Code::ServFail, Code::FormErr] {
+            let mut seen = Seen::healthy().change(|asked| {
+                if asked.name.ends_with("cluster.local") {
+                    asked.outcome = code(code_of_cluster);
                 }
-            }),
-        );
+            });
+            for pair in &mut seen.pairs {
+                (pair.a, pair.aaaa) = (Half::Answered(4, code_of_cluster), Half::Answered(4, code_of_cluster));
+            }
+            silent_of(LIMITED, &seen);
+        }
     }
 
     #[test]

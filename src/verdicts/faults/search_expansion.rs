@@ -22,7 +22,8 @@ use std::time::Duration;
 use crate::policy::Level;
 use crate::resolver::{Answer, Family};
 use crate::verdicts::lookup_costs::{combined_answer, lookup_costs, resolvers_to_compare};
-use crate::verdicts::observations::{AskedQuery, Observations, Purpose, QueryType};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::observations::{AskedQuery, Observations, Purpose, QueryType, Targets};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
@@ -47,8 +48,20 @@ fn check(seen: &Observations) -> Option<Verdict> {
         .iter()
         .filter_map(|domain| Some((domain.as_str(), answer_below(seen, domain)?)))
         .filter(|(_, answer)| *answer != Answer::NxDomain)
+        // If the cluster's own zone fails, its domains in the list are not the cause.
+        .filter(|(domain, answer)| *answer == Answer::Address || !is_of_failing_zone(seen, domain))
         .collect();
     if harmful.is_empty() { slow_search(seen) } else { Some(harmful_domains(seen, &harmful)) }
+}
+
+/// Returns whether a search domain is one of the cluster, none of whose names has an address.
+fn is_of_failing_zone(seen: &Observations, domain: &str) -> bool {
+    let Targets { names, cluster_domain, .. } = &seen.targets;
+    let domain = domain.trim_end_matches('.');
+    let is_of_cluster = domain.eq_ignore_ascii_case(cluster_domain) || seen.targets.is_in_cluster(domain);
+    let of_cluster = [Purpose::Name, Purpose::Zone].into_iter().flat_map(|purpose| seen.asked_for(purpose));
+    let mut of_cluster = of_cluster.filter(|asked| seen.targets.is_in_cluster(&asked.name));
+    !names.is_empty() && is_of_cluster && of_cluster.all(|asked| asked.addresses().is_empty())
 }
 
 /// Returns a search domain's answer for names that do not exist, if all answers are alike.
@@ -103,6 +116,7 @@ fn harmful_domains(seen: &Observations, harmful: &[(&str, Answer)]) -> Verdict {
         .help("remove the domain from the search list: it mostly comes from the node's resolv.conf, else from dnsConfig.searches")
         .help("write external names with a final dot: they skip the search list")
         .profile_effects(ProfileEffects::none("no built-in profile changes the search list, and a lower ndots breaks names of the cluster on musl"))
+        .explains_all(&[Cause::Search, Cause::GivenUp])
 }
 
 fn slow_search(seen: &Observations) -> Option<Verdict> {
@@ -124,7 +138,10 @@ fn slow_search(seen: &Observations) -> Option<Verdict> {
     let verdict = Verdict::new(&DIAGNOSIS, Level::Info, Confidence::Certain, what)
         .evidence(format!("{} queries instead of {}", searched.today.queries, rooted.today.queries))
         .evidence_if(
-            searched.measured.map(|took| format!("getaddrinfo of {} took {} ms", searched.resolver, took.as_millis())),
+            searched
+                .measured
+                .filter(|lookup| lookup.result.is_found())
+                .map(|lookup| format!("getaddrinfo of {} took {} ms", searched.resolver, lookup.took.as_millis())),
         )
         .help("write external names with a final dot, if the program allows it")
         .help("a lower ndots saves these queries with glibc and Go; on musl it breaks names of the cluster")

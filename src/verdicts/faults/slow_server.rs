@@ -17,9 +17,10 @@ use std::time::Duration;
 use super::stale_nameserver;
 use crate::policy::Level;
 use crate::resolver::{Family, Settings};
+use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{AskedQuery, Observations, Purpose, Via};
 use crate::verdicts::profile_effects::{Failure, ProfileEffects};
-use crate::verdicts::statistics::median;
+use crate::verdicts::statistics::{self, median};
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict};
 
 pub(super) static DIAGNOSIS: Diagnosis =
@@ -34,8 +35,9 @@ fn check(seen: &Observations) -> Option<Verdict> {
     seen.answering_servers().find_map(|server| slow_nameserver(seen, server).or_else(|| slow_upstreams(seen, server)))
 }
 
+/// Returns the times of answers that are no errors. A server that fails slowly has another fault.
 fn answer_times<'a>(asked: impl Iterator<Item = &'a AskedQuery>) -> Vec<Duration> {
-    asked.filter(|asked| asked.is_answered()).map(|asked| asked.took).collect()
+    asked.filter(|asked| asked.is_conclusive()).map(|asked| asked.took).collect()
 }
 
 fn slow_nameserver(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
@@ -60,7 +62,8 @@ fn slow_nameserver(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         verdict
             .help("give CoreDNS more CPU or replicas, and check if its node is distant or overloaded")
             .help("do not shorten timeout: musl and Go then miss every answer")
-            .profile_effects(ProfileEffects::compute(seen, Failure::SlowAnswers(median))),
+            .profile_effects(ProfileEffects::compute(seen, Failure::SlowAnswers(median)))
+            .explains_all(Cause::OF_LOSS),
     )
 }
 
@@ -73,6 +76,8 @@ fn slow_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         return None;
     }
     let median = median(times.iter().copied())?;
+    let cluster = answer_times(seen.plain_queries(server, Via::Udp).filter(|asked| asked.purpose == Purpose::Name));
+    let cluster_is_quick = statistics::median(cluster).is_some_and(|median| median < SLOW);
     Some(
         Verdict::new(
             &DIAGNOSIS,
@@ -86,9 +91,10 @@ fn slow_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
             shortest(&times),
             longest(&times)
         ))
-        .evidence("names of the cluster are quick")
+        .evidence_if(cluster_is_quick.then(|| "names of the cluster are quick".to_owned()))
         .help("let CoreDNS forward to nearer servers, and cache their answers (`cache` in the Corefile)")
-        .profile_effects(ProfileEffects::compute(seen, Failure::SlowAnswers(median))),
+        .profile_effects(ProfileEffects::compute(seen, Failure::SlowAnswers(median)))
+            .explains_all(Cause::OF_LOSS),
     )
 }
 

@@ -9,7 +9,8 @@
 //! ## Detection
 //! The probe asks each nameserver for the same names by UDP and by TCP. A nameserver is dead if it answers nothing while others do.
 //! For servers behind the nameservers, the probe asks for names that do not exist, so that no cache can answer. The share of them
-//! that fails, is refused or takes over a second is compared with the cluster's names (Fisher's exact test). At least two domains
+//! that fails, is refused or takes over a second is compared with queries for the first cluster's name (Fisher's exact test), where an
+//! error counts as a failure too: a server that fails everything gets `nothing-resolves` or `name-fails`. At least two domains
 //! must be affected, so that a single domain with broken servers does not count. If everything is equally slow, the verdict is
 //! `slow-server`.
 //!
@@ -29,7 +30,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::Level;
-use crate::verdicts::observations::{AskedQuery, Code, Half, Observations, Pair, PairMode, Purpose, QueryOutcome, Via};
+use crate::verdicts::dead_servers::{dead_servers, is_found_elsewhere, origins, silence};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::observations::{AskedQuery, Code, Half, Observations, Purpose, QueryOutcome, Via};
 use crate::verdicts::profile_effects::{Failure, ProfileEffects};
 use crate::verdicts::statistics::Rate;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
@@ -37,16 +40,16 @@ use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 pub(super) static DIAGNOSIS: Diagnosis =
     Diagnosis { slug: "stale-nameserver", source: include_str!("stale_nameserver.rs"), check };
 
-/// This many unanswered queries are not chance: a path that loses a tenth of all packets loses six in a row once in a million.
-const SILENT_MIN: u64 = 6;
 /// A slower answer came on a second try: CoreDNS's `forward` gives a server up to 2 s.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
 
+/// The failed lookups that servers behind a nameserver cause.
+const OF_UPSTREAMS: &[Cause] =
+    &[Cause::Error, Cause::Sometimes, Cause::Silence, Cause::Search, Cause::Resolver, Cause::GivenUp];
+
 fn check(seen: &Observations) -> Option<Verdict> {
-    let (dead, alive): (Vec<SocketAddr>, Vec<SocketAddr>) = {
-        let servers = &seen.targets.servers;
-        (servers.iter().copied().filter(|server| is_dead(seen, *server)).collect(), seen.answering_servers().collect())
-    };
+    let alive: Vec<SocketAddr> = seen.answering_servers().collect();
+    let dead: Vec<SocketAddr> = dead_servers(seen).filter(|server| !is_special(*server)).collect();
     if !dead.is_empty() && dead.len() == seen.targets.servers.len() {
         return Some(all_dead(seen, &dead));
     }
@@ -56,24 +59,25 @@ fn check(seen: &Observations) -> Option<Verdict> {
     seen.answering_servers().find_map(|server| check_upstreams(seen, server))
 }
 
-/// Returns whether a server answered nothing, by UDP or TCP.
-fn is_dead(seen: &Observations, server: SocketAddr) -> bool {
-    let udp = Rate::count(seen.plain_queries(server, Via::Udp), |asked| asked.is_answered());
-    udp.total >= SILENT_MIN && udp.hits == 0 && !seen.plain_queries(server, Via::Tcp).any(AskedQuery::is_answered)
+/// Returns whether silence of this server has a verdict of its own.
+fn is_special(server: SocketAddr) -> bool {
+    server.ip().to_canonical().is_loopback() || Observations::is_link_local(server)
 }
 
 fn all_dead(seen: &Observations, dead: &[SocketAddr]) -> Verdict {
+    let rest = if is_found_elsewhere(seen) { "" } else { ": no name resolves here" };
     let verdict = Verdict::new(
         &DIAGNOSIS,
         Level::Deny,
         Confidence::Certain,
-        format!("{} answers neither by UDP nor by TCP: no name resolves here", list(dead.iter().map(SocketAddr::ip))),
+        format!("{} answers neither by UDP nor by TCP{rest}", list(dead.iter().map(SocketAddr::ip))),
     );
     dead.iter()
         .fold(verdict, |verdict, server| verdict.evidence(silence(seen, *server)))
         .help("check that the address is right, that NetworkPolicies and firewalls let this pod reach port 53, and that the DNS \
                service has endpoints (`kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`)")
         .profile_effects(ProfileEffects::none("options cannot make a server answer"))
+        .explains_all(Cause::ALL)
 }
 
 fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> Verdict {
@@ -93,6 +97,7 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
         verdict.evidence(format!("{} answers {} of {} by UDP", server.ip(), rate.hits, rate.total))
     });
     let verdict = verdict
+        .explains_all(&[Cause::Silence, Cause::Search, Cause::Resolver, Cause::GivenUp])
         .evidence_if((first == 0).then(|| "the dead server is not the first: glibc and Go use it only if those before it fail".to_owned()))
         .evidence_if(named_by_node(seen, dead))
         .help_if(dead_origins.is_empty().then(|| {
@@ -116,25 +121,6 @@ fn some_dead(seen: &Observations, dead: &[SocketAddr], alive: &[SocketAddr]) -> 
     }
 }
 
-fn silence(seen: &Observations, server: SocketAddr) -> String {
-    let count = |via| seen.plain_queries(server, via).count();
-    let mut words = BTreeSet::new();
-    for asked in seen.plain_queries(server, Via::Udp).chain(seen.plain_queries(server, Via::Tcp)) {
-        words.insert(match &asked.outcome {
-            QueryOutcome::PortClosed => "the port is closed".to_owned(),
-            QueryOutcome::Unreachable(words) => words.clone(),
-            _ => "nothing came".to_owned(),
-        });
-    }
-    format!(
-        "{} answers 0 of {} by UDP and 0 of {} by TCP: {}",
-        server.ip(),
-        count(Via::Udp),
-        count(Via::Tcp),
-        list(words)
-    )
-}
-
 /// Returns the dead addresses that the node's resolv.conf also names.
 fn named_by_node(seen: &Observations, dead: &[SocketAddr]) -> Option<String> {
     let node = seen.environment.node_nameservers.as_ref()?;
@@ -152,13 +138,21 @@ fn is_bad(asked: &AskedQuery) -> bool {
     }
 }
 
-/// Returns how often the cluster's names fail or are slow: single queries, and pairs, which go to the first server that answers.
+/// Returns how often queries for A of the first name of the cluster fail or are slow. Invented names are queried for A too.
 fn bad_cluster_names(seen: &Observations, server: SocketAddr) -> Rate {
-    let single = seen.asked_for(Purpose::Name).filter(|asked| asked.server == server && asked.via == Via::Udp);
-    let paired = [PairMode::TwoSockets, PairMode::Serial].into_iter().flat_map(|mode| seen.pairs_of(mode));
-    let halves = paired.flat_map(Pair::halves).filter(|_| seen.answering_servers().next() == Some(server));
-    let is_bad_half = |half: &Half| !matches!(half, Half::Answered(took) if u128::from(*took) < SLOW.as_millis());
-    Rate::count(single, |asked| is_bad(asked)).plus(Rate::count(halves, is_bad_half))
+    if seen.targets.names.is_empty() {
+        return Rate::default();
+    }
+    let is_bad_half = |half: Half| {
+        !matches!(half, Half::Answered(took, Code::NoError | Code::NxDomain) if u128::from(took) < SLOW.as_millis())
+    };
+    seen.first_name_rate(server, is_bad, is_bad_half)
+}
+
+/// Returns whether the first name of the cluster has an address.
+fn cluster_resolves(seen: &Observations, server: SocketAddr) -> bool {
+    let Some(name) = seen.targets.names.first() else { return false };
+    seen.queries_for(server, name, Via::Udp).any(|asked| !asked.addresses().is_empty())
 }
 
 /// Returns the domain below which a name was invented.
@@ -178,23 +172,32 @@ fn check_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     if !outside.exceeds(inside) || domains.len() < 2 || all_slow {
         return None;
     }
+    // An answer for an existing name can come from a cache, and none of these for invented names.
+    let found = seen.asked_for(Purpose::External).any(|asked| asked.server == server && !asked.addresses().is_empty());
     let whole = outside.hits == outside.total;
-    let what = if whole {
-        format!("no external name resolves through {}, while the cluster's names do", server.ip())
-    } else {
-        format!(
-            "{} % of the external names fail or take over {} s through {}, while the cluster's names do not",
+    let resolves = cluster_resolves(seen, server);
+    let what = match (whole, found) {
+        (true, false) => format!("no external name resolves through {}", server.ip()),
+        (true, true) => format!("no external name that is not in a cache resolves through {}", server.ip()),
+        (false, _) => format!(
+            "{} % of the external names fail or take over {} s through {}",
             (outside.share() * 100.0).round(),
             SLOW.as_secs(),
             server.ip()
-        )
+        ),
+    };
+    let what = match (whole, resolves) {
+        (_, false) => what,
+        (true, true) => format!("{what}, while the cluster's names do"),
+        (false, true) => format!("{what}, while the cluster's names do not"),
     };
     let level = if invented.iter().any(|asked| !asked.is_conclusive()) { Level::Deny } else { Level::Warn };
     let confidence = if whole { Confidence::Likely } else { Confidence::Certain };
     let verdict = Verdict::new(&DIAGNOSIS, level, confidence, what)
         .evidence(format!("invented names below {}: {outside} failed or slow", list(&domains)))
         .evidence(list(outcomes(&invented)))
-        .evidence(format!("names of the cluster, at the same time: {inside} failed or slow"));
+        .evidence(format!("A of {}, at the same time: {inside} failed or slow", list(seen.targets.names.first())))
+        .explains(seen.targets.external_names.clone(), OF_UPSTREAMS);
     let verdict = upstream_answers(seen).into_iter().fold(verdict, Verdict::evidence);
     let verdict = verdict
         .evidence_if(node_nameservers_now(seen));
@@ -242,11 +245,6 @@ fn upstream_answers(seen: &Observations) -> Vec<String> {
         .collect()
 }
 
-/// Returns the places that name an address on the node, and what to change.
-fn origins(seen: &Observations, address: IpAddr) -> Vec<String> {
-    seen.environment.nameserver_origins.iter().flat_map(|origins| origins.advice(address)).collect()
-}
-
 /// Returns the places that name the known upstreams that answer nothing; if none was queried, those of all of them.
 fn upstream_origins(seen: &Observations) -> Vec<String> {
     let addresses: Vec<IpAddr> =
@@ -278,7 +276,7 @@ fn node_nameservers_now(seen: &Observations) -> Option<String> {
 mod tests {
     use super::*;
     use crate::verdicts::nameserver_origins::{Origin, Persistence, Place};
-    use crate::verdicts::tests::{SECOND, Seen, fires, silent, silent_of};
+    use crate::verdicts::tests::{SECOND, Seen, code, fires, silent, silent_of};
 
     const STALE: &str = "stale-nameserver";
 
@@ -318,9 +316,12 @@ mod tests {
 
     #[test]
     fn denies_if_no_server_answers() {
-        let verdict = fires(STALE, &Seen::healthy().change(|asked| asked.outcome = QueryOutcome::Silence));
+        let mut seen = Seen::healthy().change(|asked| asked.outcome = QueryOutcome::Silence);
+        let verdict = fires(STALE, &seen);
         assert_eq!(verdict.level, Level::Deny);
-        assert!(verdict.what.contains("no name resolves here"), "{}", verdict.what);
+        assert!(!verdict.what.contains("no name"), "the C library finds names: {}", verdict.what);
+        seen.lookups.clear();
+        assert!(fires(STALE, &seen).what.ends_with("no name resolves here"));
     }
 
     #[test]
@@ -336,6 +337,34 @@ mod tests {
     fn warns_for_a_share_that_is_only_slow() {
         let seen = Seen::healthy().every_nth_invented(2, |asked| asked.took = 2 * SECOND);
         assert_eq!(fires(STALE, &seen).level, Level::Warn);
+    }
+
+    #[test]
+    fn silent_if_the_clusters_names_fail_too() {
+        for code_of_all in [Code::ServFail, Code::Refused] {
+            let mut seen = Seen::healthy().change(|asked| asked.outcome = code(code_of_all));
+            for pair in &mut seen.pairs {
+                (pair.a, pair.aaaa) = (Half::Answered(4, code_of_all), Half::Answered(4, code_of_all));
+            }
+            silent_of(STALE, &seen);
+        }
+    }
+
+    #[test]
+    fn says_nothing_of_the_cluster_that_was_not_seen() {
+        let seen = Seen::healthy().change(|asked| match asked.purpose {
+            Purpose::Name => asked.outcome = code(Code::NxDomain),
+            Purpose::Invented | Purpose::External => asked.outcome = code(Code::ServFail),
+            _ => {}
+        });
+        assert_eq!(fires(STALE, &seen).what, "no external name resolves through 10.0.0.10");
+        let seen = Seen::healthy().change(|asked| {
+            if asked.purpose == Purpose::Invented {
+                asked.outcome = code(Code::ServFail);
+            }
+        });
+        let what = "no external name that is not in a cache resolves through 10.0.0.10, while the cluster's names do";
+        assert_eq!(fires(STALE, &seen).what, what);
     }
 
     #[test]

@@ -20,7 +20,8 @@ use std::net::SocketAddr;
 
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
-use crate::verdicts::observations::{Answer, AskedQuery, Code, Observations, Purpose, Via};
+use crate::verdicts::failures::Cause;
+use crate::verdicts::observations::{Answer, AskedQuery, Observations, Purpose, QueryType, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
@@ -73,7 +74,8 @@ fn no_tcp(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
             .evidence("musl from 1.2.4 and glibc fail such a name: at once if TCP is refused; if TCP is accepted and never answered, \
                        musl after 5 s and glibc after more than 140 s; musl to 1.2.3 takes the records that came; Go uses EDNS and finds all")
             .help("let TCP port 53 through to the nameserver; NetworkPolicies often allow only UDP")
-            .profile_effects(ProfileEffects::none("options of resolv.conf cannot open a port")),
+            .profile_effects(ProfileEffects::none("options of resolv.conf cannot open a port"))
+            .explains(cut_names(&cut), &[Cause::Search, Cause::Resolver, Cause::GivenUp]),
     )
 }
 
@@ -82,11 +84,13 @@ fn no_edns(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         let is_it = move |asked: &&AskedQuery| {
             asked.via == Via::Udp && asked.edns.is_some_and(|size| size <= SAFE_BYTES) == with_edns
         };
-        let named = queries_to(seen, server).filter(|asked| asked.purpose != Purpose::Large);
+        // The queries with EDNS are for A.
+        let named = queries_to(seen, server)
+            .filter(|asked| asked.purpose != Purpose::Large && asked.kind == QueryType::A);
         named.filter(is_it).filter(move |asked| with_edns || asked.edns.is_none()).collect::<Vec<_>>()
     };
     let (with, without) = (of(true), of(false));
-    let refuses = |asked: &&AskedQuery| matches!(asked.code(), None | Some(Code::FormErr | Code::NotImp));
+    let refuses = |asked: &&AskedQuery| !asked.is_conclusive();
     let works = without.iter().filter(|asked| asked.is_conclusive()).count();
     let silent = with.iter().all(|asked| !asked.is_answered());
     if with.len() < TRIES_MIN || !with.iter().all(refuses) || works * 2 <= without.len() {
@@ -128,7 +132,7 @@ fn no_fragments(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     Some(
         Verdict::new(&DIAGNOSIS, Level::Warn, Confidence::Certain, what)
             .evidence(format!("0 of {} arrive with room for 4,096 bytes, and {} of as many with room for {SAFE_BYTES}", over.len(), safe.len()))
-            .evidence("an answer of that size is fragmented, and something on the path drops fragments")
+            .evidence("a packet over the path's MTU is fragmented; something on the path drops fragments or large packets")
             .help("let fragments through, or set the nameserver's largest UDP answer to 1,232 bytes (CoreDNS: `bufsize 1232`)")
             .profile_effects(ProfileEffects::none("no option of resolv.conf sets the size that EDNS allows")),
     )
@@ -150,30 +154,49 @@ fn truncated_names(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         .map(|program| program.name.as_str())
         .collect();
     let first = cut.first()?;
+    let by_tcp = queries_to(seen, server).filter(|asked| {
+        asked.via == Via::Tcp && asked.kind == first.kind && asked.name.eq_ignore_ascii_case(&first.name)
+    });
+    let by_tcp: Vec<&AskedQuery> = by_tcp.collect();
+    let is_whole = |asked: &&AskedQuery| asked.answer().is_some_and(|answer| !answer.truncated && answer.records > 0);
+    let fails_by_tcp = !by_tcp.is_empty() && !by_tcp.iter().any(is_whole);
     let empty = cut.iter().any(|asked| asked.answer().is_some_and(|answer| answer.records == 0));
     let level = match (old.is_empty(), empty) {
+        _ if fails_by_tcp => Level::Deny,
         (true, _) => Level::Info,
         (false, true) => Level::Deny,
         (false, false) => Level::Warn,
     };
     let what = format!("{} does not fit a packet of 512 bytes", question(first));
+    let records = first.answer().map_or(0, |answer| answer.records);
+    let rest = match by_tcp.first() {
+        None => String::new(),
+        Some(_) if !fails_by_tcp => "; TCP gives the whole answer".to_owned(),
+        Some(asked) => format!("; by TCP it gets {}", asked.outcome_text()),
+    };
     Some(
         Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what)
-            .evidence(format!("the UDP answer has TC and {} records; TCP gives the whole answer", first.answer().map_or(0, |answer| answer.records)))
+            .evidence(format!("the UDP answer has TC and {records} records{rest}"))
             .evidence_if((!old.is_empty()).then(|| format!("{} never uses TCP", list(&old))))
             .evidence("musl to 1.2.3 (Alpine 3.17) takes the records that came, and fails if there are none; glibc, Go and musl from 1.2.4 \
                        fetch the rest by TCP")
             .help("use Alpine 3.18 or later, or give the name fewer addresses: musl returns at most 48 of them")
-            .profile_effects(ProfileEffects::none("musl has no option for TCP or for larger packets")),
+            .profile_effects(ProfileEffects::none("musl has no option for TCP or for larger packets"))
+            .explains(cut_names(&cut), &[Cause::Search, Cause::Resolver, Cause::GivenUp]),
     )
+}
+
+/// Returns the names whose answers are truncated.
+fn cut_names(cut: &[&AskedQuery]) -> Vec<String> {
+    cut.iter().map(|asked| asked.name.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::resolver::Version;
-    use crate::verdicts::observations::QueryOutcome;
-    use crate::verdicts::tests::{Seen, cut_short, fires, silent, silent_of};
+    use crate::verdicts::observations::{Code, QueryOutcome};
+    use crate::verdicts::tests::{Seen, code, cut_short, fires, silent, silent_of};
 
     const TRUNCATION: &str = "truncation";
 
@@ -209,6 +232,18 @@ mod tests {
         assert_eq!(fires(TRUNCATION, &external_cut(30)).level, Level::Info);
         assert_eq!(fires(TRUNCATION, &external_cut(30).program(old, false)).level, Level::Warn);
         assert_eq!(fires(TRUNCATION, &external_cut(0).program(old, false)).level, Level::Deny);
+    }
+
+    #[test]
+    fn denies_if_tcp_does_not_have_the_rest() {
+        let seen = external_cut(0).change(|asked| {
+            if asked.via == Via::Tcp && asked.purpose == Purpose::External {
+                asked.outcome = code(Code::ServFail);
+            }
+        });
+        let verdict = fires(TRUNCATION, &seen);
+        assert_eq!(verdict.level, Level::Deny);
+        assert!(verdict.evidence[0].ends_with("by TCP it gets SERVFAIL"), "{:?}", verdict.evidence);
     }
 
     #[test]

@@ -15,8 +15,10 @@
 
 use std::net::SocketAddr;
 
+use super::link_local_nameserver;
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family};
+use crate::verdicts::failures::Cause;
 use crate::verdicts::observations::{AskedQuery, Observations, Program, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::statistics::Rate;
@@ -34,6 +36,7 @@ fn check(seen: &Observations) -> Option<Verdict> {
     if blocked.is_empty() {
         return None;
     }
+    let link_local = blocked.iter().any(|server| Observations::is_link_local(*server));
     let all = blocked.len() == seen.targets.servers.len();
     let what = format!(
         "{} answers by TCP but never by UDP{}",
@@ -63,6 +66,9 @@ fn check(seen: &Observations) -> Option<Verdict> {
         }));
     let verdict =
         verdict.help("open UDP port 53 to the nameserver in the NetworkPolicy, the firewall or the VPN's rules");
+    let verdict = verdict
+        .explains_all(if all { Cause::ALL } else { &[Cause::Silence, Cause::Search, Cause::Resolver, Cause::GivenUp] })
+        .help_if(link_local.then(|| link_local_nameserver::POLICY.to_owned()));
     let verdict = seen.environment.programs.iter().filter_map(advice_for_go).fold(verdict, Verdict::help);
     Some(verdict.help("until then, `use-vc` makes glibc and Go use TCP; musl ignores it").profile_effects(ProfileEffects::none(
         "no built-in profile sets use-vc, which hangs if TCP is accepted and never answered; musl has no such option",
@@ -92,7 +98,7 @@ fn system_lookups(seen: &Observations) -> Vec<String> {
 
 /// Returns what `GODEBUG=netdns=cgo` does in a Go program.
 fn advice_for_go(program: &Program) -> Option<String> {
-    let Program { name, resolver, because, netdns_without_effect, asked_through: _ } = program;
+    let Program { name, resolver, because, netdns_without_effect, .. } = program;
     if resolver.family != Family::Go {
         return None;
     }

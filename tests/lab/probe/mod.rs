@@ -6,6 +6,8 @@ pub(crate) mod getaddrinfo;
 pub(crate) mod healthy;
 pub(crate) mod libraries;
 pub(crate) mod losses;
+pub(crate) mod matrix;
+pub(crate) mod names;
 pub(crate) mod servers;
 
 use std::process::Command;
@@ -65,6 +67,7 @@ fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &st
     ensure!(ran.took <= Duration::from_secs(bound("--timeout", 10)?) + STARTING, "the probe took {:?}", ran.took);
     let sent = probed.document["summary"]["queries"].as_u64().context("no count of queries")?;
     ensure!(sent <= bound("--max-queries", 2000)?, "{sent} queries");
+    probed.names_every_failed_lookup()?;
     Ok(probed)
 }
 
@@ -77,6 +80,25 @@ fn probe_of(lab: &Lab<'_>, script: Script, arguments: &[&str]) -> Result<Probed>
 // === impl Probed ===
 
 impl Probed {
+    /// Fails if a lookup of a requested name failed, through a C library or by the model, and no verdict of level `warn` or above names
+    /// it.
+    fn names_every_failed_lookup(&self) -> Result<()> {
+        let array = |field: &str| self.document[field].as_array().into_iter().flatten();
+        let named: Vec<&str> = array("verdicts")
+            .filter(|verdict| verdict["level"] != "info")
+            .flat_map(|verdict| verdict["failing_names"].as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+            .collect();
+        let failed = array("lookups").filter(|lookup| !lookup["addresses"].is_array());
+        for lookup in failed.chain(array("costs").filter(|cost| cost["found"] == false)) {
+            let spelling = lookup["name"].as_str().context("a lookup without a name")?;
+            let is_of =
+                |name: &&&str| spelling.trim_end_matches('.') == **name || name.starts_with(&format!("{spelling}."));
+            ensure!(named.iter().any(|name| is_of(&name)), "{lookup:#} is not named: {:#}", self.document["verdicts"]);
+        }
+        Ok(())
+    }
+
     /// Returns the slugs of all verdicts.
     fn verdicts(&self) -> Vec<&str> {
         let verdicts = self.document["verdicts"].as_array().into_iter().flatten();

@@ -156,7 +156,7 @@ fn reports_a_rate_limit(world: &World) -> Result<()> {
     let probed =
         probe_of(&lab, cluster().at_most_a_second(300), &["--no-getaddrinfo", "--pairs", "0", "--burst", "800"])?;
     let verdict = probed.only("rate-limited")?;
-    ensure!(Probed::evidence(verdict).contains("one at a time: 0 of"), "{verdict:#}");
+    ensure!(Probed::evidence(verdict).contains("one at a time, for the same name: 0 of"), "{verdict:#}");
     Ok(())
 }
 

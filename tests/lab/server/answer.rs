@@ -206,13 +206,17 @@ impl Answering {
             Says::Addresses(addresses) => (ResponseCode::NoError, &addresses[..]),
         };
         message.metadata.response_code = code;
+        let owner = match &reply.owner {
+            Some(owner) => Name::from_ascii(format!("{owner}."))?,
+            None => question.name().clone(),
+        };
         let records = addresses.iter().filter_map(|address| {
             let data = match (address, question.query_type()) {
                 (IpAddr::V4(address), RecordType::A) => RData::A(A(*address)),
                 (IpAddr::V6(address), RecordType::AAAA) => RData::AAAA(AAAA(*address)),
                 _ => return None,
             };
-            Some(Record::from_rdata(question.name().clone(), reply.ttl, data))
+            Some(Record::from_rdata(owner.clone(), reply.ttl, data))
         });
         message.answers.extend(records);
         if let Some(canonical) = canonical {
@@ -230,6 +234,7 @@ impl Answering {
         }
 
         let room = match transport {
+            Transport::Udp if reply.oversized => u16::MAX,
             Transport::Udp => with_edns.map_or(UDP_MAX_BYTES, |edns| edns.max_payload().max(UDP_MAX_BYTES)),
             Transport::Tcp => u16::MAX,
         };

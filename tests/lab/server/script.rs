@@ -151,6 +151,10 @@ pub(crate) struct Reply {
     pub(super) cut: Option<Cut>,
     pub(super) wrong_id: bool,
     pub(super) without_edns: bool,
+    /// The owner of the records, if it is not the queried name.
+    pub(super) owner: Option<String>,
+    /// Ignores the size that the client accepts by UDP.
+    pub(super) oversized: bool,
 }
 
 /// The content of an answer.
@@ -346,7 +350,16 @@ impl From<Reply> for Then {
 
 impl Reply {
     const fn saying(says: Says) -> Self {
-        Self { says, after: Duration::ZERO, ttl: 30, cut: None, wrong_id: false, without_edns: false }
+        Self {
+            says,
+            after: Duration::ZERO,
+            ttl: 30,
+            cut: None,
+            wrong_id: false,
+            without_edns: false,
+            owner: None,
+            oversized: false,
+        }
     }
 
     /// Delays the answer.
@@ -370,6 +383,18 @@ impl Reply {
     /// Uses an id that no query has.
     pub(crate) const fn wrong_id(mut self) -> Self {
         self.wrong_id = true;
+        self
+    }
+
+    /// Gives the records to another name.
+    pub(crate) fn owner(mut self, name: &str) -> Self {
+        self.owner = Some(name.to_owned());
+        self
+    }
+
+    /// Sends the whole answer, whatever the client accepts.
+    pub(crate) const fn oversized(mut self) -> Self {
+        self.oversized = true;
         self
     }
 
