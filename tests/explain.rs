@@ -138,7 +138,7 @@ fn inspect_writes_json_for_programs() {
     let short = |image: &Value| ["libc", "resolver", "evidence"].map(|field| image[field].as_str().unwrap().to_owned());
     assert_eq!(short(&images[1]), ["glibc", "glibc", "assumed"]);
     assert_eq!(images[1]["version"], Value::Null);
-    assert_eq!(short(&images[2]), ["other", "static", "assumed"]);
+    assert_eq!(short(&images[2]), ["other", "go", "assumed"]);
     assert_eq!(short(&images[3]), ["unknown", "unknown", "none"]);
 }
 

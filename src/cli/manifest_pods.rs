@@ -68,7 +68,8 @@ impl ManifestPlanner {
             trusts_annotation: false,
             texts_from: Level::Info,
         };
-        let fingerprints = pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or("")));
+        let fingerprints =
+            pod.containers().map(|container| image::assume_started(container.image(), container.started().as_deref()));
         plan(&pod, fingerprints.collect(), &context).map_err(|skip: Skip| NoPlan::Skipped(Cow::Owned(skip.to_string())))
     }
 
@@ -119,7 +120,9 @@ impl ManifestPlanner {
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
         let (_, container) = source.container(name)?;
         let image = container.get("image")?.as_text()?;
-        let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, image::assume(image));
+        let command = container.get("command").and_then(Node::as_list).and_then(<[Node]>::first);
+        let assumed = image::assume_started(image, command.map(|word| word.as_text().unwrap_or_default()));
+        let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, assumed);
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
     }
 }

@@ -110,7 +110,7 @@ impl PodImages {
             .zip(of_containers)
             .map(|(container, known)| match on_platforms(container, architectures, known) {
                 Some(fingerprints) => most_careful(container, &fingerprints, &mut notes),
-                None => image::assume(container.image()),
+                None => image::assume_started(container.image(), container.started().as_deref()),
             })
             .collect();
         (fingerprints, notes)
@@ -168,7 +168,7 @@ fn most_careful(container: &Container<'_>, fingerprints: &[OnPlatform<'_>], note
     let is_musl = |one: &&OnPlatform<'_>| one.fingerprint.resolver.family == Family::Musl;
     let Some(OnPlatform { fingerprint: chosen, .. }) = fingerprints.iter().find(is_musl).or(fingerprints.first())
     else {
-        return image::assume(container.image());
+        return image::assume_started(container.image(), container.started().as_deref());
     };
     let holds_java = fingerprints.iter().any(|other| other.fingerprint.holds_java);
     if fingerprints.iter().all(|other| other.fingerprint.resolver == chosen.resolver) {

@@ -73,6 +73,11 @@ impl Fingerprint {
     pub const fn assumed(resolver: Resolver, reason: Reason) -> Self {
         Self { resolver, evidence: Evidence::Assumed, reason, holds_java: false }
     }
+
+    /// Returns true if the image name says that this is a Windows image, whose pods read no resolv.conf.
+    pub fn is_windows(&self) -> bool {
+        self.reason.is_windows()
+    }
 }
 
 impl fmt::Display for Fingerprint {

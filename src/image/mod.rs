@@ -16,7 +16,7 @@ mod prefix;
 mod reason;
 mod reference;
 
-pub use by_name::{assume, publishers, suggest};
+pub use by_name::{assume, assume_started, publishers, suggest};
 pub use fingerprint::{Evidence, Fingerprint};
 pub use prefix::{InvalidPrefix, Prefix};
 pub use reason::{Part, Reason};

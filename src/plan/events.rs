@@ -105,7 +105,10 @@ mod tests {
     fn notes_on(pod: &Value, mode: Mode) -> Result<Vec<EventNote>, Skip> {
         let text = pod.to_string();
         let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
-        let fingerprints = pod.containers().map(|container| image::assume(container.image())).collect();
+        let fingerprints = pod
+            .containers()
+            .map(|container| image::assume_started(container.image(), container.started().as_deref()))
+            .collect();
         let profile = quick();
         pod_events(&pod, fingerprints, &Context { mode, ..Context::usual(&profile) })
     }

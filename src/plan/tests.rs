@@ -102,7 +102,7 @@ impl Case {
         let fingerprints = pod
             .containers()
             .map(|container| {
-                let mut fingerprint = image::assume(container.image.as_deref().unwrap_or_default());
+                let mut fingerprint = image::assume_started(container.image(), container.started().as_deref());
                 if self.inspected {
                     fingerprint.evidence = Evidence::Inspected;
                 }

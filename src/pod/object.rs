@@ -446,6 +446,16 @@ impl Container<'_> {
     pub fn image(&self) -> &str {
         self.image.as_deref().unwrap_or_default()
     }
+
+    /// Returns the first word of `command`, which starts another program than the image's own; `None` without a command.
+    pub fn started(&self) -> Option<String> {
+        let words = self.command?.get().trim_start().strip_prefix('[')?.trim_start();
+        if words.starts_with(']') {
+            return None;
+        }
+        // Only the first word is read, because the list can be long. The API server accepts strings only.
+        serde_json::Deserializer::from_str(words).into_iter().next().map(Result::unwrap_or_default)
+    }
 }
 
 impl PartialEq for Container<'_> {

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn is_advice_on_a_program_that_its_environment_shows_to_be_go_s() {
-        let pod = Case::pod("gitea/gitea:1.22").env("GODEBUG", "netdns=1").option("no-aaaa", None);
+        let pod = Case::pod("example.com/app:1-alpine").env("GODEBUG", "netdns=1").option("no-aaaa", None);
         assert_eq!(
             says(SLUG, pod),
             [(Level::Info, "`no-aaaa` makes a Go program with cgo leave all lookups to musl".to_owned())]

@@ -54,8 +54,10 @@ pub(crate) fn found(pod: &Value, namespace: &str) -> Result<Vec<Finding>> {
 fn plan_of(pod: &Value, namespace: &str, mode: Mode) -> Result<Option<Plan>> {
     let text = without_identity(pod).to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).context("the library cannot read the pod")?;
-    let fingerprints =
-        pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
+    let fingerprints = pod
+        .containers()
+        .map(|container| image::assume_started(container.image(), container.started().as_deref()))
+        .collect();
     let profile = Profile::builtin("fast")?;
     let context = Context { namespace, mode, ..Context::usual(&profile) };
     Ok(plan(&pod, fingerprints, &context).ok())

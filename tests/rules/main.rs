@@ -32,8 +32,10 @@ fn pods(manifest: &str) -> Vec<Value> {
 fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
     let json = pod.to_string();
     let pod: Pod<'_> = serde_json::from_str(&json).unwrap();
-    let fingerprints =
-        pod.containers().map(|container| image::assume(container.image.as_deref().unwrap_or_default())).collect();
+    let fingerprints = pod
+        .containers()
+        .map(|container| image::assume_started(container.image(), container.started().as_deref()))
+        .collect();
     let profile = Profile::builtin(profile).unwrap();
     let context = Context { mode, ..Context::usual(&profile) };
     plan(&pod, fingerprints, &context).unwrap()

@@ -15,7 +15,8 @@ const IMAGES: &str = include_str!("../data/images.csv");
 /// An image, and what is true of it.
 struct Image {
     reference: String,
-    /// The resolver that was read in the image; `unsuggested` where its reference suggests nothing, so that nothing may be
+    /// The resolver that was read in the image: a C library, `go` for a Go program without cgo, `go-any` for one that may have it,
+    /// `static`; `unsuggested` where its reference suggests nothing, so that nothing may be
     /// said of it.
     libc: String,
     /// The branch of Alpine that the reference tells: 19 for 3.19.
@@ -193,6 +194,7 @@ impl Image {
 /// Where each rule is true.
 fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
     let (musl, glibc, uclibc) = (image.is("musl"), image.is("glibc"), image.is("uclibc"));
+    let (go, may_have_cgo) = (image.is("go") || image.is("go-any"), image.is("go-any"));
     // uClibc reads an option only if it is the first of the line, where the kubelet writes its own ndots.
     let first_on_the_line = start != Start::Cluster;
     let ndots = set.number("ndots").unwrap_or(if start == Start::Cluster { 5 } else { 1 });
@@ -226,15 +228,22 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
                     && timeout
                         .is_some_and(|timeout| shorter(timeout.max(1) * set.number("attempts").unwrap_or(2).min(5))))
                 || (uclibc && first_on_the_line && timeout.is_some_and(shorter))
+                // Go gives up on each query after the time-out, which is at least a second.
+                || (go && timeout.is_some_and(|timeout| shorter(timeout.max(1))))
         }
         "use-vc-hangs" => glibc && set.has("use-vc"),
-        "strict-parser-breaks" => set.has("no-aaaa") || set.has(LONG_OPTION) || set.options == [("timeout", "1.5")],
+        "strict-parser-breaks" => {
+            !go && (set.has("no-aaaa") || set.has(LONG_OPTION) || set.options == [("timeout", "1.5")])
+        }
         "musl-queries-all-nameservers" => musl && !set.nameservers.is_empty(),
         "musl-attempts-ignored" => matches!(image.alpine, Some(4..=6)) && set.has("attempts"),
         "option-ignored" => {
             let for_glibc =
                 ["single-request", "single-request-reopen", "use-vc", "no-aaaa"].iter().any(|name| set.has(name));
-            set.has(LONG_OPTION) || ((musl || uclibc) && for_glibc) || (set.has("ndots") && (uclibc || image.before(4)))
+            set.has(LONG_OPTION)
+                || ((musl || uclibc) && for_glibc)
+                || (go && set.has("no-aaaa"))
+                || (set.has("ndots") && (uclibc || image.before(4)))
         }
         "musl-slow-retry" => {
             let resends_late = |(timeout, attempts)| attempts == 1 || 3 * timeout > 5 * attempts;
@@ -244,7 +253,9 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
             let feeds = |(timeout, attempts)| attempts >= 4 && 4 * timeout <= 5 * attempts;
             musl && image.musl_timing(set).is_some_and(feeds)
         }
-        "single-request-waits" => glibc && ["single-request", "single-request-reopen"].iter().any(|name| set.has(name)),
+        "single-request-waits" => {
+            (glibc || go) && ["single-request", "single-request-reopen"].iter().any(|name| set.has(name))
+        }
         "musl-no-tcp" => image.before(18),
         "musl-query-id-collision" => image.before(18) && !asks_a_node_cache,
         "musl-aaaa-all-or-nothing" => musl && !image.before(13),
@@ -259,10 +270,11 @@ fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
         }
         "ndots-amplification" => {
             let searches = start == Start::Cluster && ndots > 2;
-            searches && (glibc || (image.is_musl_that_searches() && !drops_searches && !drops_options))
+            searches && (glibc || go || (image.is_musl_that_searches() && !drops_searches && !drops_options))
         }
-        // No container here shows itself to be Go's.
-        "go-falls-back-to-libc" | "go-netdns-ineffective" => false,
+        "go-falls-back-to-libc" => may_have_cgo && (set.has("no-aaaa") || set.has(LONG_OPTION)),
+        // No container here sets GODEBUG.
+        "go-netdns-ineffective" => false,
         // No pod here ignores a rule, or has an annotation of 0.1.0.
         "unknown-rule" | "unread-key" | "outdated-injection" => false,
         other => unreachable!("say here where {other} is true"),

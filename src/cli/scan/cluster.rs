@@ -271,7 +271,10 @@ impl<'s> Cluster<'s> {
         let fingerprints = match &self.inspection {
             // All images have been inspected before; this only looks them up.
             Some(inspection) => inspection.fingerprints(pod, namespace, Instant::now()).await,
-            None => pod.containers().map(|container| image::assume(container.image())).collect(),
+            None => pod
+                .containers()
+                .map(|container| image::assume_started(container.image(), container.started().as_deref()))
+                .collect(),
         };
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
         let (chosen, _) = self.profiles.for_namespace(policy.profile(), self.scope.profile);

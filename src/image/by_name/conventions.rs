@@ -124,6 +124,13 @@ pub(crate) const WORDS: &[Word] = {
 /// Names of repositories with Alpine itself, whose tags are Alpine's releases.
 const ALPINE_ITSELF: &[&str] = &["alpine", "baseimage-alpine"];
 
+/// Words in names of repositories whose programs are built for glibc alone, so that their images add it to Alpine: Deno
+/// (denoland/deno_docker@b7864b7 alpine.dockerfile), Conda (ContinuumIO/docker-images@dc64b23), ClickHouse (ClickHouse/ClickHouse@00003f7
+/// docker/server/Dockerfile.alpine), the JDKs of Oracle and AdoptOpenJDK (AdoptOpenJDK/openjdk-docker@e499808
+/// 11/jdk/alpine/Dockerfile.hotspot.releases.full), and what is named after them.
+const GLIBC_PROGRAMS: &[&str] =
+    &["adoptopenjdk", "anaconda", "clickhouse", "conda", "deno", "mambaforge", "miniconda", "miniforge", "oraclejdk"];
+
 /// Words in names of repositories that serve a distribution or build for it, but need not be built on it.
 const TOOL_WORDS: &[&str] = &["builder", "cross", "mirror"];
 
@@ -135,7 +142,7 @@ pub(crate) struct NameHints {
     /// The first word that names another resolver.
     other: Option<&'static Word>,
     release: Option<Release>,
-    windows: Option<&'static Word>,
+    windows: Option<(&'static Word, Part)>,
     distroless: bool,
     /// The word `static`, which counts beside `distroless` only.
     without_libc: bool,
@@ -145,6 +152,8 @@ pub(crate) struct NameHints {
     rust: bool,
     /// One of [`TOOL_WORDS`].
     tool: bool,
+    /// One of [`GLIBC_PROGRAMS`].
+    glibc_program: bool,
 }
 
 // === impl Word ===
@@ -200,10 +209,13 @@ impl NameHints {
     }
 
     /// Returns the hints in the last component of a reference's path. The components before it are owners and projects, without
-    /// conventions.
+    /// conventions; only the project `distroless` is known, also in copies.
     pub(crate) fn in_repository(reference: &Reference<'_>) -> Self {
         let name = last_component(reference);
         let mut hints = Self::default().read_name(name, Part::Repository);
+        // A copy of `gcr.io/distroless/static-debian12`.
+        hints.distroless |= name.starts_with("static-debian");
+        hints.distroless |= reference.path().rsplit('/').nth(1) == Some("distroless");
         if let Some(tag) = reference.tag()
             && ALPINE_ITSELF.contains(&name)
         {
@@ -224,6 +236,7 @@ impl NameHints {
                 "base" | "cc" | "libc" => self.with_libc = true,
                 "rust" => self.rust = true,
                 letters if part == Part::Repository && TOOL_WORDS.contains(&letters) => self.tool = true,
+                letters if part == Part::Repository && GLIBC_PROGRAMS.contains(&letters) => self.glibc_program = true,
                 _ => {}
             }
             if let Some(word) = Word::find(token.letters).filter(|word| word.is_trusted(&token, part)) {
@@ -235,7 +248,7 @@ impl NameHints {
 
     fn read_word(&mut self, word: &'static Word, part: Part, token: &Token<'_>) {
         match word.meaning {
-            Meaning::Windows => self.windows = self.windows.or(Some(word)),
+            Meaning::Windows => self.windows = self.windows.or(Some((word, part))),
             Meaning::Distroless => self.distroless = true,
             // gcompat does not change the resolver.
             Meaning::Gcompat => {}
@@ -272,13 +285,18 @@ impl NameHints {
         self.with_libc |= also.with_libc;
         self.rust |= also.rust;
         self.tool |= also.tool;
+        self.glibc_program |= also.glibc_program;
         self
     }
 
     /// Returns the fingerprint that the hints suggest; `None` if they suggest nothing.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
-        if let Some(word) = self.windows {
-            return Some(Fingerprint::unknown(Reason::Windows { word: word.text }));
+        if let Some((word, part)) = self.windows {
+            return Some(Fingerprint::unknown(Reason::Windows { part, word: word.text }));
+        }
+        // `static-debian12` is distroless, and Debian only in its package lists.
+        if self.distroless && self.without_libc && !self.with_libc {
+            return Some(self.distroless());
         }
         match (self.first, self.other) {
             (Some((first, _)), Some(other)) => Some(conflict(first, other)),
@@ -294,6 +312,7 @@ impl NameHints {
             return None;
         }
         Some(match word.meaning {
+            Meaning::Alpine if self.glibc_program => Fingerprint::unknown(Reason::GlibcBesideMusl),
             Meaning::Alpine => {
                 let (resolver, release) = alpine_resolver(self.release);
                 Fingerprint::assumed(resolver, Reason::Alpine { part, release })
@@ -332,7 +351,8 @@ pub(crate) fn alpine_resolver(release: Option<Release>) -> (Resolver, Option<Rel
     }
 }
 
-fn last_component<'a>(reference: &Reference<'a>) -> &'a str {
+/// Returns the last component of a reference's path.
+pub(crate) fn last_component<'a>(reference: &Reference<'a>) -> &'a str {
     let path = reference.path();
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }

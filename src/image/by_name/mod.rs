@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the decision | `suggest.rs` |
 //! | the meaning of words such as `alpine3.18` or `bookworm` in a name | `conventions.rs` |
-//! | the bases of publishers' images, with sources | [`publishers`], one row for each repository |
+//! | the bases and programs of publishers' images, with sources | [`publishers`], one row for each repository |
 
 mod conventions;
 pub mod publishers;
@@ -14,4 +14,4 @@ mod tag;
 mod tests;
 mod words;
 
-pub use suggest::{assume, suggest};
+pub use suggest::{assume, assume_started, suggest};

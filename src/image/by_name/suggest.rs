@@ -2,21 +2,34 @@
 //! knowledge. Runs for each container of each review, so it allocates and formats nothing. Must not guess: without a hint, or with two
 //! that differ, the answer is unknown.
 
-use super::conventions::{NameHints, alpine_resolver};
+use super::conventions::{NameHints, alpine_resolver, last_component};
 use super::publishers::lookup::{self, RepositoryRows};
-use super::publishers::row::{Base, Row};
+use super::publishers::row::{Base, Build, Program, Row};
 use super::tag::{TagVersion, alpine_release};
 use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::Reason;
 use crate::image::reference::Reference;
-use crate::resolver::Family;
+use crate::resolver::{Cgo, Family};
 
-/// Returns what an image name, as written in a pod, suggests. A text that is no reference suggests nothing.
+/// Programs that only start others, also in an image with nothing but its own programs: the `debug` variants of distroless have them.
+const SHELLS: &[&str] = &["ash", "bash", "busybox", "sh"];
+
+/// Returns what an image name, as written in a pod, suggests for the image's own program. A text that is no reference suggests nothing.
 pub fn assume(image: &str) -> Fingerprint {
+    assume_started(image, None)
+}
+
+/// Returns what an image name suggests for a container whose `command` begins with this word; `None` for the image's own program.
+pub fn assume_started(image: &str, command: Option<&str>) -> Fingerprint {
     match Reference::parse(image) {
-        Ok(reference) => suggest(&reference),
+        Ok(reference) => suggest_started(&reference, command),
         Err(_) => Fingerprint::unknown(Reason::Fixed("it is not an image name")),
     }
+}
+
+/// Returns the resolver that a reference suggests for the image's own program.
+pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
+    suggest_started(reference, None)
 }
 
 /// Returns the resolver that a reference suggests, with evidence `assumed`, or `none` if it is unknown.
@@ -25,16 +38,27 @@ pub fn assume(image: &str) -> Fingerprint {
 /// repository; the words of the repository's name. A tag is trusted also beside a digest. A digest alone suggests something only if
 /// all images of the repository are alike.
 ///
-/// The answer is about the image's base. A Go program on Alpine may use its own resolver, which no name says.
-pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
+/// A program with its own resolver, which only publishers' rows know, outranks the base, unless `command` starts another program.
+fn suggest_started(reference: &Reference<'_>, command: Option<&str>) -> Fingerprint {
     let version = TagVersion::new(reference);
     let known = lookup::find(reference);
+    let base = suggest_base(reference, version, known);
+    match known.and_then(|known| Some((known, known.program(version, reference.tag())?))) {
+        Some((known, row)) if !base.is_windows() && command.is_none_or(|command| is_own(command, reference, row)) => {
+            program_fingerprint(known, row, &base)
+        }
+        _ => base,
+    }
+}
+
+/// Returns the resolver of the base that a reference suggests.
+fn suggest_base(reference: &Reference<'_>, version: TagVersion, known: Option<RepositoryRows>) -> Fingerprint {
     let row = |overrides_tag: bool| {
         let fits = |row: &&Row| row.overrides_tag_words() == overrides_tag && row.fits(version, reference.tag());
         known.and_then(|known| Some((known, known.rows.iter().find(fits)?)))
     };
     if let Some((known, row)) = row(true) {
-        return publisher_fingerprint(known, row, reference);
+        return base_fingerprint(known, row, reference);
     }
     let tag = reference.tag().map(NameHints::in_tag).unwrap_or_default();
     if tag.has_any()
@@ -43,7 +67,7 @@ pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
         return fingerprint;
     }
     if let Some((known, row)) = row(false) {
-        return publisher_fingerprint(known, row, reference);
+        return base_fingerprint(known, row, reference);
     }
     match NameHints::in_repository(reference).fingerprint() {
         Some(fingerprint) => fingerprint,
@@ -52,7 +76,7 @@ pub fn suggest(reference: &Reference<'_>) -> Fingerprint {
     }
 }
 
-fn publisher_fingerprint(known: RepositoryRows, row: &'static Row, reference: &Reference<'_>) -> Fingerprint {
+fn base_fingerprint(known: RepositoryRows, row: &'static Row, reference: &Reference<'_>) -> Fingerprint {
     let reason = |release| Reason::Publisher { registry: known.registry, row, release };
     let assumed = |family: Family| Fingerprint::assumed(family.unversioned(), reason(None));
     match row.base {
@@ -64,6 +88,40 @@ fn publisher_fingerprint(known: RepositoryRows, row: &'static Row, reference: &R
         Base::Glibc(_) => assumed(Family::Glibc),
         Base::Uclibc(_) => assumed(Family::Uclibc),
         Base::Bare(_) => assumed(Family::Static),
-        Base::GlibcBesideMusl | Base::Windows => Fingerprint::unknown(reason(None)),
+        Base::GlibcBesideMusl | Base::Several | Base::Windows => Fingerprint::unknown(reason(None)),
     }
+}
+
+fn program_fingerprint(known: RepositoryRows, row: &'static Row, base: &Fingerprint) -> Fingerprint {
+    let resolver = match row.program {
+        Program::Go(build) => Family::Go.unversioned().with_cgo(match (build, base.resolver.family) {
+            (Build::WithoutCgo, _) => Cgo::Absent,
+            (Build::WithCgo, libc @ (Family::Glibc | Family::Musl)) => Cgo::Linked { libc, version: None },
+            (Build::WithCgo | Build::Unknown, _) => Cgo::Unknown,
+        }),
+        Program::CAres => Family::CAres.unversioned(),
+        Program::Glibc => Family::Glibc.unversioned(),
+        Program::OfBase => return base.clone(),
+    };
+    Fingerprint::assumed(resolver, Reason::Program { registry: known.registry, row })
+}
+
+/// Returns true if a pod's command seems to start the image's own program. An image without a C library has no others, except shells.
+fn is_own(command: &str, reference: &Reference<'_>, row: &Row) -> bool {
+    let program = command.rsplit_once('/').map_or(command, |(_, program)| program);
+    match row.base {
+        Base::Bare(_) => !SHELLS.contains(&program),
+        _ => is_named_like(program, last_component(reference)) || is_named_like(last_component(reference), program),
+    }
+}
+
+/// Returns true if a name has another one as its first or last words, as `argocd-server` has `argocd`. `_` is as good as `-`.
+fn is_named_like(name: &str, part: &str) -> bool {
+    let is_same = |(one, other): (u8, u8)| one == other || (matches!(one, b'-' | b'_') && matches!(other, b'-' | b'_'));
+    let (longer, part) = (name.as_bytes(), part.as_bytes());
+    let Some(rest) = longer.len().checked_sub(part.len()).filter(|_| !part.is_empty()) else { return false };
+    let separates = |at: usize| longer.get(at).is_some_and(|byte| matches!(byte, b'-' | b'_'));
+    let begins = longer.iter().copied().zip(part.iter().copied()).all(is_same);
+    let ends = longer.iter().copied().skip(rest).zip(part.iter().copied()).all(is_same);
+    (begins && (rest == 0 || separates(part.len()))) || (ends && separates(rest.wrapping_sub(1)))
 }

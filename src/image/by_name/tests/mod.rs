@@ -1,9 +1,11 @@
-//! Tests of suggestions. `catalogue` and `others` compare them with known bases of images; each test of `conventions` and `publishers`
-//! shows one way in which images are named.
+//! Tests of suggestions. `catalogue` and `others` compare them with known bases of images, `in_use` with the images of public manifests;
+//! each test of `conventions`, `publishers` and `programs` shows one way in which images are named.
 
 mod catalogue;
 mod conventions;
+mod in_use;
 mod others;
+mod programs;
 mod publishers;
 
 use crate::image::{Fingerprint, Reference, suggest};
@@ -51,7 +53,9 @@ impl Score {
             "musl" => family == Family::Musl,
             "glibc" => family == Family::Glibc,
             "uclibc" => family == Family::Uclibc,
-            "static" => matches!(family, Family::Static | Family::Go),
+            "static" => family == Family::Static,
+            "go" | "go-any" => family == Family::Go,
+            "c-ares" => family == Family::CAres,
             "none" => family == Family::Unknown,
             "unknown" => true,
             other => unreachable!("no such libc: {other}"),

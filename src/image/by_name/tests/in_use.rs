@@ -1,0 +1,35 @@
+//! The share of unknown images among those of public manifests, weighted by how often they are used.
+
+use super::{reason, resolver};
+
+/// Images of public manifests about which muslin 0.1.0 suggested nothing. Columns: uses, and reference. A reference that names no
+/// published image has a third column, `placeholder`.
+const IN_USE: &str = include_str!("../../../../tests/data/images-in-use.tsv");
+
+/// The share of uses, in percent, that may be unknown.
+const UNKNOWN_MAX: usize = 25;
+
+#[test]
+fn at_most_a_quarter_of_the_images_in_use_is_unknown() {
+    let (mut uses, mut unknown, mut placeholders) = (0, 0, 0);
+    let mut left = Vec::new();
+    for line in IN_USE.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let count: usize = columns[0].parse().unwrap_or_else(|error| unreachable!("{line}: {error}"));
+        let is_unknown = resolver(columns[1]) == "unknown";
+        if columns.get(2) == Some(&"placeholder") {
+            assert!(is_unknown, "{line}: {}", reason(columns[1]));
+            placeholders += count;
+            continue;
+        }
+        uses += count;
+        if is_unknown {
+            unknown += count;
+            left.push(line);
+        }
+    }
+    let share = |unknown: usize, of: usize| unknown * 100 / of;
+    let (without, with) = (share(unknown, uses), share(unknown + placeholders, uses + placeholders));
+    println!("{without} % of {uses} uses are unknown, {with} % with {placeholders} uses of placeholders: {left:#?}");
+    assert!(without <= UNKNOWN_MAX, "{without} % of {uses} uses are unknown: {left:#?}");
+}
