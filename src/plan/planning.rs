@@ -32,7 +32,7 @@ pub(super) fn plan_after(
     context: &Context<'_>,
 ) -> Result<Plan, Skip> {
     let mut notes = Vec::new();
-    check_skip(pod, context, &mut notes)?;
+    check_skip(pod, &fingerprints, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
@@ -73,7 +73,7 @@ pub fn findings_as_is(
     context: &Context<'_>,
 ) -> Result<Vec<Finding>, Skip> {
     let mut notes = Vec::new();
-    check_skip(pod, context, &mut notes)?;
+    check_skip(pod, &fingerprints, context, &mut notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
@@ -95,14 +95,22 @@ fn count(containers: &[Container<'_>]) -> ContainerCounts {
 }
 
 /// Returns why muslin skips the pod, if it does, in a namespace with the context's mode.
-fn check_skip(pod: &Pod<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> Result<(), Skip> {
+fn check_skip(
+    pod: &Pod<'_>,
+    fingerprints: &[Fingerprint],
+    context: &Context<'_>,
+    notes: &mut Vec<String>,
+) -> Result<(), Skip> {
     let Context { mode, profile, namespace, .. } = *context;
     let exempt = &profile.exempt;
     let mut images = pod.containers().map(|container| container.image()).peekable();
     let is_exempt = exempt.is_exempt_account(namespace, pod.service_account())
         || images.peek().is_some() && images.all(|image| exempt.is_exempt_image(image));
     let inject = InjectAnnotation::from_value(pod.annotations().inject.as_deref());
-    let kind = match (pod.is_mirror(), pod.is_windows()) {
+    // A node runs one operating system, so that one image tells. Names are their authors' word, which mode `enforce` does not take.
+    let by_name = || mode < Mode::Enforce && fingerprints.iter().any(|fingerprint| fingerprint.reason.is_windows());
+    let is_windows = pod.is_windows() || by_name();
+    let kind = match (pod.is_mirror(), is_windows) {
         (true, _) => PodKind::Mirror,
         (_, true) => PodKind::Windows,
         _ => PodKind::Ordinary,

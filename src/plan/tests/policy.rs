@@ -92,3 +92,21 @@ fn a_pod_with_all_options_of_its_profile_has_no_finding_on_ignored_ones() {
     let relied_on = Case::pod("alpine:3.19").options(&given[..1]).run().plan;
     assert!(slugs(&relied_on).contains(&"option-ignored"));
 }
+
+#[test]
+fn a_pod_for_windows_is_left_alone_by_its_selector_and_by_its_image() {
+    let pods = [
+        json!({ "spec": { "nodeSelector": { "kubernetes.io/os": "windows" }, "containers": [{ "name": "a", "image": "x" }] } }),
+        json!({ "spec": { "containers": [{ "name": "a", "image": "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022" }] } }),
+    ];
+    for pod in pods {
+        let json = pod.to_string();
+        let pod: Pod<'_> = serde_json::from_str(&json).unwrap();
+        let fingerprints = pod.containers().map(|container| image::assume(container.image())).collect();
+        for name in Profile::NAMES {
+            let profile = Profile::builtin(name).unwrap();
+            let skip = plan(&pod, Vec::clone(&fingerprints), &Context::usual(&profile)).map(|_| ()).unwrap_err();
+            assert_eq!(skip, Skip::Windows, "{name}: {json}");
+        }
+    }
+}
