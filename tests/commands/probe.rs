@@ -56,7 +56,9 @@ fn writes_a_verdict_like_other_findings() {
     let arguments = ["--resolv-conf", "resolv.conf", "--server", &server];
     let run = probe(&folder, &arguments).ended(1);
     assert!(
-        run.stdout.starts_with("deny[stale-nameserver]: 127.0.0.9 answers neither by UDP nor by TCP"),
+        run.stdout.starts_with(
+            "deny[loopback-nameserver]: 127.0.0.9 is this machine itself (loopback), and no nameserver answers there"
+        ),
         "{}",
         run.stdout
     );
@@ -66,7 +68,7 @@ fn writes_a_verdict_like_other_findings() {
     assert!(run.stderr.contains("there are findings at or above --fail-on"), "{}", run.stderr);
     probe(&folder, &[&arguments[..], &["--fail-on", "never"]].concat()).ended(0);
     let json = probe(&folder, &[&arguments[..], &["-o", "json"]].concat()).ended(1).json();
-    assert_eq!(json["verdicts"][0]["verdict"], "stale-nameserver");
+    assert_eq!(json["verdicts"][0]["verdict"], "loopback-nameserver");
     assert_eq!(json["verdicts"][0]["confidence"], "certain");
     assert_eq!(json["targets"]["cluster_domain"], "cluster.local");
     assert_eq!(json["summary"]["deny"], 1);
