@@ -89,7 +89,8 @@ fn search_configuration(file: &NodeFile, found: &mut Found) {
         for (line, word) in values.iter().filter(|_| OPTIONS.contains(option)) {
             let Some(address) = address(word) else { continue };
             let steps = [THERE, "start the interface's DHCP client again, or reboot"];
-            let origin = found.add((file, Some(*line)), &format!("{kind} {option}"), address, Persistence::Stored, &steps);
+            let origin =
+                found.add((file, Some(*line)), &format!("{kind} {option}"), address, Persistence::Stored, &steps);
             if *kind == "default" {
                 origin.note = Some("used only where the DHCP server gives none".to_owned());
             }

@@ -36,7 +36,8 @@ const COOKIE: [u8; 4] = [99, 130, 83, 99];
 fn search(tree: &Tree, found: &mut Found) {
     if let Some(file) = tree.file(CONFIGURATION) {
         for (line, text) in lines(&file.text()) {
-            let Some(value) = text.trim_start().strip_prefix("static").filter(|rest| rest.starts_with([' ', '\t'])) else {
+            let Some(value) = text.trim_start().strip_prefix("static").filter(|rest| rest.starts_with([' ', '\t']))
+            else {
                 continue;
             };
             let Some((option, value)) = value.split_once('=') else { continue };

@@ -32,7 +32,10 @@ fn search(tree: &Tree, found: &mut Found) {
         }
         let text = file.text();
         let is_dns = |entry: &Entry<'_>| {
-            entry.key.strip_prefix("DNS").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+            entry
+                .key
+                .strip_prefix("DNS")
+                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
         };
         for Entry { line, key, value, .. } in assignments(&text).into_iter().filter(is_dns) {
             for address in addresses(value) {

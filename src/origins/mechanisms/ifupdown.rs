@@ -11,13 +11,8 @@ use crate::origins::text::{address, addresses, lines};
 use crate::origins::tree::{NodeFile, Tree};
 use crate::verdicts::nameserver_origins::Persistence;
 
-pub(super) static MECHANISM: Mechanism = Mechanism {
-    name: "ifupdown",
-    files: &[&[MAIN]],
-    programs: &["/sbin/ifup", "/usr/sbin/ifup"],
-    further,
-    search,
-};
+pub(super) static MECHANISM: Mechanism =
+    Mechanism { name: "ifupdown", files: &[&[MAIN]], programs: &["/sbin/ifup", "/usr/sbin/ifup"], further, search };
 
 const MAIN: &str = "/etc/network/interfaces";
 /// Options whose value is a command.

@@ -10,13 +10,8 @@ use crate::origins::text::address;
 use crate::origins::tree::Tree;
 use crate::verdicts::nameserver_origins::Persistence;
 
-pub(super) static MECHANISM: Mechanism = Mechanism {
-    name: "kernel command line",
-    files: &[&["/proc/cmdline"]],
-    programs: &[],
-    further: no_further,
-    search,
-};
+pub(super) static MECHANISM: Mechanism =
+    Mechanism { name: "kernel command line", files: &[&["/proc/cmdline"]], programs: &[], further: no_further, search };
 
 fn search(tree: &Tree, found: &mut Found) {
     let Some(file) = tree.file("/proc/cmdline") else { return };

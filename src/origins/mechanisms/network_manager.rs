@@ -38,7 +38,8 @@ fn search(tree: &Tree, found: &mut Found) {
     }
     for file in tree.matching(&CONFIGURATION) {
         let text = file.text();
-        let is_global = |entry: &Entry<'_>| entry.section.contains("global-dns-domain") && entry.key.ends_with("servers");
+        let is_global =
+            |entry: &Entry<'_>| entry.section.contains("global-dns-domain") && entry.key.ends_with("servers");
         for Entry { line, value, .. } in entries(&text).into_iter().filter(is_global) {
             for address in addresses(value) {
                 let persistence = persistence(file);
@@ -51,7 +52,8 @@ fn search(tree: &Tree, found: &mut Found) {
         let text = file.text();
         for Entry { line, value, .. } in entries(&text).into_iter().filter(|entry| entry.key == "DNS") {
             for address in addresses(value) {
-                let steps = ["change the DHCP server's option, or set `ipv4.ignore-auto-dns yes` in the connection's profile"];
+                let steps =
+                    ["change the DHCP server's option, or set `ipv4.ignore-auto-dns yes` in the connection's profile"];
                 found.add((file, Some(line)), "DNS=", address, Persistence::Leased, &steps);
             }
         }

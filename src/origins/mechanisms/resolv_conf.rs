@@ -43,7 +43,8 @@ fn search(tree: &Tree, found: &mut Found) {
             found.add_derived((file, Some(line)), "nameserver", address).note = Some(format!("{writer} writes it"));
         } else {
             let origin = found.add((file, Some(line)), "nameserver", address, Persistence::Stored, &[THERE]);
-            origin.note = Some("unless a script or a DHCP client writes the file at boot; its head names none".to_owned());
+            origin.note =
+                Some("unless a script or a DHCP client writes the file at boot; its head names none".to_owned());
         }
     }
 }

@@ -23,11 +23,8 @@ pub(super) static MECHANISM: Mechanism = Mechanism {
     search,
 };
 
-const STORED: [&str; 3] = [
-    "/etc/resolvconf/resolv.conf.d/head",
-    "/etc/resolvconf/resolv.conf.d/base",
-    "/etc/resolvconf/resolv.conf.d/tail",
-];
+const STORED: [&str; 3] =
+    ["/etc/resolvconf/resolv.conf.d/head", "/etc/resolvconf/resolv.conf.d/base", "/etc/resolvconf/resolv.conf.d/tail"];
 const RECORDS: &str = "/run/resolvconf/interface/*";
 const WRITTEN: &str = "/run/resolvconf/resolv.conf";
 /// cloud-init's main file.

@@ -47,7 +47,8 @@ fn search(tree: &Tree, found: &mut Found) {
         let text = file.text();
         for Entry { line, value, .. } in entries(&text).into_iter().filter(|entry| entry.key == "DNS") {
             for address in addresses(value) {
-                let steps = ["change the DHCP server's option, or set `UseDNS=no` in `[DHCPv4]` of the link's .network file"];
+                let steps =
+                    ["change the DHCP server's option, or set `UseDNS=no` in `[DHCPv4]` of the link's .network file"];
                 found.add((file, Some(line)), "DNS=", address, Persistence::Leased, &steps);
             }
         }

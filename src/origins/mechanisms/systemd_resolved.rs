@@ -41,7 +41,8 @@ fn search(tree: &Tree, found: &mut Found) {
         let text = file.text();
         for Entry { line, value, .. } in entries(&text).into_iter().filter(|entry| entry.key == "SERVERS") {
             for address in addresses(value) {
-                let steps = ["find the program that set it (`resolvectl status`), or run `resolvectl revert` for the link"];
+                let steps =
+                    ["find the program that set it (`resolvectl status`), or run `resolvectl revert` for the link"];
                 found.add((file, Some(line)), "SERVERS=", address, Persistence::Runtime, &steps).note =
                     Some("set by `resolvectl dns` or another program, which may set it again".to_owned());
             }
@@ -72,7 +73,8 @@ fn search_configuration(tree: &Tree, found: &mut Found) {
                 resets.push((kind, of.len(), &file.path));
             }
             for address in addresses(value) {
-                let persistence = if file.path.starts_with("/run/") { Persistence::Runtime } else { Persistence::Stored };
+                let persistence =
+                    if file.path.starts_with("/run/") { Persistence::Runtime } else { Persistence::Stored };
                 let steps = [first_step(file), "run `systemctl restart systemd-resolved`"];
                 let setting = ["DNS=", "FallbackDNS="][kind];
                 let origin = found.add((file, Some(line)), setting, address, persistence, &steps);

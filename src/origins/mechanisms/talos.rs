@@ -11,13 +11,8 @@ use crate::origins::tree::Tree;
 use crate::origins::yaml::{Named, Yaml};
 use crate::verdicts::nameserver_origins::Persistence;
 
-pub(super) static MECHANISM: Mechanism = Mechanism {
-    name: "Talos",
-    files: &[&[CONFIGURATION], &WRITTEN],
-    programs: &[],
-    further: no_further,
-    search,
-};
+pub(super) static MECHANISM: Mechanism =
+    Mechanism { name: "Talos", files: &[&[CONFIGURATION], &WRITTEN], programs: &[], further: no_further, search };
 
 const CONFIGURATION: &str = "/system/state/config.yaml";
 const WRITTEN: [&str; 2] = ["/system/etc/resolv.conf", "/system/resolved/resolv.conf"];

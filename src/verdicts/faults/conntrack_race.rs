@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn silent_if_all_pairs_lose_alike() {
         let modes = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial];
-        let seen = modes.iter().fold(Seen::healthy(), |seen, mode| seen.lose(*mode, 10, Answered(4, Code::NoError), Lost));
+        let seen =
+            modes.iter().fold(Seen::healthy(), |seen, mode| seen.lose(*mode, 10, Answered(4, Code::NoError), Lost));
         silent_of(RACE, &seen);
     }
 

@@ -192,7 +192,11 @@ mod tests {
     fn other_addresses_need_a_second_sign() {
         silent_of(FAKE, &external("10.8.0.7", 300));
         let verdict = fires(FAKE, &external("10.8.0.7", 1));
-        assert_eq!((verdict.level, verdict.confidence), (Level::Warn, Confidence::Likely), "Consul's names look the same");
+        assert_eq!(
+            (verdict.level, verdict.confidence),
+            (Level::Warn, Confidence::Likely),
+            "Consul's names look the same"
+        );
         let invented = |ip: &'static str| {
             external("10.8.0.7", 300).change(move |asked| {
                 if asked.purpose == Purpose::Invented {

@@ -73,9 +73,13 @@ fn verdict_for(seen: &Observations, known: &[&SystemLookup]) -> Verdict {
         .evidence_if(nsswitch.map(|file| format!("nsswitch.conf: hosts: {}", file.hosts.join(" "))))
         .evidence_if(use_vc_note(seen))
         .help(match (no_dns, resolver.family) {
-            (true, _) => "add `dns` to the hosts line of nsswitch.conf: without it the nameservers are not asked at all",
+            (true, _) => {
+                "add `dns` to the hosts line of nsswitch.conf: without it the nameservers are not asked at all"
+            }
             (false, Family::Musl) => "check the options of resolv.conf: musl reads no nsswitch.conf",
-            (false, _) => "check nsswitch.conf and the options of resolv.conf, and query the daemon that nsswitch.conf names",
+            (false, _) => {
+                "check nsswitch.conf and the options of resolv.conf, and query the daemon that nsswitch.conf names"
+            }
         })
         .help_if(nsswitch.map(|_| "Go's own resolver and musl do not use nsswitch.conf's modules".to_owned()))
         .profile_effects(ProfileEffects::none("no option of resolv.conf changes which sources the C library uses"))

@@ -25,13 +25,13 @@ pub(super) static DIAGNOSIS: Diagnosis =
     Diagnosis { slug: "loopback-nameserver", source: include_str!("loopback_nameserver.rs"), check };
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let dead: Vec<SocketAddr> =
-        dead_servers(seen).filter(|server| server.ip().to_canonical().is_loopback()).collect();
+    let dead: Vec<SocketAddr> = dead_servers(seen).filter(|server| server.ip().to_canonical().is_loopback()).collect();
     if dead.is_empty() {
         return None;
     }
     let itself = if seen.environment.in_pod { "this pod itself" } else { "this machine itself" };
-    let what = format!("{} is {itself} (loopback), and no nameserver answers there", list(dead.iter().map(SocketAddr::ip)));
+    let what =
+        format!("{} is {itself} (loopback), and no nameserver answers there", list(dead.iter().map(SocketAddr::ip)));
     let only = dead.len() == seen.targets.servers.len();
     let level = if only && !is_found_elsewhere(seen) { Level::Deny } else { Level::Warn };
     let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what);

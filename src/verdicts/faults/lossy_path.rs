@@ -36,9 +36,8 @@ const LOSSES_MIN: u64 = 3;
 const SHARE_MIN: f64 = 0.01;
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let of_type = |get: fn(&Pair) -> Half| {
-        move |mode| Rate::count(seen.pairs_of(mode), move |pair| get(pair) == Half::Lost)
-    };
+    let of_type =
+        |get: fn(&Pair) -> Half| move |mode| Rate::count(seen.pairs_of(mode), move |pair| get(pair) == Half::Lost);
     let (a, aaaa) = (of_type(|pair| pair.a), of_type(|pair| pair.aaaa));
     let paced = |lost: &dyn Fn(PairMode) -> Rate| lost(PairMode::TwoSockets).plus(lost(PairMode::Serial));
     // A path does not care about the type of a query. If one type is lost more often, the server ignores it, and the other shows the path.
@@ -140,9 +139,8 @@ mod tests {
     #[test]
     fn silent_for_a_server_that_ignores_one_type() {
         let modes = [PairMode::TwoSockets, PairMode::Serial];
-        let seen = modes.into_iter().fold(Seen::healthy(), |seen, mode| {
-            seen.lose(mode, 50, Answered(4, Code::NoError), Lost)
-        });
+        let seen =
+            modes.into_iter().fold(Seen::healthy(), |seen, mode| seen.lose(mode, 50, Answered(4, Code::NoError), Lost));
         silent_of(LOSSY, &seen);
     }
 

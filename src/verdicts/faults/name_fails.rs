@@ -121,9 +121,10 @@ fn answers(seen: &Observations, server: SocketAddr, name: &str) -> Option<String
         let of = seen.queries_for(server, name, Via::Udp).filter(move |asked| asked.kind == kind);
         count(of.collect()).map(|text| format!("{} gets {text}", kind.name()))
     };
-    let with_edns = seen.asked_for(Purpose::Name).chain(seen.asked_for(Purpose::External)).filter(|asked| {
-        asked.server == server && asked.edns.is_some() && asked.name.eq_ignore_ascii_case(name)
-    });
+    let with_edns = seen
+        .asked_for(Purpose::Name)
+        .chain(seen.asked_for(Purpose::External))
+        .filter(|asked| asked.server == server && asked.edns.is_some() && asked.name.eq_ignore_ascii_case(name));
     let texts = [QueryType::A, QueryType::Aaaa].into_iter().filter_map(plain);
     let with_edns = count(with_edns.collect()).map(|text| format!("A with EDNS gets {text}"));
     let texts: Vec<String> = texts.chain(with_edns).collect();
@@ -170,7 +171,8 @@ fn help(seen: &Observations, first: &FailedLookup, failed: &[FailedLookup]) -> V
         );
     }
     if has(Cause::Denied) {
-        let known = if zone_is_known && first.name != api_server { ", as the cluster's zone is known here" } else { "" };
+        let known =
+            if zone_is_known && first.name != api_server { ", as the cluster's zone is known here" } else { "" };
         help.push(format!(
             "check the name and its namespace{known}: NXDOMAIN means that the nameserver has no such name; an empty answer that the name has \
              no address of either type, as that of a headless Service without ready pods"
@@ -192,7 +194,10 @@ fn help(seen: &Observations, first: &FailedLookup, failed: &[FailedLookup]) -> V
         );
     }
     if has(Cause::Silence) {
-        help.push("the nameserver answers other queries: look for a filter on its way to this name, or a server behind it".to_owned());
+        help.push(
+            "the nameserver answers other queries: look for a filter on its way to this name, or a server behind it"
+                .to_owned(),
+        );
     }
     if has(Cause::Search) {
         help.push(search_help(failed));
@@ -298,7 +303,11 @@ mod tests {
         });
         let verdict = fires(FAILS, &seen);
         assert_eq!((verdict.level, verdict.confidence), (Level::Warn, Confidence::Likely));
-        assert!(verdict.what.contains("resolves only sometimes: 10.0.0.10 answers SERVFAIL in 2 of"), "{}", verdict.what);
+        assert!(
+            verdict.what.contains("resolves only sometimes: 10.0.0.10 answers SERVFAIL in 2 of"),
+            "{}",
+            verdict.what
+        );
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let denied = codes.iter().all(|code| matches!(code, Code::NxDomain));
     let does_not_know = codes.iter().all(|code| matches!(code, Code::NxDomain | Code::Refused));
     // A server that is asked for a zone of its own answers for the zone's name.
-    let knows_domain = servers.iter().any(|server| apex(seen, *server).any(|asked| asked.code() == Some(Code::NoError)));
+    let knows_domain =
+        servers.iter().any(|server| apex(seen, *server).any(|asked| asked.code() == Some(Code::NoError)));
     let confidence = if knows_domain || !does_not_know { Confidence::Likely } else { Confidence::Certain };
     let addresses = list(servers.iter().map(SocketAddr::ip));
     let what = if !does_not_know {
@@ -98,7 +99,8 @@ fn help(seen: &Observations, verdict: Verdict, server: SocketAddr, does_not_know
 
 /// Returns whether a domain is the cluster's, or below it.
 fn is_of_zone(seen: &Observations, domain: &str) -> bool {
-    domain.trim_end_matches('.').eq_ignore_ascii_case(&seen.targets.cluster_domain) || seen.targets.is_in_cluster(domain)
+    domain.trim_end_matches('.').eq_ignore_ascii_case(&seen.targets.cluster_domain)
+        || seen.targets.is_in_cluster(domain)
 }
 
 /// Returns the answers for names that the cluster has, below its domain.
@@ -134,12 +136,14 @@ fn lacks_zone(seen: &Observations, server: SocketAddr) -> bool {
 
 fn evidence(seen: &Observations, server: SocketAddr) -> String {
     let answers = zone_answers(seen, server).count();
-    let outside = seen.targets.external_names.iter().find(|name| {
-        seen.queries_for(server, name, Via::Udp).any(|asked| !asked.addresses().is_empty())
-    });
-    let apex = apex(seen, server).find(|asked| asked.is_answered()).map(|asked| {
-        format!(", {} itself gets {}", seen.targets.cluster_domain, asked.outcome_text())
-    });
+    let outside = seen
+        .targets
+        .external_names
+        .iter()
+        .find(|name| seen.queries_for(server, name, Via::Udp).any(|asked| !asked.addresses().is_empty()));
+    let apex = apex(seen, server)
+        .find(|asked| asked.is_answered())
+        .map(|asked| format!(", {} itself gets {}", seen.targets.cluster_domain, asked.outcome_text()));
     let outside = outside.map(|name| format!(", {name} has an address"));
     format!(
         "{}: none of {answers} answers for names of the cluster has an address, {} included{}{}",

@@ -32,12 +32,15 @@ struct Unreachable<'a> {
 }
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let unreachable: Vec<Unreachable<'_>> = seen.targets.requested().filter_map(|name| unreachable(seen, name)).collect();
+    let unreachable: Vec<Unreachable<'_>> =
+        seen.targets.requested().filter_map(|name| unreachable(seen, name)).collect();
     let (alone, besides): (Vec<_>, Vec<_>) = unreachable.iter().partition(|name| !name.has_ipv4);
     let names = |of: &[&Unreachable<'_>]| list(of.iter().map(|name| name.name));
     let (level, what) = match (&alone[..], &besides[..]) {
         ([], []) => return None,
-        ([], besides) => (Level::Info, format!("{} has IPv6 addresses, to which there is no route here", names(besides))),
+        ([], besides) => {
+            (Level::Info, format!("{} has IPv6 addresses, to which there is no route here", names(besides)))
+        }
         (alone, _) => {
             (Level::Deny, format!("{} has only IPv6 addresses, and there is no route to them here", names(alone)))
         }

@@ -27,8 +27,7 @@ pub(super) static DIAGNOSIS: Diagnosis =
     Diagnosis { slug: "nothing-resolves", source: include_str!("nothing_resolves.rs"), check };
 
 fn check(seen: &Observations) -> Option<Verdict> {
-    let servers: Vec<SocketAddr> =
-        seen.answering_servers().filter(|server| resolves_nothing(seen, *server)).collect();
+    let servers: Vec<SocketAddr> = seen.answering_servers().filter(|server| resolves_nothing(seen, *server)).collect();
     let first = *servers.first()?;
     let codes = codes(seen, &servers);
     let denied = codes.iter().all(|code| matches!(code, Code::NxDomain | Code::NoError));
@@ -38,7 +37,11 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let verdict = servers.iter().fold(verdict, |verdict, server| {
         let of = || seen.single_queries().filter(|asked| asked.server == *server);
         let answered = of().filter(|asked| asked.is_answered()).count();
-        verdict.evidence(format!("{}: {answered} of {} queries are answered, none with a record", server.ip(), of().count()))
+        verdict.evidence(format!(
+            "{}: {answered} of {} queries are answered, none with a record",
+            server.ip(),
+            of().count()
+        ))
     });
     let verdict = match of_other_servers(seen, &servers) {
         Some(text) => verdict.evidence(text).explains_all(&[Cause::Denied, Cause::Error]),
@@ -99,9 +102,9 @@ pub(super) fn of_other_servers(seen: &Observations, servers: &[SocketAddr]) -> O
 }
 
 fn codes(seen: &Observations, servers: &[SocketAddr]) -> BTreeSet<Code> {
-    let of = servers.iter().flat_map(|server| {
-        seen.targets.requested().flat_map(|name| seen.queries_for(*server, name, Via::Udp))
-    });
+    let of = servers
+        .iter()
+        .flat_map(|server| seen.targets.requested().flat_map(|name| seen.queries_for(*server, name, Via::Udp)));
     of.filter_map(|asked| asked.code()).collect()
 }
 

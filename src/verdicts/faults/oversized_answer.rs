@@ -46,7 +46,8 @@ fn check_server(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     if large.len() < ANSWERS_MIN {
         return None;
     }
-    let names: BTreeSet<&str> = large.iter().map(|(asked, _)| asked.name.as_str()).filter(|name| !name.is_empty()).collect();
+    let names: BTreeSet<&str> =
+        large.iter().map(|(asked, _)| asked.name.as_str()).filter(|name| !name.is_empty()).collect();
     let old: Vec<&str> = seen
         .programs()
         .filter(|program| program.resolver.family == Family::Musl)
@@ -56,7 +57,8 @@ fn check_server(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
     let is_own = !names.is_empty();
     let level = if is_own && !old.is_empty() { Level::Warn } else { Level::Info };
     let name = if first.name.is_empty() { "the root's keys" } else { &first.name };
-    let what = format!("{} sends {} bytes for {name} where the query allows {UDP_MAX_BYTES}", server.ip(), answer.bytes);
+    let what =
+        format!("{} sends {} bytes for {name} where the query allows {UDP_MAX_BYTES}", server.ip(), answer.bytes);
     Some(
         Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what)
             .evidence(format!("{} answers by UDP to queries without EDNS have over {UDP_MAX_BYTES} bytes and no TC", large.len()))

@@ -44,7 +44,10 @@ fn check(seen: &Observations) -> Option<Verdict> {
     let level = if glibc.is_empty() { Level::Warn } else { Level::Deny };
     let verdict = Verdict::new(&DIAGNOSIS, level, Confidence::Certain, what);
     let verdict = renamed.iter().fold(verdict, |verdict, (server, name, owner)| {
-        verdict.evidence(format!("{}: the addresses for {name} belong to {owner}, without an alias from one to the other", server.ip()))
+        verdict.evidence(format!(
+            "{}: the addresses for {name} belong to {owner}, without an alias from one to the other",
+            server.ip()
+        ))
     });
     Some(
         verdict

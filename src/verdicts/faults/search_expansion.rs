@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crate::policy::Level;
 use crate::resolver::{Answer, Family};
-use crate::verdicts::lookup_costs::{combined_answer, lookup_costs, resolvers_to_compare};
 use crate::verdicts::failures::Cause;
+use crate::verdicts::lookup_costs::{combined_answer, lookup_costs, resolvers_to_compare};
 use crate::verdicts::observations::{AskedQuery, Observations, Purpose, QueryType, Targets};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};

@@ -94,7 +94,7 @@ fn slow_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         .evidence_if(cluster_is_quick.then(|| "names of the cluster are quick".to_owned()))
         .help("let CoreDNS forward to nearer servers, and cache their answers (`cache` in the Corefile)")
         .profile_effects(ProfileEffects::compute(seen, Failure::SlowAnswers(median)))
-            .explains_all(Cause::OF_LOSS),
+        .explains_all(Cause::OF_LOSS),
     )
 }
 

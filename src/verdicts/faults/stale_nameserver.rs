@@ -143,9 +143,7 @@ fn bad_cluster_names(seen: &Observations, server: SocketAddr) -> Rate {
     if seen.targets.names.is_empty() {
         return Rate::default();
     }
-    let is_bad_half = |half: Half| {
-        !matches!(half, Half::Answered(took, Code::NoError | Code::NxDomain) if u128::from(took) < SLOW.as_millis())
-    };
+    let is_bad_half = |half: Half| !matches!(half, Half::Answered(took, Code::NoError | Code::NxDomain) if u128::from(took) < SLOW.as_millis());
     seen.first_name_rate(server, is_bad, is_bad_half)
 }
 
@@ -199,8 +197,7 @@ fn check_upstreams(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
         .evidence(format!("A of {}, at the same time: {inside} failed or slow", list(seen.targets.names.first())))
         .explains(seen.targets.external_names.clone(), OF_UPSTREAMS);
     let verdict = upstream_answers(seen).into_iter().fold(verdict, Verdict::evidence);
-    let verdict = verdict
-        .evidence_if(node_nameservers_now(seen));
+    let verdict = verdict.evidence_if(node_nameservers_now(seen));
     let verdict = upstream_origins(seen).into_iter().fold(verdict, Verdict::help);
     let verdict = verdict
         .help("find the server that does not answer among those that this nameserver forwards to: for CoreDNS, those of `forward` in \
@@ -426,8 +423,10 @@ mod tests {
         origin(&mut seen, "10.0.0.8", "/etc/resolvconf/resolv.conf.d/tail", Persistence::Stored);
         assert_eq!(
             fires(STALE, &seen).help,
-            ["`10.0.0.9` comes from /etc/resolvconf/resolv.conf.d/base line 3 (resolvconf); it comes back after a reboot; change it \
-              there, then run `resolvconf -u`, then restart CoreDNS"]
+            [
+                "`10.0.0.9` comes from /etc/resolvconf/resolv.conf.d/base line 3 (resolvconf); it comes back after a reboot; change it \
+              there, then run `resolvconf -u`, then restart CoreDNS"
+            ]
         );
     }
 

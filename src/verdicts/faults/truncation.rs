@@ -85,8 +85,8 @@ fn no_edns(seen: &Observations, server: SocketAddr) -> Option<Verdict> {
             asked.via == Via::Udp && asked.edns.is_some_and(|size| size <= SAFE_BYTES) == with_edns
         };
         // The queries with EDNS are for A.
-        let named = queries_to(seen, server)
-            .filter(|asked| asked.purpose != Purpose::Large && asked.kind == QueryType::A);
+        let named =
+            queries_to(seen, server).filter(|asked| asked.purpose != Purpose::Large && asked.kind == QueryType::A);
         named.filter(is_it).filter(move |asked| with_edns || asked.edns.is_none()).collect::<Vec<_>>()
     };
     let (with, without) = (of(true), of(false));
