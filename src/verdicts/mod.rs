@@ -7,7 +7,7 @@
 //! - One cause gives one verdict: a rate limit is not also reported as a lossy path.
 //! - Like is compared with like: queries for one name and type, and answers by their codes. A statement about the rest of the network
 //!   ("while the cluster's names do") is made only if the observations show it.
-//! - A requested name that does not resolve is named by a verdict ([`failures`]).
+//! - A requested name that does not resolve is named by a verdict (`failures.rs`).
 //! - What a profile would change is computed by the model in [`crate::resolver`], for the resolvers that were found.
 
 mod dead_servers;
