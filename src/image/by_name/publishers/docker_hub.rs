@@ -1,6 +1,6 @@
 //! Publishers on Docker Hub, except official images. Must not have rows for other registries.
 
-use super::row::Base::{Alpine, AlpineItself, Bare, Glibc, GlibcBesideMusl, Several};
+use super::row::Base::{Alpine, AlpineItself, Bare, Glibc, GlibcBesideMusl, Several, Uclibc};
 use super::row::Build::{Unknown, WithCgo, WithoutCgo};
 use super::row::Tags::{Before, Between, Every, From, Latest, Plain, Word, WordBefore};
 use super::row::{Row, row};
@@ -160,9 +160,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("nginxinc/nginx-unprivileged", Plain, Glibc("Debian"), "nginxinc/docker-nginx-unprivileged mainline/debian/Dockerfile"),
     row("nicolaka/netshoot", Plain, Alpine, "nicolaka/netshoot@d0aa4b5 Dockerfile FROM alpine:3.24.1"),
     row("nodered/node-red", From(1, 0), Alpine, "node-red/node-red-docker@100a725 .docker/Dockerfile.alpine is the default (others are tagged -debian)"),
+    row("oliver006/redis_exporter", Plain, Bare("scratch"), "oliver006/redis_exporter@cd5941f Dockerfile CGO_ENABLED=0 FROM scratch (the other is tagged -alpine)").go(WithoutCgo),
     row("openkruise/guestbook", Plain, Glibc("the glibc build of busybox"), "openkruise/kruise@07169cf docs/tutorial/v1/images/guestbook/Dockerfile FROM busybox:ubuntu-14.04, go build").go(Unknown),
     row("openkruise/kruise-manager", From(1, 4), Alpine, "openkruise/kruise@07169cf Dockerfile CGO_ENABLED=0 FROM alpine, since v1.4.0 (before ubuntu:latest)").go(WithoutCgo),
     row("openpolicyagent/gatekeeper", From(3, 1), Bare("distroless static"), "open-policy-agent/gatekeeper@dd8507e Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static-debian12, since v3.1.0 static").go(WithoutCgo),
+    row("opensearchproject/opensearch", Plain, Glibc("Amazon Linux"), "opensearch-project/opensearch-build@4372bf7 docker/release/dockerfiles/opensearch.al2023.dockerfile FROM amazonlinux:2023, before amazonlinux:2"),
+    row("opensearchproject/opensearch-dashboards", Plain, Glibc("Amazon Linux"), "opensearch-project/opensearch-build@4372bf7 docker/release/dockerfiles/opensearch-dashboards.al2023.dockerfile FROM amazonlinux:2023, before amazonlinux:2"),
     row("otel/opentelemetry-collector", Plain, Bare("scratch"), "open-telemetry/opentelemetry-collector-releases@ceccc19 distributions/otelcol/Dockerfile FROM scratch; cmd/goreleaser/internal/builder.go CGO_ENABLED=0").go(WithoutCgo),
     row("otel/opentelemetry-collector-contrib", Plain, Bare("scratch"), "open-telemetry/opentelemetry-collector-releases@ceccc19 distributions/otelcol-contrib/Dockerfile FROM scratch; cmd/goreleaser/internal/builder.go CGO_ENABLED=0").go(WithoutCgo),
     row("otel/opentelemetry-collector-k8s", Plain, Bare("scratch"), "open-telemetry/opentelemetry-collector-releases@ceccc19 distributions/otelcol-k8s/Dockerfile FROM scratch; cmd/goreleaser/internal/builder.go CGO_ENABLED=0").go(WithoutCgo),
@@ -172,6 +175,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("pihole/pihole", Before(2024, 8), Glibc("Debian"), "pi-hole/docker-pi-hole@45f2d2d src/Dockerfile FROM debian:bullseye-slim"),
     row("pihole/pihole", From(2025, 1), Alpine, "pi-hole/docker-pi-hole@dd91b48 src/Dockerfile FROM alpine"),
     row("postgis/postgis", Plain, Glibc("Debian"), "postgis/docker-postgis@51b3555 17-3.5/Dockerfile FROM postgres:17-bullseye"),
+    row("prometheuscommunity/postgres-exporter", From(0, 9), Uclibc("busybox"), "prometheus-community/postgres_exporter@dbb1987 Dockerfile FROM quay.io/prometheus/busybox-OS-ARCH:latest, since v0.9.0; of Go").go(Unknown),
     row("rancher/klipper-lb", Plain, Alpine, "k3s-io/klipper-lb@75a20be Dockerfile FROM alpine:3.20"),
     row("rancher/local-path-provisioner", Plain, Several, "rancher/local-path-provisioner@9fa2a62 package/Dockerfile FROM scratch, before v0.0.37 alpine; scripts/build CGO_ENABLED=0").go(WithoutCgo),
     row("rancher/mirrored-coredns-coredns", From(1, 2), Bare("scratch, later distroless static"), "a copy of coredns/coredns").go(Unknown),
@@ -191,6 +195,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("sonatype/nexus3", Plain, Glibc("CentOS or Red Hat UBI"), "sonatype/docker-nexus3@7b38e1c Dockerfile FROM ubi8/ubi-minimal, before 3.18 centos"),
     row("stakater/reloader", From(1, 0), Bare("distroless static"), "stakater/Reloader@655a2b3 Dockerfile CGO_ENABLED=0 BASE_IMAGE gcr.io/distroless/static:nonroot").go(WithoutCgo),
     row("stefanprodan/podinfo", Plain, Alpine, "stefanprodan/podinfo@eec06d1 Dockerfile CGO_ENABLED=0 FROM alpine, since 0.2.2").go(WithoutCgo),
+    row("summerwind/actions-runner", Plain, Glibc("Ubuntu"), "actions/actions-runner-controller@2ee6b3b runner/actions-runner.ubuntu-*.dockerfile FROM ubuntu"),
+    row("summerwind/actions-runner-dind", Plain, Glibc("Ubuntu"), "actions/actions-runner-controller@2ee6b3b runner/actions-runner-dind.ubuntu-*.dockerfile FROM ubuntu"),
     row("tailscale/tailscale", Plain, Alpine, "tailscale/tailscale@de9ec7e build_docker.sh DEFAULT_BASE=tailscale/alpine-base:3.22, Dockerfile built by golang:alpine").go(Unknown),
     row("timescale/timescaledb", Word("bitnami"), Glibc("Debian"), "timescale/timescaledb-docker bitnami/Dockerfile FROM bitnami/postgresql"),
     row("timescale/timescaledb", Plain, Alpine, "timescale/timescaledb-docker@029292c Dockerfile FROM postgres:*-alpine"),

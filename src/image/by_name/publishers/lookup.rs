@@ -38,6 +38,7 @@ pub(crate) const REGISTRIES: &[Registry] = &[
     Registry { host: "docker.elastic.co", rows: registries::ELASTIC },
     Registry { host: "cr.l5d.io", rows: registries::LINKERD },
     Registry { host: "docker.gitea.com", rows: registries::GITEA },
+    Registry { host: "nvcr.io", rows: registries::NVIDIA },
     Registry { host: "registry.suse.com", rows: registries::SUSE },
     Registry { host: "registry.fedoraproject.org", rows: registries::FEDORA },
     Registry { host: "docker.io/istio", rows: shared::ISTIO },

@@ -43,6 +43,7 @@ pub(crate) const QUAY: &[Row] = &[
     row("minio/minio", From(2021, 0), Glibc("Red Hat UBI"), "minio/minio@7aac2a2 Dockerfile.release CGO_ENABLED=0 FROM ubi9/ubi-micro; since 2020-12-08 UBI").go(WithoutCgo),
     row("oauth2-proxy/oauth2-proxy", Between((5, 0), (7, 6)), Alpine, "oauth2-proxy/oauth2-proxy@a84e9f4 Dockerfile RUNTIME_IMAGE=alpine; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("oauth2-proxy/oauth2-proxy", From(7, 6), Bare("distroless static"), "oauth2-proxy/oauth2-proxy@be84906 Dockerfile RUNTIME_IMAGE=gcr.io/distroless/static:nonroot; Makefile CGO_ENABLED=0").go(WithoutCgo),
+    row("prometheuscommunity/postgres-exporter", From(0, 9), Uclibc("busybox"), "prometheus-community/postgres_exporter@dbb1987 Dockerfile FROM quay.io/prometheus/busybox-OS-ARCH:latest, since v0.9.0; of Go").go(Unknown),
     row("strimzi/kafka", Plain, Glibc("CentOS or Red Hat UBI"), "strimzi/strimzi-kafka-operator@8541da1 docker-images/base/Dockerfile FROM ubi9-minimal, before 0.24 centos:7"),
     row("strimzi/operator", Plain, Glibc("CentOS or Red Hat UBI"), "strimzi/strimzi-kafka-operator@8541da1 docker-images/base/Dockerfile FROM ubi9-minimal, before 0.24 centos:7"),
     row("thanos/thanos", From(0, 1), Uclibc("busybox"), "thanos-io/thanos@e103a81 Dockerfile FROM quay.io/prometheus/busybox; .promu.yml netgo").go(WithoutCgo),
@@ -139,6 +140,7 @@ pub(crate) const GITHUB: &[Row] = &[
     row("stakater/reloader", From(1, 0), Bare("distroless static"), "stakater/Reloader@655a2b3 Dockerfile CGO_ENABLED=0 BASE_IMAGE gcr.io/distroless/static:nonroot").go(WithoutCgo),
     row("stefanprodan/podinfo", Plain, Alpine, "stefanprodan/podinfo@eec06d1 Dockerfile CGO_ENABLED=0 FROM alpine, since 0.2.2").go(WithoutCgo),
     row("tailscale/tailscale", Plain, Alpine, "tailscale/tailscale@de9ec7e build_docker.sh DEFAULT_BASE=tailscale/alpine-base:3.22, Dockerfile built by golang:alpine").go(Unknown),
+    row("tektoncd/pipeline/", Every, Several, "tektoncd/pipeline@3ee1745 .ko.yaml: programs built by ko from Go, on static or other bases").go(Unknown),
     row("zalando/postgres-operator", From(1, 0), Alpine, "zalando/postgres-operator@a7aaad0 docker/Dockerfile CGO_ENABLED=0 BASE_IMAGE=alpine, since v1.0.0 alpine").go(Unknown),
 ];
 
@@ -152,6 +154,7 @@ pub(crate) const KUBERNETES: &[Row] = &[
     row("coredns/coredns", Before(1, 1), Alpine, "coredns/coredns@da447e2 Dockerfile FROM alpine (until v1.1.3)").go(Unknown),
     row("coredns/coredns", From(1, 2), Bare("scratch, later distroless static"), "coredns/coredns@4b26cce Dockerfile FROM gcr.io/distroless/static-debian12; from v1.1.4 to v1.10 scratch").go(Unknown),
     row("cpa/cluster-proportional-autoscaler", From(1, 8), Bare("distroless static"), "kubernetes-sigs/cluster-proportional-autoscaler 1.8.1 Dockerfile.in FROM gcr.io/distroless/static:nonroot; @5a5dd5a Makefile CGO_ENABLED=0").go(WithoutCgo),
+    row("cpa/cluster-proportional-autoscaler-", From(1, 8), Bare("distroless static"), "kubernetes-sigs/cluster-proportional-autoscaler 1.8.1 Dockerfile.in FROM gcr.io/distroless/static:nonroot; @5a5dd5a Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("csi-secrets-store/driver", Plain, Glibc("Debian"), "kubernetes-sigs/secrets-store-csi-driver@0aad886 docker/Dockerfile BASEIMAGE=build-image/debian-base; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("descheduler/descheduler", From(0, 10), Bare("scratch"), "kubernetes-sigs/descheduler@7d2b28b Dockerfile FROM scratch, since v0.5.0; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("dns/k8s-dns-dnsmasq-nanny", Plain, Several, "kubernetes/dns@9aa70b8 Dockerfile.dnsmasq-nanny ENTRYPOINT of Go, which starts dnsmasq; build/build.sh CGO_ENABLED=0").go(WithoutCgo),
@@ -184,8 +187,9 @@ pub(crate) const KUBERNETES: &[Row] = &[
     row("kueue/kueue", Plain, Bare("distroless static"), "kubernetes-sigs/kueue@ff69552 Dockerfile BASE_IMAGE=gcr.io/distroless/static:nonroot, CGO_ENABLED=0").go(WithoutCgo),
     row("lws/lws", Plain, Bare("distroless static"), "kubernetes-sigs/lws@060ab4d Dockerfile BASE_IMAGE=gcr.io/distroless/static:nonroot; Makefile CGO_ENABLED ?= 0").go(WithoutCgo),
     row("metrics-server/metrics-server", From(0, 4), Bare("distroless static"), "kubernetes-sigs/metrics-server@5ed5d3a Dockerfile FROM gcr.io/distroless/static; Makefile CGO_ENABLED=0").go(WithoutCgo),
-    row("node-problem-detector/node-problem-detector", From(0, 8), Glibc("Debian"), "kubernetes/node-problem-detector@6632ca6 Dockerfile FROM registry.k8s.io/build-image/debian-base"),
+    row("node-problem-detector/node-problem-detector", From(0, 8), Glibc("Debian"), "kubernetes/node-problem-detector@6632ca6 Dockerfile FROM registry.k8s.io/build-image/debian-base, ENTRYPOINT of Go").go(Unknown),
     row("pause", Every, Bare("scratch"), "kubernetes/kubernetes build/pause/Dockerfile FROM scratch, a static C program"),
+    row("pause-", Every, Bare("scratch"), "kubernetes/kubernetes@10765f6 build/pause/Dockerfile FROM scratch, for one architecture"),
     row("prometheus-adapter/prometheus-adapter", From(0, 9), Bare("distroless static"), "kubernetes-sigs/prometheus-adapter@01919d0 Dockerfile FROM gcr.io/distroless/static; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("provider-aws/aws-ebs-csi-driver", Plain, Glibc("Amazon Linux or Debian"), "kubernetes-sigs/aws-ebs-csi-driver@429e202 Dockerfile FROM eks-distro-minimal-base-csi-ebs:latest-al23, before debian-base; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("redis-slave", Plain, Glibc("Debian"), "kubernetes/examples@279e8e4 web/guestbook/redis-slave/Dockerfile FROM redis:3.2.9, before redis"),
@@ -231,6 +235,7 @@ pub(crate) const GOOGLE: &[Row] = &[
     row("ml-pipeline/scheduledworkflow", Plain, Alpine, "kubeflow/pipelines@7b70c7b backend/Dockerfile.scheduledworkflow FROM alpine, go build").go(Unknown),
     row("ml-pipeline/viewer-crd-controller", Plain, Alpine, "kubeflow/pipelines@7b70c7b backend/Dockerfile.viewercontroller FROM alpine, go build").go(Unknown),
     row("ml-pipeline/visualization-server", Plain, Glibc("Debian or Ubuntu"), "kubeflow/pipelines@7b70c7b backend/Dockerfile.visualization FROM python:3.11-slim, before tensorflow/tensorflow"),
+    row("tekton-releases/github.com/tektoncd/pipeline/cmd/", Every, Several, "tektoncd/pipeline@3ee1745 .ko.yaml: programs built by ko from Go, on static or other bases").go(Unknown),
     row("tfx-oss-public/ml_metadata_store_server", Plain, Glibc("Ubuntu"), "google/ml-metadata@b37bfad ml_metadata/tools/docker_server/Dockerfile FROM ubuntu:20.04"),
 ];
 
@@ -241,6 +246,8 @@ pub(crate) const AMAZON: &[Row] = &[
     row("ebs-csi-driver/aws-ebs-csi-driver", Plain, Glibc("Amazon Linux or Debian"), "kubernetes-sigs/aws-ebs-csi-driver@429e202 Dockerfile FROM eks-distro-minimal-base-csi-ebs:latest-al23, before debian-base; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("eks/aws-load-balancer-controller", Plain, Several, "kubernetes-sigs/aws-load-balancer-controller@225f445 Dockerfile -tags osusergo,netgo,static_build since v2.2.4").go(Unknown),
     row("lambda/", Every, Glibc("Amazon Linux"), "aws/aws-lambda-base-images: Amazon Linux 2 or 2023"),
+    row("opensearchproject/opensearch", Plain, Glibc("Amazon Linux"), "opensearch-project/opensearch-build@4372bf7 docker/release/dockerfiles/opensearch.al2023.dockerfile FROM amazonlinux:2023, before amazonlinux:2"),
+    row("opensearchproject/opensearch-dashboards", Plain, Glibc("Amazon Linux"), "opensearch-project/opensearch-build@4372bf7 docker/release/dockerfiles/opensearch-dashboards.al2023.dockerfile FROM amazonlinux:2023, before amazonlinux:2"),
 ];
 
 /// mcr.microsoft.com.
@@ -253,6 +260,7 @@ pub(crate) const MICROSOFT: &[Row] = &[
     row("dotnet/monitor", Plain, Several, "dotnet/dotnet-docker@001c831 README.monitor.md: 6 and 7 are Alpine"),
     row("dotnet/nightly/monitor", Plain, Several, "dotnet/dotnet-docker@001c831 README.monitor.md: 6 and 7 are Alpine"),
     row("dotnet/samples", Plain, Several, "dotnet/dotnet-docker@00e818e README.samples.md: aspnetapp was Debian in 2020 and names no version, so its base may have changed"),
+    row("windows", Every, Windows, "nats-io/nats-docker 2.10.x/windowsservercore-ltsc2022/Dockerfile FROM mcr.microsoft.com/windows/servercore: the same system, in full"),
     row("windows/", Every, Windows, "nats-io/nats-docker 2.10.x/nanoserver-ltsc2022/Dockerfile FROM"),
 ];
 
@@ -290,12 +298,15 @@ pub(crate) const ELASTIC: &[Row] = &[
 #[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const LINKERD: &[Row] = &[
     row("linkerd/controller", Plain, Bare("scratch"), "linkerd/linkerd2@b24cd40 Dockerfile.controller FROM scratch"),
+    row("linkerd/metrics-api", Plain, Bare("scratch"), "linkerd/linkerd2@b24cd40 viz/metrics-api/Dockerfile CGO_ENABLED=0 FROM scratch").go(WithoutCgo),
+    row("linkerd/tap", Plain, Bare("scratch"), "linkerd/linkerd2@b24cd40 viz/tap/Dockerfile CGO_ENABLED=0 FROM scratch").go(WithoutCgo),
+    row("linkerd/web", Plain, Bare("scratch"), "linkerd/linkerd2@b24cd40 web/Dockerfile CGO_ENABLED=0 FROM scratch").go(WithoutCgo),
 ];
 
 /// docker.gitea.com.
 #[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const GITEA: &[Row] = &[
-    row("gitea", Plain, Alpine, "go-gitea/gitea Dockerfile FROM alpine:3.22"),
+    row("gitea", Plain, Alpine, "go-gitea/gitea@03173b3 Dockerfile FROM alpine:3.22, built by golang:alpine with SQLite and build-base, which need cgo").go(WithCgo),
 ];
 
 /// registry.suse.com.
@@ -311,4 +322,11 @@ pub(crate) const FEDORA: &[Row] = &[
     row("fedora", Every, Glibc("Fedora"), "the distribution itself"),
     row("fedora-minimal", Every, Glibc("Fedora"), "the distribution itself"),
     row("fedora-toolbox", Every, Glibc("Fedora"), "the distribution itself"),
+];
+
+/// nvcr.io.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
+pub(crate) const NVIDIA: &[Row] = &[
+    row("nvidia/k8s-device-plugin", Before(0, 18), Glibc("Ubuntu or Red Hat UBI"), "NVIDIA/k8s-device-plugin v0.17.0 deployments/container/Dockerfile FROM nvidia/cuda:*-base-ubi9, before *-base-ubuntu20.04; built by golang").go(Unknown),
+    row("nvidia/k8s-device-plugin", From(0, 18), Several, "NVIDIA/k8s-device-plugin@1b826ac deployments/container/Dockerfile FROM nvcr.io/nvidia/distroless/go; built by golang").go(Unknown),
 ];

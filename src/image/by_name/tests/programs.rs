@@ -202,6 +202,7 @@ fn windows_images_are_recognised() {
         "mcr.microsoft.com/windows/nanoserver@sha256:141c253bc4c3fd0a201d32dc1f493bcf3fff003b6df416dea4f41046e0f37d47",
         "mcr.microsoft.com/dotnet/framework/aspnet:4.8",
         "mcr.microsoft.com/dotnet/sdk:8.0-nanoserver-ltsc2022",
+        "mcr.microsoft.com/windows:1903",
         "microsoft/nanoserver:1803",
         "registry.example.com/base/servercore:1",
         "golang:1.22-windowsservercore",

@@ -83,6 +83,14 @@ fn the_reason_names_the_publisher_and_the_base() {
 }
 
 #[test]
+fn an_image_for_one_architecture_has_the_base_of_the_others() {
+    for text in ["k8s.gcr.io/pause-amd64:3.1", "gcr.io/google_containers/pause-arm64:3.0", "registry.k8s.io/pause:3.9"]
+    {
+        assert_eq!(resolver(text), "static", "{text}");
+    }
+}
+
+#[test]
 fn the_version_decides_if_a_publisher_changed_the_base() {
     for (text, expected) in [
         ("busybox:1.28", "uclibc"),
