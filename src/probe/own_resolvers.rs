@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use aho_corasick::AhoCorasick;
+
 use crate::verdicts::observations::OwnResolver;
 
 /// A sign of a resolver.
@@ -73,22 +75,9 @@ fn add(found: &mut Vec<OwnResolver>, signs: &[Sign], path: &Path, verb: &str) {
 
 /// Returns whether a file contains these bytes.
 fn contains(path: &Path, wanted: &[u8]) -> io::Result<bool> {
-    let mut file = fs::File::open(path)?.take(PROGRAM_MAX_BYTES);
-    let (mut buffer, mut kept) = (vec![0; (64 << 10) + wanted.len()], 0);
-    loop {
-        let read = file.read(&mut buffer[kept..])?;
-        let length = kept + read;
-        if read == 0 {
-            return Ok(false);
-        }
-        if buffer[..length].windows(wanted.len()).any(|window| window == wanted) {
-            return Ok(true);
-        }
-        // The end is searched again with what follows.
-        let start = length.saturating_sub(wanted.len() - 1);
-        buffer.copy_within(start..length, 0);
-        kept = length - start;
-    }
+    let file = fs::File::open(path)?.take(PROGRAM_MAX_BYTES);
+    let search = AhoCorasick::new([wanted]).map_err(io::Error::other)?;
+    Ok(search.try_stream_find_iter(file).map_err(io::Error::other)?.next().transpose()?.is_some())
 }
 
 #[cfg(test)]

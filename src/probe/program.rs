@@ -92,13 +92,24 @@ impl ProgramSource {
                 let netdns_without_effect = wants_cgo && resolver.family == Family::Go && resolver.cgo == Cgo::Absent;
                 Program { name, resolver, because, netdns_without_effect, asked_through, own_resolvers }
             }
-            Err(error) => {
-                let resolver = Family::Unknown.unversioned();
-                let because = error.to_string();
-                Program { name, resolver, because, netdns_without_effect: false, asked_through, own_resolvers }
-            }
+            Err(error) => Program { asked_through, own_resolvers, ..unidentified(name, error.to_string()) },
         }
     }
+
+    /// Returns the program with its resolver unknown, as reading its file took too long.
+    pub(super) fn unread(&self) -> Program {
+        let name = match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Process(id) => format!("process {id}"),
+        };
+        unidentified(name, "its file was not read in time".to_owned())
+    }
+}
+
+/// Returns a program with an unknown resolver.
+fn unidentified(name: String, because: String) -> Program {
+    let resolver = Family::Unknown.unversioned();
+    Program { name, resolver, because, netdns_without_effect: false, asked_through: false, own_resolvers: Vec::new() }
 }
 
 fn inspect_process(id: u32) -> Result<(Process, Variables), ProgramError> {

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt as _;
 use futures::future::{join_all, join4};
 use futures::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::asker::Asker;
 use super::dns_question::DnsQuestion;
@@ -21,8 +22,8 @@ use crate::verdicts::TEST_NET_1;
 use crate::verdicts::lookup_costs::name_spellings;
 use crate::verdicts::nameserver_origins::NameserverOrigins;
 use crate::verdicts::observations::{
-    AskedQuery, Conntrack, Environment, Observations, Pair, PairMode, Purpose, QueryOutcome, QueryType, SystemLookup,
-    Targets, UnaskedLibrary, Upstream, Via,
+    AskedQuery, Conntrack, Environment, Observations, Pair, PairMode, Program, Purpose, QueryOutcome, QueryType,
+    SystemLookup, Targets, UnaskedLibrary, Upstream, Via,
 };
 use crate::verdicts::statistics::median;
 use crate::verdicts::system_files::ResolvConf;
@@ -135,24 +136,44 @@ impl Probe {
             on_progress,
         };
         let before = read_conntrack();
+        let programs = self.identify_programs();
         let stopped = tokio::select! {
             _ = join4(session.query_nameservers(), session.look_up(), session.query_test_net(), session.query_upstreams()) => false,
             () = stop => true,
         };
         let conntrack = before.zip(read_conntrack()).map(|(before, after)| after.since(before));
         let sent = session.asker.sent();
+        let until = if stopped { Instant::now() } else { session.asker.deadline() };
+        let programs = match timeout_at(until, programs).await {
+            Ok(Ok(programs)) => programs,
+            Ok(Err(_)) | Err(_) => self.programs.iter().map(ProgramSource::unread).collect(),
+        };
         let libraries = session.libraries(stopped);
         let Session { asked, pairs, lookups, .. } = session;
         let (asked, pairs, lookups) = (asked.into_inner(), pairs.into_inner(), lookups.into_inner());
-        let environment = self.environment(conntrack, libraries, &asked);
+        let environment = self.environment(conntrack, programs, libraries, &asked);
         let seen = Observations { targets: self.targets.clone(), asked, pairs, lookups, environment };
         ProbeResult { seen, sent, stopped }
     }
 
+    /// Identifies the programs on a thread of its own: a large one takes seconds, in which queries are sent, and the probe still ends in
+    /// time.
+    fn identify_programs(&self) -> oneshot::Receiver<Vec<Program>> {
+        let (sender, receiver) = oneshot::channel();
+        let programs = self.programs.clone();
+        std::thread::spawn(move || sender.send(programs.iter().map(|program| program.identify(false)).collect()));
+        receiver
+    }
+
     /// Returns the environment, with the libraries that were really asked.
-    fn environment(&self, conntrack: Option<Conntrack>, libraries: Libraries, asked: &[AskedQuery]) -> Environment {
+    fn environment(
+        &self,
+        conntrack: Option<Conntrack>,
+        mut programs: Vec<Program>,
+        libraries: Libraries,
+        asked: &[AskedQuery],
+    ) -> Environment {
         let Libraries { asked: libraries, unasked } = libraries;
-        let mut programs: Vec<_> = self.programs.iter().map(|program| program.identify(false)).collect();
         programs.extend(libraries.into_iter().map(|program| program.library));
         let names: Vec<String> = self.targets.names.iter().chain(&self.targets.external_names).cloned().collect();
         Environment {
