@@ -17,6 +17,7 @@ mod common {
 }
 
 mod cluster {
+    pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
     pub(crate) mod endurance;
     pub(crate) mod enforcement;
@@ -44,8 +45,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    certificates, endurance, enforcement, events, examples, inspection, installation, knowledge, measuring, monitoring,
-    mutation, outages, policy, profiles, rights, scan,
+    broken_certificates, certificates, endurance, enforcement, events, examples, inspection, installation, knowledge,
+    measuring, monitoring, mutation, outages, policy, profiles, rights, scan,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -84,6 +85,7 @@ const SUITE: Suite<Test> = Suite {
         outages::TESTS,
         installation::TESTS,
         certificates::TESTS,
+        broken_certificates::TESTS,
         endurance::TESTS,
         installation::LAST,
     ],

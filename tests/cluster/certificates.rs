@@ -55,7 +55,7 @@ pub(crate) fn is_settled(cluster: &Cluster) -> Result<bool> {
     Ok(!authority.is_empty() && trusted(cluster)?.iter().all(|trusted| *trusted == [authority.clone()]))
 }
 
-fn wait_until_settled(cluster: &Cluster) -> Result<()> {
+pub(crate) fn wait_until_settled(cluster: &Cluster) -> Result<()> {
     wait("settled", || is_settled(cluster))
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn empty(cluster: &Cluster, kind: &str, webhooks: usize) -> Result<()
 }
 
 /// Checks that a new pod is fixed.
-fn is_fixed(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+pub(crate) fn is_fixed(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
     let (pod, _) = cluster.created(&pod(namespace, name, "alpine:3.19"))?;
     ensure!(pod["spec"]["dnsConfig"]["options"] == injected_options(), "{pod:#}");
     Ok(())

@@ -15,6 +15,7 @@ pub(crate) const TESTS: Topic = tests![
     kubectl_describe_shows_findings_on_a_pod_and_its_deployment,
     each_mode_writes_exactly_its_events,
     forged_annotations_do_not_reach_events,
+    hostile_text_of_a_pod_stays_on_its_line,
     each_event_is_written_once_across_three_restarts,
     a_terminating_namespace_is_not_a_failure,
     a_namespace_with_many_pods_gets_a_bounded_number_of_events
@@ -311,6 +312,38 @@ fn forged_annotations_do_not_reach_events(cluster: &Cluster) -> Result<()> {
     ];
     ensure!(found == expected, "{found:#?}");
     ensure!(events(cluster, "lies-audited")?.is_empty());
+    Ok(())
+}
+
+/// Text for terminals, lines, the direction of text and CI systems, in each field of a pod that the API server accepts it in.
+fn hostile_text_of_a_pod_stays_on_its_line(cluster: &Cluster) -> Result<()> {
+    const HOSTILE: &str = "x\n::error::a\r\n##[error]b\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{7f}y";
+    let is_raw = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("hostile", &[])?;
+    let mut hostile = pod("hostile", "hostile", &format!("docker.io/library/{HOSTILE}:3.16"));
+    hostile["metadata"]["annotations"] = json!({ "muslin.dev/ignore": HOSTILE, "muslin.dev/injected": HOSTILE });
+    hostile["spec"]["dnsConfig"] = json!({
+        "options": [{ "name": HOSTILE, "value": HOSTILE }, { "name": "attempts", "value": HOSTILE }, { "name": "timeout:0" }],
+    });
+    let container = &mut hostile["spec"]["containers"][0];
+    container["env"] =
+        json!([{ "name": "RES_OPTIONS", "value": HOSTILE }, { "name": "LOCALDOMAIN", "value": HOSTILE }]);
+    container["command"] = json!([HOSTILE, "-c", HOSTILE]);
+    let (stored, warnings) = cluster.created(&hostile)?;
+    ensure!(warnings.lines().count() > 1, "muslin warns of nothing: {warnings}");
+    settle(cluster, "hostile", "last")?;
+    let events = events(cluster, "hostile")?;
+    let notes = events.iter().filter_map(|event| event["message"].as_str());
+    let annotations = stored["metadata"]["annotations"].as_object().context("muslin has not reviewed the pod")?;
+    let own = ["muslin.dev/injected", "muslin.dev/resolvers", "muslin.dev/warnings"];
+    let own = own.iter().filter_map(|key| annotations.get(*key)?.as_str());
+    for text in warnings.lines().chain(notes).chain(own.flat_map(|text| text.split('\n'))) {
+        ensure!(!text.contains(is_raw) && !text.contains("##["), "{text:?}");
+        ensure!(!text.trim_start().starts_with("::"), "{text:?}");
+    }
     Ok(())
 }
 

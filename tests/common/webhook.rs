@@ -46,7 +46,7 @@ pub(crate) struct Muslin<'c> {
     process: Process,
     started_in: Duration,
     certificate: Certificate,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The process of a `muslin serve`; stopped when dropped.
@@ -92,7 +92,7 @@ impl<'c> Muslin<'c> {
         let validating = Registration::of_policy(control_plane, &server, &certificate.certificate)?;
         mutating.wait_until_muslin_answers()?;
         validating.wait_until_labels_are_judged()?;
-        Ok(Self { _registrations: [mutating, validating], process, started_in, certificate, _folder: folder })
+        Ok(Self { _registrations: [mutating, validating], process, started_in, certificate, folder })
     }
 
     /// Returns the time from the start of the process until it was ready.
@@ -141,6 +141,11 @@ impl<'c> Muslin<'c> {
     /// Returns the server's certificate.
     pub(crate) fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// Returns the folder with the server's certificate and key.
+    pub(crate) fn certificate_folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Returns the exit status if the server has ended.
