@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use axum::http::Method;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use crate::attacks::tenant::{NAMESPACE, path};
@@ -18,13 +19,19 @@ use crate::common::registration::MANIFESTS;
 use crate::common::registry::Registry;
 use crate::{Topic, World};
 
-pub(crate) const TESTS: Topic = tests![slow_images, many_images, private_images];
+pub(crate) const TESTS: Topic = tests![slow_images, many_images, private_images, stored_fingerprints];
 
 /// The longest time until an honest person's new image is known while the tenant attacks.
 const KNOWN_MAX: Duration = Duration::from_secs(3);
 
 /// The most fingerprints that one namespace's real pods may leave.
 const FINGERPRINTS_MAX: usize = 600;
+
+/// The path of all fingerprints.
+const FINGERPRINTS: &str = "/apis/muslin.dev/v1alpha1/imagefingerprints";
+
+/// The number of fingerprints that the attack on an earlier muslin left.
+const STORED: usize = 1136;
 
 fn slow_images(world: &World) -> Result<()> {
     // Who makes a registry slow owns it, or a part of it.
@@ -137,6 +144,38 @@ fn fingerprints(world: &World) -> Result<usize> {
     Ok(output.stdout.lines().count())
 }
 
+/// What an attack on an earlier muslin left in etcd is read at each start: fingerprints in an old format, of 64 KiB each.
+fn stored_fingerprints(world: &World) -> Result<()> {
+    let _rights = Rights::apply(world, "components/image-inspection/cluster-role.yaml")?;
+    let number = if world.attacks == usize::MAX { STORED } else { STORED / 5 };
+    let half = "x".repeat(32 << 10);
+    let store = async |index: usize| {
+        let name = format!("sha256-{index:064x}");
+        let metadata = json!({ "name": name, "annotations": { "example.com/filler": half } });
+        let object = json!({ "apiVersion": "muslin.dev/v1alpha1", "kind": "ImageFingerprint", "metadata": metadata, "spec": {} });
+        let created = world.admin.send(Method::POST, FINGERPRINTS, object.to_string().into_bytes()).await?;
+        let mut object: Value = serde_json::from_str(&created)?;
+        object["status"] = json!({
+            "format": 1, "digest": name.replace('-', ":"), "platform": "linux/amd64", "resolver": "musl 1.2.4",
+            "because": "/lib/ld-musl-x86_64.so.1", "evidence": "inspected", "image": "example.com/many:1",
+            "lastUsed": "2026-11-01T00:00:00Z", "data": half,
+        });
+        world.admin.send(Method::PUT, &format!("{FINGERPRINTS}/{name}/status"), object.to_string().into_bytes()).await
+    };
+    let stored = futures::stream::iter(0..number).map(store).buffer_unordered(8).try_collect::<Vec<_>>();
+    world.runtime.block_on(stored)?;
+    let registry = TenantRegistry::start()?;
+    // Starts within the memory limit, or not at all.
+    let mut victim = Victim::start_with(world, &registry.flags(), &registry.reference(HONEST, 1))?;
+    let peak = victim.peak()?;
+    victim.attack(&format!("a start with {number} stored fingerprints of 64 KiB"), |_| Ok(()))?;
+    victim.note((|| {
+        ensure!(peak < world.manifest.memory_limit / 2, "the start took {peak} bytes");
+        Ok(())
+    })());
+    victim.finish()
+}
+
 /// A private image that one namespace's Secret opens; the tenant has none, or a wrong one.
 fn private_images(world: &World) -> Result<()> {
     const PASSWORD: &str = "only-for-those-who-know";
@@ -221,8 +260,9 @@ impl<'w> Rights<'w> {
 
 impl Drop for Rights<'_> {
     fn drop(&mut self) {
-        for what in [["imagefingerprints", "--all"], ["-f", &self.file]] {
-            let _ = self.world.control_plane.kubectl(&[&["delete", "--ignore-not-found"], &what[..]].concat(), None);
+        // All at once; `--all` sends a request for each.
+        for what in [["--raw", FINGERPRINTS], ["-f", &self.file]] {
+            let _ = self.world.control_plane.kubectl(&[&["delete"], &what[..]].concat(), None);
         }
     }
 }

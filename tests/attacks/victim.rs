@@ -146,6 +146,11 @@ impl<'w> Victim<'w> {
         Ok(())
     }
 
+    /// Returns the most memory since the start or the last attack, in bytes.
+    pub(crate) fn peak(&self) -> Result<u64> {
+        self.group.peak()
+    }
+
     /// Adds a problem to the last attack, if there is one.
     pub(crate) fn note(&mut self, checked: Result<()>) {
         if let (Err(error), Some(row)) = (checked, self.rows.last_mut()) {
