@@ -10,6 +10,7 @@ use std::process::Command;
 use muslin::explain::{Examples, pages, parts};
 use muslin::rules::RULES;
 use muslin::verdicts::DIAGNOSES;
+use muslin::verdicts::matrix::NETWORK_FAULTS;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -149,6 +150,38 @@ fn troubleshooting_links_to_every_rule_and_verdict() {
             links.contains(&page),
             "docs/troubleshooting.md has no link to {page}: say when `muslin probe` gives it"
         );
+    }
+}
+
+/// The cells of each row of the tables on a page, without their heads.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let is_row =
+        |line: &&str| line.starts_with("| ") && !line.starts_with("|---") && !line.starts_with("| people report");
+    text.lines().filter(is_row).map(cells).collect()
+}
+
+#[test]
+fn each_kind_of_report_has_a_case_with_that_answer() {
+    let text = fs::read_to_string(docs().join("field.md")).unwrap();
+    let rows = rows(&text);
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in rows {
+        let [_, reported, fix, case] = &row[..] else { panic!("not four cells: {row:?}") };
+        let reported = links(reported);
+        assert!(!reported.is_empty() && !fix.is_empty(), "{row:?}");
+        if let Some(slug) = case.strip_prefix("`tests/rules/").and_then(|case| case.strip_suffix('`')) {
+            // The tests of the rules check what each file gives.
+            assert!(Path::new(REPOSITORY).join("tests/rules").join(slug).join("fires.yaml").exists(), "{case}");
+            assert!(reported.contains(&format!("rules/{slug}.md")), "{row:?}");
+        } else {
+            let title = case.trim_matches('"');
+            let fault = NETWORK_FAULTS.iter().find(|fault| fault.title == title);
+            let fault = fault.unwrap_or_else(|| panic!("no fault of the matrix is {title}"));
+            for verdict in fault.verdicts {
+                assert!(reported.contains(&format!("verdicts/{verdict}.md")), "{row:?} gives {verdict}");
+            }
+        }
     }
 }
 
