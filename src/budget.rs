@@ -52,7 +52,7 @@ const TEXT: usize = 64;
 
 thread_local! {
     /// Turns of loops whose number the input decides, counted by debug builds, so that tests and fuzz targets need no clock.
-    #[cfg(debug_assertions)]
+    #[cfg(any(test, debug_assertions))]
     static TURNS: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<Budget>> = const { Cell::new(None) };
 }
@@ -86,15 +86,15 @@ pub(crate) fn charge_text(bytes: usize) -> Result<(), Exceeded> {
 
 /// Counts turns of a loop whose number the input decides. Does nothing in a release build.
 pub(crate) fn count_turns(turns: usize) {
-    #[cfg(debug_assertions)]
+    #[cfg(any(test, debug_assertions))]
     TURNS.set(TURNS.get() + turns as u64);
-    #[cfg(not(debug_assertions))]
+    #[cfg(not(any(test, debug_assertions)))]
     let _ = turns;
 }
 
 /// Runs code, and returns how many turns its loops took. Debug builds count them, for tests and fuzz targets: unlike time, they are the
 /// same on every machine.
-#[cfg(debug_assertions)]
+#[cfg(any(test, debug_assertions))]
 pub fn turns_of<T>(code: impl FnOnce() -> T) -> (T, u64) {
     let before = TURNS.get();
     let result = code();

@@ -45,6 +45,6 @@ pub mod rules;
 pub mod text;
 pub mod verdicts;
 
-#[cfg(debug_assertions)]
+#[cfg(any(test, debug_assertions))]
 #[doc(hidden)]
 pub use budget::turns_of;
