@@ -15,7 +15,7 @@ use crate::{Topic, World};
 pub(crate) const ON_REQUEST: Topic = tests![a_debian_system_is_known_in_a_few_kib];
 
 /// The folders that a package installs files in.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "bin",
     "etc",
     "lib",
@@ -23,6 +23,7 @@ const FOLDERS: [&str; 10] = [
     "sbin",
     "usr/bin",
     "usr/lib/x86_64-linux-gnu",
+    "usr/lib64",
     "usr/sbin",
     "usr/share",
     "var/lib/dpkg",
