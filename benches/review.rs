@@ -95,6 +95,7 @@ fn router_with(inspection: Option<ImageInspection>) -> Router {
         cluster_nameservers: 1,
         own_namespace: Some("muslin".to_owned()),
         inspection,
+        docs_url: None,
         certificates: None,
     };
     let namespaces = Namespaces::fixed(NamespacePolicy::default());

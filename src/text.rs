@@ -132,6 +132,11 @@ impl Block {
         self.0.push_str(&format!("{style}{line}{style:#}"));
     }
 
+    /// Adds a text that a terminal shows as a link to an address (OSC 8). An address has no character that a line escapes.
+    pub fn push_link(&mut self, address: &Line, line: &Line) {
+        self.0.push_str(&format!("\u{1b}]8;;{address}\u{1b}\\{line}\u{1b}]8;;\u{1b}\\"));
+    }
+
     /// Adds another block.
     pub fn push(&mut self, Self(text): &Self) {
         self.0.push_str(text);

@@ -20,6 +20,7 @@ mod registry {
     pub(crate) mod hostile_layers;
     pub(crate) mod images;
     pub(crate) mod knowledge;
+    pub(crate) mod large;
     pub(crate) mod sources;
 }
 
@@ -36,7 +37,9 @@ use muslin::image::Reference;
 use muslin::registry::{
     Client, ClientSettings, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote,
 };
-use registry::{access, bounds, fairness, fingerprints, formats, hostile, hostile_layers, images, knowledge, sources};
+use registry::{
+    access, bounds, fairness, fingerprints, formats, hostile, hostile_layers, images, knowledge, large, sources,
+};
 
 /// The things that all tests share.
 struct World {
@@ -62,7 +65,7 @@ const SUITE: Suite<Test> = Suite {
         fairness::TESTS,
         knowledge::TESTS,
     ],
-    on_request: &[],
+    on_request: &[large::ON_REQUEST],
 };
 
 fn main() -> ExitCode {

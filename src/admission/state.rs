@@ -16,6 +16,7 @@ use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
 use crate::policy::{Level, Mode, NamespacePolicy, Profile};
+use crate::rules::DocsUrl;
 use crate::text::one_line;
 
 use super::large_reviews::{LargeReviews, NoTurn};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub own_namespace: Option<String>,
     /// Reads images; without it, muslin goes by image names alone.
     pub inspection: Option<ImageInspection>,
+    /// The address of the pages about rules, for a last line of warnings.
+    pub docs_url: Option<DocsUrl>,
     /// The source of the serving certificate; without it, the certificate is there from the start.
     pub certificates: Option<Certificates>,
 }
@@ -193,6 +196,7 @@ impl State {
             mode,
             profile,
             holder_ignores: None,
+            holder_unread: &[],
             trusts_annotation: false,
             texts_from: Level::Warn,
         }

@@ -30,6 +30,7 @@ fn settings() -> Settings {
         cluster_nameservers: 1,
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        docs_url: None,
         certificates: None,
     }
 }
@@ -78,7 +79,6 @@ async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
     assert_eq!(
         response["warnings"],
         json!([
-            "muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)",
             "muslin: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s"
         ])
     );
@@ -113,6 +113,100 @@ async fn says_what_is_wrong_with_a_label_and_goes_on_without_it() {
     let response = answer(&webhook(NamespacePolicy::from_labels(Some("on"), Some("quick"))), &review(alpine())).await;
     let warnings = response["warnings"].to_string();
     assert!(warnings.contains("`on` is not a mode") && warnings.contains("there is no profile `quick`"), "{warnings}");
+}
+
+/// Returns the warnings about an object of this kind, of the hook at this path.
+async fn warnings(
+    webhook: &Webhook,
+    path: &str,
+    kind: (&str, &str),
+    object: &Value,
+    old: Option<&Value>,
+) -> Vec<String> {
+    let mut review = review(object.clone());
+    review["request"]["kind"] = json!({ "group": kind.0, "version": "v1", "kind": kind.1 });
+    if let Some(old) = old {
+        review["request"]["operation"] = json!("UPDATE");
+        review["request"]["oldObject"] = old.clone();
+    }
+    let request = Request::post(format!("{path}?timeout=2s")).body(Body::from(review.to_string())).unwrap();
+    let response = webhook.router().oneshot(request).await.unwrap();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    let answer: Value = serde_json::from_slice(&bytes).unwrap();
+    let warnings = answer["response"]["warnings"].as_array().cloned().unwrap_or_default();
+    warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_namespace_is_warned_about_keys_that_nothing_reads_when_they_are_new() {
+    let webhook = webhook(NamespacePolicy::default());
+    let warned = async |metadata: Value, old: Option<Value>| {
+        let [object, old] =
+            [Some(metadata), old].map(|metadata| metadata.map(|metadata| json!({ "metadata": metadata })));
+        warnings(&webhook, "/namespaces", ("", "Namespace"), &object.unwrap(), old.as_ref()).await
+    };
+    for (metadata, line) in [
+        (
+            json!({ "annotations": { "muslin.dev/mode": "warn" } }),
+            "muslin: write muslin.dev/mode as a label (nothing reads the annotation `muslin.dev/mode`) [unread-key]",
+        ),
+        (
+            json!({ "labels": { "muslin.dev/mod": "warn" } }),
+            "muslin: write muslin.dev/mode as a label (nothing reads the label `muslin.dev/mod`) [unread-key]",
+        ),
+        (
+            json!({ "annotations": { "muslin.dev/inject": "false" } }),
+            "muslin: annotate the pods with muslin.dev/inject (nothing reads the annotation `muslin.dev/inject`) [unread-key]",
+        ),
+        (
+            json!({ "labels": { "muslin.dev/self": "yes" } }),
+            "muslin: write muslin.dev/self: \"true\", or remove it (nothing knows the value `yes` of muslin.dev/self) [unread-key]",
+        ),
+    ] {
+        assert_eq!(warned(metadata.clone(), None).await, [line]);
+        assert_eq!(warned(metadata.clone(), Some(json!({}))).await[0], line);
+        assert_eq!(warned(metadata.clone(), Some(metadata)).await, [""; 0]);
+    }
+    assert_eq!(
+        warned(json!({ "labels": { "team": "shop" }, "annotations": { "example.com/a": "b" } }), None).await,
+        [""; 0]
+    );
+}
+
+#[tokio::test]
+async fn a_workload_is_warned_about_its_own_keys_also_where_its_template_stays() {
+    let webhook = webhook(NamespacePolicy::from_labels(Some("warn"), Some("default")));
+    let deployment = |metadata: Value| json!({ "metadata": metadata, "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "debian:12" }] } } } });
+    let plain = deployment(json!({}));
+    let keyed =
+        deployment(json!({ "annotations": { "muslin.dev/inject": "false" }, "labels": { "muslin.dev/mode": "off" } }));
+    let kind = ("apps", "Deployment");
+    let lines = [
+        "muslin: write muslin.dev/mode as a label of the namespace (nothing reads `muslin.dev/mode` on a workload) [unread-key]",
+        "muslin: annotate the pod template with muslin.dev/inject (nothing reads `muslin.dev/inject` on a workload) [unread-key]",
+    ];
+    assert_eq!(warnings(&webhook, "/workloads", kind, &keyed, None).await, lines);
+    assert_eq!(warnings(&webhook, "/workloads", kind, &keyed, Some(&plain)).await, lines);
+    assert_eq!(warnings(&webhook, "/workloads", kind, &keyed, Some(&keyed)).await, [""; 0]);
+    assert_eq!(warnings(&webhook, "/workloads", kind, &plain, Some(&keyed)).await, [""; 0]);
+    let read = deployment(json!({ "annotations": { "muslin.dev/ignore": "parallel-a-aaaa" } }));
+    assert_eq!(warnings(&webhook, "/workloads", kind, &read, None).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_last_warning_is_the_page_about_the_most_serious_finding() {
+    let docs_url = Some("https://docs.example.com/muslin/".parse().unwrap());
+    let namespaces = Namespaces::fixed(NamespacePolicy::from_labels(Some("warn"), None));
+    let settings = Settings { docs_url, ..settings() };
+    let webhook = Webhook::new(settings, namespaces, Arc::new(Metrics::default()), Shutdown::default());
+    let mut pod = alpine();
+    pod["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "0" }, { "name": "ndotss" }] });
+    let lines = warnings(&webhook, "/mutate", ("", "Pod"), &pod, None).await;
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[0].ends_with("[attempts-zero]"), "{lines:#?}");
+    assert_eq!(lines[2], "muslin: https://docs.example.com/muslin/rules/attempts-zero.md");
+    let healthy = json!({ "spec": { "containers": [{ "name": "app", "image": "debian:12" }] } });
+    assert_eq!(warnings(&webhook, "/mutate", ("", "Pod"), &healthy, None).await, [""; 0]);
 }
 
 #[tokio::test]

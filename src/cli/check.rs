@@ -156,10 +156,11 @@ impl Check {
     }
 
     fn format(&self) -> Box<dyn Format> {
+        let docs = self.policy.docs.docs_url.clone();
         match self.output {
-            Output::Human => Box::new(Results::human()),
+            Output::Human => Box::new(Results::human(docs)),
             Output::Json => Box::new(Json),
-            Output::Sarif => Box::new(Sarif),
+            Output::Sarif => Box::new(Sarif { docs }),
             Output::Github => Box::new(Github),
         }
     }

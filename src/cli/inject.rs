@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::manifest::{Document, Lines, Stream, objects};
 use crate::policy::Mode;
 use crate::report::{Counts, Format as _, Human};
+use crate::rules::DocsUrl;
 
 use super::files::Source;
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
@@ -66,7 +67,7 @@ impl Inject {
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(self.policy.docs.docs_url.clone());
         let lines = Lines::new(&text);
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
@@ -132,8 +133,8 @@ fn inject_document(
 // === impl Tally ===
 
 impl Tally {
-    fn new() -> Self {
-        let human = Messages::human();
+    fn new(docs: Option<DocsUrl>) -> Self {
+        let human = Messages::human(docs);
         Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
     }
 

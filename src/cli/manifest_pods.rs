@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::image::{self, Fingerprint};
 use crate::manifest::{Document, Lines, Node, Object};
 use crate::plan::{Context, Plan, Skip, plan};
-use crate::pod::{IGNORE_ANNOTATION, Pod};
+use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
 use crate::policy::{self, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
@@ -58,6 +58,7 @@ impl ManifestPlanner {
         // The webhook's own types read JSON, so a YAML pod is converted first.
         let json = source.pod().map(serde_json::to_string).and_then(Result::ok).unwrap_or_default();
         let pod = parse_pod(&json, &source.pod_pointer()).map_err(NoPlan::Invalid)?;
+        let unread = source.unread_keys();
         let context = Context {
             namespace,
             cluster_domain: &self.cluster_domain,
@@ -65,6 +66,7 @@ impl ManifestPlanner {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: source.ignores(),
+            holder_unread: &unread,
             trusts_annotation: false,
             texts_from: Level::Info,
         };
@@ -146,6 +148,20 @@ impl<'d> PodSource<'d> {
         }
         let object = self.root.pointer(&self.object.pointer)?;
         object.get("metadata")?.get("annotations")?.get(IGNORE_ANNOTATION)?.as_text()
+    }
+
+    /// Returns the keys of the object that holds the pod template that begin with `muslin.dev/` and that nothing reads.
+    fn unread_keys(&self) -> Vec<UnreadKey<'d>> {
+        let owners: &[(KeyOwner, &str)] = match (self.template, self.object.kind) {
+            ("", _) => &[],
+            (_, "CronJob") => &[(KeyOwner::Workload, ""), (KeyOwner::JobTemplate, "/spec/jobTemplate")],
+            _ => &[(KeyOwner::Workload, "")],
+        };
+        let keys = |(owner, at): (KeyOwner, &str), place: KeyPlace| {
+            let map = self.root.pointer(&format!("{}{at}/metadata/{}", self.object.pointer, place.field()));
+            UnreadKey::of_workload(owner, place, map.into_iter().flat_map(Node::keys)).collect::<Vec<_>>()
+        };
+        owners.iter().flat_map(|owner| KeyPlace::ALL.into_iter().flat_map(move |place| keys(*owner, place))).collect()
     }
 
     /// Returns a container of the pod, with its JSON pointer from the pod.

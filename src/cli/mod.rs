@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod docs;
+mod docs_args;
 mod explain;
 mod files;
 mod fix;

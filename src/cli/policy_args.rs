@@ -10,6 +10,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::policy::{Config, Level, Profile};
 use crate::rules::RULES;
 
+use super::docs_args::DocsArgs;
+
 /// The name of the configuration file. The nearest one is used, from the working directory upwards.
 const CONFIG_FILE: &str = "muslin.toml";
 
@@ -40,6 +42,9 @@ pub(super) struct PolicyArgs {
     /// Read no configuration file
     #[arg(long, conflicts_with = "config")]
     no_config: bool,
+
+    #[command(flatten)]
+    pub(super) docs: DocsArgs,
 }
 
 /// The level from which findings make a command fail; `None` means `never`.

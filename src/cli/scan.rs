@@ -16,6 +16,7 @@ use crate::report::Counts;
 use cluster::{Cluster, Scope};
 use results::ScanResults;
 
+use super::docs_args::DocsArgs;
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{FailOn, fail_on};
 use super::registry_args::RegistryArgs;
@@ -87,6 +88,9 @@ pub(super) struct Scan {
     fail_on: FailOn,
 
     #[command(flatten)]
+    docs: DocsArgs,
+
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -144,9 +148,11 @@ impl Scan {
                 }));
                 table(&rows)
             }
-            (false, Output::Table) => output::tables(results),
+            (false, Output::Table) => {
+                output::tables(results, self.docs.docs_url.as_ref().filter(|_| terminal::is_coloured()))
+            }
             (false, Output::Json) => output::json(results),
-            (false, Output::Sarif) => output::sarif(results),
+            (false, Output::Sarif) => output::sarif(results, self.docs.docs_url.clone()),
         }
     }
 }

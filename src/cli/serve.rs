@@ -27,6 +27,7 @@ use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 use crate::verdicts::system_files::ResolvConf;
 
+use super::docs_args::DocsArgs;
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
@@ -137,6 +138,8 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    docs: DocsArgs,
 
     /// The most connections to the webhook at once, of which one client gets two thirds
     #[arg(long, value_name = "NUMBER", default_value_t = CONNECTIONS_MAX, env = "MUSLIN_MAX_CONNECTIONS")]
@@ -291,6 +294,7 @@ impl Serve {
             cluster_nameservers: self.cluster_nameservers(),
             own_namespace: self.own_namespace.clone(),
             inspection,
+            docs_url: self.docs.docs_url.clone(),
             certificates,
         }
     }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::outcome::{ErrorMessage, Failure, Outcome};
 use crate::report::Human;
+use crate::rules::DocsUrl;
 use crate::text::{Block, Line};
 
 /// Standard output, for results that are written piece by piece.
@@ -80,8 +81,8 @@ impl Results {
     }
 
     /// Returns the human format: in colour if standard output shows it, cut to its width if it is a terminal.
-    pub(super) fn human() -> Human {
-        Human::new(is_coloured(), width())
+    pub(super) fn human(docs: Option<DocsUrl>) -> Human {
+        Human::new(is_coloured(), width(), docs)
     }
 
     pub(super) fn write(&mut self, result: &Block) -> io::Result<()> {
@@ -101,10 +102,10 @@ impl Messages {
     }
 
     /// Returns the human format: in colour if standard error shows it, cut to its width if it is a terminal.
-    pub(super) fn human() -> Human {
+    pub(super) fn human(docs: Option<DocsUrl>) -> Human {
         let stderr = io::stderr();
         let in_colour = AutoStream::choice(&stderr) != ColorChoice::Never;
-        Human::new(in_colour, terminal_size::terminal_size_of(&stderr).map(|(width, _)| width.0.into()))
+        Human::new(in_colour, terminal_size::terminal_size_of(&stderr).map(|(width, _)| width.0.into()), docs)
     }
 
     pub(super) fn error(&mut self, ErrorMessage { text, hint }: &ErrorMessage) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! The list of all topics.
 
 use super::embedded::EMBEDDED;
+use super::event_reason::reasons;
 use super::option;
 use super::page::Page;
 use super::resolver::summary;
-use crate::policy::Profile;
+use crate::policy::{Mode, Profile};
 use crate::resolver::{Family, known_options};
 use crate::rules::RULES;
 use crate::verdicts::DIAGNOSES;
@@ -47,6 +48,10 @@ pub fn index() -> String {
         Profile::NAMES.into_iter().filter_map(|name| Some([name.to_owned(), Profile::builtin(name).ok()?.summary])),
     );
     page.paragraph("`profile single-request-reopen` is the profile, `single-request-reopen` the option.");
+    page.heading("Modes of a namespace");
+    page.table(&["mode", "meaning"], Mode::ALL.map(|mode| [mode.name().to_owned(), mode.summary().to_owned()]));
+    page.heading("Reasons of Events");
+    page.table(&["reason", "reports"], reasons().map(|(reason, about)| [reason.to_owned(), about.to_owned()]));
     page.heading("Images");
     page.paragraph("Any image reference: `alpine:3.17`, `registry.example.com/team/app:1.2`.");
     page.into_text()

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::embedded::EMBEDDED;
+use super::event_reason::reasons;
 use super::{Topic, for_terminal, index};
 use crate::image::Reference;
-use crate::policy::Profile;
+use crate::policy::{Mode, Profile};
 use crate::resolver::{Family, Version, known_options};
 use crate::rules::RULES;
 use crate::verdicts::DIAGNOSES;
@@ -37,6 +38,25 @@ fn every_word_of_the_vocabulary_is_found() {
         assert_eq!(Topic::find(&format!("profile {name}")), Ok(Topic::Profile(name)));
     }
     assert_eq!(Topic::find("fast"), Ok(Topic::Profile("fast")));
+    for mode in Mode::ALL {
+        assert_eq!(Topic::find(mode.name()), Ok(Topic::Mode(mode)));
+        assert_eq!(Topic::find(&format!("mode {mode}")), Ok(Topic::Mode(mode)));
+    }
+    for (reason, _) in reasons() {
+        assert_eq!(Topic::find(reason), Ok(Topic::EventReason(reason)));
+    }
+}
+
+#[test]
+fn the_pages_of_modes_and_reasons_say_what_follows() {
+    let warn = Topic::Mode(Mode::Warn).markdown();
+    assert!(warn.contains("- `audit`: ") && warn.contains("- `warn`: ") && !warn.contains("- `inject`: "), "{warn}");
+    assert!(warn.contains("Pods are created unchanged.") && warn.contains("muslin.dev/mode=warn"), "{warn}");
+    let musl = Topic::EventReason("MuslResolver").markdown();
+    for rule in RULES {
+        let is_listed = musl.contains(&format!("- `{}`: ", rule.slug));
+        assert_eq!(is_listed, rule.reason.name() == "MuslResolver", "{}: {musl}", rule.slug);
+    }
 }
 
 #[test]
@@ -123,6 +143,7 @@ fn every_page_fits_a_terminal_of_eighty_columns() {
     let names =
         RULES.iter().map(|rule| rule.slug).chain(faults).chain(known_options()).chain(Family::KNOWN.map(Family::name));
     let names = names.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(Profile::NAMES);
+    let names = names.chain(Mode::ALL.map(Mode::name)).chain(reasons().map(|(reason, _)| reason));
     let pages = names.filter_map(|name| Some((name, Topic::find(name).ok()?.markdown())));
     for (name, markdown) in pages.chain([("index", index())]) {
         for line in for_terminal(&markdown, 80).lines() {

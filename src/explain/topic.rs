@@ -1,12 +1,12 @@
-//! The topic that a text names: a rule, a verdict, an option, a resolver or an image.
+//! The topic that a text names: a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image.
 
 use std::fmt;
 
 use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::option::option_name;
-use super::{image, option, profile, resolver, rule, verdict};
+use super::{event_reason, image, mode, option, profile, resolver, rule, verdict};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
-use crate::policy::Profile;
+use crate::policy::{Mode, Profile};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
 use crate::verdicts::{DIAGNOSES, Diagnosis};
@@ -26,6 +26,10 @@ pub enum Topic<'t> {
     Embedded(&'static EmbeddedResolver),
     /// A built-in profile, by its name.
     Profile(&'static str),
+    /// A mode of a namespace.
+    Mode(Mode),
+    /// The reason of an Event, by its name.
+    EventReason(&'static str),
     /// An image reference, with the text as given.
     Image(&'t str, Reference<'t>),
 }
@@ -49,9 +53,9 @@ const PROPOSED_MAX: usize = 3;
 // === impl Topic ===
 
 impl<'t> Topic<'t> {
-    /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, image. A
-    /// single word without a known publisher counts as a typo, not as an image. `profile NAME` is the profile even where an
-    /// option has its name.
+    /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, mode,
+    /// Event's reason, image. A single word without a known publisher counts as a typo, not as an image. `profile NAME` and `mode NAME`
+    /// are the profile and the mode even where another topic has that name.
     ///
     /// # Errors
     /// The text fits none of them; the error proposes similar words.
@@ -77,6 +81,13 @@ impl<'t> Topic<'t> {
         if let Some(name) = Profile::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
             return Ok(Self::Profile(name));
         }
+        let name = text.strip_prefix("mode ").map_or(text, str::trim_start);
+        if let Some(mode) = Mode::ALL.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(name)) {
+            return Ok(Self::Mode(mode));
+        }
+        if let Some((reason, _)) = event_reason::reasons().find(|(reason, _)| reason.eq_ignore_ascii_case(text)) {
+            return Ok(Self::EventReason(reason));
+        }
         match Reference::parse(text) {
             Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {
                 Ok(Self::Image(text, reference))
@@ -95,6 +106,8 @@ impl<'t> Topic<'t> {
             Self::Resolver(resolver) => resolver::page(resolver),
             Self::Embedded(embedded) => embedded.page().into_text(),
             Self::Profile(name) => profile::page(name).into_text(),
+            Self::Mode(mode) => mode::page(mode).into_text(),
+            Self::EventReason(name) => event_reason::page(name).into_text(),
             Self::Image(text, reference) => image::page(text, &reference),
         }
     }
@@ -127,6 +140,7 @@ fn similar(text: &str) -> Vec<&'static str> {
     let official = publishers::rows().filter(|(registry, _)| registry.is_none()).map(|(_, row)| row.name);
     let words = RULES.iter().map(|rule| rule.slug).chain(DIAGNOSES.iter().map(|diagnosis| diagnosis.slug));
     let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(Profile::NAMES);
+    let words = words.chain(Mode::ALL.map(Mode::name)).chain(event_reason::reasons().map(|(reason, _)| reason));
     let words = words.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();
@@ -154,8 +168,14 @@ impl fmt::Display for UnknownTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, invalid, similar } = self;
         match invalid {
-            Some(invalid) => write!(f, "{invalid}; nor is it a rule, a verdict, an option, a resolver or a profile")?,
-            None => write!(f, "`{text}` is not a rule, verdict, option, resolver, profile or image that muslin knows")?,
+            Some(invalid) => write!(
+                f,
+                "{invalid}; nor is it a rule, a verdict, an option, a resolver, a profile, a mode or an Event's reason"
+            )?,
+            None => write!(
+                f,
+                "`{text}` is not a rule, verdict, option, resolver, profile, mode, Event reason or image that muslin knows"
+            )?,
         }
         for (index, word) in similar.iter().enumerate() {
             write!(f, "{}`{word}`", if index == 0 { "; did you mean " } else { " or " })?;

@@ -94,6 +94,12 @@ impl Node {
         }
     }
 
+    /// Returns the keys, if the value is a map.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let members: &[Member] = if let NodeKind::Map(members) = &self.kind { members } else { &[] };
+        members.iter().map(|member| &*member.key)
+    }
+
     /// Returns true if the value is a map.
     pub(crate) fn is_map(&self) -> bool {
         matches!(self.kind, NodeKind::Map(_))

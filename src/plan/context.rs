@@ -1,5 +1,6 @@
 //! The settings that decide a plan besides the pod and its images.
 
+use crate::pod::UnreadKey;
 use crate::policy::{Level, Mode, Profile};
 
 /// The settings for one plan.
@@ -17,6 +18,8 @@ pub struct Context<'a> {
     pub profile: &'a Profile,
     /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
+    /// The keys of that workload that begin with `muslin.dev/` and that nothing reads.
+    pub holder_unread: &'a [UnreadKey<'a>],
     /// Is true to trust the annotation `muslin.dev/injected`, which anyone can write. Only for plans that change no pod, after a pass
     /// with another profile.
     pub trusts_annotation: bool,
@@ -36,6 +39,7 @@ impl<'a> Context<'a> {
             mode: Mode::Inject,
             profile,
             holder_ignores: None,
+            holder_unread: &[],
             trusts_annotation: false,
             texts_from: Level::Info,
         }

@@ -8,8 +8,8 @@ use super::dns_config::{self, DnsChange};
 use super::pod_plan::Planned;
 use super::profile_risks;
 use crate::budget::{Work, charge};
-use crate::pod::{Dns, KeyPlace, Pod, ignored_rules};
-use crate::policy::{Level, Mode};
+use crate::pod::{Dns, Injected, Pod, UnreadKey, ignored_rules};
+use crate::policy::{Level, Mode, Profile};
 use crate::rules::{self, Container, Finding, Ignored, Rule, RuleInput};
 
 /// The place of [`crate::pod::IGNORE_ANNOTATION`], from the pod.
@@ -22,7 +22,7 @@ pub(super) fn findings(
     change: &DnsChange,
     containers: &[Container<'_>],
     ignored: &[Ignored<'_>],
-    unread: &[(KeyPlace, &str)],
+    unread: &[UnreadKey<'_>],
     context: &Context<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
@@ -42,7 +42,14 @@ pub(super) fn findings(
     left.sort_unstable();
     let is_fixed = |finding: &Finding| is_changed && left.binary_search(&finding.case()).is_err();
     if let Some(after) = &after {
-        notes.extend(profile_risks::accepted_risk_notes(&before, after, context.profile));
+        // The author's own: what fires without any profile, also behind a zero that muslin fixes.
+        let authors = || {
+            let context = Context { profile: &Profile::nothing(), ..*context };
+            let DnsChange { desired, .. } =
+                dns_config::dns_change(&change.authored, &Injected::default(), containers, &context);
+            check(&desired, &[], &profile_risks::is_risk)
+        };
+        notes.extend(profile_risks::accepted_risk_notes(&before, after, authors, context.profile));
     }
     let exempt: HashSet<&str> = containers
         .iter()

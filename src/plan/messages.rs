@@ -1,4 +1,4 @@
-//! The texts of a plan: lines short enough for the places where developers read them.
+//! The texts of a plan for annotations, Events and the audit log: lines short enough for the places where developers read them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,28 +14,14 @@ use crate::text::Line;
 /// (kubectl `pkg/describe/describe.go`, `maxAnnotationLen` less 2).
 pub const ANNOTATION_LINE_MAX: usize = 138;
 
-/// The longest warning, in bytes. Kubernetes' documentation advises 120 characters for warnings of webhooks. The API server itself cuts
-/// warnings to 256 runes, and only if they have more than 4096 runes in all (kubernetes
-/// `staging/src/k8s.io/apiserver/pkg/endpoints/filters/warning.go`, `truncateItemRunes`, `truncateAtTotalRunes`).
-pub const WARNING_MAX: usize = 120;
-
-/// The most warnings on one pod; the rest is counted.
-const WARNINGS_MAX: usize = 5;
-
-/// The most warnings on one workload, which is often applied together with many others.
-const WORKLOAD_WARNINGS_MAX: usize = 3;
-
 /// The most lines of the annotation; the rest is counted.
 const ANNOTATION_LINES_MAX: usize = 20;
 
 /// The longest list of containers, in bytes: a pod can have thousands of them.
 const LIST_MAX: usize = 4096;
 
-/// The sender of a warning, among those of other webhooks.
-const WARNING_PREFIX: &str = "muslin: ";
-
 /// The most containers that a line names; the rest is counted.
-const NAMES_MAX: usize = 3;
+pub(super) const NAMES_MAX: usize = 3;
 
 /// The end of the line of a finding that the plan fixes.
 pub(super) const FIXED: &str = " (fixed)";
@@ -43,16 +29,6 @@ pub(super) const FIXED: &str = " (fixed)";
 // === impl Plan ===
 
 impl Plan {
-    /// Returns the warnings for the author of a pod.
-    pub fn warnings(&self) -> Vec<Line> {
-        warnings(Vec::new(), self, WARNINGS_MAX)
-    }
-
-    /// Returns the warnings for the author of a workload, in fewer lines. The lines of `before` come first, and count.
-    pub fn warnings_of_workload(&self, before: Vec<Line>) -> Vec<Line> {
-        warnings(before, self, WORKLOAD_WARNINGS_MAX)
-    }
-
     /// Returns the entries for the API server's audit log, by key.
     pub fn audit(&self) -> impl Iterator<Item = (&'static str, Line)> {
         let entries = [
@@ -64,15 +40,14 @@ impl Plan {
     }
 }
 
-fn warnings(before: Vec<Line>, plan: &Plan, most: usize) -> Vec<Line> {
-    let own = lines(plan, WARNING_MAX - WARNING_PREFIX.len());
-    let all = before.into_iter().chain(own.into_iter().map(|line| Line::new(format!("{WARNING_PREFIX}{line}"))));
-    capped(all.collect(), most, WARNING_PREFIX)
-}
-
 /// Returns the value of the annotation `muslin.dev/warnings`; `None` if there are no findings and no notes.
 pub(super) fn warnings_annotation(plan: &Plan) -> Option<String> {
-    let lines = capped(lines(plan, ANNOTATION_LINE_MAX), ANNOTATION_LINES_MAX, "");
+    let mut lines = lines(plan);
+    if lines.len() > ANNOTATION_LINES_MAX {
+        let left_out = lines.len() - (ANNOTATION_LINES_MAX - 1);
+        lines.truncate(ANNOTATION_LINES_MAX - 1);
+        lines.push(Line::new(format!("and {left_out} more findings")));
+    }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -125,8 +100,10 @@ fn list<T>(items: &[T], write: impl Fn(&T, &mut String)) -> Line {
     Line::new(text)
 }
 
-/// Returns one line for each finding of level `warn` or above and for each note. Containers with the same finding share a line.
-fn lines(plan: &Plan, limit: usize) -> Vec<Line> {
+/// Returns one line for each finding of level `warn` or above, fixed or not, and for each note. Containers with the same finding share a
+/// line.
+fn lines(plan: &Plan) -> Vec<Line> {
+    let limit = ANNOTATION_LINE_MAX;
     let findings = grouped(plan.at_least(Level::Warn)).into_iter().map(|(planned, names)| {
         let suffix = if planned.fixed { FIXED } else { "" };
         let line = Line::cut(finding_line(planned, &names), limit - suffix.len());
@@ -165,13 +142,4 @@ pub(super) fn finding_line(Planned { finding, fixed: _ }: &Planned, names: &[&st
     }
     line.push_str(&finding.message);
     line
-}
-
-fn capped(mut lines: Vec<Line>, most: usize, prefix: &str) -> Vec<Line> {
-    if lines.len() > most {
-        let left_out = lines.len() - (most - 1);
-        lines.truncate(most - 1);
-        lines.push(Line::new(format!("{prefix}and {left_out} more findings")));
-    }
-    lines
 }

@@ -14,13 +14,15 @@ mod profile_check;
 mod profile_risks;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use crate::policy::Skip;
 pub use context::Context;
 pub use events::{EventNote, pod_events};
 pub use libc_label::{Libc, libc_of};
-pub use messages::{ANNOTATION_LINE_MAX, WARNING_MAX, count_inspected};
+pub use messages::{ANNOTATION_LINE_MAX, count_inspected};
 pub use planning::{count_containers, findings_as_is, plan};
 pub use pod_plan::{ContainerCounts, Plan, Planned};
 pub use profile_check::{option_fault, unknown_rule};
 pub use profile_risks::{Risk, risks};
+pub use warnings::{WARNING_MAX, page_warning, warning};

@@ -44,7 +44,7 @@ pub(super) fn plan_after(
     } else {
         DnsChange::unchanged(&current, earlier, context)
     };
-    let unread: Vec<_> = pod.unread_keys().collect();
+    let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
     let findings = findings(&change, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     let mut plan = Plan {
         findings,
@@ -79,7 +79,7 @@ pub fn findings_as_is(
         return Err(Skip::Empty);
     }
     let unchanged = DnsChange::unchanged(&pod.dns(), &earlier_options(pod), context);
-    let unread: Vec<_> = pod.unread_keys().collect();
+    let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
     let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }

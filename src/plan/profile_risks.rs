@@ -104,9 +104,20 @@ fn new_risks<'f>(before: &[Finding], after: &'f [Finding]) -> Vec<&'f Finding> {
     risks
 }
 
-/// Returns the notes for a pod's author about the risks that the profile accepts, one for each rule.
-pub(super) fn accepted_risk_notes(before: &[Finding], after: &[Finding], profile: &Profile) -> Vec<String> {
-    let risks = new_risks(before, after);
+/// Returns the notes for a pod's author about the risks that the profile accepts, one for each rule. A rule that the author made fire is
+/// none of them, also if it only shows once a zero is fixed: `authors` returns the findings without any profile.
+pub(super) fn accepted_risk_notes(
+    before: &[Finding],
+    after: &[Finding],
+    authors: impl FnOnce() -> Vec<Finding>,
+    profile: &Profile,
+) -> Vec<String> {
+    let mut risks = new_risks(before, after);
+    if !risks.is_empty() {
+        let authors = authors();
+        let authors: HashSet<_> = authors.iter().map(Finding::case).collect();
+        risks.retain(|finding| !authors.contains(&finding.case()));
+    }
     let mut notes: Vec<(&str, &Finding, usize)> = Vec::new();
     for finding in risks {
         match notes.iter_mut().find(|(slug, ..)| *slug == finding.rule.slug) {

@@ -14,6 +14,7 @@ mod annotations;
 mod any_pod;
 mod options;
 mod policy;
+mod warnings;
 
 /// A profile with a row for each mix of resolvers: that of 0.1.0, which shows every part of a change.
 pub(super) fn quick() -> Profile {
@@ -116,6 +117,7 @@ impl Case {
             mode: self.mode,
             profile: &self.profile,
             holder_ignores: self.holder_ignores,
+            holder_unread: &[],
             trusts_annotation: false,
             texts_from: Level::Info,
         };

@@ -6,24 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::keys::{
+    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION, keep_unread,
+};
 use super::text::Text;
-
-/// Annotation with which people opt a pod out: `"false"`.
-pub const INJECT_ANNOTATION: &str = "muslin.dev/inject";
-/// Annotation with which people silence rules on a pod, or on all pods of a workload: `rule-a,rule-b`.
-pub const IGNORE_ANNOTATION: &str = "muslin.dev/ignore";
-/// Annotation with each container's resolver.
-pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
-/// Annotation with the options that muslin set.
-pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
-/// Annotation with the findings, one on each line.
-pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
-
-/// The prefix of every key that muslin reads or writes.
-const PREFIX: &str = "muslin.dev/";
-
-/// The most keys that are reported because nothing reads them.
-const UNREAD_MAX: usize = 4;
 
 /// Annotation with the settings of a pod's Istio proxy, as YAML (istio.io, "DNS Proxying").
 const ISTIO_CONFIG_ANNOTATION: &str = "proxy.istio.io/config";
@@ -80,6 +66,20 @@ impl<'a> Annotations<'a> {
         others_size: 0,
     };
 
+    /// Returns the keys that begin with `muslin.dev/`, those that nothing reads among them only in part.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let Self { inject, ignore, resolvers, injected, warnings, .. } = self;
+        let known = [
+            (INJECT_ANNOTATION, inject),
+            (IGNORE_ANNOTATION, ignore),
+            (RESOLVERS_ANNOTATION, resolvers),
+            (INJECTED_ANNOTATION, injected),
+            (WARNINGS_ANNOTATION, warnings),
+        ];
+        let known = known.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key);
+        known.chain(self.unread.iter().map(|key| &**key))
+    }
+
     /// Returns the bytes that muslin's own annotations may have, keys and values together.
     pub fn room(&self) -> usize {
         SIZE_LIMIT.saturating_sub(self.others_size)
@@ -107,13 +107,6 @@ impl<'a> Annotations<'a> {
         };
         *slot = serde_json::from_str(value.get())?;
         Ok(())
-    }
-}
-
-/// Keeps a key that nothing reads and that was meant for muslin, if not too many are kept.
-pub(super) fn keep_unread<'a>(unread: &mut Vec<Text<'a>>, key: &Text<'a>) {
-    if key.starts_with(PREFIX) && unread.len() < UNREAD_MAX {
-        unread.push(key.clone());
     }
 }
 

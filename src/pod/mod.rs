@@ -6,20 +6,23 @@ mod charged;
 mod dns;
 mod env;
 mod injected;
+mod keys;
 mod object;
 mod objects_only;
 mod placement;
 mod text;
 pub mod workload;
 
-pub use annotations::{
-    Annotations, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION,
-    ignored_rules,
-};
+pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
 pub use injected::{Injected, InjectedOption};
-pub use object::{Container, DnsConfigShape, KeyPlace, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
+pub(crate) use keys::keep_unread;
+pub use keys::{
+    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, KeyPlace, RESOLVERS_ANNOTATION, UnreadKey,
+    WARNINGS_ANNOTATION,
+};
+pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
 pub use text::Text;
 
 #[cfg(test)]

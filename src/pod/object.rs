@@ -7,10 +7,11 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::annotations::{Annotations, keep_unread};
+use super::annotations::Annotations;
 use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
 use super::env::ResolverEnv;
+use super::keys::{KeyOwner, KeyPlace, UnreadKey, keep_unread};
 use super::objects_only::deserialize_objects_only;
 use super::placement::{self, Affinity, NodeSelector};
 use super::text::Text;
@@ -73,15 +74,6 @@ pub struct Labels<'a> {
 
 /// All labels, parsed.
 struct LabelMap(BTreeMap<String, String>);
-
-/// The part of a pod's metadata with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPlace {
-    /// `metadata.labels`.
-    Labels,
-    /// `metadata.annotations`.
-    Annotations,
-}
 
 /// The labels that muslin reads.
 #[derive(Default)]
@@ -243,10 +235,11 @@ impl<'a> Pod<'a> {
     }
 
     /// Returns the labels and annotations that begin with `muslin.dev/` and that nothing reads, some of them.
-    pub fn unread_keys(&self) -> impl Iterator<Item = (KeyPlace, &str)> {
+    pub fn unread_keys(&self) -> impl Iterator<Item = UnreadKey<'_>> {
         let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
         let labels = labels.into_iter().flat_map(|labels| &labels.unread).map(|key| (KeyPlace::Labels, &**key));
-        labels.chain(self.annotations().unread.iter().map(|key| (KeyPlace::Annotations, &**key)))
+        let keys = labels.chain(self.annotations().unread.iter().map(|key| (KeyPlace::Annotations, &**key)));
+        keys.map(|(place, key)| UnreadKey { owner: KeyOwner::Pod, place, key })
     }
 
     /// Returns the value of [`LIBC_LABEL`].
@@ -367,6 +360,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for RunningPod<'a> {
     }
 }
 
+// === impl Metadata ===
+
+impl Metadata<'_> {
+    /// Returns the labels and annotations that begin with `muslin.dev/` and that nothing reads on a workload or a Job template.
+    pub(super) fn unread_keys(&self, owner: KeyOwner) -> impl Iterator<Item = UnreadKey<'_>> {
+        let labels = self.labels.iter().flat_map(|labels| {
+            labels.libc.is_some().then_some(LIBC_LABEL).into_iter().chain(labels.unread.iter().map(|key| &**key))
+        });
+        let annotations = self.annotations.iter().flat_map(Annotations::keys);
+        UnreadKey::of_workload(owner, KeyPlace::Labels, labels).chain(UnreadKey::of_workload(
+            owner,
+            KeyPlace::Annotations,
+            annotations,
+        ))
+    }
+}
+
 // === impl Labels ===
 
 impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
@@ -408,26 +418,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for KnownLabels<'a> {
         }
 
         deserializer.deserialize_map(LabelsVisitor)
-    }
-}
-
-// === impl KeyPlace ===
-
-impl KeyPlace {
-    /// Returns the field of the metadata.
-    pub const fn field(self) -> &'static str {
-        match self {
-            Self::Labels => "labels",
-            Self::Annotations => "annotations",
-        }
-    }
-
-    /// Returns the word for one of them.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Labels => "label",
-            Self::Annotations => "annotation",
-        }
     }
 }
 

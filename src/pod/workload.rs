@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::keys::{KeyOwner, UnreadKey};
 use super::object::{Metadata, Pod};
 use super::objects_only::deserialize_objects_only;
 
@@ -29,6 +30,8 @@ struct Spec<'a> {
 #[serde(remote = "Self")]
 struct JobTemplate<'a> {
     #[serde(borrow, default)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(borrow, default)]
     spec: Option<JobSpec<'a>>,
 }
 
@@ -53,6 +56,14 @@ impl<'a> Workload<'a> {
     /// Returns the annotation [`super::IGNORE_ANNOTATION`] on the workload itself.
     pub fn ignores(&self) -> Option<&str> {
         self.metadata.as_ref()?.annotations.as_ref()?.ignore.as_deref()
+    }
+
+    /// Returns the labels and annotations of the workload and of its Job template that begin with `muslin.dev/` and that nothing
+    /// reads, some of them.
+    pub fn unread_keys(&self) -> impl Iterator<Item = UnreadKey<'_>> {
+        let job = || self.spec.as_ref()?.job_template.as_ref()?.metadata.as_ref();
+        let owners = [(KeyOwner::Workload, self.metadata.as_ref()), (KeyOwner::JobTemplate, job())];
+        owners.into_iter().filter_map(|(owner, metadata)| Some(metadata?.unread_keys(owner))).flatten()
     }
 }
 

@@ -6,8 +6,12 @@ const SIMILAR: f64 = 0.7;
 /// Returns ``did you mean `word`?`` for the known word that is most similar; `None` where the word is known, or where no known word
 /// is similar.
 pub fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
-    let meant = closest(word, known).filter(|meant| *meant != word)?;
-    Some(format!("did you mean `{meant}`?"))
+    Some(format!("did you mean `{}`?", meant_word(word, known)?))
+}
+
+/// Returns the known word that was meant, if one is similar.
+pub fn meant_word<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    closest(word, known).filter(|meant| *meant != word)
 }
 
 fn closest<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {

@@ -16,7 +16,7 @@ mod profile;
 
 pub use config::{Config, InvalidConfig, Pattern};
 pub use declared_images::DeclaredImages;
-pub use did_you_mean::did_you_mean;
+pub use did_you_mean::{did_you_mean, meant_word};
 pub use exemptions::Exemptions;
 pub use level::{InvalidLevel, Level};
 pub use level_override::{InvalidLevelOverride, LevelOverride, LevelOverrides};

@@ -33,6 +33,19 @@ impl Mode {
     /// Every mode, in ascending order.
     pub const ALL: [Self; 5] = [Self::Off, Self::Audit, Self::Warn, Self::Inject, Self::Enforce];
 
+    /// Returns what muslin does with the pods of a namespace in this mode.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Off => "muslin does nothing",
+            Self::Audit => "muslin writes metrics and annotations of the audit log",
+            Self::Warn => "muslin also writes warnings, annotations, a label and Events",
+            Self::Inject => {
+                "muslin also sets the options of the namespace's profile, and fixes `attempts:0` and `timeout:0`"
+            }
+            Self::Enforce => "muslin also denies pods with findings of the level `deny`, and ignores opt-outs",
+        }
+    }
+
     /// Returns the mode's name, as in the label and in options.
     pub const fn name(self) -> &'static str {
         match self {

@@ -21,4 +21,4 @@ pub use nameserver_origins::{human_origins, json_origins};
 pub use probed::ProbeReport;
 pub use sarif::Sarif;
 pub use summary::{Counts, Summary};
-pub use table::table;
+pub use table::{linked_table, table};

@@ -185,7 +185,7 @@ fn message(verdict: &Verdict) -> Message<'static> {
         .chain(help.iter().map(|text| ("help", Line::new(text.clone()))))
         .chain(profiles.into_iter().map(|text| ("profile", Line::new(text))))
         .collect();
-    Message { level: *level, title: Line::new(what.clone()), slug: diagnosis.slug, place: None, notes }
+    Message { level: *level, title: Line::new(what.clone()), slug: diagnosis.slug, page: None, place: None, notes }
 }
 
 /// Returns one line for each profile that improves something.

@@ -11,12 +11,15 @@ use super::format::Format;
 use super::located_finding::LocatedFinding;
 use super::summary::Summary;
 use crate::policy::Level;
-use crate::rules::{RULES, Rule};
+use crate::rules::{DocsUrl, RULES, Rule};
 use crate::text::Block;
 
 /// The format of one SARIF log with one run.
-#[derive(Clone, Copy, Debug)]
-pub struct Sarif;
+#[derive(Clone, Debug, Default)]
+pub struct Sarif {
+    /// The address of the rules' pages, for `helpUri`.
+    pub docs: Option<DocsUrl>,
+}
 
 /// The characters escaped in a path of a URI (RFC 3986, 3.3); the separator stays.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -37,7 +40,7 @@ impl Format for Sarif {
             "name": "muslin",
             "version": env!("CARGO_PKG_VERSION"),
             "semanticVersion": env!("CARGO_PKG_VERSION"),
-            "rules": RULES.iter().map(|rule| rule_descriptor(rule)).collect::<Value>(),
+            "rules": RULES.iter().map(|rule| self.rule_descriptor(rule)).collect::<Value>(),
         });
         let mut head = Block::fixed(
             "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":",
@@ -82,23 +85,29 @@ impl Format for Sarif {
     }
 }
 
+impl Sarif {
+    fn rule_descriptor(&self, rule: &Rule) -> Value {
+        let documentation = rule.documentation();
+        let mut descriptor = json!({
+            "id": rule.slug,
+            "shortDescription": { "text": rule.summary() },
+            "fullDescription": { "text": rule.summary() },
+            "help": { "text": documentation, "markdown": documentation },
+            "defaultConfiguration": { "level": sarif_level(rule.level) },
+        });
+        if let Some(docs) = &self.docs {
+            descriptor["helpUri"] = json!(docs.page_of(rule.slug));
+        }
+        descriptor
+    }
+}
+
 fn sarif_level(level: Level) -> &'static str {
     match level {
         Level::Deny => "error",
         Level::Warn => "warning",
         Level::Info => "note",
     }
-}
-
-fn rule_descriptor(rule: &Rule) -> Value {
-    let documentation = rule.documentation();
-    json!({
-        "id": rule.slug,
-        "shortDescription": { "text": rule.summary() },
-        "fullDescription": { "text": rule.summary() },
-        "help": { "text": documentation, "markdown": documentation },
-        "defaultConfiguration": { "level": sarif_level(rule.level) },
-    })
 }
 
 /// Returns a file's path as a URI reference.

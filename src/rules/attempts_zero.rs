@@ -26,7 +26,8 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-const ATTEMPTS: ZeroOption = ZeroOption { name: "attempts", help: "remove the option, or set attempts to 2 or 3" };
+const ATTEMPTS: ZeroOption =
+    ZeroOption { name: "attempts", change: "set attempts to 2", help: "remove the option, or set attempts to 2 or 3" };
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     zero_value::check(&ATTEMPTS, input, findings);

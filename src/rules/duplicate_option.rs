@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, excerpt, option_name, option_path};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{RuleInput, excerpt, option_name, option_path, short};
 use crate::policy::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -45,13 +45,20 @@ fn replaced_by_a_later_one(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let (dropped, kept) = (option.text(), options[last].text());
         if dropped == kept {
             let message = || format!("`{}` is given twice", excerpt(&kept));
-            findings.at(Level::Info).pod(option_path(index), || (message(), "keep one of them"));
+            let texts = || Texts { message: message(), change: once(&option.name), help: "keep one of them" };
+            findings.at(Level::Info).pod(option_path(index), texts);
         } else {
             let (name, dropped, kept) = (excerpt(&option.name), excerpt(&dropped), excerpt(&kept));
             let message = || format!("`{name}` is given twice: `{dropped}` has no effect, the kubelet keeps `{kept}`");
-            findings.pod(option_path(index), || (message(), "keep one of them"));
+            let texts = || Texts { message: message(), change: once(&option.name), help: "keep one of them" };
+            findings.pod(option_path(index), texts);
         }
     }
+}
+
+/// Returns the change to one of several options.
+fn once(name: &str) -> String {
+    format!("give `{}` once", short(name))
 }
 
 /// Reports options that differ in name for the kubelet and are one for every resolver.
@@ -76,12 +83,13 @@ fn twice_on_the_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let name = option_name(text);
         let others = [first.get(name), second.get(name)];
         if let Some(other) = others.into_iter().flatten().find(|other| **other != text) {
+            let change = once(name);
             let (text, other, name) = (excerpt(text), excerpt(other), excerpt(name));
             let message = || {
                 format!("`{text}` and `{other}` both reach resolv.conf: musl takes the first, glibc and Go the last")
             };
             let help = || format!("keep one, written as name: {name} with its value apart");
-            findings.pod(option_path(index), || (message(), help()));
+            findings.pod(option_path(index), || Texts { message: message(), change, help: help() });
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum EventReason {
     UnknownRule,
 }
 
+/// The reason of the Events on muslin's own pod about a certificate from files that API servers cannot trust.
+pub const CERTIFICATE_UNUSABLE: &str = "CertificateUnusable";
+
 // === impl EventReason ===
 
 impl EventReason {

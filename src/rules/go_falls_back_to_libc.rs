@@ -12,8 +12,8 @@
 //! `-tags netgo`.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{Container, RuleInput, excerpt, option_path};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{Container, RuleInput, excerpt, option_path, short};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family, Resolver, go};
 
@@ -48,6 +48,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for (container, first_unknown) in input.judge(first_unknown) {
         let Some((index, text)) = first_unknown else { continue };
         let Some(Program { go, libc, level, is_certain }) = Program::of(container) else { continue };
+        let change = || format!("remove `{}`, or set GODEBUG=netdns=go", short(text));
         let text = excerpt(text);
         let message = || {
             if is_certain {
@@ -56,7 +57,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
                 format!("`{text}` makes a Go program with cgo leave all lookups to {libc}")
             }
         };
-        findings.at(level).container(container, option_path(index), || (message(), HELP));
+        findings.at(level).container(container, option_path(index), || Texts {
+            message: message(),
+            change: change(),
+            help: HELP,
+        });
     }
 }
 

@@ -10,7 +10,7 @@
 //! Remove the setting, or build the program with `CGO_ENABLED=1` on an image that has a C library.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{Container, RuleInput};
 use crate::policy::Level;
 use crate::resolver::{Cgo, Family, go};
@@ -37,7 +37,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             _ => continue,
         };
         let help = "remove it, or build the program with CGO_ENABLED=1 on an image with a C library";
-        findings.at(level).container(container, container.env_path(), || (message, help));
+        let change = "remove netdns=cgo from GODEBUG";
+        findings.at(level).container(container, container.env_path(), || Texts { message, change, help });
     }
 }
 

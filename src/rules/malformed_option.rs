@@ -11,8 +11,8 @@
 //! value for a switch such as `single-request-reopen`.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, excerpt, option_path};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{RuleInput, excerpt, option_path, short};
 use crate::pod::DnsOption;
 use crate::policy::Level;
 use crate::resolver::{known_option, takes_number};
@@ -35,39 +35,51 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 }
 
 /// Returns what is wrong with the way an option is written, and how to write it.
-fn fault(option: &DnsOption) -> Option<(String, String)> {
+fn fault(option: &DnsOption) -> Option<Texts<String, String, String>> {
     let DnsOption { name, value } = option;
     let value = value.as_deref().filter(|value| !value.is_empty());
     if name.is_empty() {
-        return Some(("an option has no name".to_owned(), "name it, or remove it".to_owned()));
+        return Some(Texts {
+            message: "an option has no name".to_owned(),
+            change: "name the option, or remove it".to_owned(),
+            help: "name it, or remove it".to_owned(),
+        });
     }
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     if name.contains(is_blank) || value.is_some_and(|value| value.contains(is_blank)) {
-        return Some((
-            format!("`{}` holds white space, so resolvers read it as something else", excerpt(&option.text())),
-            "write one option for each name, without spaces or line breaks".to_owned(),
-        ));
+        return Some(Texts {
+            message: format!("`{}` holds white space, so resolvers read it as something else", excerpt(&option.text())),
+            change: format!("remove the white space from `{}`", short(&option.text())),
+            help: "write one option for each name, without spaces or line breaks".to_owned(),
+        });
     }
     if let Some((real_name, real_value)) = name.split_once(':') {
-        return Some((
-            format!(
+        return Some(Texts {
+            message: format!(
                 "the option's name `{}` holds its value, so it stands beside other `{}` options",
                 excerpt(name),
                 excerpt(real_name)
             ),
-            format!("write it as name: {}, value: \"{}\"", excerpt(real_name), excerpt(real_value)),
-        ));
+            change: format!("write name: {}, value: \"{}\"", short(real_name), short(real_value)),
+            help: format!("write it as name: {}, value: \"{}\"", excerpt(real_name), excerpt(real_value)),
+        });
     }
     match (takes_number(name), value) {
-        (true, None) => Some((format!("`{name}` has no number"), format!("give it one: name: {name}, value: \"…\""))),
-        (true, Some(value)) if !value.bytes().all(|byte| byte.is_ascii_digit()) => Some((
-            format!("`{}` is not a whole number: {}", excerpt(&option.text()), as_resolvers_read(value)),
-            format!("give {name} a whole number"),
-        )),
-        (false, Some(_)) if known_option(name) => Some((
-            format!("`{name}` is a switch and takes no value: Go does not know `{}`", excerpt(&option.text())),
-            format!("write it as name: {name}, without a value"),
-        )),
+        (true, None) => Some(Texts {
+            message: format!("`{name}` has no number"),
+            change: format!("give {name} a number"),
+            help: format!("give it one: name: {name}, value: \"…\""),
+        }),
+        (true, Some(value)) if !value.bytes().all(|byte| byte.is_ascii_digit()) => Some(Texts {
+            message: format!("`{}` is not a whole number: {}", excerpt(&option.text()), as_resolvers_read(value)),
+            change: format!("give {name} a whole number"),
+            help: format!("give {name} a whole number"),
+        }),
+        (false, Some(_)) if known_option(name) => Some(Texts {
+            message: format!("`{name}` is a switch and takes no value: Go does not know `{}`", excerpt(&option.text())),
+            change: format!("remove the value of {name}"),
+            help: format!("write it as name: {name}, without a value"),
+        }),
         _ => None,
     }
 }

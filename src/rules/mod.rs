@@ -11,6 +11,7 @@
 //!
 //! To add a rule, write its file, and name it in the list at the end of this file. Tests ask for its examples in `tests/rules`.
 
+mod docs_url;
 mod event_reason;
 mod musl_advice;
 mod rule;
@@ -21,9 +22,11 @@ use std::cmp::Reverse;
 
 use crate::policy::Level;
 
-pub use event_reason::EventReason;
-pub use rule::{Finding, Findings, HOLDER, Rule};
+pub use docs_url::{DOCS_URL_MAX, DocsUrl, InvalidDocsUrl};
+pub use event_reason::{CERTIFICATE_UNUSABLE, EventReason};
+pub use rule::{CHANGE_MAX, Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};
+pub use unread_key::unread_key_texts;
 
 /// Returns the findings of every rule on a pod, the most serious first, in the order of [`RULES`] among equals.
 ///

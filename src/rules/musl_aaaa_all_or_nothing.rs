@@ -11,7 +11,7 @@
 //! A program that asks for IPv4 alone is not affected, nor is an image on another C library.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
@@ -37,7 +37,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             let message = || format!("{musl} fails a name whose AAAA query fails, though it has an IPv4 address");
             let help =
                 "have the nameserver answer AAAA with NOERROR and no records, or use an image on another C library";
-            findings.container(container, container.image_path(), || (message(), help));
+            let texts = || Texts { message: message(), change: "make the nameserver answer AAAA", help };
+            findings.container(container, container.image_path(), texts);
         }
     }
 }

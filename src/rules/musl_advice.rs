@@ -3,8 +3,20 @@
 use super::rule_input::RuleInput;
 use crate::resolver::{Family, Resolver};
 
-/// The fix for everything that musl before 1.2.4 lacks.
+/// The change that fixes everything that musl before 1.2.4 lacks.
+pub(super) const USE_NEWER_ALPINE: &str = "use Alpine 3.18+";
+
+/// The advice for everything that musl before 1.2.4 lacks.
 pub(super) const NEWER_ALPINE: &str = "use Alpine 3.18 or later (musl 1.2.4), or an image on another C library";
+
+/// Returns the change that goes with [`quicker_resend`].
+pub(super) fn resend_sooner(input: &RuleInput<'_>, resolver: Resolver) -> &'static str {
+    if resolver.support("attempts").is_ignored() || input.has_other_than(&[Family::Musl, Family::Glibc]) {
+        "use a NodeLocal DNSCache"
+    } else {
+        "set attempts:3 if the DNS has room"
+    }
+}
 
 /// Returns how to make musl resend a lost query sooner, or lose fewer. More attempts feed an overload: while the upstream stalled for
 /// 2 s, all lookups were found with the defaults; at 67 % load 3,000 of 3,000 with 3 attempts and 1,049 with 4, at 80 % load 254 of

@@ -10,7 +10,7 @@
 //! answer may take. A NodeLocal DNSCache loses fewer queries.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Effect, Family, Resolver};
@@ -43,7 +43,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             _ => format!("{resolver} does not read `attempts`: it sends twice, whatever the number"),
         };
         let help = "use Alpine 3.7 or later; until then only a shorter timeout makes it resend sooner";
-        findings.at(level).container(container, path.clone(), || (message(), help));
+        let texts = || Texts { message: message(), change: "use Alpine 3.7+", help };
+        findings.at(level).container(container, path.clone(), texts);
     }
 }
 

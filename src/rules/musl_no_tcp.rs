@@ -13,7 +13,8 @@
 //! headless one.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::musl_advice::USE_NEWER_ALPINE;
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
@@ -35,7 +36,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::TCP_SINCE) {
             let message = || format!("{resolver} cannot ask by TCP: answers over 512 bytes are cut or lost");
-            findings.container(container, container.image_path(), || (message(), HELP));
+            let texts = || Texts { message: message(), change: USE_NEWER_ALPINE, help: HELP };
+            findings.container(container, container.image_path(), texts);
         }
     }
 }

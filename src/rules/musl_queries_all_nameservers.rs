@@ -13,7 +13,7 @@
 use std::net::IpAddr;
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::pod::Base;
 use crate::policy::Level;
@@ -48,7 +48,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         };
         let level = if public.is_some() { Level::Warn } else { Level::Info };
         let help = "keep one nameserver that knows all names: the cluster's DNS can forward other domains";
-        findings.at(level).container(container, PATH, || (message(), help));
+        findings.at(level).container(container, PATH, || Texts {
+            message: message(),
+            change: "keep one nameserver",
+            help,
+        });
     }
 }
 

@@ -11,8 +11,8 @@
 //! Use an image on Alpine 3.18 or later, or on another C library. No option changes this.
 
 use super::event_reason::EventReason;
-use super::musl_advice::NEWER_ALPINE;
-use super::rule::{Findings, Rule};
+use super::musl_advice::{NEWER_ALPINE, USE_NEWER_ALPINE};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{NearbyServer, RuleInput};
 use crate::policy::Level;
 use crate::resolver::{Family, musl};
@@ -34,7 +34,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         if resolver.version.is_some_and(|release| release < musl::DISTINCT_IDS_SINCE) {
             let message = || format!("{resolver} can give the A and the AAAA query one id, and lose an answer");
-            findings.container(container, container.image_path(), || (message(), NEWER_ALPINE));
+            let texts = || Texts { message: message(), change: USE_NEWER_ALPINE, help: NEWER_ALPINE };
+            findings.container(container, container.image_path(), texts);
         }
     }
 }

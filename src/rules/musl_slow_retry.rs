@@ -23,8 +23,8 @@
 use std::time::Duration;
 
 use super::event_reason::EventReason;
-use super::musl_advice::quicker_resend;
-use super::rule::{Findings, Rule};
+use super::musl_advice::{quicker_resend, resend_sooner};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{NearbyServer, RuleInput};
 use crate::pod::Base;
 use crate::policy::Level;
@@ -70,8 +70,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             (None, _) => format!("{resolver} never resends a lost query (attempts:{})", settings.attempts),
         };
         let level = if nearby.is_some() || hides_options { Level::Info } else { Level::Warn };
-        let help = || quicker_resend(input, resolver);
-        findings.at(level).container(container, "/spec/dnsConfig/options", || (message(), help()));
+        findings.at(level).container(container, "/spec/dnsConfig/options", || Texts {
+            message: message(),
+            change: resend_sooner(input, resolver),
+            help: quicker_resend(input, resolver),
+        });
     }
 }
 

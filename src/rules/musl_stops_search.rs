@@ -14,8 +14,8 @@
 //! configuration (`www.example.com.`): musl then does not search.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, excerpt, search_path};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{RuleInput, excerpt, search_path, short};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, search_domains_read};
 
@@ -37,7 +37,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             let message = || format!("{} ends a lookup where {name} fails or has no address", container.resolver());
             let help =
                 "remove the search name, or end outside names with a dot; glibc and Go would still try the name itself";
-            findings.container(container, search_path(index), || (message(), help));
+            let change = || format!("remove the search name {}", short(&input.dns.searches[index]));
+            findings.container(container, search_path(index), || Texts { message: message(), change: change(), help });
         }
     }
 }

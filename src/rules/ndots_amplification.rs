@@ -11,7 +11,7 @@
 //! makes names of Services fail (`ndots-breaks-musl`). Fewer search names help everywhere.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::pod::Base;
 use crate::policy::Level;
@@ -39,10 +39,13 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     if input.conf.base == Base::Node {
         return; // the node's file is unknown
     }
-    let help = if input.may_use_musl() {
-        "end outside names with a dot, as www.example.com.; a lower ndots makes musl fail names of Services"
+    let (change, help) = if input.may_use_musl() {
+        (
+            "end outside names with a dot",
+            "end outside names with a dot, as www.example.com.; a lower ndots makes musl fail names of Services",
+        )
     } else {
-        "set ndots:2, or end outside names with a dot, as www.example.com."
+        ("set ndots:2", "set ndots:2, or end outside names with a dot, as www.example.com.")
     };
     let in_pod = input.option_path("ndots");
     for (container, in_file) in input.judge(|resolver| names_before(resolver, input.searches())) {
@@ -58,7 +61,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             let path = path.unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
             let message =
                 || format!("{resolver} asks for {OUTSIDE} below {before} search names first, as ndots is {ndots}");
-            findings.container(container, path, || (message(), help));
+            findings.container(container, path, || Texts { message: message(), change, help });
         }
     }
 }

@@ -10,7 +10,7 @@
 //! `my-service.other-namespace.svc.cluster.local`.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::pod::{Base, cluster_searches};
 use crate::policy::Level;
@@ -57,7 +57,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         // The kubelet adds no ndots to a pod with `dnsPolicy: None`.
         let fix = if input.conf.base == Base::Nothing { "set ndots:5" } else { "leave ndots out" };
         let help = || format!("{fix}, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
-        findings.at(level).container(container, path, || (message(), help()));
+        findings.at(level).container(container, path, || Texts { message: message(), change: fix, help: help() });
     }
 }
 

@@ -12,7 +12,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{RuleInput, excerpt};
 use crate::pod::Base;
 use crate::policy::Level;
@@ -45,7 +45,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     let others = if nameservers.len() > 1 { " and others" } else { "" };
     let message = || format!("no Service resolves: {}{others} is outside of the cluster", excerpt(first));
     let help = "leave dnsPolicy out: the cluster's DNS resolves outside names too";
-    findings.pod(PATH, || (message(), help));
+    findings.pod(PATH, || Texts { message: message(), change: "remove dnsPolicy and nameservers", help });
 }
 
 /// Returns whether a nameserver is on the internet for certain.

@@ -10,7 +10,7 @@
 //! cluster's DNS, as the cluster's DNS itself.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::pod::Policy;
 use crate::policy::Level;
@@ -28,17 +28,15 @@ const PATH: &str = "/spec/dnsPolicy";
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     match input.dns.policy {
-        Policy::ClusterFirstOnHostNetwork => findings.pod(PATH, || {
-            (
-                "ClusterFirst on hostNetwork means the node's resolv.conf: cluster names do not resolve",
-                "set dnsPolicy: ClusterFirstWithHostNet, or Default if the node's nameservers are meant",
-            )
+        Policy::ClusterFirstOnHostNetwork => findings.pod(PATH, || Texts {
+            message: "ClusterFirst on hostNetwork means the node's resolv.conf: cluster names do not resolve",
+            change: "set dnsPolicy: ClusterFirstWithHostNet",
+            help: "set dnsPolicy: ClusterFirstWithHostNet, or Default if the node's nameservers are meant",
         }),
-        Policy::Default => findings.at(Level::Info).pod(PATH, || {
-            (
-                "dnsPolicy Default gives the node's nameservers to the pod: cluster names do not resolve",
-                "leave dnsPolicy out, unless the pod must not depend on the cluster's DNS",
-            )
+        Policy::Default => findings.at(Level::Info).pod(PATH, || Texts {
+            message: "dnsPolicy Default gives the node's nameservers to the pod: cluster names do not resolve",
+            change: "remove dnsPolicy: Default",
+            help: "leave dnsPolicy out, unless the pod must not depend on the cluster's DNS",
         }),
         Policy::ClusterFirst | Policy::ClusterFirstWithHostNet | Policy::None => {}
     }

@@ -12,10 +12,10 @@
 use std::collections::HashSet;
 
 use super::event_reason::EventReason;
-use super::musl_advice::{NEWER_ALPINE, quicker_resend};
-use super::rule::{Findings, Rule};
-use super::rule_input::{RuleInput, excerpt, option_name, option_path};
-use crate::policy::{Level, did_you_mean};
+use super::musl_advice::{NEWER_ALPINE, USE_NEWER_ALPINE, quicker_resend};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{RuleInput, excerpt, option_name, option_path, short};
+use crate::policy::{Level, meant_word};
 use crate::resolver::{Family, Resolver, known_option, known_options};
 
 pub(super) static RULE: Rule = Rule {
@@ -41,8 +41,13 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             ignored_by_some(input, index, name, findings);
         } else {
             let message = || format!("no resolver knows the option `{}`", excerpt(name));
-            let help = || did_you_mean(name, known_options()).unwrap_or_else(|| "remove it".to_owned());
-            findings.pod(option_path(index), || (message(), help()));
+            findings.pod(option_path(index), || {
+                let (change, help) = match meant_word(name, known_options()) {
+                    Some(meant) => (format!("write `{meant}`"), format!("did you mean `{meant}`?")),
+                    None => (format!("remove `{}`", short(name)), "remove it".to_owned()),
+                };
+                Texts { message: message(), change, help }
+            });
         }
     }
 }
@@ -56,8 +61,13 @@ fn ignored_by_some(input: &RuleInput<'_>, index: usize, name: &str, findings: &m
         if resolver.family == Family::Musl && name == "attempts" {
             continue; // musl-attempts-ignored reports it
         }
-        let text = || (format!("{resolver} ignores `{name}`"), alternative(input, name, resolver));
-        findings.at(level).container(container, option_path(index), text);
+        let texts = || Texts {
+            message: format!("{resolver} ignores `{name}`"),
+            // No release of Go, glibc or c-ares ignores ndots.
+            change: if name == "ndots" { USE_NEWER_ALPINE.to_owned() } else { format!("remove `{name}`") },
+            help: alternative(input, name, resolver),
+        };
+        findings.at(level).container(container, option_path(index), texts);
     }
 }
 

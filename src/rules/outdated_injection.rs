@@ -11,7 +11,7 @@
 //! If a template in your repository has them, delete them there.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{RuleInput, option_path};
 use crate::policy::Level;
 
@@ -31,7 +31,9 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let options: Vec<String> = options.map(|option| option.text()).collect();
         format!("muslin 0.1.0 set {}, which can break lookups", options.join(" "))
     };
-    findings.pod(option_path(*first), || {
-        (message(), "restart the workload, or delete these options and muslin.dev/injected")
+    findings.pod(option_path(*first), || Texts {
+        message: message(),
+        change: "restart the workload",
+        help: "restart the workload, or delete these options and muslin.dev/injected",
     });
 }

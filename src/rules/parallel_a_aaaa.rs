@@ -15,7 +15,7 @@
 //! single-request-reopen`).
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::pod::Base;
 use crate::policy::Level;
@@ -51,12 +51,15 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
                     format!("{resolver} sends A and AAAA from one socket, which kernels before 5.6 can race")
                 }
             };
-            let help = if input.has_other_than(&[Family::Musl, Family::Glibc]) {
+            let help = if resolver.support("single-request-reopen").is_ignored() {
+                "use a newer kernel or a NodeLocal DNSCache"
+            } else if input.has_other_than(&[Family::Musl, Family::Glibc]) {
                 "use a newer kernel or a NodeLocal DNSCache; single-request-reopen would slow other resolvers of the pod"
             } else {
                 "use a newer kernel or a NodeLocal DNSCache, or set single-request-reopen and wait for two round trips"
             };
-            findings.container(container, "/spec/dnsConfig/options", || (message(), help));
+            let texts = || Texts { message: message(), change: "use a NodeLocal DNSCache", help };
+            findings.container(container, "/spec/dnsConfig/options", texts);
         }
     }
 }

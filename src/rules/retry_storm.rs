@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::Viability;
@@ -48,7 +48,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             let (resolver, seconds) = (container.resolver(), interval.as_secs_f64());
             format!("{resolver} sends an unanswered query {attempts} times, each {seconds} s")
         };
-        findings.container(container, path, || (message(), "set attempts to 2 or 3, and leave timeout at 5"));
+        findings.container(container, path, || Texts {
+            message: message(),
+            change: "set attempts to 2 or 3",
+            help: "set attempts to 2 or 3, and leave timeout at 5",
+        });
     }
 }
 

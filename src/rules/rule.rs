@@ -8,6 +8,7 @@ use super::rule_input::{Container, RuleInput};
 use crate::budget::{Work, charge};
 use crate::documentation;
 use crate::policy::Level;
+use crate::text::Line;
 
 /// One thing that can be wrong.
 pub struct Rule {
@@ -35,11 +36,27 @@ pub struct Finding {
     pub container: Option<String>,
     /// The problem, in one clause that names neither the rule nor the container; empty if the caller wants no texts.
     pub message: Cow<'static, str>,
+    /// The change that ends the problem, as a short imperative for a line of a warning: `use Alpine 3.18+`. Is one line of at most
+    /// [`CHANGE_MAX`] bytes; empty with the message.
+    pub change: Cow<'static, str>,
     /// The advice, in words that are true for this container's resolver; empty with the message.
     pub help: Cow<'static, str>,
     /// The place of the cause, as a JSON pointer from the pod; after [`HOLDER`], from the workload that holds the pod template.
     pub path: Cow<'static, str>,
 }
+
+/// The texts of a finding. A rule that forgets one of them does not compile.
+pub(super) struct Texts<M, C, H> {
+    /// [`Finding::message`].
+    pub(super) message: M,
+    /// [`Finding::change`].
+    pub(super) change: C,
+    /// [`Finding::help`].
+    pub(super) help: H,
+}
+
+/// The longest change, in bytes: a warning of 120 bytes has room for it, for the longest slug and for a container's name.
+pub const CHANGE_MAX: usize = 70;
 
 /// Prefix of a path that starts at the workload, not at its pod template.
 pub const HOLDER: &str = "..";
@@ -55,6 +72,11 @@ pub struct Findings<'f> {
     pub(super) wants_texts: &'f dyn Fn(&Rule, Level) -> bool,
     pub(super) found: &'f mut Vec<Finding>,
 }
+
+/// A text of a finding, fixed or made for it.
+pub(super) trait IntoText: Into<Cow<'static, str>> {}
+
+impl<T: Into<Cow<'static, str>>> IntoText for T {}
 
 // === impl Rule ===
 
@@ -102,41 +124,50 @@ impl Findings<'_> {
         Findings { rule, level, rules, wants_texts: *wants_texts, found }
     }
 
-    /// Adds a finding about a container. `texts` returns the message and the advice.
-    pub(super) fn container<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
+    /// Adds a finding about a container. `texts` is called only if the finding gets its texts.
+    pub(super) fn container<M: IntoText, C: IntoText, H: IntoText>(
         &mut self,
         container: &Container<'_>,
-        path: impl Into<Cow<'static, str>>,
-        texts: impl FnOnce() -> (M, H),
+        path: impl IntoText,
+        texts: impl FnOnce() -> Texts<M, C, H>,
     ) {
         self.add(Some(container.name.to_owned()), path.into(), texts);
     }
 
-    /// Adds a finding about the pod as a whole. `texts` returns the message and the advice.
-    pub(super) fn pod<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
+    /// Adds a finding about the pod as a whole. `texts` is called only if the finding gets its texts.
+    pub(super) fn pod<M: IntoText, C: IntoText, H: IntoText>(
         &mut self,
-        path: impl Into<Cow<'static, str>>,
-        texts: impl FnOnce() -> (M, H),
+        path: impl IntoText,
+        texts: impl FnOnce() -> Texts<M, C, H>,
     ) {
         self.add(None, path.into(), texts);
     }
 
-    fn add<M: Into<Cow<'static, str>>, H: Into<Cow<'static, str>>>(
+    fn add<M: IntoText, C: IntoText, H: IntoText>(
         &mut self,
         container: Option<String>,
         path: Cow<'static, str>,
-        texts: impl FnOnce() -> (M, H),
+        texts: impl FnOnce() -> Texts<M, C, H>,
     ) {
         let Self { rule, level, rules: _, wants_texts, found } = self;
         if charge(Work::Finding, 1).is_err() {
             return;
         }
-        let (message, help) = if wants_texts(rule, *level) {
-            let (message, help) = texts();
-            (message.into(), help.into())
-        } else {
-            (Cow::default(), Cow::default())
+        let mut finding = Finding {
+            rule,
+            level: *level,
+            container,
+            message: Cow::default(),
+            change: Cow::default(),
+            help: Cow::default(),
+            path,
         };
-        found.push(Finding { rule, level: *level, container, message, help, path });
+        if wants_texts(rule, *level) {
+            let Texts { message, change, help } = texts();
+            finding.message = message.into();
+            finding.change = Line::cut(change, CHANGE_MAX).into();
+            finding.help = help.into();
+        }
+        found.push(finding);
     }
 }

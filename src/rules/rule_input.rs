@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::image::Fingerprint;
-use crate::pod::{Base, Dns, KeyPlace, ResolvConf, ResolverEnv};
+use crate::pod::{Base, Dns, ResolvConf, ResolverEnv, UnreadKey};
 use crate::policy::ContainerResolver;
 use crate::resolver::{Family, NAMESERVERS_MAX, Resolver, Settings, go};
-use crate::text::cut;
+use crate::text::{cut, one_line};
 
 /// A pod as rules see it. Everything that rules need for each container is computed once, because a pod can have thousands of options
 /// and of containers.
@@ -28,7 +28,7 @@ pub struct RuleInput<'a> {
     /// The indexes in `dnsConfig.options` of what muslin 0.1.0 set, and today's profile would not.
     pub outdated: &'a [usize],
     /// The labels and annotations that begin with `muslin.dev/` and that nothing reads.
-    pub unread: &'a [(KeyPlace, &'a str)],
+    pub unread: &'a [UnreadKey<'a>],
     /// The texts of `conf.options`.
     options: Vec<&'a str>,
     /// The names of `conf.searches`.
@@ -78,6 +78,9 @@ pub(super) enum NearbyServer {
 /// text can be as long as the pod, and a message must fit on a line.
 const EXCERPT_MAX: usize = 35;
 
+/// The longest excerpt in a change, in bytes: the longest option that any resolver knows has 21.
+const SHORT_MAX: usize = 22;
+
 // === impl RuleInput ===
 
 impl<'a> RuleInput<'a> {
@@ -125,7 +128,7 @@ impl<'a> RuleInput<'a> {
     }
 
     /// Returns the input with the labels and annotations that begin with `muslin.dev/` and that nothing reads.
-    pub fn with_unread(self, unread: &'a [(KeyPlace, &'a str)]) -> Self {
+    pub fn with_unread(self, unread: &'a [UnreadKey<'a>]) -> Self {
         Self { unread, ..self }
     }
 
@@ -283,6 +286,12 @@ pub(super) fn search_path(index: usize) -> String {
 /// Returns the part of an option before its first colon, whether the pod wrote it as name or as value.
 pub(super) fn option_name(text: &str) -> &str {
     text.split_once(':').map_or(text, |(name, _)| name)
+}
+
+/// Returns a text of the pod for a change, which has room for two of them ([`super::CHANGE_MAX`]): shorter, and without what a
+/// [`crate::text::Line`] would escape.
+pub(super) fn short(text: &str) -> Cow<'_, str> {
+    one_line(text, SHORT_MAX)
 }
 
 /// Returns a text of the pod for a message: short.

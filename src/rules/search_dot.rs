@@ -11,7 +11,7 @@
 //! resolver honours. Or use Alpine 3.18 or later.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{RuleInput, search_path};
 use crate::policy::Level;
 use crate::resolver::{Answer, Family, Resolver, Settings, Version, resolves};
@@ -40,7 +40,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             Family::Musl => "remove the `.` from dnsConfig.searches, or use Alpine 3.18 or later (musl 1.2.4)",
             _ => "remove the `.` from dnsConfig.searches",
         };
-        findings.at(level).container(container, search_path(index), || (message, help));
+        let texts = || Texts { message, change: "remove the search name `.`", help };
+        findings.at(level).container(container, search_path(index), texts);
     }
 }
 

@@ -12,7 +12,7 @@
 //! remove the options that this resolver ignores.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{Container, RuleInput, option_path, search_path};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, glibc, musl, search_domains_read, uclibc};
@@ -33,6 +33,7 @@ struct Excess {
     index: usize,
     level: Level,
     message: String,
+    change: String,
     help: String,
 }
 
@@ -49,8 +50,8 @@ fn search_lines(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             Some(own) => Excess::of(container.resolver(), &own).map(|excess| (container.env_path(), excess)),
             None => in_file,
         };
-        if let Some((path, Excess { index: _, level, message, help })) = excess {
-            findings.at(level).container(container, path, || (message, help));
+        if let Some((path, Excess { index: _, level, message, change, help })) = excess {
+            findings.at(level).container(container, path, || Texts { message, change, help });
         }
     }
 }
@@ -71,6 +72,7 @@ impl Excess {
             Family::Musl => Self::of_musl(resolver, search),
             Family::Glibc => Self::of_glibc(resolver, search),
             Family::Uclibc => Self::cut(resolver, search).map(|cut| Self {
+                change: format!("shorten the search list to {} bytes", uclibc::SEARCH_LIST_MAX),
                 help: format!("shorten the search list to {} bytes", uclibc::SEARCH_LIST_MAX),
                 ..cut
             }),
@@ -94,6 +96,7 @@ impl Excess {
             index,
             level: Level::Warn,
             message: format!("{resolver} drops a search list of {bytes} bytes (over {most}): short names fail"),
+            change: format!("shorten the search list by {} bytes", bytes - most),
             help: format!("shorten the search list to {most} bytes: {} too many", bytes - most),
         })
     }
@@ -102,8 +105,9 @@ impl Excess {
     fn of_glibc(resolver: Resolver, search: &[&str]) -> Option<Self> {
         let (names, bytes) = glibc::OLD_SEARCH_MAX;
         let help = || format!("keep to {names} search names and {bytes} bytes, or use an image with a newer glibc");
+        let change = || format!("keep to {names} search names, {bytes} bytes");
         if resolver.version.is_some() {
-            return Self::cut(resolver, search).map(|cut| Self { help: help(), ..cut });
+            return Self::cut(resolver, search).map(|cut| Self { change: change(), help: help(), ..cut });
         }
         let old = Self::cut(Family::Glibc.at(glibc::OLDEST_IN_IMAGES), search)?;
         let message = format!(
@@ -113,7 +117,7 @@ impl Excess {
             old.index,
             search.len()
         );
-        Some(Self { level: Level::Info, message, help: help(), ..old })
+        Some(Self { level: Level::Info, message, change: change(), help: help(), ..old })
     }
 
     /// The names at the end that are not read whole.
@@ -123,6 +127,7 @@ impl Excess {
             index: read,
             level: Level::Warn,
             message: format!("{resolver} reads only {read} of the {} search names", search.len()),
+            change: String::new(),
             help: String::new(),
         })
     }
@@ -142,7 +147,8 @@ fn options_line(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let resolver = container.resolver();
         let most = musl::LINE_MAX;
         let message = || format!("{resolver} drops an options line of {bytes} bytes (over {most}), ndots with it");
-        findings.container(container, path.clone(), || (message(), HELP));
+        let texts = || Texts { message: message(), change: "remove the options that musl ignores", help: HELP };
+        findings.container(container, path.clone(), texts);
     }
 }
 

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Settings, Viability};
@@ -51,14 +51,14 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let level = if patience <= ONE_UPSTREAM { Level::Warn } else { Level::Info };
         let path = container.option_path("timeout", in_pod.as_deref());
         let path = path.unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
-        findings.at(level).container(container, path, || text(container.resolver(), patience));
+        findings.at(level).container(container, path, || texts(container.resolver(), patience));
     }
 }
 
-/// Returns the message and the advice.
-fn text(resolver: Resolver, patience: Duration) -> (String, &'static str) {
+/// Returns the texts for a resolver that waits so long in all.
+fn texts(resolver: Resolver, patience: Duration) -> Texts<String, &'static str, &'static str> {
     let seconds = patience.as_secs_f64();
-    match resolver.family {
+    let (message, help) = match resolver.family {
         Family::Musl => (
             format!("{resolver} gives up on a name after {seconds} s in all: slower answers are lost"),
             if resolver.support("attempts").is_ignored() {
@@ -75,7 +75,8 @@ fn text(resolver: Resolver, patience: Duration) -> (String, &'static str) {
             format!("{resolver} gives up on each query after {seconds} s: slower answers are lost"),
             "set timeout:5; more attempts do not help, as each of them waits no longer",
         ),
-    }
+    };
+    Texts { message, change: "set timeout:5", help }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! uses Go. A newer kernel or a NodeLocal DNSCache ends the race that the option avoids. musl ignores it.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::RuleInput;
 use crate::policy::Level;
 use crate::resolver::{Family, QueryPairing, Version};
@@ -49,8 +49,10 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let path = names.iter().find_map(|name| container.option_path(name, in_pod.as_deref()));
         let path = path.unwrap_or_else(|| "/spec/dnsConfig/options".to_owned());
         let message = || format!("with single-request, a lookup of {resolver} {what}");
-        findings.at(level).container(container, path, || {
-            (message(), "remove the option unless the nodes' kernels are older than 5.6")
+        findings.at(level).container(container, path, || Texts {
+            message: message(),
+            change: "remove the single-request option",
+            help: "remove the option unless the nodes' kernels are older than 5.6",
         });
     }
 }

@@ -13,8 +13,8 @@
 //! 0.7.5.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{Container, RuleInput, excerpt, option_path};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{Container, RuleInput, excerpt, option_path, short};
 use crate::image::Reference;
 use crate::policy::Level;
 use crate::resolver::Family;
@@ -50,13 +50,18 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     if let Some((index, text, _)) = rejected.iter().find(|(_, _, acceptance)| *acceptance == Acceptance::Never) {
         for container in input.containers.iter().filter(|container| is_stopping_linkerd(container)) {
             let message = || format!("linkerd's proxy stops at its start over the option `{}`", excerpt(text));
-            findings.at(Level::Warn).container(container, option_path(*index), || (message(), "remove the option"));
+            findings.at(Level::Warn).container(container, option_path(*index), || Texts {
+                message: message(),
+                change: format!("remove `{}`", short(text)),
+                help: "remove the option",
+            });
         }
     }
     if !input.containers.iter().any(may_use_the_crate) {
         return;
     }
     for (index, text, acceptance) in rejected {
+        let change = format!("remove `{}`", short(text));
         let text = excerpt(text);
         let (message, help) = match acceptance {
             Acceptance::Always => continue,
@@ -69,7 +74,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
                 "remove it, if a program here resolves names with hickory-resolver".to_owned(),
             ),
         };
-        findings.pod(option_path(index), || (message, help));
+        findings.pod(option_path(index), || Texts { message, change, help });
     }
 }
 

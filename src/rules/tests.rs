@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use super::{Container, Finding, Ignored, RULES, RuleInput, check};
 use crate::image::{self, Fingerprint, Reason};
-use crate::pod::{Dns, DnsOption, KeyPlace, Policy, ResolverEnv};
+use crate::pod::{Dns, DnsOption, KeyOwner, KeyPlace, Policy, ResolverEnv, UnreadKey};
 use crate::policy::Level;
-use crate::resolver::{Family, Resolver, Version, known_option};
+use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 
 /// A pod to be checked, with one container `app`.
 pub(super) struct Case {
     containers: Vec<(String, Fingerprint, ResolverEnv<'static>)>,
     dns: Dns,
     ignored: Vec<Ignored<'static>>,
-    unread: Vec<(KeyPlace, &'static str)>,
+    unread: Vec<UnreadKey<'static>>,
 }
 
 impl Case {
@@ -70,8 +70,8 @@ impl Case {
         self
     }
 
-    pub(super) fn unread(mut self, place: KeyPlace, key: &'static str) -> Self {
-        self.unread.push((place, key));
+    pub(super) fn unread(mut self, owner: KeyOwner, place: KeyPlace, key: &'static str) -> Self {
+        self.unread.push(UnreadKey { owner, place, key });
         self
     }
 
@@ -162,37 +162,69 @@ fn of_a_plain_musl_whose_release_is_not_known_nothing_is_said_that_some_releases
     assert_eq!(slugs, ["musl-slow-retry", "musl-aaaa-all-or-nothing", "ndots-amplification"]);
 }
 
-/// Returns the options that a text names, such as `attempts:3` or `single-request-reopen`.
-fn options_in(text: &str) -> Vec<&str> {
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':'));
-    words.map(|word| word.split_once(':').map_or(word, |(name, _)| name)).filter(|word| known_option(word)).collect()
+/// Returns the options that a text recommends, such as `attempts:3` or `single-request-reopen`: not those that it advises to remove, nor
+/// those whose effect it only describes.
+fn recommended(text: &str) -> Vec<&str> {
+    let clauses = text.split([';', ',', ':']).flat_map(|clause| clause.split(" or "));
+    let advice = clauses.filter(|clause| {
+        let clause = clause.trim_start();
+        let starts = ["set ", "use ", "add ", "write ", "give ", "or "].iter().any(|verb| clause.starts_with(verb));
+        starts || clause.split_whitespace().count() == 1
+    });
+    let words = advice.flat_map(|clause| clause.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')));
+    words.filter(|word| known_option(word)).collect()
 }
 
 #[test]
+fn reads_what_a_text_recommends() {
+    for (text, options) in [
+        ("remove the option, or set attempts to 2 or 3", &["attempts"][..]),
+        ("set timeout:5, or more attempts (at most 5)", &["timeout"]),
+        ("remove `rotate`", &[]),
+        ("set single-request-reopen in its place, which fixes the same race", &["single-request-reopen"]),
+        ("use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3", &["attempts"]),
+        (
+            "use a newer kernel or a NodeLocal DNSCache; single-request-reopen would slow other resolvers of the pod",
+            &[],
+        ),
+        ("leave ndots out, or write such names in full", &[]),
+    ] {
+        assert_eq!(recommended(text), options, "{text}");
+    }
+}
+
+/// Pods of each resolver alone and beside another one, with each option, in `dnsConfig` and in the environment.
+#[test]
 fn no_advice_names_an_option_that_the_container_s_resolver_ignores() {
-    let releases = [musl(1, 1, 14), musl(1, 1, 24), musl(1, 2, 4)];
-    let others = [Family::Glibc, Family::Go, Family::CAres, Family::Uclibc].map(Family::unversioned);
-    let options =
-        ["ndots:1", "attempts:0", "timeout:1", "rotate", "use-vc", "no-aaaa", "single-request-reopen", "edns0"];
-    for resolver in releases.into_iter().chain(others) {
+    let releases = [musl(1, 1, 12), musl(1, 1, 14), musl(1, 1, 24), musl(1, 2, 3), musl(1, 2, 5)];
+    let glibcs =
+        [(2, 5), (2, 13), (2, 31), (2, 41)].map(|(major, minor)| Family::Glibc.at(Version::new(major, minor, 0)));
+    let others = Family::KNOWN.into_iter().chain([Family::Static, Family::Unknown]).map(Family::unversioned);
+    let resolvers: Vec<Resolver> = releases.into_iter().chain(glibcs).chain(others).collect();
+    let options = known_options().flat_map(|name| ["", ":0", ":1", ":9"].map(|value| format!("{name}{value}")));
+    let options: Vec<String> = options.chain([String::new(), "ndotss".to_owned()]).collect();
+    let mut recommendations = 0;
+    for resolver in resolvers {
         for policy in [Policy::ClusterFirst, Policy::None, Policy::Default] {
-            for option in options {
-                let case = || Case::declared(resolver).policy(policy).option(option, None);
+            for option in &options {
                 let DnsOption { name, value } = DnsOption::parse(option);
-                let apart = Case::declared(resolver).policy(policy).option(&name, value.as_deref());
-                for finding in
-                    [case(), apart, case().and("debian:12"), case().and("alpine:3.19")].iter().flat_map(Case::findings)
-                {
-                    if finding.container.as_deref() != Some("app") {
+                let alone = || Case::declared(resolver).policy(policy);
+                let apart = || alone().option(&name, value.as_deref());
+                let cases =
+                    [alone().option(option, None), apart(), apart().and("debian:12"), apart().and("alpine:3.19")];
+                for finding in cases.iter().flat_map(Case::findings) {
+                    if finding.container.as_deref().is_some_and(|name| name != "app") {
                         continue;
                     }
-                    for named in options_in(&finding.help) {
-                        // Advice to remove an option names it as well.
-                        let is_removed = finding.help.contains("remove") || finding.help.contains("leave ndots out");
+                    for named in recommended(&finding.help).into_iter().chain(recommended(&finding.change)) {
+                        recommendations += 1;
+                        // Advice about the pod's own option, which the pod's author wrote for some container, is about its spelling.
+                        let is_spelling = finding.container.is_none() && (name == named || option.contains(named));
                         assert!(
-                            is_removed || !resolver.support(named).is_ignored(),
-                            "{resolver}, {option}: {}: {}",
+                            is_spelling || !resolver.support(named).is_ignored(),
+                            "{resolver}, {option}: {}: {} / {}",
                             finding.rule.slug,
+                            finding.change,
                             finding.help
                         );
                     }
@@ -200,6 +232,7 @@ fn no_advice_names_an_option_that_the_container_s_resolver_ignores() {
             }
         }
     }
+    assert!(recommendations > 100, "{recommendations}");
 }
 
 #[test]

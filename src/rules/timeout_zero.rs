@@ -22,8 +22,11 @@ pub(super) static RULE: Rule = Rule {
     check,
 };
 
-const TIMEOUT: ZeroOption =
-    ZeroOption { name: "timeout", help: "remove the option, or set timeout to at least 1 second" };
+const TIMEOUT: ZeroOption = ZeroOption {
+    name: "timeout",
+    change: "set timeout to 5",
+    help: "remove the option, or set timeout to at least 1 second",
+};
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     zero_value::check(&TIMEOUT, input, findings);

@@ -9,9 +9,9 @@
 //! explain` lists every rule.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
-use super::rule_input::{Ignored, RuleInput, excerpt};
-use crate::policy::{Level, did_you_mean};
+use super::rule::{Findings, Rule, Texts};
+use super::rule_input::{Ignored, RuleInput, excerpt, short};
+use crate::policy::{Level, meant_word};
 
 pub(super) static RULE: Rule = Rule {
     slug: "unknown-rule",
@@ -28,10 +28,15 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         if known.clone().any(|known| known == *slug) {
             continue;
         }
-        let help = did_you_mean(slug, known)
-            .unwrap_or_else(|| "remove it, or write the name of a rule as findings show it".to_owned());
+        let (change, help) = match meant_word(slug, known) {
+            Some(meant) => (format!("write `{meant}`"), format!("did you mean `{meant}`?")),
+            None => (
+                format!("remove `{}` from muslin.dev/ignore", short(slug)),
+                "remove it, or write the name of a rule as findings show it".to_owned(),
+            ),
+        };
         let message = || format!("muslin.dev/ignore names `{}`, which is not a rule", excerpt(slug));
-        findings.pod(*path, || (message(), help));
+        findings.pod(*path, || Texts { message: message(), change, help });
     }
 }
 

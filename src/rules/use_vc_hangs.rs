@@ -10,7 +10,7 @@
 //! single-request-reopen` has its costs. A NodeLocal DNSCache uses TCP to the cluster's DNS for the pods.
 
 use super::event_reason::EventReason;
-use super::rule::{Findings, Rule};
+use super::rule::{Findings, Rule, Texts};
 use super::rule_input::{RuleInput, option_path};
 use crate::policy::Level;
 use crate::resolver::{Family, Resolver, Settings, Transport, Viability, glibc};
@@ -45,7 +45,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         };
         let message = || format!("{} asks by TCP alone, and waits minutes for a server that never answers", releases());
         let help = "set single-request-reopen in its place, which fixes the same race by UDP";
-        findings.container(container, path, || (message(), help));
+        findings.container(container, path, || Texts { message: message(), change: "remove use-vc", help });
     }
 }
 

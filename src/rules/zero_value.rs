@@ -1,6 +1,6 @@
 //! The check that the rules on `attempts:0` and `timeout:0` share: an option whose number, read alone, stops a resolver.
 
-use super::rule::Findings;
+use super::rule::{Findings, Texts};
 use super::rule_input::{RuleInput, excerpt, option_path};
 use crate::resolver::{Resolver, Settings, Viability};
 
@@ -8,6 +8,8 @@ use crate::resolver::{Resolver, Settings, Viability};
 pub(super) struct ZeroOption {
     /// The option's name.
     pub(super) name: &'static str,
+    /// The change.
+    pub(super) change: &'static str,
     /// The advice.
     pub(super) help: &'static str,
 }
@@ -23,7 +25,7 @@ pub(super) fn check(zero: &ZeroOption, input: &RuleInput<'_>, findings: &mut Fin
         let resolver = container.resolver();
         let mut report = |path: String, text: &str, outcome: &str| {
             let message = || format!("{} makes {resolver} {outcome}", excerpt(text));
-            findings.container(container, path, || (message(), zero.help));
+            findings.container(container, path, || Texts { message: message(), change: zero.change, help: zero.help });
         };
         if let Some((index, text, outcome)) = in_pod {
             report(option_path(index), text, outcome);

@@ -128,6 +128,7 @@ fn router(policy: NamespacePolicy, metrics: &Arc<Metrics>) -> Router {
         cluster_nameservers: 1,
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        docs_url: None,
         certificates: None,
     };
     Webhook::new(settings, Namespaces::fixed(policy), Arc::clone(metrics), Shutdown::default()).router()

@@ -337,7 +337,7 @@ fn the_leader_deletes_the_least_recently_used_fingerprints(cluster: &Cluster) ->
         let output = kept.0.control_plane.kubectl(&["create", "-f", "-"], Some(&object.to_string()))?;
         ensure!(output.status.success(), "{}", output.stderr);
         let status = json!({ "status": {
-            "resolver": "unknown", "evidence": "none", "because": "it is old", "image": "old", "format": 2, "data": "{\"config\":{}}",
+            "resolver": "unknown", "evidence": "none", "because": "it is old", "image": "old", "format": 3, "data": "{\"config\":{}}",
             "digest": name.replace('-', ":"), "platform": "linux/amd64", "lastUsed": format!("2020-01-0{}T00:00:00Z", day + 1),
         } });
         kept.kubectl(&[

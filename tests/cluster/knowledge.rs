@@ -91,7 +91,7 @@ fn a_dry_run_writes_no_fingerprint(cluster: &Cluster) -> Result<()> {
     cluster.created(&pod("dry", "real", &other))?;
     let found = kept.wait("kept", |found| !found.is_empty() && found.iter().all(|one| one["status"].is_object()))?;
     ensure!(found.len() == 1 && found[0]["status"]["image"] == other.as_str(), "{found:#?}");
-    ensure!(found[0]["status"]["namespace"] == "dry" && found[0]["status"]["format"] == 2, "{found:#?}");
+    ensure!(found[0]["status"]["namespace"] == "dry" && found[0]["status"]["format"] == 3, "{found:#?}");
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn a_fingerprint_in_an_old_format_is_written_anew(cluster: &Cluster) -> Result<(
     {
         let _muslin = cluster.muslin_with(&arguments)?;
         cluster.created(&pod("old", "first", &reference))?;
-        kept.wait("kept", |found| found.len() == 1 && found[0]["status"]["format"] == 2)?;
+        kept.wait("kept", |found| found.len() == 1 && found[0]["status"]["format"] == 3)?;
     }
     let found = kept.wait("kept", |found| found.len() == 1)?;
     let name = found[0]["metadata"]["name"].as_str().context("it has a name")?;
@@ -124,7 +124,7 @@ fn a_fingerprint_in_an_old_format_is_written_anew(cluster: &Cluster) -> Result<(
     let (created, _) = cluster.created(&pod("old", "second", &reference))?;
     ensure!(resolvers(&created) == "app=musl-1.2.3 (inspected)", "{created:#}");
     let deadline = Instant::now() + Duration::from_secs(60);
-    let is_new = |one: &Value| one["status"]["format"] == 2 && one["status"]["resolver"] == "musl";
+    let is_new = |one: &Value| one["status"]["format"] == 3 && one["status"]["resolver"] == "musl";
     while !kept.fingerprints()?.iter().all(is_new) || kept.fingerprints()?.is_empty() {
         ensure!(Instant::now() < deadline, "{:#?}", kept.fingerprints()?);
         std::thread::sleep(Duration::from_millis(200));

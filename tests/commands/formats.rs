@@ -72,6 +72,22 @@ fn sarif_validates_against_its_schema() {
 }
 
 #[test]
+fn sarif_links_each_rule_to_its_page() {
+    let docs = "https://docs.example.com/muslin";
+    let log = folder().run(&["check", ".", "-o", "sarif", "--fail-on", "never", "--docs-url", docs]).ended(0).json();
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().clone();
+    assert!(rules.len() >= 10);
+    for rule in &rules {
+        assert_eq!(rule["helpUri"], format!("{docs}/rules/{}.md", rule["id"].as_str().unwrap()));
+        // The page exists where the address says.
+        let page = format!("{}/docs/rules/{}.md", env!("CARGO_MANIFEST_DIR"), rule["id"].as_str().unwrap());
+        assert!(std::fs::exists(&page).unwrap(), "{page}");
+    }
+    let run = folder().run(&["check", ".", "--docs-url", "docs.example.com"]).ended(2);
+    assert!(run.stderr.contains("write https://HOST/PATH"), "{}", run.stderr);
+}
+
+#[test]
 fn sarif_describes_every_rule_and_has_the_place_of_the_value() {
     let log = sarif(&folder());
     let run = &log["runs"][0];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use muslin::plan::Planned;
+use muslin::plan::{Planned, WARNING_MAX};
 use muslin::policy::{Level, Mode, Profile};
 use muslin::rules::{RULES, Rule};
 use serde_json::Value;
@@ -114,12 +114,79 @@ fn each_finding_points_at_the_cause_or_the_place_of_the_fix() {
     }
 }
 
+/// The example, with its containers named as an author may name them, and with two more of each.
+fn variants(pod: &Value) -> Vec<Value> {
+    let renamed = |name: &dyn Fn(usize) -> String, copies: usize| {
+        let mut pod = pod.clone();
+        let containers = pod["spec"]["containers"].as_array_mut().unwrap();
+        *containers = containers.iter().flat_map(|container| vec![container.clone(); copies]).collect();
+        for (index, container) in containers.iter_mut().enumerate() {
+            container["name"] = name(index).into();
+        }
+        pod
+    };
+    vec![
+        pod.clone(),
+        renamed(&|index| format!("{}{index}", "x".repeat(62)), 1),
+        renamed(&|index| format!("{}{index}", "x".repeat(62)), 3),
+        renamed(&|index| format!("app-{index}"), 3),
+        renamed(&|index| format!("größe-大丈夫-🦀-{index}"), 3),
+        renamed(&|_| "\u{202e}\u{1b}[2J\n".repeat(9), 3),
+    ]
+}
+
+/// A warning on a finding: `muslin: NAMES: CHANGE (REASON) [RULE]`.
+fn is_about(line: &str, Planned { finding, fixed }: &Planned) -> bool {
+    !fixed && line.contains(&*finding.change) && line.ends_with(&format!(" [{}]", finding.rule.slug))
+}
+
 #[test]
-fn each_warning_fits_on_its_line() {
-    for rule in RULES {
-        let lines = planned(&pod(rule, "fires.yaml"), Mode::Warn, "default").warnings();
-        assert!(lines.iter().all(|line| !line.contains('…')), "{}: {lines:#?}", rule.slug);
+fn each_warning_has_its_change_and_its_rule_in_120_bytes() {
+    let cases =
+        RULES.iter().flat_map(|rule| variants(&pod(rule, "fires.yaml")).into_iter().map(move |pod| (rule, pod)));
+    for (rule, pod) in cases {
+        for (mode, profile) in
+            [Mode::Warn, Mode::Inject].into_iter().flat_map(|mode| Profile::NAMES.map(|name| (mode, name)))
+        {
+            let plan = planned(&pod, mode, profile);
+            let place = format!("{} with {profile} in {mode}", rule.slug);
+            let lines = plan.warnings();
+            for line in &lines {
+                assert!(line.len() <= WARNING_MAX && line.starts_with("muslin: "), "{place}: {line}");
+                assert!(!line.contains(|c: char| c.is_control()), "{place}: {line}");
+                let is_count = line.starts_with("muslin: and ") && line.ends_with(" more findings");
+                let is_note = plan
+                    .notes
+                    .iter()
+                    .any(|note| line.starts_with(&format!("muslin: {}", &note[..note.floor_char_boundary(16)])));
+                let is_finding = plan.findings.iter().any(|planned| is_about(line, planned));
+                assert!(is_count || is_note || is_finding, "{place}: {line}");
+            }
+            let is_open = |planned: &&Planned| planned.finding.level >= Level::Warn && !planned.fixed;
+            if let Some(first) = plan.findings.iter().find(is_open) {
+                assert!(is_about(&lines[0], first), "{place}: {lines:#?}");
+            }
+        }
     }
+}
+
+#[test]
+fn the_examples_get_no_warning_about_what_is_fixed_and_each_has_a_reason() {
+    let (mut whole, mut cut) = (0, Vec::new());
+    for rule in RULES {
+        let plan = planned(&pod(rule, "fires.yaml"), Mode::Inject, "default");
+        for line in plan.warnings() {
+            let fixed = plan
+                .findings
+                .iter()
+                .filter(|planned| planned.fixed)
+                .find(|planned| line.contains(planned.finding.rule.slug));
+            assert!(fixed.is_none(), "{line}");
+            assert!(line.contains(" ("), "{line}");
+            if line.contains('…') { cut.push(line) } else { whole += 1 }
+        }
+    }
+    assert!(whole > cut.len(), "{whole} whole, cut: {cut:#?}");
 }
 
 #[test]

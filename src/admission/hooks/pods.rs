@@ -11,7 +11,7 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, PolicyError, State, Undone};
 use crate::budget;
 use crate::cluster::PodImages;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, WARNING_MAX};
 use crate::pod::{Pod, RunningPod};
 use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::rules::Finding;
@@ -88,7 +88,9 @@ fn plan_and_answer(
     }
     let mut response = Response::allow(uid).with_patch(&plan.patch);
     if mode >= Mode::Warn {
-        response = response.with_warnings(notes.into_iter().map(Line::new)).with_warnings(plan.warnings());
+        let notes = notes.into_iter().map(|note| Line::cut(note, WARNING_MAX));
+        let page = state.settings.docs_url.as_ref().and_then(|docs| plan.page_warning(docs));
+        response = response.with_warnings(plan.warnings()).with_warnings(notes).with_warnings(page);
     }
     let response = plan.audit().fold(response, |response, (key, value)| response.with_audit(key, value));
     Answer::new(outcome, Some(mode), &response)
@@ -206,7 +208,7 @@ fn denial(namespace: &str, denials: &[Finding]) -> Option<Line> {
     Some(Line::new(format!("muslin enforces DNS settings in namespace {namespace}: {}{more}", named.join("; "))))
 }
 
-fn finding_with_fix(Finding { rule, level: _, container, message, help, path: _ }: &Finding) -> String {
+fn finding_with_fix(Finding { rule, level: _, container, message, change: _, help, path: _ }: &Finding) -> String {
     let container = container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
     format!("{}: {container}{message} (fix: {help})", rule.slug)
 }

@@ -33,8 +33,8 @@ struct Preview {
     injected: BTreeMap<String, Group>,
     /// The pods that would be denied, by rule.
     denied: BTreeMap<&'static str, Group>,
-    /// The pods with a finding, by rule and by whether it is fixed.
-    found: BTreeMap<(&'static str, bool), Group>,
+    /// The pods that would be warned about, by rule.
+    found: BTreeMap<&'static str, Group>,
 }
 
 /// A group of pods with the same effect.
@@ -122,8 +122,9 @@ impl Preview {
         if context.mode >= Mode::Inject && !plan.injected.is_empty() {
             count(&mut self.injected, plan.injected.to_string(), name);
         }
-        let mut found: Vec<(&'static str, bool)> =
-            plan.at_least(Level::Warn).map(|planned| (planned.finding.rule.slug, planned.fixed)).collect();
+        // As in the warnings of a pod, what is fixed does not count.
+        let open = plan.at_least(Level::Warn).filter(|planned| !planned.fixed);
+        let mut found: Vec<&'static str> = open.map(|planned| planned.finding.rule.slug).collect();
         let mut denied: Vec<&'static str> = match context.mode {
             Mode::Enforce => plan.denials().map(|finding| finding.rule.slug).collect(),
             _ => Vec::new(),
@@ -136,9 +137,9 @@ impl Preview {
         for rule in &denied {
             count(&mut self.denied, rule, name);
         }
-        for (rule, is_fixed) in found {
+        for rule in found {
             if !denied.contains(&rule) {
-                count(&mut self.found, (rule, is_fixed), name);
+                count(&mut self.found, rule, name);
             }
         }
     }
@@ -161,10 +162,7 @@ impl Preview {
         let mut lines: Vec<String> =
             denied.iter().map(|(rule, group)| line(group, format!("be denied for {rule}"))).collect();
         lines.extend(injected.iter().map(|(options, group)| line(group, format!("get {options}"))));
-        lines.extend(found.iter().map(|((rule, is_fixed), group)| {
-            let fixed = if *is_fixed { " (fixed)" } else { "" };
-            line(group, format!("be warned about {rule}{fixed}"))
-        }));
+        lines.extend(found.iter().map(|(rule, group)| line(group, format!("be warned about {rule}"))));
         let more = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
         if more > 0 {

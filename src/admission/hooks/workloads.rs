@@ -24,9 +24,13 @@ pub(in crate::admission) async fn warn(
     let Some((workload, pod)) = workload.and_then(|workload| Some((workload, workload.template()?))) else {
         return Answer::skipped(uid);
     };
-    let before = request.old_object.as_ref().and_then(Workload::template);
+    let unread: Vec<_> = workload.unread_keys().collect();
     let namespace = request.namespace.as_deref().unwrap_or("default");
-    if state.is_excluded(namespace) || before.is_some_and(|before| before.equals_for_plan(pod)) {
+    let is_known = |before: &Workload<'_>| {
+        before.template().is_some_and(|before| before.equals_for_plan(pod))
+            && unread.iter().all(|key| before.unread_keys().any(|before| before == *key))
+    };
+    if state.is_excluded(namespace) || request.old_object.as_ref().is_some_and(is_known) {
         return Answer::skipped(uid);
     }
     // Skipping is safe: the pods are reviewed again on creation.
@@ -36,9 +40,15 @@ pub(in crate::admission) async fn warn(
     let answer = || {
         let (fingerprints, mut notes) = images.fingerprints(pod);
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut notes), pod);
-        let context = Context { holder_ignores: workload.ignores(), ..state.context(namespace, mode, &profile) };
+        let context = Context {
+            holder_ignores: workload.ignores(),
+            holder_unread: &unread,
+            ..state.context(namespace, mode, &profile)
+        };
         match plan(pod, fingerprints, &context) {
-            Ok(plan) => Answer::new(Outcome::Unchanged, Some(mode), &response(uid, &plan, mode, namespace, notes)),
+            Ok(plan) => {
+                Answer::new(Outcome::Unchanged, Some(mode), &response(state, uid, &plan, mode, namespace, notes))
+            }
             Err(_) => Answer::new(Outcome::Skipped, Some(mode), &Response::allow(uid)),
         }
     };
@@ -50,12 +60,20 @@ pub(in crate::admission) async fn warn(
     })
 }
 
-fn response<'a>(uid: &'a str, plan: &Plan, mode: Mode, namespace: &str, notes: Vec<String>) -> Response<'a> {
+fn response<'a>(
+    state: &State,
+    uid: &'a str,
+    plan: &Plan,
+    mode: Mode,
+    namespace: &str,
+    notes: Vec<String>,
+) -> Response<'a> {
     let mut response = Response::allow(uid);
     if mode >= Mode::Warn {
         let denial = Some(plan).filter(|_| mode == Mode::Enforce).and_then(|plan| denial_warning(plan, namespace));
-        let notes = notes.into_iter().map(|note| Line::cut(note, WARNING_MAX));
-        response = response.with_warnings(plan.warnings_of_workload(denial.into_iter().chain(notes).collect()));
+        let notes = notes.into_iter().map(|note| Line::cut(note, WARNING_MAX)).collect();
+        let page = state.settings.docs_url.as_ref().and_then(|docs| plan.page_warning(docs));
+        response = response.with_warnings(plan.warnings_of_workload(denial, notes)).with_warnings(page);
     }
     plan.audit().fold(response, |response, (key, value)| response.with_audit(key, value))
 }

@@ -196,8 +196,10 @@ impl<'s> Cluster<'s> {
                 let Some(pod) = workload.template() else { continue };
                 let inputs = self.pod_inputs(pod, &top.namespace).await;
                 let fingerprints = inputs.fingerprints.clone();
+                let unread: Vec<_> = workload.unread_keys().collect();
                 let context = Context {
                     holder_ignores: workload.ignores(),
+                    holder_unread: &unread,
                     ..inputs.context(&top.namespace, self.scope.cluster_domain)
                 };
                 let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
@@ -235,9 +237,8 @@ impl<'s> Cluster<'s> {
                 let context = inputs.context(&top.namespace, self.scope.cluster_domain);
                 let Ok(findings) = findings_as_is(&pod, inputs.fingerprints.clone(), &context) else { continue };
                 let object = results.objects.entry(top.clone()).or_default();
-                // Findings of running pods replace those of the template.
                 if object.pods == 0 {
-                    *object = ObjectFindings::default();
+                    object.drop_template();
                 }
                 object.pods += 1;
                 object.resolvers = resolvers(&pod, &inputs.fingerprints);
@@ -295,6 +296,7 @@ impl PodInputs {
             mode: *mode,
             profile,
             holder_ignores: None,
+            holder_unread: &[],
             trusts_annotation: false,
             texts_from: Level::Info,
         }

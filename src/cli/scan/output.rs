@@ -6,7 +6,8 @@ use super::results::{CountedFinding, ObjectFindings, RuleCount, ScanResults, Top
 use crate::manifest::{Excerpt, Position};
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
-use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, table};
+use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, linked_table};
+use crate::rules::{DocsUrl, Rule};
 use crate::text::{Block, Line};
 
 #[derive(Serialize)]
@@ -33,8 +34,9 @@ pub(super) fn json(results: &ScanResults) -> Block {
     Block::indented_json(&JsonDocument { objects, rules: results.rule_counts(), containers, unknown })
 }
 
-/// Returns two tables: findings of level `warn` and `deny` by object, and all findings by rule.
-pub(super) fn tables(results: &ScanResults) -> Block {
+/// Returns two tables: findings of level `warn` and `deny` by object, and all findings by rule. With the address of the pages, the names
+/// of rules are links.
+pub(super) fn tables(results: &ScanResults, docs: Option<&DocsUrl>) -> Block {
     let mut rows = vec![["NAMESPACE", "OBJECT", "PODS", "LEVEL", "RULE", "FINDING"].map(Line::new).to_vec()];
     for (TopObject { namespace, kind, name }, object) in &results.objects {
         for counted in object.findings.iter().filter(|counted| counted.finding.level >= Level::Warn) {
@@ -62,9 +64,10 @@ pub(super) fn tables(results: &ScanResults) -> Block {
     rules.extend(results.rule_counts().into_iter().map(|RuleCount { rule, level, objects, pods }| {
         [rule.to_owned(), level.to_owned(), objects.to_string(), pods.to_string()].map(Line::new).to_vec()
     }));
-    let mut text = table(&rows);
+    let link = |cell: &Line| Some(Line::new(docs?.page_of(Rule::named(cell)?.slug)));
+    let mut text = linked_table(&rows, |column, cell| if column == 4 { link(cell) } else { None });
     text.push_line("");
-    text.push(&table(&rules));
+    text.push(&linked_table(&rules, |column, cell| if column == 0 { link(cell) } else { None }));
     if let Some(unknown) = unknown {
         text.push_line("");
         text.push_line(unknown);
@@ -73,15 +76,16 @@ pub(super) fn tables(results: &ScanResults) -> Block {
 }
 
 /// Returns a SARIF log. SARIF wants a file for each finding; `namespace/kind/name` stands for it.
-pub(super) fn sarif(results: &ScanResults) -> Block {
-    let mut log = Sarif.head();
+pub(super) fn sarif(results: &ScanResults, docs: Option<DocsUrl>) -> Block {
+    let format = Sarif { docs };
+    let mut log = format.head();
     let mut separator = "";
     for (TopObject { namespace, kind, name }, object) in &results.objects {
         let file = format!("{namespace}/{}/{name}", kind.to_lowercase());
         for counted in &object.findings {
             let start = Position { line: 1, column: 1 };
-            log.push(&Block::fixed(std::mem::replace(&mut separator, Sarif.separator())));
-            log.push(&Sarif.finding(&LocatedFinding {
+            log.push(&Block::fixed(std::mem::replace(&mut separator, format.separator())));
+            log.push(&format.finding(&LocatedFinding {
                 file: &file,
                 excerpt: Excerpt { start, end: start, text: "", line: None },
                 object: ObjectName { kind, namespace, name },
@@ -93,6 +97,6 @@ pub(super) fn sarif(results: &ScanResults) -> Block {
             }));
         }
     }
-    log.push(&Sarif.tail(&results.summary()));
+    log.push(&format.tail(&results.summary()));
     log
 }

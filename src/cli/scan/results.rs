@@ -9,7 +9,7 @@ use crate::image::Fingerprint;
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
 use crate::report::Summary;
-use crate::rules::Finding;
+use crate::rules::{Finding, HOLDER};
 use crate::text::Line;
 
 /// The object at the top of an owner chain, such as a Deployment.
@@ -160,6 +160,13 @@ impl ObjectFindings {
         for rule in rules {
             *self.pods_by_rule.entry(rule).or_default() += usize::from(self.pods > 0);
         }
+    }
+
+    /// Drops the findings of the template, which those of running pods replace. Findings about the object itself stay.
+    pub(super) fn drop_template(&mut self) {
+        let all = std::mem::take(self).findings.into_iter();
+        let own = all.filter(|counted| counted.finding.path.starts_with(HOLDER));
+        self.add_all(own.map(|counted| (counted.finding, counted.fixed)));
     }
 
     /// Adds a finding, or counts one more pod for a finding already present.

@@ -10,10 +10,8 @@ use tokio::sync::watch as channel;
 
 use super::KeyHealth;
 use crate::cluster::writes::{WriteError, write};
+use crate::rules::CERTIFICATE_UNUSABLE;
 use crate::text::Line;
-
-/// The reason of the Events.
-const REASON: &str = "CertificateUnusable";
 
 /// The longest note of an Event, in bytes (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const NOTE_MAX: usize = 1024;
@@ -63,7 +61,7 @@ impl ProblemEvents {
         let event = Event {
             metadata: ObjectMeta { generate_name: Some("muslin-certificate-".to_owned()), ..ObjectMeta::default() },
             regarding: Some(regarding),
-            reason: Some(REASON.to_owned()),
+            reason: Some(CERTIFICATE_UNUSABLE.to_owned()),
             note: Some(Line::cut(note, NOTE_MAX).into_string()),
             type_: Some("Warning".to_owned()),
             action: Some("ReadCertificate".to_owned()),

@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::facts::{DEFAULT_PATH, ImageFacts};
+use super::facts::{Found, ImageFacts};
 use super::files::libc::Libc;
 use super::files::script::{Script, is_shell};
 use super::layers::path::split_path;
 use super::program_kind::ProgramKind;
-use super::program_resolver::{Answer, Process, Program, Unknown, known, unknown};
+use super::program_resolver::{Answer, Process, Program, Unknown, common_answer, known, unknown};
+use super::program_search::{ProgramSearch, SHOWN_MAX_BYTES};
 use super::shell::lexer::{ARGUMENTS, ITSELF, UNKNOWN_WORD};
 use super::shell::parser::{Command, ShellText};
 use super::shell::wrappers::{Unwrapped, WORDS_MAX, is_launcher, is_starter, unwrap};
@@ -23,14 +24,8 @@ use crate::text::one_line;
 const STEPS_MAX: usize = 16;
 /// The most commands that are followed in all, when scripts start several programs each.
 const COMMANDS_MAX: usize = 128;
-/// The most folders of the search path that are searched.
-const SEARCHED_MAX: usize = 64;
 /// The longest command that is followed, in bytes. Long ones are scripts in a manifest, of some KiB.
 const COMMAND_MAX_BYTES: usize = 256 << 10;
-/// The longest path that is looked up, in bytes (`PATH_MAX`).
-const PATH_MAX_BYTES: usize = 4096;
-/// The longest name from outside that a reason repeats, in bytes.
-const SHOWN_MAX_BYTES: usize = 120;
 /// The longest reason, in bytes. Each program on the way adds a part to it.
 const REASON_MAX_BYTES: usize = 1024;
 /// The reason if the work budget does not suffice.
@@ -52,12 +47,16 @@ pub struct Invocation<'p> {
 /// The search for the program that one command ends in.
 struct Resolution<'a, 'p> {
     facts: &'a ImageFacts,
-    invocation: Invocation<'p>,
+    search: ProgramSearch<'a, 'p>,
+    /// The pod's `GODEBUG`.
+    godebug: Option<&'p str>,
     commands_left: usize,
     /// The texts of shells that were read.
     texts: HashMap<Rc<str>, Rc<ShellText>>,
     /// The files that the answer follows from, in the order of the search.
     files: Vec<String>,
+    /// The scripts that an interpreter reads.
+    scripts: Vec<String>,
 }
 
 // === impl Invocation ===
@@ -84,9 +83,7 @@ impl ImageFacts {
     /// Returns whether the image holds a JVM: one of the followed `files`, or another program that is kept, is called `java`.
     fn holds_java(&self, files: &[String]) -> bool {
         let is_java = |path: &str| split_path(path).1 == "java";
-        files.iter().any(|file| is_java(file))
-            || self.programs.keys().any(|program| is_java(program))
-            || self.folders.values().any(|names| names.contains("java"))
+        files.iter().any(|file| is_java(file)) || self.folders.values().any(|folder| folder.contains("java"))
     }
 
     /// Returns the process of a container that is started so.
@@ -122,10 +119,12 @@ impl ImageFacts {
         let argv: Vec<Rc<str>> = first.iter().chain(rest).take(WORDS_MAX).map(|word| word.as_str().into()).collect();
         let mut resolution = Resolution {
             facts: self,
-            invocation: *invocation,
+            search: ProgramSearch { facts: self, working_dir: invocation.working_dir, path: (invocation.env)("PATH") },
+            godebug: (invocation.env)("GODEBUG"),
             commands_left: COMMANDS_MAX,
             texts: HashMap::new(),
             files: Vec::new(),
+            scripts: Vec::new(),
         };
         let answer = resolution.resolve_command(&argv, 0);
         // Beyond the budget an answer may rest on what was not examined.
@@ -162,17 +161,18 @@ impl<'a> Resolution<'a, '_> {
         if first.contains('$') {
             return unknown("the program's name is in a variable, whose value only the container knows");
         }
-        let (path, kind) = match self.look_up(first)? {
-            Some((path, kind)) => {
+        let (path, kind) = match self.search.look_up(first)? {
+            Found::Program(path, kind) => {
                 self.note_file(&path);
                 (format!("/{path}"), Some(kind))
             }
             // A layer that was not read may have the program, of any kind.
-            None if self.facts.partial => return unknown(self.missing(first)),
-            None => (first.to_string(), None),
+            Found::Nothing | Found::Perhaps(_) if self.facts.partial => return unknown(self.search.missing(first)),
+            Found::Nothing | Found::Perhaps(_) => (first.to_string(), None),
         };
         match kind {
             Some(ProgramKind::Script(script)) => self.resolve_script(&path, script, argv, depth),
+            Some(ProgramKind::ShellScript) => self.any_program(&starts_unknown(&path)),
             Some(ProgramKind::Loader(libc)) => self.resolve_via_loader(&path, *libc, argv, depth),
             kind => self.resolve_program(split_path(&path).1, &path, kind, argv, depth),
         }
@@ -211,15 +211,51 @@ impl<'a> Resolution<'a, '_> {
         {
             return answer;
         }
-        match kind {
-            Some(kind) => self.resolve_kind(&format!("`{path}`"), kind),
-            None => unknown(self.missing(path)),
+        let Some(kind) = kind else {
+            let missing = self.search.missing(path);
+            // The image's programs are alike, and it has more in that folder.
+            return match self.search.look_up(path) {
+                Ok(Found::Perhaps(true)) => self.any_program(&missing),
+                _ => unknown(missing),
+            };
+        };
+        if matches!(kind, ProgramKind::LeftOut) {
+            return self.any_program(&format!(
+                "`{}` is not among the programs that muslin keeps",
+                one_line(path, SHOWN_MAX_BYTES)
+            ));
         }
+        let process = self.resolve_kind(&format!("`{path}`"), kind)?;
+        self.compare_with_arguments(process, path, argv, depth)
+    }
+
+    /// Compares a program with the first one that its arguments name: it may start that one, and is unknown if the two are not alike.
+    fn compare_with_arguments(&mut self, process: Process, path: &str, argv: &[Rc<str>], depth: usize) -> Answer {
+        let ImageFacts { families, several_releases, partial, .. } = self.facts;
+        if families.len() == 1 && !several_releases && !partial {
+            return Ok(process);
+        }
+        let own = path.trim_start_matches('/');
+        let is_known = |path: &str| path == own || self.scripts.iter().any(|script| script == path);
+        let named = self.search.named_program(argv.get(1..).unwrap_or_default(), &is_known)?;
+        let Some(named) = named else { return Ok(process) };
+        let other = self.resolve_command(&named, depth + 1);
+        other.ok().and_then(|other| process.in_common(&other)).map_or_else(
+            || {
+                let name = named.first().map(|name| &**name).unwrap_or_default();
+                unknown(format!(
+                    "`{}` may start `{}`, which its arguments name",
+                    one_line(path, SHOWN_MAX_BYTES),
+                    one_line(name, SHOWN_MAX_BYTES)
+                ))
+            },
+            Ok,
+        )
     }
 
     /// Follows an executable script to what its interpreter runs.
     fn resolve_script(&mut self, path: &str, script: &Script, argv: &[Rc<str>], depth: usize) -> Answer {
-        let Script { interpreter, argument, starts } = script;
+        let Script { interpreter, argument, starts, lacks_exec_bit: _ } = script;
         if script.is_shell() {
             return self.resolve_starts(path, starts, argv, depth);
         }
@@ -228,8 +264,10 @@ impl<'a> Resolution<'a, '_> {
         }
         // The kernel passes all that follows the interpreter as one argument.
         let argument = argument.as_deref().map(Rc::from);
-        let argv: Vec<Rc<str>> =
-            [Rc::from(&**interpreter)].into_iter().chain(argument).chain([Rc::from(path)]).collect();
+        let own = argv.get(1..).unwrap_or_default().iter().cloned();
+        let argv = [Rc::from(&**interpreter)].into_iter().chain(argument).chain([Rc::from(path)]).chain(own);
+        let argv: Vec<Rc<str>> = argv.take(WORDS_MAX).collect();
+        self.scripts.push(path.trim_start_matches('/').to_owned());
         self.resolve_command(&argv, depth + 1)
     }
 
@@ -255,15 +293,12 @@ impl<'a> Resolution<'a, '_> {
             }
         }
         let path = argv.get(at)?;
-        Some(match self.facts.program_at(&self.absolute(path)) {
-            Some((path, ProgramKind::Script(script))) => {
+        Some(match self.facts.program_at(&self.search.absolute(path)) {
+            Found::Program(path, ProgramKind::Script(script)) => {
                 self.note_file(&path);
                 self.resolve_starts(&format!("/{path}"), &script.starts, &argv[at..], depth)
             }
-            _ => self.any_program(&format!(
-                "the programs that the script `{}` starts are unknown",
-                one_line(path, SHOWN_MAX_BYTES)
-            )),
+            _ => self.any_program(&starts_unknown(path)),
         })
     }
 
@@ -286,15 +321,14 @@ impl<'a> Resolution<'a, '_> {
             }
             words
         };
-        if let Some(command) = text.replacement() {
-            return self.resolve_command(&argv(command), depth + 1);
-        }
-        match text.commands.as_slice() {
+        let replacements = text.replacements();
+        let commands = if replacements.is_empty() { text.programs() } else { replacements };
+        match commands.as_slice() {
             [] => unknown("the shell's text has no command that muslin can read"),
             [only] => self.resolve_command(&argv(only), depth + 1),
             commands => {
                 let answers = commands.iter().map(|command| self.resolve_command(&argv(command), depth + 1));
-                common_answer(answers).unwrap_or_else(|| self.any_program("the shell starts several programs"))
+                common_answer(answers).map_or_else(|| self.any_program("the shell starts several programs"), Ok)
             }
         }
     }
@@ -308,10 +342,10 @@ impl<'a> Resolution<'a, '_> {
             return self.any_program(&format!("the script `{path}` does not end with `exec` and a program"));
         }
         match common_answer(commands.iter().map(|words| self.resolve_command(words, depth + 1))) {
-            Some(Ok(Process { resolver, reason })) => {
+            Some(Process { resolver, reason }) => {
                 known(resolver, format!("the script `{path}` starts another program with `exec`: {reason}"))
             }
-            _ => self.any_program(&format!("the program that the script `{path}` starts with `exec` is unknown")),
+            None => self.any_program(&format!("the program that the script `{path}` starts with `exec` is unknown")),
         }
     }
 
@@ -329,8 +363,8 @@ impl<'a> Resolution<'a, '_> {
             return unknown(format!("`{path}` is a loader, and its arguments name no program"));
         };
         // A loader does not use the search path.
-        let Some((found, kind)) = self.facts.program_at(&self.absolute(program)) else {
-            return unknown(self.missing(program));
+        let Found::Program(found, kind) = self.facts.program_at(&self.search.absolute(program)) else {
+            return unknown(self.search.missing(program));
         };
         self.note_file(&found);
         let libc = self.facts.libc_of_loader(path).map_or(libc, |(libc, _)| libc);
@@ -351,12 +385,18 @@ impl<'a> Resolution<'a, '_> {
 
     /// Returns the resolver of all programs in the image, if they are of one kind: the process may be any of them.
     fn any_program(&mut self, why: &str) -> Answer {
-        let ImageFacts { program_kinds, common_kind, families, partial, .. } = self.facts;
+        let ImageFacts { program_kinds, common_kind, families, several_releases, partial, .. } = self.facts;
         if !partial
             && families.len() == 1
             && let Some(kind) = common_kind.and_then(|index| program_kinds.get(index))
         {
             let Process { resolver, reason } = self.resolve_kind("each", kind)?;
+            if *several_releases {
+                let family = resolver.family;
+                let reason =
+                    format!("{why}, but all programs in the image have {}, in several releases", family.name());
+                return known(family.unversioned(), reason);
+            }
             return known(resolver, format!("{why}, but all programs in the image are of one kind: {reason}"));
         }
         match families.as_slice() {
@@ -375,7 +415,7 @@ impl<'a> Resolution<'a, '_> {
     }
 
     fn program<'s>(&'s self, subject: &'s str) -> Program<'s> {
-        Program { facts: self.facts, subject, godebug: (self.invocation.env)("GODEBUG") }
+        Program { facts: self.facts, subject, godebug: self.godebug }
     }
 
     fn note_file(&mut self, path: &str) {
@@ -383,51 +423,6 @@ impl<'a> Resolution<'a, '_> {
         if !self.files.iter().any(|known| known == path) {
             self.files.push(path.to_owned());
         }
-    }
-
-    fn missing(&self, program: &str) -> String {
-        let ImageFacts { partial, truncated, shortened, .. } = self.facts;
-        let program = one_line(program, SHOWN_MAX_BYTES);
-        if *partial || *truncated || *shortened {
-            format!("`{program}` is not among the files of the image that muslin keeps")
-        } else {
-            format!("the image has no readable program `{program}`; a volume may provide it")
-        }
-    }
-
-    /// Returns the path from the root; a relative one begins in the working directory.
-    fn absolute(&self, path: &str) -> String {
-        if path.starts_with('/') {
-            return path.to_owned();
-        }
-        let folder = self.invocation.working_dir.filter(|folder| !folder.is_empty());
-        format!("{}/{path}", folder.unwrap_or(&self.facts.config.working_dir))
-    }
-
-    /// Finds a program as the container runtime does: by its path, or along the search path.
-    fn look_up(&self, program: &str) -> Result<Option<(String, &'a ProgramKind)>, Unknown> {
-        let facts = self.facts;
-        if program.len() > PATH_MAX_BYTES {
-            return Ok(None);
-        }
-        if program.contains('/') {
-            return Ok(facts.program_at(&self.absolute(program)));
-        }
-        let path = (self.invocation.env)("PATH")
-            .or_else(|| facts.config.env.get("PATH").map(String::as_str))
-            .unwrap_or(DEFAULT_PATH);
-        if path.contains('$') {
-            return unknown("the search path is in a variable, whose value only the container knows");
-        }
-        let affordable =
-            |folder: &&str| folder.len() <= PATH_MAX_BYTES && budget::charge(Work::Item, 1 + folder.len() / 64).is_ok();
-        let mut found = path.split(':').take(SEARCHED_MAX).filter(affordable).map(|folder| match folder {
-            // An empty part is the working directory, and a relative one begins there.
-            "" => facts.program_at(&self.absolute(program)),
-            folder => facts.program_at(&self.absolute(&format!("{folder}/{program}"))),
-        });
-        // A layer that was not read may have the program in a folder that comes earlier on the search path.
-        if facts.partial { Ok(found.next().flatten()) } else { Ok(found.flatten().next()) }
     }
 }
 
@@ -456,18 +451,6 @@ fn started_commands(path: &str, starts: &[Vec<Box<str>>], arguments: &[Rc<str>])
     commands
 }
 
-/// Returns the answer that all have in common; `None` if one is unknown or two differ. Asks for no answer after such a one.
-fn common_answer(answers: impl IntoIterator<Item = Answer>) -> Option<Answer> {
-    let mut answers = answers.into_iter();
-    let first = answers.next()?.ok()?;
-    for other in answers {
-        if other.ok()?.resolver != first.resolver {
-            return None;
-        }
-    }
-    Some(Ok(first))
-}
-
 /// Replaces `$@` by arguments.
 fn substitute_arguments(words: &[Rc<str>], arguments: &[Rc<str>]) -> Vec<Rc<str>> {
     let all = words.iter().flat_map(|word| if **word == *ARGUMENTS { arguments } else { std::slice::from_ref(word) });
@@ -481,4 +464,8 @@ fn bounded(reason: String) -> String {
 
 fn launches_others(path: &str) -> String {
     format!("`{}` starts other programs, and its arguments do not say which", one_line(path, SHOWN_MAX_BYTES))
+}
+
+fn starts_unknown(script: &str) -> String {
+    format!("the programs that the script `{}` starts are unknown", one_line(script, SHOWN_MAX_BYTES))
 }

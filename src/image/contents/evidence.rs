@@ -71,7 +71,7 @@ fn statement(node: &Node) -> Option<String> {
             }
         }
         Node::Libc(libc) => format!("is {libc}"),
-        Node::Script(Script { interpreter, argument, starts: _ }) => match argument {
+        Node::Script(Script { interpreter, argument, .. }) => match argument {
             Some(argument) => format!("is a script for {interpreter} {argument}"),
             None => format!("is a script for {interpreter}"),
         },

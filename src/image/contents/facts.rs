@@ -2,7 +2,11 @@
 //! to store. Must not know how they are chosen (`summary.rs`), nor commands (`entrypoint.rs`).
 
 use std::collections::BTreeMap;
+use std::hash::Hasher as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
 use super::files::libc::Libc;
@@ -14,6 +18,8 @@ use super::program_kind::ProgramKind;
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most links to folders that one path may lead through.
 const LINKS_MAX: usize = 40;
+/// The length of a name in [`FileNames`]: 24 bits, so that 1,000 programs take 4 KB.
+pub(crate) const NAME_BYTES: usize = 4;
 /// The longest path that links may make, in bytes (`PATH_MAX`).
 const PATH_MAX_BYTES: usize = 4096;
 
@@ -34,7 +40,7 @@ pub struct Config {
     pub working_dir: String,
 }
 
-/// The facts of an image. Each program that differs from the common kind is named; the common ones are kept as names by folder.
+/// The facts of an image. Programs are kept as names by folder and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageFacts {
@@ -43,7 +49,7 @@ pub struct ImageFacts {
     /// The loaders that programs ask for, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) loaders: BTreeMap<Box<str>, Loader>,
-    /// The kinds of programs; `programs` and `common_kind` are indexes into this list.
+    /// The kinds of programs; folders and `common_kind` have indexes into this list.
     #[serde(default, rename = "kinds", skip_serializing_if = "Vec::is_empty")]
     pub(crate) program_kinds: Vec<ProgramKind>,
     /// The kind of most programs.
@@ -52,12 +58,12 @@ pub struct ImageFacts {
     /// The resolver families of all programs, without those that only start another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) families: Vec<Box<str>>,
-    /// The programs of the common kind, by folder.
+    /// The programs have C libraries of several releases.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) several_releases: bool,
+    /// The folders that hold programs, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) folders: BTreeMap<Box<str>, FileNames>,
-    /// Paths of the programs, scripts and links that have another kind, or a file name in common with one that has.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) programs: BTreeMap<Box<str>, usize>,
+    pub(crate) folders: BTreeMap<Box<str>, Folder>,
     /// Links to programs that start another program, if the link's own name does not show this.
     #[serde(default, rename = "aliases", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) starter_links: BTreeMap<Box<str>, Box<str>>,
@@ -67,18 +73,42 @@ pub struct ImageFacts {
     /// Only the layers that the image's own command needs were read. Other commands are unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// The image has more programs or folders than muslin keeps. Programs that are not named are unknown.
+    /// The image has programs in more folders than muslin keeps, or more links to folders.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// The image has more programs of the common kind than muslin keeps names of. Those that are not named are unknown.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub shortened: bool,
 }
 
-/// The file names in one folder, joined by `/`, which no file name can contain.
+/// The programs of one folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Folder {
+    /// The names of programs, by the index of their kind.
+    #[serde(default, rename = "names", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) programs: BTreeMap<usize, FileNames>,
+    /// The folder has more programs than muslin keeps.
+    #[serde(default, rename = "more", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_truncated: bool,
+}
+
+/// File names, each as [`NAME_BYTES`] of base64, in order. A folder of 1,000 programs contains a name that it does not have with a
+/// probability of 0.00006.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct FileNames(Box<str>);
+
+/// The form of a file name in [`FileNames`].
+pub(crate) type NameHash = [u8; NAME_BYTES];
+
+/// The answer of the facts about a path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<'f> {
+    /// A program: its path without links to folders, and its kind.
+    Program(String, &'f ProgramKind),
+    /// The image has no program there.
+    Nothing,
+    /// The image may have a program there. With `true`, muslin knows the folder and does not keep all programs in it.
+    Perhaps(bool),
+}
 
 // === impl Config ===
 
@@ -101,18 +131,17 @@ impl Config {
 impl ImageFacts {
     /// Returns the approximate memory use, in bytes.
     pub fn bytes(&self) -> usize {
-        let Self { config, loaders, program_kinds, families, folders, programs, starter_links, folder_links, .. } =
-            self;
+        let Self { config, loaders, program_kinds, families, folders, starter_links, folder_links, .. } = self;
         let Config { entrypoint, cmd, env, working_dir } = config;
         let each = size_of::<Box<str>>() * 2;
         let words = entrypoint.iter().chain(cmd).chain(env.values()).chain([working_dir]).map(|word| word.len() + each);
-        let paths = folders.keys().chain(programs.keys()).chain(loaders.keys()).chain(families);
+        let paths = folders.keys().chain(loaders.keys()).chain(families);
         let links = starter_links.iter().chain(folder_links).flat_map(|(path, target)| [path, target]);
         size_of::<Self>()
             + words.sum::<usize>()
             + paths.chain(links).map(|path| path.len() + each).sum::<usize>()
             + program_kinds.iter().map(ProgramKind::bytes).sum::<usize>()
-            + folders.values().map(|names| names.bytes() + each).sum::<usize>()
+            + folders.values().map(Folder::bytes).sum::<usize>()
     }
 
     /// Returns the C library at a loader's path, and where its release was read.
@@ -121,20 +150,19 @@ impl ImageFacts {
         libc.map(|libc| (libc, *source))
     }
 
-    /// Returns the program at `path`, which starts at the root: its path without links to folders, and its kind.
-    pub(crate) fn program_at(&self, path: &str) -> Option<(String, &ProgramKind)> {
+    /// Returns the program at `path`, which starts at the root.
+    pub(crate) fn program_at(&self, path: &str) -> Found<'_> {
         let path = self.follow_folder_links(path);
         let path = self.starter_links.get(path.as_str()).map_or(path, ToString::to_string);
-        let named = self.programs.get(path.as_str()).and_then(|index| self.program_kinds.get(*index));
-        let kind = named.or_else(|| self.common_kind_at(&path))?;
-        Some((path, kind))
-    }
-
-    fn common_kind_at(&self, path: &str) -> Option<&ProgramKind> {
-        let (folder, name) = split_path(path);
-        let is_complete = !self.partial && !self.truncated;
-        let is_there = is_complete && self.folders.get(folder).is_some_and(|names| names.contains(name));
-        self.common_kind.filter(|_| is_there).and_then(|index| self.program_kinds.get(index))
+        let (folder, name) = split_path(&path);
+        let Some(folder) = self.folders.get(folder) else {
+            return if self.truncated { Found::Perhaps(false) } else { Found::Nothing };
+        };
+        match folder.kind_of(name).and_then(|index| self.program_kinds.get(index)) {
+            Some(kind) => Found::Program(path, kind),
+            None if folder.is_truncated => Found::Perhaps(true),
+            None => Found::Nothing,
+        }
     }
 
     fn follow_folder_links(&self, path: &str) -> String {
@@ -153,22 +181,55 @@ impl ImageFacts {
     }
 }
 
-// === impl FileNames ===
+// === impl Folder ===
 
-impl FileNames {
+impl Folder {
     /// Returns the approximate memory use, in bytes.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.0.len()
+    fn bytes(&self) -> usize {
+        let Self { programs, is_truncated: _ } = self;
+        size_of::<Self>()
+            + programs.values().map(|FileNames(names)| names.len() + size_of::<(usize, FileNames)>()).sum::<usize>()
     }
 
-    /// Returns true if the folder has a file of this name.
+    /// Returns true if the folder has a program of this name.
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.0.split('/').any(|known| known == name)
+        self.kind_of(name).is_some()
+    }
+
+    fn kind_of(&self, name: &str) -> Option<usize> {
+        let hash = name_hash(name);
+        self.programs.iter().find(|(_, names)| names.contains(hash)).map(|(kind, _)| *kind)
     }
 }
 
-impl<'n> FromIterator<&'n str> for FileNames {
-    fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
-        Self(names.into_iter().collect::<Vec<_>>().join("/").into())
+// === impl FileNames ===
+
+impl FileNames {
+    fn contains(&self, name: NameHash) -> bool {
+        let Self(names) = self;
+        let (names, _) = names.as_bytes().as_chunks::<NAME_BYTES>();
+        names.binary_search(&name).is_ok()
     }
+}
+
+impl FromIterator<NameHash> for FileNames {
+    fn from_iter<I: IntoIterator<Item = NameHash>>(names: I) -> Self {
+        let mut names: Vec<NameHash> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(String::from_utf8(names.concat()).unwrap_or_default().into())
+    }
+}
+
+/// Returns the form of a file name in [`FileNames`], the same in every release of muslin: 24 bits of FNV-1a, in base64.
+pub(crate) fn name_hash(name: &str) -> NameHash {
+    let mut hasher = FnvHasher::default();
+    hasher.write(name.as_bytes());
+    let hash = hasher.finish();
+    // FNV mixes the last bytes into the upper bits least.
+    let [.., a, b, c] = (hash ^ (hash >> 24) ^ (hash >> 48)).to_be_bytes();
+    let mut text = NameHash::default();
+    // Three bytes are four characters.
+    let _ = STANDARD_NO_PAD.encode_slice([a, b, c], &mut text);
+    text
 }

@@ -10,8 +10,8 @@
 //! | what one file is: ELF and Go programs, scripts, package databases | `files/` |
 //! | whiteouts, links, which layer wins | `layers/` |
 //! | what a shell's text starts, and programs that only start another (`tini`, `env`, `gosu`) | `shell/` |
-//! | which facts of an image are kept | `program_list.rs`, `program_kind.rs`, `loader.rs`, `summary.rs` |
-//! | which program a command ends in | `entrypoint.rs` |
+//! | which facts of an image are kept | `program_list.rs`, `program_kind.rs`, `loader.rs`, `own_command.rs`, `summary.rs` |
+//! | which program a command ends in | `entrypoint.rs`, `program_search.rs` |
 //! | which resolver a program uses | `program_resolver.rs` |
 //! | the files that an answer follows from | `evidence.rs` |
 
@@ -21,9 +21,11 @@ mod facts;
 mod files;
 mod layers;
 mod loader;
+mod own_command;
 mod program_kind;
 mod program_list;
 mod program_resolver;
+mod program_search;
 mod shell;
 mod summary;
 #[cfg(test)]

@@ -38,6 +38,10 @@ pub(crate) enum ProgramKind {
     Script(Script),
     /// A program that cannot be read, with the reason.
     Unreadable(Box<str>),
+    /// A shell script; muslin does not keep what it starts.
+    ShellScript,
+    /// A program; muslin does not keep its kind.
+    LeftOut,
 }
 
 // === impl ProgramKind ===
@@ -69,8 +73,13 @@ impl ProgramKind {
                 Self::Static { libc: _, go } => go.as_ref().map_or(0, GoBuild::bytes),
                 Self::Script(script) => script.bytes(),
                 Self::Unreadable(reason) => reason.len(),
-                Self::Loader(_) => 0,
+                Self::Loader(_) | Self::ShellScript | Self::LeftOut => 0,
             }
+    }
+
+    /// Returns false if the kernel does not start such a file.
+    pub(crate) const fn is_executable(&self) -> bool {
+        !matches!(self, Self::Script(Script { lacks_exec_bit: true, .. }))
     }
 
     /// Returns the resolver family of such a program; `None` for loaders and scripts, which run another program.
@@ -81,8 +90,8 @@ impl ProgramKind {
                 loaders.get(loader).and_then(|loader| loader.libc).map_or(Family::Unknown, |libc| libc.kind.family())
             }
             Self::Static { libc, go: None } => libc.map_or(Family::Static, |libc| libc.kind.family()),
-            Self::Unreadable(_) => Family::Unknown,
-            Self::Loader(_) | Self::Script(_) => return None,
+            Self::Unreadable(_) | Self::LeftOut => Family::Unknown,
+            Self::Loader(_) | Self::Script(_) | Self::ShellScript => return None,
         })
     }
 }

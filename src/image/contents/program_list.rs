@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::files::file_scan::Node;
+use super::files::script::is_shell;
 use super::layers::filesystem::{PathTarget, Tree};
 use super::layers::path::{join_path, split_path};
 use super::program_kind::ProgramKind;
@@ -24,12 +25,14 @@ pub(crate) struct ProgramList<'t> {
     pub(crate) kinds: Vec<ProgramKind>,
     /// The programs. A link to a program counts as a program.
     pub(crate) programs: Vec<ListedProgram<'t>>,
-    /// Links to programs that start another program, if the link's own name does not show this.
+    /// Links to wrappers, launchers and shells, if the link's own name does not show this.
     pub(crate) starter_links: Vec<(String, String)>,
     /// Links to folders, with their targets.
     pub(crate) folder_links: Vec<(String, String)>,
-    /// There are more links than are listed.
+    /// There are more links to folders than are listed, or folders with longer paths.
     pub(crate) is_truncated: bool,
+    /// For each kind, whether a program that does not only start another one has it, listed or not.
+    pub(crate) is_used: Vec<bool>,
     folder_indexes: HashMap<String, usize>,
     /// The index of the kind by the address of the file.
     kind_indexes: HashMap<*const Node, Option<usize>>,
@@ -52,6 +55,8 @@ impl<'t> ProgramList<'t> {
         let mut list = Self::default();
         tree.each_node(&mut |folder, name, node| {
             if folder.len() > PATH_MAX_BYTES {
+                list.is_truncated = true;
+                list.mark_used(name, node);
                 return;
             }
             match node {
@@ -59,7 +64,10 @@ impl<'t> ProgramList<'t> {
                     let path = join_path(folder, name);
                     list.add_link(folder, name, &path, tree.find(&path));
                 }
-                node => list.add(folder, name, node),
+                node => {
+                    list.mark_used(name, node);
+                    list.add(folder, name, node);
+                }
             }
         });
         list
@@ -75,29 +83,19 @@ impl<'t> ProgramList<'t> {
         self.folders.get(program.folder).map_or("", String::as_str)
     }
 
-    /// Returns the kind of a program.
-    pub(crate) fn kind(&self, program: ListedProgram<'_>) -> Option<&ProgramKind> {
-        self.kinds.get(program.kind)
-    }
-
     fn add_link(&mut self, folder: &str, name: &'t str, path: &str, found: PathTarget<'t>) {
-        let add = |links: &mut Vec<(String, String)>, target: String| {
-            if links.len() == LINKS_MAX {
-                return true;
-            }
-            if target.len() <= PATH_MAX_BYTES {
-                links.push((path.to_owned(), target));
-            }
-            false
-        };
         match found {
             PathTarget::Node(real, node) => {
-                self.add(folder, name, node);
-                if is_starter(split_path(&real).1) && !is_starter(name) {
-                    self.is_truncated |= add(&mut self.starter_links, real);
+                let real_name = split_path(&real).1;
+                // The link is left out of the list if there is no room: its own name would be taken for the program's.
+                let is_alias = starts_others(real_name) && !starts_others(name);
+                if !is_alias || keep_link(&mut self.starter_links, path, real) {
+                    self.add(folder, name, node);
+                } else {
+                    self.is_truncated = true;
                 }
             }
-            PathTarget::Folder(target) => self.is_truncated |= add(&mut self.folder_links, target),
+            PathTarget::Folder(target) => self.is_truncated |= !keep_link(&mut self.folder_links, path, target),
             PathTarget::Nothing(_) | PathTarget::Endless => {}
         }
     }
@@ -115,17 +113,41 @@ impl<'t> ProgramList<'t> {
         self.programs.push(ListedProgram { folder, name, kind });
     }
 
+    fn mark_used(&mut self, name: &str, node: &'t Node) {
+        let kind = self.kind_of(node).filter(|_| !is_starter(name));
+        if let Some(is_used) = kind.and_then(|kind| self.is_used.get_mut(kind)) {
+            *is_used = true;
+        }
+    }
+
     fn kind_of(&mut self, node: &'t Node) -> Option<usize> {
         if let Some(known) = self.kind_indexes.get(&std::ptr::from_ref(node)) {
             return *known;
         }
-        let index = ProgramKind::new(node).map(|kind| {
+        // Only a shell runs a script without the exec bit, and then only the commands in it matter.
+        let matters = |kind: &ProgramKind| !matches!(kind, ProgramKind::Script(script) if script.lacks_exec_bit && script.starts.is_empty());
+        let index = ProgramKind::new(node).filter(matters).map(|kind| {
             *self.distinct_kinds.entry(kind).or_insert_with_key(|kind| {
                 self.kinds.push(kind.clone());
+                self.is_used.push(false);
                 self.kinds.len() - 1
             })
         });
         self.kind_indexes.insert(node, index);
         index
     }
+}
+
+/// Returns true if a program of this name starts another one: a wrapper, a launcher or a shell.
+fn starts_others(name: &str) -> bool {
+    is_starter(name) || is_shell(name)
+}
+
+/// Keeps a link; returns false if there is no room.
+fn keep_link(links: &mut Vec<(String, String)>, path: &str, target: String) -> bool {
+    let is_kept = links.len() < LINKS_MAX && target.len() <= PATH_MAX_BYTES;
+    if is_kept {
+        links.push((path.to_owned(), target));
+    }
+    is_kept
 }

@@ -44,6 +44,26 @@ pub(crate) fn unknown<T>(reason: impl Into<String>) -> Result<T, Unknown> {
     Err(Unknown { reason: reason.into() })
 }
 
+/// Returns the answer that all have in common; `None` if one is unknown or two are of different kinds. Asks for no answer after such a one.
+pub(crate) fn common_answer(answers: impl IntoIterator<Item = Answer>) -> Option<Process> {
+    let mut answers = answers.into_iter();
+    let first = answers.next()?.ok()?;
+    answers.try_fold(first, |one, other| one.in_common(&other.ok()?))
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Returns what two processes have in common; `None` if their resolvers are of different kinds.
+    pub(crate) fn in_common(self, other: &Self) -> Option<Self> {
+        let Self { resolver: Resolver { family, version, cgo }, reason } = self;
+        let same_cgo = if cgo == other.resolver.cgo { cgo } else { Cgo::Unknown };
+        let version = version.filter(|_| version == other.resolver.version);
+        (family == other.resolver.family)
+            .then_some(Self { resolver: Resolver { family, version, cgo: same_cgo }, reason })
+    }
+}
+
 // === impl Program ===
 
 impl Program<'_> {
@@ -62,7 +82,8 @@ impl Program<'_> {
             ),
             ProgramKind::Loader(libc) => known(libc.resolver(), format!("{subject} is {libc} itself")),
             ProgramKind::Unreadable(reason) => unknown(format!("{subject} cannot be read: {reason}")),
-            ProgramKind::Script(_) => unknown(format!("{subject} is a script")),
+            ProgramKind::Script(_) | ProgramKind::ShellScript => unknown(format!("{subject} is a script")),
+            ProgramKind::LeftOut => unknown(format!("{subject} is not among the programs that muslin keeps")),
         }
     }
 

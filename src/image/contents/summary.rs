@@ -1,30 +1,61 @@
-//! Which facts of an image are worth keeping. Most programs of an image are of one kind, so only the others are named with their
-//! kinds. Must not know commands.
+//! Which facts of an image are worth keeping. Names are kept of all programs if there is room: first those of the image's own command and
+//! of the folders on its search path. The kinds of programs take less room, as most programs of an image are of a few kinds. Must not
+//! know commands.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::facts::{Config, DEFAULT_PATH, FileNames, ImageFacts};
-use super::files::script::Script;
-use super::layers::filesystem::{PathTarget, Tree};
-use super::layers::path::split_path;
+use super::facts::{Config, FileNames, Folder, ImageFacts, NAME_BYTES, NameHash, name_hash};
+use super::files::libc::{Libc, LibcKind};
+use super::layers::filesystem::Tree;
 use super::loader::Loader;
+use super::own_command::{own_programs, searched_folders};
 use super::program_kind::ProgramKind;
 use super::program_list::{ListedProgram, ProgramList};
-use super::shell::wrappers::is_starter;
 use crate::budget::count_turns;
-use crate::resolver::Family;
+use crate::resolver::{Family, Version};
 
 /// The most memory for all names, paths and kinds, in bytes. A Debian tree of 91 MiB needs 2.5 KiB.
 pub(crate) const FACTS_MAX_BYTES: usize = 8 << 10;
+/// The part of it for loaders and kinds, and the part for links to folders.
+const KINDS_MAX_BYTES: usize = 3 << 10;
+const LINKS_MAX_BYTES: usize = 1 << 10;
+/// The part of the kinds' memory for the commands of scripts that the image's own command does not start: each is a kind of its own.
+const COMMANDS_MAX_BYTES: usize = 1 << 10;
 /// The approximate memory of a path or a name in a map, besides its text, in bytes.
 const PATH_BYTES: usize = size_of::<Box<str>>() * 2;
-/// The most programs that are named. Most images have a few that differ, a Go toolchain some 20.
-const NAMED_MAX: usize = 256;
-/// The most folders of common programs, and the most links of each kind.
-const FOLDERS_MAX: usize = 64;
+/// The approximate memory of the programs of one kind in a folder, besides their names, in bytes.
+const GROUP_BYTES: usize = size_of::<(usize, FileNames)>();
+/// Folders of files that no machine runs as they are, by the filesystem hierarchy standard 3.0: state, settings and documentation.
+const DATA_FOLDERS: [&str; 6] = ["etc", "usr/include", "usr/share", "usr/share/doc", "usr/src", "var"];
 
 /// The number of bytes that may still be kept.
 struct Room(usize);
+
+/// The choice of facts to keep.
+struct Summary<'a, 't> {
+    tree: &'t Tree,
+    list: &'a ProgramList<'t>,
+    /// Paths of the programs that the image's own command may start.
+    own: BTreeSet<String>,
+    /// The folders of the search path.
+    searched: Vec<String>,
+    facts: ImageFacts,
+    room: Room,
+    /// The kept names by folder and kind.
+    names: BTreeMap<(usize, usize), Vec<NameHash>>,
+}
+
+/// The likelihood that a program is started; the first ones are kept first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    OwnCommand,
+    Searched,
+    /// In a folder near the root, or one called `bin`.
+    Likely,
+    Other,
+    Data,
+}
 
 // === impl Room ===
 
@@ -52,37 +83,158 @@ impl ImageFacts {
     /// Chooses the facts to keep of `tree`, which is `partial` if it lacks layers.
     pub fn new(tree: &Tree, config: Config, partial: bool) -> Self {
         let list = ProgramList::new(tree);
-        let mut facts = Self { config, partial, truncated: list.is_truncated, ..Self::default() };
-        let mut room = Room(FACTS_MAX_BYTES);
-        facts.keep_loaders(&list, tree, &mut room);
-        let common = facts.keep_common_kind(&list, &mut room);
-        facts.keep_families(&list);
-        let (common_programs, others) = facts.split_by_kind(&list, common, tree);
-        facts.keep_programs(&list, &others, &mut room);
-        let folders = facts.keep_folders(&list, &common_programs, &mut room);
-        facts.keep_starter_links(&list.starter_links, &mut room);
-        facts.keep_folder_links(&list.folder_links, &mut room);
-        facts.keep_names(&list, &common_programs, &folders, &mut room);
+        let (own, searched) = (own_programs(tree, &config), searched_folders(tree, &config));
+        let facts = Self { config, partial, truncated: list.is_truncated, ..Self::default() };
+        let room = Room(KINDS_MAX_BYTES);
+        let mut summary = Summary { tree, list: &list, own, searched, facts, room, names: BTreeMap::new() };
+        let ranks = summary.ranks();
+        let order = summary.order_of_kinds(&ranks);
+        summary.keep_loaders(&order);
+        summary.keep_families();
+        let kept = summary.keep_kinds(&order, &ranks);
+        summary.room.0 += FACTS_MAX_BYTES - KINDS_MAX_BYTES - LINKS_MAX_BYTES;
+        summary.keep_starter_links();
+        summary.keep_searched_folders();
+        summary.keep_names(&kept, &ranks);
+        summary.room.0 += LINKS_MAX_BYTES;
+        summary.keep_folder_links();
+        let Summary { mut facts, .. } = summary;
+        if !facts.truncated {
+            facts.folders.retain(|_, folder| !folder.programs.is_empty() || folder.is_truncated);
+        }
         facts
     }
+}
 
-    fn keep_loaders(&mut self, list: &ProgramList<'_>, tree: &Tree, room: &mut Room) {
-        for kind in &list.kinds {
-            if let ProgramKind::Dynamic { loader, .. } = kind
-                && !self.loaders.contains_key(loader)
+// === impl Summary ===
+
+impl Summary<'_, '_> {
+    /// Returns the rank of each program.
+    fn ranks(&self) -> Vec<Rank> {
+        let searched: HashSet<&str> = self.searched.iter().map(String::as_str).collect();
+        let is_bin = |folder: &str| matches!(folder.rsplit('/').next(), Some("bin" | "sbin"));
+        let own_folders: HashSet<&str> =
+            self.own.iter().map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
+        let of_folders: Vec<(Rank, bool)> = self
+            .list
+            .folders
+            .iter()
+            .map(|folder| {
+                let is_data = DATA_FOLDERS.iter().any(|data| is_below(folder, data));
+                let rank = match searched.contains(folder.as_str()) {
+                    true => Rank::Searched,
+                    false if is_data => Rank::Data,
+                    false if folder.matches('/').count() <= 1 || is_bin(folder) => Rank::Likely,
+                    false => Rank::Other,
+                };
+                (rank, own_folders.contains(folder.as_str()))
+            })
+            .collect();
+        let rank = |program: &ListedProgram<'_>| {
+            count_turns(1);
+            match of_folders.get(program.folder) {
+                Some((_, true)) if self.own.contains(&self.list.path(*program)) => Rank::OwnCommand,
+                Some((rank, _)) => *rank,
+                None => Rank::Data,
+            }
+        };
+        self.list.programs.iter().map(rank).collect()
+    }
+
+    /// Returns the indexes of all kinds in the order in which they are kept: those of the image's own command, then the most frequent,
+    /// then scripts with commands, of which each is a kind of its own.
+    fn order_of_kinds(&self, ranks: &[Rank]) -> Vec<usize> {
+        let mut kinds: Vec<(Rank, usize)> = vec![(Rank::Data, 0); self.list.kinds.len()];
+        for (program, rank) in self.list.programs.iter().zip(ranks) {
+            if let Some((best, count)) = kinds.get_mut(program.kind) {
+                (*best, *count) = ((*best).min(*rank), *count + 1);
+            }
+        }
+        let mut order: Vec<usize> = (0..kinds.len()).collect();
+        order.sort_by_key(|index| {
+            let (best, count) = kinds.get(*index).copied().unwrap_or((Rank::Data, 0));
+            let starts =
+                matches!(self.list.kinds.get(*index), Some(ProgramKind::Script(script)) if !script.starts.is_empty());
+            let is_own = best == Rank::OwnCommand;
+            let starts = starts && !is_own;
+            (!is_own, starts, if starts { best } else { Rank::OwnCommand }, Reverse(count), *index)
+        });
+        order
+    }
+
+    fn keep_loaders(&mut self, order: &[usize]) {
+        for index in order {
+            if let Some(ProgramKind::Dynamic { loader, .. }) = self.list.kinds.get(*index)
+                && !self.facts.loaders.contains_key(loader)
+                && self.room.take_path(loader)
             {
-                if !room.take_path(loader) {
-                    self.truncated = true;
-                    break;
-                }
-                self.loaders.insert(loader.clone(), Loader::find(tree, loader));
+                self.facts.loaders.insert(loader.clone(), Loader::find(self.tree, loader));
             }
         }
     }
 
-    /// Keeps the kind of most programs, and returns its index in the list. Go programs, scripts and unreadable files never count as the
-    /// common kind, and a partial image has none.
-    fn keep_common_kind(&mut self, list: &ProgramList<'_>, room: &mut Room) -> Option<usize> {
+    /// Keeps the families of all programs, listed or not, and whether their C libraries are of several releases.
+    fn keep_families(&mut self) {
+        let Self { list, facts, .. } = self;
+        let used = list.kinds.iter().zip(&list.is_used).filter(|(_, is_used)| **is_used).map(|(kind, _)| kind);
+        let mut families: BTreeSet<Family> = BTreeSet::new();
+        let mut releases: BTreeSet<Option<Version>> = BTreeSet::new();
+        for kind in used {
+            families.extend(kind.family(&facts.loaders));
+            let libc = match kind {
+                ProgramKind::Dynamic { loader, .. } => facts.libc_of_loader(loader).map(|(libc, _)| libc),
+                ProgramKind::Static { libc, .. } => *libc,
+                _ => None,
+            };
+            // A static program with glibc does not say its release, and nothing depends on it.
+            if let Some(Libc { kind, version }) = libc
+                && (version.is_some() || kind == LibcKind::Musl)
+            {
+                releases.insert(version);
+            }
+        }
+        facts.several_releases = releases.len() > 1;
+        facts.families = families.into_iter().map(Family::name).map(Into::into).collect();
+    }
+
+    /// Keeps the kinds, and returns for each kind of the list the index of the one that is kept for it. If the programs are all alike, the
+    /// commands of a shell script do not matter.
+    fn keep_kinds(&mut self, order: &[usize], ranks: &[Rank]) -> Vec<Option<usize>> {
+        let is_uniform = self.facts.families.len() == 1 && !self.facts.partial;
+        let programs = self.list.programs.iter().zip(ranks);
+        let own: HashSet<usize> =
+            programs.filter(|(_, rank)| **rank == Rank::OwnCommand).map(|(program, _)| program.kind).collect();
+        let mut kept = vec![None; self.list.kinds.len()];
+        let mut commands = Room(COMMANDS_MAX_BYTES);
+        for index in order {
+            let Some(kind) = self.list.kinds.get(*index) else { continue };
+            let is_shell = matches!(kind, ProgramKind::Script(script) if script.is_shell());
+            let is_known = self.facts.program_kinds.contains(kind);
+            let is_own = own.contains(index);
+            let has_commands = matches!(kind, ProgramKind::Script(script) if !script.starts.is_empty());
+            let is_kept = (is_own || !is_shell || !is_uniform)
+                && (is_known
+                    || ((is_own || !has_commands || commands.take(kind.bytes())) && self.room.take(kind.bytes())));
+            let kind = match kind {
+                kind if is_kept => kind,
+                // No entry says as much.
+                kind if !kind.is_executable() => continue,
+                _ if is_shell => &ProgramKind::ShellScript,
+                _ => &ProgramKind::LeftOut,
+            };
+            let at = self.index_of(kind);
+            if let Some(kept) = kept.get_mut(*index) {
+                *kept = Some(at);
+            }
+        }
+        self.facts.common_kind = self.common_kind().and_then(|common| kept.get(common).copied().flatten());
+        kept
+    }
+
+    /// Returns the index of the kind of most programs. Go programs, scripts and unreadable files never count as the common kind, and a
+    /// partial image has none.
+    fn common_kind(&self) -> Option<usize> {
+        let Self { list, facts, .. } = self;
         let mut counts: Vec<(usize, &ProgramKind)> = list.kinds.iter().map(|kind| (0, kind)).collect();
         count_turns(list.programs.len());
         for program in &list.programs {
@@ -93,174 +245,135 @@ impl ImageFacts {
         let is_plain = |kind: &ProgramKind| {
             matches!(kind, ProgramKind::Dynamic { go: None, .. } | ProgramKind::Static { go: None, .. })
         };
-        let (common, (_, kind)) = counts
+        counts
             .into_iter()
             .enumerate()
-            .filter(|(_, (_, kind))| !self.partial && is_plain(kind))
-            .max_by_key(|(_, (count, kind))| (*count, format!("{kind:?}")))?;
-        if room.take(kind.bytes()) {
-            self.common_kind = Some(self.index_of(kind));
-        }
-        Some(common)
-    }
-
-    fn keep_families(&mut self, list: &ProgramList<'_>) {
-        let of_kinds: Vec<Option<Family>> = list.kinds.iter().map(|kind| kind.family(&self.loaders)).collect();
-        let families: BTreeSet<Family> = list
-            .programs
-            .iter()
-            .filter(|program| !is_starter(program.name))
-            .filter_map(|program| of_kinds.get(program.kind).copied().flatten())
-            .collect();
-        self.families = families.into_iter().map(Family::name).map(Into::into).collect();
-    }
-
-    /// Splits the programs into those of the common kind and all others. A script counts as common if the programs that it can start do.
-    fn split_by_kind<'t>(
-        &self,
-        list: &ProgramList<'t>,
-        common: Option<usize>,
-        tree: &Tree,
-    ) -> (Vec<ListedProgram<'t>>, Vec<ListedProgram<'t>>) {
-        let is_uniform = self.families.len() == 1 && common.is_some();
-        let common_kind = common.and_then(|index| list.kinds.get(index));
-        let others = list.programs.iter().filter(|program| Some(program.kind) != common);
-        let other_names: HashSet<&str> = others.map(|program| program.name).collect();
-        let is_common = |(index, kind): (usize, &ProgramKind)| match kind {
-            // A shell script may start any program, and all are alike.
-            ProgramKind::Script(_) if is_uniform => true,
-            ProgramKind::Script(script) if script.is_shell() => false,
-            ProgramKind::Script(Script { interpreter, argument, starts: _ }) => {
-                let mut arguments = argument.as_deref().into_iter().flat_map(str::split_whitespace);
-                common_kind.is_some()
-                    && interpreter_kind(tree, interpreter).as_ref() == common_kind
-                    && !arguments.any(|name| other_names.contains(name))
-            }
-            _ => Some(index) == common,
-        };
-        let are_common: Vec<bool> = list.kinds.iter().enumerate().map(is_common).collect();
-        list.programs.iter().partition(|program| are_common.get(program.kind) == Some(&true))
-    }
-
-    /// Names every program that has a file name in common with one of `others`, likely ones first.
-    fn keep_programs(&mut self, list: &ProgramList<'_>, others: &[ListedProgram<'_>], room: &mut Room) {
-        let names: HashSet<&str> = others.iter().map(|program| program.name).collect();
-        let path = self.config.env.get("PATH").cloned();
-        let searched = search_path(path.as_deref());
-        let are_searched: Vec<bool> = list.folders.iter().map(|folder| searched.contains(folder.as_str())).collect();
-        let own = self.config.entrypoint.iter().chain(&self.config.cmd).map(|word| word.trim_start_matches('/'));
-        let own: HashMap<&str, &str> = own.map(|word| (split_path(word).1, word)).collect();
-        let is_likely = |program: &ListedProgram<'_>| {
-            are_searched.get(program.folder) == Some(&true)
-                || own.get(program.name).is_some_and(|word| list.path(*program) == *word)
-        };
-        let named = list.programs.iter().copied().filter(|program| names.contains(program.name));
-        let (mut named, unlikely): (Vec<_>, Vec<_>) = named.partition(is_likely);
-        named.extend(unlikely);
-        self.truncated |= named.len() > NAMED_MAX;
-        for program in named.into_iter().take(NAMED_MAX) {
-            let (path, Some(kind)) = (list.path(program), list.kind(program)) else { continue };
-            let kind_bytes = if self.program_kinds.contains(kind) { 0 } else { kind.bytes() };
-            if !room.take(path.len() + PATH_BYTES + kind_bytes) {
-                self.truncated = true;
-                break;
-            }
-            let index = self.index_of(kind);
-            self.programs.insert(path.into(), index);
-        }
-    }
-
-    /// Keeps the folders of common programs, without the names in them, and returns their indexes: folders of the search path first,
-    /// then by depth.
-    fn keep_folders(&mut self, list: &ProgramList<'_>, common: &[ListedProgram<'_>], room: &mut Room) -> Vec<usize> {
-        let folders: BTreeSet<usize> = common.iter().map(|program| program.folder).collect();
-        let mut folders: Vec<(usize, &str)> =
-            folders.into_iter().filter_map(|index| Some((index, list.folders.get(index)?.as_str()))).collect();
-        let path = self.config.env.get("PATH").cloned();
-        let searched = search_path(path.as_deref());
-        folders.sort_unstable_by_key(|(_, folder)| (!searched.contains(folder), folder.matches('/').count(), *folder));
-        self.truncated |= folders.len() > FOLDERS_MAX;
-        let mut kept = Vec::new();
-        for (index, folder) in folders.into_iter().take(FOLDERS_MAX) {
-            if !room.take_path(folder) {
-                self.truncated = true;
-                break;
-            }
-            self.folders.entry(folder.into()).or_default();
-            kept.push(index);
-        }
-        kept
-    }
-
-    fn keep_starter_links(&mut self, links: &[(String, String)], room: &mut Room) {
-        self.truncated |= links.len() > FOLDERS_MAX;
-        for (path, real) in links.iter().take(FOLDERS_MAX) {
-            if !(room.take_path(path) && room.take_path(real)) {
-                self.truncated = true;
-                break;
-            }
-            self.starter_links.insert(path.as_str().into(), real.as_str().into());
-        }
-    }
-
-    /// Keeps the links that lead to a folder with programs, or to a parent of one.
-    fn keep_folder_links(&mut self, links: &[(String, String)], room: &mut Room) {
-        let mut parents: HashSet<&str> = HashSet::from([""]);
-        for path in self.folders.keys().chain(self.programs.keys()) {
-            parents.insert(path);
-            parents.extend(path.match_indices('/').map(|(end, _)| path.split_at(end).0));
-        }
-        let mut links: Vec<_> = links.iter().filter(|(_, target)| parents.contains(target.as_str())).collect();
-        links.sort_by_key(|(path, _)| path.matches('/').count());
-        self.truncated |= links.len() > FOLDERS_MAX;
-        for (path, target) in links.into_iter().take(FOLDERS_MAX) {
-            if !(room.take_path(path) && room.take_path(target)) {
-                self.truncated = true;
-                break;
-            }
-            self.folder_links.insert(path.as_str().into(), target.as_str().into());
-        }
-    }
-
-    /// Keeps the names of the common programs in the folders that were kept, as many as there is room for. Truncated facts need none:
-    /// they conclude nothing from the common kind.
-    fn keep_names(&mut self, list: &ProgramList<'_>, common: &[ListedProgram<'_>], folders: &[usize], room: &mut Room) {
-        if self.truncated {
-            self.folders.clear();
-            return;
-        }
-        let mut names: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        for program in common {
-            names.entry(program.folder).or_default().push(program.name);
-        }
-        for index in folders {
-            let (Some(folder), Some(names)) = (list.folders.get(*index), names.remove(index)) else { continue };
-            let all = names.len();
-            let kept: Vec<&str> = names.into_iter().take_while(|name| room.take(name.len() + 1)).collect();
-            self.shortened |= kept.len() < all;
-            self.folders.insert(folder.as_str().into(), FileNames::from_iter(kept));
-        }
+            .filter(|(_, (_, kind))| !facts.partial && is_plain(kind))
+            .max_by_key(|(_, (count, kind))| (*count, format!("{kind:?}")))
+            .map(|(common, _)| common)
     }
 
     /// Returns the index of a kind among those that are kept, and keeps it if it is new.
     fn index_of(&mut self, kind: &ProgramKind) -> usize {
-        self.program_kinds.iter().position(|known| known == kind).unwrap_or_else(|| {
-            self.program_kinds.push(kind.clone());
-            self.program_kinds.len() - 1
+        let kinds = &mut self.facts.program_kinds;
+        kinds.iter().position(|known| known == kind).unwrap_or_else(|| {
+            kinds.push(kind.clone());
+            kinds.len() - 1
         })
     }
-}
 
-/// Returns the folders of a search path.
-fn search_path(path: Option<&str>) -> HashSet<&str> {
-    path.unwrap_or(DEFAULT_PATH).split(':').map(|folder| folder.trim_matches('/')).collect()
-}
-
-/// Returns the kind of the program that reads a script; `None` if that program only starts another one.
-fn interpreter_kind(tree: &Tree, path: &str) -> Option<ProgramKind> {
-    match tree.find(path) {
-        PathTarget::Node(real, _) if is_starter(split_path(&real).1) => None,
-        PathTarget::Node(_, node) => ProgramKind::new(node),
-        _ => None,
+    /// Keeps the folders of the search path, also empty ones: truncated facts know no other empty folder.
+    fn keep_searched_folders(&mut self) {
+        for folder in &self.searched {
+            if self.room.take(folder.len() + PATH_BYTES + size_of::<Folder>()) {
+                self.facts.folders.entry(folder.as_str().into()).or_default();
+            }
+        }
     }
+
+    /// Keeps the names of programs: likely ones first, then by the place on the search path or the depth of the folder; in one folder,
+    /// short names first.
+    fn keep_names(&mut self, kept: &[Option<usize>], ranks: &[Rank]) {
+        let list = self.list;
+        let place = |folder: &String| self.searched.iter().position(|searched| searched == folder);
+        let depth = |folder: &String| folder.matches('/').count();
+        let places: Vec<usize> =
+            list.folders.iter().map(|folder| place(folder).unwrap_or_else(|| depth(folder))).collect();
+        let ambiguous = self.ambiguous_names(kept);
+        let mut order: Vec<(Rank, &ListedProgram<'_>)> = ranks.iter().copied().zip(&list.programs).collect();
+        order.sort_by_key(|(rank, program)| {
+            (*rank, places.get(program.folder), program.folder, program.name.len(), program.name)
+        });
+        for (_, program) in order {
+            count_turns(1);
+            let Some(kind) = kept.get(program.kind).copied().flatten() else { continue };
+            let hash = name_hash(program.name);
+            if ambiguous.contains(&(program.folder, hash)) || !self.keep_name(program.folder, hash, kind) {
+                match self.facts.folders.get_mut(list.folder(*program)) {
+                    Some(folder) => folder.is_truncated = true,
+                    None => self.facts.truncated = true,
+                }
+            }
+        }
+        for ((folder, kind), names) in std::mem::take(&mut self.names) {
+            let folder = list.folders.get(folder).and_then(|folder| self.facts.folders.get_mut(folder.as_str()));
+            if let Some(Folder { programs, is_truncated: _ }) = folder {
+                programs.insert(kind, names.into_iter().collect());
+            }
+        }
+    }
+
+    /// Returns the names that two programs of different kinds in a folder have in common once they are shortened, and those of links that
+    /// are not kept: these would be taken for the program that the link leads to.
+    fn ambiguous_names(&self, kept: &[Option<usize>]) -> HashSet<(usize, NameHash)> {
+        let Self { list, facts, .. } = self;
+        let mut kinds: HashMap<(usize, NameHash), Option<usize>> = HashMap::with_capacity(list.programs.len());
+        let mut ambiguous = HashSet::new();
+        let links_are_kept = facts.starter_links.len() == list.starter_links.len();
+        let links: HashSet<&str> = list.starter_links.iter().map(|(path, _)| path.as_str()).collect();
+        for program in &list.programs {
+            count_turns(1);
+            let name = (program.folder, name_hash(program.name));
+            let kind = kept.get(program.kind).copied().flatten();
+            let is_lost = || {
+                let path = list.path(*program);
+                links.contains(path.as_str()) && !facts.starter_links.contains_key(path.as_str())
+            };
+            if *kinds.entry(name).or_insert(kind) != kind || (!links_are_kept && is_lost()) {
+                ambiguous.insert(name);
+            }
+        }
+        ambiguous
+    }
+
+    /// Keeps the name of one program; returns false if there is no room.
+    fn keep_name(&mut self, folder: usize, name: NameHash, kind: usize) -> bool {
+        let Self { list, facts, room, names, .. } = self;
+        let path = list.folders.get(folder).map_or("", String::as_str);
+        let is_new_folder = !facts.folders.contains_key(path);
+        let is_new_group = !names.contains_key(&(folder, kind));
+        let bytes = NAME_BYTES
+            + if is_new_folder { path.len() + PATH_BYTES + size_of::<Folder>() } else { 0 }
+            + if is_new_group { GROUP_BYTES } else { 0 };
+        if !room.take(bytes) {
+            return false;
+        }
+        facts.folders.entry(path.into()).or_default();
+        names.entry((folder, kind)).or_default().push(name);
+        true
+    }
+
+    /// Keeps the links to programs that start another one.
+    fn keep_starter_links(&mut self) {
+        for (path, real) in &self.list.starter_links {
+            if self.room.take_path(path) && self.room.take_path(real) {
+                self.facts.starter_links.insert(path.as_str().into(), real.as_str().into());
+            }
+        }
+    }
+
+    /// Keeps the links that lead to a folder with programs, or to a parent of one; first those to folders of the search path.
+    fn keep_folder_links(&mut self) {
+        let mut parents: HashSet<&str> = HashSet::from([""]);
+        for path in self.facts.folders.keys() {
+            parents.insert(path);
+            parents.extend(path.match_indices('/').map(|(end, _)| path.split_at(end).0));
+        }
+        let is_searched = |target: &str| self.searched.iter().any(|folder| is_below(folder, target));
+        let mut links: Vec<_> =
+            self.list.folder_links.iter().filter(|(_, target)| parents.contains(target.as_str())).collect();
+        links.sort_by_cached_key(|(path, target)| (!is_searched(target), path.matches('/').count()));
+        for (path, target) in links {
+            if self.room.take_path(path) && self.room.take_path(target) {
+                self.facts.folder_links.insert(path.as_str().into(), target.as_str().into());
+            } else {
+                self.facts.truncated = true;
+            }
+        }
+    }
+}
+
+/// Returns true if `path` is `folder` or below it.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.is_empty())
 }

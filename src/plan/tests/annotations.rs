@@ -42,14 +42,14 @@ fn every_line_fits_where_it_is_read() {
 }
 
 #[test]
-fn the_warning_of_a_plain_alpine_pod_names_the_fixed_problem() {
+fn the_annotation_of_a_plain_alpine_pod_names_the_fixed_problem() {
     let outcome = Case::pod("alpine:3.19").run();
     assert_eq!(
-        outcome.plan.warnings(),
-        [
-            "muslin: musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)",
-            "muslin: profile quick accepts retry-storm: app: musl 1.2.4 sends an unanswered query 5 times, each 1 s"
-        ]
+        outcome.annotation("muslin.dev/warnings"),
+        Some(
+            "musl-slow-retry: app: musl 1.2.4 resends a lost query only after 2.5 s (fixed)\n\
+             profile quick accepts retry-storm: app: musl 1.2.4 sends an unanswered query 5 times, each 1 s"
+        )
     );
 }
 
@@ -57,11 +57,11 @@ fn the_warning_of_a_plain_alpine_pod_names_the_fixed_problem() {
 fn containers_with_the_same_finding_share_a_line() {
     let outcome = (0..99).fold(Case::pod("alpine:3.19"), |case, _| case.and("alpine:3.19")).run();
     assert_eq!(
-        outcome.plan.warnings(),
-        [
-            "muslin: musl-slow-retry: app, c1, c2 and 97 more: musl 1.2.4 resends a lost query only after 2.5 s (fixed)",
-            "muslin: profile quick accepts retry-storm: app and 99 more: musl 1.2.4 sends an unanswered query 5 times, each 1 s"
-        ]
+        outcome.annotation("muslin.dev/warnings"),
+        Some(
+            "musl-slow-retry: app, c1, c2 and 97 more: musl 1.2.4 resends a lost query only after 2.5 s (fixed)\n\
+             profile quick accepts retry-storm: app and 99 more: musl 1.2.4 sends an unanswered query 5 times, each 1 s"
+        )
     );
 }
 

@@ -107,6 +107,32 @@ fn pod() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
+    /// Without any profile, and with the zeros fixed, the pod has what its author wrote: what fires there is the author's.
+    #[test]
+    fn no_note_on_an_accepted_risk_names_a_rule_that_the_author_made_fire(
+        pod in pod(), profile in select(Profile::NAMES.to_vec()), inspected: bool, overrides: bool,
+    ) {
+        let on_conflict = if overrides { OnConflict::Override } else { OnConflict::Keep };
+        let profile = Profile { on_conflict, ..Profile::builtin(profile).unwrap() };
+        let with = |profile: Profile, mode| Case { pod: pod.clone(), mode, profile, inspected, holder_ignores: None };
+        let case = with(profile, Mode::Inject);
+        if let Ok(plan) = case.plan(&pod) {
+            let risks = |changed: &Value| {
+                let plan = with(Profile::nothing(), Mode::Warn).plan(changed).unwrap();
+                let case = |planned: &Planned| (planned.finding.rule.slug, planned.finding.container.clone());
+                plan.at_least(Level::Warn).map(case).collect::<Vec<_>>()
+            };
+            let mut changed = pod.clone();
+            apply(&mut changed, &plan.patch).unwrap();
+            let authors = risks(&with(Profile::nothing(), Mode::Inject).run().pod);
+            let new: Vec<_> = risks(&changed).into_iter().filter(|case| !authors.contains(case)).collect();
+            for note in plan.notes.iter().filter_map(|note| note.split_once(" accepts ")) {
+                let slug = note.1.split_once(':').unwrap().0;
+                prop_assert!(new.iter().any(|(new, _)| *new == slug), "{note:?}: the author's: {authors:?}");
+            }
+        }
+    }
+
     #[test]
     fn the_patch_applies_and_a_second_pass_finds_nothing_to_do(
         pod in pod(), mode in select(Mode::ALL.to_vec()), profile in select(Profile::NAMES.to_vec()), inspected: bool,

@@ -93,6 +93,15 @@ fn a_pod_with_all_options_of_its_profile_has_no_finding_on_ignored_ones() {
     assert!(slugs(&relied_on).contains(&"option-ignored"));
 }
 
+/// musl crashes over the zero, so that the author's short timeout shows only once it is fixed.
+#[test]
+fn no_profile_accepts_what_the_author_wrote() {
+    let options = [("timeout", Some("1")), ("attempts", Some("0"))];
+    let outcome = Case::pod("alpine:3.19").options(&options).profile("default").run();
+    assert_eq!(outcome.options(), ["timeout:1", "attempts:2"]);
+    assert_eq!(outcome.plan.notes, [""; 0]);
+}
+
 #[test]
 fn a_pod_for_windows_is_left_alone_by_its_selector_and_by_its_image() {
     let pods = [

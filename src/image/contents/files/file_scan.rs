@@ -98,11 +98,11 @@ impl FileScan {
 
     /// Returns what the file is; `None` if it does not matter.
     pub fn finish(self) -> Option<Node> {
-        let Self { executable: _, library, size: _, state } = self;
+        let Self { executable, library, size: _, state } = self;
         match state {
             State::Start(_) | State::Other => None,
             State::ReleaseFile(scan) => Some(Node::ReleaseFile(scan.finish())),
-            State::Script(scan) => scan.finish().map(Node::Script),
+            State::Script(scan) => scan.finish(executable).map(Node::Script),
             State::Elf(scan) => match (scan.finish(library.as_deref()), library) {
                 (Ok(elf), Some(_)) => elf.libc.map(Node::Libc),
                 (Ok(elf), None) => Some(Node::Program(elf)),

@@ -30,6 +30,9 @@ pub struct Script {
     /// `$0` for the script, and any other word with `$` for an unknown one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Vec<Box<str>>>,
+    /// The file has no exec bit: only a shell that is given its path runs it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_exec_bit: bool,
 }
 
 /// A reader of one script.
@@ -49,7 +52,8 @@ impl ScriptScan {
         text.extend_from_slice(&bytes[..bytes.len().min(TEXT_MAX_BYTES - text.len())]);
     }
 
-    pub(crate) fn finish(self) -> Option<Script> {
+    /// Returns the script; `None` if the file is none, or if it is one without the exec bit that no shell reads.
+    pub(crate) fn finish(self, is_executable: bool) -> Option<Script> {
         let Self(text) = self;
         let first = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
         let first =
@@ -61,8 +65,15 @@ impl ScriptScan {
         if interpreter.is_empty() {
             return None;
         }
-        let mut script =
-            Script { interpreter: interpreter.into(), argument: argument.map(Into::into), starts: Vec::new() };
+        let mut script = Script {
+            interpreter: interpreter.into(),
+            argument: argument.map(Into::into),
+            starts: Vec::new(),
+            lacks_exec_bit: !is_executable,
+        };
+        if !is_executable && !script.is_shell() {
+            return None;
+        }
         if script.is_shell() {
             // The end of a longer script is unknown.
             let is_whole = text.len() < TEXT_MAX_BYTES;
@@ -94,16 +105,15 @@ fn replacing_commands(text: &str) -> Vec<Vec<Box<str>>> {
 impl Script {
     /// Returns the approximate memory use besides the size of the type, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { interpreter, argument, starts } = self;
+        let Self { interpreter, argument, starts, lacks_exec_bit: _ } = self;
         let words = starts.iter().flatten().map(|word| word.len() + size_of::<Box<str>>());
         interpreter.len() + argument.as_ref().map_or(0, |argument| argument.len()) + words.sum::<usize>()
     }
 
-    /// Returns true if a shell is the interpreter, directly or through `env`.
+    /// Returns true if a shell reads the script: the interpreter, or a shell that the interpreter starts, as in `#!/usr/bin/env bash`,
+    /// `#!/bin/busybox sh`, `#!/usr/bin/dumb-init /bin/sh` and `#!/command/with-contenv bash`.
     pub(crate) fn is_shell(&self) -> bool {
         let name = |path: &str| path.rsplit('/').next().is_some_and(is_shell);
-        let by_env = || self.argument.as_deref().is_some_and(|argument| argument.split_whitespace().any(name));
-        // `#!/bin/busybox sh` names the shell in its argument, as `#!/usr/bin/env bash` does.
-        name(&self.interpreter) || (matches!(self.interpreter.rsplit('/').next(), Some("env" | "busybox")) && by_env())
+        name(&self.interpreter) || self.argument.as_deref().is_some_and(|words| words.split_whitespace().any(name))
     }
 }

@@ -20,10 +20,12 @@ pub(crate) enum Token {
     Words(Vec<String>, Separator),
     /// `name()`; the body of the function follows.
     Function(String),
-    /// The pattern of a `case`; another branch begins.
-    Pattern,
-    /// `(`.
-    Open,
+    /// The pattern of a `case`; another branch begins. With `true`, the pattern matches every word.
+    Pattern(bool),
+    /// `;&` or `;;&`: the branch of a `case` goes on into the next one.
+    FallThrough,
+    /// `(`, with the separator before it.
+    Open(Separator),
     /// `)`.
     Close,
 }
@@ -31,9 +33,11 @@ pub(crate) enum Token {
 /// A separator of two commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Separator {
-    /// The end of a line, `;`, `&`, or the start of the text.
+    /// The end of a line, `;`, or the start of the text.
     #[default]
     Next,
+    /// `&`.
+    Background,
     /// `&&`.
     And,
     /// `||`.
@@ -75,6 +79,10 @@ struct Lexer<'t> {
     here_documents: Vec<(String, bool)>,
     /// The number of open `(`.
     open_parentheses: usize,
+    /// The current or the last word has a quote.
+    is_quoted: bool,
+    /// The next `)` ends a pattern of a `case`.
+    expects_pattern: bool,
 }
 
 // === impl Lexer ===
@@ -90,6 +98,8 @@ impl Default for Lexer<'_> {
             redirects: false,
             here_documents: Vec::new(),
             open_parentheses: 0,
+            is_quoted: false,
+            expects_pattern: false,
         }
     }
 }
@@ -99,10 +109,14 @@ impl Lexer<'_> {
         match c {
             '\\' => match self.chars.next() {
                 Some('\n') | None => {}
-                Some(escaped) => self.push(escaped),
+                Some(escaped) => {
+                    self.push(escaped);
+                    self.is_quoted = true;
+                }
             },
             '\'' => {
                 self.begin_word();
+                self.is_quoted = true;
                 while let Some(quoted) = self.chars.next().filter(|c| *c != '\'') {
                     self.push(quoted);
                 }
@@ -115,14 +129,14 @@ impl Lexer<'_> {
                 self.end_command(Separator::Next);
                 self.skip_here_documents();
             }
-            ';' => self.end_command(Separator::Next),
+            ';' => self.semicolon(),
             '(' => self.open_parenthesis(),
             ')' => self.close_parenthesis(),
             // `>&2`.
             '&' if self.redirects && self.word.is_none() => self.push('&'),
             '&' if self.chars.next_if_eq(&'>').is_some() => self.redirect(),
             '&' if self.chars.next_if_eq(&'&').is_some() => self.end_command(Separator::And),
-            '&' => self.end_command(Separator::Next),
+            '&' => self.end_command(Separator::Background),
             '|' if self.chars.next_if_eq(&'|').is_some() => self.end_command(Separator::Or),
             '|' => {
                 self.chars.next_if_eq(&'&');
@@ -135,15 +149,29 @@ impl Lexer<'_> {
     }
 
     fn begin_word(&mut self) {
+        self.is_quoted &= self.word.is_some();
         self.word.get_or_insert_default();
     }
 
     fn push(&mut self, c: char) {
+        self.begin_word();
         self.word.get_or_insert_default().push(c);
+    }
+
+    /// Reads what follows a `;`: the end of a command, or of a branch of a `case`.
+    fn semicolon(&mut self) {
+        self.end_command(Separator::Next);
+        let ends_branch = self.chars.next_if_eq(&';').is_some();
+        if self.chars.next_if_eq(&'&').is_some() {
+            self.tokens.push(Token::FallThrough);
+            self.expects_pattern = true;
+        }
+        self.expects_pattern |= ends_branch;
     }
 
     fn quoted(&mut self) {
         self.begin_word();
+        self.is_quoted = true;
         while let Some(c) = self.chars.next() {
             match c {
                 '"' => return,
@@ -195,6 +223,7 @@ impl Lexer<'_> {
             // `${@:2}` is some of the arguments.
             _ => UNKNOWN_WORD,
         };
+        self.begin_word();
         self.word.get_or_insert_default().push_str(word);
     }
 
@@ -250,21 +279,25 @@ impl Lexer<'_> {
             return self.skip_list();
         }
         self.end_word();
+        // `case $x in (a)`: the first parenthesis of a pattern means nothing.
+        if self.expects_pattern {
+            return;
+        }
         while self.chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
-        let is_named = match self.words.as_slice() {
-            [_] => true,
-            [function, _] => function == "function",
-            _ => false,
-        };
+        let is_named = self.words.split_last().is_some_and(|(_, before)| {
+            before.iter().all(|word| matches!(word.as_str(), "function" | "then" | "else" | "do" | "{"))
+        });
         if is_named && self.chars.next_if_eq(&')').is_some() {
             let name = self.words.pop().unwrap_or_default();
-            self.words.clear();
+            self.words.retain(|word| word != "function");
+            self.end_command(Separator::Next);
             self.tokens.push(Token::Function(name));
             return;
         }
         self.end_command(Separator::Next);
         self.open_parentheses += 1;
-        self.tokens.push(Token::Open);
+        let before = std::mem::take(&mut self.separator);
+        self.tokens.push(Token::Open(before));
     }
 
     /// Skips `(one two)` of `names=(one two)`, which has no command.
@@ -286,16 +319,18 @@ impl Lexer<'_> {
     }
 
     fn close_parenthesis(&mut self) {
-        if self.open_parentheses > 0 {
+        self.end_word();
+        if self.open_parentheses > 0 && !self.expects_pattern {
             self.open_parentheses -= 1;
             self.end_command(Separator::Next);
             self.tokens.push(Token::Close);
             return;
         }
         // `case $x in a|b)`: the words before are part of the pattern.
-        self.end_word();
+        self.expects_pattern = false;
         let mut words = std::mem::take(&mut self.words);
-        let is_case = |words: &[String]| words.first().is_some_and(|word| word == "case");
+        let matches_all = !self.is_quoted && words.last().is_some_and(|word| word == "*");
+        let is_case = |words: &[String]| words.iter().any(|word| word == "case");
         while !is_case(&words) && self.separator == Separator::Pipe {
             count_turns(1);
             match self.tokens.pop() {
@@ -311,13 +346,16 @@ impl Lexer<'_> {
             self.tokens.push(Token::Words(words, std::mem::take(&mut self.separator)));
         }
         self.separator = Separator::Next;
-        self.tokens.push(Token::Pattern);
+        self.tokens.push(Token::Pattern(matches_all));
     }
 
     fn end_word(&mut self) {
         if let Some(word) = self.word.take()
             && !std::mem::take(&mut self.redirects)
         {
+            let is_in = word == "in" && self.words.iter().rev().nth(1).is_some_and(|before| before == "case");
+            self.expects_pattern |= is_in;
+            self.expects_pattern &= word != "esac" || self.is_quoted;
             self.words.push(word);
         }
     }

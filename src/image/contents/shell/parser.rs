@@ -1,9 +1,11 @@
 //! Enough of a shell's grammar to find the programs that a text starts, and the one that stays. If a text does more than this parser
 //! understands, the answer is unknown. Time and memory are in proportion to the text. Must not know of images.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::builtins::{is_builtin, is_file_tool};
+use super::flow::{self, Body, Compound, Step};
 use super::lexer::{ARGUMENTS, Separator, Token, UNKNOWN_WORD, is_assignment, tokens};
 use crate::budget::{self, count_turns};
 
@@ -13,12 +15,8 @@ pub(crate) struct Command {
     pub(crate) words: Vec<Rc<str>>,
     /// The command replaces the shell.
     pub(crate) exec: bool,
-    /// The innermost function around the command.
-    function: Option<Rc<str>>,
-    /// Indexes of the last commands of the other branches of the same compound command.
-    alternatives: Vec<usize>,
-    /// The command is in a branch, a loop or parentheses, or after `||` or `|`.
-    conditional: bool,
+    /// The command is a function of the text.
+    is_call: bool,
 }
 
 /// The commands of a text.
@@ -28,63 +26,13 @@ pub(crate) struct ShellText {
     pub(crate) commands: Vec<Command>,
     /// The text has more commands than are kept, or is beyond the work budget: nothing is known of it.
     pub(crate) is_too_long: bool,
-    functions: HashSet<Rc<str>>,
+    /// The ranges of commands of which one is sure to replace the shell.
+    replacements: Vec<(usize, usize)>,
 }
 
 /// The longest text that is read, in bytes; the longest entrypoint of Docker's official images has 17 KiB.
 pub(crate) const TEXT_MAX_BYTES: usize = 64 << 10;
 
-/// Commands of the shell itself, which start no program.
-const BUILTINS: &[&str] = &[
-    ":",
-    "[",
-    "[[",
-    "alias",
-    "bg",
-    "break",
-    "cd",
-    "continue",
-    "declare",
-    "disown",
-    "echo",
-    "enable",
-    "exit",
-    "export",
-    "false",
-    "fg",
-    "getopts",
-    "hash",
-    "history",
-    "jobs",
-    "kill",
-    "let",
-    "local",
-    "mapfile",
-    "popd",
-    "printf",
-    "pushd",
-    "pwd",
-    "read",
-    "readarray",
-    "readonly",
-    "return",
-    "set",
-    "shift",
-    "shopt",
-    "source",
-    ".",
-    "test",
-    "times",
-    "trap",
-    "true",
-    "type",
-    "typeset",
-    "ulimit",
-    "umask",
-    "unalias",
-    "unset",
-    "wait",
-];
 /// Words before a command that open no compound command.
 const KEYWORDS: [&str; 2] = ["!", "time"];
 /// The most variants of its arguments that a script may make.
@@ -102,9 +50,16 @@ const FOLDER_MAX_BYTES: usize = 4096;
 /// The state of reading a text.
 struct Parser {
     text: ShellText,
-    open: Vec<Compound>,
+    /// The text outside of functions, then the functions.
+    bodies: Vec<Body>,
+    /// The index of each function's name.
+    function_names: HashMap<Rc<str>, usize>,
+    /// The open compound commands: for each, the index of the body that its commands belong to.
+    open: Vec<usize>,
     /// The function whose body begins next.
-    defines: Option<Rc<str>>,
+    defines: Option<usize>,
+    /// The last command ends the text, unless the next one runs beside it.
+    is_ended: bool,
     folder: Folder,
     /// The search path may have changed: a program without a folder in its name is unknown.
     search_path_changed: bool,
@@ -114,16 +69,6 @@ struct Parser {
     arguments: Vec<Vec<Rc<str>>>,
     /// The memory that commands may still take.
     bytes_left: usize,
-}
-
-/// An open compound command: `if`, `case`, `{`, `(` and the like.
-struct Compound {
-    /// The innermost function around the command.
-    function: Option<Rc<str>>,
-    /// The number of commands at the start of the current branch.
-    branch_start: usize,
-    /// Indexes of the last commands of the finished branches.
-    ends: Vec<usize>,
 }
 
 /// The working directory of the shell.
@@ -139,22 +84,6 @@ enum Folder {
     Unknown,
 }
 
-/// A step of a search over commands.
-#[derive(Clone, Copy)]
-enum Step {
-    Enter(usize),
-    /// All that follows from the command was visited.
-    Leave(usize),
-}
-
-/// The progress of a search at one command.
-#[derive(Clone, Copy)]
-enum Visit {
-    None,
-    Begun,
-    Over,
-}
-
 // === impl ShellText ===
 
 impl ShellText {
@@ -165,8 +94,11 @@ impl ShellText {
         }
         let mut parser = Parser {
             text: Self::default(),
+            bodies: vec![Body::default()],
+            function_names: HashMap::new(),
             open: Vec::new(),
             defines: None,
+            is_ended: false,
             folder: Folder::Start,
             search_path_changed: false,
             godebug_changed: false,
@@ -174,58 +106,30 @@ impl ShellText {
             bytes_left: COMMANDS_MAX_BYTES,
         };
         for token in tokens(text) {
+            // The rest is never read, and may be no shell text.
+            if parser.is_over(&token) {
+                break;
+            }
             parser.read_token(token);
             if parser.text.is_too_long {
                 return Self { is_too_long: true, ..Self::default() };
             }
-            if parser.is_over() {
-                break;
-            }
         }
-        parser.text
+        parser.finish()
     }
 
-    /// Returns the commands that may replace the shell; none if the text may end without one of them.
+    /// Returns the commands that may replace the shell; none if the text may end without one of them, except by an error.
     pub(crate) fn replacements(&self) -> Vec<&Command> {
-        if self.is_replaced() { self.commands.iter().filter(|command| command.exec).collect() } else { Vec::new() }
+        self.replacements.iter().filter_map(|(first, end)| self.commands.get(*first..*end)).flatten().collect()
     }
 
-    /// Returns the command that replaces the shell in every case in which the text runs to its end.
-    pub(crate) fn replacement(&self) -> Option<&Command> {
-        let (last, before) = self.commands.split_last()?;
-        let sure = last.exec && !last.conditional && last.alternatives.is_empty() && last.function.is_none();
-        (sure && !before.iter().any(|command| command.exec)).then_some(last)
-    }
-
-    /// Returns true if the shell is replaced once it runs its last command: all commands that may be the last one begin with `exec`, or
-    /// call a function of which this is true. Visits each command once. A function that calls itself may run for ever.
-    fn is_replaced(&self) -> bool {
-        let last_of: HashMap<Option<&str>, usize> =
-            self.commands.iter().enumerate().map(|(at, command)| (command.function.as_deref(), at)).collect();
-        let Some(last) = last_of.get(&None) else { return false };
-        let mut visits = vec![Visit::None; self.commands.len()];
-        let mut steps = vec![Step::Enter(*last)];
-        while let Some(step) = steps.pop() {
-            count_turns(1);
-            let (Step::Enter(at) | Step::Leave(at)) = step;
-            let (Some(command), Some(visit)) = (self.commands.get(at), visits.get_mut(at)) else { return false };
-            match (step, *visit) {
-                (Step::Leave(_), _) => *visit = Visit::Over,
-                (Step::Enter(_), Visit::Over) => {}
-                (Step::Enter(_), Visit::Begun) => return false,
-                (Step::Enter(_), Visit::None) => {
-                    *visit = Visit::Begun;
-                    steps.push(Step::Leave(at));
-                    steps.extend(command.alternatives.iter().map(|other| Step::Enter(*other)));
-                    if !command.exec {
-                        let called = command.words.first().filter(|name| self.functions.contains(*name));
-                        let Some(end) = called.and_then(|name| last_of.get(&Some(&**name))) else { return false };
-                        steps.push(Step::Enter(*end));
-                    }
-                }
-            }
-        }
-        true
+    /// Returns the commands that the text may end with, if none is sure to replace the shell: all programs, except those that work on files
+    /// alone beside others.
+    pub(crate) fn programs(&self) -> Vec<&Command> {
+        let is_other = |command: &&Command| !command.words.first().is_some_and(|name| is_file_tool(name));
+        let (programs, tools): (Vec<&Command>, Vec<&Command>) =
+            self.commands.iter().filter(|command| !command.is_call).partition(is_other);
+        if programs.is_empty() { tools } else { programs }
     }
 }
 
@@ -236,61 +140,97 @@ impl Parser {
         match token {
             Token::Words(words, separator) => self.words(words, separator),
             Token::Function(name) => self.define_function(&name),
-            Token::Pattern => self.end_branch(),
-            Token::Open => self.begin_compound(),
-            Token::Close => self.end_compound(),
+            Token::Pattern(matches_all) => self.step(Step::Pattern(matches_all)),
+            Token::FallThrough => self.step(Step::Unclear),
+            Token::Open(separator) => self.begin(Compound::Subshell, separator),
+            Token::Close => self.end(Compound::Subshell),
         }
     }
 
-    /// Returns true after an `exec` that is sure to run: the rest is never read and may be no shell text.
-    fn is_over(&self) -> bool {
-        self.open.is_empty() && self.text.commands.last().is_some_and(|last| last.exec && !last.conditional)
+    /// Returns true after an `exec` or `exit` that is sure to run, unless the next command belongs to it.
+    fn is_over(&mut self, next: &Token) -> bool {
+        let is_beside = match next {
+            Token::Words(_, Separator::Background) => {
+                self.is_ended = false;
+                true
+            }
+            Token::Words(_, before) | Token::Open(before) => *before != Separator::Next,
+            _ => false,
+        };
+        self.is_ended && self.open.is_empty() && !is_beside
+    }
+
+    /// Finds out how the text ends.
+    fn finish(self) -> ShellText {
+        let Self { mut text, mut bodies, function_names, .. } = self;
+        let mut functions: Vec<Vec<usize>> = vec![Vec::new(); function_names.len()];
+        for (at, body) in bodies.iter().enumerate() {
+            if let Some(bodies) = body.function.and_then(|name| functions.get_mut(name)) {
+                bodies.push(at);
+            }
+        }
+        // A function may be defined after the text that calls it.
+        for step in bodies.iter_mut().flat_map(|body| &mut body.steps) {
+            let Step::Program(before, at) = *step else { continue };
+            let Some(command) = text.commands.get_mut(at) else { continue };
+            let name = command.words.first().map(|name| &**name).unwrap_or_default();
+            if let Some(function) = function_names.get(name) {
+                command.is_call = true;
+                *step = Step::Call(before, *function);
+            } else if is_file_tool(name) {
+                *step = Step::Nothing(before);
+            }
+        }
+        text.replacements = flow::replacements(&bodies, &functions);
+        text
+    }
+
+    fn step(&mut self, step: Step) {
+        let body = self.body();
+        if let Some(body) = self.bodies.get_mut(body) {
+            body.steps.push(step);
+        }
+    }
+
+    /// Returns the index of the body of the next step.
+    fn body(&self) -> usize {
+        self.open.last().copied().unwrap_or(0)
+    }
+
+    fn is_in_function(&self) -> bool {
+        self.body() > 0
     }
 
     fn define_function(&mut self, name: &str) {
-        let name: Rc<str> = name.into();
-        self.text.functions.insert(Rc::clone(&name));
-        self.defines = Some(name);
+        let next = self.function_names.len();
+        let index = *self.function_names.entry(name.into()).or_insert(next);
+        self.defines = Some(index);
     }
 
-    fn begin_compound(&mut self) {
-        let function = self.defines.take().or_else(|| self.function().cloned());
-        self.open.push(Compound { function, branch_start: self.text.commands.len(), ends: Vec::new() });
-    }
-
-    /// Begins another branch, or the first one after the condition.
-    fn begin_branch(&mut self) {
-        let count = self.text.commands.len();
-        if let Some(compound) = self.open.last_mut() {
-            compound.branch_start = count;
+    fn begin(&mut self, kind: Compound, before: Separator) {
+        let body = self.body();
+        let mut inner = body;
+        if let Some(name) = self.defines.take() {
+            inner = self.bodies.len();
+            self.bodies.push(Body { function: Some(name), steps: Vec::new() });
         }
+        self.open.push(inner);
+        self.step(Step::Begin(if inner == body { before } else { Separator::Next }, kind));
     }
 
-    fn end_branch(&mut self) {
-        let count = self.text.commands.len();
-        if let Some(compound) = self.open.last_mut()
-            && count > compound.branch_start
-        {
-            compound.ends.push(count - 1);
-        }
-        self.begin_branch();
+    fn end(&mut self, kind: Compound) {
+        self.step(Step::End(kind));
+        self.open.pop();
     }
 
-    fn end_compound(&mut self) {
-        let Some(Compound { function: _, branch_start: _, ends }) = self.open.pop() else { return };
-        let count = self.text.commands.len();
-        if let Some(last) = self.text.commands.last_mut() {
-            last.alternatives.extend(ends.into_iter().filter(|end| end + 1 < count));
-        }
-    }
-
-    fn words(&mut self, mut words: Vec<String>, separator: Separator) {
+    fn words(&mut self, mut words: Vec<String>, mut separator: Separator) {
         if separator != Separator::And && matches!(self.folder, Folder::UntilNext(_)) {
             self.folder = Folder::Unknown;
         }
         self.search_path_changed |= words.iter().any(|word| word.starts_with("PATH="));
         self.godebug_changed |= words.iter().any(|word| word.starts_with("GODEBUG="));
-        let begins = self.keywords(&words);
+        let before = separator;
+        let begins = self.keywords(&words, &mut separator);
         words.drain(..begins);
         let exec = words.first().is_some_and(|word| word == "exec");
         if exec {
@@ -303,44 +243,73 @@ impl Parser {
             let options = words.iter().take_while(|word| is_option(word)).count();
             words.drain(..options);
         }
-        let Some(first) = words.first() else { return };
-        if !exec && BUILTINS.contains(&first.as_str()) {
-            return self.builtin(&words, separator);
+        let Some(first) = words.first() else {
+            return self.step(Step::Nothing(separator));
+        };
+        if self.defines.take().is_some() {
+            // A function without braces.
+            self.step(Step::Unclear);
+        }
+        if !exec && is_builtin(first) {
+            self.builtin(&words, before);
+            return self.builtin_step(&words, separator);
         }
         self.command(words, exec, separator);
     }
 
     /// Reads the keywords before a command and returns their number. The words of `for` and `case` have no command.
-    fn keywords(&mut self, words: &[String]) -> usize {
+    fn keywords(&mut self, words: &[String], separator: &mut Separator) -> usize {
         let mut at = 0;
         while let Some(word) = words.get(at) {
-            match word.as_str() {
-                "else" | "elif" => self.end_branch(),
-                "then" | "do" => self.begin_branch(),
-                "if" | "while" | "until" | "{" => self.begin_compound(),
-                "for" | "case" | "select" => {
-                    self.begin_compound();
-                    return words.len();
-                }
-                "fi" | "done" | "esac" | "}" => self.end_compound(),
+            let before = *separator;
+            let step = match word.as_str() {
+                "then" => Step::Then,
+                "else" => Step::Else,
+                "elif" => Step::ElseIf,
+                "do" => Step::Do,
+                "if" => Step::Begin(before, Compound::If),
+                "while" | "until" | "for" | "select" => Step::Begin(before, Compound::Loop),
+                "{" => Step::Begin(before, Compound::Group),
+                "case" => Step::Begin(before, Compound::Case),
+                "fi" => Step::End(Compound::If),
+                "done" => Step::End(Compound::Loop),
+                "esac" => Step::End(Compound::Case),
+                "}" => Step::End(Compound::Group),
                 "function" => {
                     if let Some(name) = words.get(at + 1) {
                         self.define_function(name);
                     }
-                    at += 1;
+                    at += 2;
+                    continue;
                 }
                 "command" | "builtin" if words.get(at + 1).is_some_and(|next| next.starts_with('-')) => {
                     return words.len();
                 }
-                "command" | "builtin" => {}
-                other if KEYWORDS.contains(&other) || is_assignment(other) => {}
+                "command" | "builtin" => {
+                    at += 1;
+                    continue;
+                }
+                other if KEYWORDS.contains(&other) || is_assignment(other) => {
+                    at += 1;
+                    continue;
+                }
                 _ => break,
+            };
+            match step {
+                Step::Begin(before, kind) => self.begin(kind, before),
+                Step::End(kind) => self.end(kind),
+                other => self.step(other),
             }
+            *separator = Separator::Next;
             at += 1;
+            if matches!(word.as_str(), "for" | "case" | "select") {
+                return words.len();
+            }
         }
         at.min(words.len())
     }
 
+    /// Reads a command of the shell that changes what later ones mean.
     fn builtin(&mut self, words: &[String], separator: Separator) {
         let Some((name, arguments)) = words.split_first() else { return };
         match name.as_str() {
@@ -348,10 +317,28 @@ impl Parser {
             "pushd" | "popd" => self.folder = Folder::Unknown,
             // The other file may set the search path.
             "." | "source" => self.search_path_changed = true,
-            "shift" if self.function().is_none() => self.arguments = vec![vec![UNKNOWN_WORD.into()]],
+            "shift" if !self.is_in_function() => self.arguments = vec![vec![UNKNOWN_WORD.into()]],
             "set" => self.set_arguments(arguments, separator),
             _ => {}
         }
+    }
+
+    /// Keeps where a command of the shell leads.
+    fn builtin_step(&mut self, words: &[String], before: Separator) {
+        let Some((name, arguments)) = words.split_first() else { return };
+        let status = arguments.first().map(String::as_str);
+        let is_number = status.is_some_and(|status| status.bytes().all(|byte| byte.is_ascii_digit()));
+        // After `||`, the status is that of the command that failed.
+        let is_error = status != Some("0") && (is_number || before == Separator::Or);
+        let step = match name.as_str() {
+            "exit" => Step::Exit(before, is_error),
+            "return" => Step::Return(before, is_error),
+            "break" | "continue" => Step::Leave(before),
+            _ => Step::Nothing(before),
+        };
+        self.step(step);
+        let is_end = matches!(step, Step::Exit(Separator::Next | Separator::Background, _));
+        self.is_ended |= is_end && self.open.is_empty();
     }
 
     fn changed_folder(&self, arguments: &[String], separator: Separator) -> Folder {
@@ -384,7 +371,7 @@ impl Parser {
             Some((first, _)) if !first.starts_with(['-', '+']) => arguments,
             _ => return,
         };
-        if self.function().is_some() {
+        if self.is_in_function() {
             return;
         }
         let set = self.with_arguments(words);
@@ -417,7 +404,7 @@ impl Parser {
                 *program = UNKNOWN_WORD.to_owned();
             } else if !program.contains('$') && !program.starts_with('/') {
                 match (&self.folder, program.contains('/')) {
-                    (_, false) if self.search_path_changed && !self.text.functions.contains(program.as_str()) => {
+                    (_, false) if self.search_path_changed && !self.function_names.contains_key(program.as_str()) => {
                         *program = UNKNOWN_WORD.to_owned()
                     }
                     (_, false) | (Folder::Start, true) => {}
@@ -430,8 +417,7 @@ impl Parser {
             // `eval` may have changed anything.
             (self.search_path_changed, self.folder) = (true, Folder::Unknown);
         }
-        let function = self.function().cloned();
-        let conditional = !self.open.is_empty() || matches!(separator, Separator::Or | Separator::Pipe);
+        let first = self.text.commands.len();
         let variants = if exec {
             self.with_arguments(&words)
         } else {
@@ -444,13 +430,11 @@ impl Parser {
                 Some(left) => self.bytes_left = left,
                 None => return self.text.is_too_long = true,
             }
-            let function = function.clone();
-            self.text.commands.push(Command { words, exec, function, alternatives: Vec::new(), conditional });
+            self.text.commands.push(Command { words, exec, is_call: false });
         }
-    }
-
-    /// Returns the innermost function around the next command.
-    fn function(&self) -> Option<&Rc<str>> {
-        self.open.last()?.function.as_ref()
+        let end = self.text.commands.len();
+        self.step(if exec { Step::Exec(separator, first, end) } else { Step::Program(separator, first) });
+        let is_sure = matches!(separator, Separator::Next | Separator::Background) && self.open.is_empty();
+        self.is_ended |= exec && is_sure;
     }
 }

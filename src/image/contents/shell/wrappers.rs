@@ -37,7 +37,7 @@ const fn wrapper(
 }
 
 /// The wrappers, from their usage texts: tini 0.19, dumb-init 1.2.5, catatonit 0.2, gosu 1.17, su-exec 0.2, coreutils 9.4, util-linux 2.39,
-/// sudo 1.9, runit 2.1, numactl 2.0.
+/// sudo 1.9, runit 2.1, numactl 2.0, time 1.9, daemontools 0.76, libeatmydata 131.
 const WRAPPERS: &[Wrapper] = &[
     wrapper(&["tini", "tini-static", "docker-init"], &["-p", "-e"], &["-s", "-w", "-g", "-v"], 0),
     wrapper(&["dumb-init"], &["-r", "--rewrite"], &["-c", "--single-child", "-v", "--verbose", "--rewrite="], 0),
@@ -97,6 +97,46 @@ const WRAPPERS: &[Wrapper] = &[
         &["-v", "-P", "-0", "-1", "-2"],
         0,
     ),
+    wrapper(
+        &["time"],
+        &["-f", "-o", "--format", "--output"],
+        &["-a", "-p", "-q", "-v", "--append", "--portability", "--quiet", "--verbose", "--format=", "--output="],
+        0,
+    ),
+    wrapper(
+        &["flock"],
+        &["-w", "-E", "--timeout", "--wait", "--conflict-exit-code"],
+        &[
+            "-s",
+            "-x",
+            "-e",
+            "-n",
+            "-u",
+            "-F",
+            "-o",
+            "--shared",
+            "--exclusive",
+            "--nonblock",
+            "--nb",
+            "--unlock",
+            "--no-fork",
+            "--close",
+            "--verbose",
+            "--timeout=",
+            "--wait=",
+            "--conflict-exit-code=",
+        ],
+        1,
+    ),
+    wrapper(
+        &["linux32", "linux64", "i386", "x86_64"],
+        &[],
+        &["-B", "-F", "-I", "-L", "-R", "-S", "-T", "-X", "-Z", "-v", "--uname-2.6", "--addr-no-randomize"],
+        0,
+    ),
+    wrapper(&["envdir", "envuidgid"], &[], &[], 1),
+    wrapper(&["setlock"], &[], &["-n", "-N", "-x", "-X"], 1),
+    wrapper(&["pgrphack", "fghack", "eatmydata"], &[], &[], 0),
     wrapper(&["dbus-run-session"], &["--config-file", "--dbus-daemon"], &["--config-file=", "--dbus-daemon="], 0),
 ];
 
@@ -122,11 +162,6 @@ const LAUNCHERS: &[&str] = &[
     "runsv",
     "runsvinit",
     "my_init",
-    "s6-svscan",
-    "s6-supervise",
-    "s6-overlay-suexec",
-    "s6-linux-init",
-    "s6-rc-init",
     "execlineb",
     "supervisord",
     "circusd",
@@ -144,6 +179,22 @@ const LAUNCHERS: &[&str] = &[
     "svscanboot",
     "nitro",
     "dinit",
+    // Timers, and servers that start a program for each connection.
+    "supercronic",
+    "cron",
+    "crond",
+    "dcron",
+    "fcron",
+    "yacron",
+    "anacron",
+    "atd",
+    "go-cron",
+    "go-crond",
+    "ofelia",
+    "inetd",
+    "xinetd",
+    "tcpserver",
+    "tcpsvd",
     // Starters that stay, and change the user, the root or the environment.
     "su",
     "runuser",
@@ -190,6 +241,31 @@ const LAUNCHERS: &[&str] = &[
     "nix-shell",
     "waitforit",
     "wait-for-it",
+    "wait-for",
+    "wait4x",
+    "gomplate",
+    "dlv",
+    "setarch",
+    "softlimit",
+    "capsh",
+    "authbind",
+    "cgexec",
+    "systemd-run",
+    "bwrap",
+    "firejail",
+    "proot",
+    "xvfb-run",
+    "dbus-launch",
+    "script",
+    "unbuffer",
+    "watch",
+    "perf",
+    "faketime",
+    "torsocks",
+    "proxychains",
+    "proxychains4",
+    "pidproxy",
+    "with-contenv",
 ];
 
 /// Returns true if a program of this name starts another one: a wrapper or a launcher.
@@ -199,7 +275,8 @@ pub(crate) fn is_starter(name: &str) -> bool {
 
 /// Returns true for the name of a launcher.
 pub(crate) fn is_launcher(name: &str) -> bool {
-    LAUNCHERS.contains(&name)
+    // The programs of s6 and s6-overlay that start no other are not the command of a container.
+    LAUNCHERS.contains(&name) || (name.starts_with("s6-") && !is_wrapper(name))
 }
 
 /// Returns true for the name of a wrapper.
@@ -245,6 +322,10 @@ fn unwrap_split(name: &str, argv: &[Rc<str>], is_split: bool) -> Unwrapped {
         at += 1;
     }
     match argv.get(at..) {
+        // `flock FILE -c TEXT` is for a shell.
+        Some([option, text, ..]) if name == "flock" && matches!(&**option, "-c" | "--command") => {
+            Unwrapped::Starts(["sh", "-c", text].map(Rc::from).to_vec())
+        }
         Some(starts) if !starts.is_empty() => Unwrapped::Starts(starts.to_vec()),
         _ => Unwrapped::Unclear,
     }

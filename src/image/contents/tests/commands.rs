@@ -72,6 +72,8 @@ fn uncertain_commands_are_unknown() {
         ("#!/bin/sh\nexec su app -c /app/server", "starts with `exec` is unknown"),
         ("#!/bin/sh\nexec supervisord -n", "starts with `exec` is unknown"),
         ("#!/bin/execlineb -S0\n/app/server", "starts other programs"),
+        ("#!/bin/sh\n[ -n \"$D\" ] && exec /app/server\nexec python3", "starts with `exec` is unknown"),
+        ("#!/bin/sh\nif [ x ]; then python3 x.py; exit; fi\nexec /app/server", "does not end with `exec`"),
         ("#!/usr/bin/python3\nimport os\nos.execv('/app/server', [])", ""),
     ] {
         let execlineb = ("bin/execlineb", What::Program(None, &["musl libc (x86_64)"]));
@@ -96,8 +98,7 @@ fn supervisors_and_launchers_are_known_only_if_all_programs_are_alike() {
         &["/usr/bin/python3", "/usr/bin/uv"],
     ] {
         let answer = on_debian(&[init, own, uv, supervisord], command);
-        let is_python = command[0] == "/usr/bin/python3";
-        assert!(answer.starts_with(if is_python { "glibc" } else { "unknown: " }), "{command:?}: {answer}");
+        assert!(answer.starts_with("unknown: "), "{command:?}: {answer}");
     }
     // If all programs are alike, any of them gives the same answer.
     let alike = answer_of(&[ALPINE, &[("usr/bin/supervisord", What::Program(Some(LD_MUSL), &[]))]], &["supervisord"]);
@@ -105,6 +106,78 @@ fn supervisors_and_launchers_are_known_only_if_all_programs_are_alike() {
         alike.starts_with("musl 1.2.5: ") && alike.contains("all programs in the image are of one kind"),
         "{alike}"
     );
+}
+
+/// A program that muslin does not know may start another one, which its arguments name.
+#[test]
+fn an_argument_that_names_another_program_is_doubt() {
+    let run = ("usr/bin/run", What::Program(Some(LD_LINUX), &[]));
+    let script = ("usr/bin/with", What::Script("#!/usr/bin/python3\n"));
+    let serve = ("usr/bin/serve", What::Script("#!/bin/sh\nexec /app/server\n"));
+    for (command, resolver) in [
+        (&["run", "/app/server"][..], "unknown: "),
+        (&["run", "exec", "/app/server", "--", "-x"], "unknown: "),
+        (&["run", "--", "/app/server"], "unknown: "),
+        (&["run", "--program=/app/server"], "unknown: "),
+        (&["run", "-c", "/app/server -x"], "unknown: "),
+        (&["run", "env", "A=1", "/app/server"], "unknown: "),
+        (&["run", "/bin/sh", "-c", "exec /app/server"], "unknown: "),
+        (&["run", "serve"], "unknown: "),
+        (&["with", "/app/server"], "unknown: "),
+        (&["/bin/sh", "-c", "exec run -- /app/server"], "unknown: "),
+        // A program like the first one, or none.
+        (&["run", "python3", "x.py"], "glibc 2.41: "),
+        (&["run", "with", "x"], "glibc 2.41: "),
+        (&["run", "/etc/passwd", "server"], "glibc 2.41: "),
+        (&["run", "run"], "glibc 2.41: "),
+        (&["with", "x"], "glibc 2.41: "),
+        (&["/usr/bin/python3", "/usr/bin/with"], "glibc 2.41: "),
+        (&["/app/server", "/app/server"], "musl: "),
+        (&["/app/server", "serve"], "musl: "),
+        (&["/app/server", "run"], "unknown: "),
+        (&["flock", "/lock", "/app/server"], "musl: "),
+        (&["flock", "-n", "/lock", "-c", "exec /app/server"], "musl: "),
+        (&["time", "-p", "/app/server"], "musl: "),
+        (&["envdir", "/env", "/app/server"], "musl: "),
+    ] {
+        let answer = on_debian(&[run, script, serve], command);
+        assert!(answer.starts_with(resolver), "{command:?}: {answer}");
+    }
+    for name in ["supercronic", "setarch", "s6-envdir", "dlv", "gomplate", "wait4x", "cron", "with-contenv"] {
+        let path = format!("usr/bin/{name}");
+        let answer = on_debian(&[(&path, What::Program(Some(LD_LINUX), &[]))], &[name, "/etc/crontab"]);
+        assert!(answer.starts_with("unknown: "), "{name}: {answer}");
+    }
+    // One kind of programs leaves no doubt.
+    let alike = answer_of(&[ALPINE, &[("usr/bin/run", What::Program(Some(LD_MUSL), &[]))]], &["run", "ls"]);
+    assert!(alike.starts_with("musl 1.2.5: `/usr/bin/run`"), "{alike}");
+}
+
+#[test]
+fn an_unread_layer_may_have_the_program_that_an_argument_names() {
+    let mut tree = crate::image::contents::Tree::default();
+    tree.add_layer(&super::layer(&[APP]));
+    for (command, is_known) in [
+        (&["/app/server"][..], true),
+        (&["/app/server", "--config", "/etc/server.yaml", "A=b", "-x", "0.0.0.0:80"], true),
+        (&["/app/server", "node"], false),
+        (&["/app/server", "--", "/usr/bin/node", "x.js"], false),
+    ] {
+        let facts = crate::image::contents::ImageFacts::new(&tree, entrypoint(command), true);
+        assert_eq!(answer(&facts, &Invocation::default()).starts_with("musl: "), is_known, "{command:?}");
+    }
+}
+
+/// `#!/usr/bin/dumb-init /bin/sh` is a shell script.
+#[test]
+fn a_shell_behind_a_starter_reads_the_script() {
+    for first in
+        ["/usr/bin/dumb-init /bin/sh", "/sbin/tini /bin/bash", "/command/with-contenv sh", "/usr/bin/env -S bash -e"]
+    {
+        let script = format!("#!{first}\nexec /app/server\n");
+        let answer = on_debian(&[("run", What::Script(&script))], &["/run"]);
+        assert!(answer.starts_with("musl: the script `/run` starts another program"), "{first}: {answer}");
+    }
 }
 
 #[test]
@@ -115,6 +188,20 @@ fn a_link_to_a_starter_is_a_starter() {
         &["/s", "--", "ls"],
     );
     assert!(answer.starts_with("musl 1.2.5: `/bin/ls`"), "{answer}");
+}
+
+#[test]
+fn a_link_to_a_shell_is_a_shell() {
+    let answer = on_debian(&[("usr/bin/rbash", What::Link("dash"))], &["rbash", "-c", "exec /app/server"]);
+    assert!(answer.starts_with(STATIC), "{answer}");
+}
+
+/// Programs with several releases of one library are not all of one release.
+#[test]
+fn the_release_is_unknown_if_programs_have_several() {
+    let old = ("opt/app", What::Program(None, &["No error information"]));
+    let answer = answer_of(&[ALPINE, &[old]], &["sh", "-c", "a; b"]);
+    assert!(answer.starts_with("musl: ") && answer.contains("in several releases"), "{answer}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod distributions;
+mod large;
 mod programs;
 mod shell;
 mod wrappers;
@@ -81,7 +82,7 @@ fn scanned(path: &str, bytes: &[u8], executable: bool) -> Option<Node> {
 }
 
 fn layer(entries: Layer<'_>) -> LayerFacts {
-    let mut builder = LayerBuilder::new(1 << 20);
+    let mut builder = LayerBuilder::new(8 << 20);
     for (path, what) in entries {
         let file = |bytes: &[u8], executable| scanned(path, bytes, executable).map_or(Entry::Other, Entry::Node);
         let entry = match what {

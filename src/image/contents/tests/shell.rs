@@ -19,7 +19,7 @@ fn replacing(text: &str) -> Vec<String> {
     let mut scan = ScriptScan::default();
     scan.feed(b"#!/bin/sh\n");
     scan.feed(text.as_bytes());
-    scan.finish().unwrap().starts.iter().map(|words| words.join(" ")).collect()
+    scan.finish(true).unwrap().starts.iter().map(|words| words.join(" ")).collect()
 }
 
 #[test]
@@ -119,12 +119,81 @@ fn only_a_certain_exec_replaces_a_script() {
         ("while true; do app; sleep 1; done", &[]),
         ("exec app || exit 1", &["app"]),
         ("exec app || { echo failed; exit 1; }", &["app"]),
-        ("a || exec app", &["app"]),
+        ("[ x ] || exec app", &["app"]),
+        ("a || exec app", &[]),
         ("main() {\n  prepare\n  exec app \"$@\"\n}\nmain \"$@\"", &["app $@"]),
         ("main() { exec app; }; if ! sourced; then main \"$@\"; fi", &["app"]),
+        ("start() { main; }; main() { exec app; }; start", &["app"]),
         ("function main { app; }\nother() { exec x; }\nmain", &[]),
         ("a() { b; }; b() { a; }; a", &[]),
         ("exec app \"$@\"\n' '''\nimport x\nprint(x)", &["app $@"]),
+    ] {
+        assert_eq!(replacing(text), starts, "{text}");
+    }
+}
+
+/// Each path must end in `exec`, in an error, or without a program.
+#[test]
+fn every_path_decides() {
+    for (text, starts) in [
+        // A list that fails does not end the script.
+        ("[ -n \"$D\" ] && exec one; exec two", &["one", "two"][..]),
+        ("[ -n \"$D\" ] && exec one\napp", &[]),
+        ("[ -n \"$D\" ] && exec one", &["one"]),
+        ("[ a ] || exec one; exec two", &["one", "two"]),
+        ("[ a ] && [ b ] || exec one; exec two", &["one", "two"]),
+        ("[ a ] && { [ b ] && exec one; exec two; }; exec three", &["one", "two", "three"]),
+        ("[ a ] && { [ b ] && exec one; exec two; }; app", &[]),
+        ("mkdir -p /x && exec app", &["app"]),
+        ("migrate && exec app", &["app"]),
+        ("migrate && exec app; other", &[]),
+        ("if [ x ]; then [ y ] && exec one; fi; exec two", &["one", "two"]),
+        ("exec one | tee log; app", &["one"]),
+        ("exec one & exec two", &["one", "two"]),
+        ("exec one & wait", &[]),
+        ("(exec one); app", &[]),
+        ("(exec one); exec two", &["two"]),
+        // `exit` ends the script, and `return` a function.
+        ("if [ x ]; then exec one; fi; exit 0; app", &["one"]),
+        ("[ x ] && exec one; exit 1\nexec two", &["one"]),
+        ("exit 1; exec app", &[]),
+        ("[ x ] || exit 1; exec app", &["app"]),
+        ("migrate || exit; exec app", &["app"]),
+        ("if [ x ]; then migrate; exit 0; fi; exec app", &[]),
+        ("if [ x ]; then migrate; exit; fi; exec app", &[]),
+        ("if [ x ]; then cat usage; exit 0; fi; exec app", &["app"]),
+        ("if [ x ]; then help; exit 64; fi; exec app", &["app"]),
+        ("case $1 in x) app; exit $?;; *) exec \"$@\";; esac", &[]),
+        ("f() { [ x ] && return; exec one; }; f; exec two", &["one", "two"]),
+        ("f() { [ x ] && return; exec one; }; f; app", &[]),
+        ("f() { [ x ] && return 1; exec one; }; f && exec two; exec three", &["one", "three"]),
+        ("f() { [ x ] && return 1; [ y ] || exec one; }; f && exec two; exec three", &["one", "two", "three"]),
+        ("f() { return; exec one; }; f; exec two", &["two"]),
+        ("f() { exit 1; }; f; exec one", &[]),
+        ("f() { [ x ] && exit 0; [ y ]; }; app; f; exec one", &[]),
+        ("f() { app; exit; }; [ x ] && f; exec one", &[]),
+        ("if [ x ]; then exec one; fi", &["one"]),
+        ("app; if [ x ]; then exec one; fi", &[]),
+        ("if test; then :; elif [ x ]; then exec one; else exec two; fi; app", &[]),
+        ("if [ y ]; then exec one; elif [ x ]; then exec two; else exec three; fi; app", &["one", "two", "three"]),
+        // A `case` without `*)` may take no branch.
+        ("case $1 in x) exec one;; esac; exec two", &["one", "two"]),
+        ("case $1 in (x) exec one;; (*) exec two;; esac; app", &["one", "two"]),
+        ("case $1 in x) exec one;; \"*\") exec two;; esac; app", &[]),
+        ("case $1 in x) exec one;& *) app;; esac", &[]),
+        ("(case $1 in x) a;; esac); exec one", &["one"]),
+        ("if [ x ]; then case $1 in a) exec one;; esac; fi; exec two", &["one", "two"]),
+        // A loop may run no time, or be left.
+        ("while [ x ]; do exec one; done; exec two", &["one", "two"]),
+        ("while [ x ]; do exec one; done; app", &[]),
+        ("while :; do app; [ x ] && break; exec one; done", &[]),
+        ("for x in a b; do [ $x ] && continue; exec one; done; exec two", &["one", "two"]),
+        ("until ready; do sleep 1; done; exec app", &["app"]),
+        ("install() { app; }; [ x ] && exec one; install", &[]),
+        ("f() ( exec one ); f; exec two", &["two"]),
+        ("if [ x ]; then f() { exec one; }; else f() { exec two; }; fi; f; app", &["one", "two"]),
+        ("if [ x ]; then f() { exec one; }; fi; app", &[]),
+        ("if [ x ]; then exec one", &[]),
     ] {
         assert_eq!(replacing(text), starts, "{text}");
     }

@@ -45,6 +45,11 @@ fn finds_the_program_after_the_options() {
         "prlimit --nofile=1024 app -x",
         "numactl --interleave=all app -x",
         "dbus-run-session -- app -x",
+        "time -f %e -o log app -x",
+        "flock -n -w 5 /lock app -x",
+        "linux32 -R app -x",
+        "envdir /env app -x",
+        "setlock -nx /lock app -x",
     ] {
         assert_eq!(starts(command), Unwrapped::Starts(vec!["app".into(), "-x".into()]), "{command}");
     }

@@ -1,0 +1,31 @@
+//! The page about the reason of an Event: its subject, and the rules that report with it.
+
+use super::page::Page;
+use crate::rules::{CERTIFICATE_UNUSABLE, EventReason, RULES};
+
+/// The reasons of all Events of muslin, and the subject of each.
+pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_pods = EventReason::ALL.into_iter().map(|reason| (reason.name(), reason.about()));
+    of_pods.chain([(CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust")])
+}
+
+/// `name` is that of a reason.
+pub(super) fn page(name: &'static str) -> Page {
+    let mut page = Page::titled(format_args!("Event reason `{name}`"));
+    let Some(about) = reasons().find_map(|(reason, about)| (reason == name).then_some(about)) else { return page };
+    page.paragraph(format_args!("The Event reports {about}."));
+    let rules = RULES.iter().filter(|rule| rule.reason.name() == name);
+    let rules: Vec<_> = rules.map(|rule| format!("`{}`: {}", rule.slug, rule.summary())).collect();
+    if name == CERTIFICATE_UNUSABLE {
+        page.paragraph("muslin writes it on its own pod. Replace the certificate or its key; muslin reads the files again by itself.");
+    } else {
+        page.paragraph("The type `Warning` means that the pod needs a change, which the message names. `Normal` means that muslin fixed it.");
+    }
+    if !rules.is_empty() {
+        page.heading("Rules that report with it");
+        page.items(rules);
+    }
+    page.heading("All of a cluster");
+    page.paragraph(format_args!("`kubectl get events -A --field-selector reason={name}`"));
+    page
+}
