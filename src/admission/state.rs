@@ -185,13 +185,14 @@ impl State {
 
     /// Returns the context of a plan for a pod in this namespace.
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
-        let Settings { cluster_domain, cluster_nameservers, .. } = &self.settings;
+        let Settings { cluster_domain, cluster_nameservers, profiles, .. } = &self.settings;
         Context {
             namespace,
             cluster_domain,
             cluster_nameservers: *cluster_nameservers,
             mode,
             profile,
+            cache_fault: profile.node_local.as_ref().and_then(|cache| profiles.cache_fault(cache.address)),
             holder_ignores: None,
             trusts_annotation: false,
             texts_from: Level::Warn,

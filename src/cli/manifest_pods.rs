@@ -64,6 +64,7 @@ impl ManifestPlanner {
             cluster_nameservers: 1,
             mode: self.mode,
             profile: &self.profile,
+            cache_fault: None,
             holder_ignores: source.ignores(),
             trusts_annotation: false,
             texts_from: Level::Info,

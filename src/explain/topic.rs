@@ -6,6 +6,7 @@ use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::option::option_name;
 use super::{image, option, profile, resolver, rule, verdict};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
+use crate::plan::CACHE_RISKS;
 use crate::policy::Profile;
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
@@ -50,6 +51,7 @@ const PROPOSED_MAX: usize = 3;
 
 impl<'t> Topic<'t> {
     /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, image. A
+    /// risk of a cache on the node is explained on the page of `node-local`. A
     /// single word without a known publisher counts as a typo, not as an image. `profile NAME` is the profile even where an
     /// option has its name.
     ///
@@ -76,6 +78,9 @@ impl<'t> Topic<'t> {
         let name = text.strip_prefix("profile ").map_or(text, str::trim_start);
         if let Some(name) = Profile::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
             return Ok(Self::Profile(name));
+        }
+        if CACHE_RISKS.iter().any(|risk| risk.slug.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Profile("node-local"));
         }
         match Reference::parse(text) {
             Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {

@@ -1,6 +1,6 @@
 //! The settings that decide a plan besides the pod and its images.
 
-use crate::policy::{Level, Mode, Profile};
+use crate::policy::{CacheFault, Level, Mode, Profile};
 
 /// The settings for one plan.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub struct Context<'a> {
     pub mode: Mode,
     /// The profile.
     pub profile: &'a Profile,
+    /// The fault of the profile's cache on the node, for which muslin does not set its address; `None` without a trial, too.
+    pub cache_fault: Option<CacheFault>,
     /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
     /// Is true to trust the annotation `muslin.dev/injected`, which anyone can write. Only for plans that change no pod, after a pass
@@ -35,6 +37,7 @@ impl<'a> Context<'a> {
             cluster_nameservers: 1,
             mode: Mode::Inject,
             profile,
+            cache_fault: None,
             holder_ignores: None,
             trusts_annotation: false,
             texts_from: Level::Info,

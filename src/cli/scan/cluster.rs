@@ -294,6 +294,8 @@ impl PodInputs {
             cluster_nameservers: 1,
             mode: *mode,
             profile,
+            // Tried by the webhook alone, from its own pod.
+            cache_fault: None,
             holder_ignores: None,
             trusts_annotation: false,
             texts_from: Level::Info,
