@@ -8,6 +8,7 @@ mod common {
     pub(crate) mod authority;
     pub(crate) mod component;
     pub(crate) mod control_plane;
+    pub(crate) mod dns_server;
     pub(crate) mod harness;
     pub(crate) mod image;
     pub(crate) mod pods;
@@ -31,6 +32,7 @@ mod cluster {
     pub(crate) mod measuring;
     pub(crate) mod monitoring;
     pub(crate) mod mutation;
+    pub(crate) mod node_cache;
     pub(crate) mod outages;
     pub(crate) mod policy;
     pub(crate) mod profiles;
@@ -46,7 +48,7 @@ use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
     broken_certificates, certificates, endurance, enforcement, events, examples, inspection, installation, knowledge,
-    measuring, monitoring, mutation, outages, policy, profiles, rights, scan,
+    measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -75,6 +77,7 @@ const SUITE: Suite<Test> = Suite {
         policy::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        node_cache::TESTS,
         events::TESTS,
         scan::TESTS,
         monitoring::TESTS,

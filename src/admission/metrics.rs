@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, WatchHealth};
+use crate::cluster::{EventTally, Events, NodeCaches, WatchHealth};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, InspectionCounts};
 use crate::resolver::known_options;
@@ -94,6 +94,15 @@ struct Inspections(Images);
 #[derive(Debug)]
 struct EventCounts(Events);
 
+/// The trials of caches on the node, collected at scrape time. The addresses are an admin's, and few.
+#[derive(Debug)]
+struct CacheTrials(NodeCaches);
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AddressLabels {
+    address: String,
+}
+
 /// The number of dropped log lines, collected at scrape time.
 struct DroppedLogLines(Box<dyn Fn() -> u64 + Send + Sync>);
 
@@ -157,6 +166,11 @@ impl Metrics {
     /// Adds the counters of Events.
     pub fn register_events(&mut self, events: &Events) {
         self.registry.register_collector(Box::new(EventCounts(events.clone())));
+    }
+
+    /// Adds the results of the trials of caches on the node.
+    pub fn register_node_caches(&mut self, caches: &NodeCaches) {
+        self.registry.register_collector(Box::new(CacheTrials(caches.clone())));
     }
 
     /// Adds the number of log lines that were dropped, which `count` returns.
@@ -229,6 +243,20 @@ impl Collector for EventCounts {
         count("events_written", "Events written", written)?;
         count("events_dropped", "Pods without an Event because too many were waiting", dropped)?;
         count("events_failed", "Pods with an Event that could not be written", failed)
+    }
+}
+
+// === impl CacheTrials ===
+
+impl Collector for CacheTrials {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 if a cache on the node answered muslin's pod in the last trial, and 0 if not";
+        let reachable = Family::<AddressLabels, Gauge>::default();
+        for (address, fault) in self.0.tried() {
+            let labels = AddressLabels { address: address.to_string() };
+            reachable.get_or_create(&labels).set(i64::from(fault.is_none()));
+        }
+        reachable.encode(encoder.encode_descriptor("node_local_reachable", help, None, reachable.metric_type())?)
     }
 }
 

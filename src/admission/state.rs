@@ -188,13 +188,14 @@ impl State {
 
     /// Returns the context of a plan for a pod in this namespace.
     pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
-        let Settings { cluster_domain, cluster_nameservers, .. } = &self.settings;
+        let Settings { cluster_domain, cluster_nameservers, profiles, .. } = &self.settings;
         Context {
             namespace,
             cluster_domain,
             cluster_nameservers: *cluster_nameservers,
             mode,
             profile,
+            cache_fault: profile.node_local.as_ref().and_then(|cache| profiles.cache_fault(cache.address)),
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

@@ -65,6 +65,7 @@ impl ManifestPlanner {
             cluster_nameservers: 1,
             mode: self.mode,
             profile: &self.profile,
+            cache_fault: None,
             holder_ignores: source.ignores(),
             holder_unread: &unread,
             trusts_annotation: false,

@@ -21,6 +21,7 @@ mod progress;
 mod registry_args;
 mod scan;
 mod serve;
+mod signals;
 mod terminal;
 mod version;
 

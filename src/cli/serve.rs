@@ -1,6 +1,5 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,7 +11,6 @@ use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::admission::{
@@ -21,7 +19,7 @@ use crate::admission::{
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, Namespaces,
-    ProblemEvents, Profiles, PullSecrets,
+    ProblemEvents, ProfileSettings, Profiles, PullSecrets,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
@@ -31,6 +29,7 @@ use super::docs_args::DocsArgs;
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
+use super::signals::Signals;
 use super::terminal;
 
 /// Serve the admission webhook.
@@ -158,13 +157,6 @@ pub(super) struct Serve {
     log: String,
 }
 
-/// The signals that stop the process: the kubelet's SIGTERM, a person's Ctrl-C, the end of a terminal.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
 /// The serving key that muslin does not keep in the cluster.
 struct GivenKeys {
     keys: Arc<Keys>,
@@ -255,6 +247,9 @@ impl Serve {
                 [watch, profiles.health(), events.health()].into_iter().chain(certificates).collect(),
             );
             metrics.register_events(&events);
+        }
+        if let Some(caches) = profiles.caches() {
+            metrics.register_node_caches(caches);
         }
         let metrics = Arc::new(metrics);
         let settings = self.settings(profiles, inspection, certificates);
@@ -383,7 +378,9 @@ impl Serve {
             }
         }
         let namespaces = Namespaces::watch(client.clone());
-        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), self.profile.clone());
+        let (default, cluster_domain, instance) = (self.profile.clone(), self.cluster_domain.clone(), self.identity());
+        let settings = ProfileSettings { default, cluster_domain, instance };
+        let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), settings);
         let (lease, client) = (Some(lease), Some(client));
         Ok(ClusterState { namespaces, profiles, fingerprints, lease, certificates, client })
     }
@@ -436,27 +433,6 @@ impl Serve {
         tracing::info!(delay = ?delay, "stopping");
         let _ = tokio::time::timeout(delay, signals.next()).await;
         shutdown.drain();
-    }
-}
-
-// === impl Signals ===
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        let Self { terminate, interrupt, hangup } = self;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use kube::{Api, Client};
 use quick_cache::unsync::Cache;
 use tokio::sync::mpsc;
 
+pub(super) use names::{event_name, stable_hash};
 pub use source::{EventSource, PodEvents};
 pub use tally::EventTally;
 

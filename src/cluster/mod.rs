@@ -8,6 +8,8 @@ mod image_inspection;
 mod lease;
 mod listing;
 mod namespaces;
+mod node_caches;
+mod profile_events;
 mod profiles;
 mod pull_secrets;
 mod resources;
@@ -29,7 +31,8 @@ pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
 pub use namespaces::{LookupError, Namespaces};
-pub use profiles::{NoProfile, Profiles, SelectedProfile};
+pub use node_caches::NodeCaches;
+pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
     ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,

@@ -153,6 +153,17 @@ impl Namespaces {
         }
     }
 
+    /// Returns whether a namespace's label names the profile.
+    pub fn is_named(&self, profile: &str) -> bool {
+        match &self.0 {
+            Source::Fixed(policy) => policy.profile() == Some(profile),
+            Source::Cluster(watched) => {
+                let known = watched.known.read().unwrap_or_else(PoisonError::into_inner);
+                known.values().any(|policy| policy.profile() == Some(profile))
+            }
+        }
+    }
+
     /// Lists the pods of a namespace, which needs the right to list pods; `None` without a cluster.
     pub fn pods(&self, name: &str) -> Option<Listing> {
         match &self.0 {

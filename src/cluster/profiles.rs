@@ -1,64 +1,47 @@
 //! The profiles of a cluster: the built-in ones, and the ResolverProfiles that replace or extend them, watched. The leader writes
 //! into each resource whether it is in use. Must not know pods' plans or reviews.
 
-use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+mod entry;
+mod follower;
+mod shared;
 
-use arc_swap::ArcSwap;
-use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::{Selector, SelectorExt as _};
-use kube::runtime::watcher::{self, Event};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
-use tokio::time::MissedTickBehavior;
 
 use super::lease::Lease;
 use super::namespaces::Namespaces;
-use super::resources::{Condition, ProfileProblem, ResolverProfile, ResolverProfileStatus};
-use super::watch::{Watch, WatchFailed, WatchHealth};
-use super::writes::{FIELD_MANAGER, write};
-use crate::policy::Profile;
+use super::node_caches::NodeCaches;
+use super::profile_events::ProfileEvents;
+use super::resources::{ProfileProblem, ResolverProfile};
+use super::watch::WatchHealth;
+use crate::policy::{CacheFault, Profile};
+use entry::Entry;
+use follower::Follower;
+use shared::Shared;
+
+pub use entry::SelectedProfile;
 
 /// The profile of last resort: built in, or the resource that replaces it.
 const DEFAULT: &str = "default";
-/// Pause between two checks of the resources' statuses by the leader.
-const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The usable profiles.
 #[derive(Clone)]
 pub struct Profiles(Arc<Shared>);
 
-struct Shared {
-    /// The cluster's profiles, by name.
-    custom: ArcSwap<Entries>,
-    /// The cluster's profiles were listed once, or cannot be listed.
-    is_settled: AtomicBool,
-    built_in: HashMap<&'static str, SelectedProfile>,
-    health: WatchHealth,
-}
-
-type Entries = HashMap<String, Entry>;
-
-/// A usable profile and the selector of its pods.
-#[derive(Clone)]
-pub struct SelectedProfile {
-    /// The profile.
-    pub profile: Arc<Profile>,
-    /// Selects the pods of the namespace that get the profile; `None` selects all.
-    selector: Option<Arc<Selector>>,
-}
-
-/// One resource.
-#[derive(Clone)]
-struct Entry {
-    selected: Result<SelectedProfile, Vec<ProfileProblem>>,
-    generation: i64,
-    version: Option<String>,
-    /// The status as the cluster has it.
-    status: Option<ResolverProfileStatus>,
+/// The settings for the profiles of a cluster.
+#[derive(Clone, Debug)]
+pub struct ProfileSettings {
+    /// The profile of namespaces without a profile label.
+    pub default: String,
+    /// The cluster's domain, such as `cluster.local`.
+    pub cluster_domain: String,
+    /// The name of this replica.
+    pub instance: String,
 }
 
 /// The reason why a profile cannot be used.
@@ -89,25 +72,26 @@ impl Profiles {
     pub fn built_in() -> Self {
         let built_in = Profile::NAMES.into_iter().filter_map(|name| {
             let profile = Arc::new(Profile::builtin(name).ok()?);
-            Some((name, SelectedProfile { profile, selector: None }))
+            Some((name, SelectedProfile::built_in(profile)))
         });
-        let built_in = built_in.collect();
-        Self(Arc::new(Shared {
-            custom: ArcSwap::default(),
-            is_settled: AtomicBool::new(true),
-            built_in,
-            health: WatchHealth::new("resolverprofiles"),
-        }))
+        Self(Arc::new(Shared::new(built_in.collect(), None)))
     }
 
-    /// Returns the built-in profiles and those of a cluster, which a task watches as long as the process lives. Needs the rights
-    /// list and watch on resolverprofiles, and patch on their status. A cluster without this resource is logged once.
-    pub fn watch(client: Client, namespaces: Namespaces, lease: Lease, default: String) -> Self {
-        let profiles = Self::built_in();
-        profiles.0.is_settled.store(false, Ordering::Release);
-        let follower = Follower { api: Api::all(client), shared: Arc::clone(&profiles.0), namespaces, lease, default };
-        tokio::spawn(follower.run());
-        profiles
+    /// Returns the built-in profiles and those of a cluster, which a task watches as long as the process lives. Another one tries their
+    /// caches on the node. Needs the rights list and watch on resolverprofiles, patch on their status, and create on events of
+    /// `events.k8s.io`. A cluster without this resource is logged once.
+    pub fn watch(client: Client, namespaces: Namespaces, lease: Lease, settings: ProfileSettings) -> Self {
+        let ProfileSettings { default, cluster_domain, instance } = settings;
+        let caches = NodeCaches::default();
+        let shared = Shared::new(Self::built_in().0.built_in.clone(), Some(caches.clone()));
+        shared.is_settled.store(false, Ordering::Release);
+        let shared = Arc::new(shared);
+        let (used_by, names, first) = (Arc::clone(&shared), namespaces.clone(), default.clone());
+        tokio::spawn(caches.follow(cluster_domain, move || used_by.cache_addresses(&names, &first)));
+        let events = ProfileEvents::new(client.clone(), instance);
+        let api = Api::all(client);
+        tokio::spawn(Follower { api, shared: Arc::clone(&shared), namespaces, lease, default, events }.run());
+        Self(shared)
     }
 
     /// Returns the built-in profiles and those that a cluster has now. Needs the right to list resolverprofiles.
@@ -120,6 +104,16 @@ impl Profiles {
         let entries = list.iter().map(|object| (object.name_any(), Entry::new(object)));
         profiles.0.custom.store(Arc::new(entries.collect()));
         Ok(profiles)
+    }
+
+    /// Returns the trials of caches on the node; `None` where this process is not in a cluster's pod.
+    pub fn caches(&self) -> Option<&NodeCaches> {
+        self.0.caches.as_ref()
+    }
+
+    /// Returns the fault for which pods do not get a cache on the node; `None` without trials.
+    pub fn cache_fault(&self, address: IpAddr) -> Option<CacheFault> {
+        self.0.cache_fault(address)
     }
 
     /// Returns the health of the watch.
@@ -183,158 +177,14 @@ impl Profiles {
 
     fn built_in_default(&self) -> SelectedProfile {
         let built_in = self.0.built_in.get(DEFAULT).cloned();
-        built_in.unwrap_or_else(|| SelectedProfile { profile: Arc::new(Profile::default()), selector: None })
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// Changes the entries at once: a reader sees the state before the change or after it, nothing between.
-    fn change(&self, change: impl FnOnce(&mut Entries)) {
-        let mut entries = Entries::clone(&self.custom.load());
-        change(&mut entries);
-        self.custom.store(Arc::new(entries));
-    }
-}
-
-// === impl SelectedProfile ===
-
-impl SelectedProfile {
-    /// Converts a resource, whether or not the cluster has it.
-    ///
-    /// # Errors
-    /// All problems of the resource.
-    pub fn from_resource(resource: &ResolverProfile) -> Result<Self, Vec<ProfileProblem>> {
-        let profile = Arc::new(resource.spec.to_profile(&resource.name_any())?);
-        let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
-        Ok(Self { profile, selector })
-    }
-
-    /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.
-    fn selects(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
-        self.selector.as_ref().is_none_or(|selector| selector.matches(&labels()))
-    }
-}
-
-/// Keeps the profiles up to date, and writes their statuses.
-struct Follower {
-    api: Api<ResolverProfile>,
-    shared: Arc<Shared>,
-    namespaces: Namespaces,
-    lease: Lease,
-    /// The profile of namespaces without a profile label.
-    default: String,
-}
-
-// === impl Follower ===
-
-impl Follower {
-    async fn run(self) {
-        let (config, health) = (watcher::Config::default(), self.shared.health.clone());
-        let mut watch = Watch::all(self.api.clone(), config, health, "the known profiles stay in use");
-        let mut ticks = tokio::time::interval(STATUS_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut listing = Entries::new();
-        loop {
-            tokio::select! {
-                event = watch.next() => match event {
-                    Ok(event) => self.apply(event, &mut listing),
-                    // The cluster may not have the resource; the built-in profiles are there.
-                    Err(WatchFailed) => self.shared.is_settled.store(true, Ordering::Release),
-                },
-                _ = ticks.tick() => self.write_statuses().await,
-            }
-        }
-    }
-
-    fn apply(&self, event: Event<ResolverProfile>, listing: &mut Entries) {
-        match event {
-            Event::Init => listing.clear(),
-            Event::InitApply(object) => {
-                listing.insert(object.name_any(), Entry::new(&object));
-            }
-            Event::InitDone => {
-                tracing::info!(profiles = listing.len(), "listed the profiles");
-                self.shared.custom.store(Arc::new(std::mem::take(listing)));
-                self.shared.is_settled.store(true, Ordering::Release);
-            }
-            Event::Apply(object) => self.shared.change(|entries| {
-                entries.insert(object.name_any(), Entry::new(&object));
-            }),
-            Event::Delete(object) => self.shared.change(|entries| {
-                entries.remove(&object.name_any());
-            }),
-        }
-    }
-
-    /// Writes the status of each profile whose status is outdated, if this replica is the leader.
-    async fn write_statuses(&self) {
-        if !self.lease.is_held() {
-            return;
-        }
-        for (name, entry) in self.shared.custom.load_full().iter() {
-            let namespaces = self.namespaces.using(name, &self.default).len();
-            let namespaces = i64::try_from(namespaces).unwrap_or(i64::MAX);
-            let Some(status) = entry.status_update(namespaces) else { continue };
-            let object = json!({
-                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile",
-                // The version guards against a former leader, which may know less than the present one.
-                "metadata": { "name": name, "resourceVersion": entry.version },
-                "status": status,
-            });
-            let parameters = PatchParams::apply(FIELD_MANAGER).force();
-            let patch = Patch::Apply(object);
-            match write(self.api.patch_status(name, &parameters, &patch)).await {
-                Ok(_) => {}
-                Err(error) if error.is_overtaken() => {}
-                Err(error) => return tracing::warn!(name, %error, "cannot write a profile's status"),
-            }
-        }
-    }
-}
-
-// === impl Entry ===
-
-impl Entry {
-    /// Converts a resource. A panic in the conversion counts as a problem, so that the other profiles are followed all the same.
-    fn new(object: &ResolverProfile) -> Self {
-        let selected = catch_unwind(AssertUnwindSafe(|| SelectedProfile::from_resource(object)));
-        let selected = selected
-            .unwrap_or_else(|_| Err(vec![ProfileProblem::new("spec", "muslin failed on it; please report that")]));
-        if let Err(problems) = &selected {
-            let problems = ProfileProblem::join(problems);
-            tracing::warn!(name = object.name_any(), problems, "a profile is not accepted");
-        }
-        Self {
-            selected,
-            generation: object.metadata.generation.unwrap_or_default(),
-            version: object.metadata.resource_version.clone(),
-            status: object.status.clone(),
-        }
-    }
-
-    /// Returns the status to write; `None` if the cluster has it already.
-    fn status_update(&self, namespaces: i64) -> Option<ResolverProfileStatus> {
-        let Self { selected, generation, version: _, status } = self;
-        let mut condition = Condition::accepted(selected.as_ref().err().map(Vec::as_slice));
-        if let Some(status) = status
-            && let Some(before) = status.conditions.first()
-        {
-            let is_current = status.namespaces == namespaces && status.observed_generation == *generation;
-            if is_current && before.says_the_same_as(&condition) {
-                return None;
-            }
-            if before.status == condition.status {
-                condition.last_transition_time = before.last_transition_time.clone();
-            }
-        }
-        Some(ResolverProfileStatus { conditions: vec![condition], observed_generation: *generation, namespaces })
+        built_in.unwrap_or_else(|| SelectedProfile::built_in(Arc::new(Profile::default())))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::policy::NamespacePolicy;
 
@@ -362,6 +212,60 @@ mod tests {
             "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec
         });
         Some((name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap())))
+    }
+
+    fn addresses(profiles: &Profiles, named: Option<&str>, default: &str) -> Vec<String> {
+        let namespaces = Namespaces::fixed(NamespacePolicy::from_labels(None, named));
+        profiles.0.cache_addresses(&namespaces, default).iter().map(IpAddr::to_string).collect()
+    }
+
+    #[test]
+    fn only_caches_in_use_are_tried() {
+        let profiles = Profiles::built_in();
+        assert_eq!(addresses(&profiles, None, "default"), [""; 0]);
+        assert_eq!(addresses(&profiles, Some("node-local"), "default"), ["169.254.20.10"]);
+        assert_eq!(addresses(&profiles, None, "node-local"), ["169.254.20.10"]);
+        let entry = |name: &str, spec: serde_json::Value| {
+            let object = json!({
+                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec
+            });
+            (name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap()))
+        };
+        let store = |entries: Vec<(String, Entry)>| profiles.0.custom.store(Arc::new(entries.into_iter().collect()));
+        // An accepted profile shows the result before a namespace uses it; a refused one is never used.
+        store(vec![
+            entry("mine", json!({ "nodeLocal": { "address": "169.254.25.10" } })),
+            entry("refused", json!({ "nodeLocal": { "address": "10.0.0.1" }, "options": { "mixed": ["rotat"] } })),
+        ]);
+        assert_eq!(addresses(&profiles, None, "default"), ["169.254.25.10"]);
+        // A resource takes the place of the built-in profile.
+        store(vec![entry("node-local", json!({}))]);
+        assert_eq!(addresses(&profiles, Some("node-local"), "node-local"), [""; 0]);
+    }
+
+    #[test]
+    fn a_time_of_transition_stays_with_its_condition() {
+        let object = |status: serde_json::Value| {
+            let object = json!({
+                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "on-node" },
+                "spec": { "nodeLocal": { "address": "169.254.20.10" } }, "status": status
+            });
+            Entry::new(&serde_json::from_value(object).unwrap())
+        };
+        let first = object(json!(null)).status_update(0, |_| Some(CacheFault::NotTried)).unwrap();
+        let types: Vec<&str> = first.conditions.iter().map(|condition| &*condition.type_).collect();
+        assert_eq!(types, ["Accepted", "RisksAccepted", "NodeLocalReachable"]);
+        let mut status = serde_json::to_value(&first).unwrap();
+        let long_ago = json!("2026-01-02T03:04:05Z");
+        for condition in status["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"] = long_ago.clone();
+        }
+        let stored = object(status);
+        assert_eq!(stored.status_update(0, |_| Some(CacheFault::NotTried)), None);
+        let second = serde_json::to_value(stored.status_update(0, |_| None).unwrap()).unwrap();
+        let conditions = second["conditions"].as_array().unwrap().iter();
+        let kept: Vec<bool> = conditions.map(|condition| condition["lastTransitionTime"] == long_ago).collect();
+        assert_eq!(kept, [true, true, false]);
     }
 
     /// All states of the namespace's profile, the cluster's default profile and the resource `default`.

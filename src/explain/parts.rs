@@ -1,6 +1,7 @@
 //! The generated parts of pages that people write: tables between two comment lines. Must not know of files.
 
 use super::page::{Page, code_list};
+use crate::plan::CACHE_RISKS;
 use crate::rules::{EventReason, RULES, Rule};
 
 /// A generated part of a page of `docs/`.
@@ -17,6 +18,7 @@ pub fn parts() -> Vec<GeneratedPart> {
     vec![
         GeneratedPart { page: "events.md", name: "the reasons of Events", text: event_reasons() },
         GeneratedPart { page: "policy.md", name: "the rules of acceptRisk", text: risks() },
+        GeneratedPart { page: "policy.md", name: "the risks of a cache on the node", text: cache_risks() },
     ]
 }
 
@@ -49,6 +51,15 @@ fn event_reasons() -> String {
 fn risks() -> String {
     let mut page = Page::default();
     page.items([code_list(slugs(|rule| rule.can_break_names))]);
+    page.into_text()
+}
+
+fn cache_risks() -> String {
+    let mut page = Page::default();
+    page.table(
+        &["risk", "the problem", "source"],
+        CACHE_RISKS.iter().map(|risk| [format!("`{}`", risk.slug), risk.about.to_owned(), risk.source.to_owned()]),
+    );
     page.into_text()
 }
 

@@ -5,7 +5,8 @@ use std::iter;
 
 use super::example_cluster::{CLUSTER_OPTIONS, NAMES_TRIED, gives_up};
 use super::page::{Page, code_list, seconds};
-use crate::policy::{Condition, ContainerResolver, MuslCondition, Profile};
+use crate::plan::CACHE_RISKS;
+use crate::policy::{Condition, ContainerResolver, MuslCondition, NodeLocal, Profile};
 use crate::resolver::{Family, QueryPairing, Settings, musl};
 
 /// `name` is that of a built-in profile.
@@ -23,9 +24,23 @@ pub(super) fn page(name: &'static str) -> Page {
             "The pod's only nameserver becomes {}, with `dnsPolicy: None`.",
             node_local.address
         ));
+        page.paragraph(format_args!(
+            "muslin tries the address from its own pod first: the name of the cluster's API server, by UDP and TCP, and again every few \
+             minutes. While it does not answer, new pods get the profile's options without it, and a warning. A trial says nothing about \
+             other nodes. A built-in profile has no status: the result is in the metric `muslin_node_local_reachable` and in the log."
+        ));
     }
     page.heading("Costs");
     write_costs(&mut page, name);
+    if let Some(NodeLocal { address }) = &profile.node_local {
+        page.paragraph(format_args!(
+            "A ResolverProfile with `nodeLocal` must name each of these risks in `acceptRisk`, the last one only for a loopback address."
+        ));
+        page.paragraph(format_args!(
+            "To let pods reach the cache, allow {address} by `ipBlock`, port 53, UDP and TCP, in each NetworkPolicy that restricts egress: \
+             no `podSelector` matches it."
+        ));
+    }
     page
 }
 
@@ -35,6 +50,9 @@ pub(super) fn write_costs(page: &mut Page, name: &str) {
     let mut costs: Vec<String> =
         Family::KNOWN.into_iter().flat_map(|family| computed_costs(&profile, family)).collect();
     costs.extend(measured_costs(name).iter().map(|cost| (*cost).to_owned()));
+    if profile.node_local.is_some() {
+        costs.extend(CACHE_RISKS.iter().map(|risk| format!("`{}`: {} ({})", risk.slug, risk.about, risk.source)));
+    }
     if costs.is_empty() {
         page.paragraph("None that the model or a measurement shows.");
     } else {
@@ -100,11 +118,6 @@ fn measured_costs(name: &str) -> &'static [&'static str] {
              attempts, 3,000 with 2 and 3 (measured, musl 1.2.5)",
             "programs with a deadline of their own, and resolvers inside programs (`muslin explain dnspython`, `grpc`, `netty`), read these \
              options too",
-        ],
-        "node-local" => &[
-            "all: where the cache is not running or not installed on a node, no lookup of the pod works there: it is the only nameserver",
-            "all: a NetworkPolicy that allows DNS to the kube-dns pods alone blocks the cache (tektoncd/operator#4000, calico#3795)",
-            "all: search domains of the node's resolv.conf are not added to the pod's (kubernetes `pkg/kubelet/network/dns/dns.go`)",
         ],
         _ => &[],
     }
@@ -185,6 +198,10 @@ mod tests {
                 assert!(page.contains(cost), "{page}");
             }
         }
-        assert!(page("node-local").into_text().contains("169.254.20.10"));
+        let page = page("node-local").into_text();
+        assert!(page.contains("169.254.20.10") && page.contains("muslin_node_local_reachable"), "{page}");
+        for risk in &CACHE_RISKS {
+            assert!(page.contains(&format!("`{}`: {}", risk.slug, risk.about)), "{page}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::option::option_name;
 use super::{event_reason, image, mode, option, profile, resolver, rule, verdict};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
+use crate::plan::CACHE_RISKS;
 use crate::policy::{Mode, Profile};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 use crate::rules::{RULES, Rule};
@@ -54,8 +55,9 @@ const PROPOSED_MAX: usize = 3;
 
 impl<'t> Topic<'t> {
     /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, mode,
-    /// Event's reason, image. A single word without a known publisher counts as a typo, not as an image. `profile NAME` and `mode NAME`
-    /// are the profile and the mode even where another topic has that name.
+    /// Event's reason, image. A risk of a cache on the node is explained on the page of `node-local`. A single word without a known
+    /// publisher counts as a typo, not as an image. `profile NAME` and `mode NAME` are the profile and the mode even where another topic
+    /// has that name.
     ///
     /// # Errors
     /// The text fits none of them; the error proposes similar words.
@@ -87,6 +89,9 @@ impl<'t> Topic<'t> {
         }
         if let Some((reason, _)) = event_reason::reasons().find(|(reason, _)| reason.eq_ignore_ascii_case(text)) {
             return Ok(Self::EventReason(reason));
+        }
+        if CACHE_RISKS.iter().any(|risk| risk.slug.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Profile("node-local"));
         }
         match Reference::parse(text) {
             Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {

@@ -1,7 +1,7 @@
 //! The settings that decide a plan besides the pod and its images.
 
 use crate::pod::UnreadKey;
-use crate::policy::{Level, Mode, Profile};
+use crate::policy::{CacheFault, Level, Mode, Profile};
 
 /// The settings for one plan.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub struct Context<'a> {
     pub mode: Mode,
     /// The profile.
     pub profile: &'a Profile,
+    /// The fault of the profile's cache on the node, for which muslin does not set its address; `None` without a trial, too.
+    pub cache_fault: Option<CacheFault>,
     /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
     /// The keys of that workload that begin with `muslin.dev/` and that nothing reads.
@@ -38,6 +40,7 @@ impl<'a> Context<'a> {
             cluster_nameservers: 1,
             mode: Mode::Inject,
             profile,
+            cache_fault: None,
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

@@ -53,14 +53,20 @@ pub(super) fn dns_change(
 ) -> DnsChange {
     let without_node_local = undo_node_local(current, earlier, context);
     let base = without_node_local.as_ref().unwrap_or(current);
-    let mut row = row_for(base, containers, context).to_vec();
     let mut notes = Vec::new();
-    let node_local = node_local(base, context, &mut notes);
+    let node_local = node_local(base, context).unwrap_or_else(|why| {
+        notes.push(format!("the node-local cache is not used: {why}"));
+        None
+    });
+    let mut row = row_for(base, containers, node_local, context).to_vec();
     if node_local.is_some() {
         row.push(CLUSTER_NDOTS.to_owned());
     }
 
-    let options = PodOption::separate(&base.options, earlier, &row, context);
+    let mut options = PodOption::separate(&base.options, earlier, &row, context);
+    if without_node_local.is_some() && node_local.is_none() {
+        remove_cluster_ndots(&mut options, earlier);
+    }
     let authored = Dns {
         options: options.iter().filter(|option| !option.is_injected).map(|option| option.authored.clone()).collect(),
         ..base.clone()
@@ -85,11 +91,16 @@ pub(super) fn dns_change(
 /// Returns the profile's options for a pod with these settings. A pod that inherits the node's file gets none: the kubelet would put
 /// them in place of the node's own, which are unknown here (kubernetes `pkg/kubelet/network/dns/dns.go`, `mergeDNSOptions`; measured:
 /// with a node's `timeout:10` and answers that take 6 s, musl found names, and with `timeout:5` it did not).
-fn row_for<'p>(dns: &Dns, containers: &[Container<'_>], context: &Context<'p>) -> &'p [String] {
+fn row_for<'p>(
+    dns: &Dns,
+    containers: &[Container<'_>],
+    node_local: Option<&NodeLocal>,
+    context: &Context<'p>,
+) -> &'p [String] {
     let Context { profile, cluster_nameservers, .. } = context;
     let inherited = match dns.policy.base() {
         Base::Node => return &[],
-        Base::Cluster if profile.node_local.is_some() => 1,
+        Base::Cluster if node_local.is_some() => 1,
         Base::Cluster => *cluster_nameservers,
         Base::Nothing => 0,
     };
@@ -104,7 +115,7 @@ pub(super) fn settled(containers: &[Container<'_>], authored: &Dns, context: &Co
     if authored.options.is_empty() {
         return Vec::new();
     }
-    let row = row_for(authored, containers, context);
+    let row = row_for(authored, containers, node_local(authored, context).unwrap_or_default(), context);
     let indexes: Vec<usize> =
         authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
     let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
@@ -418,20 +429,31 @@ fn exceeds_a_line_of_musl(change: &DnsChange, containers: &[Container<'_>], cont
             > musl::LINE_MAX
 }
 
-/// Returns the cache to use for this pod, if the pod uses the cluster's DNS and the API server would accept the result.
-fn node_local<'p>(dns: &Dns, context: &Context<'p>, notes: &mut Vec<String>) -> Option<&'p NodeLocal> {
-    let node_local = context.profile.node_local.as_ref().filter(|_| dns.policy.base() == Base::Cluster)?;
+/// Returns the cache to use for this pod, if the profile has one and the pod uses the cluster's DNS.
+///
+/// # Errors
+/// The cache has a fault, or the API server would not accept the result. The error says why the cache is not used.
+fn node_local<'p>(dns: &Dns, context: &Context<'p>) -> Result<Option<&'p NodeLocal>, String> {
+    let node_local = context.profile.node_local.as_ref().filter(|_| dns.policy.base() == Base::Cluster);
+    let Some(node_local) = node_local else { return Ok(None) };
+    if let Some(fault) = context.cache_fault {
+        return Err(format!("{} {fault}", node_local.address));
+    }
     let searches: Vec<String> =
         cluster_searches(context.namespace, context.cluster_domain).into_iter().chain(dns.searches.clone()).collect();
     let fits = dns.nameservers.len() < NAMESERVERS_MAX
         && searches.len() <= SEARCHES_MAX
         && searches.join(" ").len() <= SEARCH_LIST_MAX;
-    if !fits {
-        notes.push(
-            "the node-local cache is not used: dnsConfig has no room for another nameserver or search".to_owned(),
-        );
+    if fits { Ok(Some(node_local)) } else { Err("dnsConfig has no room for another nameserver or search".to_owned()) }
+}
+
+/// Marks the option that an earlier pass added with the cache. `ClusterFirst` implies it.
+fn remove_cluster_ndots(options: &mut [PodOption], earlier: &Injected) {
+    let is_claimed = earlier.options.iter().any(|entry| entry.option == CLUSTER_NDOTS && entry.replaced.is_none());
+    let ndots = options.iter_mut().rfind(|option| !option.is_injected && option.authored.text() == CLUSTER_NDOTS);
+    if let Some(option) = ndots.filter(|_| is_claimed) {
+        option.is_injected = true;
     }
-    fits.then_some(node_local)
 }
 
 /// Returns the settings of the pod before an earlier pass set the node's cache; `None` if no pass did.

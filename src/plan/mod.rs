@@ -1,6 +1,7 @@
 //! The plan for one pod: from (pod, fingerprints, profile, mode) to a [`Plan`] with a JSON Patch. Pure data; must not know of HTTP, files
 //! or the cluster.
 
+mod cache_risks;
 mod context;
 mod dns_config;
 mod events;
@@ -17,6 +18,7 @@ mod tests;
 mod warnings;
 
 pub use crate::policy::Skip;
+pub use cache_risks::{CACHE_RISKS, CacheRisk};
 pub use context::Context;
 pub use events::{EventNote, pod_events};
 pub use libc_label::{Libc, libc_of};
@@ -24,5 +26,5 @@ pub use messages::{ANNOTATION_LINE_MAX, count_inspected};
 pub use planning::{count_containers, findings_as_is, plan};
 pub use pod_plan::{ContainerCounts, Plan, Planned};
 pub use profile_check::{option_fault, unknown_rule};
-pub use profile_risks::{Risk, risks};
+pub use profile_risks::{Risk, RiskCause, risks};
 pub use warnings::{WARNING_MAX, page_warning, warning};

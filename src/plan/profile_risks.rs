@@ -1,15 +1,18 @@
-//! The risks of a profile: findings on a pod that only the profile's options cause. Must not know where profiles come from.
+//! The risks of a profile: findings on a pod that only the profile causes, by its options or by its cache on the node, and what no rule
+//! reports on a pod (`cache_risks.rs`). Must not know where profiles come from.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::image::{Fingerprint, Reason};
-use crate::pod::{Dns, DnsOption, ResolverEnv};
-use crate::policy::{Condition, Level, MuslCondition, OptionRow, Profile};
+use crate::pod::{Dns, DnsOption, Injected, ResolverEnv};
+use crate::policy::{Condition, Level, MuslCondition, NodeLocal, OptionRow, Profile};
 use crate::resolver::{Family, Resolver, Version, musl};
 use crate::rules::{self, Container, Finding, Rule, RuleInput};
 
+use super::cache_risks::CACHE_RISKS;
 use super::context::Context;
+use super::dns_config::dns_change;
 
 /// Releases of musl that treat options differently: before `attempts` was read, while it was not read (1.1.13 to 1.1.16), and after.
 const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), Version::new(1, 1, 24), musl::RECENT];
@@ -17,15 +20,26 @@ const RELEASES: [Version; 4] = [Version::new(1, 1, 12), Version::new(1, 1, 14), 
 /// A way in which a profile can make a name fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
-    /// The rule that fires.
-    pub rule: &'static str,
+    /// The name: the rule that fires, or one of [`CACHE_RISKS`].
+    pub slug: &'static str,
+    /// The part of the profile that causes it.
+    pub cause: RiskCause,
     /// The affected pods, such as `pods that use musl`.
     pub pods: String,
     /// The problem, in one clause.
     pub message: String,
 }
 
-/// Returns the risks of each row of a profile for the pods that get it.
+/// The part of a profile that causes a risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RiskCause {
+    /// A row of options.
+    Options,
+    /// The cache on the node, which changes the pod's policy, nameservers and searches.
+    NodeLocal,
+}
+
+/// Returns the risks of a profile: those of each row for the pods that get it, and those of its cache on the node.
 pub fn risks(profile: &Profile) -> Vec<Risk> {
     let mut risks = Vec::new();
     for OptionRow { condition, options } in profile.option_rows() {
@@ -33,7 +47,30 @@ pub fn risks(profile: &Profile) -> Vec<Risk> {
             risks.extend(risks_of_row(&pods, options, &resolvers));
         }
     }
+    risks.extend(profile.node_local.iter().flat_map(risks_of_cache));
     risks
+}
+
+/// Returns the risks of a cache on the node, for pods that use the cluster's DNS.
+fn risks_of_cache(node_local: &NodeLocal) -> Vec<Risk> {
+    let profile = Profile { node_local: Some(node_local.clone()), ..Profile::nothing() };
+    let before = Dns::default();
+    let change = dns_change(&before, &Injected::default(), &[], &Context::usual(&profile));
+    let resolvers: Vec<Resolver> = Family::KNOWN.into_iter().map(Family::unversioned).collect();
+    let risk = |slug, message| {
+        let pods = "pods that use the cluster's DNS".to_owned();
+        Risk { slug, cause: RiskCause::NodeLocal, pods, message }
+    };
+    let by_settings = CACHE_RISKS
+        .iter()
+        .filter(|risk| (risk.is_taken)(&before, &change.desired))
+        .map(|known| risk(known.slug, format!("{}: {}", node_local.address, known.about)));
+    let mut by_rules: Vec<Risk> = added_risks(&before, &change.desired, &resolvers)
+        .into_iter()
+        .map(|finding| risk(finding.rule.slug, finding.message.to_string()))
+        .collect();
+    by_rules.dedup_by_key(|risk| risk.slug);
+    by_settings.chain(by_rules).collect()
 }
 
 /// Returns pods that meet the condition, with the resolvers of their containers.
@@ -61,6 +98,22 @@ fn examples(condition: Condition) -> Vec<(String, Vec<Resolver>)> {
 
 /// Returns the risks of options for containers with these resolvers.
 fn risks_of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<Risk> {
+    let with = Dns { options: options.iter().map(|option| DnsOption::parse(option)).collect(), ..Dns::default() };
+    let mut risks: Vec<Risk> = added_risks(&Dns::default(), &with, resolvers)
+        .into_iter()
+        .map(|finding| Risk {
+            slug: finding.rule.slug,
+            cause: RiskCause::Options,
+            pods: pods.to_owned(),
+            message: finding.message.to_string(),
+        })
+        .collect();
+    risks.dedup_by_key(|risk| risk.slug);
+    risks
+}
+
+/// Returns the risks that containers with these resolvers have with other settings, and do not have before.
+fn added_risks(before: &Dns, after: &Dns, resolvers: &[Resolver]) -> Vec<Finding> {
     let env = ResolverEnv::default();
     let containers: Vec<Container<'_>> = resolvers
         .iter()
@@ -79,14 +132,8 @@ fn risks_of_row(pods: &str, options: &[String], resolvers: &[Resolver]) -> Vec<R
         let input = RuleInput::new(&containers, dns, &conf, context.namespace, context.cluster_domain);
         rules::check(&input, &is_risk)
     };
-    let with = Dns { options: options.iter().map(|option| DnsOption::parse(option)).collect(), ..Dns::default() };
-    let (before, after) = (check(&Dns::default()), check(&with));
-    let mut risks: Vec<Risk> = new_risks(&before, &after)
-        .into_iter()
-        .map(|finding| Risk { rule: finding.rule.slug, pods: pods.to_owned(), message: finding.message.to_string() })
-        .collect();
-    risks.dedup_by_key(|risk| risk.rule);
-    risks
+    let (before, after) = (check(before), check(after));
+    new_risks(&before, &after).into_iter().cloned().collect()
 }
 
 /// Returns whether a finding of the rule at this level means that a name can fail that resolved before.
@@ -141,7 +188,7 @@ mod tests {
     fn rules(options: &[&str]) -> Vec<&'static str> {
         let others = options.iter().map(|option| (*option).to_owned()).collect();
         let mut rules: Vec<_> =
-            risks(&Profile { others, ..Profile::nothing() }).into_iter().map(|risk| risk.rule).collect();
+            risks(&Profile { others, ..Profile::nothing() }).into_iter().map(|risk| risk.slug).collect();
         rules.sort_unstable();
         rules.dedup();
         rules
@@ -151,11 +198,12 @@ mod tests {
     fn the_risks_of_the_built_in_profiles_are_known() {
         for name in Profile::NAMES {
             let mut rules: Vec<&str> =
-                risks(&Profile::builtin(name).unwrap()).into_iter().map(|risk| risk.rule).collect();
+                risks(&Profile::builtin(name).unwrap()).into_iter().map(|risk| risk.slug).collect();
             rules.dedup();
             let expected: &[&str] = match name {
                 "single-request-reopen" => &["single-request-waits"],
                 "fast" => &["retry-storm"],
+                "node-local" => &["node-searches-lost", "nameserver-blocked", "cache-missing"],
                 _ => &[],
             };
             assert_eq!(rules, expected, "{name}");
@@ -178,13 +226,31 @@ mod tests {
             ..Profile::nothing()
         };
         let risks: Vec<String> =
-            risks(&profile).into_iter().map(|risk| format!("{} {}", risk.rule, risk.pods)).collect();
+            risks(&profile).into_iter().map(|risk| format!("{} {}", risk.slug, risk.pods)).collect();
         let expected = [
             "short-total-timeout pods that use musl 1.1.12",
             "retry-storm pods that use musl 1.1.12",
             "short-total-timeout pods that use musl 1.1.14",
         ];
         assert_eq!(risks, expected);
+    }
+
+    /// The first three are those of each cache; the others belong to the address.
+    #[test]
+    fn the_address_of_a_cache_can_be_a_risk() {
+        let of = |address: &str| {
+            let node_local = Some(NodeLocal { address: address.parse().unwrap() });
+            let risks = risks(&Profile { node_local, ..Profile::nothing() });
+            assert!(risks.iter().all(|risk| risk.cause == RiskCause::NodeLocal), "{risks:#?}");
+            risks.into_iter().map(|risk| risk.slug).skip(3).collect::<Vec<_>>()
+        };
+        for address in ["169.254.20.10", "10.96.0.10", "fd00::a", "169.254.25.10"] {
+            assert_eq!(of(address), [""; 0], "{address}");
+        }
+        for address in ["127.0.0.1", "::1", "::ffff:127.0.0.53"] {
+            assert_eq!(of(address), ["loopback-nameserver"], "{address}");
+        }
+        assert_eq!(of("8.8.8.8"), ["no-cluster-nameserver"]);
     }
 
     #[test]

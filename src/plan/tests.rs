@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::image::{self, Evidence};
 use crate::pod::Pod;
-use crate::policy::{Level, Mode, Profile};
+use crate::policy::{CacheFault, Level, Mode, Profile};
 use crate::resolver::{Family, Version};
 use crate::text::Line;
 
@@ -32,6 +32,8 @@ struct Case {
     pod: Value,
     mode: Mode,
     profile: Profile,
+    cache_fault: Option<CacheFault>,
+    cluster_nameservers: usize,
     inspected: bool,
     holder_ignores: Option<&'static str>,
 }
@@ -51,7 +53,15 @@ impl Case {
     }
 
     fn json(pod: Value) -> Self {
-        Self { pod, mode: Mode::Inject, profile: quick(), inspected: false, holder_ignores: None }
+        Self {
+            pod,
+            mode: Mode::Inject,
+            profile: quick(),
+            cache_fault: None,
+            cluster_nameservers: 1,
+            inspected: false,
+            holder_ignores: None,
+        }
     }
 
     fn and(mut self, image: &str) -> Self {
@@ -113,9 +123,10 @@ impl Case {
         let context = Context {
             namespace: "shop",
             cluster_domain: "cluster.local",
-            cluster_nameservers: 1,
+            cluster_nameservers: self.cluster_nameservers,
             mode: self.mode,
             profile: &self.profile,
+            cache_fault: self.cache_fault,
             holder_ignores: self.holder_ignores,
             holder_unread: &[],
             trusts_annotation: false,

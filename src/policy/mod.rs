@@ -1,6 +1,7 @@
 //! Decisions of an administrator: the mode of a namespace, the level of a finding, and the options to inject. Must not know of
 //! Kubernetes' API or of any one rule.
 
+mod cache_fault;
 mod config;
 mod declared_images;
 mod did_you_mean;
@@ -14,6 +15,7 @@ mod option_rows;
 mod precedence;
 mod profile;
 
+pub use cache_fault::CacheFault;
 pub use config::{Config, InvalidConfig, Pattern};
 pub use declared_images::DeclaredImages;
 pub use did_you_mean::{did_you_mean, meant_word};

@@ -1,8 +1,9 @@
 //! Queries the nameservers and records observations: single queries, pairs, bursts, and lookups through C libraries. Needs no root.
 //! Sends only to the given nameservers, except for one optional query to TEST-NET-1, and within a bounded number of queries and a
-//! bounded time. Must not know what the observations mean: that is [`crate::verdicts`].
+//! bounded time. [`try_cache`] tries a cache on the node. Must not know what the observations mean: that is [`crate::verdicts`].
 
 mod asker;
+mod cache_trial;
 mod dns_question;
 mod libraries;
 mod lookup;
@@ -13,6 +14,7 @@ mod schedule;
 mod session;
 mod system;
 
+pub use cache_trial::try_cache;
 pub use libraries::Libraries;
 pub use lookup::{LookupProgram, PrintedLookup};
 pub use node_files::read_node_files;

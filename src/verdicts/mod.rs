@@ -10,6 +10,7 @@
 //! - A requested name that does not resolve is named by a verdict (`failures.rs`).
 //! - What a profile would change is computed by the model in [`crate::resolver`], for the resolvers that were found.
 
+mod cache_trial;
 mod dead_servers;
 mod failures;
 mod faults;
@@ -35,6 +36,7 @@ use std::cmp::Reverse;
 use failures::{FailedLookup, failed_lookups};
 use observations::Observations;
 
+pub use cache_trial::CacheTrial;
 pub use faults::{DIAGNOSES, TEST_NET_1};
 pub use profile_effects::{Improvement, ProfileEffects};
 pub use verdict::{Confidence, Diagnosis, Verdict};

@@ -15,7 +15,8 @@ use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
     the_fixed_example_of_each_rule_is_accepted_without_its_warning,
-    the_firing_example_of_each_rule_gets_its_warning
+    the_firing_example_of_each_rule_gets_its_warning,
+    the_examples_of_policy_md_can_be_applied
 ];
 
 fn the_fixed_example_of_each_rule_is_accepted_without_its_warning(cluster: &Cluster) -> Result<()> {
@@ -57,6 +58,29 @@ fn the_firing_example_of_each_rule_gets_its_warning(cluster: &Cluster) -> Result
         told += usize::from(warns);
     }
     ensure!(told > RULES.len() / 3, "only {told} rules warn");
+    Ok(())
+}
+
+/// Applies each whole object of the page as a dry run: the profile with a cache on the node, and the NetworkPolicy that lets pods reach it.
+fn the_examples_of_policy_md_can_be_applied(cluster: &Cluster) -> Result<()> {
+    const PAGE: &str = include_str!("../../docs/policy.md");
+    let _muslin = cluster.muslin()?;
+    cluster.namespace("storefront", &[])?;
+    let blocks = PAGE.split("\n```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("\n```\n")?.0));
+    let mut kinds = Vec::new();
+    for block in blocks.filter(|block| block.starts_with("apiVersion:")) {
+        let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(block))?;
+        ensure!(output.status.success() && output.stderr.is_empty(), "{}\n{block}", output.stderr);
+        let object: Value = serde_saphyr::from_str(block)?;
+        if object["kind"] == "NetworkPolicy" {
+            let rule = &object["spec"]["egress"][0];
+            ensure!(rule["to"] == json!([{ "ipBlock": { "cidr": "169.254.20.10/32" } }]), "{rule}");
+            let ports = json!([{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }]);
+            ensure!(rule["ports"] == ports, "{rule}");
+        }
+        kinds.push(object["kind"].as_str().unwrap_or_default().to_owned());
+    }
+    ensure!(kinds == ["ResolverProfile", "NetworkPolicy"], "{kinds:?}");
     Ok(())
 }
 

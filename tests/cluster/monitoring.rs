@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::cluster::profiles::applied;
+use crate::cluster::replicas::wait;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::MANIFESTS;
@@ -46,6 +48,11 @@ fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster
     let muslin = cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))?;
     cluster.namespace("measured", &[])?;
     cluster.created(&pod("measured", "web", "alpine:3.19"))?;
+    // Nothing listens there.
+    let risks = ["node-searches-lost", "nameserver-blocked", "cache-missing", "loopback-nameserver"];
+    let cache = json!({ "nodeLocal": { "address": "127.53.0.9" }, "acceptRisk": risks });
+    let (_profile, _) = applied(cluster, "measured", &cache)?;
+    wait("the trial of the cache", || Ok(muslin.metrics()?.contains("muslin_node_local_reachable{")))?;
     let text = muslin.metrics()?;
     let there: BTreeSet<&str> =
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next()).collect();
@@ -94,7 +101,7 @@ fn promtool_accepts_the_alert_rules(_: &Cluster) -> Result<()> {
     let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && said.contains("8 rules found"), "{said}{complaint}");
+    ensure!(output.status.success() && said.contains("9 rules found"), "{said}{complaint}");
     Ok(())
 }
 

@@ -22,16 +22,15 @@ pub(crate) const TESTS: Topic = tests![
     a_profiles_status_has_acceptance_and_number_of_namespaces,
     a_profile_overrides_exempts_and_selects_pods,
     a_profile_gives_options_by_resolver_release_and_declared_image,
-    a_profile_makes_a_cache_on_the_node_the_only_nameserver,
     a_profiles_levels_decide_denials,
     changing_a_profile_previews_the_changes_to_its_pods,
     no_pod_mixes_two_profiles_while_profiles_change
 ];
 
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A profile; deleted when dropped.
-struct Applied<'c>(&'c Cluster, String);
+pub(crate) struct Applied<'c>(&'c Cluster, String);
 
 impl Drop for Applied<'_> {
     fn drop(&mut self) {
@@ -44,18 +43,23 @@ fn object(name: &str, spec: &Value) -> Value {
     json!({ "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec })
 }
 
-fn apply(cluster: &Cluster, name: &str, spec: &Value) -> Result<KubectlOutput> {
+pub(crate) fn apply(cluster: &Cluster, name: &str, spec: &Value) -> Result<KubectlOutput> {
     cluster.control_plane.kubectl(&["apply", "-f", "-"], Some(&object(name, spec).to_string()))
 }
 
-fn applied<'c>(cluster: &'c Cluster, name: &str, spec: &Value) -> Result<(Applied<'c>, String)> {
+pub(crate) fn applied<'c>(cluster: &'c Cluster, name: &str, spec: &Value) -> Result<(Applied<'c>, String)> {
     let output = apply(cluster, name, spec)?;
     ensure!(output.status.success(), "{}", output.stderr);
     Ok((Applied(cluster, name.to_owned()), output.stderr))
 }
 
 /// Creates pods until one meets a condition: muslin learns of a profile by a watch.
-fn becomes(cluster: &Cluster, namespace: &str, wanted: &Value, is: impl Fn(&Value, &str) -> bool) -> Result<()> {
+pub(crate) fn becomes(
+    cluster: &Cluster,
+    namespace: &str,
+    wanted: &Value,
+    is: impl Fn(&Value, &str) -> bool,
+) -> Result<()> {
     let deadline = Instant::now() + SOON;
     let given = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     for number in 0.. {
@@ -270,19 +274,6 @@ fn a_profile_gives_options_by_resolver_release_and_declared_image(cluster: &Clus
         pod["spec"]["dnsConfig"]["options"] == options(&["timeout:20", "attempts:8"])
             && pod["metadata"]["annotations"]["muslin.dev/resolvers"]
                 == "init=glibc-2.36 (declared), app=musl-1.2.5 (declared)"
-    })
-}
-
-fn a_profile_makes_a_cache_on_the_node_the_only_nameserver(cluster: &Cluster) -> Result<()> {
-    let _muslin = cluster.muslin()?;
-    let (_profile, _) = applied(cluster, "on-node", &json!({ "nodeLocal": { "address": "169.254.20.20" } }))?;
-    cluster.namespace("on-node", &[("muslin.dev/profile", "on-node")])?;
-    becomes(cluster, "on-node", &pod("on-node", "web", "debian:12"), |pod, _| {
-        let config = &pod["spec"]["dnsConfig"];
-        pod["spec"]["dnsPolicy"] == "None"
-            && config["nameservers"] == json!(["169.254.20.20"])
-            && config["searches"] == json!(["on-node.svc.cluster.local", "svc.cluster.local", "cluster.local"])
-            && config["options"] == options(&["ndots:5"])
     })
 }
 

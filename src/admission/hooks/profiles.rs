@@ -8,7 +8,7 @@ use crate::admission::answer::Answer;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
-use crate::cluster::{ResolverProfile, SelectedProfile};
+use crate::cluster::{ProfileProblem, ResolverProfile, SelectedProfile};
 use crate::policy::Mode;
 use crate::text::Line;
 
@@ -26,8 +26,12 @@ pub(in crate::admission) async fn check_profile(
 ) -> Answer {
     let uid = &*request.uid;
     let Some(object) = request.object.filter(|_| request.writes_a_profile()) else { return Answer::skipped(uid) };
-    let read = state.work(uid, effort, deadline, || serde_json::from_str::<ResolverProfile>(object.get()));
-    let resource = match read.await {
+    let parse = |object: &RawValue| serde_json::from_str::<ResolverProfile>(object.get());
+    let read = state.work(uid, effort, deadline, || {
+        let before = request.old_object.and_then(|before| parse(before).ok());
+        parse(object).map(|resource| (resource, before))
+    });
+    let (resource, before) = match read.await {
         Ok(Ok(resource)) => resource,
         Err(undone) => {
             let message = Line::new(format!("muslin cannot read the profile: {undone}"));
@@ -43,14 +47,24 @@ pub(in crate::admission) async fn check_profile(
     let profile = match state.catch(uid, || SelectedProfile::from_resource(&resource)) {
         Some(Ok(profile)) => profile,
         Some(Err(problems)) => {
-            let named: Vec<String> = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
-            return Answer::new(Outcome::Denied, None, &Response::deny(uid, Line::new(named.join("; "))));
+            return Answer::new(Outcome::Denied, None, &Response::deny(uid, joined(&problems)));
         }
         None => {
             let warning = Line::new("muslin: muslin failed on this profile, which is not used; please report it");
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }
     };
+    let already = before.and_then(|before| state.catch(uid, || SelectedProfile::from_resource(&before).ok())?);
+    let already = already.as_ref().map_or(&[][..], SelectedProfile::unaccepted);
+    let added: Vec<&ProfileProblem> = profile.unaccepted().iter().filter(|risk| !already.contains(risk)).collect();
+    if !added.is_empty() {
+        return Answer::new(Outcome::Denied, None, &Response::deny(uid, joined(added)));
+    }
+    let mut warnings = Vec::new();
+    if !profile.unaccepted().is_empty() {
+        let risks = joined(profile.unaccepted());
+        warnings.push(Line::new(format!("muslin: the next release will not use this profile: {risks}")));
+    }
     let users: Vec<_> = state
         .namespaces
         .using(&name, &state.settings.profile)
@@ -58,6 +72,12 @@ pub(in crate::admission) async fn check_profile(
         .map(|(namespace, policy)| (namespace.to_string(), state.mode(&policy)))
         .filter(|(namespace, mode)| *mode != Mode::Off && !state.is_excluded(namespace))
         .collect();
-    let warnings = preview(state, &users, &profile, deadline).await;
+    warnings.extend(preview(state, &users, &profile, deadline).await);
     Answer::new(Outcome::Unchanged, None, &Response::allow(uid).with_warnings(warnings))
+}
+
+/// Joins the first problems into one line.
+fn joined<'p>(problems: impl IntoIterator<Item = &'p ProfileProblem>) -> Line {
+    let named: Vec<String> = problems.into_iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
+    Line::new(named.join("; "))
 }

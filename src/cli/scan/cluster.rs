@@ -295,6 +295,8 @@ impl PodInputs {
             cluster_nameservers: 1,
             mode: *mode,
             profile,
+            // Tried by the webhook alone, from its own pod.
+            cache_fault: None,
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

@@ -8,7 +8,7 @@ use fnv::FnvHasher;
 const NAME_MAX: usize = 200;
 
 /// Returns a hash that is the same in every process and release.
-pub(super) fn stable_hash(texts: &[&str]) -> u64 {
+pub(in crate::cluster) fn stable_hash(texts: &[&str]) -> u64 {
     let mut hasher = FnvHasher::default();
     for text in texts {
         // The length keeps different lists from reading alike.
@@ -19,7 +19,7 @@ pub(super) fn stable_hash(texts: &[&str]) -> u64 {
 }
 
 /// Returns the name of an Event about an object.
-pub(super) fn event_name(object: &str, hash: u64) -> String {
+pub(in crate::cluster) fn event_name(object: &str, hash: u64) -> String {
     let start = object.get(..NAME_MAX).unwrap_or(object).trim_end_matches(['-', '.']);
     format!("{start}.{hash:016x}")
 }

@@ -1,6 +1,7 @@
 //! Converts a `ResolverProfile` into the profile that plans use, and back. Must not know where resources come from.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
@@ -9,7 +10,7 @@ use super::resolver_profile::{
     Conflict, DeclaredImage, LabelExpression, NodeLocalCache, Options, PodSelector, Releases, ResolverProfileSpec,
     RuleLevel,
 };
-use crate::plan::{Risk, option_fault, risks, unknown_rule};
+use crate::plan::{Risk, RiskCause, option_fault, risks, unknown_rule};
 use crate::policy::{self, Level, LevelOverride, MuslCondition, NodeLocal, OnConflict, Profile};
 use crate::resolver::{InvalidVersion, Version};
 
@@ -88,6 +89,9 @@ impl ResolverProfileSpec {
         self.declare_images(&mut profile, &mut problems);
         if let Some(NodeLocalCache { address }) = &self.node_local {
             match address.parse() {
+                Ok(address) if is_no_host(address) => {
+                    problems.add("nodeLocal.address", format!("`{address}` is not the address of a nameserver"));
+                }
                 Ok(address) => profile.node_local = Some(NodeLocal { address }),
                 Err(_) => problems.add("nodeLocal.address", format!("`{address}` is not an IP address")),
             }
@@ -98,7 +102,9 @@ impl ResolverProfileSpec {
         for fault in profile.every_option().filter_map(option_fault) {
             problems.add("options", fault);
         }
-        self.check_risks(&profile, &mut problems);
+        for problem in self.unaccepted(&profile, RiskCause::Options) {
+            problems.add(problem.field, problem.message);
+        }
         if problems.0.is_empty() { Ok(profile) } else { Err(problems.0) }
     }
 
@@ -115,14 +121,21 @@ impl ResolverProfileSpec {
         self.exempt.service_accounts.iter().for_each(|account| profile.exempt.add_account(account));
     }
 
-    /// Adds a problem for each risk of the profile that the resource does not accept.
-    fn check_risks(&self, profile: &Profile, problems: &mut Problems) {
-        for Risk { rule, pods, message } in risks(profile) {
-            if !self.accept_risk.iter().any(|accepted| accepted == rule) {
-                let hint = format!("to accept that, name {rule} in acceptRisk");
-                problems.add("options", format!("for {pods}: {rule}: {message}; {hint}"));
-            }
-        }
+    /// Returns a problem for each risk of the profile by this cause that the resource does not accept.
+    pub(in crate::cluster) fn unaccepted(&self, profile: &Profile, cause: RiskCause) -> Vec<ProfileProblem> {
+        let field = match cause {
+            RiskCause::Options => "options",
+            RiskCause::NodeLocal => "nodeLocal",
+        };
+        let problem = |Risk { slug, cause: _, pods, message }: Risk| {
+            ProfileProblem::new(
+                field,
+                format!("for {pods}: {slug}: {message}; to accept that, name {slug} in acceptRisk"),
+            )
+        };
+        let is_open =
+            |risk: &Risk| risk.cause == cause && !self.accept_risk.iter().any(|accepted| accepted == risk.slug);
+        risks(profile).into_iter().filter(is_open).map(problem).collect()
     }
 
     /// Returns the selector of the pods that the profile is for; `None` for all.
@@ -146,7 +159,7 @@ impl ResolverProfileSpec {
     /// Writes a built-in profile as an administrator would write it.
     pub fn from_profile(profile: &Profile) -> Self {
         let Profile { summary, musl, musl_releases, mixed, glibc, go, others, node_local, .. } = profile;
-        let mut accept_risk: Vec<String> = risks(profile).into_iter().map(|risk| risk.rule.to_owned()).collect();
+        let mut accept_risk: Vec<String> = risks(profile).into_iter().map(|risk| risk.slug.to_owned()).collect();
         accept_risk.sort_unstable();
         accept_risk.dedup();
         Self {
@@ -166,6 +179,11 @@ impl ResolverProfileSpec {
             ..Self::default()
         }
     }
+}
+
+/// Returns whether no host has this address.
+fn is_no_host(address: IpAddr) -> bool {
+    address.is_unspecified() || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 // === impl Releases ===
@@ -237,6 +255,33 @@ mod tests {
         assert!(problems.contains("name ndots-breaks-musl in acceptRisk"), "{problems}");
         assert!(profile_of(&format!("{risky}acceptRisk: [use-vc-hangs]\n")).is_err());
         assert!(profile_of(&format!("{risky}acceptRisk: [ndots-breaks-musl]\n")).is_ok());
+    }
+
+    #[test]
+    fn a_risk_of_the_cache_is_open_until_it_is_named() {
+        let open = |yaml: &str| -> Vec<String> {
+            let spec: ResolverProfileSpec = serde_saphyr::from_str(yaml).unwrap();
+            let profile = spec.to_profile("on-node").unwrap();
+            spec.unaccepted(&profile, RiskCause::NodeLocal).iter().map(ToString::to_string).collect()
+        };
+        let cache = "nodeLocal: {address: 169.254.20.10}\n";
+        let problems = open(cache);
+        assert_eq!(problems.len(), 3, "{problems:#?}");
+        assert_eq!(
+            problems[1],
+            "nodeLocal: for pods that use the cluster's DNS: nameserver-blocked: 169.254.20.10: a NetworkPolicy that \
+             allows DNS only to the pods of kube-dns blocks it; to accept that, name nameserver-blocked in acceptRisk"
+        );
+        assert_eq!(open(&format!("{cache}acceptRisk: [node-searches-lost, nameserver-blocked]\n")).len(), 1);
+        let all = "acceptRisk: [node-searches-lost, nameserver-blocked, cache-missing]\n";
+        assert_eq!(open(&format!("{cache}{all}")), [""; 0]);
+    }
+
+    #[test]
+    fn an_address_that_no_host_has_is_a_problem() {
+        for address in ["0.0.0.0", "'::'", "224.0.0.251", "255.255.255.255", "ff02::fb"] {
+            assert!(profile_of(&format!("nodeLocal: {{address: {address}}}\n")).is_err(), "{address}");
+        }
     }
 
     #[test]

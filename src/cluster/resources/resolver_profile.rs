@@ -61,14 +61,16 @@ pub struct ResolverProfileSpec {
     /// Images and service accounts that muslin leaves alone, in namespaces in mode enforce too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub exempt: Exemptions,
-    /// A DNS cache on the node, which becomes the pod's only nameserver.
+    /// A DNS cache on the node, which becomes the pod's only nameserver. The profile must name the risks of that in `acceptRisk`.
+    /// muslin tries the address from its own pod, and sets it in new pods only while it answers there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_local: Option<NodeLocalCache>,
     /// The pods that get this profile, by their labels; all if unset. Other pods of the namespace get the cluster's default profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<PodSelector>,
-    /// Accepted risks, by the names of the rules that report them. A profile whose options can make a name fail that resolves without
-    /// them is accepted only if it names the rule here, and each pod that it changes gets a note about the risk.
+    /// Accepted risks. A profile that can make a name fail that resolves without it is accepted only if it names the risk here: the
+    /// rule that reports it, or `node-searches-lost`, `nameserver-blocked`, `cache-missing` and `loopback-nameserver` for a cache on the
+    /// node. A pod in which the profile makes such a rule fire gets a note about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schemas::risk_names")]
     pub accept_risk: Vec<String>,
@@ -221,7 +223,8 @@ pub struct LabelExpression {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolverProfileStatus {
-    /// One condition, `Accepted`: True if the profile is in use, otherwise with the reason.
+    /// `Accepted`: True if the profile is in use. With a cache on the node also `RisksAccepted`: True if `acceptRisk` names the risks
+    /// of the cache; and `NodeLocalReachable`: True if the address answers muslin's own pod, which says nothing about other nodes.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -240,7 +243,7 @@ pub struct Condition {
     /// The type of the condition.
     #[serde(rename = "type")]
     pub type_: String,
-    /// `True` or `False`.
+    /// `True`, `False` or `Unknown`.
     pub status: String,
     /// The reason, in one word.
     pub reason: String,

@@ -2,6 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use crate::plan::CACHE_RISKS;
 use crate::rules::RULES;
 
 const RESOLVER_PATTERN: &str = r"^(musl|glibc|go|uclibc|c-ares|static)( [0-9]+(\.[0-9]+){1,2})?$";
@@ -59,9 +60,10 @@ pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A list of rules that a profile can make fire.
+/// A list of the risks of a profile: the rules that it can make fire, and the risks of a cache on the node.
 pub(super) fn risk_names(_: &mut SchemaGenerator) -> Schema {
-    let risks: Vec<&str> = RULES.iter().filter(|rule| rule.can_break_names).map(|rule| rule.slug).collect();
+    let rules = RULES.iter().filter(|rule| rule.can_break_names).map(|rule| rule.slug);
+    let risks: Vec<&str> = rules.chain(CACHE_RISKS.iter().map(|risk| risk.slug)).collect();
     json_schema!({
         "type": "array",
         "x-kubernetes-list-type": "set",

@@ -114,7 +114,7 @@ proptest! {
     ) {
         let on_conflict = if overrides { OnConflict::Override } else { OnConflict::Keep };
         let profile = Profile { on_conflict, ..Profile::builtin(profile).unwrap() };
-        let with = |profile: Profile, mode| Case { pod: pod.clone(), mode, profile, inspected, holder_ignores: None };
+        let with = |profile: Profile, mode| Case { mode, profile, inspected, ..Case::json(pod.clone()) };
         let case = with(profile, Mode::Inject);
         if let Ok(plan) = case.plan(&pod) {
             let risks = |changed: &Value| {
@@ -136,11 +136,12 @@ proptest! {
     #[test]
     fn the_patch_applies_and_a_second_pass_finds_nothing_to_do(
         pod in pod(), mode in select(Mode::ALL.to_vec()), profile in select(Profile::NAMES.to_vec()), inspected: bool,
-        overrides: bool,
+        overrides: bool, has_fault: bool,
     ) {
         let on_conflict = if overrides { OnConflict::Override } else { OnConflict::Keep };
         let profile = Profile { on_conflict, ..Profile::builtin(profile).unwrap() };
-        let case = Case { pod, mode, profile, inspected, holder_ignores: None };
+        let cache_fault = has_fault.then_some(CacheFault::NotTried);
+        let case = Case { profile, mode, inspected, cache_fault, ..Case::json(pod) };
         if case.plan(&case.pod).is_ok() {
             let before = case.pod.clone();
             let outcome = case.run();

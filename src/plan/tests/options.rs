@@ -275,6 +275,64 @@ mod node_local {
         assert_eq!(outcome.pod["spec"]["dnsConfig"], config);
         assert_eq!(outcome.plan.notes.len(), 1);
     }
+
+    fn with_fault(mut case: Case) -> Case {
+        case.cache_fault = Some(CacheFault::NoAnswer("UDP"));
+        case
+    }
+
+    #[test]
+    fn is_not_used_while_it_does_not_answer_but_the_options_are() {
+        let mut case = with_fault(Case::pod("alpine:3.19"));
+        case.profile.node_local = Profile::builtin("node-local").unwrap().node_local;
+        let outcome = case.run();
+        assert_eq!(outcome.pod["spec"].get("dnsPolicy"), None);
+        assert_eq!(outcome.pod["spec"]["dnsConfig"].get("nameservers"), None);
+        assert_eq!(outcome.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
+        let note = "the node-local cache is not used: 169.254.20.10 does not answer muslin's pod by UDP";
+        assert!(outcome.annotation("muslin.dev/warnings").unwrap().contains(note), "{:#}", outcome.pod);
+        let warning = outcome.plan.warnings().into_iter().find(|line| line.ends_with(note)).unwrap();
+        assert!(warning.len() <= 120, "{warning}");
+    }
+
+    #[test]
+    fn a_fault_is_no_matter_to_a_pod_that_does_not_use_the_cluster_s_dns() {
+        let case = Case::pod("debian:12").set("/spec/dnsPolicy", json!("Default")).profile("node-local");
+        assert_eq!(with_fault(case).run().plan.notes, [""; 0]);
+    }
+
+    /// A template copied from a running pod, or a second webhook between two replicas of muslin.
+    #[test]
+    fn a_pod_that_has_it_gets_the_author_s_settings_back_once_it_does_not_answer() {
+        let config = json!({ "nameservers": ["192.0.2.1"], "searches": ["example.com"] });
+        for author in [Case::pod("debian:12"), Case::pod("debian:12").set("/spec/dnsConfig", config)] {
+            let before = author.pod.clone();
+            let with_cache = author.profile("node-local").run().pod;
+            let outcome = with_fault(Case::json(with_cache).profile("node-local")).run();
+            assert_eq!(outcome.pod["spec"]["dnsPolicy"], "ClusterFirst");
+            for list in ["nameservers", "searches", "options"] {
+                let none = json!([]);
+                let list_of = |pod: &Value| pod["spec"]["dnsConfig"].get(list).unwrap_or(&none).clone();
+                assert_eq!(list_of(&outcome.pod), list_of(&before), "{list}");
+            }
+            assert_eq!(outcome.annotation("muslin.dev/injected"), None);
+        }
+    }
+
+    /// Beside the cache there is one nameserver; without it, as many as the cluster has.
+    #[test]
+    fn the_row_depends_on_the_nameservers_that_the_pod_gets() {
+        let three = Profile::builtin("three-attempts").unwrap();
+        let mut profile = Profile::builtin("node-local").unwrap();
+        profile.musl_releases = three.musl_releases;
+        let case = |fault| {
+            let mut case = Case::pod("alpine:3.19").inspected();
+            (case.profile, case.cluster_nameservers, case.cache_fault) = (profile.clone(), 2, fault);
+            case.run().options()
+        };
+        assert_eq!(case(None), ["attempts:3", "ndots:5"]);
+        assert_eq!(case(Some(CacheFault::PortClosed("TCP"))), [""; 0]);
+    }
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! One profile as a plan uses it, and one resource of the cluster with its status. Must not know who watches the resource.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::core::{Selector, SelectorExt as _};
+
+use crate::cluster::resources::{Condition, ProfileProblem, ResolverProfile, ResolverProfileStatus};
+use crate::plan::RiskCause;
+use crate::policy::{CacheFault, NodeLocal, Profile};
+
+/// The cluster's profiles, by name.
+pub(super) type Entries = HashMap<String, Entry>;
+
+/// A usable profile and the selector of its pods.
+#[derive(Clone)]
+pub struct SelectedProfile {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// Selects the pods of the namespace that get the profile; `None` selects all.
+    selector: Option<Arc<Selector>>,
+    /// The risks of the cache on the node that the resource does not accept.
+    unaccepted: Arc<[ProfileProblem]>,
+}
+
+/// One resource.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) selected: Result<SelectedProfile, Vec<ProfileProblem>>,
+    pub(super) generation: i64,
+    pub(super) uid: Option<String>,
+    pub(super) version: Option<String>,
+    /// The status as the cluster has it.
+    status: Option<ResolverProfileStatus>,
+}
+
+// === impl SelectedProfile ===
+
+impl SelectedProfile {
+    /// Selects all pods.
+    pub(super) fn built_in(profile: Arc<Profile>) -> Self {
+        Self { profile, selector: None, unaccepted: Arc::default() }
+    }
+
+    /// Converts a resource, whether or not the cluster has it.
+    ///
+    /// # Errors
+    /// All problems of the resource but [`Self::unaccepted`].
+    pub fn from_resource(resource: &ResolverProfile) -> Result<Self, Vec<ProfileProblem>> {
+        let profile = resource.spec.to_profile(&resource.name_any())?;
+        let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
+        let unaccepted = resource.spec.unaccepted(&profile, RiskCause::NodeLocal).into();
+        Ok(Self { profile: Arc::new(profile), selector, unaccepted })
+    }
+
+    /// Returns the risks of the cache on the node that the resource does not accept. This release denies new profiles with such risks, and
+    /// still uses stored ones; the next one will not use them.
+    pub fn unaccepted(&self) -> &[ProfileProblem] {
+        &self.unaccepted
+    }
+
+    /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.
+    pub(super) fn selects(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
+        self.selector.as_ref().is_none_or(|selector| selector.matches(&labels()))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Converts a resource. A panic in the conversion counts as a problem, so that the other profiles are followed all the same.
+    pub(super) fn new(object: &ResolverProfile) -> Self {
+        let selected = catch_unwind(AssertUnwindSafe(|| SelectedProfile::from_resource(object)));
+        let selected = selected
+            .unwrap_or_else(|_| Err(vec![ProfileProblem::new("spec", "muslin failed on it; please report that")]));
+        if let Err(problems) = &selected {
+            let problems = ProfileProblem::join(problems);
+            tracing::warn!(name = object.name_any(), problems, "a profile is not accepted");
+        }
+        Self {
+            selected,
+            generation: object.metadata.generation.unwrap_or_default(),
+            uid: object.metadata.uid.clone(),
+            version: object.metadata.resource_version.clone(),
+            status: object.status.clone(),
+        }
+    }
+
+    /// Returns the status to write; `None` if the cluster has it already.
+    pub(super) fn status_update(
+        &self,
+        namespaces: i64,
+        cache_fault: impl Fn(IpAddr) -> Option<CacheFault>,
+    ) -> Option<ResolverProfileStatus> {
+        let Self { selected, generation, uid: _, version: _, status } = self;
+        let mut conditions = vec![Condition::accepted(selected.as_ref().err().map(Vec::as_slice))];
+        if let Ok(SelectedProfile { profile, unaccepted, .. }) = selected
+            && let Some(NodeLocal { address }) = profile.node_local
+        {
+            conditions.push(Condition::risks_accepted(unaccepted));
+            conditions.push(Condition::node_local_reachable(address, cache_fault(address)));
+        }
+        if let Some(status) = status {
+            let before = &status.conditions;
+            let is_current = status.namespaces == namespaces && status.observed_generation == *generation;
+            let says_the_same = before.len() == conditions.len()
+                && before.iter().zip(&conditions).all(|(before, condition)| before.says_the_same_as(condition));
+            if is_current && says_the_same {
+                return None;
+            }
+            for condition in &mut conditions {
+                let same =
+                    |before: &&Condition| (&before.type_, &before.status) == (&condition.type_, &condition.status);
+                if let Some(before) = before.iter().find(same) {
+                    condition.last_transition_time = before.last_transition_time.clone();
+                }
+            }
+        }
+        Some(ResolverProfileStatus { conditions, observed_generation: *generation, namespaces })
+    }
+}
