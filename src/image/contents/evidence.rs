@@ -25,15 +25,15 @@ pub struct EvidenceFile {
 }
 
 impl ImageFacts {
-    /// Returns the files that the fingerprint of a container started so follows from, in the order of the search. `layers` are those
-    /// of `tree`, in any order.
+    /// Returns the files that the fingerprint of a container started so follows from, in the order of the search: programs and
+    /// libraries first, then the scripts that start them. `layers` are those of `tree`, in any order.
     pub fn evidence_files(
         &self,
         invocation: &Invocation<'_>,
         tree: &Tree,
         layers: &[&LayerFacts],
     ) -> Vec<EvidenceFile> {
-        let mut files: Vec<EvidenceFile> = Vec::new();
+        let (mut files, mut scripts) = (Vec::<EvidenceFile>::new(), Vec::<EvidenceFile>::new());
         let beside = self.fingerprint(invocation).beside.filter(|second| !second.in_program);
         let library = beside.and(self.c_ares.as_ref()).map(|found| found.file().to_owned());
         for path in self.files(invocation).into_iter().chain(library) {
@@ -42,12 +42,14 @@ impl ImageFacts {
                 let Some((real, node)) = tree.file(path) else { continue };
                 let layer = layers.iter().position(|layer| layer.holds(&real, node));
                 if let (Some(layer), Some(says)) = (layer, statement(node))
-                    && !files.iter().any(|file| file.path == real)
+                    && !files.iter().chain(&scripts).any(|file| file.path == real)
                 {
-                    files.push(EvidenceFile { path: real, layer, says });
+                    let of_kind = if matches!(**node, Node::Script(_)) { &mut scripts } else { &mut files };
+                    of_kind.push(EvidenceFile { path: real, layer, says });
                 }
             }
         }
+        files.append(&mut scripts);
         files
     }
 }
