@@ -17,10 +17,12 @@ impl ImageFacts {
     pub(super) fn c_ares_beside(&self, family: Family, files: &[String]) -> Option<SecondResolver> {
         let release = self.c_ares.as_ref().and_then(|found| found.release);
         let at = |version| Resolver { family: Family::CAres, version, cgo: Cgo::Unknown };
-        let programs = || files.iter().rev().filter_map(|path| match self.program_at(path) {
-            Found::Program(_, kind) => Some((path, kind)),
-            Found::Perhaps(_) | Found::Nothing => None,
-        });
+        let programs = || {
+            files.iter().rev().filter_map(|path| match self.program_at(path) {
+                Found::Program(_, kind) => Some((path, kind)),
+                Found::Perhaps(_) | Found::Nothing => None,
+            })
+        };
         let way = programs().find_map(|(path, kind)| Some((path, kind.c_ares()?)));
         let loads_libraries = programs().find_map(|(_, kind)| match kind {
             ProgramKind::Dynamic { .. } => Some(true),
