@@ -1,20 +1,21 @@
 //! `muslin inspect`: which resolver images use, with the evidence.
 
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
-use crate::image::contents::{EvidenceFile, Invocation};
-use crate::image::{Fingerprint, Reference, suggest};
+use crate::image::contents::{Config, EvidenceFile, Invocation};
+use crate::image::{Fingerprint, Reference, SecondResolver, assume_started};
 use crate::plan::libc_of;
-use crate::registry::{Archive, Client, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote};
+use crate::pod::Variables;
+use crate::registry::{Client, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote};
 use crate::resolver::{Cgo, Resolver};
 
+use super::disk_images::{self, FORMS, is_path, on_disk};
 use super::outcome::{Failure, Outcome};
 use super::progress::Progress;
 use super::registry_args::{RegistryArgs, own_platform};
@@ -31,11 +32,19 @@ const AT_ONCE: usize = 4;
 /// Reads each image as far as necessary to learn which program its command starts, and which C library or resolver that program
 /// has. With --offline, reads no images and shows what their names suggest.
 #[derive(Debug, Args)]
-#[command(after_help = "Images on disk: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME].")]
+#[command(after_help = format!("Images on disk: {FORMS}, or the path of an archive, such as ./app.tar."))]
 pub(super) struct Inspect {
     /// Image names, such as alpine:3.17 or registry.example.com/team/app@sha256:..., or images on disk
     #[arg(value_name = "IMAGE", required = true)]
     references: Vec<String>,
+
+    /// The command of a pod, with its arguments, in place of the image's
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<String>,
+
+    /// An environment variable of the pod; $(NAME) in the command refers to it
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    variables: Vec<(String, String)>,
 
     /// Read no images; show what their names suggest
     #[arg(long)]
@@ -57,8 +66,9 @@ pub(super) struct Inspect {
 enum Output {
     /// For people
     Human,
-    /// An array of objects with image, libc, resolver, version, evidence and because; of images that were read also digest,
-    /// platform, source and files (path, layer, says)
+    /// An array of objects with image, libc, resolver, version, evidence, because and beside (a resolver that the program may use as
+    /// well: resolver, version, inProgram, because); of images that were read also digest, platform, source and files (path, layer,
+    /// says)
     Json,
 }
 
@@ -74,11 +84,24 @@ struct Inspected<'r> {
     version: Option<String>,
     evidence: &'static str,
     because: String,
+    /// A resolver that the program may use as well.
+    beside: Option<Beside>,
     /// The source of a fact about a publisher's images.
     #[serde(skip)]
     publisher: Option<&'static str>,
     #[serde(flatten)]
     contents: Option<ReadContents>,
+}
+
+/// A resolver that a program may use beside the main one.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Beside {
+    resolver: &'static str,
+    version: Option<String>,
+    /// The program itself has it; otherwise the image has it.
+    in_program: bool,
+    because: String,
 }
 
 /// The parts of an image that were read.
@@ -110,7 +133,8 @@ struct FileEvidence {
 impl Inspect {
     pub(super) fn run(&self) -> Outcome {
         let results = if self.offline {
-            self.references.iter().map(|text| inspect_name(text)).collect()
+            let command = self.pod_command()?;
+            self.references.iter().map(|text| inspect_name(text, command.first().map(String::as_str))).collect()
         } else {
             self.read_images()?
         };
@@ -132,17 +156,39 @@ impl Inspect {
         Err(last)
     }
 
+    /// Returns the command of the pod as the kubelet starts it.
+    fn pod_command(&self) -> Result<Vec<String>, Failure> {
+        let mut variables = Variables::default();
+        self.variables.iter().for_each(|(name, value)| variables.set(name, Some(value)));
+        let expand = |word: &String| -> anyhow::Result<String> { Ok(variables.expand(word)?.into_owned()) };
+        self.command.iter().map(expand).collect::<anyhow::Result<_>>().map_err(Failure::Input)
+    }
+
+    /// Returns the settings of a container of the image, by the pod's own.
+    fn container(&self, command: &[String], image: Config) -> Config {
+        let mut container = image;
+        let variables: Vec<String> = self.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        container.keep_env(variables.iter().map(String::as_str));
+        if !command.is_empty() {
+            container.entrypoint = command.to_vec();
+            container.cmd = Vec::new();
+        }
+        container
+    }
+
     /// Reads the images, several in parallel, and returns the results in the order of the arguments.
     fn read_images(&self) -> Result<Vec<Result<Inspected<'_>, Failure>>, Failure> {
         let platform = self.platform.clone().unwrap_or_else(own_platform);
+        let command = self.pod_command()?;
+        let container = |image| self.container(&command, image);
         let client = Client::new(self.registry.settings()?, Limits::default());
         let client = Arc::new(client.map_err(|error| Failure::Input(error.into()))?);
         let inspector = Inspector::new(Limits::default(), CACHE_BYTES);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
-        let (client, inspector, platform) = (&client, &inspector, &platform);
+        let (client, inspector, platform, container) = (&client, &inspector, &platform, &container);
         let images = stream::iter(&self.references)
-            .map(|text| async move { inspect_image(text, Arc::clone(client), inspector, platform).await })
+            .map(|text| async move { inspect_image(text, Arc::clone(client), inspector, platform, container).await })
             .buffered(AT_ONCE);
         let results = runtime.block_on(async {
             let (mut progress, mut results) = (Progress::default(), Vec::with_capacity(self.references.len()));
@@ -174,25 +220,36 @@ impl Inspect {
 
 impl<'r> Inspected<'r> {
     fn new(image: &'r str, fingerprint: Fingerprint, contents: Option<ReadContents>) -> Self {
-        let Fingerprint { resolver, evidence, reason, .. } = fingerprint;
+        let Fingerprint { resolver, evidence, reason, beside, .. } = fingerprint;
         Self {
             image,
             libc: libc_name(resolver),
             resolver: resolver.family.name(),
-            version: resolver.version.map(|version| version.to_string()),
+            version: resolver.release(),
             evidence: evidence.name(),
             because: reason.to_string(),
+            beside: beside.map(|SecondResolver { resolver, in_program, reason }| Beside {
+                resolver: resolver.family.name(),
+                version: resolver.release(),
+                in_program,
+                because: reason.to_string(),
+            }),
             publisher: reason.source(),
             contents,
         }
     }
 
     fn write(&self, text: &mut Block) {
-        let Self { image, libc: _, resolver, version, evidence, because, publisher, contents } = self;
+        let Self { image, libc: _, resolver, version, evidence, because, beside, publisher, contents } = self;
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         text.push_styled(anstyle::Style::new().bold(), &Line::new((*image).to_owned()));
         text.push_line(format!(": {resolver}{version} ({evidence})"));
         text.push_line(format!("  why: {because}"));
+        if let Some(Beside { resolver, version, in_program, because }) = beside {
+            let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+            let may_be = if *in_program { "" } else { "perhaps " };
+            text.push_line(format!("  beside: {may_be}{resolver}{version}: {because}"));
+        }
         if let Some(ReadContents { digest, platform, source, files }) = contents {
             for FileEvidence { path, layer, number, says } in files {
                 text.push_line(format!("  {path} {says} (layer {number}, {})", short_digest(layer)));
@@ -221,10 +278,28 @@ fn short_digest(digest: &str) -> &str {
     digest.split_once(':').and_then(|(name, _)| digest.get(..name.len() + 1 + DIGITS)).unwrap_or(digest)
 }
 
-/// Returns what an image's name suggests.
-fn inspect_name(text: &str) -> Result<Inspected<'_>, Failure> {
-    let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
-    Ok(Inspected::new(text, suggest(&reference), None))
+/// Returns what an image's name suggests, for the program that starts with `command`, or for its own.
+fn inspect_name<'r>(text: &'r str, command: Option<&str>) -> Result<Inspected<'r>, Failure> {
+    parse_reference(text)?;
+    Ok(Inspected::new(text, assume_started(text, command), None))
+}
+
+/// Parses an image name. An error about a text that looks like a path says how to name an image on disk.
+fn parse_reference(text: &str) -> Result<Reference<'_>, Failure> {
+    match Reference::parse(text) {
+        Err(error) if is_path(text) => {
+            Err(Failure::Usage(anyhow!("{error}, and no such file exists"), disk_images::HINT))
+        }
+        parsed => parsed.map_err(|error| Failure::Input(error.into())),
+    }
+}
+
+/// Parses `NAME=VALUE`.
+fn parse_variable(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(anyhow!("expected NAME=VALUE, such as GODEBUG=netdns=go")),
+    }
 }
 
 async fn inspect_image<'r>(
@@ -232,6 +307,7 @@ async fn inspect_image<'r>(
     client: Arc<Client>,
     inspector: &Inspector,
     platform: &Platform,
+    container: &(impl Fn(Config) -> Config + Sync),
 ) -> Result<Inspected<'r>, Failure> {
     let failed = |error: Error| {
         let is_input = error.is_bad_input();
@@ -241,11 +317,11 @@ async fn inspect_image<'r>(
     let (name, source) = match on_disk(text) {
         Some((scheme, archive)) => (scheme, ImageSource::Archive(Arc::new(archive.map_err(failed)?))),
         None => {
-            let reference = Reference::parse(text).map_err(|error| Failure::Input(error.into()))?;
+            let reference = parse_reference(text)?;
             ("registry", ImageSource::Remote(Arc::new(Remote::new(client, &reference).map_err(failed)?)))
         }
     };
-    let inspection = inspector.inspect(&source, platform, Depth::OwnCommand).await.map_err(failed)?;
+    let inspection = inspector.inspect_as(&source, platform, Depth::OwnCommand, container).await.map_err(failed)?;
     let Inspection { manifest, platform, facts, evidence, layers } = inspection;
     let file = |EvidenceFile { path, layer, says }: EvidenceFile| {
         let digest = layers.get(layer).map(ToString::to_string).unwrap_or_default();
@@ -258,18 +334,4 @@ async fn inspect_image<'r>(
         files: evidence.into_iter().map(file).collect(),
     };
     Ok(Inspected::new(text, facts.fingerprint(&Invocation::default()), Some(contents)))
-}
-
-/// Opens the image on disk that a text such as `oci:DIR[:NAME]` names; `None` for other texts.
-fn on_disk(text: &str) -> Option<(&'static str, Result<Archive, Error>)> {
-    type Open = fn(&Path, Option<&str>, Limits) -> Result<Archive, Error>;
-    let schemes: [(&str, Open); 3] = [
-        ("oci", Archive::oci_folder),
-        ("oci-archive", Archive::oci_archive),
-        ("docker-archive", Archive::docker_archive),
-    ];
-    let (scheme, rest) = text.split_once(':')?;
-    let (scheme, open) = schemes.into_iter().find(|(known, _)| *known == scheme)?;
-    let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
-    Some((scheme, open(Path::new(path), name, Limits::default())))
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod disk_images;
 mod docs;
 mod docs_args;
 mod explain;

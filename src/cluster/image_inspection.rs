@@ -1,6 +1,7 @@
 //! The fingerprints of a pod's containers: from its images for each platform that the pod may run on, within the time that a review
 //! can spare, and from the image names where the images are unknown. Must not know of HTTP, nor decide about the pod.
 
+use std::cell::LazyCell;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -10,7 +11,7 @@ use super::pull_secrets::PullSecrets;
 use crate::budget;
 use crate::image::contents::Invocation;
 use crate::image::{self, Evidence, Fingerprint, Reason};
-use crate::pod::{Container, Pod};
+use crate::pod::{Container, Pod, Variables};
 use crate::registry::{Images, Lookup, Platform, Requester};
 use crate::resolver::Family;
 
@@ -117,16 +118,28 @@ impl PodImages {
     }
 }
 
-/// Returns the words of a command or its arguments. The API server accepts lists of strings only.
+/// Returns the words of a command or its arguments, with references to variables replaced. The API server accepts lists of strings only.
 ///
 /// # Errors
 /// The list is longer than a command that is followed, or beyond the work budget.
-fn words(list: Option<&RawValue>) -> Result<Option<Vec<String>>, TooLong> {
+fn words(
+    list: Option<&RawValue>,
+    variables: &LazyCell<Variables, impl FnOnce() -> Variables>,
+) -> Result<Option<Vec<String>>, TooLong> {
     let Some(list) = list.map(RawValue::get) else { return Ok(None) };
     if list.len() > COMMAND_MAX_BYTES || budget::charge_text(list.len()).is_err() {
         return Err(TooLong);
     }
-    Ok(serde_json::from_str(list).ok())
+    let Ok(mut words) = serde_json::from_str::<Vec<String>>(list) else { return Ok(None) };
+    let mut bytes = 0;
+    for word in words.iter_mut().filter(|word| word.contains('$')) {
+        *word = variables.expand(word).map_err(|_| TooLong)?.into_owned();
+        bytes += word.len();
+        if bytes > COMMAND_MAX_BYTES || budget::charge_text(word.len()).is_err() {
+            return Err(TooLong);
+        }
+    }
+    Ok(Some(words))
 }
 
 /// Returns the fingerprint of a container on each platform for which its image exists; `None` unless all of them are known.
@@ -135,7 +148,10 @@ fn on_platforms<'p>(
     architectures: &'p [String],
     known: &[Option<Lookup>],
 ) -> Option<Vec<OnPlatform<'p>>> {
-    let (Ok(command), Ok(args)) = (words(container.command), words(container.args)) else { return None };
+    let variables = LazyCell::new(|| container.variables());
+    let (Ok(command), Ok(args)) = (words(container.command, &variables), words(container.args, &variables)) else {
+        return None;
+    };
     let mut fingerprints = Vec::with_capacity(known.len());
     for (arch, known) in architectures.iter().zip(known) {
         let fingerprint = match known.as_ref()? {

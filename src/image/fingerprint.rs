@@ -29,6 +29,19 @@ pub struct Fingerprint {
     pub reason: Reason,
     /// Is true if the image holds a JVM, whose programs may resolve names by themselves (Netty).
     pub holds_java: bool,
+    /// A resolver that the program may use as well.
+    pub beside: Option<SecondResolver>,
+}
+
+/// A resolver that a program may use beside the main one, as Node's `dns.resolve` uses c-ares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondResolver {
+    /// The resolver and, if known, its release.
+    pub resolver: Resolver,
+    /// The program itself has or links the resolver; otherwise the image has it, and the program may load it.
+    pub in_program: bool,
+    /// The reason.
+    pub reason: Reason,
 }
 
 // === impl Evidence ===
@@ -56,22 +69,28 @@ impl fmt::Display for Evidence {
 impl Fingerprint {
     /// Creates the fingerprint of an unknown resolver.
     pub const fn unknown(reason: Reason) -> Self {
-        Self { resolver: Family::Unknown.unversioned(), evidence: Evidence::None, reason, holds_java: false }
+        Self {
+            resolver: Family::Unknown.unversioned(),
+            evidence: Evidence::None,
+            reason,
+            holds_java: false,
+            beside: None,
+        }
     }
 
     /// Creates a fingerprint that an administrator declared.
     pub const fn declared(resolver: Resolver, reason: Reason) -> Self {
-        Self { resolver, evidence: Evidence::Declared, reason, holds_java: false }
+        Self { resolver, evidence: Evidence::Declared, reason, holds_java: false, beside: None }
     }
 
     /// Creates a fingerprint that was read in the image's files.
     pub const fn inspected(resolver: Resolver, reason: Reason) -> Self {
-        Self { resolver, evidence: Evidence::Inspected, reason, holds_java: false }
+        Self { resolver, evidence: Evidence::Inspected, reason, holds_java: false, beside: None }
     }
 
     /// Creates a fingerprint that the image name alone suggests.
     pub const fn assumed(resolver: Resolver, reason: Reason) -> Self {
-        Self { resolver, evidence: Evidence::Assumed, reason, holds_java: false }
+        Self { resolver, evidence: Evidence::Assumed, reason, holds_java: false, beside: None }
     }
 
     /// Returns true if the image name says that this is a Windows image, whose pods read no resolv.conf.

@@ -17,7 +17,7 @@ mod reason;
 mod reference;
 
 pub use by_name::{assume, assume_started, publishers, suggest};
-pub use fingerprint::{Evidence, Fingerprint};
+pub use fingerprint::{Evidence, Fingerprint, SecondResolver};
 pub use prefix::{InvalidPrefix, Prefix};
 pub use reason::{Part, Reason};
 pub use reference::{InvalidReference, Problem, Reference};

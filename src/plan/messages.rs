@@ -51,14 +51,18 @@ pub(super) fn warnings_annotation(plan: &Plan) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// Returns the value of the annotation `muslin.dev/resolvers`: `app=musl-1.2.4 (inspected), proxy=glibc (assumed)`.
+/// Returns the value of the annotation `muslin.dev/resolvers`: `app=musl-1.2.4 (inspected), web=glibc-2.36+c-ares
+/// (inspected), proxy=glibc (assumed)`.
 pub(super) fn resolvers(containers: &[Container<'_>]) -> Line {
     list(containers, |container, text| {
         let resolver = container.resolver();
         let evidence = container.fingerprint.evidence;
         let _ = write!(text, "{}={}", container.name, resolver.family.name());
-        if let Some(version) = resolver.version {
-            let _ = write!(text, "-{}", resolver.family.release_name(version));
+        if let Some(release) = resolver.release() {
+            let _ = write!(text, "-{release}");
+        }
+        if let Some(second) = container.second_resolver() {
+            let _ = write!(text, "+{}", second.family.name());
         }
         if (resolver.family, evidence) != (Family::Unknown, Evidence::None) {
             let _ = write!(text, " ({evidence})");

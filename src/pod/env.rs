@@ -27,6 +27,8 @@ pub struct ResolverEnv<'a> {
     /// `ISTIO_META_DNS_CAPTURE`, which makes Istio's sidecar take the pod's DNS queries. The injector writes the mesh's `proxyMetadata` into
     /// the sidecar's environment (istio `manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
     pub istio_dns_capture: Option<Cow<'a, str>>,
+    /// All variables as JSON, for references in the command.
+    pub(super) json: Option<&'a str>,
 }
 
 // === impl ResolverEnv ===
@@ -64,12 +66,15 @@ fn charge_words(value: &str) -> Result<(), Exceeded> {
 
 /// One of `env`. The value is parsed only if the variable matters, because unescaping would copy it.
 #[derive(Deserialize)]
-#[serde(remote = "Self")]
-struct Variable<'a> {
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(super) struct Variable<'a> {
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    pub(super) name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    value: Option<&'a RawValue>,
+    pub(super) value: Option<&'a RawValue>,
+    /// The reference that the value comes from.
+    #[serde(borrow, default)]
+    pub(super) value_from: Option<&'a RawValue>,
 }
 
 deserialize_objects_only! { Variable }
@@ -91,7 +96,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut variables: A) -> Result<Self::Value, A::Error> {
                 let mut env = ResolverEnv::default();
-                while let Some(Variable { name, value }) = variables.next_element()? {
+                while let Some(Variable { name, value, value_from: _ }) = variables.next_element()? {
                     let Some(slot) = name.as_deref().and_then(|name| env.slot(name)) else { continue };
                     let value: Option<Option<Text<'de>>> =
                         value.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(A::Error::custom)?;
@@ -103,6 +108,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
             }
         }
 
-        deserializer.deserialize_any(EnvVisitor)
+        let all = <&RawValue>::deserialize(deserializer)?;
+        let known = serde_json::Deserializer::from_str(all.get()).deserialize_any(EnvVisitor);
+        Ok(Self { json: Some(all.get()), ..known.map_err(D::Error::custom)? })
     }
 }

@@ -5,6 +5,7 @@ mod annotations;
 mod charged;
 mod dns;
 mod env;
+mod expansion;
 mod injected;
 mod keys;
 mod object;
@@ -16,6 +17,7 @@ pub mod workload;
 pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
+pub use expansion::{ExpandedTooLong, Variables};
 pub use injected::{Injected, InjectedOption};
 pub(crate) use keys::keep_unread;
 pub use keys::{

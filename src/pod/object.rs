@@ -1,6 +1,7 @@
 //! The part of a Pod that matters to DNS, borrowed from the request's bytes. Unknown fields are skipped without being stored, so they cost
 //! no memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -11,6 +12,7 @@ use super::annotations::Annotations;
 use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
 use super::env::ResolverEnv;
+use super::expansion::{Variables, has_reference};
 use super::keys::{KeyOwner, KeyPlace, UnreadKey, keep_unread};
 use super::objects_only::deserialize_objects_only;
 use super::placement::{self, Affinity, NodeSelector};
@@ -437,6 +439,11 @@ impl Container<'_> {
         self.image.as_deref().unwrap_or_default()
     }
 
+    /// Returns all environment variables, which a command may refer to.
+    pub fn variables(&self) -> Variables {
+        self.env.json.map(Variables::of_json).unwrap_or_default()
+    }
+
     /// Returns the first word of `command`, which starts another program than the image's own; `None` without a command.
     pub fn started(&self) -> Option<String> {
         let words = self.command?.get().trim_start().strip_prefix('[')?.trim_start();
@@ -444,7 +451,11 @@ impl Container<'_> {
             return None;
         }
         // Only the first word is read, because the list can be long. The API server accepts strings only.
-        serde_json::Deserializer::from_str(words).into_iter().next().map(Result::unwrap_or_default)
+        let first: String = serde_json::Deserializer::from_str(words).into_iter().next()?.unwrap_or_default();
+        if !has_reference(&first) {
+            return Some(first);
+        }
+        Some(self.variables().expand(&first).map(Cow::into_owned).unwrap_or_default())
     }
 }
 

@@ -42,6 +42,14 @@ pub enum Error {
         /// The limit.
         ratio: u64,
     },
+    /// A layer is encrypted.
+    #[error(
+        "a layer is encrypted: inspect a decrypted copy (skopeo copy --decryption-key), or declare the image's resolver"
+    )]
+    Encrypted,
+    /// The links and folders of the layers take too much work.
+    #[error("the image has too many links or folders: rebuild it with fewer, or declare its resolver")]
+    TooManyLinks,
     /// The facts of a layer take too much memory.
     #[error(transparent)]
     Facts(#[from] LayerTooLarge),
@@ -111,7 +119,9 @@ pub enum Error {
         after: Duration,
     },
     /// The address must not be contacted.
-    #[error("{host} has the address {address}, which is {kind} and not allowed; allow its network if this is intended")]
+    #[error(
+        "{host} has the address {address}, which is {kind} and not allowed; if this is intended, pass --allow-network {address}"
+    )]
     Forbidden {
         /// The host.
         host: String,

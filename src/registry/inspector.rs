@@ -114,9 +114,24 @@ impl Inspector {
     /// # Errors
     /// The image cannot be read, or is not for this platform.
     pub async fn inspect(&self, source: &ImageSource, platform: &Platform, depth: Depth) -> Result<Inspection, Error> {
+        self.inspect_as(source, platform, depth, &|config: Config| config).await
+    }
+
+    /// Inspects the image of `source` for `platform`, for a container whose settings `container` makes of the image's.
+    ///
+    /// # Errors
+    /// The image cannot be read, or is not for this platform.
+    pub async fn inspect_as(
+        &self,
+        source: &ImageSource,
+        platform: &Platform,
+        depth: Depth,
+        container: &(impl Fn(Config) -> Config + Sync),
+    ) -> Result<Inspection, Error> {
         let limit = self.limits.total;
         let inspection = async {
-            let image = self.select(source, platform).await?;
+            let mut image = self.select(source, platform).await?;
+            image.config.process = container(image.config.process);
             let scope = LayerScope::Public(source.registry());
             self.read_layers(source, image, depth, &scope, &self.limits).await
         };
@@ -196,6 +211,9 @@ impl Inspector {
         let inspection = |(facts, evidence)| Inspection { manifest, platform, facts, evidence, layers: digests };
         // From the top down: a higher layer hides files of those below, which may not be needed then.
         for (left, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate().rev() {
+            if descriptor.is_encrypted() {
+                return Err(Error::Encrypted);
+            }
             let layer = match self.layer(source, descriptor, diff_id, scope).await {
                 // A foreign layer may hide any file of the layers below it, so these are not read.
                 Err(_) if descriptor.is_foreign() => return collector.collect(left + 1).await.map(inspection),
@@ -282,9 +300,7 @@ impl Collector {
                 evidence.iter_mut().for_each(|file| file.layer += left);
                 Ok((facts, evidence))
             })?;
-            spent
-                .check()
-                .map_err(|_| Error::too_many("steps of work in its links and folders", IMAGE_STEPS as usize))?;
+            spent.check().map_err(|_| Error::TooManyLinks)?;
             Ok((collected, spent))
         })
         .await?;

@@ -225,6 +225,11 @@ impl Descriptor {
         self.media_type.contains("nondistributable") || self.media_type.contains(".foreign.")
     }
 
+    /// Returns whether a layer is encrypted (containers/ocicrypt `spec/spec.go`).
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.media_type.ends_with("+encrypted")
+    }
+
     /// Returns the compression of a layer by its first bytes: media types are often wrong.
     pub(super) fn compression(start: &[u8]) -> Compression {
         match start {

@@ -111,6 +111,11 @@ impl Resolver {
         Self { cgo, ..self }
     }
 
+    /// The release as the project writes it: `2.41`, not `2.41.0`.
+    pub fn release(self) -> Option<String> {
+        self.version.map(|version| self.family.release_name(version))
+    }
+
     /// Returns true if this release is older than `version`. An unknown release is not.
     pub(super) fn is_before(self, version: Version) -> bool {
         self.version.is_some_and(|release| release < version)
@@ -120,10 +125,9 @@ impl Resolver {
 impl fmt::Display for Resolver {
     /// `musl 1.2.4`, or `musl` alone where the release is not known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, version, cgo: _ } = self;
-        match version {
-            Some(version) => write!(f, "{} {}", family.name(), family.release_name(*version)),
-            None => f.write_str(family.name()),
+        match self.release() {
+            Some(release) => write!(f, "{} {release}", self.family.name()),
+            None => f.write_str(self.family.name()),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use super::event_reason::EventReason;
 use super::musl_advice::{NEWER_ALPINE, USE_NEWER_ALPINE, quicker_resend};
 use super::rule::{Findings, Rule, Texts};
-use super::rule_input::{RuleInput, excerpt, option_name, option_path, short};
+use super::rule_input::{Container, RuleInput, excerpt, option_name, option_path, short};
 use crate::policy::{Level, meant_word};
 use crate::resolver::{Family, Resolver, known_option, known_options};
 
@@ -54,7 +54,14 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 
 /// Reports a warning if the option has no effect on the whole pod, and advice if it has on other containers.
 fn ignored_by_some(input: &RuleInput<'_>, index: usize, name: &str, findings: &mut Findings<'_>) {
-    let ignored: Vec<_> = input.judge(|resolver| resolver.support(name).is_ignored()).collect();
+    // c-ares beside the C library may honour what that ignores.
+    let honoured_beside = |container: &Container<'_>| {
+        container.second_resolver().is_some_and(|second| !second.support(name).is_ignored())
+    };
+    let ignored: Vec<_> = input
+        .judge(|resolver| resolver.support(name).is_ignored())
+        .map(|(container, is_ignored)| (container, is_ignored && !honoured_beside(container)))
+        .collect();
     let level = if ignored.iter().all(|(_, is_ignored)| *is_ignored) { Level::Warn } else { Level::Info };
     for (container, _) in ignored.into_iter().filter(|(_, is_ignored)| *is_ignored) {
         let resolver = container.resolver();
@@ -85,7 +92,9 @@ fn alternative(input: &RuleInput<'_>, name: &str, resolver: Resolver) -> &'stati
 
 #[cfg(test)]
 mod tests {
+    use crate::image::{Fingerprint, Reason, SecondResolver};
     use crate::policy::Level;
+    use crate::resolver::Family;
     use crate::rules::tests::{Case, fires};
 
     #[test]
@@ -112,6 +121,18 @@ mod tests {
         let pod = Case::pod("alpine:3.19").and("debian:12").option("single-request-reopen", None);
         let findings = fires("option-ignored", pod);
         assert_eq!((findings.len(), findings[0].level), (1, Level::Info));
+    }
+
+    #[test]
+    fn silent_on_what_c_ares_in_the_program_honours() {
+        let fingerprint = |in_program| {
+            let (resolver, reason) = (Family::CAres.unversioned(), Reason::Fixed("the test says so"));
+            let second = SecondResolver { resolver, in_program, reason: reason.clone() };
+            Fingerprint { beside: Some(second), ..Fingerprint::inspected(Family::Musl.unversioned(), reason) }
+        };
+        let pod = |in_program| Case::of(fingerprint(in_program)).option("rotate", None);
+        assert!(fires("option-ignored", pod(true)).is_empty());
+        assert_eq!(fires("option-ignored", pod(false)).len(), 1, "the program may not load it");
     }
 
     #[test]

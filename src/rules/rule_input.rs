@@ -226,10 +226,15 @@ impl<'a> RuleInput<'a> {
 impl Container<'_> {
     /// Returns the container's resolver, in its environment.
     pub fn resolver(&self) -> Resolver {
-        let ResolverEnv { godebug, res_options, local_domain, path: _, istio_dns_capture: _ } = self.env;
+        let ResolverEnv { godebug, res_options, local_domain, .. } = self.env;
         // An empty LOCALDOMAIN counts, an empty RES_OPTIONS does not (Go: src/net/conf.go).
         let has_libc_variables = local_domain.is_some() || res_options.as_deref().is_some_and(|text| !text.is_empty());
         go::in_environment(self.fingerprint.resolver, godebug.as_deref(), has_libc_variables)
+    }
+
+    /// Returns a resolver that the program has beside the main one. One that the image has, and the program may load, does not count.
+    pub fn second_resolver(&self) -> Option<Resolver> {
+        self.fingerprint.beside.as_ref().filter(|second| second.in_program).map(|second| second.resolver)
     }
 
     /// Returns the container's resolver with the evidence for it.

@@ -27,8 +27,11 @@ impl Case {
 
     /// Returns a pod whose image has a declared resolver.
     pub(super) fn declared(resolver: Resolver) -> Self {
-        let reason = Reason::Fixed("an administrator said so");
-        let fingerprint = Fingerprint::declared(resolver, reason);
+        Self::of(Fingerprint::declared(resolver, Reason::Fixed("an administrator said so")))
+    }
+
+    /// Returns a pod whose image has this fingerprint.
+    pub(super) fn of(fingerprint: Fingerprint) -> Self {
         let mut pod = Self::empty();
         pod.containers.push(("example.com/app:1".to_owned(), fingerprint, ResolverEnv::default()));
         pod

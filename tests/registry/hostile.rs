@@ -177,7 +177,7 @@ fn follows_no_redirect_to_a_private_address(world: &World) -> Result<()> {
     ] {
         let answer =
             move |request: &mut Request<'_>| request.answer("307 Temporary Redirect", &[("Location", target)], b"");
-        expect_error(world, answer, "not allowed; allow its network")?;
+        expect_error(world, answer, "if this is intended, pass --allow-network")?;
     }
     for target in [
         "http://127.0.0.9:1/",
@@ -204,7 +204,7 @@ fn contacts_no_token_server_at_a_private_address(world: &World) -> Result<()> {
         let answer = move |request: &mut Request<'_>| {
             request.answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"")
         };
-        expect_error(world, answer, "not allowed; allow its network")?;
+        expect_error(world, answer, "if this is intended, pass --allow-network")?;
     }
     for realm in ["http://127.0.0.9:1/token", "ftp://example.com/", "https://me:secret@127.0.0.1/", "nowhere", ""] {
         let challenge = format!("Bearer realm=\"{realm}\"");

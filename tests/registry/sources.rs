@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::harness::tests;
 use crate::common::image::Entry::{Link, Part, Text};
-use crate::common::image::{Image, layout, run};
+use crate::common::image::{Image, blob, layout, run};
 use crate::common::registry_server::{ServedImage, Server};
 use crate::{Topic, World};
 
@@ -16,6 +16,9 @@ pub(crate) const TESTS: Topic = tests![
     reads_the_same_image_from_a_registry_and_each_kind_of_archive,
     reports_unreadable_images_and_inspects_the_others,
     rejects_files_that_are_no_image,
+    takes_a_path_for_an_image_on_disk,
+    judges_the_command_of_a_pod,
+    says_what_to_do_about_an_encrypted_layer,
     shows_the_files_that_were_read_and_the_reason,
     contacts_no_private_address_unless_allowed,
     shows_progress_on_a_terminal_only
@@ -40,8 +43,8 @@ fn inspect(world: &World, arguments: &[&str]) -> Result<Output> {
     let home = tempfile::tempdir()?;
     Ok(Command::new(env!("CARGO_BIN_EXE_muslin"))
         .arg("inspect")
-        .args(arguments)
         .args(reach)
+        .args(arguments)
         .env("HOME", home.path())
         .env_remove("REGISTRY_AUTH_FILE")
         .env_remove("DOCKER_CONFIG")
@@ -125,6 +128,90 @@ fn rejects_files_that_are_no_image(world: &World) -> Result<()> {
     Ok(())
 }
 
+fn takes_a_path_for_an_image_on_disk(world: &World) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    layout(&folder.path().join("layout"), &[image(world)?])?;
+    let from = format!("oci:{}", path("layout"));
+    for (scheme, name) in [("oci-archive", "A.tar"), ("docker-archive", "b.TAR"), ("docker-archive", "saved")] {
+        let to = format!("{scheme}:{}:example.com/app:1", path(name));
+        run("skopeo", &["copy", "-q", "--insecure-policy", &from, &to])?;
+    }
+    for (name, source) in
+        [("A.tar", "oci-archive"), ("b.TAR", "docker-archive"), ("saved", "docker-archive"), ("layout", "oci")]
+    {
+        let output = inspect(world, &["-o", "json", "--platform", "linux/amd64", &path(name)])?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let inspected: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        ensure!(inspected[0]["source"] == source && inspected[0]["version"] == "1.2.3", "{inspected:#?}");
+    }
+    for name in ["./Missing.tar", "Missing.tar", "/nowhere/app.tar"] {
+        let output = inspect(world, &[name])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(2) && said.contains("docker-archive:FILE"), "{name}: {said}");
+    }
+    Ok(())
+}
+
+fn judges_the_command_of_a_pod(world: &World) -> Result<()> {
+    let glibc = &[
+        Part("lib64/ld-linux-x86-64.so.2", "ld-linux"),
+        Part("usr/bin/tool", "glibc-lookup"),
+        Part("usr/bin/go", "go-pure"),
+    ];
+    let image = Image::new(vec![world.layer(glibc)?], json!({"Entrypoint": ["/usr/bin/tool"]}));
+    world.registry.push("pods-command", &[image])?;
+    let reference = format!("{}/pods-command", world.registry.address);
+    let inspected = |arguments: &[&str], command: &[&str]| -> Result<Value> {
+        let first = ["-o", "json", "--platform", "linux/amd64", &reference];
+        let output = inspect(world, &[first.as_slice(), arguments, &["--"], command].concat())?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice::<Vec<Value>>(&output.stdout)?.remove(0))
+    };
+    // glibc's release as its project writes it.
+    let own = inspected(&[], &[])?;
+    ensure!(own["resolver"] == "glibc" && own["version"] == "2.36", "{own:#}");
+    for (variables, command, resolver) in [
+        (&[][..], &["go", "-x"][..], "go"),
+        (&[], &["/usr/bin/env", "A=1", "go"], "go"),
+        (&["--env", "APP=go"], &["$(APP)"], "go"),
+        (&["--env", "DIR=/usr/bin", "--env", "APP=$(DIR)/go"], &["$(APP)", "$(OTHER)"], "go"),
+        (&["--env", "APP=go"], &["$(OTHER)"], "unknown"),
+        (&["--env", "APP=go"], &["$$(APP)"], "unknown"),
+        (&[], &["missing"], "unknown"),
+        (&["--env", "PATH=/usr/bin"], &["tool"], "glibc"),
+        (&["--env", "PATH=/sbin"], &["tool"], "unknown"),
+    ] {
+        let found = inspected(variables, command)?;
+        ensure!(found["resolver"] == resolver, "{variables:?} {command:?}: {found:#}");
+    }
+    let evidence = inspected(&[], &["go"])?;
+    ensure!(evidence["files"][0]["path"] == "/usr/bin/go", "{evidence:#}");
+    Ok(())
+}
+
+fn says_what_to_do_about_an_encrypted_layer(world: &World) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    layout(folder.path(), &[image(world)?])?;
+    // Only the media type says that a layer is encrypted.
+    let index: Value = serde_json::from_slice(&std::fs::read(folder.path().join("index.json"))?)?;
+    let digest = index["manifests"][0]["digest"].as_str().unwrap_or_default().to_owned();
+    let blobs = folder.path().join("blobs/sha256");
+    let manifest = std::fs::read_to_string(blobs.join(digest.trim_start_matches("sha256:")))?;
+    let mut manifest: Value = serde_json::from_str(&manifest)?;
+    let top = manifest["layers"].as_array().map_or(0, |layers| layers.len() - 1);
+    manifest["layers"][top]["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+gzip+encrypted");
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let descriptor = blob(folder.path(), &serde_json::to_vec(&manifest)?, media_type)?;
+    let index =
+        json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [descriptor]});
+    std::fs::write(folder.path().join("index.json"), serde_json::to_vec(&index)?)?;
+    let output = inspect(world, &["--platform", "linux/amd64", &format!("oci:{}", folder.path().display())])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(3) && said.contains("--decryption-key"), "{said}");
+    Ok(())
+}
+
 fn shows_the_files_that_were_read_and_the_reason(world: &World) -> Result<()> {
     world.registry.push("human", &[image(world)?])?;
     let reference = format!("{}/human", world.registry.address);
@@ -145,7 +232,7 @@ fn contacts_no_private_address_unless_allowed(world: &World) -> Result<()> {
         .args(["inspect", "--plain-http", &address, &format!("{address}/human")])
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.code() == Some(3) && said.contains("not allowed; allow its network"), "{said}");
+    ensure!(output.status.code() == Some(3) && said.contains("if this is intended, pass --allow-network"), "{said}");
     Ok(())
 }
 

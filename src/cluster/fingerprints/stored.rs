@@ -17,7 +17,7 @@ use crate::resolver::Resolver;
 /// The format of the facts. Facts of another one are not read.
 ///
 /// 2: at most 8 KiB, as text; programs may be left out of the list of common ones (`shortened`).
-/// 3: names by folder and kind; scripts without the exec bit are marked.
+/// 3: names by folder and kind; scripts without the exec bit are marked; c-ares.
 pub(super) const FORMAT: u32 = 3;
 /// The longest facts that are read, in bytes. Those of today have at most 8 KiB, and the image's command.
 pub(super) const DATA_MAX_BYTES: usize = 32 << 10;
@@ -131,7 +131,7 @@ impl Pending {
         };
         ImageFingerprintStatus {
             resolver: resolver.family.name().to_owned(),
-            version: resolver.version.map(|version| version.to_string()),
+            version: resolver.release(),
             evidence: evidence.name().to_owned(),
             because: reason.to_string(),
             image: seen.first().map(|(reference, _)| reference.name.to_string()).unwrap_or_default(),

@@ -77,7 +77,8 @@ impl ImageFacts {
             Ok(Process { resolver, reason }) => Fingerprint::inspected(resolver, Reason::Text(reason.into())),
             Err(Unknown { reason }) => Fingerprint::unknown(Reason::Text(reason.into())),
         };
-        Fingerprint { holds_java: self.holds_java(&files), ..fingerprint }
+        let beside = self.c_ares_beside(fingerprint.resolver.family, &files);
+        Fingerprint { holds_java: self.holds_java(&files), beside, ..fingerprint }
     }
 
     /// Returns whether the image holds a JVM: one of the followed `files`, or another program that is kept, is called `java`.

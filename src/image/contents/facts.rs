@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
+use super::c_ares::CAresInImage;
 use super::files::libc::Libc;
 use super::layers::path::{normalise_path, split_path};
 use super::loader::{Loader, VersionSource};
@@ -70,6 +71,9 @@ pub struct ImageFacts {
     /// Links to folders.
     #[serde(default, rename = "links", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) folder_links: BTreeMap<Box<str>, Box<str>>,
+    /// The c-ares that programs of the image may load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) c_ares: Option<CAresInImage>,
     /// Only the layers that the image's own command needs were read. Other commands are unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -142,6 +146,7 @@ impl ImageFacts {
             + paths.chain(links).map(|path| path.len() + each).sum::<usize>()
             + program_kinds.iter().map(ProgramKind::bytes).sum::<usize>()
             + folders.values().map(Folder::bytes).sum::<usize>()
+            + self.c_ares.as_ref().map_or(0, |found| found.file().len())
     }
 
     /// Returns the C library at a loader's path, and where its release was read.

@@ -63,7 +63,7 @@ impl Loader {
 /// replaced the packaged library; the release of Alpine.
 fn musl_version(tree: &Tree, loader: &str, own: Option<Version>) -> Option<(Version, VersionSource)> {
     let apk = APK_DATABASES.into_iter().find_map(|path| match tree.find(path) {
-        PathTarget::Node(_, Node::ReleaseFile(ReleaseFile::Apk(version))) => Some((path, (*version)?)),
+        PathTarget::Node(_, Node::ReleaseFile(ReleaseFile::Apk(packages))) => Some((path, packages.musl?)),
         _ => None,
     });
     match (apk, own) {

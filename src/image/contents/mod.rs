@@ -13,8 +13,10 @@
 //! | which facts of an image are kept | `program_list.rs`, `program_kind.rs`, `loader.rs`, `own_command.rs`, `summary.rs` |
 //! | which program a command ends in | `entrypoint.rs`, `program_search.rs` |
 //! | which resolver a program uses | `program_resolver.rs` |
+//! | which libraries and programs have c-ares | `c_ares.rs`, `second_resolver.rs` |
 //! | the files that an answer follows from | `evidence.rs` |
 
+mod c_ares;
 mod entrypoint;
 mod evidence;
 mod facts;
@@ -26,6 +28,7 @@ mod program_kind;
 mod program_list;
 mod program_resolver;
 mod program_search;
+mod second_resolver;
 mod shell;
 mod summary;
 #[cfg(test)]
@@ -34,11 +37,12 @@ mod tests;
 pub use entrypoint::Invocation;
 pub use evidence::EvidenceFile;
 pub use facts::{Config, ImageFacts};
+pub use files::c_ares::CAres;
 pub use files::elf::Elf;
 pub use files::file_scan::{FileScan, Node};
 pub use files::go_build::GoBuild;
 pub use files::libc::{Libc, LibcKind};
-pub use files::release_files::ReleaseFile;
+pub use files::release_files::{Packages, ReleaseFile};
 pub use files::script::Script;
 pub use layers::filesystem::Tree;
 pub use layers::layer::{Entry, LayerBuilder, LayerFacts, LayerTooLarge};

@@ -99,7 +99,7 @@ impl Search<'_> {
         let PathTarget::Folder(folder) = tree.find(folder) else { return };
         let path = join_path(&folder, name);
         let PathTarget::Node(_, node) = tree.find(&path) else { return };
-        let Some(kind) = ProgramKind::new(node) else { return };
+        let Some(kind) = ProgramKind::new(node, &HashSet::new()) else { return };
         if self.found.insert(path)
             && let ProgramKind::Script(Script { interpreter, argument, starts, .. }) = kind
         {

@@ -1,10 +1,11 @@
 //! All programs of an image, under all their names, in memory in proportion to the files and links: a folder's path and a program's
 //! kind are kept once. Must not know which of them are worth keeping.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::c_ares::CAresLibraries;
 use super::files::file_scan::Node;
-use super::files::script::is_shell;
+use super::files::script::{Script, is_shell};
 use super::layers::filesystem::{PathTarget, Tree};
 use super::layers::path::{join_path, split_path};
 use super::program_kind::ProgramKind;
@@ -33,6 +34,10 @@ pub(crate) struct ProgramList<'t> {
     pub(crate) is_truncated: bool,
     /// For each kind, whether a program that does not only start another one has it, listed or not.
     pub(crate) is_used: Vec<bool>,
+    /// The libraries that have or need c-ares.
+    pub(crate) c_ares: CAresLibraries<'t>,
+    /// The file names of the programs that have or need it.
+    c_ares_programs: HashSet<&'t str>,
     folder_indexes: HashMap<String, usize>,
     /// The index of the kind by the address of the file.
     kind_indexes: HashMap<*const Node, Option<usize>>,
@@ -52,7 +57,7 @@ pub(crate) struct ListedProgram<'t> {
 impl<'t> ProgramList<'t> {
     /// Lists the programs of an image.
     pub(crate) fn new(tree: &'t Tree) -> Self {
-        let mut list = Self::default();
+        let mut list = Self { c_ares: CAresLibraries::find(tree), ..Self::default() };
         tree.each_node(&mut |folder, name, node| {
             if folder.len() > PATH_MAX_BYTES {
                 list.is_truncated = true;
@@ -83,6 +88,13 @@ impl<'t> ProgramList<'t> {
         self.folders.get(program.folder).map_or("", String::as_str)
     }
 
+    /// Returns true if a script may start a program that has c-ares: the script names one, or starts an unknown program.
+    pub(crate) fn may_start_c_ares(&self, script: &Script) -> bool {
+        let mut words = script.starts.iter().flatten();
+        !self.c_ares_programs.is_empty()
+            && words.any(|word| word.contains('$') || self.c_ares_programs.contains(split_path(word).1))
+    }
+
     fn add_link(&mut self, folder: &str, name: &'t str, path: &str, found: PathTarget<'t>) {
         match found {
             PathTarget::Node(real, node) => {
@@ -110,6 +122,9 @@ impl<'t> ProgramList<'t> {
                 self.folders.len() - 1
             }
         };
+        if self.kinds.get(kind).is_some_and(|kind| kind.c_ares().is_some()) {
+            self.c_ares_programs.insert(name);
+        }
         self.programs.push(ListedProgram { folder, name, kind });
     }
 
@@ -126,7 +141,7 @@ impl<'t> ProgramList<'t> {
         }
         // Only a shell runs a script without the exec bit, and then only the commands in it matter.
         let matters = |kind: &ProgramKind| !matches!(kind, ProgramKind::Script(script) if script.lacks_exec_bit && script.starts.is_empty());
-        let index = ProgramKind::new(node).filter(matters).map(|kind| {
+        let index = ProgramKind::new(node, &self.c_ares.names).filter(matters).map(|kind| {
             *self.distinct_kinds.entry(kind).or_insert_with_key(|kind| {
                 self.kinds.push(kind.clone());
                 self.is_used.push(false);

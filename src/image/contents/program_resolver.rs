@@ -1,6 +1,7 @@
 //! Which resolver a program of one kind uses. Must not know how the program was started.
 
 use super::facts::ImageFacts;
+use super::files::c_ares::CAres;
 use super::files::go_build::GoBuild;
 use super::files::libc::{Libc, LibcKind};
 use super::loader::VersionSource;
@@ -71,12 +72,18 @@ impl Program<'_> {
     pub(crate) fn resolver(&self, kind: &ProgramKind) -> Answer {
         let Self { subject, .. } = self;
         match kind {
-            ProgramKind::Dynamic { loader, go, getaddrinfo } => self.dynamic(loader, go.as_ref(), *getaddrinfo),
-            ProgramKind::Static { libc, go: Some(build) } => self.go(build, *libc, libc.is_some()),
-            ProgramKind::Static { libc: Some(libc), go: None } => {
+            kind if kind.c_ares() == Some(CAres::Envoy) => known(
+                Family::CAres.unversioned(),
+                format!("{subject} is Envoy, which resolves names by the c-ares in it"),
+            ),
+            ProgramKind::Dynamic { loader, go, getaddrinfo, c_ares: _ } => {
+                self.dynamic(loader, go.as_ref(), *getaddrinfo)
+            }
+            ProgramKind::Static { libc, go: Some(build), c_ares: _ } => self.go(build, *libc, libc.is_some()),
+            ProgramKind::Static { libc: Some(libc), go: None, c_ares: _ } => {
                 known(libc.resolver(), format!("{subject} is static and contains {libc}"))
             }
-            ProgramKind::Static { libc: None, go: None } => known(
+            ProgramKind::Static { libc: None, go: None, c_ares: _ } => known(
                 Family::Static.unversioned(),
                 format!("{subject} is static and contains no C library that muslin knows"),
             ),

@@ -84,7 +84,8 @@ impl ImageFacts {
     pub fn new(tree: &Tree, config: Config, partial: bool) -> Self {
         let list = ProgramList::new(tree);
         let (own, searched) = (own_programs(tree, &config), searched_folders(tree, &config));
-        let facts = Self { config, partial, truncated: list.is_truncated, ..Self::default() };
+        let c_ares = list.c_ares.in_image(tree);
+        let facts = Self { config, partial, truncated: list.is_truncated, c_ares, ..Self::default() };
         let room = Room(KINDS_MAX_BYTES);
         let mut summary = Summary { tree, list: &list, own, searched, facts, room, names: BTreeMap::new() };
         let ranks = summary.ranks();
@@ -212,7 +213,8 @@ impl Summary<'_, '_> {
             let is_known = self.facts.program_kinds.contains(kind);
             let is_own = own.contains(index);
             let has_commands = matches!(kind, ProgramKind::Script(script) if !script.starts.is_empty());
-            let is_kept = (is_own || !is_shell || !is_uniform)
+            let may_differ = matches!(kind, ProgramKind::Script(script) if self.list.may_start_c_ares(script));
+            let is_kept = (is_own || !is_shell || !is_uniform || may_differ)
                 && (is_known
                     || ((is_own || !has_commands || commands.take(kind.bytes())) && self.room.take(kind.bytes())));
             let kind = match kind {

@@ -1,5 +1,6 @@
 //! One file, read as its bytes arrive: what it is, as far as this matters to the resolver. Must not know how it is stored.
 
+use super::c_ares::CAres;
 use super::elf::{ELF_MAGIC, Elf, ElfScan};
 use super::go_build::GoBuild;
 use super::libc::Libc;
@@ -20,6 +21,8 @@ pub enum Node {
     Program(Elf),
     /// A C library, or its loader.
     Libc(Libc),
+    /// Another library, which has or needs c-ares.
+    Library(CAres),
     /// A script, with its interpreter in the first line.
     Script(Script),
     /// A file that states the distribution's release.
@@ -104,7 +107,7 @@ impl FileScan {
             State::ReleaseFile(scan) => Some(Node::ReleaseFile(scan.finish())),
             State::Script(scan) => scan.finish(executable).map(Node::Script),
             State::Elf(scan) => match (scan.finish(library.as_deref()), library) {
-                (Ok(elf), Some(_)) => elf.libc.map(Node::Libc),
+                (Ok(elf), Some(_)) => elf.libc.map(Node::Libc).or(elf.c_ares.map(Node::Library)),
                 (Ok(elf), None) => Some(Node::Program(elf)),
                 (Err(_), Some(_)) => None,
                 (Err(bad), None) => Some(Node::Unreadable(bad.to_string().into())),
@@ -122,12 +125,12 @@ impl Node {
             + match self {
                 Self::Symlink(target) | Self::Hardlink(target) => target.len(),
                 Self::Program(elf) => {
-                    let loader = elf.loader.as_ref().map_or(0, |loader| loader.len());
-                    loader + elf.go.as_ref().map_or(0, GoBuild::bytes)
+                    let names = elf.loader.iter().chain(&elf.carriers).map(|name| name.len() + size_of::<Box<str>>());
+                    names.sum::<usize>() + elf.go.as_ref().map_or(0, GoBuild::bytes)
                 }
                 Self::Script(script) => script.bytes(),
                 Self::Unreadable(reason) => reason.len(),
-                Self::Libc(_) | Self::ReleaseFile(_) => 0,
+                Self::Libc(_) | Self::Library(_) | Self::ReleaseFile(_) => 0,
             }
     }
 }

@@ -10,6 +10,8 @@ use crate::resolver::Version;
 pub(crate) const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
 /// The alignment of the header, in bytes (`buildInfoAlign`).
 pub(crate) const ALIGN: u64 = 16;
+/// The alignment of the table of functions, in bytes.
+const FUNCTIONS_ALIGN: u64 = 32;
 /// The size of the header (`buildInfoHeaderSize`).
 const HEADER_BYTES: usize = 32;
 /// The flag in the second byte after the magic that says that the strings follow the header (`flagsVersionInl`).
@@ -50,6 +52,20 @@ pub(crate) enum Parsed {
     No,
     /// This many bytes are needed.
     More(usize),
+}
+
+/// Returns true if Go's table of functions (`.gopclntab`) begins with these bytes, at this offset of a file of `size` bytes. All Go
+/// programs have one, also those without build information: those of Go before 1.13, and those from which a build removed it. After the
+/// magic come two zeros, the size of the smallest instruction, the size of a pointer, and the number of functions as a pointer-sized
+/// number (go1.26.8 `src/cmd/link/internal/ld/pcln.go` `writePCHeader`; go1.12 `src/cmd/link/internal/ld/pcln.go` `pclntab`).
+pub(crate) fn is_function_table(bytes: &[u8], offset: u64, size: u64) -> bool {
+    let [first, .., 0, 0, 1 | 2 | 4, pointer @ (4 | 8)] = *bytes.get(..8).unwrap_or_default() else { return false };
+    let Some(number) = bytes.get(8..8 + usize::from(pointer)) else { return false };
+    let digits = number.iter().map(|byte| u64::from(*byte));
+    let append = |number: u64, byte: u64| number << 8 | byte;
+    let is_big_endian = first == 0xff;
+    let functions = if is_big_endian { digits.fold(0, append) } else { digits.rev().fold(0, append) };
+    offset.is_multiple_of(FUNCTIONS_ALIGN) && (1..size).contains(&functions)
 }
 
 /// Reads build information, which begins with the magic.

@@ -19,8 +19,8 @@ const LINE_MAX_BYTES: usize = 4 << 10;
 /// The statement of one such file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleaseFile {
-    /// The version of the package `musl` in apk's database, if the database has one.
-    Apk(Option<Version>),
+    /// apk's database.
+    Apk(Packages),
     /// `os-release`.
     Os {
         /// `ID`.
@@ -32,10 +32,26 @@ pub enum ReleaseFile {
     Alpine(Option<Release>),
 }
 
+/// The versions of packages that resolve names, as far as a database has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Packages {
+    /// The package `musl`.
+    pub musl: Option<Version>,
+    /// The package `c-ares`.
+    pub c_ares: Option<Version>,
+}
+
+/// A package that resolves names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Package {
+    Musl,
+    CAres,
+}
+
 /// A reader of one such file.
 #[derive(Debug)]
 pub(crate) enum ReleaseFileScan {
-    Apk { line: Vec<u8>, skipping: bool, in_musl: bool, version: Option<Version> },
+    Apk { line: Vec<u8>, skipping: bool, package: Option<Package>, found: Packages },
     Os(Vec<u8>),
     Alpine(Vec<u8>),
 }
@@ -46,7 +62,7 @@ impl ReleaseFileScan {
     /// Returns a reader for the file at `path`, if that is one of these files.
     pub(crate) fn at(path: &str) -> Option<Self> {
         if APK_DATABASES.contains(&path) {
-            Some(Self::Apk { line: Vec::new(), skipping: false, in_musl: false, version: None })
+            Some(Self::Apk { line: Vec::new(), skipping: false, package: None, found: Packages::default() })
         } else if OS_RELEASES.contains(&path) {
             Some(Self::Os(Vec::new()))
         } else {
@@ -60,12 +76,12 @@ impl ReleaseFileScan {
                 let room = SMALL_MAX_BYTES.saturating_sub(text.len());
                 text.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
-            Self::Apk { line, skipping, in_musl, version } => {
+            Self::Apk { line, skipping, package, found } => {
                 while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
                     keep_part(line, skipping, &bytes[..end]);
                     count_turns(1);
                     if !*skipping {
-                        apk_line(line, in_musl, version);
+                        apk_line(line, package, found);
                     }
                     line.clear();
                     *skipping = false;
@@ -79,7 +95,7 @@ impl ReleaseFileScan {
     pub(crate) fn finish(mut self) -> ReleaseFile {
         self.feed(b"\n");
         match self {
-            Self::Apk { version, .. } => ReleaseFile::Apk(version),
+            Self::Apk { found, .. } => ReleaseFile::Apk(found),
             Self::Os(text) => os_release(&String::from_utf8_lossy(&text)),
             Self::Alpine(text) => ReleaseFile::Alpine(alpine_release(String::from_utf8_lossy(&text).trim())),
         }
@@ -93,12 +109,26 @@ fn keep_part(line: &mut Vec<u8>, skipping: &mut bool, part: &[u8]) {
     }
 }
 
-/// Reads one line of apk's database: `P:` is the name of a package, `V:` its version, and an empty line ends a package.
-fn apk_line(line: &[u8], in_musl: &mut bool, version: &mut Option<Version>) {
+/// Reads one line of apk's database: `P:` is the name of a package, `V:` its version, and an empty line ends a package. `package` is the
+/// one that the line is about.
+fn apk_line(line: &[u8], package: &mut Option<Package>, found: &mut Packages) {
     match line {
-        [] => *in_musl = false,
-        [b'P', b':', name @ ..] => *in_musl = name == b"musl",
-        [b'V', b':', text @ ..] if *in_musl => *version = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()),
+        [] => *package = None,
+        [b'P', b':', name @ ..] => {
+            *package = match name {
+                b"musl" => Some(Package::Musl),
+                b"c-ares" => Some(Package::CAres),
+                _ => None,
+            };
+        }
+        [b'V', b':', text @ ..] => {
+            let version = || std::str::from_utf8(text).ok()?.parse().ok();
+            match package {
+                Some(Package::Musl) => found.musl = version(),
+                Some(Package::CAres) => found.c_ares = version(),
+                None => {}
+            }
+        }
         _ => {}
     }
 }

@@ -1,7 +1,9 @@
 //! Images as they occur in practice, from files with only the parts that muslin reads. `tests/registry` has real programs.
 
+mod c_ares;
 mod commands;
 mod distributions;
+mod excerpts;
 mod large;
 mod programs;
 mod shell;

@@ -1,7 +1,9 @@
 //! Programs of every kind and machine, and broken files.
 
-use super::{ALPINE, GLIBC, LD_MUSL, MUSL, Machine, What, X86_64, answer_of, elf, scanned};
-use crate::image::contents::{LibcKind, Node};
+use super::{
+    ALPINE, APP, DEBIAN, GLIBC, LD_MUSL, MUSL, Machine, What, X86_64, answer_of, elf, entrypoint, image, layer, scanned,
+};
+use crate::image::contents::{Invocation, LibcKind, Node, Tree};
 
 /// Returns the answer for a program of this loader, with the loader in the image.
 fn loaded(machine: Machine, loader: &str, texts: &[&str]) -> String {
@@ -124,6 +126,27 @@ fn broken_programs_are_not_guessed() {
         let answer = answer_of(&[ALPINE, &[("app", What::Bytes(bytes))]], &["/app"]);
         assert!(answer.starts_with("unknown: "), "{bytes:?}: {answer}");
     }
+}
+
+/// The kernel looks for an interpreter whose name ends with the carriage return.
+#[test]
+fn a_script_with_carriage_returns_is_reported() {
+    let run = ("run", What::Script("#!/bin/sh\r\nexec python3\r\n"));
+    let answer = answer_of(&[DEBIAN, &[run, APP]], &["/run"]);
+    assert!(answer.starts_with("unknown: ") && answer.contains("ends with a carriage return"), "{answer}");
+}
+
+#[test]
+fn evidence_names_the_program_before_the_script_that_starts_it() {
+    let layers = [layer(DEBIAN), layer(&[("run", What::Script("#!/bin/sh\nexec python3 x.py\n"))])];
+    let mut tree = Tree::default();
+    layers.iter().for_each(|layer| tree.add_layer(layer));
+    let facts =
+        image(&[DEBIAN, &[("run", What::Script("#!/bin/sh\nexec python3 x.py\n"))], &[APP]], entrypoint(&["/run"]));
+    let [base, top] = &layers;
+    let files = facts.evidence_files(&Invocation::default(), &tree, &[base, top]);
+    let paths: Vec<&str> = files.iter().map(|file| &*file.path).collect();
+    assert_eq!(paths, ["usr/bin/python3", "usr/lib64/ld-linux-x86-64.so.2", "run"]);
 }
 
 #[test]

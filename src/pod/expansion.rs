@@ -1,0 +1,195 @@
+//! References to environment variables in a container's command, `$(NAME)`, replaced as the kubelet does before the container starts
+//! (kubernetes `third_party/forked/golang/expansion/expand.go`, `pkg/kubelet/kubelet_pods.go` `makeEnvironmentVariables`). Must not know
+//! which program is started.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+
+use super::env::Variable;
+use crate::budget::{Work, charge};
+
+/// The longest text that references may make, in bytes: more than any command that is followed.
+const EXPANDED_MAX_BYTES: usize = 256 << 10;
+
+/// The variables of a container by name, with references in their values replaced; `None` is a value that only the cluster knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables(HashMap<String, Option<String>>);
+
+/// A text is too long with its references replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the command is too long with its references to variables replaced")]
+pub struct ExpandedTooLong;
+
+// === impl Variables ===
+
+impl Variables {
+    /// Reads `env` of a container, as JSON.
+    pub(super) fn of_json(json: &str) -> Self {
+        let read = serde_json::Deserializer::from_str(json).deserialize_any(VariablesVisitor);
+        read.unwrap_or_default()
+    }
+
+    /// Sets a variable, whose value may refer to those before; `None` is a value that only the cluster knows.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let value = value.and_then(|value| self.expand(value).ok()).map(Cow::into_owned);
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// Returns a text with its references replaced. A reference to an unknown variable stays, and `$$` becomes `$`.
+    ///
+    /// # Errors
+    /// The result is longer than any command that is followed.
+    pub fn expand<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, ExpandedTooLong> {
+        if !has_reference(text) {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut expanded = String::new();
+        let mut rest = text;
+        // Once a reference has no end, no later one has.
+        let mut may_end = true;
+        while let Some(at) = rest.find('$') {
+            let (before, from) = rest.split_at(at);
+            expanded.push_str(before);
+            let end = if may_end && from.starts_with("$(") { from.find(')') } else { None };
+            may_end &= end.is_some() || !from.starts_with("$(");
+            let length = match end {
+                Some(end) => {
+                    let value = self.0.get(&from[2..end]).and_then(Option::as_deref);
+                    expanded.push_str(value.unwrap_or(&from[..=end]));
+                    end + 1
+                }
+                None => {
+                    expanded.push('$');
+                    if from.starts_with("$$") { 2 } else { 1 }
+                }
+            };
+            rest = &from[length..];
+            if expanded.len() > EXPANDED_MAX_BYTES {
+                return Err(ExpandedTooLong);
+            }
+        }
+        expanded.push_str(rest);
+        Ok(Cow::Owned(expanded))
+    }
+}
+
+/// Returns true if a text has a reference to a variable, or an escaped `$`.
+pub(super) fn has_reference(text: &str) -> bool {
+    text.contains("$(") || text.contains("$$")
+}
+
+struct VariablesVisitor;
+
+impl<'de> Visitor<'de> for VariablesVisitor {
+    type Value = Variables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of environment variables")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Variables::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Variables::default();
+        while let Some(Variable { name, value, value_from }) = list.next_element()? {
+            let Some(name) = name else { continue };
+            if charge(Work::Item, 1).is_err() {
+                break;
+            }
+            let value: Option<String> = match value.map(|value| serde_json::from_str(value.get())) {
+                Some(Ok(value)) => value,
+                Some(Err(_)) => continue,
+                None => None,
+            };
+            // A variable without a value is empty.
+            let value = if value_from.is_none() { Some(value.unwrap_or_default()) } else { value };
+            variables.set(&name, value.as_deref());
+        }
+        Ok(variables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(json: &str) -> Variables {
+        Variables::of_json(json)
+    }
+
+    /// The cases of kubernetes' `third_party/forked/golang/expansion/expand_test.go`.
+    #[test]
+    fn expands_as_the_kubelet_does() {
+        let env = variables(
+            r#"[{"name":"VAR_A","value":"A"},{"name":"VAR_B","value":"B"},{"name":"VAR_C","value":"C"},
+                {"name":"VAR_REF","value":"$(VAR_A)"},{"name":"VAR_EMPTY","value":""},{"name":"VAR_NONE"}]"#,
+        );
+        for (text, expected) in [
+            ("$(VAR_A)", "A"),
+            ("___$(VAR_B)___", "___B___"),
+            ("___$(VAR_C)", "___C"),
+            ("$(VAR_A)-$(VAR_B)-$(VAR_C)", "A-B-C"),
+            ("$(VAR_REF)", "A"),
+            ("$(VAR_EMPTY)", ""),
+            ("foo$(VAR_NONE)bar", "foobar"),
+            ("foo\\$(VAR_A)foo", "foo\\Afoo"),
+            ("foo$$(VAR_A)foo", "foo$(VAR_A)foo"),
+            ("$$(VAR_A)", "$(VAR_A)"),
+            ("$$$(VAR_A)", "$A"),
+            ("$$$$(VAR_A)", "$$(VAR_A)"),
+            ("$(VAR_X)", "$(VAR_X)"),
+            ("$VAR_A", "$VAR_A"),
+            ("$", "$"),
+            ("$$", "$"),
+            ("$$$", "$$"),
+            ("$(", "$("),
+            ("$(VAR_A", "$(VAR_A"),
+            ("$(VAR_A$(VAR_B)", "$(VAR_A$(VAR_B)"),
+            ("$()", "$()"),
+            ("()", "()"),
+            ("$?_boo$(VAR_A)", "$?_booA"),
+            ("é$é$(VAR_B)", "é$éB"),
+            ("exec $(cat /run/command)", "exec $(cat /run/command)"),
+        ] {
+            assert_eq!(env.expand(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_refers_only_to_variables_before_it_and_unknown_ones_stay() {
+        let env = variables(
+            r#"[{"name":"A","value":"$(B)"},{"name":"B","value":"b"},{"name":"C","value":"$(B)$(S)"},
+                {"name":"S","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}},{"name":"B","value":"later"}]"#,
+        );
+        for (text, expected) in [("$(A)", "$(B)"), ("$(B)", "later"), ("$(C)", "b$(S)"), ("$(S)", "$(S)")] {
+            assert_eq!(env.expand(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_grow_without_end_are_bounded() {
+        let mut env = Variables::default();
+        env.set("V0", Some("0123456789"));
+        for number in 1..64 {
+            let twice = format!("$(V{0})$(V{0})", number - 1);
+            env.set(&format!("V{number}"), Some(&twice));
+        }
+        for number in 0..64 {
+            let expanded = env.expand(&format!("$(V{number})")).map(|text| text.len());
+            assert!(expanded.is_ok_and(|length| length <= EXPANDED_MAX_BYTES + 10), "V{number}");
+        }
+        assert_eq!(env.expand("$(V15)").unwrap(), "$(V15)", "beyond the limit a value is unknown");
+        assert_eq!(env.expand(&"$(V14)".repeat(9)), Err(ExpandedTooLong));
+    }
+
+    #[test]
+    fn references_without_an_end_take_linear_time() {
+        let text = "$(".repeat(100_000);
+        assert_eq!(Variables::default().expand(&text).unwrap(), text);
+    }
+}
