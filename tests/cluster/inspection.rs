@@ -147,7 +147,7 @@ fn a_pod_is_fixed_by_its_image_and_the_next_one_without_the_registry(cluster: &C
     let options = json!([{ "name": "attempts", "value": "3" }]);
     ensure!(first["spec"]["dnsConfig"]["options"] == options, "{first:#}");
     ensure!(first["metadata"]["labels"]["muslin.dev/libc"] == "musl", "{first:#}");
-    ensure!(warnings.contains("musl-no-tcp: app: musl 1.2.3"), "{warnings}");
+    ensure!(warnings.contains("app: use Alpine 3.18+ (musl 1.2.3"), "{warnings}");
     drop(registry);
     let (second, again) = cluster.created(&pod("inspected", "second", &reference))?;
     ensure!(resolvers(&second) == resolvers(&first) && again == warnings.replace("first", "second"), "{second:#}");
