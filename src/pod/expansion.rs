@@ -9,14 +9,22 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::env::Variable;
-use crate::budget::{Work, charge};
+use crate::budget::{Work, charge, charge_text};
 
 /// The longest text that references may make, in bytes: more than any command that is followed.
 const EXPANDED_MAX_BYTES: usize = 256 << 10;
 
-/// The variables of a container by name, with references in their values replaced; `None` is a value that only the cluster knows.
+/// The most bytes of all values of a container. A value may refer to others, so a few bytes of a pod can stand for many.
+const VALUES_MAX_BYTES: usize = 1 << 20;
+
+/// The variables of a container, with references in their values replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Variables(HashMap<String, Option<String>>);
+pub struct Variables {
+    /// The values by name; `None` is a value that only the cluster knows, or that has no room.
+    values: HashMap<String, Option<String>>,
+    /// The bytes of all values.
+    bytes: usize,
+}
 
 /// A text is too long with its references replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +43,12 @@ impl Variables {
     /// Sets a variable, whose value may refer to those before; `None` is a value that only the cluster knows.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         let value = value.and_then(|value| self.expand(value).ok()).map(Cow::into_owned);
-        self.0.insert(name.to_owned(), value);
+        let length = value.as_ref().map_or(0, String::len);
+        let has_room = self.bytes + length <= VALUES_MAX_BYTES && charge_text(length).is_ok();
+        if has_room {
+            self.bytes += length;
+        }
+        self.values.insert(name.to_owned(), value.filter(|_| has_room));
     }
 
     /// Returns a text with its references replaced. A reference to an unknown variable stays, and `$$` becomes `$`.
@@ -57,7 +70,7 @@ impl Variables {
             may_end &= end.is_some() || !from.starts_with("$(");
             let length = match end {
                 Some(end) => {
-                    let value = self.0.get(&from[2..end]).and_then(Option::as_deref);
+                    let value = self.values.get(&from[2..end]).and_then(Option::as_deref);
                     expanded.push_str(value.unwrap_or(&from[..=end]));
                     end + 1
                 }
@@ -185,6 +198,18 @@ mod tests {
         }
         assert_eq!(env.expand("$(V15)").unwrap(), "$(V15)", "beyond the limit a value is unknown");
         assert_eq!(env.expand(&"$(V14)".repeat(9)), Err(ExpandedTooLong));
+    }
+
+    #[test]
+    fn many_long_values_are_bounded_together() {
+        let mut env = Variables::default();
+        env.set("V", Some(&"v".repeat(4096)));
+        for number in 0..1000 {
+            env.set(&format!("V{number}"), Some(&"$(V)".repeat(60)));
+        }
+        let held: usize = env.values.values().flatten().map(String::len).sum();
+        assert!((VALUES_MAX_BYTES / 2..=VALUES_MAX_BYTES).contains(&held), "{held}");
+        assert_eq!(env.expand("$(V999)").unwrap(), "$(V999)", "beyond the limit a value is unknown");
     }
 
     #[test]

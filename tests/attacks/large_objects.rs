@@ -143,6 +143,13 @@ fn large_pods() -> Vec<(&'static str, Value)> {
             "15,000 variables",
             with("spec/containers/0/env", list(15_000, |index| json!({ "name": format!("V{index}") }))),
         ),
+        ("2,000 variables that stand for 240 KiB each", {
+            let long = json!({ "name": "V", "value": "v".repeat(4096) });
+            let more = (0..2_000).map(|index| json!({ "name": format!("V{index}"), "value": "$(V)".repeat(60) }));
+            let mut pod = with("spec/containers/0/env", std::iter::once(long).chain(more).collect());
+            pod["spec"]["containers"][0]["command"] = json!(["$(V)"]);
+            pod
+        }),
         ("100,000 arguments", with("spec/containers/0/args", list(100_000, |_| json!("sh -c a")))),
         (
             "6,000 volumes",

@@ -19,7 +19,7 @@ const HELD_MAX: u64 = REVIEW_MAX as u64;
 type Shape = (&'static str, fn(usize) -> Value);
 
 /// Pods of a tenant who wants muslin to work.
-const SHAPES: [Shape; 17] = [
+const SHAPES: [Shape; 18] = [
     ("containers", |number| pod(containers(number, "alpine:3.18"), json!({}))),
     ("empty containers", |number| pod(json!(vec![json!({}); number]), json!({}))),
     (
@@ -91,6 +91,12 @@ const SHAPES: [Shape; 17] = [
     }),
     ("options in the environment", |number| {
         pod(vec![json!({ "name": "a", "image": "debian:12", "env": [{ "name": "RES_OPTIONS", "value": "rotate ".repeat(number) }] }); 20].into(), json!({}))
+    }),
+    ("variables that stand for long texts", |number| {
+        let long = json!({ "name": "V", "value": "v".repeat(4096) });
+        let more = (0..number).map(|index| json!({ "name": format!("V{index}"), "value": "$(V)".repeat(60) }));
+        let env: Vec<Value> = std::iter::once(long).chain(more).collect();
+        pod(vec![json!({ "name": "a", "image": "alpine:3.19", "command": ["$(V)"], "env": env }); 12].into(), json!({}))
     }),
     ("a long name and image", |number| {
         pod(json!([{ "name": "a".repeat(number), "image": "debian:".repeat(number) }]), json!({}))
