@@ -133,6 +133,7 @@ fn inspect_writes_json_for_programs() {
             "version": "1.2.3",
             "evidence": "assumed",
             "because": "official `alpine` images are Alpine 3.17, which has musl 1.2.3",
+            "beside": null,
         })
     );
     let short = |image: &Value| ["libc", "resolver", "evidence"].map(|field| image[field].as_str().unwrap().to_owned());
