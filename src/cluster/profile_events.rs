@@ -10,8 +10,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::events::{event_name, stable_hash};
-use super::resources::RISK_NOT_ACCEPTED;
 use super::writes::{WriteError, write};
+use crate::rules::RISK_NOT_ACCEPTED;
 use crate::text::Line;
 
 /// The namespace of Events about objects that have none (kubernetes `pkg/apis/core/validation/events.go`).

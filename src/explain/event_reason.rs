@@ -1,12 +1,15 @@
 //! The page about the reason of an Event: its subject, and the rules that report with it.
 
 use super::page::Page;
-use crate::rules::{CERTIFICATE_UNUSABLE, EventReason, RULES};
+use crate::rules::{CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED, RULES};
 
 /// The reasons of all Events of muslin, and the subject of each.
 pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_pods = EventReason::ALL.into_iter().map(|reason| (reason.name(), reason.about()));
-    of_pods.chain([(CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust")])
+    of_pods.chain([
+        (CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust"),
+        (RISK_NOT_ACCEPTED, "a ResolverProfile with a cache on the node whose risks `acceptRisk` does not name"),
+    ])
 }
 
 /// `name` is that of a reason.
@@ -18,6 +21,8 @@ pub(super) fn page(name: &'static str) -> Page {
     let rules: Vec<_> = rules.map(|rule| format!("`{}`: {}", rule.slug, rule.summary())).collect();
     if name == CERTIFICATE_UNUSABLE {
         page.paragraph("muslin writes it on its own pod. Replace the certificate or its key; muslin reads the files again by itself.");
+    } else if name == RISK_NOT_ACCEPTED {
+        page.paragraph("muslin writes it on a ResolverProfile that an earlier release accepted. Name the risks of its message in `acceptRisk`: the next release of muslin will not use the profile without.");
     } else {
         page.paragraph("The type `Warning` means that the pod needs a change, which the message names. `Normal` means that muslin fixed it.");
     }

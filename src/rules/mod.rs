@@ -23,7 +23,7 @@ use std::cmp::Reverse;
 use crate::policy::Level;
 
 pub use docs_url::{DOCS_URL_MAX, DocsUrl, InvalidDocsUrl};
-pub use event_reason::{CERTIFICATE_UNUSABLE, EventReason};
+pub use event_reason::{CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED};
 pub use rule::{CHANGE_MAX, Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};
 pub use unread_key::unread_key_texts;

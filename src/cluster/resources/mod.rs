@@ -10,5 +10,5 @@ pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerp
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 
-pub(super) use profile_condition::{RISK_NOT_ACCEPTED, risk_sentence};
+pub(super) use profile_condition::risk_sentence;
 pub(super) use resolver_profile::Condition;

@@ -8,10 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::profile_conversion::ProfileProblem;
 use super::resolver_profile::Condition;
 use crate::policy::CacheFault;
+use crate::rules::RISK_NOT_ACCEPTED;
 use crate::text::Line;
-
-/// The reason of the condition and of the Event about a risk that a stored profile does not accept.
-pub(in crate::cluster) const RISK_NOT_ACCEPTED: &str = "RiskNotAccepted";
 
 /// The limit of a condition's message (kubernetes `staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/types.go`, `Condition`).
 const MESSAGE_MAX: usize = 32_768;
