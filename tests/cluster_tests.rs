@@ -39,6 +39,7 @@ mod cluster {
     pub(crate) mod replicas;
     pub(crate) mod rights;
     pub(crate) mod scan;
+    pub(crate) mod search_domains;
 }
 
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
     broken_certificates, certificates, endurance, enforcement, events, examples, inspection, installation, knowledge,
-    measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan,
+    measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -80,6 +81,7 @@ const SUITE: Suite<Test> = Suite {
         node_cache::TESTS,
         events::TESTS,
         scan::TESTS,
+        search_domains::TESTS,
         monitoring::TESTS,
         rights::TESTS,
         examples::TESTS,

@@ -84,9 +84,10 @@ const SUITE: Suite<Test> = Suite {
         libraries::TESTS,
         // Last, as these keep the processor busy.
         proof::TESTS,
+        proof::node_domain::TESTS,
         storms::TESTS,
     ],
-    on_request: &[matrix::BY_HAND, proof::BY_HAND, storms::BY_HAND],
+    on_request: &[matrix::BY_HAND, proof::BY_HAND, proof::node_domain::BY_HAND, storms::BY_HAND],
 };
 
 fn main() -> ExitCode {

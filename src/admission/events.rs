@@ -54,7 +54,8 @@ async fn pod_events(state: &State, namespace: &str, pod: &str) -> PodEvents {
         let more_is_known = plan::count_inspected(resolvers) > known;
         // The notes on the profile were shown at the pod's creation.
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), &pod);
-        let notes = plan::pod_events(&pod, fingerprints, &state.context(namespace, mode, &profile));
+        let broken = state.broken_domains();
+        let notes = plan::pod_events(&pod, fingerprints, &state.context(namespace, mode, &profile, &broken));
         PodEvents { notes: notes.unwrap_or_default(), more_is_known }
     });
     events.unwrap_or_default()

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, NodeCaches, WatchHealth};
+use crate::cluster::{EventTally, Events, NodeCaches, SearchDomains, WatchHealth};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, InspectionCounts};
 use crate::resolver::known_options;
@@ -98,6 +98,10 @@ struct EventCounts(Events);
 #[derive(Debug)]
 struct CacheTrials(NodeCaches);
 
+/// The broken search domains that this pod checks, counted at scrape time.
+#[derive(Debug)]
+struct DomainChecks(SearchDomains);
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AddressLabels {
     address: String,
@@ -171,6 +175,11 @@ impl Metrics {
     /// Adds the results of the trials of caches on the node.
     pub fn register_node_caches(&mut self, caches: &NodeCaches) {
         self.registry.register_collector(Box::new(CacheTrials(caches.clone())));
+    }
+
+    /// Adds the results of the checks of search domains.
+    pub fn register_search_domains(&mut self, domains: &SearchDomains) {
+        self.registry.register_collector(Box::new(DomainChecks(domains.clone())));
     }
 
     /// Adds the number of log lines that were dropped, which `count` returns.
@@ -257,6 +266,17 @@ impl Collector for CacheTrials {
             reachable.get_or_create(&labels).set(i64::from(fault.is_none()));
         }
         reachable.encode(encoder.encode_descriptor("node_local_reachable", help, None, reachable.metric_type())?)
+    }
+}
+
+// === impl DomainChecks ===
+
+impl Collector for DomainChecks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Search domains of muslin's own pod that break lookups; 0 while no profile uses search";
+        let broken = self.0.checked().iter().filter(|(_, fault)| fault.is_some()).count();
+        let broken = ConstGauge::new(i64::try_from(broken).unwrap_or(i64::MAX));
+        broken.encode(encoder.encode_descriptor("search_domains_broken", help, None, broken.metric_type())?)
     }
 }
 

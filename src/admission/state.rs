@@ -2,6 +2,7 @@
 //! hooks ask of it. Must not know of HTTP, nor decide about a pod.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Budget, Exceeded};
 use crate::cluster::{
-    Certificates, ImageInspection, LookupError, Namespaces, NoProfile, PodImages, Profiles, SelectedProfile,
+    Certificates, ImageInspection, LookupError, Namespaces, NoProfile, PodImages, Profiles, SearchDomains,
+    SelectedProfile,
 };
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
-use crate::policy::{Level, Mode, NamespacePolicy, Profile};
+use crate::policy::{BrokenDomain, Level, Mode, NamespacePolicy, Profile};
 use crate::rules::DocsUrl;
 use crate::text::one_line;
 
@@ -35,6 +37,10 @@ pub struct Settings {
     pub cluster_domain: String,
     /// The number of nameservers of pods that use the cluster's DNS.
     pub cluster_nameservers: usize,
+    /// The addresses of the cluster's DNS; empty if they are unknown.
+    pub cluster_addresses: Vec<IpAddr>,
+    /// The checks of the nodes' search domains.
+    pub search_domains: SearchDomains,
     /// muslin's own namespace, which is excluded as `kube-system` is.
     pub own_namespace: Option<String>,
     /// Reads images; without it, muslin goes by image names alone.
@@ -186,13 +192,26 @@ impl State {
         self.settings.profiles.for_pod(chosen, &self.settings.profile, || pod.labels())
     }
 
+    /// Returns the broken search domains of nodes, for a plan.
+    pub(super) fn broken_domains(&self) -> Arc<[BrokenDomain]> {
+        self.settings.search_domains.broken()
+    }
+
     /// Returns the context of a plan for a pod in this namespace.
-    pub(super) fn context<'c>(&'c self, namespace: &'c str, mode: Mode, profile: &'c Profile) -> Context<'c> {
-        let Settings { cluster_domain, cluster_nameservers, profiles, .. } = &self.settings;
+    pub(super) fn context<'c>(
+        &'c self,
+        namespace: &'c str,
+        mode: Mode,
+        profile: &'c Profile,
+        broken_domains: &'c [BrokenDomain],
+    ) -> Context<'c> {
+        let Settings { cluster_domain, cluster_nameservers, cluster_addresses, profiles, .. } = &self.settings;
         Context {
             namespace,
             cluster_domain,
             cluster_nameservers: *cluster_nameservers,
+            cluster_addresses,
+            broken_domains,
             mode,
             profile,
             cache_fault: profile.node_local.as_ref().and_then(|cache| profiles.cache_fault(cache.address)),

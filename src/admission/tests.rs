@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::cluster::{Namespaces, Profiles};
+use crate::cluster::{Namespaces, Profiles, SearchDomains};
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
@@ -28,6 +28,8 @@ fn settings() -> Settings {
         profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
         cluster_nameservers: 1,
+        cluster_addresses: Vec::new(),
+        search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
         docs_url: None,

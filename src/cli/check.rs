@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use ignore::gitignore::Gitignore;
 
 use crate::manifest::{Document, Lines, Node, Stream, objects};
-use crate::policy::{Mode, Profile};
+use crate::policy::{BrokenDomain, Mode, Profile};
 use crate::report::{Format, Github, Json, LocatedFinding, Sarif, Summary};
 
 use super::files::{STDIN, Source, sources};
@@ -124,14 +124,18 @@ impl Check {
             let message = "--fix cannot write to standard input; use `muslin inject -` to fix a stream";
             return Err(Failure::Input(anyhow!(message)));
         }
-        let LoadedPolicy { mut profile, exclude } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { mut profile, exclude, broken_domains } = self.policy.load().map_err(Failure::Input)?;
         if self.fix {
             // The node-local profile writes out the search list, which holds the namespace and the cluster's domain. A file does not
             // name them reliably; the webhook knows them.
             profile.node_local = None;
         }
-        let checker =
-            Checker { planner: self.planner(profile), format: self.format(), fix: self.fix, verbose: self.verbose };
+        let checker = Checker {
+            planner: self.planner(profile, broken_domains),
+            format: self.format(),
+            fix: self.fix,
+            verbose: self.verbose,
+        };
         let totals = self.check_all(&checker, exclude)?;
         totals.write(self).map_err(|error| Failure::Outside(error.into()))?;
         if totals.errors > 0 {
@@ -146,10 +150,11 @@ impl Check {
         }
     }
 
-    fn planner(&self, profile: Profile) -> ManifestPlanner {
+    fn planner(&self, profile: Profile, broken_domains: Vec<BrokenDomain>) -> ManifestPlanner {
         ManifestPlanner {
             mode: Mode::Inject,
             profile,
+            broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         }

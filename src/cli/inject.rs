@@ -60,10 +60,11 @@ impl Inject {
         let source = Source { path: self.file.clone(), named: true };
         let name = source.name();
         let text = source.read().map_err(Failure::Input)?;
-        let LoadedPolicy { profile, exclude: _ } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { profile, exclude: _, broken_domains } = self.policy.load().map_err(Failure::Input)?;
         let planner = ManifestPlanner {
             mode: self.mode,
             profile,
+            broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };

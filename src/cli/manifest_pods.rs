@@ -7,7 +7,7 @@ use crate::image::{self, Fingerprint};
 use crate::manifest::{Document, Lines, Node, Object};
 use crate::plan::{Context, Plan, Skip, plan};
 use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
-use crate::policy::{self, Level, Mode, Profile};
+use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
 use crate::rules::{Finding, HOLDER};
@@ -17,6 +17,8 @@ use crate::rules::{Finding, HOLDER};
 pub(super) struct ManifestPlanner {
     pub(super) mode: Mode,
     pub(super) profile: Profile,
+    /// The broken search domains of nodes.
+    pub(super) broken_domains: Vec<BrokenDomain>,
     pub(super) cluster_domain: String,
     /// The namespace of objects without one.
     pub(super) namespace: String,
@@ -66,6 +68,8 @@ impl ManifestPlanner {
             mode: self.mode,
             profile: &self.profile,
             cache_fault: None,
+            cluster_addresses: &[],
+            broken_domains: &self.broken_domains,
             holder_ignores: source.ignores(),
             holder_unread: &unread,
             trusts_annotation: false,

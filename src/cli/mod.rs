@@ -21,6 +21,7 @@ mod probe;
 mod progress;
 mod registry_args;
 mod scan;
+mod search_args;
 mod serve;
 mod signals;
 mod terminal;

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::policy::{Config, Level, Profile};
+use crate::policy::{BrokenDomain, Config, Level, Profile};
 use crate::rules::RULES;
 
 use super::docs_args::DocsArgs;
@@ -57,6 +57,8 @@ pub(super) struct LoadedPolicy {
     pub(super) profile: Profile,
     /// The files to skip in folders, by absolute path.
     pub(super) exclude: Gitignore,
+    /// The broken search domains of nodes.
+    pub(super) broken_domains: Vec<BrokenDomain>,
 }
 
 /// Parses `--fail-on`; clap has already rejected words that are neither a level nor `never`.
@@ -69,11 +71,12 @@ pub(super) fn fail_on(text: String) -> FailOn {
 impl PolicyArgs {
     /// Reads the configuration file, if there is one, and applies the arguments.
     pub(super) fn load(&self) -> anyhow::Result<LoadedPolicy> {
-        let (config, exclude) = match self.config_file()? {
+        let (mut config, exclude) = match self.config_file()? {
             Some(path) => read_config(&path)?,
             None => (Config::default(), Gitignore::empty()),
         };
-        Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude })
+        let broken_domains = std::mem::take(&mut config.broken_domains);
+        Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude, broken_domains })
     }
 
     fn config_file(&self) -> anyhow::Result<Option<PathBuf>> {

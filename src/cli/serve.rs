@@ -19,16 +19,16 @@ use crate::admission::{
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, Namespaces,
-    ProblemEvents, ProfileSettings, Profiles, PullSecrets,
+    ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
-use crate::verdicts::system_files::ResolvConf;
 
 use super::docs_args::DocsArgs;
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
+use super::search_args::SearchArgs;
 use super::signals::Signals;
 use super::terminal;
 
@@ -98,6 +98,9 @@ pub(super) struct Serve {
     /// cluster's DNS, else 1]
     #[arg(long, value_name = "NUMBER", env = "MUSLIN_CLUSTER_NAMESERVERS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=3))]
     cluster_nameservers: Option<usize>,
+
+    #[command(flatten)]
+    search: SearchArgs,
 
     /// muslin's own namespace, whose pods stay unchanged
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
@@ -241,18 +244,11 @@ impl Serve {
         if let Some(ImageInspection { images, .. }) = &inspection {
             metrics.register_images(images);
         }
-        if let Some(watch) = namespaces.health() {
-            let certificates = certificates.iter().flat_map(Certificates::health);
-            metrics.register_watches(
-                [watch, profiles.health(), events.health()].into_iter().chain(certificates).collect(),
-            );
-            metrics.register_events(&events);
-        }
-        if let Some(caches) = profiles.caches() {
-            metrics.register_node_caches(caches);
-        }
+        register_cluster(&mut metrics, &namespaces, &profiles, certificates.as_ref(), &events);
+        let search_domains = self.search.check(client.as_ref(), &profiles, &self.cluster_domain, self.identity());
+        metrics.register_search_domains(&search_domains);
         let metrics = Arc::new(metrics);
-        let settings = self.settings(profiles, inspection, certificates);
+        let settings = self.settings(profiles, inspection, certificates, search_domains);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(client), Some(lease)) = (client, &lease) {
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
@@ -280,13 +276,18 @@ impl Serve {
         profiles: Profiles,
         inspection: Option<ImageInspection>,
         certificates: Option<Certificates>,
+        search_domains: SearchDomains,
     ) -> Settings {
+        let cluster_addresses = self.search.cluster_dns(&self.cluster_domain);
+        let known = Some(cluster_addresses.len()).filter(|known| *known > 0);
         Settings {
             default_mode: self.default_mode,
             profile: self.profile.clone(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
-            cluster_nameservers: self.cluster_nameservers(),
+            cluster_nameservers: self.cluster_nameservers.or(known).unwrap_or(1),
+            cluster_addresses,
+            search_domains,
             own_namespace: self.own_namespace.clone(),
             inspection,
             docs_url: self.docs.docs_url.clone(),
@@ -379,21 +380,11 @@ impl Serve {
         }
         let namespaces = Namespaces::watch(client.clone());
         let (default, cluster_domain, instance) = (self.profile.clone(), self.cluster_domain.clone(), self.identity());
-        let settings = ProfileSettings { default, cluster_domain, instance };
+        let knows_cluster_dns = !self.search.cluster_dns(&self.cluster_domain).is_empty();
+        let settings = ProfileSettings { default, cluster_domain, knows_cluster_dns, instance };
         let profiles = Profiles::watch(client.clone(), namespaces.clone(), lease.clone(), settings);
         let (lease, client) = (Some(lease), Some(client));
         Ok(ClusterState { namespaces, profiles, fingerprints, lease, certificates, client })
-    }
-
-    /// Returns the number of nameservers of pods that use the cluster's DNS.
-    fn cluster_nameservers(&self) -> usize {
-        let own = || {
-            let file = ResolvConf::parse(&std::fs::read_to_string("/etc/resolv.conf").ok()?);
-            let services = format!("svc.{}", self.cluster_domain);
-            let uses_the_clusters = file.search.contains(&services);
-            uses_the_clusters.then_some(file.nameservers.len()).filter(|number| *number > 0)
-        };
-        self.cluster_nameservers.or_else(own).unwrap_or(1)
     }
 
     fn identity(&self) -> String {
@@ -466,6 +457,24 @@ fn serve_probes(
 fn own_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
+}
+
+/// Adds the metrics about the cluster.
+fn register_cluster(
+    metrics: &mut Metrics,
+    namespaces: &Namespaces,
+    profiles: &Profiles,
+    certificates: Option<&Certificates>,
+    events: &Events,
+) {
+    if let Some(watch) = namespaces.health() {
+        let certificates = certificates.into_iter().flat_map(Certificates::health);
+        metrics.register_watches([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
+        metrics.register_events(events);
+    }
+    if let Some(caches) = profiles.caches() {
+        metrics.register_node_caches(caches);
+    }
 }
 
 /// Issues a certificate for loopback; returns its key and the CA as PEM. Both live as long as the process.

@@ -13,6 +13,7 @@ mod profile_events;
 mod profiles;
 mod pull_secrets;
 mod resources;
+mod search_domains;
 mod warm_up;
 mod watch;
 mod writes;
@@ -35,9 +36,10 @@ pub use node_caches::NodeCaches;
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
-    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,
+    DNSObservation, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,
     ResolverProfileSpec, ResolverProfileStatus, Seen,
 };
+pub use search_domains::{SearchCheckSettings, SearchDomains};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
 

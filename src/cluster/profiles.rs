@@ -19,7 +19,7 @@ use super::node_caches::NodeCaches;
 use super::profile_events::ProfileEvents;
 use super::resources::{ProfileProblem, ResolverProfile};
 use super::watch::WatchHealth;
-use crate::policy::{CacheFault, Profile};
+use crate::policy::{CacheFault, Profile, SearchList};
 use entry::Entry;
 use follower::Follower;
 use shared::Shared;
@@ -40,6 +40,8 @@ pub struct ProfileSettings {
     pub default: String,
     /// The cluster's domain, such as `cluster.local`.
     pub cluster_domain: String,
+    /// The addresses of the cluster's DNS are known.
+    pub knows_cluster_dns: bool,
     /// The name of this replica.
     pub instance: String,
 }
@@ -81,9 +83,10 @@ impl Profiles {
     /// caches on the node. Needs the rights list and watch on resolverprofiles, patch on their status, and create on events of
     /// `events.k8s.io`. A cluster without this resource is logged once.
     pub fn watch(client: Client, namespaces: Namespaces, lease: Lease, settings: ProfileSettings) -> Self {
-        let ProfileSettings { default, cluster_domain, instance } = settings;
+        let ProfileSettings { default, cluster_domain, knows_cluster_dns, instance } = settings;
         let caches = NodeCaches::default();
-        let shared = Shared::new(Self::built_in().0.built_in.clone(), Some(caches.clone()));
+        let mut shared = Shared::new(Self::built_in().0.built_in.clone(), Some(caches.clone()));
+        shared.knows_cluster_dns = knows_cluster_dns;
         shared.is_settled.store(false, Ordering::Release);
         let shared = Arc::new(shared);
         let (used_by, names, first) = (Arc::clone(&shared), namespaces.clone(), default.clone());
@@ -101,7 +104,7 @@ impl Profiles {
     pub async fn list(client: Client) -> Result<Self, kube::Error> {
         let profiles = Self::built_in();
         let list = Api::<ResolverProfile>::all(client).list(&ListParams::default()).await?;
-        let entries = list.iter().map(|object| (object.name_any(), Entry::new(object)));
+        let entries = list.iter().map(|object| (object.name_any(), Entry::new(object, true)));
         profiles.0.custom.store(Arc::new(entries.collect()));
         Ok(profiles)
     }
@@ -114,6 +117,18 @@ impl Profiles {
     /// Returns the fault for which pods do not get a cache on the node; `None` without trials.
     pub fn cache_fault(&self, address: IpAddr) -> Option<CacheFault> {
         self.0.cache_fault(address)
+    }
+
+    /// Returns whether the addresses of the cluster's DNS are known, which a profile with a search list needs.
+    pub fn knows_cluster_dns(&self) -> bool {
+        self.0.knows_cluster_dns
+    }
+
+    /// Returns whether a profile of the cluster has a search list of its own.
+    pub fn uses_search(&self) -> bool {
+        let custom = self.0.custom.load();
+        let mut accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
+        accepted.any(|selected| selected.profile.search != SearchList::Inherit)
     }
 
     /// Returns the health of the watch.
@@ -211,7 +226,7 @@ mod tests {
         let object = json!({
             "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec
         });
-        Some((name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap())))
+        Some((name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap(), true)))
     }
 
     fn addresses(profiles: &Profiles, named: Option<&str>, default: &str) -> Vec<String> {
@@ -229,7 +244,7 @@ mod tests {
             let object = json!({
                 "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": name }, "spec": spec
             });
-            (name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap()))
+            (name.to_owned(), Entry::new(&serde_json::from_value(object).unwrap(), true))
         };
         let store = |entries: Vec<(String, Entry)>| profiles.0.custom.store(Arc::new(entries.into_iter().collect()));
         // An accepted profile shows the result before a namespace uses it; a refused one is never used.
@@ -250,7 +265,7 @@ mod tests {
                 "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "on-node" },
                 "spec": { "nodeLocal": { "address": "169.254.20.10" } }, "status": status
             });
-            Entry::new(&serde_json::from_value(object).unwrap())
+            Entry::new(&serde_json::from_value(object).unwrap(), true)
         };
         let first = object(json!(null)).status_update(0, |_| Some(CacheFault::NotTried)).unwrap();
         let types: Vec<&str> = first.conditions.iter().map(|condition| &*condition.type_).collect();

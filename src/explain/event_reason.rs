@@ -1,7 +1,9 @@
 //! The page about the reason of an Event: its subject, and the rules that report with it.
 
 use super::page::Page;
-use crate::rules::{CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED, RULES};
+use crate::rules::{
+    CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED, RULES, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+};
 
 /// The reasons of all Events of muslin, and the subject of each.
 pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -9,6 +11,8 @@ pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
     of_pods.chain([
         (CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust"),
         (RISK_NOT_ACCEPTED, "a ResolverProfile with a cache on the node whose risks `acceptRisk` does not name"),
+        (SEARCH_DOMAIN_BROKEN, "a search domain of a node that breaks lookups of names outside the cluster"),
+        (SEARCH_DOMAIN_HEALTHY, "a search domain of a node that no longer breaks lookups"),
     ])
 }
 
@@ -23,6 +27,11 @@ pub(super) fn page(name: &'static str) -> Page {
         page.paragraph("muslin writes it on its own pod. Replace the certificate or its key; muslin reads the files again by itself.");
     } else if name == RISK_NOT_ACCEPTED {
         page.paragraph("muslin writes it on a ResolverProfile that an earlier release accepted. Name the risks of its message in `acceptRisk`: the next release of muslin will not use the profile without.");
+    } else if name == SEARCH_DOMAIN_BROKEN || name == SEARCH_DOMAIN_HEALTHY {
+        page.paragraph(
+            "muslin writes it on the DNSObservation of the node. `kubectl get dnsobservations` has the domains and their answers, and \
+             `muslin explain broken-search-domain` says what they do to lookups.",
+        );
     } else {
         page.paragraph("The type `Warning` means that the pod needs a change, which the message names. `Normal` means that muslin fixed it.");
     }

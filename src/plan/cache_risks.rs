@@ -18,10 +18,13 @@ pub struct CacheRisk {
     pub(super) is_taken: fn(before: &Dns, after: &Dns) -> bool,
 }
 
+/// The risk of a file without the node's search domains.
+pub(super) const NODE_SEARCHES_LOST: &str = "node-searches-lost";
+
 /// All risks, in the order in which they are shown.
 pub static CACHE_RISKS: [CacheRisk; 4] = [
     CacheRisk {
-        slug: "node-searches-lost",
+        slug: NODE_SEARCHES_LOST,
         about: "with dnsPolicy None, pods lose the search domains of the node's resolv.conf",
         source: "kubernetes pkg/kubelet/network/dns/dns.go",
         is_taken: |before, after| before.policy.base() != Base::Nothing && after.policy.base() == Base::Nothing,

@@ -1,7 +1,9 @@
 //! The settings that decide a plan besides the pod and its images.
 
+use std::net::IpAddr;
+
 use crate::pod::UnreadKey;
-use crate::policy::{CacheFault, Level, Mode, Profile};
+use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile};
 
 /// The settings for one plan.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,10 @@ pub struct Context<'a> {
     pub profile: &'a Profile,
     /// The fault of the profile's cache on the node, for which muslin does not set its address; `None` without a trial, too.
     pub cache_fault: Option<CacheFault>,
+    /// The addresses of the cluster's nameservers; empty if they are unknown.
+    pub cluster_addresses: &'a [IpAddr],
+    /// The broken search domains of nodes.
+    pub broken_domains: &'a [BrokenDomain],
     /// The annotation `muslin.dev/ignore` of the workload that holds the pod's template, if known.
     pub holder_ignores: Option<&'a str>,
     /// The keys of that workload that begin with `muslin.dev/` and that nothing reads.
@@ -41,6 +47,8 @@ impl<'a> Context<'a> {
             mode: Mode::Inject,
             profile,
             cache_fault: None,
+            cluster_addresses: &[],
+            broken_domains: &[],
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

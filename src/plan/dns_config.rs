@@ -1,9 +1,10 @@
 //! The change from the DNS settings that the pod's author wrote to those that the pod should have. The author's options stay. The
 //! annotation tells muslin's own options of an earlier pass from the author's.
 
+use super::cluster_file::{self, ClusterFile};
 use super::context::Context;
-use crate::pod::{Base, Dns, DnsOption, Injected, InjectedOption, Policy, cluster_searches};
-use crate::policy::{NodeLocal, OnConflict};
+use crate::pod::{Base, Dns, DnsOption, Injected, InjectedOption, Policy};
+use crate::policy::OnConflict;
 use crate::resolver::{self, Family, musl};
 use crate::rules::Container;
 use crate::text::is_hidden;
@@ -32,17 +33,8 @@ const FIXED_AT_ZERO: [(&str, &str); 2] = [("attempts", "2"), ("timeout", "5")];
 /// trust-ad`) and a few more.
 const NODE_OPTIONS_ALLOWANCE: usize = 64;
 
-/// The limits of the API server on `dnsConfig` (kubernetes `pkg/apis/core/validation/validation.go`: `MaxDNSNameservers`,
-/// `MaxDNSSearchPaths`, `MaxDNSSearchListChars`).
-const NAMESERVERS_MAX: usize = 3;
-const SEARCHES_MAX: usize = 32;
-const SEARCH_LIST_MAX: usize = 2048;
-
 /// The option that `ClusterFirst` implies, for pods whose policy becomes `None`.
 const CLUSTER_NDOTS: &str = "ndots:5";
-
-/// The annotation's entry for a nameserver that the node's cache replaced.
-const NODE_LOCAL_ENTRY: &str = "dnsPolicy:None";
 
 /// Returns the change that a pod with these settings needs. `earlier` are the options that the annotation lists.
 pub(super) fn dns_change(
@@ -51,33 +43,35 @@ pub(super) fn dns_change(
     containers: &[Container<'_>],
     context: &Context<'_>,
 ) -> DnsChange {
-    let without_node_local = undo_node_local(current, earlier, context);
-    let base = without_node_local.as_ref().unwrap_or(current);
+    let undone = cluster_file::undo(current, earlier, context);
+    let base = undone.as_ref().map_or(current, |undone| &undone.dns);
     let mut notes = Vec::new();
-    let node_local = node_local(base, context).unwrap_or_else(|why| {
-        notes.push(format!("the node-local cache is not used: {why}"));
-        None
-    });
-    let mut row = row_for(base, containers, node_local, context).to_vec();
-    if node_local.is_some() {
+    let file = ClusterFile::of(base, undone.as_ref(), containers, context, &mut notes);
+    let mut row = row_for(base, containers, file.as_ref(), context).to_vec();
+    let is_implied = file.is_some() && !row.iter().any(|option| same_name(option, CLUSTER_NDOTS));
+    if is_implied {
         row.push(CLUSTER_NDOTS.to_owned());
     }
 
     let mut options = PodOption::separate(&base.options, earlier, &row, context);
-    if without_node_local.is_some() && node_local.is_none() {
+    if undone.is_some() && file.is_none() {
         remove_cluster_ndots(&mut options, earlier);
     }
     let authored = Dns {
         options: options.iter().filter(|option| !option.is_injected).map(|option| option.authored.clone()).collect(),
         ..base.clone()
     };
+    if is_implied && authored.options.iter().any(|option| same_name(&option.text(), CLUSTER_NDOTS)) {
+        // `ClusterFirst` would give way to the author's.
+        row.pop();
+    }
     if context.profile.on_conflict == OnConflict::Keep {
         leave_the_schedule_to_the_author(&mut row, &authored, context, &mut notes);
     }
 
     let mut change = DnsChange { notes, authored, ..DnsChange::unchanged(base, &Injected::default(), context) };
-    if let Some(node_local) = node_local {
-        change.use_node_local(node_local, context);
+    if let Some(file) = file {
+        change.use_file(file);
     }
     change.set_options(&options, &row, context);
     change.fix_zeros(&row);
@@ -94,14 +88,13 @@ pub(super) fn dns_change(
 fn row_for<'p>(
     dns: &Dns,
     containers: &[Container<'_>],
-    node_local: Option<&NodeLocal>,
+    file: Option<&ClusterFile>,
     context: &Context<'p>,
 ) -> &'p [String] {
     let Context { profile, cluster_nameservers, .. } = context;
     let inherited = match dns.policy.base() {
         Base::Node => return &[],
-        Base::Cluster if node_local.is_some() => 1,
-        Base::Cluster => *cluster_nameservers,
+        Base::Cluster => file.map_or(*cluster_nameservers, |file| file.nameservers.len()),
         Base::Nothing => 0,
     };
     let nameservers = inherited + dns.nameservers.len();
@@ -115,7 +108,8 @@ pub(super) fn settled(containers: &[Container<'_>], authored: &Dns, context: &Co
     if authored.options.is_empty() {
         return Vec::new();
     }
-    let row = row_for(authored, containers, node_local(authored, context).unwrap_or_default(), context);
+    let file = ClusterFile::of(authored, None, containers, context, &mut Vec::new());
+    let row = row_for(authored, containers, file.as_ref(), context);
     let indexes: Vec<usize> =
         authored.effective_options().filter(|index| row.contains(&authored.options[*index].text())).collect();
     let is_whole = row.iter().all(|option| indexes.iter().any(|index| authored.options[*index].text() == *option));
@@ -320,13 +314,14 @@ impl DnsChange {
         }
     }
 
-    /// Makes the node's cache the pod's nameserver, and writes out the settings that `ClusterFirst` implied.
-    fn use_node_local(&mut self, node_local: &NodeLocal, context: &Context<'_>) {
+    /// Writes the nameservers and searches out that `ClusterFirst` implied.
+    fn use_file(&mut self, file: ClusterFile) {
+        let ClusterFile { nameservers, searches } = file;
         let replaced = format!("dnsPolicy:{}", self.authored.policy.name());
         self.desired.policy = Policy::None;
-        self.desired.nameservers.insert(0, node_local.address.to_string());
-        self.desired.searches.splice(0..0, cluster_searches(context.namespace, context.cluster_domain));
-        self.inject(NODE_LOCAL_ENTRY, Some(replaced));
+        self.desired.nameservers.splice(0..0, nameservers);
+        self.desired.searches.splice(0..0, searches);
+        self.inject(cluster_file::ENTRY, Some(replaced));
     }
 
     /// Returns the change with nothing but fixed zeros.
@@ -429,48 +424,11 @@ fn exceeds_a_line_of_musl(change: &DnsChange, containers: &[Container<'_>], cont
             > musl::LINE_MAX
 }
 
-/// Returns the cache to use for this pod, if the profile has one and the pod uses the cluster's DNS.
-///
-/// # Errors
-/// The cache has a fault, or the API server would not accept the result. The error says why the cache is not used.
-fn node_local<'p>(dns: &Dns, context: &Context<'p>) -> Result<Option<&'p NodeLocal>, String> {
-    let node_local = context.profile.node_local.as_ref().filter(|_| dns.policy.base() == Base::Cluster);
-    let Some(node_local) = node_local else { return Ok(None) };
-    if let Some(fault) = context.cache_fault {
-        return Err(format!("{} {fault}", node_local.address));
-    }
-    let searches: Vec<String> =
-        cluster_searches(context.namespace, context.cluster_domain).into_iter().chain(dns.searches.clone()).collect();
-    let fits = dns.nameservers.len() < NAMESERVERS_MAX
-        && searches.len() <= SEARCHES_MAX
-        && searches.join(" ").len() <= SEARCH_LIST_MAX;
-    if fits { Ok(Some(node_local)) } else { Err("dnsConfig has no room for another nameserver or search".to_owned()) }
-}
-
-/// Marks the option that an earlier pass added with the cache. `ClusterFirst` implies it.
+/// Marks the option that an earlier pass added with the policy `None`. `ClusterFirst` implies it.
 fn remove_cluster_ndots(options: &mut [PodOption], earlier: &Injected) {
     let is_claimed = earlier.options.iter().any(|entry| entry.option == CLUSTER_NDOTS && entry.replaced.is_none());
     let ndots = options.iter_mut().rfind(|option| !option.is_injected && option.authored.text() == CLUSTER_NDOTS);
     if let Some(option) = ndots.filter(|_| is_claimed) {
         option.is_injected = true;
     }
-}
-
-/// Returns the settings of the pod before an earlier pass set the node's cache; `None` if no pass did.
-fn undo_node_local(current: &Dns, earlier: &Injected, context: &Context<'_>) -> Option<Dns> {
-    let node_local = context.profile.node_local.as_ref()?;
-    let entry = earlier.options.iter().find(|entry| entry.option == NODE_LOCAL_ENTRY)?;
-    let policy = Policy::of(Some(entry.replaced.as_deref()?.strip_prefix("dnsPolicy:")?), false);
-    let searches = cluster_searches(context.namespace, context.cluster_domain);
-    let is_ours = current.policy == Policy::None
-        && policy.base() == Base::Cluster
-        && current.nameservers.first() == Some(&node_local.address.to_string())
-        && current.searches.starts_with(&searches);
-    is_ours.then(|| Dns {
-        policy,
-        nameservers: current.nameservers[1..].to_vec(),
-        searches: current.searches[searches.len()..].to_vec(),
-        options: current.options.clone(),
-        mesh_dns_proxy: current.mesh_dns_proxy,
-    })
 }

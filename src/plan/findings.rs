@@ -29,7 +29,9 @@ pub(super) fn findings(
     let check = |dns: &Dns, outdated: &[usize], wants_texts: &dyn Fn(&Rule, Level) -> bool| {
         let conf = dns.resolv_conf(context.namespace, context.cluster_domain);
         let input = RuleInput::new(containers, dns, &conf, context.namespace, context.cluster_domain);
-        rules::check(&input.ignoring(ignored).with_unread(unread).with_outdated(outdated), wants_texts)
+        let input =
+            input.ignoring(ignored).with_unread(unread).with_outdated(outdated).with_broken(context.broken_domains);
+        rules::check(&input, wants_texts)
     };
     let level_of = |rule: &Rule, own: Level| context.profile.rules.level_of(rule.slug, own);
     let before = check(&change.authored, &change.outdated, &|rule, own| {

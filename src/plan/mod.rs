@@ -2,6 +2,7 @@
 //! or the cluster.
 
 mod cache_risks;
+mod cluster_file;
 mod context;
 mod dns_config;
 mod events;

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use crate::image::{Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, Injected, ResolverEnv};
-use crate::policy::{Condition, Level, MuslCondition, NodeLocal, OptionRow, Profile};
+use crate::policy::{Condition, Level, MuslCondition, NodeLocal, OptionRow, Profile, SearchList};
 use crate::resolver::{Family, Resolver, Version, musl};
 use crate::rules::{self, Container, Finding, Rule, RuleInput};
 
-use super::cache_risks::CACHE_RISKS;
+use super::cache_risks::{CACHE_RISKS, NODE_SEARCHES_LOST};
 use super::context::Context;
 use super::dns_config::dns_change;
 
@@ -37,6 +37,8 @@ pub enum RiskCause {
     Options,
     /// The cache on the node, which changes the pod's policy, nameservers and searches.
     NodeLocal,
+    /// The search list, which changes the pod's policy and searches.
+    Search,
 }
 
 /// Returns the risks of a profile: those of each row for the pods that get it, and those of its cache on the node.
@@ -48,6 +50,7 @@ pub fn risks(profile: &Profile) -> Vec<Risk> {
         }
     }
     risks.extend(profile.node_local.iter().flat_map(risks_of_cache));
+    risks.extend(risk_of_search(profile.search));
     risks
 }
 
@@ -71,6 +74,18 @@ fn risks_of_cache(node_local: &NodeLocal) -> Vec<Risk> {
         .collect();
     by_rules.dedup_by_key(|risk| risk.slug);
     by_settings.chain(by_rules).collect()
+}
+
+/// Returns the risk of a search list without the node's domains. The nameservers stay those of the cluster, so that no other risk of a
+/// cache on the node is taken.
+fn risk_of_search(search: SearchList) -> Option<Risk> {
+    let lost = CACHE_RISKS.iter().find(|risk| risk.slug == NODE_SEARCHES_LOST)?;
+    let pods = match search {
+        SearchList::Inherit => return None,
+        SearchList::Cluster => "pods with musl that use the cluster's DNS",
+        SearchList::WhenBroken => "pods with musl that use the cluster's DNS, made while a domain is broken",
+    };
+    Some(Risk { slug: lost.slug, cause: RiskCause::Search, pods: pods.to_owned(), message: lost.about.to_owned() })
 }
 
 /// Returns pods that meet the condition, with the resolvers of their containers.

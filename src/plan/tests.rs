@@ -1,12 +1,14 @@
 //! Tests of plans: the changed pod, and the texts for its author.
 
+use std::net::IpAddr;
+
 use json_patch::patch as apply;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::image::{self, Evidence};
 use crate::pod::Pod;
-use crate::policy::{CacheFault, Level, Mode, Profile};
+use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile};
 use crate::resolver::{Family, Version};
 use crate::text::Line;
 
@@ -14,6 +16,7 @@ mod annotations;
 mod any_pod;
 mod options;
 mod policy;
+mod search;
 mod warnings;
 
 /// A profile with a row for each mix of resolvers: that of 0.1.0, which shows every part of a change.
@@ -33,6 +36,8 @@ struct Case {
     mode: Mode,
     profile: Profile,
     cache_fault: Option<CacheFault>,
+    cluster_addresses: Vec<IpAddr>,
+    broken_domains: Vec<BrokenDomain>,
     cluster_nameservers: usize,
     inspected: bool,
     holder_ignores: Option<&'static str>,
@@ -58,6 +63,8 @@ impl Case {
             mode: Mode::Inject,
             profile: quick(),
             cache_fault: None,
+            cluster_addresses: Vec::new(),
+            broken_domains: Vec::new(),
             cluster_nameservers: 1,
             inspected: false,
             holder_ignores: None,
@@ -127,6 +134,8 @@ impl Case {
             mode: self.mode,
             profile: &self.profile,
             cache_fault: self.cache_fault,
+            cluster_addresses: &self.cluster_addresses,
+            broken_domains: &self.broken_domains,
             holder_ignores: self.holder_ignores,
             holder_unread: &[],
             trusts_annotation: false,

@@ -7,6 +7,9 @@
 //! [levels]                                  # the level of each rule: off, info, warn, deny
 //! parallel-a-aaaa = "off"
 //!
+//! [broken-search-domains]                   # the nodes' search domains that break lookups, and their answers to unknown names:
+//! "corp.example.com" = "NODATA"             # NODATA, SERVFAIL, REFUSED, silence, wildcard
+//!
 //! [images]                                  # the resolvers of images, by the beginning of the reference
 //! "registry.example.com/base/" = "musl 1.2.5"
 //! ```
@@ -22,6 +25,7 @@ use super::declared_images::DeclaredImages;
 use super::did_you_mean::did_you_mean;
 use super::level_override::{LevelOverride, LevelOverrides};
 use super::profile::{Profile, UnknownProfile};
+use super::search_list::{BrokenDomain, DomainFault};
 use crate::resolver::{Family, Resolver};
 
 /// The settings of `muslin.toml`.
@@ -35,6 +39,8 @@ pub struct Config {
     levels: LevelOverrides,
     /// The declared resolvers of images.
     images: DeclaredImages,
+    /// The broken search domains of nodes.
+    pub broken_domains: Vec<BrokenDomain>,
 }
 
 /// A pattern of files, as in `.gitignore`, and its place in `muslin.toml`.
@@ -58,7 +64,7 @@ pub struct InvalidConfig {
 }
 
 /// The keys of the file.
-const KEYS: [&str; 4] = ["profile", "exclude", "levels", "images"];
+const KEYS: [&str; 5] = ["profile", "exclude", "levels", "images", "broken-search-domains"];
 
 // === impl Config ===
 
@@ -78,6 +84,7 @@ impl Config {
                 "exclude" => config.exclude = reader.exclude(value)?,
                 "levels" => config.levels = reader.levels(value, rules)?,
                 "images" => config.images = reader.images(value)?,
+                "broken-search-domains" => config.broken_domains = reader.broken_domains(value)?,
                 other => {
                     let message = format!("there is no setting `{other}`{}", meant(other, KEYS));
                     return Err(reader.fault(key.span(), message));
@@ -92,7 +99,7 @@ impl Config {
     /// # Errors
     /// No built-in profile has this name.
     pub fn into_profile(self, name: Option<&str>) -> Result<Profile, UnknownProfile> {
-        let Self { profile, levels: rules, images, exclude: _ } = self;
+        let Self { profile, levels: rules, images, exclude: _, broken_domains: _ } = self;
         let builtin = name.or(profile.as_deref()).map(Profile::builtin).transpose()?.unwrap_or_default();
         Ok(Profile { rules, images, ..builtin })
     }
@@ -178,6 +185,23 @@ impl Reader<'_> {
         }
         Ok(declared)
     }
+
+    fn broken_domains(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<BrokenDomain>, InvalidConfig> {
+        let broken = |(domain, span, value): (&str, Range<usize>, &Spanned<DeValue<'_>>)| {
+            let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
+            if domain.is_empty() || domain.contains(char::is_whitespace) {
+                return Err(self.fault(span, "a search domain is a name, such as `corp.example.com`".to_owned()));
+            }
+            let word = self.string(value, "an answer")?;
+            let names = DomainFault::ALL.map(DomainFault::name);
+            let unknown = || {
+                let message = format!("`{word}` breaks no search: use {}{}", names.join(", "), meant(word, names));
+                self.fault(value.span(), message)
+            };
+            Ok(BrokenDomain { domain, fault: DomainFault::named(word).ok_or_else(unknown)? })
+        };
+        self.table(value, "`broken-search-domains`")?.into_iter().map(broken).collect()
+    }
 }
 
 /// Returns the end of a message that proposes a word, if a known word is similar.
@@ -217,6 +241,13 @@ mod tests {
         assert_eq!(profile.rules.level_of("attempts-zero", Level::Deny), Some(Level::Info));
         let image = "registry.example.com/base/x:1";
         assert_eq!(profile.images.apply(image, image::assume(image)).to_string(), "musl 1.2.5 (declared)");
+    }
+
+    #[test]
+    fn names_the_broken_search_domains_of_nodes() {
+        let config = Config::parse("[broken-search-domains]\n\"Corp.example.com.\" = \"nodata\"\n", &RULES).unwrap();
+        let expected = BrokenDomain { domain: "corp.example.com".to_owned(), fault: DomainFault::NoData };
+        assert_eq!(config.broken_domains, [expected]);
     }
 
     #[test]
@@ -260,6 +291,14 @@ mod tests {
             (
                 "[images]\napp = \"gilbc\"\n",
                 "2:7: `gilbc` is not a resolver: use musl, glibc, go, uclibc, c-ares, static; did you mean `glibc`?",
+            ),
+            (
+                "[broken-search-domains]\n\"corp.example.com\" = \"SERVFALL\"\n",
+                "2:22: `SERVFALL` breaks no search: use NODATA, SERVFAIL, REFUSED, silence, wildcard; did you mean `SERVFAIL`?",
+            ),
+            (
+                "[broken-search-domains]\n\"\" = \"NODATA\"\n",
+                "2:1: a search domain is a name, such as `corp.example.com`",
             ),
             ("profile = \"fast\"\nprofile = \"fast\"\n", "2:1: duplicate key"),
         ] {

@@ -6,6 +6,7 @@ use super::declared_images::DeclaredImages;
 use super::exemptions::Exemptions;
 use super::level_override::LevelOverrides;
 use super::musl_condition::MuslCondition;
+use super::search_list::SearchList;
 use crate::resolver::Version;
 
 /// A profile. [`Self::options_for`] returns the options for a pod.
@@ -31,6 +32,8 @@ pub struct Profile {
     pub on_conflict: OnConflict,
     /// The DNS cache on the node that replaces the pod's nameserver.
     pub node_local: Option<NodeLocal>,
+    /// The search list of pods with musl.
+    pub search: SearchList,
     /// The levels of rules; the built-in profiles override none.
     pub rules: LevelOverrides,
     /// The declared resolvers of images.
@@ -107,6 +110,7 @@ impl Profile {
             others: Vec::new(),
             on_conflict: OnConflict::Keep,
             node_local: None,
+            search: SearchList::Inherit,
             rules: LevelOverrides::default(),
             images: DeclaredImages::default(),
             exempt: Exemptions::default(),

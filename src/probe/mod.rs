@@ -1,10 +1,11 @@
 //! Queries the nameservers and records observations: single queries, pairs, bursts, and lookups through C libraries. Needs no root.
 //! Sends only to the given nameservers, except for one optional query to TEST-NET-1, and within a bounded number of queries and a
-//! bounded time. [`try_cache`] tries a cache on the node. Must not know what the observations mean: that is [`crate::verdicts`].
+//! bounded time. [`try_cache`] tries a cache on the node, [`check_search_domains`] search domains. Must not know what the observations mean: that is [`crate::verdicts`].
 
 mod asker;
 mod cache_trial;
 mod dns_question;
+mod domain_check;
 mod libraries;
 mod lookup;
 mod node_files;
@@ -15,6 +16,7 @@ mod session;
 mod system;
 
 pub use cache_trial::try_cache;
+pub use domain_check::check_search_domains;
 pub use libraries::Libraries;
 pub use lookup::{LookupProgram, PrintedLookup};
 pub use node_files::read_node_files;

@@ -29,6 +29,12 @@ pub const CERTIFICATE_UNUSABLE: &str = "CertificateUnusable";
 /// The reason of the Event on a stored profile that does not accept the risks of its cache on the node.
 pub const RISK_NOT_ACCEPTED: &str = "RiskNotAccepted";
 
+/// The reason of the Events on a DNSObservation about a search domain that breaks lookups.
+pub const SEARCH_DOMAIN_BROKEN: &str = "SearchDomainBroken";
+
+/// The reason of the Events on a DNSObservation about a search domain that no longer breaks lookups.
+pub const SEARCH_DOMAIN_HEALTHY: &str = "SearchDomainHealthy";
+
 // === impl EventReason ===
 
 impl EventReason {

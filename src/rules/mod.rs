@@ -23,7 +23,9 @@ use std::cmp::Reverse;
 use crate::policy::Level;
 
 pub use docs_url::{DOCS_URL_MAX, DocsUrl, InvalidDocsUrl};
-pub use event_reason::{CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED};
+pub use event_reason::{
+    CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+};
 pub use rule::{CHANGE_MAX, Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};
 pub use unread_key::unread_key_texts;
@@ -66,6 +68,7 @@ rules! {
     duplicate_option,
     search_line_too_long,
     search_dot,
+    broken_search_domain,
     ndots_breaks_musl,
     short_total_timeout,
     use_vc_hangs,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::image::Fingerprint;
 use crate::pod::{Base, Dns, ResolvConf, ResolverEnv, UnreadKey};
-use crate::policy::ContainerResolver;
+use crate::policy::{BrokenDomain, ContainerResolver};
 use crate::resolver::{Family, NAMESERVERS_MAX, Resolver, Settings, go};
 use crate::text::{cut, one_line};
 
@@ -29,6 +29,8 @@ pub struct RuleInput<'a> {
     pub outdated: &'a [usize],
     /// The labels and annotations that begin with `muslin.dev/` and that nothing reads.
     pub unread: &'a [UnreadKey<'a>],
+    /// The broken search domains of nodes.
+    pub broken: &'a [BrokenDomain],
     /// The texts of `conf.options`.
     options: Vec<&'a str>,
     /// The names of `conf.searches`.
@@ -100,7 +102,7 @@ impl<'a> RuleInput<'a> {
         let settings = |resolver| (resolver, Settings::read_options(resolver, &options));
         let resolvers = resolvers.into_iter().map(settings).collect();
         let searches = conf.search_texts();
-        let (ignored, outdated, unread) = (&[], &[], &[]);
+        let (ignored, outdated, unread, broken) = (&[], &[], &[], &[]);
         Self {
             containers,
             dns,
@@ -110,6 +112,7 @@ impl<'a> RuleInput<'a> {
             ignored,
             outdated,
             unread,
+            broken,
             options,
             searches,
             authored,
@@ -130,6 +133,11 @@ impl<'a> RuleInput<'a> {
     /// Returns the input with the labels and annotations that begin with `muslin.dev/` and that nothing reads.
     pub fn with_unread(self, unread: &'a [UnreadKey<'a>]) -> Self {
         Self { unread, ..self }
+    }
+
+    /// Returns the input with the broken search domains of nodes.
+    pub fn with_broken(self, broken: &'a [BrokenDomain]) -> Self {
+        Self { broken, ..self }
     }
 
     /// Returns the containers whose resolver is of this family.

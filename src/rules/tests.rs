@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Container, Finding, Ignored, RULES, RuleInput, check};
 use crate::image::{self, Fingerprint, Reason};
 use crate::pod::{Dns, DnsOption, KeyOwner, KeyPlace, Policy, ResolverEnv, UnreadKey};
-use crate::policy::Level;
+use crate::policy::{BrokenDomain, DomainFault, Level};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
 
 /// A pod to be checked, with one container `app`.
@@ -14,6 +14,7 @@ pub(super) struct Case {
     dns: Dns,
     ignored: Vec<Ignored<'static>>,
     unread: Vec<UnreadKey<'static>>,
+    broken: Vec<BrokenDomain>,
 }
 
 impl Case {
@@ -22,7 +23,13 @@ impl Case {
     }
 
     fn empty() -> Self {
-        Self { containers: Vec::new(), dns: Dns::default(), ignored: Vec::new(), unread: Vec::new() }
+        Self {
+            containers: Vec::new(),
+            dns: Dns::default(),
+            ignored: Vec::new(),
+            unread: Vec::new(),
+            broken: Vec::new(),
+        }
     }
 
     /// Returns a pod whose image has a declared resolver.
@@ -78,6 +85,12 @@ impl Case {
         self
     }
 
+    /// Returns the pod on nodes with a broken search domain.
+    pub(super) fn broken(mut self, domain: &str, fault: DomainFault) -> Self {
+        self.broken.push(BrokenDomain { domain: domain.to_owned(), fault });
+        self
+    }
+
     /// Gives the last container an environment variable.
     pub(super) fn env(mut self, name: &str, value: &'static str) -> Self {
         if let Some((_, _, env)) = self.containers.last_mut() {
@@ -108,7 +121,8 @@ impl Case {
             .collect();
         let conf = self.dns.resolv_conf("default", "cluster.local");
         let input = RuleInput::new(&containers, &self.dns, &conf, "default", "cluster.local");
-        check(&input.ignoring(&self.ignored).with_unread(&self.unread), &|_, _| true)
+        let input = input.ignoring(&self.ignored).with_unread(&self.unread).with_broken(&self.broken);
+        check(&input, &|_, _| true)
     }
 }
 

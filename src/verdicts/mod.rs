@@ -12,6 +12,7 @@
 
 mod cache_trial;
 mod dead_servers;
+mod domain_check;
 mod failures;
 mod faults;
 mod list;
@@ -37,6 +38,7 @@ use failures::{FailedLookup, failed_lookups};
 use observations::Observations;
 
 pub use cache_trial::CacheTrial;
+pub use domain_check::{DomainCheck, DomainResult};
 pub use faults::{DIAGNOSES, TEST_NET_1};
 pub use profile_effects::{Improvement, ProfileEffects};
 pub use verdict::{Confidence, Diagnosis, Verdict};

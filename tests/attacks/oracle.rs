@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt as _;
 use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
-use muslin::cluster::{Namespaces, Profiles};
+use muslin::cluster::{Namespaces, Profiles, SearchDomains};
 use muslin::policy::{Mode, NamespacePolicy, Profile};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
@@ -126,6 +126,8 @@ fn router(policy: NamespacePolicy, metrics: &Arc<Metrics>) -> Router {
         profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
         cluster_nameservers: 1,
+        cluster_addresses: Vec::new(),
+        search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
         docs_url: None,

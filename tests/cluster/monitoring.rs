@@ -101,7 +101,7 @@ fn promtool_accepts_the_alert_rules(_: &Cluster) -> Result<()> {
     let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && said.contains("9 rules found"), "{said}{complaint}");
+    ensure!(output.status.success() && said.contains("10 rules found"), "{said}{complaint}");
     Ok(())
 }
 

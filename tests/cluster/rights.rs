@@ -1,6 +1,7 @@
 //! The rights in `manifests/`, checked against the audit log of the API server: muslin uses every right and lacks none.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 use crate::cluster::certificates::is_settled;
 use crate::cluster::inspection::{Fingerprints, PULL_SECRETS, overlay, reading, registry};
 use crate::cluster::replicas::{Replicas, wait};
+use crate::cluster::search_domains::{on_node, resolv_conf};
+use crate::common::dns_server::{DnsServer, Manners};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::MANIFESTS;
@@ -150,6 +153,16 @@ fn the_server_uses_exactly_the_rights_of_the_base(cluster: &Cluster) -> Result<(
         "spec": { "options": { "mixed": ["timeout:5"] } }
     });
     cluster.create(&profile)?;
+    // For a profile with a search list muslin writes what it sees of the search domains.
+    let server = DnsServer::start(Ipv4Addr::new(127, 53, 2, 1), Manners::HealthySearchDomain)?;
+    let file = resolv_conf(Ipv4Addr::new(127, 53, 2, 1))?;
+    drop(muslin);
+    let muslin = cluster.muslin_with(&on_node("rightful-node", &file))?;
+    let search = json!({
+        "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "rightful-search" },
+        "spec": { "search": "whenBroken", "acceptRisk": ["node-searches-lost"] }
+    });
+    cluster.create(&search)?;
     // For these pods muslin writes Events, also on their workloads.
     for (api_version, kind, uid) in [
         ("apps/v1", "ReplicaSet", "705ab4f5-6393-11e8-b7cc-42010a800002"),
@@ -174,7 +187,9 @@ fn the_server_uses_exactly_the_rights_of_the_base(cluster: &Cluster) -> Result<(
     ensure!(answer.contains("namespace is not known yet"), "{answer}");
 
     let result = log.is_exactly(&granted);
-    kubectl(cluster, &["delete", "resolverprofile", "rightful"])?;
+    kubectl(cluster, &["delete", "resolverprofile", "rightful", "rightful-search"])?;
+    kubectl(cluster, &["delete", "dnsobservation", "rightful-node", "--ignore-not-found"])?;
+    drop(server);
     result
 }
 

@@ -82,3 +82,13 @@ fn config_errors_have_their_place_and_a_suggestion() {
         folder.run(&["inject", "a.yaml"]).ended(2);
     }
 }
+
+#[test]
+fn names_the_broken_search_domains_of_nodes() {
+    let config = "[broken-search-domains]\n\"corp.example.com\" = \"SERVFAIL\"\n";
+    let folder = Folder::new().with("muslin.toml", config).with("a.yaml", ALPINE).with("b.yaml", DEBIAN);
+    let run = folder.run(&["check", "a.yaml"]).ended(0);
+    let message = "ends each search at corp.example.com, which answers SERVFAIL";
+    assert!(run.stdout.contains("warn[broken-search-domain]") && run.stdout.contains(message), "{}", run.stdout);
+    assert!(!rules(&folder, &["b.yaml"]).contains(&"broken-search-domain".to_owned()));
+}

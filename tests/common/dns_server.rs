@@ -26,6 +26,10 @@ pub(crate) enum Manners {
     AnswersByUdpAlone,
     /// The name does not exist.
     KnowsNoClusterNames,
+    /// The API server's address, and NODATA below `corp.example.com`; no other name exists.
+    BrokenSearchDomain,
+    /// The API server's address; no other name exists.
+    HealthySearchDomain,
     /// Nothing.
     Silent,
 }
@@ -140,6 +144,8 @@ impl State {
         let mut message = Message::from_vec(query).ok()?;
         let name = message.queries.first()?.name().clone();
         self.queries.fetch_add(1, Ordering::Relaxed);
+        let is_api_server = name.to_ascii().starts_with("kubernetes.");
+        let is_broken = name.to_ascii().ends_with(".corp.example.com.");
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let text = name.to_ascii();
         if !names.contains(&text) {
@@ -150,7 +156,17 @@ impl State {
             Manners::Silent => return None,
             Manners::AnswersByUdpAlone if by_tcp => return None,
             Manners::KnowsNoClusterNames => message.metadata.response_code = ResponseCode::NXDomain,
-            Manners::Answers | Manners::AnswersByUdpAlone => {
+            Manners::HealthySearchDomain if !is_api_server => {
+                message.metadata.response_code = ResponseCode::NXDomain;
+            }
+            Manners::BrokenSearchDomain if is_broken => {}
+            Manners::BrokenSearchDomain if !is_api_server => {
+                message.metadata.response_code = ResponseCode::NXDomain;
+            }
+            Manners::Answers
+            | Manners::AnswersByUdpAlone
+            | Manners::BrokenSearchDomain
+            | Manners::HealthySearchDomain => {
                 message.answers.push(Record::from_rdata(name, 30, RData::A(A::new(10, 96, 0, 1))));
             }
         }

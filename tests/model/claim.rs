@@ -38,10 +38,16 @@ pub(crate) fn simulate<T>(run: impl Future<Output = T>) -> T {
 
 /// Looks [`NAME`] up in a pod with these options beside Kubernetes' own.
 pub(crate) fn look_up(stub: &Stub, fault: &Fault, options: &[&str], number: u64) -> Lookup {
+    look_up_in(&SEARCH, stub, fault, options, number)
+}
+
+/// Does the same with a search list.
+pub(crate) fn look_up_in(search: &[&str], stub: &Stub, fault: &Fault, options: &[&str], number: u64) -> Lookup {
     // The kubelet leaves its own ndots out where the pod has one.
     let cluster = Some("ndots:5").filter(|_| !options.iter().any(|option| option.starts_with("ndots:")));
     let options = cluster.into_iter().chain(options.iter().copied()).map(str::to_owned).collect();
-    let question = Question { name: NAME.into(), search: SEARCH.map(str::to_owned).to_vec(), options };
+    let question =
+        Question { name: NAME.into(), search: search.iter().map(|domain| (*domain).to_owned()).collect(), options };
     simulate(async {
         let network = fault.network(number);
         let start = Instant::now();
@@ -55,7 +61,7 @@ pub(crate) fn look_up(stub: &Stub, fault: &Fault, options: &[&str], number: u64)
 }
 
 /// Returns whether a lookup is worse than its twin with the default options.
-fn is_worse(default: Lookup, with: Lookup, is_healthy: bool) -> bool {
+pub(crate) fn is_worse(default: Lookup, with: Lookup, is_healthy: bool) -> bool {
     /// Two runs of the default differ by as much in the laboratory.
     const NOISE: Duration = Duration::from_millis(50);
     if default.found.any() {

@@ -12,6 +12,12 @@ pub(crate) const NAME: &str = "n0.example.com";
 /// A Kubernetes pod's search list.
 pub(crate) const SEARCH: [&str; 3] = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
 
+/// The search list of a pod on a node whose resolv.conf has a domain of its own.
+pub(crate) const NODE_SEARCH: [&str; 4] = [SEARCH[0], SEARCH[1], SEARCH[2], "corp.example.net"];
+
+/// The number of addresses that a wildcard gives. The name itself has another.
+pub(crate) const WILDCARD: usize = 9;
+
 /// The time a healthy server takes to answer.
 const LATENCY: Duration = Duration::from_millis(4);
 
@@ -63,8 +69,8 @@ impl Fault {
         self
     }
 
-    fn odd(mut self, domain: &str, code: Code) -> Self {
-        self.zone.odd = Some((domain.into(), code));
+    fn odd(mut self, domain: &str, answer: Answer) -> Self {
+        self.zone.odd = Some((domain.into(), answer));
         self
     }
 
@@ -134,7 +140,9 @@ pub(crate) fn all() -> Vec<Fault> {
     }
     faults.push(Fault::new("UDP answers cut to nothing").answers(Answer::Truncated(40), Answer::Truncated(40)));
     for (title, code) in [("NODATA", Code::NoError), ("SERVFAIL", Code::ServFail), ("REFUSED", Code::Refused)] {
-        faults.push(Fault::new(format!("a search domain says {title}")).odd("n0.example.com.cluster.local", code));
+        faults.push(
+            Fault::new(format!("a search domain says {title}")).odd("n0.example.com.cluster.local", Answer::Is(code)),
+        );
     }
     for links in [1, 2, 6] {
         let chain = Answer::Chain(links);
@@ -145,4 +153,20 @@ pub(crate) fn all() -> Vec<Fault> {
         faults.push(Fault::new(format!("{:.0} % of packets lost", share * 100.0)).loss(Loss::Share(share, 7), lookups));
     }
     faults
+}
+
+/// The faults of the node's search domain.
+pub(crate) fn of_the_node_s_domain() -> Vec<Fault> {
+    [
+        ("NODATA", Answer::Is(Code::NoError)),
+        ("SERVFAIL", Answer::Is(Code::ServFail)),
+        ("REFUSED", Answer::Is(Code::Refused)),
+        ("nothing", Answer::Silence),
+        ("an address for every name", Answer::Addresses(WILDCARD)),
+    ]
+    .into_iter()
+    .map(|(title, answer)| {
+        Fault::new(format!("the node's domain answers {title}")).odd("n0.example.com.corp.example.net", answer)
+    })
+    .collect()
 }

@@ -10,6 +10,7 @@
 //! | what can go wrong | `faults.rs` |
 //! | options compared with Kubernetes' own | `claim.rs` |
 //! | the same beside options of a pod's author | `authors.rs` |
+//! | a search domain of the node that breaks lookups | `node_domain.rs` |
 //! | the best options that the claim allows | `search.rs` |
 //! | many clients against an upstream of bounded capacity | `storms.rs` |
 
@@ -17,6 +18,7 @@ mod authors;
 mod claim;
 mod faults;
 mod network;
+mod node_domain;
 mod search;
 mod servers;
 mod storms;

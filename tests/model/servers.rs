@@ -18,7 +18,7 @@ pub(crate) struct Zone {
     pub(crate) a: Answer,
     pub(crate) aaaa: Answer,
     /// A name below a search domain with an answer of its own.
-    pub(crate) odd: Option<(Rc<str>, Code)>,
+    pub(crate) odd: Option<(Rc<str>, Answer)>,
 }
 
 /// One answer.
@@ -101,10 +101,12 @@ impl Zone {
                 alias,
             });
         }
-        if *query.name != *self.name {
-            let odd = self.odd.as_ref().filter(|(name, _)| **name == *query.name);
-            return reply(odd.map_or(Code::NxDomain, |(_, code)| *code), 0, false);
-        }
+        let odd = self.odd.as_ref().filter(|(name, _)| **name == *query.name);
+        let answer = match odd {
+            Some((_, answer)) => *answer,
+            None if *query.name == *self.name => answer,
+            None => Answer::Is(Code::NxDomain),
+        };
         match answer {
             Answer::Chain(_) => Some(Reply { code: Code::NoError, addresses: 0, is_truncated: false, alias: Some(1) }),
             Answer::Addresses(number) => reply(Code::NoError, number, false),

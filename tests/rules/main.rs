@@ -12,7 +12,7 @@ use muslin::image;
 use muslin::manifest::{Stream, objects};
 use muslin::plan::{Context, Plan, plan};
 use muslin::pod::Pod;
-use muslin::policy::{Mode, Profile};
+use muslin::policy::{BrokenDomain, DomainFault, Mode, Profile};
 use serde_json::Value;
 
 /// The pods and pod templates of a manifest.
@@ -37,7 +37,11 @@ fn planned(pod: &Value, mode: Mode, profile: &str) -> Plan {
         .map(|container| image::assume_started(container.image(), container.started().as_deref()))
         .collect();
     let profile = Profile::builtin(profile).unwrap();
-    let context = Context { mode, ..Context::usual(&profile) };
+    // Only the pod of one example is on a node with a broken domain.
+    let is_on_it = pod.labels().get("app").is_some_and(|app| app == "broken-search-domain");
+    let broken = BrokenDomain { domain: "corp.example.com".to_owned(), fault: DomainFault::NoData };
+    let broken_domains: Vec<_> = is_on_it.then_some(broken).into_iter().collect();
+    let context = Context { mode, broken_domains: &broken_domains, ..Context::usual(&profile) };
     plan(&pod, fingerprints, &context).unwrap()
 }
 

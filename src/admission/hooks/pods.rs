@@ -61,7 +61,8 @@ fn plan_and_answer(
         notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
     }
     let profile = state.pod_profile(&state.namespace_profile(policy, &mut notes), pod);
-    let plan = match (state.planner)(pod, fingerprints, &state.context(namespace, mode, &profile)) {
+    let broken = state.broken_domains();
+    let plan = match (state.planner)(pod, fingerprints, &state.context(namespace, mode, &profile, &broken)) {
         Ok(plan) => plan,
         Err(skip) => {
             let response = Response::allow(uid).with_audit("skipped", Line::new(skip.to_string()));
@@ -163,7 +164,8 @@ pub(in crate::admission) async fn enforce(
 /// Returns the findings for which an enforcing namespace denies the pod; none if muslin skips it.
 fn denials(state: &State, pod: &Pod<'_>, images: &PodImages, namespace: &str, profile: &Profile) -> Vec<Finding> {
     let (fingerprints, _) = images.fingerprints(pod);
-    let found = plan::findings_as_is(pod, fingerprints, &state.context(namespace, Mode::Enforce, profile));
+    let broken = state.broken_domains();
+    let found = plan::findings_as_is(pod, fingerprints, &state.context(namespace, Mode::Enforce, profile, &broken));
     let mut denials = found.unwrap_or_default();
     denials.retain(|finding| finding.level >= Level::Deny);
     denials

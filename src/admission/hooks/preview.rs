@@ -99,8 +99,10 @@ async fn add_namespace(
                     }
                     let images = state.known_images(&pod, namespace);
                     let profile = state.pod_profile(profile, &pod);
+                    let broken = state.broken_domains();
                     // An earlier profile may have changed the pod.
-                    let context = Context { trusts_annotation: true, ..state.context(namespace, mode, &profile) };
+                    let known = state.context(namespace, mode, &profile, &broken);
+                    let context = Context { trusts_annotation: true, ..known };
                     preview.add(&pod, images.fingerprints(&pod).0, &context);
                 });
             });

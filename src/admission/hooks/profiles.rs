@@ -44,7 +44,8 @@ pub(in crate::admission) async fn check_profile(
         }
     };
     let name = resource.metadata.name.clone().unwrap_or_default();
-    let profile = match state.catch(uid, || SelectedProfile::from_resource(&resource)) {
+    let knows = state.settings.profiles.knows_cluster_dns();
+    let profile = match state.catch(uid, || SelectedProfile::from_resource(&resource, knows)) {
         Some(Ok(profile)) => profile,
         Some(Err(problems)) => {
             return Answer::new(Outcome::Denied, None, &Response::deny(uid, joined(&problems)));
@@ -54,7 +55,7 @@ pub(in crate::admission) async fn check_profile(
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }
     };
-    let already = before.and_then(|before| state.catch(uid, || SelectedProfile::from_resource(&before).ok())?);
+    let already = before.and_then(|before| state.catch(uid, || SelectedProfile::from_resource(&before, knows).ok())?);
     let already = already.as_ref().map_or(&[][..], SelectedProfile::unaccepted);
     let added: Vec<&ProfileProblem> = profile.unaccepted().iter().filter(|risk| !already.contains(risk)).collect();
     if !added.is_empty() {

@@ -40,10 +40,11 @@ pub(in crate::admission) async fn warn(
     let answer = || {
         let (fingerprints, mut notes) = images.fingerprints(pod);
         let profile = state.pod_profile(&state.namespace_profile(&policy, &mut notes), pod);
+        let broken = state.broken_domains();
         let context = Context {
             holder_ignores: workload.ignores(),
             holder_unread: &unread,
-            ..state.context(namespace, mode, &profile)
+            ..state.context(namespace, mode, &profile, &broken)
         };
         match plan(pod, fingerprints, &context) {
             Ok(plan) => {

@@ -297,6 +297,8 @@ impl PodInputs {
             profile,
             // Tried by the webhook alone, from its own pod.
             cache_fault: None,
+            cluster_addresses: &[],
+            broken_domains: &[],
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

@@ -10,10 +10,14 @@ use kube::core::{Selector, SelectorExt as _};
 
 use crate::cluster::resources::{Condition, ProfileProblem, ResolverProfile, ResolverProfileStatus};
 use crate::plan::RiskCause;
-use crate::policy::{CacheFault, NodeLocal, Profile};
+use crate::policy::{CacheFault, NodeLocal, Profile, SearchList};
 
 /// The cluster's profiles, by name.
 pub(super) type Entries = HashMap<String, Entry>;
+
+/// The problem of a profile with a search list where muslin does not know the addresses.
+const NO_CLUSTER_DNS: &str = "muslin's own resolv.conf does not name the cluster's domain, so muslin does not know the addresses of the \
+                              cluster's DNS; start `muslin serve` with --cluster-dns ADDRESS";
 
 /// A usable profile and the selector of its pods.
 #[derive(Clone)]
@@ -45,12 +49,16 @@ impl SelectedProfile {
         Self { profile, selector: None, unaccepted: Arc::default() }
     }
 
-    /// Converts a resource, whether or not the cluster has it.
+    /// Converts a resource, whether or not the cluster has it. `knows_cluster_dns` is true if muslin knows the addresses of the cluster's
+    /// DNS.
     ///
     /// # Errors
     /// All problems of the resource but [`Self::unaccepted`].
-    pub fn from_resource(resource: &ResolverProfile) -> Result<Self, Vec<ProfileProblem>> {
+    pub fn from_resource(resource: &ResolverProfile, knows_cluster_dns: bool) -> Result<Self, Vec<ProfileProblem>> {
         let profile = resource.spec.to_profile(&resource.name_any())?;
+        if profile.search != SearchList::Inherit && !knows_cluster_dns {
+            return Err(vec![ProfileProblem::new("search", NO_CLUSTER_DNS)]);
+        }
         let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
         let unaccepted = resource.spec.unaccepted(&profile, RiskCause::NodeLocal).into();
         Ok(Self { profile: Arc::new(profile), selector, unaccepted })
@@ -72,8 +80,9 @@ impl SelectedProfile {
 
 impl Entry {
     /// Converts a resource. A panic in the conversion counts as a problem, so that the other profiles are followed all the same.
-    pub(super) fn new(object: &ResolverProfile) -> Self {
-        let selected = catch_unwind(AssertUnwindSafe(|| SelectedProfile::from_resource(object)));
+    pub(super) fn new(object: &ResolverProfile, knows_cluster_dns: bool) -> Self {
+        let convert = || SelectedProfile::from_resource(object, knows_cluster_dns);
+        let selected = catch_unwind(AssertUnwindSafe(convert));
         let selected = selected
             .unwrap_or_else(|_| Err(vec![ProfileProblem::new("spec", "muslin failed on it; please report that")]));
         if let Err(problems) = &selected {

@@ -62,7 +62,7 @@ impl Follower {
         match event {
             Event::Init => listing.clear(),
             Event::InitApply(object) => {
-                listing.insert(object.name_any(), Entry::new(&object));
+                listing.insert(object.name_any(), Entry::new(&object, self.shared.knows_cluster_dns));
             }
             Event::InitDone => {
                 tracing::info!(profiles = listing.len(), "listed the profiles");
@@ -71,7 +71,7 @@ impl Follower {
                 self.shared.retry_caches();
             }
             Event::Apply(object) => {
-                let entry = Entry::new(&object);
+                let entry = Entry::new(&object, self.shared.knows_cluster_dns);
                 let mut before = None;
                 let generation = entry.generation;
                 self.shared.change(|entries| before = entries.insert(object.name_any(), entry));

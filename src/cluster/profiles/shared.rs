@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) health: WatchHealth,
     /// The trials of caches on the node; `None` where this process is not in a cluster's pod.
     pub(super) caches: Option<NodeCaches>,
+    /// The addresses of the cluster's DNS are known.
+    pub(super) knows_cluster_dns: bool,
 }
 
 // === impl Shared ===
@@ -35,6 +37,7 @@ impl Shared {
             built_in,
             health: WatchHealth::new("resolverprofiles"),
             caches,
+            knows_cluster_dns: true,
         }
     }
 

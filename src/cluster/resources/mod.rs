@@ -1,14 +1,17 @@
 //! The custom resources of muslin's API, as administrators and `kubectl` see them. Must not know how muslin uses them.
 
+mod dns_observation;
 mod image_fingerprint;
 mod profile_condition;
 mod profile_conversion;
 mod resolver_profile;
 mod schemas;
 
+pub use dns_observation::DNSObservation;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 
+pub(super) use dns_observation::{DNSObservationSpec, ObservedDomain};
 pub(super) use profile_condition::risk_sentence;
 pub(super) use resolver_profile::Condition;

@@ -8,10 +8,10 @@ use kube::core::Selector;
 
 use super::resolver_profile::{
     Conflict, DeclaredImage, LabelExpression, NodeLocalCache, Options, PodSelector, Releases, ResolverProfileSpec,
-    RuleLevel,
+    RuleLevel, Search,
 };
 use crate::plan::{Risk, RiskCause, option_fault, risks, unknown_rule};
-use crate::policy::{self, Level, LevelOverride, MuslCondition, NodeLocal, OnConflict, Profile};
+use crate::policy::{self, Level, LevelOverride, MuslCondition, NodeLocal, OnConflict, Profile, SearchList};
 use crate::resolver::{InvalidVersion, Version};
 
 /// A problem in one field of a profile.
@@ -78,6 +78,11 @@ impl ResolverProfileSpec {
                 Conflict::Keep => OnConflict::Keep,
                 Conflict::Override => OnConflict::Override,
             },
+            search: match self.search {
+                Search::Inherit => SearchList::Inherit,
+                Search::Cluster => SearchList::Cluster,
+                Search::WhenBroken => SearchList::WhenBroken,
+            },
             ..Profile::nothing()
         };
         for (rule, level) in &self.rules {
@@ -102,8 +107,10 @@ impl ResolverProfileSpec {
         for fault in profile.every_option().filter_map(option_fault) {
             problems.add("options", fault);
         }
-        for problem in self.unaccepted(&profile, RiskCause::Options) {
-            problems.add(problem.field, problem.message);
+        for cause in [RiskCause::Options, RiskCause::Search] {
+            for problem in self.unaccepted(&profile, cause) {
+                problems.add(problem.field, problem.message);
+            }
         }
         if problems.0.is_empty() { Ok(profile) } else { Err(problems.0) }
     }
@@ -126,6 +133,7 @@ impl ResolverProfileSpec {
         let field = match cause {
             RiskCause::Options => "options",
             RiskCause::NodeLocal => "nodeLocal",
+            RiskCause::Search => "search",
         };
         let problem = |Risk { slug, cause: _, pods, message }: Risk| {
             ProfileProblem::new(
@@ -275,6 +283,17 @@ mod tests {
         assert_eq!(open(&format!("{cache}acceptRisk: [node-searches-lost, nameserver-blocked]\n")).len(), 1);
         let all = "acceptRisk: [node-searches-lost, nameserver-blocked, cache-missing]\n";
         assert_eq!(open(&format!("{cache}{all}")), [""; 0]);
+    }
+
+    #[test]
+    fn the_risk_of_another_search_list_is_accepted_by_its_name() {
+        for search in ["cluster", "whenBroken"] {
+            let problems = ProfileProblem::join(&profile_of(&format!("search: {search}\n")).unwrap_err());
+            assert!(problems.starts_with("search: for pods with musl that use the cluster's DNS"), "{problems}");
+            assert!(problems.ends_with("to accept that, name node-searches-lost in acceptRisk"), "{problems}");
+            assert!(profile_of(&format!("search: {search}\nacceptRisk: [node-searches-lost]\n")).is_ok());
+        }
+        assert_eq!(profile_of("search: inherit\n").unwrap().search, SearchList::Inherit);
     }
 
     #[test]

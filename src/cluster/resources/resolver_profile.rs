@@ -65,12 +65,17 @@ pub struct ResolverProfileSpec {
     /// muslin tries the address from its own pod, and sets it in new pods only while it answers there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_local: Option<NodeLocalCache>,
+    /// The search list of new pods with musl that use the cluster's DNS: `inherit` leaves the node's search domains in it, `cluster` drops
+    /// them, and `whenBroken` drops them while one of them is seen to be broken (`kubectl get dnsobservations`). Names below the dropped
+    /// domains must then be written in full: accept the risk node-searches-lost.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub search: Search,
     /// The pods that get this profile, by their labels; all if unset. Other pods of the namespace get the cluster's default profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<PodSelector>,
     /// Accepted risks. A profile that can make a name fail that resolves without it is accepted only if it names the risk here: the
     /// rule that reports it, or `node-searches-lost`, `nameserver-blocked`, `cache-missing` and `loopback-nameserver` for a cache on the
-    /// node. A pod in which the profile makes such a rule fire gets a note about it.
+    /// node, the first also for `search`. A pod in which the profile makes such a rule fire gets a note about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schemas::risk_names")]
     pub accept_risk: Vec<String>,
@@ -139,6 +144,19 @@ pub enum Conflict {
     Keep,
     /// The profile's option replaces it.
     Override,
+}
+
+/// The search list of pods with musl.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Search {
+    /// The search domains of the cluster and of the node.
+    #[default]
+    Inherit,
+    /// The search domains of the cluster and the pod's own.
+    Cluster,
+    /// The same, while a domain of a node is broken.
+    WhenBroken,
 }
 
 /// The level of a rule's findings.

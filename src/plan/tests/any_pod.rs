@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::pod::{DnsOption, Injected};
-use crate::policy::OnConflict;
+use crate::policy::{BrokenDomain, DomainFault, OnConflict, SearchList};
 
 fn option() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
@@ -136,12 +136,17 @@ proptest! {
     #[test]
     fn the_patch_applies_and_a_second_pass_finds_nothing_to_do(
         pod in pod(), mode in select(Mode::ALL.to_vec()), profile in select(Profile::NAMES.to_vec()), inspected: bool,
-        overrides: bool, has_fault: bool,
+        overrides: bool, has_fault: bool, search in select(vec![SearchList::Inherit, SearchList::Cluster, SearchList::WhenBroken]),
+        is_broken: bool, servers_known in 0..4usize,
     ) {
         let on_conflict = if overrides { OnConflict::Override } else { OnConflict::Keep };
-        let profile = Profile { on_conflict, ..Profile::builtin(profile).unwrap() };
+        let profile = Profile { on_conflict, search, ..Profile::builtin(profile).unwrap() };
         let cache_fault = has_fault.then_some(CacheFault::NotTried);
-        let case = Case { profile, mode, inspected, cache_fault, ..Case::json(pod) };
+        let servers = ["10.96.0.10", "fd00::a", "10.96.0.11"];
+        let cluster_addresses = servers.iter().take(servers_known).map(|server| server.parse().unwrap()).collect();
+        let broken = BrokenDomain { domain: "corp.example.com".to_owned(), fault: DomainFault::NoData };
+        let broken_domains = is_broken.then_some(broken).into_iter().collect();
+        let case = Case { profile, mode, inspected, cache_fault, cluster_addresses, broken_domains, ..Case::json(pod) };
         if case.plan(&case.pod).is_ok() {
             let before = case.pod.clone();
             let outcome = case.run();

@@ -5,6 +5,7 @@
 mod compare;
 pub(crate) mod fault;
 mod measure;
+pub(crate) mod node_domain;
 pub(crate) mod page;
 pub(crate) mod pods;
 mod silence;

@@ -7,14 +7,19 @@ use anyhow::{Context as _, Result};
 /// The page with the tables.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof.md");
 
-/// The heading of the second part.
+/// The heading of the part about the search list.
+const SEARCH: &str = "\n## The search list\n";
+
+/// The heading of the last part.
 pub(crate) const STORMS: &str = "\n## Storms\n";
 
 /// A part of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// All before [`STORMS`].
+    /// All before [`SEARCH`] and [`STORMS`].
     Proof,
+    /// From [`SEARCH`] to [`STORMS`].
+    Search,
     /// The rest.
     Storms,
 }
@@ -37,10 +42,12 @@ pub(crate) fn read() -> Result<String> {
 /// Replaces a part.
 pub(crate) fn replace(part: Part, text: &str) -> Result<()> {
     let old = read()?;
-    let (proof, storms) = old.split_at(old.find(STORMS).unwrap_or(old.len()));
+    let (rest, storms) = old.split_at(old.find(STORMS).unwrap_or(old.len()));
+    let (proof, search) = rest.split_at(rest.find(SEARCH).unwrap_or(rest.len()));
     let new = match part {
-        Part::Proof => format!("{text}{storms}"),
-        Part::Storms => format!("{proof}{text}"),
+        Part::Proof => format!("{text}{search}{storms}"),
+        Part::Search => format!("{proof}{text}{storms}"),
+        Part::Storms => format!("{proof}{search}{text}"),
     };
     std::fs::write(PAGE, new).with_context(|| format!("writing {PAGE}"))
 }
