@@ -35,8 +35,8 @@ pub use node_caches::NodeCaches;
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
-    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,
-    ResolverProfileSpec, ResolverProfileStatus, Seen,
+    ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence,
+    ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen,
 };
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;

@@ -1,12 +1,14 @@
 //! The custom resources of muslin's API, as administrators and `kubectl` see them. Must not know how muslin uses them.
 
 mod image_fingerprint;
+mod ndots_evidence;
 mod profile_condition;
 mod profile_conversion;
 mod resolver_profile;
 mod schemas;
 
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
+pub use ndots_evidence::{NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence};
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 
