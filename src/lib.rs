@@ -15,6 +15,7 @@
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
 //! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
+//! | [`queries`] | lookups behind a query log, and the lowest `ndots` of each workload (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
 //! | [`registry`] | reads images from registries and archives |
 //! | [`probe`] | queries nameservers and resolvers, and records the results |
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod pod;
 pub mod policy;
 pub mod probe;
+pub mod queries;
 pub mod registry;
 pub mod report;
 pub mod resolver;

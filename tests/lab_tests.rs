@@ -47,6 +47,7 @@ mod lab {
     pub(crate) mod probe;
     pub(crate) mod process;
     pub(crate) mod proof;
+    pub(crate) mod queries;
     pub(crate) mod resolvers;
     pub(crate) mod scripted;
     pub(crate) mod server;
@@ -60,7 +61,7 @@ use anyhow::Result;
 use common::harness::{self, Suite};
 use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, servers};
 use lab::world::World;
-use lab::{coarse_clock, coredns, proof, scripted, storms};
+use lab::{coarse_clock, coredns, proof, queries, scripted, storms};
 use libtest_mimic::Arguments;
 
 /// Number of tests that run at once. They wait for packets that never come, not for a processor.
@@ -74,6 +75,7 @@ const SUITE: Suite<Test> = Suite {
         scripted::TESTS,
         coarse_clock::TESTS,
         coredns::TESTS,
+        queries::TESTS,
         healthy::TESTS,
         servers::TESTS,
         losses::TESTS,

@@ -19,6 +19,7 @@ mod outcome;
 mod policy_args;
 mod probe;
 mod progress;
+mod queries;
 mod registry_args;
 mod scan;
 mod search_args;
@@ -59,6 +60,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Scan(Box<scan::Scan>),
     Probe(Box<probe::ProbeArgs>),
+    Queries(Box<queries::QueriesArgs>),
     Explain(explain::Explain),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),
@@ -94,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::Scan(command) => command.run(),
         Command::Probe(command) => command.run(),
+        Command::Queries(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(Arguments::command()),

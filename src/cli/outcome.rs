@@ -10,6 +10,8 @@ use crate::text::Line;
 pub(crate) enum Failure {
     /// There are findings at or above `--fail-on`.
     Findings,
+    /// The result is a finding that no level counts, such as names that a profile loses.
+    Found(Line),
     /// The input or the arguments are wrong.
     Input(anyhow::Error),
     /// The arguments are wrong, and there is something to try.
@@ -33,7 +35,7 @@ pub(super) struct ErrorMessage {
 impl Failure {
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Findings => 1,
+            Self::Findings | Self::Found(_) => 1,
             Self::Input(_) | Self::Usage(..) => 2,
             Self::Outside(_) => 3,
         })
@@ -42,6 +44,7 @@ impl Failure {
     pub(super) fn message(&self) -> ErrorMessage {
         match self {
             Self::Findings => ErrorMessage::new("there are findings at or above --fail-on"),
+            Self::Found(text) => ErrorMessage { text: text.clone(), hint: None },
             Self::Input(error) | Self::Outside(error) => ErrorMessage::of(error),
             Self::Usage(error, hint) => ErrorMessage { hint: Some(Line::new(*hint)), ..ErrorMessage::of(error) },
         }

@@ -36,8 +36,8 @@ pub use node_caches::NodeCaches;
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
-    DNSObservation, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, ProfileProblem, ResolverProfile,
-    ResolverProfileSpec, ResolverProfileStatus, Seen,
+    DNSObservation, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, NDOTS_EVIDENCE_ANNOTATION,
+    NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen,
 };
 pub use search_domains::{SearchCheckSettings, SearchDomains};
 pub use warm_up::warm_up;

@@ -11,6 +11,7 @@ mod formats;
 mod inject;
 mod outside_text;
 mod probe;
+mod queries;
 
 use std::fs;
 use std::io::Write as _;

@@ -35,6 +35,17 @@ impl CoreDns {
     /// Starts CoreDNS at an address, with these upstream servers in the resolv.conf of its node. Builds it first if it is not in
     /// the cache (two minutes).
     pub(crate) fn start(lab: &Lab<'_>, address: Ipv4Addr, upstreams: &[Ipv4Addr]) -> Result<Self> {
+        Self::start_with(lab, address, upstreams, "", &[])
+    }
+
+    /// Starts CoreDNS as [`Self::start`] does, with more lines in its Corefile and more arguments.
+    pub(crate) fn start_with(
+        lab: &Lab<'_>,
+        address: Ipv4Addr,
+        upstreams: &[Ipv4Addr],
+        plugins: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let program = build()?;
         let mut coredns = Self(lab.program(&program.to_string_lossy(), |folder| {
             std::fs::write(folder.join("resolv.conf"), resolv_conf(upstreams))?;
@@ -44,6 +55,7 @@ impl CoreDns {
                 ".:53 {{
                     bind {address}
                     errors
+                    {plugins}
                     file {folder}/cluster.local cluster.local
                     forward . {folder}/resolv.conf {{
                         max_concurrent 1000
@@ -60,10 +72,16 @@ impl CoreDns {
             );
             let path = folder.join("Corefile");
             std::fs::write(&path, corefile)?;
-            Ok(vec!["-conf".to_owned(), path.display().to_string()])
+            let conf = ["-conf".to_owned(), path.display().to_string()];
+            Ok(conf.into_iter().chain(arguments.iter().map(|argument| (*argument).to_owned())).collect())
         })?);
         coredns.0.wait_until(|process| process.log().contains("CoreDNS-"))?;
         Ok(coredns)
+    }
+
+    /// Returns CoreDNS's output.
+    pub(crate) fn log(&self) -> String {
+        self.0.log()
     }
 
     /// Changes the servers in the node's resolv.conf, which CoreDNS does not read again.

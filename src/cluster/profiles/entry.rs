@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
 
-use crate::cluster::resources::{Condition, ProfileProblem, ResolverProfile, ResolverProfileStatus};
+use crate::cluster::resources::{Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileStatus};
 use crate::plan::RiskCause;
 use crate::policy::{CacheFault, NodeLocal, Profile, SearchList};
 
@@ -60,6 +60,9 @@ impl SelectedProfile {
             return Err(vec![ProfileProblem::new("search", NO_CLUSTER_DNS)]);
         }
         let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
+        if let Some(problem) = NdotsEvidence::problem(resource) {
+            return Err(vec![problem]);
+        }
         let unaccepted = resource.spec.unaccepted(&profile, RiskCause::NodeLocal).into();
         Ok(Self { profile: Arc::new(profile), selector, unaccepted })
     }
@@ -71,7 +74,7 @@ impl SelectedProfile {
     }
 
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.
-    pub(super) fn selects(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
+    pub fn selects(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
         self.selector.as_ref().is_none_or(|selector| selector.matches(&labels()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod dns_observation;
 mod image_fingerprint;
+mod ndots_evidence;
 mod profile_condition;
 mod profile_conversion;
 mod resolver_profile;
@@ -9,6 +10,7 @@ mod schemas;
 
 pub use dns_observation::DNSObservation;
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
+pub use ndots_evidence::{NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence};
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 

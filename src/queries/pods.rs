@@ -1,0 +1,304 @@
+//! The pods that clients are, by their addresses, as `kubectl get pods -A -o json` and the API server show them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::search_list::SearchList;
+use crate::pod::Pod;
+
+/// Labels that controllers give to each pod, or to each revision (kubernetes `pkg/apis/apps`, `pkg/apis/batch`): no selector can name
+/// them.
+const GENERATED_LABELS: [&str; 8] = [
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+    "controller-uid",
+    "job-name",
+    "batch.kubernetes.io/",
+];
+
+/// The top-level object that a pod belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct WorkloadName {
+    /// The namespace.
+    pub namespace: String,
+    /// The kind, such as `Deployment`.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+}
+
+/// Pods, by address.
+#[derive(Default)]
+pub struct Pods {
+    pods: Vec<ClientPod>,
+    by_address: HashMap<IpAddr, usize>,
+    nodes: HashSet<IpAddr>,
+}
+
+/// A pod as a client of DNS.
+pub(super) struct ClientPod {
+    pub(super) name: String,
+    pub(super) workload: WorkloadName,
+    /// `None` if the pod has the node's file.
+    pub(super) list: Option<SearchList>,
+    labels: BTreeMap<String, String>,
+    is_running: bool,
+}
+
+#[derive(Deserialize)]
+struct ListOrPod<'a> {
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct PodItem {
+    metadata: PodMetadata,
+    #[serde(default)]
+    spec: Option<PodSpec>,
+    #[serde(default)]
+    status: Option<PodStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodMetadata {
+    name: String,
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    owner_references: Option<Vec<Owner>>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    kind: String,
+    name: String,
+    #[serde(default)]
+    controller: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec {
+    #[serde(default)]
+    host_network: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodStatus {
+    #[serde(default)]
+    phase: Option<String>,
+    #[serde(rename = "podIP", default)]
+    pod_ip: Option<String>,
+    #[serde(rename = "podIPs", default)]
+    pod_ips: Option<Vec<Address>>,
+    #[serde(rename = "hostIP", default)]
+    host_ip: Option<String>,
+    #[serde(rename = "hostIPs", default)]
+    host_ips: Option<Vec<Address>>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    #[serde(default)]
+    ip: Option<String>,
+}
+
+// === impl Pods ===
+
+impl Pods {
+    /// Reads a list of pods, or one pod.
+    ///
+    /// # Errors
+    /// The text is not JSON, or not of pods.
+    pub fn from_json(text: &str, cluster_domain: &str) -> Result<Self, serde_json::Error> {
+        let mut pods = Self::default();
+        match serde_json::from_str::<ListOrPod<'_>>(text)?.items {
+            Some(items) => items.into_iter().try_for_each(|item| pods.add(item.get(), cluster_domain))?,
+            None => pods.add(text, cluster_domain)?,
+        }
+        Ok(pods)
+    }
+
+    /// Adds one pod, as JSON. Of two pods with one address the running one counts: an address is given again.
+    ///
+    /// # Errors
+    /// The text is not that of a pod.
+    pub fn add(&mut self, json: &str, cluster_domain: &str) -> Result<(), serde_json::Error> {
+        let PodItem { metadata, spec, status } = serde_json::from_str(json)?;
+        let status = status.unwrap_or_default();
+        self.nodes.extend(addresses(status.host_ips, status.host_ip));
+        let namespace = metadata.namespace.unwrap_or_else(|| "default".to_owned());
+        let conf = serde_json::from_str::<Pod<'_>>(json)?.dns().resolv_conf(&namespace, cluster_domain);
+        let labels = metadata.labels.unwrap_or_default();
+        let owner = metadata.owner_references.into_iter().flatten().find(|owner| owner.controller);
+        let pod = ClientPod {
+            workload: workload(namespace, owner, &metadata.name, &labels),
+            name: metadata.name,
+            list: SearchList::of(&conf),
+            labels,
+            is_running: matches!(status.phase.as_deref(), None | Some("Running" | "Pending")),
+        };
+        let is_on_node = spec.is_some_and(|spec| spec.host_network == Some(true));
+        for address in addresses(status.pod_ips, status.pod_ip).filter(|_| !is_on_node) {
+            let known = self.by_address.get(&address).and_then(|index| self.pods.get(*index));
+            if known.is_none_or(|known| pod.is_running || !known.is_running) {
+                self.by_address.insert(address, self.pods.len());
+            }
+        }
+        self.pods.push(pod);
+        Ok(())
+    }
+
+    /// Returns the number of pods.
+    pub fn len(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Returns whether there is no pod.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
+    pub(super) fn at(&self, address: IpAddr) -> Option<&ClientPod> {
+        self.pods.get(*self.by_address.get(&address)?)
+    }
+
+    pub(super) fn is_node(&self, address: IpAddr) -> bool {
+        self.nodes.contains(&address)
+    }
+
+    /// Returns the labels that all pods of a workload have in common, apart from those that controllers generate.
+    pub fn labels_of(&self, workload: &WorkloadName) -> BTreeMap<String, String> {
+        let mut pods = self.pods.iter().filter(|pod| pod.workload == *workload);
+        let mut common = pods.next().map(|pod| pod.labels.clone()).unwrap_or_default();
+        for pod in pods {
+            common.retain(|key, value| pod.labels.get(key) == Some(value));
+        }
+        let is_generated = |key: &str| GENERATED_LABELS.iter().any(|generated| key.starts_with(generated));
+        common.retain(|key, _| !is_generated(key));
+        common
+    }
+
+    /// Returns the workloads of a namespace with a pod whose labels meet a condition.
+    pub fn workloads_with(
+        &self,
+        namespace: &str,
+        meets: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> BTreeSet<&WorkloadName> {
+        let pods = self.pods.iter().filter(|pod| pod.workload.namespace == namespace && meets(&pod.labels));
+        pods.map(|pod| &pod.workload).collect()
+    }
+}
+
+/// Returns the valid ones of several addresses; a pod that waits has none, or an empty one.
+fn addresses(several: Option<Vec<Address>>, one: Option<String>) -> impl Iterator<Item = IpAddr> {
+    let texts = several.into_iter().flatten().filter_map(|address| address.ip).chain(one);
+    texts.filter_map(|text| Some(text.parse::<IpAddr>().ok()?.to_canonical()))
+}
+
+/// Returns the top-level object of a pod. A Deployment's and a CronJob's name follow from what they generate (kubernetes
+/// `pkg/controller/deployment/sync.go`, `pkg/controller/cronjob/utils.go`: the scheduled time in minutes).
+fn workload(namespace: String, owner: Option<Owner>, pod: &str, labels: &BTreeMap<String, String>) -> WorkloadName {
+    let Some(Owner { kind, name, .. }) = owner else {
+        return WorkloadName { namespace, kind: "Pod".to_owned(), name: pod.to_owned() };
+    };
+    let hash = labels.get("pod-template-hash");
+    let deployment = hash.and_then(|hash| name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    let is_minutes = |end: &str| end.len() >= 8 && end.bytes().all(|byte| byte.is_ascii_digit());
+    let cron_job = name.rsplit_once('-').filter(|(_, end)| is_minutes(end)).map(|(cron_job, _)| cron_job);
+    let (kind, name) = match (kind.as_str(), deployment, cron_job) {
+        ("ReplicaSet", Some(deployment), _) => ("Deployment".to_owned(), deployment.to_owned()),
+        ("Job", _, Some(cron_job)) => ("CronJob".to_owned(), cron_job.to_owned()),
+        _ => (kind, name),
+    };
+    WorkloadName { namespace, kind, name }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, ip: &str, more: &Value) -> Value {
+        let mut pod = json!({
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"containers": []},
+            "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "hostIP": "10.0.0.1"},
+        });
+        json_patch::merge(&mut pod, more);
+        pod
+    }
+
+    fn pods(items: &[Value]) -> Pods {
+        Pods::from_json(&json!({"kind": "List", "items": items}).to_string(), "cluster.local").unwrap()
+    }
+
+    fn owned(kind: &str, name: &str) -> Value {
+        json!({"metadata": {"ownerReferences": [{"kind": kind, "name": name, "controller": true}]}})
+    }
+
+    fn workload_at(pods: &Pods, ip: &str) -> Option<String> {
+        let WorkloadName { kind, name, .. } = &pods.at(ip.parse().unwrap())?.workload;
+        Some(format!("{kind}/{name}"))
+    }
+
+    #[test]
+    fn finds_the_top_level_object() {
+        let mut web = owned("ReplicaSet", "web-7d9f");
+        web["metadata"]["labels"] = json!({"pod-template-hash": "7d9f", "app": "web"});
+        let pods = pods(&[
+            pod("web-7d9f-x", "10.1.0.1", &web),
+            pod("job-x", "10.1.0.2", &owned("Job", "report-29411280")),
+            pod("db-0", "10.1.0.3", &owned("StatefulSet", "db")),
+            pod("bare", "10.1.0.4", &json!({})),
+            pod("rs-x", "10.1.0.5", &owned("ReplicaSet", "old-1")),
+            pod("once-x", "10.1.0.6", &owned("Job", "migrate-2")),
+        ]);
+        let found = (1..=7).map(|last| workload_at(&pods, &format!("10.1.0.{last}"))).collect::<Vec<_>>();
+        let names =
+            ["Deployment/web", "CronJob/report", "StatefulSet/db", "Pod/bare", "ReplicaSet/old-1", "Job/migrate-2"];
+        let expected: Vec<_> = names.iter().map(|name| Some((*name).to_owned())).chain([None]).collect();
+        assert_eq!(found, expected);
+        assert!(pods.is_node("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_running_pod_has_the_address_and_a_node_s_address_is_no_pod() {
+        let done = json!({"status": {"phase": "Succeeded"}});
+        let on_node = json!({"spec": {"hostNetwork": true}});
+        for items in [
+            [pod("old", "10.1.0.1", &done), pod("new", "10.1.0.1", &json!({}))],
+            [pod("new", "10.1.0.1", &json!({})), pod("old", "10.1.0.1", &done)],
+        ] {
+            assert_eq!(workload_at(&pods(&items), "10.1.0.1").as_deref(), Some("Pod/new"));
+        }
+        assert_eq!(workload_at(&pods(&[pod("agent", "10.0.0.1", &on_node)]), "10.0.0.1"), None);
+    }
+
+    #[test]
+    fn labels_that_controllers_generate_select_nothing() {
+        let labels = |hash: &str, more: &str| json!({"metadata": {"labels": {"app": "db", "controller-revision-hash": hash, "batch.kubernetes.io/job-name": "x", "more": more}}});
+        let pods = pods(&[pod("db", "10.1.0.1", &labels("1", "a")), pod("db", "10.1.0.2", &labels("2", "b"))]);
+        let labels = pods.labels_of(&pods.at("10.1.0.1".parse().unwrap()).unwrap().workload);
+        assert_eq!(labels, BTreeMap::from([("app".to_owned(), "db".to_owned())]));
+    }
+
+    #[test]
+    fn rejects_what_is_no_pod() {
+        assert!(Pods::from_json("[]", "cluster.local").is_err());
+        assert!(Pods::from_json(r#"{"items":[{}]}"#, "cluster.local").is_err());
+        assert_eq!(Pods::from_json(r#"{"items":[]}"#, "cluster.local").unwrap().len(), 0);
+    }
+}
