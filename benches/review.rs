@@ -19,7 +19,7 @@ use axum::http::{Request, StatusCode};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http_body_util::BodyExt as _;
 use muslin::admission::{Metrics, Settings, Shutdown, Webhook};
-use muslin::cluster::{ImageInspection, Namespaces, Profiles};
+use muslin::cluster::{ImageInspection, Namespaces, Profiles, SearchDomains};
 use muslin::image::contents::ImageFacts;
 use muslin::policy::{Mode, NamespacePolicy};
 use muslin::registry::{self, Client, Digest, Image, Images, InspectionLimits, Platform};
@@ -93,6 +93,8 @@ fn router_with(inspection: Option<ImageInspection>) -> Router {
         profiles: Profiles::built_in(),
         cluster_domain: "cluster.local".to_owned(),
         cluster_nameservers: 1,
+        cluster_addresses: Vec::new(),
+        search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection,
         docs_url: None,

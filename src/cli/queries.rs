@@ -197,7 +197,7 @@ fn read_profile(path: &PathBuf) -> anyhow::Result<(ResolverProfile, SelectedProf
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let resource: ResolverProfile =
         serde_saphyr::from_str(&text).with_context(|| format!("{shown} is no ResolverProfile"))?;
-    let profile = SelectedProfile::from_resource(&resource).map_err(|problems| {
+    let profile = SelectedProfile::from_resource(&resource, true).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow!("{shown}: {}", problems.join("; "))
     })?;

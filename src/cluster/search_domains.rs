@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use self::observation::{Observation, Publisher};
 use self::round::{CheckedDomain, update};
 use super::resources::DNSObservation;
-use super::watch::{Watch, WatchFailed, WatchHealth};
+use super::watch::{Watch, WatchHealth};
 use crate::policy::{BrokenDomain, DomainFault};
 use crate::probe::check_search_domains;
 
@@ -116,9 +116,8 @@ impl<U: Fn() -> bool> Checker<U> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                event = watch.next() => match event {
-                    Ok(event) => self.apply(event),
-                    Err(WatchFailed) => {}
+                event = watch.next() => if let Ok(event) = event {
+                    self.apply(event);
                 },
                 _ = ticks.tick() => self.tick().await,
             }

@@ -139,7 +139,7 @@ fn mixed(lookups: &[Asked], picks: &[usize]) -> Vec<(String, Answer)> {
         let pick = picks[step % picks.len()];
         let index = pick % waiting.len();
         match waiting[index].next() {
-            Some(query) => queries.extend(std::iter::repeat_n(query, if pick % 7 == 0 { 3 } else { 2 })),
+            Some(query) => queries.extend(std::iter::repeat_n(query, if pick.is_multiple_of(7) { 3 } else { 2 })),
             None => drop(waiting.swap_remove(index)),
         }
     }

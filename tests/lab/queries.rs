@@ -1,7 +1,7 @@
 //! `muslin queries` reads what a real CoreDNS writes about the lookups of real resolvers: the `ndots` that it finds loses no name, the
 //! next lower one does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -167,7 +167,7 @@ fn dnstap_shows_the_same_through_a_socket(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn wait_for(path: &PathBuf) -> Result<()> {
+fn wait_for(path: &Path) -> Result<()> {
     let began = Instant::now();
     while !path.exists() {
         if began.elapsed() > DEADLINE {

@@ -2,6 +2,7 @@
 //! is checked.
 
 #![allow(unreachable_pub, reason = "kube's macros write the types once more, inside of functions")]
+#![allow(clippy::duplicated_attributes, reason = "columns have types in common")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
