@@ -47,7 +47,10 @@ pub enum DomainFault {
 impl BrokenDomain {
     /// Returns whether the domain answers for this name.
     pub fn has(&self, name: &str) -> bool {
-        name.strip_suffix(&*self.domain).is_some_and(|rest| rest.ends_with('.'))
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let Some(start) = name.len().checked_sub(self.domain.len()) else { return false };
+        let is_domain = name.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(&self.domain));
+        is_domain && name[..start].ends_with('.')
     }
 }
 
