@@ -53,11 +53,7 @@ pub(super) fn findings(
         };
         notes.extend(profile_risks::accepted_risk_notes(&before, after, authors, context.profile));
     }
-    let exempt: HashSet<&str> = containers
-        .iter()
-        .filter(|container| context.profile.exempt.is_exempt_image(container.image))
-        .map(|it| it.name)
-        .collect();
+    let exempt = exempt_containers(containers, context);
     let settled = dns_config::settled(containers, &change.authored, context);
     let settled: HashSet<String> = settled.into_iter().map(rules::option_path).collect();
     let ignored: HashSet<&str> = ignored.iter().map(|ignored| ignored.slug).collect();
@@ -80,6 +76,12 @@ pub(super) fn findings(
     findings.sort_by_key(|planned| Reverse(planned.finding.level));
     notes.dedup();
     findings
+}
+
+/// Returns the names of containers whose images the profile exempts.
+fn exempt_containers<'c>(containers: &[Container<'c>], context: &Context<'_>) -> HashSet<&'c str> {
+    let is_exempt = |container: &&Container<'_>| context.profile.exempt.is_exempt_image(container.image);
+    containers.iter().filter(is_exempt).map(|container| container.name).collect()
 }
 
 /// Returns the words of the annotation `muslin.dev/ignore` of the pod and of the workload that holds it.

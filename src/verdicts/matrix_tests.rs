@@ -163,7 +163,7 @@ fn search_domain(outcome: &QueryOutcome) -> Seen {
     seen
 }
 
-/// Returns the fault of the path, of packets' sizes, and of the machine.
+/// Returns the fault of the path, of packets' sizes, and of the machine. One arm for each fault, hence its length.
 fn of_path(title: &str) -> Option<Seen> {
     let one = Half::Answered(4, Code::NoError);
     Some(match title {

@@ -176,7 +176,8 @@ fn stored_fingerprints(world: &World) -> Result<()> {
     victim.finish()
 }
 
-/// A private image that one namespace's Secret opens; the tenant has none, or a wrong one.
+/// A private image that one namespace's Secret opens; the tenant has none, or a wrong one. Two registries and two Secrets make the test
+/// long.
 fn private_images(world: &World) -> Result<()> {
     const PASSWORD: &str = "only-for-those-who-know";
     let _rights = Rights::apply(world, "components/pull-secrets/cluster-role.yaml")?;

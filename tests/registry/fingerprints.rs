@@ -203,7 +203,7 @@ const CASES: &[Case] = &[
         ],
         || json!({"Entrypoint": ["/entrypoint.sh"], "Cmd": ["/app/server"]}),
         "go",
-        "starts another program with `exec`",
+        "starts it with `exec`",
     ),
     (
         "script-in-a-mixed-image",

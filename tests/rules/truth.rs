@@ -193,7 +193,7 @@ impl Image {
     }
 }
 
-/// Where each rule is true.
+/// Where each rule is true. One arm for each rule, hence its length.
 fn is_true(slug: &str, image: &Image, set: &Set, start: Start) -> bool {
     let (musl, glibc, uclibc) = (image.is("musl"), image.is("glibc"), image.is("uclibc"));
     let (go, may_have_cgo) = (image.is("go") || image.is("go-any"), image.is("go-any"));

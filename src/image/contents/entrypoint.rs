@@ -344,7 +344,7 @@ impl<'a> Resolution<'a, '_> {
         }
         match common_answer(commands.iter().map(|words| self.resolve_command(words, depth + 1))) {
             Some(Process { resolver, reason }) => {
-                known(resolver, format!("the script `{path}` starts another program with `exec`: {reason}"))
+                known(resolver, format!("{reason}; the script `{path}` starts it with `exec`"))
             }
             None => self.any_program(&format!("the program that the script `{path}` starts with `exec` is unknown")),
         }

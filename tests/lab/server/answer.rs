@@ -176,6 +176,7 @@ impl Answering {
         decided.unwrap_or_else(|| truth().into())
     }
 
+    /// Returns the answer to a query. One arm for each reply, hence its length.
     fn message(
         &self,
         query: &Message,

@@ -94,6 +94,7 @@ async fn one_name(
     (answer_of(last), Found::default())
 }
 
+/// One attempt over all servers, in the order of glibc's `send_dg`, hence its length.
 async fn attempt(
     network: &Network,
     settings: &Settings,

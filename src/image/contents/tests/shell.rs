@@ -132,7 +132,7 @@ fn only_a_certain_exec_replaces_a_script() {
     }
 }
 
-/// Each path must end in `exec`, in an error, or without a program.
+/// Each path must end in `exec`, in an error, or without a program. A table of cases, hence its length.
 #[test]
 fn every_path_decides() {
     for (text, starts) in [
