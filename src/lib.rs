@@ -14,6 +14,7 @@
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
+//! | [`installation`] | muslin's own manifests, with the components that are chosen (pure) |
 //! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
 //! | [`queries`] | lookups behind a query log, and the lowest `ndots` of each workload (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
@@ -33,6 +34,7 @@ pub mod cluster;
 mod documentation;
 pub mod explain;
 pub mod image;
+pub mod installation;
 pub mod manifest;
 pub mod origins;
 pub mod plan;

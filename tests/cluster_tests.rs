@@ -26,6 +26,7 @@ mod cluster {
     pub(crate) mod examples;
     pub(crate) mod impostor;
     pub(crate) mod inspection;
+    pub(crate) mod install;
     pub(crate) mod installation;
     pub(crate) mod knowledge;
     pub(crate) mod load;
@@ -48,8 +49,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, endurance, enforcement, events, examples, inspection, installation, knowledge,
-    measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan, search_domains,
+    broken_certificates, certificates, endurance, enforcement, events, examples, inspection, install, installation,
+    knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -89,6 +90,7 @@ const SUITE: Suite<Test> = Suite {
         knowledge::TESTS,
         outages::TESTS,
         installation::TESTS,
+        install::TESTS,
         certificates::TESTS,
         broken_certificates::TESTS,
         endurance::TESTS,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 17] = [
+const FLOORS: [&str; 18] = [
     "resolver",
     "pod",
     "image",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 17] = [
     "verdicts",
     "explain",
     "manifest",
+    "installation",
     "origins",
     "queries",
     "report",
@@ -31,8 +32,19 @@ const FLOORS: [&str; 17] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 12] = [
-    "resolver", "pod", "image", "policy", "rules", "plan", "verdicts", "explain", "manifest", "origins", "queries",
+const PURE: [&str; 13] = [
+    "resolver",
+    "pod",
+    "image",
+    "policy",
+    "rules",
+    "plan",
+    "verdicts",
+    "explain",
+    "manifest",
+    "installation",
+    "origins",
+    "queries",
     "report",
 ];
 

@@ -10,6 +10,7 @@ mod files;
 mod fix;
 mod inject;
 mod inspect;
+mod install;
 mod log;
 mod man;
 mod manifest_pods;
@@ -62,6 +63,8 @@ enum Command {
     Probe(Box<probe::ProbeArgs>),
     Queries(Box<queries::QueriesArgs>),
     Explain(explain::Explain),
+    Install(install::Install),
+    Uninstall(install::Uninstall),
     Manifests(manifests::Manifests),
     Completions(completions::Completions),
     Man(man::Man),
@@ -98,6 +101,8 @@ pub fn run() -> ExitCode {
         Command::Probe(command) => command.run(),
         Command::Queries(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Uninstall(command) => command.run(),
         Command::Manifests(command) => command.run(),
         Command::Completions(command) => command.run(Arguments::command()),
         Command::Man(command) => command.run(Arguments::command()),
