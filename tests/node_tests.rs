@@ -10,6 +10,7 @@ mod common {
 
 mod node {
     pub(crate) mod installation;
+    pub(crate) mod page;
     pub(crate) mod probe;
     pub(crate) mod proof;
     pub(crate) mod real_node;

@@ -2,7 +2,6 @@
 //! its option, on a healthy network and with one packet lost in each lookup.
 
 use std::fmt;
-use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,14 +10,14 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::Topic;
 use crate::common::harness::tests;
+use crate::node::page;
 use crate::node::real_node::{Node, eventually};
 
 pub(crate) const TESTS: Topic = tests![a_fixed_musl_pod_resolves_faster_when_packets_are_lost];
 
-pub(crate) const ON_REQUEST: Topic = tests![records_docs_proof_on_a_node_md];
+pub(crate) const ON_REQUEST: Topic = tests![records_lost_packets_in_docs_proof_on_a_node_md];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/proof.yaml");
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof-on-a-node.md");
 
 /// The namespaces of the pods; muslin is off in the first.
 const NAMESPACES: [&str; 2] = ["bare", "fixed"];
@@ -63,30 +62,24 @@ fn a_fixed_musl_pod_resolves_faster_when_packets_are_lost(node: &mut Node) -> Re
     })
 }
 
-fn records_docs_proof_on_a_node_md(node: &mut Node) -> Result<()> {
+fn records_lost_packets_in_docs_proof_on_a_node_md(node: &mut Node) -> Result<()> {
     deploy(node)?;
     let [bare, fixed] = measure(node, LOOKUPS_OF_PAGE)?;
-    let page = format!(
-        "# The proof, on a node
-
-This page repeats the laboratory's [proof.md](proof.md) in a cluster of one node ([tests/node](../tests/node/node)): a pod on musl 1.2.3
-looks up the Service `{NAME}` {LOOKUPS_OF_PAGE} times at once, through the kubelet's resolv.conf, kube-proxy and CoreDNS. The pod
-exists twice: in a namespace where muslin is off, and in one with the profile `three-attempts`. Then each lookup loses one packet, the first of its socket.
-
-`cargo test --test node -- --ignored` (as root) writes this page. A test in `scripts/test` does the same with fewer lookups, and fails if
-a name is not found, a healthy lookup costs more queries, or the 99th percentile is less than {RATIO} times better.
+    let text = format!(
+        "A pod on musl 1.2.3 looks up the Service `{NAME}` {LOOKUPS_OF_PAGE} times at once, through the kubelet's resolv.conf,
+kube-proxy and CoreDNS. The pod exists twice: in a namespace where muslin is off, and in one with the profile `three-attempts`. Then each
+lookup loses one packet, the first of its socket. The test fails if a name is not found, a healthy lookup costs more queries, or the 99th
+percentile is less than {RATIO} times better.
 
 | options | found | median | 99th percentile | queries a lookup | one packet lost: found | median | 99th percentile |
 |---|---|---|---|---|---|---|---|
 {bare}
 {fixed}
 
-Measured on {}. With one packet lost, the 99th percentile is {:.1} times better.
-",
-        jiff::Timestamp::now().strftime("%Y-%m-%d"),
+With one packet lost, the 99th percentile is {:.1} times better.",
         bare.lost.p99() / fixed.lost.p99()
     );
-    fs::write(PAGE, page).with_context(|| format!("writing {PAGE}"))
+    page::write_section(page::LOST_PACKETS, &text)
 }
 
 fn deploy(node: &Node) -> Result<()> {
