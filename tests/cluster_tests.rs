@@ -20,6 +20,7 @@ mod common {
 mod cluster {
     pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
+    pub(crate) mod chart;
     pub(crate) mod endurance;
     pub(crate) mod enforcement;
     pub(crate) mod events;
@@ -49,8 +50,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, endurance, enforcement, events, examples, inspection, install, installation,
-    knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan, search_domains,
+    broken_certificates, certificates, chart, endurance, enforcement, events, examples, inspection, install,
+    installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan,
+    search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -91,6 +93,7 @@ const SUITE: Suite<Test> = Suite {
         outages::TESTS,
         installation::TESTS,
         install::TESTS,
+        chart::TESTS,
         certificates::TESTS,
         broken_certificates::TESTS,
         endurance::TESTS,

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::explain::{Examples, GeneratedPage, pages, parts};
+use crate::installation::{Template, templates};
 
 use super::outcome::{Failure, Outcome};
 
-/// Write the generated pages in docs/.
+/// Write the generated pages in docs/, and the templates of the Helm chart in charts/.
 #[derive(Debug, Args)]
 pub(super) struct Docs {
     /// muslin's repository: examples come from tests/rules, pages go to docs
@@ -30,6 +31,10 @@ impl Docs {
             let path = self.repository.join("docs").join(path);
             let folder = path.parent().unwrap_or(&self.repository);
             fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        for Template { file, text } in templates()? {
+            let path = self.repository.join("charts/muslin/templates").join(file);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         for part in parts() {

@@ -1,10 +1,11 @@
 //! Kustomizations, as far as muslin's manifests use them. A field that is not here is an error, so that the manifests cannot use what
 //! `muslin install` does not know.
 
-use json_patch::Patch;
+use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::conditional::Conditional;
 use super::files::{self, FILES};
 use super::strategic_merge::merge;
 
@@ -102,7 +103,7 @@ impl Target {
 /// Returns the objects of a folder with a kustomization.
 pub(super) fn build(folder: &str) -> Result<Vec<Value>, ManifestError> {
     let mut objects = Vec::new();
-    let kustomization = add(&mut objects, folder)?;
+    let kustomization = add(&mut objects, folder, None)?;
     if let Some(namespace) = kustomization.namespace {
         for object in &mut objects {
             object["metadata"]["namespace"] = json!(namespace);
@@ -119,9 +120,13 @@ pub(super) fn build(folder: &str) -> Result<Vec<Value>, ManifestError> {
     Ok(objects)
 }
 
-/// Adds the resources of a component, and changes the objects that are there.
-pub(super) fn add_component(objects: &mut Vec<Value>, folder: &str) -> Result<(), ManifestError> {
-    add(objects, folder).map(drop)
+/// Adds the resources of a component, and changes the objects that are there; with a condition, only where it holds in a chart.
+pub(super) fn add_component(
+    objects: &mut Vec<Value>,
+    folder: &str,
+    condition: Option<&str>,
+) -> Result<(), ManifestError> {
+    add(objects, folder, condition).map(drop)
 }
 
 /// Adds the resources of a component without its changes.
@@ -132,56 +137,85 @@ pub(super) fn add_resources(objects: &mut Vec<Value>, folder: &str) -> Result<()
     Ok(())
 }
 
-fn add(objects: &mut Vec<Value>, folder: &str) -> Result<Kustomization, ManifestError> {
+fn add(objects: &mut Vec<Value>, folder: &str, condition: Option<&str>) -> Result<Kustomization, ManifestError> {
     let path = format!("{folder}/kustomization.yaml");
     let kustomization: Kustomization = read(&path)?;
     for resource in &kustomization.resources {
         let resource = files::join(folder, resource);
-        let mut added = if files::is_file(&resource) { documents(&resource)? } else { build(&resource)? };
-        objects.append(&mut added);
+        let added = if files::is_file(&resource) { documents(&resource)? } else { build(&resource)? };
+        objects.extend(added.into_iter().map(|object| Conditional::item(object, condition)));
     }
     for map in &kustomization.config_map_generator {
         objects.push(config_map(folder, map)?);
     }
-    for component in &kustomization.components {
-        add_component(objects, &files::join(folder, component))?;
+    // In a chart, the condition of a component also has those that need it.
+    for component in kustomization.components.iter().filter(|_| condition.is_none()) {
+        add_component(objects, &files::join(folder, component), None)?;
     }
     for entry in &kustomization.patches {
-        apply(objects, folder, entry).map_err(|error| ManifestError { path: path.clone(), ..error })?;
+        apply(objects, folder, entry, condition).map_err(|error| ManifestError { path: path.clone(), ..error })?;
     }
     Ok(kustomization)
 }
 
-fn apply(objects: &mut Vec<Value>, folder: &str, entry: &PatchEntry) -> Result<(), ManifestError> {
+fn apply(
+    objects: &mut Vec<Value>,
+    folder: &str,
+    entry: &PatchEntry,
+    condition: Option<&str>,
+) -> Result<(), ManifestError> {
     let text = match (&entry.path, &entry.patch) {
         (Some(path), None) => text(&files::join(folder, path))?,
         (None, Some(patch)) => patch,
         _ => return Err(error(folder, "a patch is either `path` or `patch`")),
     };
     let Some(target) = &entry.target else {
-        return patch(objects, &parse(folder, text)?);
+        return patch(objects, &parse(folder, text)?, condition);
     };
     let operations: Patch = serde_json::from_value(parse(folder, text)?).map_err(|cause| error(folder, cause))?;
     let mut targets = objects.iter_mut().filter(|object| target.is_for(object)).peekable();
     if targets.peek().is_none() {
         return Err(error(folder, format_args!("no object is called {}", target.name)));
     }
-    targets.try_for_each(|object| json_patch::patch(object, &operations).map_err(|cause| error(folder, cause)))
+    targets.try_for_each(|object| change(object, &operations, condition).map_err(|cause| error(folder, cause)))
 }
 
-/// Applies a strategic merge patch to the object that it names.
-pub(super) fn patch(objects: &mut Vec<Value>, patch: &Value) -> Result<(), ManifestError> {
+/// Applies a JSON patch; with a condition, only where it holds in a chart.
+fn change(object: &mut Value, operations: &Patch, condition: Option<&str>) -> Result<(), String> {
+    let Some(condition) = condition else {
+        return json_patch::patch(object, operations).map_err(|error| error.to_string());
+    };
+    for operation in &operations.0 {
+        let (path, value) = match operation {
+            PatchOperation::Add(AddOperation { path, value }) => (path, value),
+            PatchOperation::Replace(ReplaceOperation { path, value }) => (path, value),
+            other => return Err(format!("a chart cannot have the operation {other}")),
+        };
+        if let Some(field) = object.pointer_mut(path.as_str()) {
+            *field = Conditional::choice(Some(condition), value.clone(), field.take());
+            continue;
+        }
+        let (parent, name) = path.as_str().rsplit_once('/').unwrap_or_default();
+        let fields = object.pointer_mut(parent).and_then(Value::as_object_mut);
+        let fields = fields.ok_or_else(|| format!("there is no {parent}"))?;
+        Conditional::insert(fields, name, value.clone(), Some(condition));
+    }
+    Ok(())
+}
+
+/// Applies a strategic merge patch to the object that it names; with a condition, only where it holds in a chart.
+pub(super) fn patch(objects: &mut Vec<Value>, patch: &Value, condition: Option<&str>) -> Result<(), ManifestError> {
     let is_named =
         |object: &Value| object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"];
     let index = objects
         .iter()
         .position(is_named)
         .ok_or_else(|| error("patch", format_args!("there is no {} {}", patch["kind"], patch["metadata"]["name"])))?;
-    if patch["$patch"] == "delete" {
-        objects.remove(index);
-        return Ok(());
+    match (patch["$patch"] == "delete", condition) {
+        (true, None) => drop(objects.remove(index)),
+        (true, Some(condition)) => objects[index] = Conditional::and_not(objects[index].take(), condition),
+        (false, condition) => merge(&mut objects[index], patch, condition),
     }
-    merge(&mut objects[index], patch);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! muslin's own manifests, as `muslin install` prints them: what `kubectl kustomize` makes of the folder `manifests`, which is part of the
 //! program, and of the components that an administrator chooses. One source serves both; `tests/cluster/install.rs` compares them.
 
+mod chart;
+mod conditional;
 mod files;
 mod kustomization;
 mod namespace;
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::policy::Mode;
 
+pub use chart::{Template, templates};
 pub use kustomization::ManifestError;
 pub use namespace::NAMESPACE;
 pub use platform::Platform;
@@ -58,10 +61,9 @@ pub struct Installation {
 // === impl Component ===
 
 impl Component {
-    /// Returns the component's folder in `manifests/components`.
-    #[must_use]
-    pub const fn folder(self) -> &'static str {
-        match self {
+    /// Returns the component's folder in `manifests`.
+    fn folder(self) -> String {
+        let name = match self {
             Self::HighAvailability => "high-availability",
             Self::EnforceEverywhereButSystem => "enforce-everywhere-but-system",
             Self::ImageInspection => "image-inspection",
@@ -71,7 +73,8 @@ impl Component {
             Self::CertManager => "cert-manager",
             Self::NetworkPolicy => "network-policy",
             Self::Platform(platform) => platform.name(),
-        }
+        };
+        format!("components/{name}")
     }
 }
 
@@ -82,15 +85,16 @@ impl Installation {
     pub fn objects(&self) -> Result<Vec<Value>, ManifestError> {
         let mut objects = kustomization::build("base")?;
         for component in self.all_components() {
-            kustomization::add_component(&mut objects, &folder_of(component))?;
+            kustomization::add_component(&mut objects, &component.folder(), None)?;
         }
         if self.has_monitoring {
             objects.append(&mut kustomization::build("monitoring")?);
         }
         kustomization::set_image(&mut objects, &self.image);
-        let variables = self.all_variables();
+        let variable = |(name, value)| json!({"name": name, "value": value});
+        let variables: Vec<Value> = self.all_variables().into_iter().map(variable).collect();
         if !variables.is_empty() {
-            kustomization::patch(&mut objects, &deployment_patch(&variables))?;
+            kustomization::patch(&mut objects, &deployment_patch(&variables), None)?;
         }
         namespace::rename(&mut objects, &self.namespace);
         // The webhooks last, after everything that they name.
@@ -134,7 +138,7 @@ pub fn objects_to_delete(
         [Component::HighAvailability, Component::ImageInspection, Component::PullSecrets, Component::NetworkPolicy];
     let mut objects = kustomization::build("base")?;
     for component in everywhere.into_iter().chain(has_cert_manager.then_some(Component::CertManager)) {
-        kustomization::add_resources(&mut objects, &folder_of(component))?;
+        kustomization::add_resources(&mut objects, &component.folder())?;
     }
     if has_monitoring {
         objects.append(&mut kustomization::build("monitoring")?);
@@ -144,10 +148,6 @@ pub fn objects_to_delete(
     objects.reverse();
     objects.sort_by_key(|object| !is_webhook_configuration(object));
     Ok(objects.iter().map(name_of).collect())
-}
-
-fn folder_of(component: Component) -> String {
-    format!("components/{}", component.folder())
 }
 
 fn is_webhook_configuration(object: &Value) -> bool {
@@ -163,8 +163,8 @@ fn name_of(object: &Value) -> Value {
     json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": metadata})
 }
 
-fn deployment_patch(variables: &[(String, String)]) -> Value {
-    let variables: Vec<Value> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+/// Returns a patch that adds variables to muslin's container.
+fn deployment_patch(variables: &[Value]) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",

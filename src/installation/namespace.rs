@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::conditional::Conditional;
+
 /// muslin's namespace in the manifests.
 pub const NAMESPACE: &str = "muslin";
 
@@ -12,7 +14,8 @@ pub(super) fn rename(objects: &mut [Value], namespace: &str) {
         return;
     }
     for object in objects {
-        let places: &[&str] = match object["kind"].as_str().unwrap_or_default() {
+        let kind = Conditional::of(object).map_or(&object["kind"], |conditional| &conditional.value["kind"]);
+        let places: &[&str] = match kind.as_str().unwrap_or_default() {
             "Namespace" => &["/metadata/name"],
             "Certificate" => &["/metadata/namespace", "/spec/commonName", "/spec/dnsNames/*"],
             "RoleBinding" | "ClusterRoleBinding" => &["/metadata/namespace", "/subjects/*/namespace"],
@@ -33,6 +36,10 @@ pub(super) fn rename(objects: &mut [Value], namespace: &str) {
 
 /// Calls a function with every text at a path, in which `*` stands for every item of a list.
 fn for_each(value: &mut Value, path: &[String], change: &mut impl FnMut(&mut String)) {
+    if let Some(values) = Conditional::values_mut(value) {
+        values.into_iter().for_each(|value| for_each(value, path, change));
+        return;
+    }
     match (path, value) {
         ([], Value::String(text)) => change(text),
         ([star, rest @ ..], Value::Array(items)) if star == "*" => {

@@ -3,43 +3,50 @@
 
 use serde_json::{Map, Value};
 
+use super::conditional::Conditional;
+
 /// The merge keys of the lists in muslin's patches, by the name of the list (`patchMergeKey` in the API's types).
 const MERGE_KEYS: [(&str, &str); 5] =
     [("containers", "name"), ("env", "name"), ("volumeMounts", "mountPath"), ("volumes", "name"), ("webhooks", "name")];
 
-/// Merges a patch into a value. The recursion is as deep as muslin's own manifests.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
-    let (Value::Object(target), Value::Object(patch)) = (&mut *target, patch) else {
-        *target = patch.clone();
+/// Merges a patch into a value; with a condition, only where it holds in a chart. The recursion is as deep as muslin's own manifests.
+pub(super) fn merge(target: &mut Value, patch: &Value, condition: Option<&str>) {
+    let (Value::Object(fields), Value::Object(patch)) = (&mut *target, patch) else {
+        if *target != *patch {
+            *target = Conditional::choice(condition, patch.clone(), target.take());
+        }
         return;
     };
     for (name, patch) in patch {
-        if patch.is_null() {
-            target.shift_remove(name);
-            continue;
-        }
         let key = MERGE_KEYS.iter().find(|(list, _)| list == name).map(|(_, key)| *key);
-        match (target.get_mut(name), patch, key) {
-            (Some(Value::Array(items)), Value::Array(patches), Some(key)) => merge_lists(items, patches, key),
-            (Some(value), ..) => merge(value, patch),
-            (None, ..) => {
-                target.insert(name.clone(), without_nulls(patch));
+        match (fields.get_mut(name), patch, key) {
+            (_, Value::Null, _) => Conditional::remove(fields, name, condition),
+            (Some(Value::Array(items)), Value::Array(patches), Some(key)) => {
+                merge_lists(items, patches, key, condition)
             }
+            (Some(value), ..) => merge(value, patch, condition),
+            (None, Value::Array(patches), Some(key)) => {
+                let mut items = Vec::new();
+                merge_lists(&mut items, patches, key, condition);
+                fields.insert(name.clone(), Value::Array(items));
+            }
+            (None, ..) => Conditional::insert(fields, name, without_nulls(patch), condition),
         }
     }
 }
 
 /// Merges items with the same key. Patched and new ones come first, as kustomize has them.
-fn merge_lists(items: &mut Vec<Value>, patches: &[Value], key: &str) {
+fn merge_lists(items: &mut Vec<Value>, patches: &[Value], key: &str, condition: Option<&str>) {
     let mut first = Vec::new();
     for patch in patches {
-        match items.iter().position(|item| item[key] == patch[key]) {
+        let found = patch.get(key).and_then(|name| items.iter().position(|item| item.get(key) == Some(name)));
+        match found {
             Some(index) => {
                 let mut item = items.remove(index);
-                merge(&mut item, patch);
+                merge(&mut item, patch, condition);
                 first.push(item);
             }
-            None => first.push(without_nulls(patch)),
+            None => first.push(Conditional::item(without_nulls(patch), condition)),
         }
     }
     items.splice(..0, first);
@@ -47,10 +54,10 @@ fn merge_lists(items: &mut Vec<Value>, patches: &[Value], key: &str) {
 
 /// Returns what a patch adds: `null` removes a field that is not there.
 fn without_nulls(patch: &Value) -> Value {
-    let mut added = Value::Object(Map::new());
-    if patch.is_object() {
-        merge(&mut added, patch);
-        return added;
+    if !patch.is_object() {
+        return patch.clone();
     }
-    patch.clone()
+    let mut added = Value::Object(Map::new());
+    merge(&mut added, patch, None);
+    added
 }

@@ -107,7 +107,7 @@ fn what_install_prints_is_applied_and_what_uninstall_prints_deletes_it(cluster: 
     Ok(())
 }
 
-fn installed(arguments: &[&str]) -> Result<String> {
+pub(crate) fn installed(arguments: &[&str]) -> Result<String> {
     muslin(&[&["install", "--image", IMAGE], arguments].concat())
 }
 
@@ -144,7 +144,7 @@ fn sorted(value: &Value) -> String {
     value.to_string()
 }
 
-fn objects(manifests: &str) -> Result<Vec<Value>> {
+pub(crate) fn objects(manifests: &str) -> Result<Vec<Value>> {
     let read = |document: &str| {
         let object: Value = serde_saphyr::from_str(document)?;
         // kustomize writes `1.0` as `1`.
