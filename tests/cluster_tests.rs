@@ -98,6 +98,7 @@ const SUITE: Suite<Test> = Suite {
         broken_certificates::TESTS,
         endurance::TESTS,
         installation::LAST,
+        chart::LAST,
     ],
     on_request: &[measuring::TESTS, endurance::ON_REQUEST],
 };

@@ -127,3 +127,25 @@ fn the_kubelet_reads_the_permissions_of_files_as_octal_numbers() {
     let volume = &find(&objects, "Deployment")["spec"]["template"]["spec"]["volumes"][0];
     assert_eq!(volume["secret"]["defaultMode"], 0o440);
 }
+
+#[test]
+fn a_chart_says_where_each_part_is() {
+    let templates = templates().unwrap();
+    let deployment = templates.iter().find(|template| template.file == "deployment-muslin.yaml").unwrap();
+    for part in [
+        "{{- if eq .Values.platform \"gke\" }}\n              containerPort: 10250\n{{- else }}\n              containerPort: 8443\n",
+        "{{- if .Values.privateRegistries }}\n            - name: REGISTRY_AUTH_FILE\n",
+        "namespace: {{ .Release.Namespace | quote }}\n",
+    ] {
+        assert!(deployment.text.contains(part), "{part}\n{}", deployment.text);
+    }
+}
+
+#[test]
+fn helm_evaluates_no_text_of_a_manifest() {
+    let templates = templates().unwrap();
+    let dashboard = templates.iter().find(|template| template.file == "configmap-muslin-dashboard.yaml").unwrap();
+    assert!(dashboard.text.contains(r#"{{ "{{" }}"#));
+    let actions = dashboard.text.matches("{{").count() - 2 * dashboard.text.matches(r#"{{ "{{" }}"#).count();
+    assert_eq!(actions, 3, "if, namespace, end");
+}

@@ -17,6 +17,12 @@ pub(crate) const TESTS: Topic = tests![
     values_that_do_not_exist_are_refused
 ];
 
+/// Run after all others: Helm deletes what they use.
+pub(crate) const LAST: Topic = tests![the_chart_takes_over_from_the_manifests_of_0_1_0_and_keeps_the_profiles];
+
+/// The manifests of the release 0.1.0, without descriptions.
+const MANIFESTS_0_1_0: &str = include_str!("../data/manifests-0.1.0.yaml");
+
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/muslin");
 
 /// The chart's values, and the arguments of `muslin install` that mean the same.
@@ -89,6 +95,44 @@ fn values_that_do_not_exist_are_refused(_: &Cluster) -> Result<()> {
         let output = Command::new(program()?).args(["template", "muslin", CHART, "--set", value]).output()?;
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(!output.status.success() && told.contains(message), "{value}: {told}");
+    }
+    Ok(())
+}
+
+fn the_chart_takes_over_from_the_manifests_of_0_1_0_and_keeps_the_profiles(cluster: &Cluster) -> Result<()> {
+    const PROFILE: &str = "apiVersion: muslin.dev/v1alpha1\nkind: ResolverProfile\nmetadata: {name: kept}\n\
+                           spec: {summary: kept, options: {others: ['timeout:3']}}\n";
+    let kubectl = |arguments: &[&str], input: Option<&str>| -> Result<String> {
+        let output = cluster.control_plane.kubectl(arguments, input)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", output.stderr);
+        Ok(output.stdout)
+    };
+    let kubeconfig = cluster.control_plane.admin_kubeconfig();
+    let kubeconfig = kubeconfig.to_str().context("the kubeconfig's path is not UTF-8")?;
+    let release = |arguments: &[&str]| helm(&[arguments, &["-n", "muslin", "--kubeconfig", kubeconfig]].concat());
+    let image = ["--set", "image.repository=registry.example.com/muslin"];
+
+    kubectl(&["apply", "-f", "-"], Some(MANIFESTS_0_1_0))?;
+    kubectl(&["wait", "--for=condition=Established", "crd/resolverprofiles.muslin.dev"], None)?;
+    kubectl(&["apply", "-f", "-"], Some(PROFILE))?;
+    let uid = || kubectl(&["get", "resolverprofile", "kept", "-o", "jsonpath={.metadata.uid}"], None);
+    let before = uid()?;
+    release(&[&["install", "muslin", CHART, "--take-ownership", "--force-conflicts"][..], &image].concat())?;
+    let definition = kubectl(&["get", "crd", "dnsobservations.muslin.dev", "-o", "name"], None)?;
+    ensure!(definition.contains("dnsobservations"), "the new definition is missing: {definition}");
+    ensure!(uid()? == before, "the profile was deleted");
+
+    release(
+        &[&["upgrade", "muslin", CHART, "--force-conflicts", "--set", "highAvailability=true"][..], &image].concat(),
+    )?;
+    let replicas = kubectl(&["get", "deployment", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.replicas}"], None)?;
+    ensure!(replicas == "2", "{replicas} replicas");
+
+    release(&["uninstall", "muslin"])?;
+    ensure!(uid()? == before, "the profile was deleted");
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration", "clusterrole"] {
+        let left = kubectl(&["get", kind, "-o", "name"], None)?;
+        ensure!(!left.contains("muslin"), "left: {left}");
     }
     Ok(())
 }
