@@ -177,11 +177,27 @@ fn a_manual_page_is_written_for_every_command() {
     assert!(commands.len() > 5, "{commands:?}");
     for command in commands.iter().filter(|command| *command != "help") {
         let page = fs::read_to_string(target.join(format!("muslin-{command}.1"))).unwrap();
-        assert!(page.contains(".TH"), "{command}");
+        for section in [".TH", ".SH EXIT STATUS", ".SH SEE ALSO"] {
+            assert!(page.contains(section), "{command}: {section}");
+        }
     }
     let main = fs::File::open(target.join("muslin.1")).unwrap();
     assert!(BufReader::new(main).lines().any(|line| line.unwrap().contains("muslin\\-explain(1)")));
     assert!(!target.join("muslin-docs.1").exists(), "a hidden command has no page");
+}
+
+#[test]
+fn manual_pages_have_a_date_and_short_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let status =
+        muslin().args(["man", folder.path().to_str().unwrap()]).env("SOURCE_DATE_EPOCH", "0").status().unwrap();
+    assert!(status.success());
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let page = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(page.lines().any(|line| line.starts_with(".TH MUSLIN") && line.contains("1970-01-01")), "{page}");
+        let mut lines = page.lines();
+        assert!(lines.all(|line| line.trim_end() == line && !line.is_empty()), "{page}");
+    }
 }
 
 #[test]

@@ -12,28 +12,30 @@ use crate::registry::{ClientSettings, Credentials, Mirror, Network, Platform};
 
 use super::outcome::Failure;
 
+/// The heading of the arguments in the help. `next_help_heading` would also be that of later arguments.
+const HEADING: &str = "Registries";
+
 /// The arguments that say how to reach registries.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Registries")]
 pub(super) struct RegistryArgs {
     /// A file in dockerconfigjson format with credentials [default: the file that docker login writes]
-    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
     auth_file: Option<PathBuf>,
 
     /// CA certificates to trust in addition to the system's, as PEM
-    #[arg(long, value_name = "FILE", env = "MUSLIN_CA_FILE", value_delimiter = ',')]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", env = "MUSLIN_CA_FILE", value_delimiter = ',')]
     ca_file: Vec<PathBuf>,
 
     /// A mirror to try first for images under a prefix, such as docker.io=mirror.example.com/hub
-    #[arg(long, value_name = "PREFIX=MIRROR", value_parser = parse_mirror, env = "MUSLIN_MIRROR", value_delimiter = ',')]
+    #[arg(long, help_heading = HEADING, value_name = "PREFIX=MIRROR", value_parser = parse_mirror, env = "MUSLIN_MIRROR", value_delimiter = ',')]
     mirror: Vec<Mirror>,
 
     /// A registry to reach by plain HTTP
-    #[arg(long, value_name = "HOST[:PORT]", env = "MUSLIN_PLAIN_HTTP", value_delimiter = ',')]
+    #[arg(long, help_heading = HEADING, value_name = "HOST[:PORT]", env = "MUSLIN_PLAIN_HTTP", value_delimiter = ',')]
     plain_http: Vec<String>,
 
     /// A private network to allow, such as 10.0.0.0/8; by default only public addresses are contacted
-    #[arg(long, value_name = "NETWORK", env = "MUSLIN_ALLOW_NETWORK", value_delimiter = ',')]
+    #[arg(long, help_heading = HEADING, value_name = "NETWORK", env = "MUSLIN_ALLOW_NETWORK", value_delimiter = ',')]
     allow_network: Vec<Network>,
 }
 
