@@ -7,14 +7,18 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cluster::certificates::is_settled;
+use crate::cluster::replicas::{forget_certificates, wait};
 use crate::common::harness::tests;
-use crate::common::registration::MANIFESTS;
+use crate::common::registration::{MANIFESTS, unregister};
+use crate::common::webhook::Process;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
     install_prints_what_kustomize_builds,
     kubectl_reads_what_install_prints_as_it_reads_what_kustomize_prints,
-    what_install_prints_is_applied_and_what_uninstall_prints_deletes_it
+    what_install_prints_is_applied_and_what_uninstall_prints_deletes_it,
+    tools_that_compare_see_no_drift_while_muslin_runs
 ];
 
 const IMAGE: &str = "registry.example.com/muslin:0.1.0";
@@ -105,6 +109,29 @@ fn what_install_prints_is_applied_and_what_uninstall_prints_deletes_it(cluster: 
         ensure!(deleted.contains(object), "{object} was not deleted:\n{deleted}");
     }
     Ok(())
+}
+
+/// Argo CD and Flux compare manifests with the cluster, as `kubectl diff` does. muslin writes its CA and its certificate.
+fn tools_that_compare_see_no_drift_while_muslin_runs(cluster: &Cluster) -> Result<()> {
+    let whole = installed(&["--mode", "audit"])?;
+    let kubectl = |arguments: &[&str]| cluster.control_plane.kubectl(arguments, Some(&whole));
+    forget_certificates(cluster)?;
+    let applied = kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"])?;
+    ensure!(applied.status.success(), "{}", applied.stderr);
+    let compared = (|| {
+        let muslin = Process::start(&cluster.account, &[])?;
+        wait("ready", || Ok(muslin.get("/readyz")?.0 == "200"))?;
+        wait("settled", || is_settled(cluster))?;
+        for arguments in [&["diff", "-f", "-"][..], &["diff", "--server-side", "--force-conflicts", "-f", "-"]] {
+            let diff = kubectl(arguments)?;
+            ensure!(diff.status.success() && diff.stdout.is_empty(), "{arguments:?}: {}{}", diff.stdout, diff.stderr);
+        }
+        let other = cluster.control_plane.kubectl(&["diff", "-f", "-"], Some(&installed(&["--mode", "warn"])?))?;
+        ensure!(other.status.code() == Some(1) && other.stdout.contains("MUSLIN_DEFAULT_MODE"), "{}", other.stdout);
+        Ok(())
+    })();
+    unregister(&cluster.control_plane)?;
+    compared
 }
 
 pub(crate) fn installed(arguments: &[&str]) -> Result<String> {
