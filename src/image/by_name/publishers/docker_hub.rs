@@ -13,6 +13,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("alpine/ansible", Plain, Alpine, "alpine-docker/multi-arch-docker-images@d3cdc71 ansible/Dockerfile FROM alpine:3"),
     row("alpine/bombardier", Plain, Bare("scratch"), "alpine-docker/bombardier@cf87f3c Dockerfile FROM scratch, go install in golang:alpine").go(Unknown),
     row("alpine/bruno", Plain, Alpine, "alpine-docker/multi-arch-docker-images@d3cdc71 bruno/Dockerfile FROM node:18-alpine"),
+    row("alpine/curl", From(8, 6), Alpine, "alpine-docker/multi-arch-docker-images@d3cdc71 curl/Dockerfile FROM alpine, apk add curl, which has c-ares since Alpine 3.19 (curl/curl#12558)").c_ares(),
     row("alpine/curl", Plain, Alpine, "alpine-docker/multi-arch-docker-images@d3cdc71 curl/Dockerfile FROM alpine"),
     row("alpine/flake8", Plain, Alpine, "alpine-docker/multi-arch-docker-images@d3cdc71 flake8/Dockerfile FROM python:3-alpine"),
     row("alpine/gcloud", Plain, Alpine, "alpine-docker/gcloud@89e01c6 Dockerfile FROM python:3-alpine"),
