@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::image::{self, Fingerprint};
 use crate::manifest::{Document, Lines, Node, Object};
 use crate::plan::{Context, Plan, Skip, plan};
-use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
+use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey, Variables};
 use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
@@ -128,10 +128,25 @@ impl ManifestPlanner {
         let (_, container) = source.container(name)?;
         let image = container.get("image")?.as_text()?;
         let command = container.get("command").and_then(Node::as_list).and_then(<[Node]>::first);
-        let assumed = image::assume_started(image, command.map(|word| word.as_text().unwrap_or_default()));
-        let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, assumed);
-        Some(format!("{image} is {resolver} ({evidence}): {reason}"))
+        let command = command.map(|word| word.as_text().unwrap_or_default());
+        let variables = command.map(|_| variables(container)).unwrap_or_default();
+        let command = command.map(|word| variables.expand(word).unwrap_or_default());
+        let assumed = image::assume_started(image, command.as_deref());
+        let Fingerprint { resolver, evidence, reason, beside, .. } = self.profile.images.apply(image, assumed);
+        let beside = beside.map(|second| format!("; {}", second.reason)).unwrap_or_default();
+        Some(format!("{image} is {resolver} ({evidence}): {reason}{beside}"))
     }
+}
+
+/// Returns the environment variables of a container, which its command may refer to.
+fn variables(container: &Node) -> Variables {
+    let mut variables = Variables::default();
+    for variable in container.get("env").and_then(Node::as_list).unwrap_or_default() {
+        let text = |key| variable.get(key).and_then(Node::as_text);
+        let value = text("value").or_else(|| variable.get("valueFrom").is_none().then_some(""));
+        text("name").into_iter().for_each(|name| variables.set(name, value));
+    }
+    variables
 }
 
 // === impl PodSource ===
