@@ -230,8 +230,10 @@ fn program_line(program: &Program) -> String {
 fn own_resolver_text(resolver: Resolver, own_resolvers: &[OwnResolver]) -> String {
     const ELSEWHERE: &str =
         "lookups by getaddrinfo do not show how that fares; the verdicts on nameservers hold for it";
-    if resolver.family == Family::Go {
-        return format!("; its program asks the nameservers by Go's own resolver: {ELSEWHERE}");
+    match resolver.family {
+        Family::Go => return format!("; its program asks the nameservers by Go's own resolver: {ELSEWHERE}"),
+        Family::CAres => return format!("; its program asks the nameservers by c-ares: {ELSEWHERE}"),
+        _ => {}
     }
     let texts = own_resolvers.iter().map(|own| format!("{} ({})", own.name, own.evidence)).collect::<Vec<_>>();
     if texts.is_empty() {
