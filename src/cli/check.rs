@@ -318,7 +318,7 @@ impl Checker {
                     });
                     if self.verbose {
                         let object = self.planner.name_of(object);
-                        results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}").into()));
+                        results.notes.extend(plan.all_notes().map(|note| format!("{name}: {object}: {note}").into()));
                     }
                 }
                 Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,

@@ -114,7 +114,7 @@ fn inject_document(
             tally.findings.push(tally.human.finding(&located));
         });
         let object = planner.name_of(object);
-        tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
+        tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{object}: {note}"))));
         if !plan.patch.is_empty() {
             tally.changed += 1;
             patches.push((source.pod_pointer(), plan.patch));

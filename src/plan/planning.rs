@@ -31,8 +31,8 @@ pub(super) fn plan_after(
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Result<Plan, Skip> {
-    let mut notes = Vec::new();
-    check_skip(pod, &fingerprints, context, &mut notes)?;
+    let (mut author_notes, mut notes) = (Vec::new(), Vec::new());
+    check_skip(pod, &fingerprints, context, &mut author_notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
@@ -45,13 +45,15 @@ pub(super) fn plan_after(
         DnsChange::unchanged(&current, earlier, context)
     };
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
-    let findings = findings(&change, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
+    let ignored = ignored_rules_of(pod, context);
+    let findings = findings(&change, &containers, &ignored, &unread, context, &mut author_notes, &mut notes);
     let mut plan = Plan {
         findings,
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: messages::resolvers(&containers),
         containers: count(&containers),
+        author_notes,
         notes,
         is_done: current == change.desired,
         patch: Patch(Vec::new()),
@@ -72,15 +74,16 @@ pub fn findings_as_is(
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Result<Vec<Finding>, Skip> {
-    let mut notes = Vec::new();
-    check_skip(pod, &fingerprints, context, &mut notes)?;
+    let (mut author_notes, mut notes) = (Vec::new(), Vec::new());
+    check_skip(pod, &fingerprints, context, &mut author_notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
     let unchanged = DnsChange::unchanged(&pod.dns(), &earlier_options(pod), context);
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
-    let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
+    let ignored = ignored_rules_of(pod, context);
+    let findings = findings(&unchanged, &containers, &ignored, &unread, context, &mut author_notes, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 

@@ -171,7 +171,7 @@ fn a_risk_must_be_accepted_and_is_then_noted_on_each_pod(cluster: &Cluster) -> R
     becomes(cluster, "risky", &pod("risky", "web", "alpine:3.19"), |pod, warnings| {
         let annotation = pod["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
         let says = "profile risky accepts ndots-breaks-musl: app: ";
-        annotation.contains(says) && warnings.contains(says)
+        annotation.contains(says) && !warnings.contains(says)
     })
 }
 
