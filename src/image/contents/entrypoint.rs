@@ -12,7 +12,7 @@ use super::files::script::{Script, is_shell};
 use super::layers::path::split_path;
 use super::program_kind::ProgramKind;
 use super::program_resolver::{Answer, Process, Program, Unknown, common_answer, known, unknown};
-use super::program_search::{ProgramSearch, SHOWN_MAX_BYTES};
+use super::program_search::{ProgramSearch, SHOWN_MAX_BYTES, has_carriage_returns_in};
 use super::shell::lexer::{ARGUMENTS, ITSELF, UNKNOWN_WORD};
 use super::shell::parser::{Command, ShellText};
 use super::shell::wrappers::{Unwrapped, WORDS_MAX, is_launcher, is_starter, unwrap};
@@ -263,7 +263,10 @@ impl<'a> Resolution<'a, '_> {
 
     /// Follows an executable script to what its interpreter runs.
     fn resolve_script(&mut self, path: &str, script: &Script, argv: &[Rc<str>], depth: usize) -> Answer {
-        let Script { interpreter, argument, starts, lacks_exec_bit: _ } = script;
+        let Script { interpreter, argument, starts, lacks_exec_bit: _, has_carriage_returns } = script;
+        if *has_carriage_returns {
+            return unknown(has_carriage_returns_in(path));
+        }
         if script.is_shell() {
             return self.resolve_starts(path, starts, argv, depth);
         }
@@ -304,6 +307,9 @@ impl<'a> Resolution<'a, '_> {
         Some(match self.facts.program_at(&self.search.absolute(path)) {
             Found::Program(path, ProgramKind::Script(script)) => {
                 self.note_file(&path);
+                if script.has_carriage_returns {
+                    return Some(unknown(has_carriage_returns_in(&format!("/{path}"))));
+                }
                 self.resolve_starts(&format!("/{path}"), &script.starts, &argv[at..], depth)
             }
             _ => self.any_program(&starts_unknown(path)),
