@@ -128,3 +128,34 @@ pub(crate) const SPIFFE: &[Row] = &[
     row("spire-server", Between((0, 10), (1, 6)), Alpine, "spiffe/spire v1.5.4 Dockerfile FROM alpine since v0.9.2, built by golang:*-alpine").go(Unknown),
     row("spire-server", From(1, 6), Bare("scratch"), "spiffe/spire@ef8527e Dockerfile CGO_ENABLED=1 FROM scratch since v1.6.0, statically linked with musl").go(WithCgo),
 ];
+
+/// Jupyter's stacks on Docker Hub and quay.io.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
+pub(crate) const JUPYTER: &[Row] = &[
+    row("all-spark-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("base-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("datascience-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("docker-stacks-foundation", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("julia-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("minimal-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("pyspark-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("pytorch-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("r-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("scipy-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("tensorflow-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+];
+
+/// KFServing, KServe's name until 0.6, on Docker Hub and gcr.io.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
+pub(crate) const KFSERVING: &[Row] = &[
+    row("kfserving-controller", From(0, 4), Bare("distroless static"), "kserve/kserve@ee4b597 Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static").go(WithoutCgo),
+    row("lgbserver", Plain, Glibc("Debian"), "kserve/kserve@05b19e3 python/lgb.Dockerfile FROM python:3.7-slim"),
+    row("models-web-app", Plain, Glibc("Debian"), "kserve/models-web-app@0c9a275 Dockerfile FROM python:*-slim"),
+    row("paddleserver", Plain, Glibc("Debian"), "kserve/kserve@b7a52bb python/paddle.Dockerfile FROM python:3.8"),
+    row("pmmlserver", Plain, Glibc("Debian"), "kserve/kserve@ae60026 python/pmml.Dockerfile FROM openjdk:11-slim"),
+    row("pytorchserver", Plain, Glibc("Ubuntu"), "kserve/kserve@4f6c6aa python/pytorch.Dockerfile FROM ubuntu:18.04, before 16.04"),
+    row("sklearnserver", Plain, Glibc("Debian"), "kserve/kserve@31fdcb9 python/sklearn.Dockerfile FROM python:3.7-slim"),
+    row("storage-initializer", Plain, Glibc("Debian"), "kserve/kserve@e882f49 python/storage-initializer.Dockerfile FROM python:3.7-slim"),
+    row("torchserve-kfs", Plain, Glibc("Ubuntu"), "kserve/kserve@cb2c6e7 docs/samples/v1beta1/custom/torchserve/torchserve-image/Dockerfile BASE_IMAGE=ubuntu:18.04"),
+    row("xgbserver", Plain, Glibc("Debian"), "kserve/kserve@31fdcb9 python/xgb.Dockerfile FROM python:3.7-slim"),
+];
