@@ -16,6 +16,7 @@ use ignore::gitignore::Gitignore;
 use crate::manifest::{Document, Lines, Node, Stream, objects};
 use crate::policy::{BrokenDomain, Mode, Profile};
 use crate::report::{Format, Github, Json, LocatedFinding, Sarif, Summary};
+use crate::rules::DocsUrl;
 
 use super::files::{STDIN, Source, sources};
 use super::fix::{FixedText, fix_text};
@@ -124,7 +125,7 @@ impl Check {
             let message = "--fix cannot write to standard input; use `muslin inject -` to fix a stream";
             return Err(Failure::Input(anyhow!(message)));
         }
-        let LoadedPolicy { mut profile, exclude, broken_domains } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { mut profile, exclude, broken_domains, docs } = self.policy.load().map_err(Failure::Input)?;
         if self.fix {
             // The node-local profile writes out the search list, which holds the namespace and the cluster's domain. A file does not
             // name them reliably; the webhook knows them.
@@ -132,7 +133,7 @@ impl Check {
         }
         let checker = Checker {
             planner: self.planner(profile, broken_domains),
-            format: self.format(),
+            format: self.format(docs),
             fix: self.fix,
             verbose: self.verbose,
         };
@@ -160,8 +161,7 @@ impl Check {
         }
     }
 
-    fn format(&self) -> Box<dyn Format> {
-        let docs = self.policy.docs.docs_url.clone();
+    fn format(&self, docs: Option<DocsUrl>) -> Box<dyn Format> {
         match self.output {
             Output::Human => Box::new(Results::human(docs)),
             Output::Json => Box::new(Json),

@@ -60,7 +60,7 @@ impl Inject {
         let source = Source { path: self.file.clone(), named: true };
         let name = source.name();
         let text = source.read().map_err(Failure::Input)?;
-        let LoadedPolicy { profile, exclude: _, broken_domains } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { profile, exclude: _, broken_domains, docs } = self.policy.load().map_err(Failure::Input)?;
         let planner = ManifestPlanner {
             mode: self.mode,
             profile,
@@ -68,7 +68,7 @@ impl Inject {
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };
-        let mut tally = Tally::new(self.policy.docs.docs_url.clone());
+        let mut tally = Tally::new(docs);
         let lines = Lines::new(&text);
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());

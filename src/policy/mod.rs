@@ -17,7 +17,7 @@ mod profile;
 mod search_list;
 
 pub use cache_fault::CacheFault;
-pub use config::{Config, InvalidConfig, Pattern};
+pub use config::{Config, InvalidConfig, PlacedText};
 pub use declared_images::DeclaredImages;
 pub use did_you_mean::{did_you_mean, meant_word};
 pub use exemptions::Exemptions;
