@@ -45,8 +45,10 @@ pub(crate) const QUAY: &[Row] = &[
     row("metallb/frr-k8s", Plain, Several, "metallb/frr-k8s@08ef923 Dockerfile CGO_ENABLED=0 FROM alpine").go(Unknown),
     row("metallb/speaker", Before(0, 14), Alpine, "metallb/metallb@9c4ea30 speaker/Dockerfile FROM alpine").go(Unknown),
     row("metallb/speaker", From(0, 15), Bare("distroless static"), "metallb/metallb@66d8395 speaker/Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static").go(WithoutCgo),
+    row("minio/mc", Plain, Several, "minio/mc@1ad9516 Dockerfile.release FROM alpine:3.5, later UBI, ENTRYPOINT mc, of Go").go(Unknown),
     row("minio/minio", Between((2018, 0), (2020, 0)), Alpine, "minio/minio@11c4223 Dockerfile.release FROM alpine; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("minio/minio", From(2021, 0), Glibc("Red Hat UBI"), "minio/minio@7aac2a2 Dockerfile.release CGO_ENABLED=0 FROM ubi9/ubi-micro; since 2020-12-08 UBI").go(WithoutCgo),
+    row("minio/operator", Plain, Several, "minio/operator@0ee2c25 Dockerfile FROM ubi9/ubi-micro, ENTRYPOINT minio-operator, of Go").go(Unknown),
     row("numaio/numaflow-rs/", Plain, Glibc("Debian"), "numaproj/numaflow-rs@052a936 examples/*/Dockerfile FROM debian:bullseye"),
     row("oauth2-proxy/oauth2-proxy", Between((5, 0), (7, 6)), Alpine, "oauth2-proxy/oauth2-proxy@a84e9f4 Dockerfile RUNTIME_IMAGE=alpine; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("oauth2-proxy/oauth2-proxy", From(7, 6), Bare("distroless static"), "oauth2-proxy/oauth2-proxy@be84906 Dockerfile RUNTIME_IMAGE=gcr.io/distroless/static:nonroot; Makefile CGO_ENABLED=0").go(WithoutCgo),
@@ -62,6 +64,7 @@ pub(crate) const QUAY: &[Row] = &[
 pub(crate) const GITHUB: &[Row] = &[
     row("actions/actions-runner", Plain, Glibc("Ubuntu"), "actions/runner@0024247 images/Dockerfile FROM mcr.microsoft.com/dotnet/runtime-deps:8.0-jammy"),
     row("actions/gha-runner-scale-set-controller", Plain, Bare("distroless static"), "actions/actions-runner-controller@2ee6b3b Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static:nonroot").go(WithoutCgo),
+    row("apache/flink-kubernetes-operator", Plain, Glibc("Debian or Ubuntu"), "apache/flink-kubernetes-operator@6e9caeb Dockerfile FROM eclipse-temurin:17-jre-jammy, before openjdk"),
     row("cloudnative-pg/cloudnative-pg", From(1, 15), Bare("distroless static"), "cloudnative-pg/cloudnative-pg@a95a534 Dockerfile BASE=gcr.io/distroless/static-debian13, since v1.15.0 static; .goreleaser.yml CGO_ENABLED=0").go(WithoutCgo),
     row("cloudnative-pg/postgresql", Plain, Glibc("Debian"), "cloudnative-pg/postgres-containers@22f0691 Dockerfile BASE=debian, before FROM postgres"),
     row("dexidp/dex", Plain, Alpine, "dexidp/dex@ab64ed7 Dockerfile CGO_ENABLED=1 BASE_IMAGE=alpine, since v2.0.0 (the other is tagged -distroless)").go(WithCgo),
@@ -146,6 +149,7 @@ pub(crate) const GITHUB: &[Row] = &[
     row("kyverno/kyvernopre", From(1, 10), Bare("a static base"), "kyverno/kyverno@111e07b .ko.yaml defaultBaseImage ghcr.io/wolfi-dev/static; Makefile CGO_ENABLED ?= 0").go(WithoutCgo),
     row("kyverno/reports-controller", From(1, 10), Bare("a static base"), "kyverno/kyverno@111e07b .ko.yaml defaultBaseImage ghcr.io/wolfi-dev/static; Makefile CGO_ENABLED ?= 0").go(WithoutCgo),
     row("llm-d/llm-d", Plain, Glibc("Ubuntu"), "llm-d/llm-d@f458af2 Dockerfile RUNTIME_IMAGE=nvcr.io/nvidia/cuda 12.8.1-devel-ubuntu24.04"),
+    row("llm-d/llm-d-cuda", Plain, Glibc("Red Hat UBI or Ubuntu"), "llm-d/llm-d@a22af71 docker/Dockerfile.cuda FROM nvcr.io/nvidia/cuda:*-devel-ubi9, or ubuntu"),
     row("llm-d/llm-d-dev", Plain, Glibc("Ubuntu"), "llm-d/llm-d@f458af2 Dockerfile RUNTIME_IMAGE=nvcr.io/nvidia/cuda 12.8.1-devel-ubuntu24.04"),
     row("llm-d/llm-d-inference-scheduler", Plain, Glibc("Red Hat UBI"), "llm-d/llm-d-inference-scheduler@08cee2b Dockerfile CGO_ENABLED=1 FROM ubi9/ubi, links tokenizers").go(WithCgo),
     row("llm-d/llm-d-routing-sidecar", Plain, Glibc("Red Hat UBI"), "llm-d/llm-d-routing-sidecar@78051b8 Dockerfile CGO_ENABLED=0 FROM ubi9/ubi-micro, before ubi9/ubi").go(WithoutCgo),
@@ -160,6 +164,7 @@ pub(crate) const GITHUB: &[Row] = &[
     row("open-telemetry/opentelemetry-operator/e2e-test-app-metrics-basic-auth", Plain, Glibc("Debian"), "open-telemetry/opentelemetry-operator@be89444 tests/test-e2e-apps/metrics-basic-auth/Dockerfile FROM python:3.14-slim"),
     row("open-telemetry/opentelemetry-operator/e2e-test-app-nodejs", Plain, Glibc("Debian"), "open-telemetry/opentelemetry-operator@be89444 tests/test-e2e-apps/nodejs/Dockerfile FROM node:lts-trixie-slim"),
     row("open-telemetry/opentelemetry-operator/opentelemetry-operator", Plain, Bare("scratch, earlier distroless static"), "open-telemetry/opentelemetry-operator@be89444 Dockerfile FROM scratch, before 0.83 distroless static; Makefile CGO_ENABLED=0").go(WithoutCgo),
+    row("open-telemetry/opentelemetry-operator/operator-opamp-bridge", Plain, Several, "open-telemetry/opentelemetry-operator@be89444 cmd/operator-opamp-bridge/Dockerfile FROM scratch, before distroless, of Go").go(Unknown),
     row("open-telemetry/opentelemetry-operator/target-allocator", From(0, 68), Bare("scratch"), "open-telemetry/opentelemetry-operator@be89444 cmd/otel-allocator/Dockerfile FROM scratch since v0.68; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("projectcontour/contour", Plain, Bare("scratch, later distroless static"), "projectcontour/contour@00996a1 Dockerfile CGO_ENABLED=0 FROM scratch").go(Unknown),
     row("prometheus-community/windows-exporter", Every, Windows, "prometheus-community/windows_exporter@0acdf4e Dockerfile FROM windows-host-process-containers-base-image"),
@@ -211,6 +216,8 @@ pub(crate) const KUBERNETES: &[Row] = &[
     row("kube-state-metrics/kube-state-metrics", From(2, 0), Bare("distroless static"), "kubernetes/kube-state-metrics@c92fe0c Dockerfile FROM gcr.io/distroless/static-debian13; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("kubectl", From(1, 28), Several, "kubernetes/kubernetes@109cf68 build/server-image/kubectl/Dockerfile FROM debian-base, ENTRYPOINT kubectl; @0029a64 hack/lib/golang.sh KUBE_STATIC_LIBRARIES").go(WithoutCgo),
     row("kueue/kueue", Plain, Bare("distroless static"), "kubernetes-sigs/kueue@ff69552 Dockerfile BASE_IMAGE=gcr.io/distroless/static:nonroot, CGO_ENABLED=0").go(WithoutCgo),
+    row("kueue/kueueviz-backend", Plain, Bare("distroless static"), "kubernetes-sigs/kueue@ff69552 cmd/kueueviz/backend/Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static:nonroot").go(WithoutCgo),
+    row("kueue/kueueviz-frontend", Plain, Glibc("Debian"), "kubernetes-sigs/kueue@ff69552 cmd/kueueviz/frontend/Dockerfile FROM node:26-slim"),
     row("lws/lws", Plain, Bare("distroless static"), "kubernetes-sigs/lws@060ab4d Dockerfile BASE_IMAGE=gcr.io/distroless/static:nonroot; Makefile CGO_ENABLED ?= 0").go(WithoutCgo),
     row("metrics-server/metrics-server", From(0, 4), Bare("distroless static"), "kubernetes-sigs/metrics-server@5ed5d3a Dockerfile FROM gcr.io/distroless/static; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("node-problem-detector/node-problem-detector", From(0, 8), Glibc("Debian"), "kubernetes/node-problem-detector@6632ca6 Dockerfile FROM registry.k8s.io/build-image/debian-base, ENTRYPOINT of Go").go(Unknown),
@@ -318,6 +325,7 @@ pub(crate) const RED_HAT: &[Row] = &[
 /// docker.elastic.co.
 #[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
 pub(crate) const ELASTIC: &[Row] = &[
+    row("eck/eck-operator", Plain, Several, "elastic/cloud-on-k8s@7b93383 build/Dockerfile FROM wolfi static, before others, ENTRYPOINT elastic-operator, of Go").go(Unknown),
     row("elasticsearch/", Before(9, 0), Glibc("CentOS or Ubuntu"), "elastic/dockerfiles 6.8, 7.17, 8.19 elasticsearch/Dockerfile FROM centos:7, ubuntu:20.04, ubuntu:24.04"),
     row("kibana/", Before(9, 0), Glibc("CentOS or Ubuntu"), "elastic/dockerfiles 6.8, 7.17, 8.19 kibana/Dockerfile FROM centos:7, ubuntu:20.04, ubuntu:24.04"),
     row("logstash/", Before(9, 0), Glibc("CentOS or Ubuntu"), "elastic/dockerfiles 6.8, 7.17, 8.19 logstash/Dockerfile FROM centos:7, ubuntu:20.04, ubuntu:24.04"),

@@ -16,6 +16,7 @@ pub(crate) const ARGO: &[Row] = &[
     row("argoexec", Plain, Several, "argoproj/argo-workflows@f016ad8 Dockerfile FROM gcr.io/distroless/static-debian13, before 3.4 others; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("argosay", Plain, Glibc("Ubuntu"), "argoproj/argo-workflows@f016ad8 test/e2e/images/argosay/v2/Dockerfile FROM argosay:v1, which is ubuntu; examples/ run sh in it (scratch, without sh, before 2021)"),
     row("kubectl-argo-rollouts", Plain, Bare("scratch, later distroless static"), "argoproj/argo-rollouts@9f8d111 Dockerfile FROM gcr.io/distroless/static-debian12; Makefile CGO_ENABLED=0").go(WithoutCgo),
+    row("load-tester", Plain, Glibc("Debian"), "argoproj/rollouts-demo@f528fdd load-tester/Dockerfile FROM debian:10.1-slim"),
     row("rollouts-demo", Plain, Bare("scratch"), "argoproj/rollouts-demo@f528fdd Dockerfile FROM scratch; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("workflow-controller", From(2, 3), Bare("scratch, later distroless static"), "argoproj/argo-workflows@f016ad8 Dockerfile FROM gcr.io/distroless/static-debian13, before 3.4 scratch; Makefile CGO_ENABLED=0").go(WithoutCgo),
 ];
