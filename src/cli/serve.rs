@@ -251,6 +251,7 @@ impl Serve {
         let settings = self.settings(profiles, inspection, certificates, search_domains);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(client), Some(lease)) = (client, &lease) {
+            cluster::delete_old_observations(client.clone(), lease.clone());
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
         }
         self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;
