@@ -285,6 +285,7 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("base", base.clone()),
         ("high-availability", base.clone()),
         ("enforce-everywhere-but-system", base.clone()),
+        ("host-network", base.clone()),
         ("cert-manager", without_certificates.clone()),
         ("own-certificate", without_certificates),
         ("image-inspection", inspection.clone()),
