@@ -25,6 +25,7 @@ mod cluster {
     pub(crate) mod enforcement;
     pub(crate) mod events;
     pub(crate) mod examples;
+    pub(crate) mod host_network;
     pub(crate) mod impostor;
     pub(crate) mod inspection;
     pub(crate) mod install;
@@ -50,9 +51,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, chart, endurance, enforcement, events, examples, inspection, install,
-    installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan,
-    search_domains,
+    broken_certificates, certificates, chart, endurance, enforcement, events, examples, host_network, inspection,
+    install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights,
+    scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -88,6 +89,7 @@ const SUITE: Suite<Test> = Suite {
         monitoring::TESTS,
         rights::TESTS,
         examples::TESTS,
+        host_network::TESTS,
         inspection::TESTS,
         knowledge::TESTS,
         outages::TESTS,
