@@ -39,6 +39,7 @@ mod cluster {
     pub(crate) mod outages;
     pub(crate) mod policy;
     pub(crate) mod profiles;
+    pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
     pub(crate) mod scan;
@@ -52,8 +53,8 @@ use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
     broken_certificates, certificates, chart, endurance, enforcement, events, examples, host_network, inspection,
-    install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights,
-    scan, search_domains,
+    install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, queries,
+    rights, scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -82,6 +83,7 @@ const SUITE: Suite<Test> = Suite {
         policy::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        queries::TESTS,
         node_cache::TESTS,
         events::TESTS,
         scan::TESTS,

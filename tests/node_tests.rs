@@ -9,6 +9,7 @@ mod common {
 }
 
 mod node {
+    pub(crate) mod evidence;
     pub(crate) mod installation;
     pub(crate) mod page;
     pub(crate) mod probe;
@@ -25,14 +26,14 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{installation, probe, proof, search_list, shop};
+use node::{evidence, installation, probe, proof, search_list, shop};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
 
 const SUITE: Suite<Test> = Suite {
     topics: &[SERVICE, shop::TESTS, proof::TESTS, search_list::TESTS, probe::TESTS, LAST],
-    on_request: &[shop::ON_REQUEST, proof::ON_REQUEST, search_list::ON_REQUEST],
+    on_request: &[shop::ON_REQUEST, proof::ON_REQUEST, search_list::ON_REQUEST, evidence::ON_REQUEST],
 };
 
 const SERVICE: Topic =

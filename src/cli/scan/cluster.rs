@@ -295,7 +295,7 @@ impl<'s> Cluster<'s> {
         };
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
         let (chosen, _) = self.profiles.for_namespace(policy.profile(), self.scope.profile);
-        let profile = self.profiles.for_pod(&chosen, self.scope.profile, || pod.labels());
+        let profile = self.profiles.for_pod(namespace, &chosen, self.scope.profile, None, || pod.labels());
         PodInputs { fingerprints, mode: policy.mode(self.scope.default_mode).max(Mode::Warn), profile }
     }
 }
