@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::image::{self, Fingerprint};
 use crate::manifest::{ContainerView, Document, Lines, Node, Object, PodView, SETTINGS_KIND, inner_span, is_in_spec};
 use crate::plan::{Context, Plan, Planned, Skip, plan, plan_settings};
+use crate::pod::kinds::DnsSource;
 use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
 use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
@@ -106,8 +107,12 @@ impl ManifestPlanner {
         let mut plan = self.plan_as(self.mode, &pod, source)?;
         plan.patch.0.retain(|operation| pod.containers().next().is_some() || is_in_spec(operation.path().as_str()));
         let is_change = plan.patch.0.iter().any(|operation| is_in_spec(operation.path().as_str()));
-        if let Some(why) = source.node().and_then(|node| source.pod.refusal(node)).filter(|_| is_change) {
-            plan = unwritten(self.plan_as(self.mode.min(Mode::Warn), &pod, source)?, &plan, why);
+        if let Some(why) = source.node().and_then(|node| source.pod.refusal(node)) {
+            if is_change {
+                plan = unwritten(self.plan_as(self.mode.min(Mode::Warn), &pod, source)?, &plan);
+            }
+            let takes_none = matches!(source.pod.place.dns, DnsSource::Nowhere(_));
+            explain_refusal(&mut plan, why, takes_none);
         }
         if let Some(node) = source.node() {
             plan.patch = source.pod.patch(node, plan.patch);
@@ -207,17 +212,24 @@ fn without_options(profile: &Profile) -> Profile {
     Profile { rules, images, exempt, ..Profile::nothing() }
 }
 
-/// Returns a plan without changes, in which the findings that `wanted` would fix say why that is not done.
-fn unwritten(mut plan: Plan, wanted: &Plan, why: &str) -> Plan {
+/// Returns a plan without changes. Findings that `wanted` would fix are marked as fixed, for [`explain_refusal`].
+fn unwritten(mut plan: Plan, wanted: &Plan) -> Plan {
     let case = |planned: &Planned| {
         (planned.finding.rule.slug, planned.finding.container.clone(), planned.finding.path.clone())
     };
     let fixable: HashSet<_> = wanted.findings.iter().filter(|planned| planned.fixed).map(case).collect();
-    for planned in plan.findings.iter_mut().filter(|planned| fixable.contains(&case(planned))) {
-        let help = &planned.finding.help;
-        planned.finding.help = Cow::Owned(format!("{help}; muslin writes no dnsConfig here: {why}"));
-    }
+    plan.findings.iter_mut().for_each(|planned| planned.fixed = fixable.contains(&case(planned)));
     plan
+}
+
+/// Adds to the help of findings why nothing is written: to those that muslin would fix, and, where the object takes no `dnsConfig` at all,
+/// to those about it.
+fn explain_refusal(plan: &mut Plan, why: &str, takes_none: bool) {
+    for Planned { finding, fixed } in &mut plan.findings {
+        if std::mem::take(fixed) || takes_none && finding.path.starts_with("/spec/dns") {
+            finding.help = Cow::Owned(format!("{}; muslin writes no dnsConfig here: {why}", finding.help));
+        }
+    }
 }
 
 // === impl PodSource ===

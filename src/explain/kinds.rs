@@ -27,10 +27,11 @@ pub(super) fn kinds_page() -> String {
         "A kind that is not listed: a PodTemplateSpec in it (`spec.containers` with names and images) is read as one. Only a `dnsConfig` \
          that is there already is changed.",
         "Containers in any other form: `check` and `inject` count the objects as \"of a kind muslin does not understand\".",
-        "DNS settings without containers, as in a kustomize patch, a JSON Patch, Helm values, a HelmRelease or an operator's pod template: \
-         muslin checks what it can without containers, such as zeros, options that no resolver knows, `ndots`, nameservers and search lists. \
+        "DNS settings without containers, as in a kustomize patch, a JSON Patch, Helm values, a HelmRelease or an operator's pod template, \
+         also in the strings of a Kustomization, of an Application of Argo CD or of a HelmChart: muslin checks what it can without containers, such as zeros, options that no resolver knows, `ndots`, nameservers and search lists. \
          What depends on musl is advice (level `info`) there.",
-        "`scan` lists the kinds that the API server has and the user may list. Objects with an owner count as their owner's.",
+        "`scan` lists the kinds that the API server has and the user may list; the ClusterRole of `manifests/scan` grants Kubernetes' own. \
+         Objects with an owner count as their owner's, and those that have run to their end are left out.",
     ]);
     for (title, is_own) in [("Kubernetes' own kinds", true), ("Custom resources", false)] {
         page.heading(title);

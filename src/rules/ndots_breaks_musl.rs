@@ -50,6 +50,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     if input.containers.is_empty() {
         if let (Some(path), Some(Breakage { ndots, forms })) = (in_pod, breakage(input, Family::Musl.unversioned())) {
             // An image with musl may not be among the containers, so that this is advice.
+            let (_, forms) = common_first(forms);
             let message = || format!("with ndots:{ndots} musl cannot resolve names such as {}", forms.join(", "));
             let help = "leave ndots out if an image is built on Alpine; other C libraries resolve these names";
             let change = "leave ndots out for images with musl";
@@ -60,8 +61,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for (container, breakage) in input.judge(|resolver| breakage(input, resolver)) {
         let Some(Breakage { ndots, forms }) = breakage else { continue };
         let resolver = container.resolver();
-        let common: Vec<&str> = forms.iter().copied().filter(|form| COMMON.contains(form)).collect();
-        let (level, forms) = if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) };
+        let (level, forms) = common_first(forms);
         let path = container.option_path("ndots", in_pod.as_deref()).unwrap_or_else(|| "/spec/dnsConfig".to_owned());
         let message = || format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", forms.join(", "));
         // The kubelet adds no ndots to a pod with `dnsPolicy: None`.
@@ -69,6 +69,12 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let help = || format!("{fix}, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
         findings.at(level).container(container, path, || Texts { message: message(), change: fix, help: help() });
     }
+}
+
+/// Returns the common forms and a warning, or rare ones and advice.
+fn common_first(forms: Vec<&'static str>) -> (Level, Vec<&'static str>) {
+    let common: Vec<&str> = forms.iter().copied().filter(|form| COMMON.contains(form)).collect();
+    if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) }
 }
 
 /// Returns the names that musl no longer resolves; `None` if there are none, or if another rule reports the cause.

@@ -312,3 +312,12 @@ fn patches_and_values_in_strings_are_checked_at_their_lines() {
         assert!(!run.stderr.contains("--fix"), "{}", run.stderr);
     }
 }
+
+#[test]
+fn findings_point_at_the_container_where_the_object_has_no_place_for_the_cause() {
+    let text = object("tekton.dev/v1", "Task", "steps:\n- name: s\n  image: alpine:3.12");
+    let run = Folder::new().run_with(&text, &["check", "-", "-o", "json"]).ended(0);
+    let json = run.json();
+    let findings = json["findings"].as_array().unwrap();
+    assert!(!findings.is_empty() && findings.iter().all(|finding| finding["line"] == 7), "{json}");
+}

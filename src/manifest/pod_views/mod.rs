@@ -8,7 +8,7 @@ mod settings;
 mod view;
 
 pub(super) use pattern::matches;
-pub use row::pods_of;
+pub(crate) use row::pods_of;
 pub(super) use search::{Embedded, search};
 pub(super) use settings::operations;
 pub(crate) use view::is_in_spec;

@@ -11,7 +11,7 @@ const SPEC_FIELDS: [&str; 6] =
     ["hostNetwork", "nodeSelector", "affinity", "serviceAccountName", "imagePullSecrets", "os"];
 
 /// Returns the pods of an object of a kind that the table has.
-pub fn pods_of(object: &Node, row: &'static PodKind) -> Vec<PodView> {
+pub(crate) fn pods_of(object: &Node, row: &'static PodKind) -> Vec<PodView> {
     let takes_metadata = row.is_builtin();
     let mut views = Vec::new();
     for place in row.pods {

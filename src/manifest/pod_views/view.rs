@@ -96,9 +96,11 @@ impl PodView {
         });
         match (of_part, &self.place.layout) {
             (Some(pointer), _) => pointer,
-            (None, Layout::Spec) => format!("{}{}", self.at, in_pod.strip_prefix("/spec").unwrap_or(in_pod)),
             (None, Layout::Template) => format!("{}{in_pod}", self.at),
-            (None, Layout::Fields { .. } | Layout::Settings) => self.at.clone(),
+            // The object may have no such value.
+            (None, Layout::Spec | Layout::Fields { .. } | Layout::Settings) => {
+                format!("{}{}", self.at, in_pod.strip_prefix("/spec").unwrap_or(in_pod))
+            }
         }
     }
 

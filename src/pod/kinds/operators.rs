@@ -149,6 +149,16 @@ pub(super) const KINDS: &[PodKind] = &[
         KSERVE,
     ),
     PodKind::new(
+        ("serving.kserve.io", "LLMInferenceService", "llminferenceservices"),
+        LLM_PODS,
+        "kserve/kserve config/crd/full/llmisvc",
+    ),
+    PodKind::new(
+        ("serving.kserve.io", "LLMInferenceServiceConfig", "llminferenceserviceconfigs"),
+        LLM_PODS,
+        "kserve/kserve config/crd/full/llmisvc",
+    ),
+    PodKind::new(
         ("serving.kserve.io", "ServingRuntime", "servingruntimes"),
         &[nowhere("/spec", &["/containers/*"], RUNTIME_INSTEAD)],
         KSERVE,
@@ -230,6 +240,15 @@ pub(super) const KINDS: &[PodKind] = &[
         &[PodPlace::settings("/spec")],
         KUBEVIRT,
     ),
+];
+
+/// Pod specs, which the controller merges with those of base configurations.
+const LLM_PODS: &[PodPlace] = &[
+    PodPlace::spec("/spec/template").with_others(),
+    PodPlace::spec("/spec/worker").with_others(),
+    PodPlace::spec("/spec/prefill/template").with_others(),
+    PodPlace::spec("/spec/prefill/worker").with_others(),
+    PodPlace::spec("/spec/router/scheduler/template").with_others(),
 ];
 
 /// The guest's own resolver reads what the launcher's DHCP server passes on.
