@@ -3,7 +3,7 @@
 
 use json_patch::{Patch, PatchOperation};
 
-use crate::manifest::{Document, Stream, objects};
+use crate::manifest::{Document, PodView, Stream, objects};
 use crate::text::Line;
 
 use super::manifest_pods::{ManifestPlanner, PodSource};
@@ -43,15 +43,16 @@ fn fix_document(
     let root = document.parse().ok()?;
     let mut patches = Vec::new();
     let mut findings = 0;
-    for object in &objects(&root) {
-        let Some(template) = object.template else { continue };
-        let source = PodSource { document, root: &root, object, template };
+    let objects = objects(&root);
+    let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
+    for (object, pod) in pods {
+        let source = PodSource { document, root: &root, object, pod, outer: None };
         let Ok(plan) = planner.plan(source) else { continue };
         let count = plan.findings.iter().filter(|planned| planned.fixed).count();
-        let patch = spec_changes(plan.patch);
+        let patch = without_metadata(plan.patch, pod);
         if count > 0 && !patch.is_empty() {
             findings += count;
-            patches.push((source.pod_pointer(), patch));
+            patches.push((object.pointer.clone(), patch));
         }
     }
     if patches.is_empty() {
@@ -70,9 +71,9 @@ fn fix_document(
     None
 }
 
-/// Returns the operations of a patch that change the pod's `spec`.
-fn spec_changes(patch: Patch) -> Patch {
-    let is_spec_change =
-        |operation: &PatchOperation| operation.path().first().is_some_and(|token| token.decoded() == "spec");
-    Patch(patch.0.into_iter().filter(is_spec_change).collect())
+/// Returns the operations of a patch of an object that change no labels and annotations of the pod.
+fn without_metadata(patch: Patch, pod: &PodView) -> Patch {
+    let metadata = format!("{}/metadata", pod.at);
+    let is_wanted = |operation: &PatchOperation| !operation.path().as_str().starts_with(&*metadata);
+    Patch(patch.0.into_iter().filter(is_wanted).collect())
 }

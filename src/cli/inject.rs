@@ -13,7 +13,7 @@ use crate::report::{Counts, Format as _, Human};
 use crate::rules::DocsUrl;
 
 use super::files::Source;
-use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::terminal::{Messages, print_document};
@@ -51,6 +51,8 @@ struct Tally {
     /// Formatted findings.
     findings: Vec<Block>,
     notes: Vec<Line>,
+    /// The objects whose containers muslin does not understand, by kind.
+    unclear: UnclearKinds,
 }
 
 // === impl Inject ===
@@ -97,15 +99,17 @@ fn inject_document(
 ) -> anyhow::Result<String> {
     let root = document.parse().map_err(|error| anyhow!("{file}:{error}"))?;
     let mut patches = Vec::new();
-    for object in &objects(&root) {
-        let Some(template) = object.template else { continue };
+    let objects = objects(&root);
+    tally.unclear.extend(objects.iter().filter(|object| object.is_unclear).map(|object| object.kind.to_owned()));
+    let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
+    for (object, pod) in pods {
         tally.pods += 1;
-        let source = PodSource { document, root: &root, object, template };
+        let source = PodSource { document, root: &root, object, pod, outer: None };
         let plan = match planner.plan(source) {
             Ok(plan) => plan,
             Err(NoPlan::Skipped(_)) => continue,
             Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                let at = lines.position(document.file_span(root.locate(&pointer)).start);
+                let at = lines.position(source.span(lines, &pointer).start);
                 return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
             }
         };
@@ -113,11 +117,11 @@ fn inject_document(
             tally.counts.add(located.finding.level);
             tally.findings.push(tally.human.finding(&located));
         });
-        let object = planner.name_of(object);
-        tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{object}: {note}"))));
+        let name = planner.name_of(object);
+        tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
         if !plan.patch.is_empty() {
             tally.changed += 1;
-            patches.push((source.pod_pointer(), plan.patch));
+            patches.push((object.pointer.clone(), plan.patch));
         }
     }
     if patches.is_empty() {
@@ -136,14 +140,23 @@ fn inject_document(
 impl Tally {
     fn new(docs: Option<DocsUrl>) -> Self {
         let human = Messages::human(docs);
-        Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
+        Self {
+            human,
+            pods: 0,
+            changed: 0,
+            counts: Counts::default(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            unclear: UnclearKinds::default(),
+        }
     }
 
     fn write(&self) -> io::Result<()> {
-        let Self { human: _, pods, changed, counts, findings, notes } = self;
+        let Self { human: _, pods, changed, counts, findings, notes, unclear } = self;
         let mut messages = Messages::new();
         findings.iter().try_for_each(|finding| messages.block(finding))?;
         notes.iter().try_for_each(|note| messages.note(note))?;
+        unclear.note().iter().try_for_each(|note| messages.note(note))?;
         let plural = if *pods == 1 { "" } else { "s" };
         messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))
     }

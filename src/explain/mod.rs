@@ -7,6 +7,7 @@ mod example_cluster;
 mod image;
 mod index;
 mod key;
+mod kinds;
 mod mode;
 mod option;
 mod page;

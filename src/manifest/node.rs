@@ -94,6 +94,12 @@ impl Node {
         }
     }
 
+    /// Returns the members, if the value is a map.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let members: &[Member] = if let NodeKind::Map(members) = &self.kind { members } else { &[] };
+        members.iter().map(|member| (&*member.key, &member.value))
+    }
+
     /// Returns the keys, if the value is a map.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let members: &[Member] = if let NodeKind::Map(members) = &self.kind { members } else { &[] };

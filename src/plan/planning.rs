@@ -24,6 +24,17 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
     plan_after(&earlier_options(pod), pod, fingerprints, context)
 }
 
+/// Returns the plan for DNS settings whose pod is not known, such as those of a kustomize patch: findings on what can be judged without
+/// containers, and fixed zeros. The profile's options are for containers, so that the plan adds none.
+///
+/// # Errors
+/// muslin skips the pod.
+pub fn plan_settings(pod: &Pod<'_>, context: &Context<'_>) -> Result<Plan, Skip> {
+    let mut author_notes = Vec::new();
+    check_skip(pod, &[], context, &mut author_notes)?;
+    Ok(plan_for(&Injected::default(), pod, &[], context, author_notes))
+}
+
 /// Returns the plan for a pod in which an earlier pass set these options.
 pub(super) fn plan_after(
     earlier: &Injected,
@@ -31,28 +42,38 @@ pub(super) fn plan_after(
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Result<Plan, Skip> {
-    let (mut author_notes, mut notes) = (Vec::new(), Vec::new());
+    let mut author_notes = Vec::new();
     check_skip(pod, &fingerprints, context, &mut author_notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
+    Ok(plan_for(earlier, pod, &containers, context, author_notes))
+}
 
+fn plan_for(
+    earlier: &Injected,
+    pod: &Pod<'_>,
+    containers: &[Container<'_>],
+    context: &Context<'_>,
+    mut author_notes: Vec<String>,
+) -> Plan {
+    let mut notes = Vec::new();
     let current = pod.dns();
     let change = if context.mode >= Mode::Inject {
-        dns_change(&current, earlier, &containers, context)
+        dns_change(&current, earlier, containers, context)
     } else {
         DnsChange::unchanged(&current, earlier, context)
     };
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
     let ignored = ignored_rules_of(pod, context);
-    let findings = findings(&change, &containers, &ignored, &unread, context, &mut author_notes, &mut notes);
+    let findings = findings(&change, containers, &ignored, &unread, context, &mut author_notes, &mut notes);
     let mut plan = Plan {
         findings,
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
-        resolvers: messages::resolvers(&containers),
-        containers: count(&containers),
+        resolvers: messages::resolvers(containers),
+        containers: count(containers),
         author_notes,
         notes,
         is_done: current == change.desired,
@@ -62,7 +83,7 @@ pub(super) fn plan_after(
     if context.mode >= Mode::Warn {
         plan.patch = patch::patch(pod, &current, &change.desired, &change.removed, &plan);
     }
-    Ok(plan)
+    plan
 }
 
 /// Returns the findings on a pod as it is, without any change.

@@ -9,6 +9,7 @@ mod env_entry;
 mod expansion;
 mod injected;
 mod keys;
+pub mod kinds;
 mod object;
 mod objects_only;
 mod placement;
