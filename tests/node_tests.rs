@@ -9,6 +9,7 @@ mod common {
 }
 
 mod node {
+    pub(crate) mod doctor;
     pub(crate) mod installation;
     pub(crate) mod page;
     pub(crate) mod probe;
@@ -24,14 +25,14 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{installation, probe, proof, shop};
+use node::{doctor, installation, probe, proof, shop};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
 
 const SUITE: Suite<Test> = Suite {
     topics: &[SERVICE, shop::TESTS, proof::TESTS, probe::TESTS, LAST],
-    on_request: &[shop::ON_REQUEST, proof::ON_REQUEST],
+    on_request: &[doctor::ON_REQUEST, shop::ON_REQUEST, proof::ON_REQUEST],
 };
 
 const SERVICE: Topic =

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod corefile;
+mod doctor;
 mod events;
 mod fingerprints;
 mod image_inspection;
@@ -28,6 +29,7 @@ use kube::{Client, Config};
 
 pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHealth, ProblemEvents, ServingKey};
 pub use corefile::corefile;
+pub use doctor::{ObserveError, observe};
 pub use events::{EventSource, EventTally, Events, PodEvents};
 pub use fingerprints::Fingerprints;
 pub use image_inspection::{ImageInspection, PodImages};
