@@ -1,5 +1,5 @@
 //! `muslin check`: findings in manifests with their lines, for people, CI and editors. Runs the webhook's own code, without a
-//! network.
+//! network unless images are to be read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use crate::rules::DocsUrl;
 
 use super::files::{STDIN, Source, sources};
 use super::fix::{FixedText, fix_text};
+use super::manifest_images::{ManifestImages, ManifestImagesArgs};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
 use super::ordered_parallel::map_in_order;
 use super::outcome::{ErrorMessage, Failure, Outcome};
@@ -42,6 +43,7 @@ use crate::text::{Block, Line};
   muslin check deploy/
   helm template charts/web | muslin check -
   kustomize build overlays/production | muslin check - -o github
+  muslin check --inspect deploy/
   kubectl get deployments -A -o yaml | muslin check - --fail-on warn")]
 pub(super) struct Check {
     /// Files and folders to read, or - for standard input
@@ -62,6 +64,9 @@ pub(super) struct Check {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    #[command(flatten)]
+    images: ManifestImagesArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -136,7 +141,7 @@ impl Check {
             profile.node_local = None;
         }
         let checker = Checker {
-            planner: self.planner(profile, broken_domains),
+            planner: self.planner(profile, broken_domains)?,
             format: self.format(docs),
             fix: self.fix,
             verbose: self.verbose,
@@ -155,14 +160,15 @@ impl Check {
         }
     }
 
-    fn planner(&self, profile: Profile, broken_domains: Vec<BrokenDomain>) -> ManifestPlanner {
-        ManifestPlanner {
+    fn planner(&self, profile: Profile, broken_domains: Vec<BrokenDomain>) -> Result<ManifestPlanner, Failure> {
+        Ok(ManifestPlanner {
             mode: Mode::Inject,
             profile,
             broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
-        }
+            images: self.images.open()?,
+        })
     }
 
     fn format(&self, docs: Option<DocsUrl>) -> Box<dyn Format> {
@@ -176,7 +182,8 @@ impl Check {
 
     /// Checks every file, and writes the findings file by file.
     fn check_all(&self, checker: &Checker, exclude: Gitignore) -> Result<Totals, Failure> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = checker.planner.images.as_ref().map_or(cores, |_| cores.max(ManifestImages::THREADS));
         let mut totals = Totals::default();
         let mut writer = FindingWriter { out: Results::new(), format: &*checker.format, any: false };
         let mut progress = Progress::default();
@@ -260,6 +267,7 @@ impl Checker {
         }
         let fixed = if self.fix { self.fix_file(source, text, &mut results) } else { None };
         self.check_text(source, fixed.as_deref().unwrap_or(text), &mut results);
+        results.notes.extend(self.planner.images.iter().flat_map(ManifestImages::take_notes));
         results
     }
 

@@ -13,6 +13,7 @@ use crate::report::{Counts, Format as _, Human};
 use crate::rules::DocsUrl;
 
 use super::files::Source;
+use super::manifest_images::{ManifestImages, ManifestImagesArgs};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
@@ -36,6 +37,9 @@ pub(super) struct Inject {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    #[command(flatten)]
+    images: ManifestImagesArgs,
 
     /// Print no findings
     #[arg(long, short)]
@@ -69,6 +73,7 @@ impl Inject {
             broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
+            images: self.images.open()?,
         };
         let mut tally = Tally::new(docs);
         let lines = Lines::new(&text);
@@ -78,6 +83,7 @@ impl Inject {
             let document = inject_document(&planner, &name, &lines, &document, &mut tally).map_err(Failure::Input)?;
             output.push_str(&document);
         }
+        tally.notes.extend(planner.images.iter().flat_map(ManifestImages::take_notes));
         if !self.quiet {
             tally.write().map_err(|error| Failure::Outside(error.into()))?;
         }

@@ -18,6 +18,7 @@ fn json_has_the_documented_fields() {
     assert_eq!(
         run.json(),
         json!({
+            "schemaVersion": 1,
             "findings": [
                 {
                     "rule": "musl-slow-retry",
@@ -54,7 +55,7 @@ fn json_without_findings_is_complete() {
     let json = Folder::new().with("a.yaml", SERVICE).run(&["check", ".", "-o", "json"]).ended(0).json();
     assert_eq!(
         json,
-        json!({ "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "containers": 0, "unknownContainers": 0, "deny": 0, "warn": 0, "info": 0 } })
+        json!({ "schemaVersion": 1, "findings": [], "summary": { "files": 1, "objects": 1, "pods": 0, "containers": 0, "unknownContainers": 0, "deny": 0, "warn": 0, "info": 0 } })
     );
 }
 
