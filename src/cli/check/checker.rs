@@ -9,7 +9,7 @@ use crate::cli::files::{ReadError, ReadErrorKind, Source};
 use crate::cli::fix::{FixedText, fix_text};
 use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use crate::cli::rendered::Rendered;
-use crate::cli::replacement;
+use crate::cli::replacement::{self, Replaced};
 use crate::manifest::{Document, Lines, Node, Position, Stream, SyntaxError, objects};
 use crate::policy::Level;
 use crate::report::{FileTally, Groups, LocatedFinding, Severity, Summary, Unread};
@@ -69,6 +69,18 @@ pub(super) struct FileResults {
     /// The Helm chart, if the file is one of its templates.
     pub(super) chart: Option<String>,
 }
+
+/// The end of one try to fix a file.
+enum FixedFile {
+    Unchanged,
+    /// The new text.
+    Fixed(String),
+    /// The file changed after it was read.
+    ChangedMeanwhile,
+}
+
+/// The tries to fix a file that changes after it was read.
+const FIX_TRIES: usize = 3;
 
 /// A file that is being checked.
 struct Text<'f> {
@@ -135,35 +147,64 @@ impl Checker {
             results.chart = Some(chart);
             return results;
         }
-        let fixed = if self.fixing == Fixing::Off { None } else { self.fix_file(source, name, &text, &mut results) };
-        self.check_text(source, name, fixed.as_deref().unwrap_or(&text), &mut results);
+        match self.fixed_text(source, name, text, &mut results) {
+            Ok(text) => self.check_text(source, name, &text, &mut results),
+            Err(error) => self.unreadable(error, Some(source), &mut results),
+        }
         results
     }
 
-    /// Fixes the file and returns its new text; `None` if the file stays unchanged.
-    fn fix_file(&self, source: &Source, name: &str, before: &str, results: &mut FileResults) -> Option<String> {
+    /// Fixes the file if wanted, and returns the text that it has then.
+    fn fixed_text(
+        &self,
+        source: &Source,
+        name: &str,
+        mut text: String,
+        results: &mut FileResults,
+    ) -> Result<String, ReadError> {
+        for _ in 0..FIX_TRIES {
+            match self.fix_file(source, name, &text, results) {
+                FixedFile::Unchanged => return Ok(text),
+                FixedFile::Fixed(fixed) => return Ok(fixed),
+                // Another link to the file may have been fixed first.
+                FixedFile::ChangedMeanwhile => text = source.read()?,
+            }
+        }
+        results.unwritten = Some(Line::new(format!("cannot fix {name}: another program changes it again and again")));
+        Ok(text)
+    }
+
+    fn fix_file(&self, source: &Source, name: &str, before: &str, results: &mut FileResults) -> FixedFile {
+        if self.fixing == Fixing::Off {
+            return FixedFile::Unchanged;
+        }
         let FixedText { text, findings, notes } = fix_text(&self.planner, name, before);
         results.notes = notes;
-        let text = text?;
+        let Some(text) = text else { return FixedFile::Unchanged };
         if self.fixing == Fixing::Diff {
             results.fixed = findings;
             results.diff = Some(unified_diff(name, before, &text));
-            return None;
+            return FixedFile::Unchanged;
+        }
+        if source.is_stream() {
+            results.notes.push(Line::new(format!("{name}: not fixed: it is a stream; `muslin inject` fixes one")));
+            return FixedFile::Unchanged;
         }
         if source.leads_outside() {
             let note =
                 format!("{name}: not fixed: it is a link to a file outside of the folder; name that file to fix it");
             results.notes.push(Line::new(note));
-            return None;
+            return FixedFile::Unchanged;
         }
         match source.replace(before, &text) {
-            Ok(()) => {
+            Ok(Replaced::Done) => {
                 results.fixed = findings;
-                Some(text)
+                FixedFile::Fixed(text)
             }
+            Ok(Replaced::Changed) => FixedFile::ChangedMeanwhile,
             Err(error) => {
                 results.unwritten = Some(Line::new(error));
-                None
+                FixedFile::Unchanged
             }
         }
     }

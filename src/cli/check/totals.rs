@@ -145,8 +145,9 @@ impl Totals {
     fn write_charts(&self, messages: &mut Messages, verbose: bool) -> io::Result<()> {
         let shown = if verbose { self.charts.len() } else { CHARTS_MAX };
         for (chart, count) in self.charts.iter().take(shown) {
+            let its = if *count == 1 { "its" } else { "their" };
             messages.note(&Line::new(format!(
-                "skipped {} in {chart}; check their output: helm template {chart} | muslin check -",
+                "skipped {} in {chart}; check {its} output: helm template {chart} | muslin check -",
                 counted(*count, "Helm template"),
             )))?;
         }
