@@ -7,10 +7,12 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::cli::diff::unified_diff;
 use crate::cli::files::{ReadError, ReadErrorKind, Source};
 use crate::cli::fix::{FixedText, fix_text};
-use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
 use crate::cli::rendered::Rendered;
 use crate::cli::replacement::{self, Replaced};
-use crate::manifest::{Document, Lines, Node, Position, Stream, SyntaxError, objects};
+use crate::manifest::{
+    Document, InnerText, Lines, Node, Position, SETTINGS_KIND, Stream, SyntaxError, inner_texts, objects,
+};
 use crate::policy::Level;
 use crate::report::{FileTally, Groups, LocatedFinding, Severity, Summary, Unread};
 use crate::text::{Block, Line};
@@ -66,6 +68,8 @@ pub(super) struct FileResults {
     pub(super) skipped_objects: BTreeMap<String, usize>,
     /// Number of skipped pods by reason.
     pub(super) skipped_pods: BTreeMap<Cow<'static, str>, usize>,
+    /// The objects whose containers muslin does not understand, by kind.
+    pub(super) unclear: UnclearKinds,
     /// The Helm chart, if the file is one of its templates.
     pub(super) chart: Option<String>,
 }
@@ -214,7 +218,10 @@ impl Checker {
         let text = Text { source, name, text, lines: Lines::new(text), rendered: Rendered::new(source, text) };
         for document in Stream::new(text.text).documents {
             match document.parse() {
-                Ok(root) => self.check_document(&text, &document, &root, results),
+                Ok(root) => {
+                    self.check_document(&text, &document, &root, None, None, results);
+                    self.check_inner_texts(&text, &document, &root, results);
+                }
                 Err(SyntaxError { at, message, .. }) => {
                     let why =
                         source.folder.is_some().then(|| why_no_manifest(source.path_in_folder(), text.text)).flatten();
@@ -225,43 +232,76 @@ impl Checker {
         }
     }
 
-    fn check_document(&self, text: &Text<'_>, document: &Document<'_>, root: &Node, results: &mut FileResults) {
+    /// Checks the objects of a document; `origin` is the file of the document that holds it as a string.
+    fn check_document(
+        &self,
+        text: &Text<'_>,
+        document: &Document<'_>,
+        root: &Node,
+        outer: Option<OuterText<'_>>,
+        origin: Option<&str>,
+        results: &mut FileResults,
+    ) {
         for object in &objects(root) {
-            results.summary.objects += 1;
-            let Some(template) = object.template else {
+            results.summary.objects += usize::from(object.kind != SETTINGS_KIND && outer.is_none());
+            results.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));
+            if object.pods.is_empty() {
                 *results.skipped_objects.entry(object.kind.to_owned()).or_default() += 1;
                 continue;
+            }
+            let file = match outer {
+                Some(_) => origin.map(str::to_owned),
+                None => text.rendered.file_of(document, root.pointer(&object.pointer)),
             };
-            results.summary.pods += 1;
-            let source = PodSource { document, root, object, template };
-            match self.planner.plan(source) {
-                Ok(plan) => {
-                    results.summary.containers.add(plan.containers);
-                    let file = text.rendered.file_of(document, root.pointer(&object.pointer));
-                    let file = file.as_deref();
-                    self.planner.report(source, &plan, text.name, &text.lines, |located| {
-                        results.summary.counts.add(located.finding.level);
-                        results.fixable += usize::from(located.fixed);
-                        let rendered_in = file.is_some().then_some(text.name);
-                        // The webhook would fix it; the file still has it.
-                        let located =
-                            LocatedFinding { fixed: false, file: file.unwrap_or(text.name), rendered_in, ..located };
-                        self.finding(&located, results);
-                    });
-                    if self.verbose {
-                        let object = self.planner.name_of(object);
-                        let note = |note| format!("{}: {object}: {note}", text.name).into();
-                        results.notes.extend(plan.notes.iter().map(note));
-                    }
+            for pod in &object.pods {
+                results.summary.pods += 1;
+                self.check_pod(text, PodSource { document, root, object, pod, outer }, file.as_deref(), results);
+            }
+        }
+    }
+
+    /// Checks manifests and Helm values inside of strings. A string that is neither is no error.
+    fn check_inner_texts(&self, text: &Text<'_>, document: &Document<'_>, root: &Node, results: &mut FileResults) {
+        for InnerText { pointer, text: inner } in inner_texts(root) {
+            let span = document.file_span(root.locate(&pointer));
+            let outer = Some(OuterText { text: inner, span: (span.start, span.end) });
+            let origin = text.rendered.file_of(document, Some(root));
+            for document in Stream::new(inner).documents {
+                if let Ok(root) = document.parse() {
+                    self.check_document(text, &document, &root, outer, origin.as_deref(), results);
                 }
-                Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
-                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                    let at = text.lines.position(document.file_span(root.locate(&pointer)).start);
-                    let message = format!("{}: {message}", self.planner.name_of(object));
-                    let path = text.source.path_in_folder();
-                    let why = text.source.folder.is_some().then(|| why_no_manifest(path, text.text)).flatten();
-                    self.not_parsed(text, at, message, None, why, results);
+            }
+        }
+    }
+
+    /// Checks a pod; `file` is the file from which its object was rendered, if that is known.
+    fn check_pod(&self, text: &Text<'_>, source: PodSource<'_>, file: Option<&str>, results: &mut FileResults) {
+        let object = source.object;
+        match self.planner.plan(source) {
+            Ok(plan) => {
+                results.summary.containers.add(plan.containers);
+                self.planner.report(source, &plan, text.name, &text.lines, |located| {
+                    results.summary.counts.add(located.finding.level);
+                    results.fixable += usize::from(located.fixed);
+                    let rendered_in = file.is_some().then_some(text.name);
+                    // The webhook would fix it; the file still has it.
+                    let located =
+                        LocatedFinding { fixed: false, file: file.unwrap_or(text.name), rendered_in, ..located };
+                    self.finding(&located, results);
+                });
+                if self.verbose {
+                    let object = self.planner.name_of(object);
+                    let note = |note| format!("{}: {object}: {note}", text.name).into();
+                    results.notes.extend(plan.all_notes().map(note));
                 }
+            }
+            Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
+            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                let at = text.lines.position(source.span(&text.lines, &pointer).start);
+                let message = format!("{}: {message}", self.planner.name_of(object));
+                let path = text.source.path_in_folder();
+                let why = text.source.folder.is_some().then(|| why_no_manifest(path, text.text)).flatten();
+                self.not_parsed(text, at, message, None, why, results);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::cli::manifest_pods::UnclearKinds;
 use crate::cli::outcome::ErrorMessage;
 use crate::cli::terminal::Messages;
 use crate::report::{RunTotals, Severity, Summary, Unread};
@@ -29,6 +30,7 @@ pub(super) struct Totals {
     changed_files: Vec<String>,
     skipped_objects: BTreeMap<String, usize>,
     skipped_pods: BTreeMap<Cow<'static, str>, usize>,
+    unclear: UnclearKinds,
     charts: BTreeMap<String, usize>,
 }
 
@@ -64,6 +66,7 @@ impl Totals {
             }
             self.unread.push(unread);
         }
+        self.unclear.add(results.unclear);
         if let Some(chart) = results.chart {
             *self.charts.entry(chart).or_default() += 1;
         }
@@ -117,6 +120,7 @@ impl Totals {
             self.write_not_manifests(&mut messages)?;
         }
         self.write_charts(&mut messages, verbose)?;
+        self.unclear.note().iter().try_for_each(|note| messages.note(note))?;
         if verbose {
             for (kind, count) in &self.skipped_objects {
                 messages.note(&Line::new(format!("skipped {} of kind {kind}", counted(*count, "object"))))?;
