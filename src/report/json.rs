@@ -6,14 +6,15 @@ use serde::Serialize;
 use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
 use super::schema_version::SchemaVersion;
-use super::summary::{Counts, Summary};
+use super::summary::{Counts, RunTotals, Summary};
+use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::text::Block;
 
 /// The version of the document.
 const VERSION: u32 = 1;
 
-/// The format `{"schemaVersion": 1, "findings": […], "summary": {…}}`.
+/// The format `{"schemaVersion": 1, "findings": […], "unread": […], "changedFiles": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -25,6 +26,11 @@ pub struct CheckDocument<'r> {
     version: SchemaVersion<VERSION>,
     /// The findings, file by file in the order of the arguments.
     findings: Vec<JsonFinding<'r>>,
+    /// Text that was not read.
+    unread: Vec<JsonUnread<'r>>,
+    /// The files that `--fix` changed, or that it would change with `--diff`.
+    #[serde(rename = "changedFiles")]
+    changed_files: Vec<&'r str>,
     /// Totals.
     summary: JsonSummary,
 }
@@ -48,6 +54,9 @@ struct JsonFinding<'r> {
     line: usize,
     /// The column, in Unicode code points from 1.
     column: usize,
+    /// The stream in which line and column count, if they do not count in the file.
+    #[serde(rename = "renderedIn")]
+    rendered_in: Option<&'r str>,
     /// The object that holds the value.
     object: JsonObject<'r>,
     /// The container, if the finding is about one.
@@ -66,6 +75,24 @@ struct JsonObject<'r> {
     namespace: &'r str,
     /// The name.
     name: &'r str,
+}
+
+/// Text that was not read, with null for what is unknown.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Unread")]
+struct JsonUnread<'r> {
+    /// `error` if that makes the check incomplete, `note` otherwise.
+    level: &'static str,
+    /// The file.
+    file: &'r str,
+    /// The line, from 1.
+    line: Option<usize>,
+    /// The column, in Unicode code points from 1.
+    column: Option<usize>,
+    /// The reason in a sentence.
+    message: &'r str,
+    /// What to do.
+    hint: Option<&'r str>,
 }
 
 /// The totals of a run.
@@ -89,6 +116,8 @@ struct JsonSummary {
     warn: usize,
     /// Findings of level `info`.
     info: usize,
+    /// Number of findings that `--level` leaves out of `findings`.
+    hidden: usize,
 }
 
 // === impl Json ===
@@ -102,7 +131,7 @@ impl Format for Json {
     }
 
     fn finding(&self, located: &LocatedFinding<'_>) -> Block {
-        let LocatedFinding { file, excerpt, object, path, finding, because: _, ordinal: _, fixed: _ } = located;
+        let LocatedFinding { file, excerpt, rendered_in, object, path, finding, .. } = located;
         let ObjectName { kind, namespace, name } = *object;
         Block::json(&JsonFinding {
             rule: finding.rule.slug,
@@ -112,6 +141,7 @@ impl Format for Json {
             file,
             line: excerpt.start.line,
             column: excerpt.start.column,
+            rendered_in: *rendered_in,
             object: JsonObject { kind, namespace, name },
             container: finding.container.as_deref(),
             path,
@@ -122,12 +152,34 @@ impl Format for Json {
         ",\n"
     }
 
-    fn tail(&self, summary: &Summary) -> Block {
-        let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = *summary;
+    fn tail(&self, run: &RunTotals<'_>) -> Block {
+        let RunTotals { summary, hidden, unread, changed_files } = *run;
+        let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = summary;
         let ContainerCounts { all: containers, unknown } = containers;
-        let mut tail = Block::fixed("\n],\"summary\":");
-        tail.push(&Block::json(&JsonSummary { files, objects, pods, containers, unknown, deny, warn, info }));
+        let unread: Vec<JsonUnread<'_>> = unread.iter().map(JsonUnread::of).collect();
+        let mut tail = Block::fixed("\n],\"unread\":");
+        tail.push(&Block::json(&unread));
+        tail.push(&Block::fixed(",\"changedFiles\":"));
+        tail.push(&Block::json(&changed_files));
+        tail.push(&Block::fixed(",\"summary\":"));
+        tail.push(&Block::json(&JsonSummary { files, objects, pods, containers, unknown, deny, warn, info, hidden }));
         tail.push(&Block::fixed("}\n"));
         tail
+    }
+}
+
+// === impl JsonUnread ===
+
+impl<'r> JsonUnread<'r> {
+    fn of(unread: &'r Unread) -> Self {
+        let Unread { severity, file, at, message, hint } = unread;
+        Self {
+            level: severity.name(),
+            file,
+            line: at.map(|at| at.line),
+            column: at.map(|at| at.column),
+            message,
+            hint: hint.as_deref(),
+        }
     }
 }
