@@ -354,7 +354,7 @@ fn a_port_that_does_not_answer_says_why() {
         let reason = format!("error trying to reach service: dial tcp 10.244.0.5:8443: {reason}");
         move |it: &mut Observed| it.replicas[0].webhook = PortAnswer::Silent(reason)
     };
-    let words = ["plain port answers", "--platform gke", "hostNetwork", "NetworkPolicies"];
+    let words = ["plain port answers", "--platform gke", "--host-network", "NetworkPolicies"];
     only("port", Status::Wrong, &words, silent("i/o timeout"));
     only("port", Status::Wrong, &["MUSLIN_BIND"], silent("connect: connection refused"));
     only("port", Status::Unknown, &["cluster admin"], |it| {

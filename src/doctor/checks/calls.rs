@@ -14,7 +14,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The advice where packets to the webhook's port disappear.
 const BLOCKED: &str = "let the control plane reach the webhook's port of muslin's pods by TCP: NetworkPolicies, node firewalls, security \
      groups. On a private GKE cluster install with --platform gke (or add a firewall rule for 8443); on EKS with another network plugin than \
-     Amazon's run muslin in the network of its nodes (hostNetwork)";
+     Amazon's install with --host-network";
 
 pub(super) fn port(observed: &Observed) -> Check {
     const NAME: &str = "port";
