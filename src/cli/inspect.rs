@@ -135,7 +135,7 @@ struct FileEvidence {
     /// The layer's number, from 1 at the base.
     #[serde(skip)]
     number: usize,
-    /// What the file shows.
+    /// The fact that the file shows.
     says: String,
 }
 

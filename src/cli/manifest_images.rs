@@ -57,6 +57,9 @@ pub(super) struct ManifestImagesArgs {
     registry: RegistryArgs,
 }
 
+/// An image once it was looked for; `None` if it cannot be read.
+type FoundImage = Arc<OnceCell<Option<Lookup>>>;
+
 /// Reads the images of pods.
 #[derive(Debug)]
 pub(super) struct ManifestImages {
@@ -66,7 +69,7 @@ pub(super) struct ManifestImages {
     platform: Platform,
     cache: Option<ImageCache>,
     /// By image name and platform. Concurrent readers of one image wait for one another.
-    known: Mutex<HashMap<(String, Platform), Arc<OnceCell<Option<Lookup>>>>>,
+    known: Mutex<HashMap<(String, Platform), FoundImage>>,
     /// Notes that were not shown yet.
     notes: Mutex<Vec<Line>>,
 }

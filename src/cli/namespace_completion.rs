@@ -66,11 +66,11 @@ fn names(words: &[OsString]) -> Option<Vec<String>> {
 /// Returns the last value of an option, in one word or two.
 fn value_of(words: &[OsString], option: &str) -> Option<String> {
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
-    let values = words.iter().enumerate().filter_map(|(index, word)| match word.strip_prefix(option)? {
+    let mut values = words.iter().enumerate().filter_map(|(index, word)| match word.strip_prefix(option)? {
         "" => words.get(index + 1).copied(),
         rest => rest.strip_prefix('='),
     });
-    values.last().filter(|value| !value.is_empty()).map(str::to_owned)
+    values.next_back().filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// Returns a path with the home folder in place of `~`, which a shell does not replace before it completes.

@@ -39,7 +39,7 @@ pub(super) struct SchemaArgs {
 /// A schema, its name, and what it describes.
 pub(super) struct NamedSchema {
     pub(super) name: &'static str,
-    /// What has this form.
+    /// The output or file that has this form.
     pub(super) of: &'static str,
     make: fn() -> Schema,
 }

@@ -46,7 +46,7 @@ struct JsonFinding<'r> {
     level: &'static str,
     /// The finding in a sentence.
     message: &'r str,
-    /// What to do.
+    /// The advice.
     help: &'r str,
     /// The file; `-` is standard input.
     file: &'r str,

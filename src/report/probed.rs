@@ -269,7 +269,7 @@ fn round(time: Duration) -> f64 {
 pub struct ProbeDocument<'p> {
     #[serde(rename = "schemaVersion")]
     version: SchemaVersion<1>,
-    /// What is wrong, the most serious first.
+    /// The verdicts, the most serious first.
     verdicts: Vec<JsonVerdict<'p>>,
     /// The costs of lookups by name and resolver.
     costs: Vec<JsonCost<'p>>,
@@ -296,7 +296,7 @@ struct JsonVerdict<'p> {
     /// `deny`: lookups fail; `warn`: lookups are slower, or fail more often, than necessary; `info`: worth knowing.
     #[schemars(extend("enum" = ["deny", "warn", "info"]))]
     level: &'static str,
-    /// How certain the verdict is.
+    /// The certainty of the verdict.
     confidence: &'static str,
     /// The same value, under the name that it had in 0.1.0. Will be removed.
     #[schemars(extend("deprecated" = true))]
@@ -305,7 +305,7 @@ struct JsonVerdict<'p> {
     what: &'p str,
     /// The observations behind it.
     evidence: &'p [String],
-    /// What to do.
+    /// The advice.
     help: &'p [String],
     /// The profiles that improve something.
     profiles: Vec<JsonImprovement>,

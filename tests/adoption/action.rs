@@ -250,8 +250,8 @@ fn a_release_is_downloaded_checked_and_run() {
         assert!(job.shown.contains(says), "{version} {sha256}: {job:#?}");
     }
     // The digest beside a damaged archive shows the damage.
-    let name = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    let archive = name.filter(|path| path.extension().is_some_and(|ending| ending == "gz")).next().unwrap();
+    let mut names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let archive = names.find(|path| path.extension().is_some_and(|ending| ending == "gz")).unwrap();
     fs::write(&archive, "damaged").unwrap();
     let job = runner("0.1.0", "", &downloads.url).run();
     assert!(job.code == 2 && job.path.is_empty() && job.shown.contains("another SHA-256"), "{job:#?}");

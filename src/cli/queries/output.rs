@@ -15,7 +15,7 @@ const NOTES_SHOWN: usize = 5;
 
 /// The output of `muslin queries -o json`: what the queries of a log say of each workload.
 #[derive(Serialize, JsonSchema)]
-pub(in crate::cli) struct JsonDocument<'e> {
+pub(crate) struct JsonDocument<'e> {
     #[serde(rename = "schemaVersion")]
     version: SchemaVersion<1>,
     #[serde(flatten)]
@@ -140,8 +140,11 @@ pub(super) fn notes(summary: &Summary, evidence: &[&Evidence]) -> Vec<Line> {
     notes.into_iter().map(Line::new).collect()
 }
 
+/// A note about one workload, and the end of the note about further ones.
+type WorkloadNote = (fn(&Evidence) -> Option<String>, &'static str);
+
 /// The notes about single workloads, and the end of a sentence that counts more of each.
-const WORKLOAD_NOTES: [(fn(&Evidence) -> Option<String>, &str); 5] = [
+const WORKLOAD_NOTES: [WorkloadNote; 5] = [
     (unknown_list, "have the node's resolv.conf"),
     (searched_by_server, "have names that no Service can have"),
     (dropped_names, "have dropped names"),

@@ -13,7 +13,7 @@ use crate::text::{Block, Line};
 
 /// The output of `muslin scan -o json`: findings by object and by rule.
 #[derive(Serialize, JsonSchema)]
-pub(in crate::cli) struct JsonDocument<'f> {
+pub(crate) struct JsonDocument<'f> {
     #[serde(rename = "schemaVersion")]
     version: SchemaVersion<1>,
     /// The objects at the top of their owner chains, such as Deployments.

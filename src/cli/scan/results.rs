@@ -60,7 +60,7 @@ pub(super) struct CountedFinding {
     pub(super) container: Option<String>,
     /// The finding in a sentence.
     pub(super) message: String,
-    /// What to do.
+    /// The advice.
     pub(super) help: String,
     /// Number of pods that have it; 0 if the template was checked instead.
     pub(super) pods: usize,
@@ -75,7 +75,7 @@ pub(super) struct CountedFinding {
 
 /// An image in use.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(in crate::cli) struct ImageInUse {
+pub(crate) struct ImageInUse {
     #[serde(rename = "schemaVersion")]
     schema: SchemaVersion<1>,
     /// The image name, as pods have it.
