@@ -48,7 +48,7 @@ pub fn inner_span(file: &str, start: usize, text: &str, part: Range<usize>) -> O
     let number = before.matches('\n').count();
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[line_start..].lines().next()?;
-    let outer_start = file[..start.min(file.len())].rfind('\n').map_or(0, |newline| newline + 1);
+    let outer_start = file.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
     // The block begins on the line of its header, or below it.
     let mut lines = file[outer_start..].split_inclusive('\n').scan(outer_start, |offset, line| {
         let start = *offset;
