@@ -7,6 +7,7 @@
 
 mod generate;
 mod process;
+mod styles;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,7 +19,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use muslin::manifest::Stream;
 
-use crate::generate::{Made, generate};
+use crate::generate::{self, Made, Shape, generate};
 use crate::process::{Cost, run};
 
 /// Check generated manifests, and compare with parsing them.
@@ -62,12 +63,19 @@ fn main() -> Result<()> {
     if let Some(folder) = &options.parse {
         return parse_all(folder);
     }
-    let folder = tempfile::tempdir().context("make a temporary folder")?;
-    let (many, few) = (folder.path().join("many"), folder.path().join("few"));
-    let made = generate(&many, options.files, options.seed)?;
-    generate(&few, options.few, options.seed)?;
-    let text = report(&options, &many, &few, made)?;
-    std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout")
+    let corpora: [(&str, &[Shape; 10]); 2] = [
+        ("As kustomize and Helm write them", &generate::SHAPES),
+        ("In the styles of public repositories", &styles::SHAPES),
+    ];
+    for (title, shapes) in corpora {
+        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let (many, few) = (folder.path().join("many"), folder.path().join("few"));
+        let made = generate(&many, shapes, options.files, options.seed)?;
+        generate(&few, shapes, options.few, options.seed)?;
+        let text = format!("{title}: {}\n", report(&options, &many, &few, made)?);
+        std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout")?;
+    }
+    Ok(())
 }
 
 fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<String> {
@@ -133,8 +141,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Reads every file, splits it into documents and parses each with the library that muslin uses into `serde_json::Value`, the tree
-/// that most programs use. `check` is compared with this.
+/// Reads every file, splits it into documents and parses each with serde-saphyr into `serde_json::Value`, as most programs do. `check` is
+/// compared with this. muslin itself takes the events of the parser below serde-saphyr.
 fn parse_all(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;

@@ -13,12 +13,12 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use ignore::gitignore::Gitignore;
 
-use crate::manifest::{Document, Lines, Node, Stream, objects};
+use crate::manifest::{Document, Lines, Stream, Tree, objects};
 use crate::policy::{BrokenDomain, Mode, Profile};
 use crate::report::{Format, Github, Json, LocatedFinding, Sarif, Summary};
 
 use super::files::{STDIN, Source, sources};
-use super::fix::{FixedText, fix_text};
+use super::fix::{Fix, FixedText, fix_text, not_changed, remarks};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::ordered_parallel::map_in_order;
 use super::outcome::{ErrorMessage, Failure, Outcome};
@@ -282,7 +282,7 @@ impl Checker {
         let lines = Lines::new(text);
         for document in Stream::new(text).documents {
             match document.parse() {
-                Ok(root) => self.check_document(name, &lines, &document, &root, results),
+                Ok(tree) => self.check_document(name, &lines, &document, tree, results),
                 Err(error) => {
                     let hint = text.contains("{{").then(|| helm_hint(source.chart()));
                     results.errors.push(ErrorMessage { text: format!("{name}:{error}").into(), hint });
@@ -296,9 +296,12 @@ impl Checker {
         name: &str,
         lines: &Lines<'_>,
         document: &Document<'_>,
-        root: &Node,
+        tree: Tree<'_>,
         results: &mut FileResults,
     ) {
+        results.notes.extend(remarks(name, lines, document, &tree));
+        let root = tree.root();
+        let mut fix = Fix::new(&tree);
         for object in &objects(root) {
             results.summary.objects += 1;
             let Some(template) = object.template else {
@@ -312,7 +315,6 @@ impl Checker {
                     results.summary.containers.add(plan.containers);
                     self.planner.report(source, &plan, name, lines, |located| {
                         results.summary.counts.add(located.finding.level);
-                        results.fixable += usize::from(located.fixed);
                         // The webhook would fix it; the file still has it.
                         results.findings.push(self.format.finding(&LocatedFinding { fixed: false, ..located }));
                     });
@@ -320,6 +322,7 @@ impl Checker {
                         let object = self.planner.name_of(object);
                         results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}").into()));
                     }
+                    fix.add(&source.pod_pointer(), plan);
                 }
                 Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
                 Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
@@ -328,6 +331,18 @@ impl Checker {
                     results.errors.push(ErrorMessage::new(format!("{name}:{at}: {object}: {message}")));
                 }
             }
+        }
+        let Fix { edit, findings } = fix;
+        if edit.is_empty() {
+            return;
+        }
+        // `--fix` is offered only where it works, which the same code finds out.
+        let changes = edit.changes();
+        drop(tree);
+        match changes.and_then(|changes| document.changed(changes)) {
+            Ok(_) => results.fixable += findings,
+            Err(error) if self.verbose => results.notes.push(not_changed(name, document, &error)),
+            Err(_) => {}
         }
     }
 }

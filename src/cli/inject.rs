@@ -3,16 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::manifest::{Document, Lines, Stream, objects};
+use crate::manifest::{Document, Edit, Lines, Stream, Tree, objects};
 use crate::policy::Mode;
-use crate::report::{Counts, Format as _, Human};
-use crate::rules::DocsUrl;
+use crate::report::{Counts, Format as _, Human, LocatedFinding};
 
 use super::files::Source;
+use super::fix::{not_changed, remarks};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
@@ -42,9 +42,17 @@ pub(super) struct Inject {
     quiet: bool,
 }
 
-/// The results of one file.
-struct Tally {
+/// The settings for one file.
+struct Injector<'f> {
+    planner: ManifestPlanner,
     human: Human,
+    file: &'f str,
+    lines: Lines<'f>,
+}
+
+/// The results of a document, or of a file.
+#[derive(Default)]
+struct Tally {
     pods: usize,
     changed: usize,
     counts: Counts,
@@ -68,13 +76,16 @@ impl Inject {
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };
-        let mut tally = Tally::new(self.policy.docs.docs_url.clone());
-        let lines = Lines::new(&text);
+        let human = Messages::human(self.policy.docs.docs_url.clone());
+        let injector = Injector { planner, human, file: &name, lines: Lines::new(&text) };
+        let mut tally = Tally::default();
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
         for document in Stream::new(&text).documents {
-            let document = inject_document(&planner, &name, &lines, &document, &mut tally).map_err(Failure::Input)?;
-            output.push_str(&document);
+            match injector.inject(&document, &mut tally).map_err(Failure::Input)? {
+                Some(changed) => output.push_str(&changed),
+                None => output.push_str(&document.text().to_string()),
+            }
         }
         if !self.quiet {
             tally.write().map_err(|error| Failure::Outside(error.into()))?;
@@ -87,60 +98,95 @@ impl Inject {
     }
 }
 
-/// Returns the text of the document with the injected options.
-fn inject_document(
-    planner: &ManifestPlanner,
-    file: &str,
-    lines: &Lines<'_>,
-    document: &Document<'_>,
-    tally: &mut Tally,
-) -> anyhow::Result<String> {
-    let root = document.parse().map_err(|error| anyhow!("{file}:{error}"))?;
-    let mut patches = Vec::new();
-    for object in &objects(&root) {
-        let Some(template) = object.template else { continue };
-        tally.pods += 1;
-        let source = PodSource { document, root: &root, object, template };
-        let plan = match planner.plan(source) {
-            Ok(plan) => plan,
-            Err(NoPlan::Skipped(_)) => continue,
-            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                let at = lines.position(document.file_span(root.locate(&pointer)).start);
-                return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
+// === impl Injector ===
+
+impl Injector<'_> {
+    /// Returns the text of the document with the injected options; `None` if it stays as it is.
+    fn inject(&self, document: &Document<'_>, tally: &mut Tally) -> anyhow::Result<Option<String>> {
+        let tree = self.parse(document)?;
+        let (edit, planned) = self.plan(document, &tree, true)?;
+        if edit.is_empty() {
+            tally.add(planned);
+            return Ok(None);
+        }
+        let changes = edit.changes();
+        drop(tree);
+        match changes.and_then(|changes| document.changed(changes)) {
+            Ok(text) => {
+                tally.add(planned);
+                Ok(Some(text))
             }
-        };
-        planner.report(source, &plan, file, lines, |located| {
-            tally.counts.add(located.finding.level);
-            tally.findings.push(tally.human.finding(&located));
-        });
-        let object = planner.name_of(object);
-        tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
-        if !plan.patch.is_empty() {
-            tally.changed += 1;
-            patches.push((source.pod_pointer(), plan.patch));
+            Err(error) => {
+                // Nothing of this document is fixed after all.
+                let tree = self.parse(document)?;
+                let (_, mut unfixed) = self.plan(document, &tree, false)?;
+                unfixed.notes.push(not_changed(self.file, document, &error));
+                tally.add(unfixed);
+                Ok(None)
+            }
         }
     }
-    if patches.is_empty() {
-        return Ok(document.text().to_string());
+
+    fn parse<'t>(&self, document: &Document<'t>) -> anyhow::Result<Tree<'t>> {
+        document.parse().map_err(|error| anyhow!("{}:{error}", self.file))
     }
-    let edited = document.apply_patches(&root, &patches).with_context(|| format!("cannot change {file}"))?;
-    if !edited.layout_kept {
-        let line = document.line();
-        tally.notes.push(Line::new(format!("{file}:{line}: rewrote this document; its layout and comments are lost")));
+
+    /// Plans the pods of a document. Findings count as fixed only if the document `can_change`.
+    fn plan<'d>(
+        &self,
+        document: &Document<'_>,
+        tree: &'d Tree<'d>,
+        can_change: bool,
+    ) -> anyhow::Result<(Edit<'d>, Tally)> {
+        let Self { planner, human, file, lines } = self;
+        let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
+        tally.notes = remarks(file, lines, document, tree);
+        for object in &objects(root) {
+            let Some(template) = object.template else { continue };
+            tally.pods += 1;
+            let source = PodSource { document, root, object, template };
+            let plan = match planner.plan(source) {
+                Ok(plan) => plan,
+                Err(NoPlan::Skipped(_)) => continue,
+                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                    let at = lines.position(document.file_span(root.locate(&pointer)).start);
+                    return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
+                }
+            };
+            planner.report(source, &plan, file, lines, |located| {
+                tally.counts.add(located.finding.level);
+                let fixed = located.fixed && can_change;
+                tally.findings.push(human.finding(&LocatedFinding { fixed, ..located }));
+            });
+            let object = planner.name_of(object);
+            tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
+            if !plan.patch.is_empty() && can_change {
+                tally.changed += 1;
+                edit.add(&source.pod_pointer(), &plan.patch);
+            }
+        }
+        Ok((edit, tally))
     }
-    Ok(edited.text)
 }
 
 // === impl Tally ===
 
 impl Tally {
-    fn new(docs: Option<DocsUrl>) -> Self {
-        let human = Messages::human(docs);
-        Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
+    /// Adds the results of a document.
+    fn add(&mut self, other: Self) {
+        let Self { pods, changed, counts, findings, notes } = other;
+        self.pods += pods;
+        self.changed += changed;
+        let Counts { deny, warn, info } = counts;
+        self.counts.deny += deny;
+        self.counts.warn += warn;
+        self.counts.info += info;
+        self.findings.extend(findings);
+        self.notes.extend(notes);
     }
 
     fn write(&self) -> io::Result<()> {
-        let Self { human: _, pods, changed, counts, findings, notes } = self;
+        let Self { pods, changed, counts, findings, notes } = self;
         let mut messages = Messages::new();
         findings.iter().try_for_each(|finding| messages.block(finding))?;
         notes.iter().try_for_each(|note| messages.note(note))?;

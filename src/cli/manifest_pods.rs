@@ -28,7 +28,7 @@ pub(super) struct ManifestPlanner {
 #[derive(Clone, Copy)]
 pub(super) struct PodSource<'d> {
     pub(super) document: &'d Document<'d>,
-    pub(super) root: &'d Node,
+    pub(super) root: Node<'d>,
     pub(super) object: &'d Object<'d>,
     pub(super) template: &'static str,
 }
@@ -58,7 +58,7 @@ impl ManifestPlanner {
             return Err(NoPlan::Skipped(Cow::Owned(format!("it is in {namespace}"))));
         }
         // The webhook's own types read JSON, so a YAML pod is converted first.
-        let json = source.pod().map(serde_json::to_string).and_then(Result::ok).unwrap_or_default();
+        let json = source.pod().map(Node::to_json).unwrap_or_default();
         let pod = parse_pod(&json, &source.pod_pointer()).map_err(NoPlan::Invalid)?;
         let unread = source.unread_keys();
         let context = Context {
@@ -127,7 +127,7 @@ impl ManifestPlanner {
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
         let (_, container) = source.container(name)?;
         let image = container.get("image")?.as_text()?;
-        let command = container.get("command").and_then(Node::as_list).and_then(<[Node]>::first);
+        let command = container.get("command").and_then(|command| command.items().next());
         let assumed = image::assume_started(image, command.map(|word| word.as_text().unwrap_or_default()));
         let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, assumed);
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
@@ -142,7 +142,7 @@ impl<'d> PodSource<'d> {
         format!("{}{}", self.object.pointer, self.template)
     }
 
-    fn pod(&self) -> Option<&'d Node> {
+    fn pod(&self) -> Option<Node<'d>> {
         self.root.pointer(&self.pod_pointer())
     }
 
@@ -170,12 +170,11 @@ impl<'d> PodSource<'d> {
     }
 
     /// Returns a container of the pod, with its JSON pointer from the pod.
-    fn container(&self, name: &str) -> Option<(String, &'d Node)> {
+    fn container(&self, name: &str) -> Option<(String, Node<'d>)> {
         let spec = self.pod()?.get("spec")?;
         ["initContainers", "containers"].into_iter().find_map(|field| {
-            let containers = spec.get(field)?.as_list()?;
-            let is_it = |container: &&Node| container.get("name").and_then(Node::as_text) == Some(name);
-            let (index, container) = containers.iter().enumerate().find(|(_, container)| is_it(container))?;
+            let is_it = |container: &Node<'_>| container.get("name").and_then(Node::as_text) == Some(name);
+            let (index, container) = spec.get(field)?.items().enumerate().find(|(_, container)| is_it(container))?;
             Some((format!("/spec/{field}/{index}"), container))
         })
     }

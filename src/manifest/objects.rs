@@ -35,27 +35,27 @@ impl Object<'_> {
 }
 
 /// Returns the Kubernetes objects of a document in order. A `List` is replaced by its items.
-pub fn objects(document: &Node) -> Vec<Object<'_>> {
+pub fn objects(document: Node<'_>) -> Vec<Object<'_>> {
     let mut found = Vec::new();
     collect(document, ItemDefaults::default(), String::new(), &mut found);
     found
 }
 
-fn collect<'n>(object: &'n Node, defaults: ItemDefaults<'n>, pointer: String, found: &mut Vec<Object<'n>>) {
+fn collect<'n>(object: Node<'n>, defaults: ItemDefaults<'n>, pointer: String, found: &mut Vec<Object<'n>>) {
     let text = |field: &str| object.get(field).and_then(Node::as_text);
     let (Some(api_version), Some(kind)) = (text("apiVersion").or(defaults.api_version), text("kind").or(defaults.kind))
     else {
         return;
     };
     // `List` itself, and the lists of one kind that the API server writes (PodList), whose items have neither field.
-    let items = object.get("items").and_then(Node::as_list);
+    let items = object.get("items").filter(|items| items.is_list());
     if let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), items) {
         let defaults = if item_kind.is_empty() {
             ItemDefaults::default()
         } else {
             ItemDefaults { api_version: Some(api_version), kind: Some(item_kind) }
         };
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.items().enumerate() {
             collect(item, defaults, format!("{pointer}/items/{index}"), found);
         }
         return;
