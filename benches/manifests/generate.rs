@@ -15,7 +15,7 @@ pub(crate) struct Made {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
-pub(crate) struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 /// Images in realistic proportions: about a third on Alpine, a third on glibc, the rest from a company's own registry, whose names
 /// show no resolver.

@@ -181,6 +181,7 @@ impl<'t> Builder<'t> {
             return Err(ParseError { offset, message: message.into() });
         }
         let target = *target;
+        self.tree.entry_mut(target).is_shared = true;
         let at = self.tree.len();
         self.tree.aliases.push(at);
         self.add(entry(Kind::Alias, span, target), false)
@@ -346,5 +347,5 @@ impl<'t> Builder<'t> {
 
 fn entry(kind: Kind, span: Range<usize>, link: u32) -> Entry {
     let span = Span { start: as_u32(span.start), end: as_u32(span.end) };
-    Entry { span, link, kind, is_irregular: false, has_anchor: false }
+    Entry { span, link, kind, is_irregular: false, has_anchor: false, is_shared: false }
 }

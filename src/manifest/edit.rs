@@ -4,6 +4,7 @@
 mod change;
 mod editor;
 mod layout;
+mod splice;
 mod writer;
 
 use json_patch::Patch;
@@ -14,7 +15,8 @@ use super::node::{Node, unescaped};
 use super::stream::Document;
 use super::tree::{Kind, Tree};
 use change::Wanted;
-use editor::{Editor, Sharing, Splice};
+use editor::{Editor, Sharing};
+use splice::{Splice, spliced};
 
 pub use change::EditError;
 
@@ -246,7 +248,7 @@ impl Document<'_> {
     pub fn changed(&self, changes: Changes) -> Result<String, EditError> {
         let Changes { attempts, expected, has_aliases } = changes;
         for splices in attempts {
-            let body = editor::spliced(self.body, splices);
+            let body = spliced(self.body, splices);
             if self.fingerprint(&body) == Some(expected) {
                 return Ok(if self.head.is_empty() { body } else { format!("{}{body}", self.head) });
             }

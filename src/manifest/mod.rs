@@ -15,6 +15,7 @@ mod scalar;
 mod stream;
 mod tree;
 mod yaml;
+mod yaml_errors;
 
 pub use edit::{Changes, Edit, EditError};
 pub use lines::{Excerpt, Lines, Position};

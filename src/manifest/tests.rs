@@ -258,6 +258,18 @@ fn json_keeps_its_layout_and_order() {
 }
 
 #[test]
+fn json_in_a_stream_of_yaml_stays_json() {
+    for head in ["", "\u{feff}", "# c\n---\n", "a: 1\n---\n"] {
+        let text = format!("{head}{{\"kind\": \"Pod\"}}\n");
+        let stream = Stream::new(&text);
+        let document = stream.documents.last().unwrap();
+        let patches = [(String::new(), patch(json!([{ "op": "add", "path": "/spec", "value": { "a": "b" } }])))];
+        let edited = document.apply_patches(document.parse().unwrap(), &patches).unwrap();
+        assert!(edited.ends_with("{\"kind\": \"Pod\", \"spec\": {\"a\": \"b\"}}\n"), "{edited}");
+    }
+}
+
+#[test]
 fn keeps_windows_line_ends() {
     let text = "kind: Pod\r\nspec:\r\n  containers: [] # none\r\n";
     let edited =
@@ -276,4 +288,131 @@ fn every_patch_of_a_pod_keeps_the_layout() {
     ] {
         edit(text, "", json!([operation]));
     }
+}
+
+#[test]
+fn says_which_keys_are_repeated_and_what_kubectl_does_not_read() {
+    let remarks = |text: &str| -> Vec<(String, RemarkKind)> {
+        let stream = Stream::new(text);
+        let document = stream.documents.last().unwrap();
+        let tree = document.parse().unwrap();
+        let at = |remark: &Remark| text[document.file_span(remark.span.clone())].to_owned();
+        tree.remarks().iter().map(|remark| (at(remark), remark.kind.clone())).collect()
+    };
+    let repeated = |key: &str| RemarkKind::RepeatedKey(key.to_owned());
+    assert_eq!(remarks("a: 1\n'a': 2\nb: {c: 1, c: 2, c: 3}\n")[0], ("'a'".to_owned(), repeated("a")));
+    assert_eq!(
+        remarks("---\nb: {c: 1, c: 2, c: 3}\n"),
+        [("c".to_owned(), repeated("c")), ("c".to_owned(), repeated("c"))]
+    );
+    assert_eq!(remarks("{\"a\": 1, \"a\": 2}"), [("\"a\"".to_owned(), repeated("a"))]);
+    assert_eq!(remarks("a: 1\n...\n\n# c\nb: 2\n"), [("b: 2".to_owned(), RemarkKind::UnreadText)]);
+    assert_eq!(remarks("a: 1\n... # end\n# c\n"), []);
+    assert_eq!(remarks("a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: {<<: *a, <<: *a}\n"), []);
+    assert_eq!(read("a: 1\na: 2\n"), [json!({ "a": 2 })]);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_words_for_people() {
+    for (text, message) in [
+        ("a: [1,\n", "a list that begins with [ has no ]"),
+        ("a: {b: 1\n", "a map that begins with { has no }"),
+        ("a: \"b\n", "a text in quotes has no closing quote"),
+        ("a: *b\n", "this alias (*) refers to an anchor (&) that does not stand before it"),
+        ("a: &b [*b]\n", "this alias stands inside its own anchor's value"),
+        ("a:\n\tc: d\n", "a tab indents this line; YAML needs spaces"),
+        ("a: 1\n b: 2\n", "a key cannot stand here; look at the indentation, or quote a text with a colon in it"),
+        ("a:\n  b: 1\n c: 2\n", "a key of a map is expected here; look at the indentation"),
+        ("a: [b}\n", "a [ is closed by a }"),
+        ("a: @b\n", "a text cannot begin with @; quote it"),
+        ("~: 1\n", "a key is empty or null, which kubectl refuses; quote it"),
+        ("[a]: 1\n", "a list or map stands where a map has its key, which kubectl refuses"),
+        ("a: !!int b\n", "a value with the tag !!int is something else"),
+        ("a: {<<: b}\n", "<< needs a map, an alias of one, or a list of them"),
+    ] {
+        assert_eq!(Stream::new(text).documents[0].parse().unwrap_err().message, message, "{text}");
+    }
+}
+
+#[test]
+fn tabs_that_indent_lines_in_brackets_change_no_value_and_stay() {
+    let text = "a:\n- b: {\n\tc: d,\n\t\"e\": [f, # ]\n\t\tg]}\n  h: |\n    \ti\n";
+    assert_eq!(read(text), [json!({ "a": [{ "b": { "c": "d", "e": ["f", "g"] }, "h": "\ti\n" }] })]);
+    let edited = edit(text, "", json!([{ "op": "add", "path": "/a/0/b/j", "value": "k" }]));
+    assert_eq!(edited, text.replace("g]}", "g], j: k}"));
+}
+
+#[test]
+fn no_depth_and_no_number_of_aliases_ends_the_program() {
+    let deep = |open: &str, close: &str| format!("a: {}{}\n", open.repeat(9_999), close.repeat(9_999));
+    for text in [deep("[", "]"), deep("{b: ", "}"), "- ".repeat(9_999) + "a\n"] {
+        let tree = Stream::new(&text).documents[0].parse().unwrap();
+        assert!(tree.root().to_json().len() > 9_999 && tree.root().to_value().is_err());
+    }
+    let many = format!("a: &a {{b: &b [1, 2]}}\nc: [{}]\n", vec!["*a, *b"; 10_000].join(", "));
+    assert_eq!(read(&many)[0]["c"].as_array().unwrap().len(), 20_000);
+    let bomb: String =
+        (1..12).map(|i| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(", "))).collect();
+    let error = Stream::new(&format!("a0: &a0 [x, x]\n{bomb}")).documents[0].parse().unwrap_err();
+    assert!(error.message.contains("kubectl refuses it"), "{error}");
+    let large = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100].join(", "));
+    assert!(Stream::new(&large).documents[0].parse().unwrap_err().message.contains("64 MiB"));
+}
+
+/// Returns a List of pods as JSON.
+fn list(pods: usize) -> Value {
+    let pod = |index: usize| {
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("web-{index}"), "labels": { "app.kubernetes.io/name": "web" } },
+                "spec": { "containers": [{ "name": "app", "image": "alpine:3.19", "env": [{ "name": "LOG_LEVEL", "value": "info" }] }] } })
+    };
+    json!({ "apiVersion": "v1", "kind": "List", "items": (0..pods).map(pod).collect::<Vec<_>>() })
+}
+
+/// Changes each pod of a text.
+fn edit_all(text: &str) -> String {
+    let stream = Stream::new(text);
+    let [document] = &stream.documents[..] else { panic!("{} documents", stream.documents.len()) };
+    let tree = document.parse().unwrap();
+    let mut edit = Edit::new(&tree);
+    let patch =
+        patch(json!([{ "op": "add", "path": "/spec/dnsConfig", "value": { "options": [{ "name": "rotate" }] } }]));
+    for pointer in objects(tree.root()).iter().filter_map(|object| object.pod_pointer()) {
+        edit.add(&pointer, &patch);
+    }
+    let changes = edit.changes().unwrap();
+    drop(tree);
+    document.changed(changes).unwrap()
+}
+
+#[test]
+fn an_edit_of_one_long_line_takes_no_longer_than_one_of_many_lines() {
+    let list = list(4000);
+    let (dense, pretty) = (list.to_string(), serde_json::to_string_pretty(&list).unwrap());
+    let time = |text: &str| {
+        let runs = (0..3).map(|_| {
+            let start = std::time::Instant::now();
+            assert_eq!(edit_all(text).matches("rotate").count(), 4000);
+            start.elapsed()
+        });
+        runs.min().unwrap()
+    };
+    let (dense, pretty) = (time(&dense), time(&pretty));
+    // The limit that users were promised; one byte looked at per pod and byte would be a hundred times over it.
+    assert!(dense < pretty * 3, "{dense:?} against {pretty:?}");
+}
+
+#[test]
+fn an_edit_of_a_large_list_takes_less_than_three_times_its_size() {
+    // As large as the pods that `kubectl get -o json` prints.
+    let mut list = list(3000);
+    for pod in list["items"].as_array_mut().unwrap() {
+        let env: Vec<_> =
+            (0..20).map(|i| json!({ "name": format!("VARIABLE_{i}"), "value": "https://example.com/" })).collect();
+        pod["spec"]["containers"][0]["env"] = Value::Array(env);
+    }
+    let text = list.to_string();
+    let mut edited = String::new();
+    let held = allocation_counter::measure(|| edited = edit_all(&text));
+    assert!(edited.len() > text.len());
+    assert!(held.bytes_max < 3 * text.len() as u64, "{} of {}", held.bytes_max, text.len());
 }

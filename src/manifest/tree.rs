@@ -59,6 +59,8 @@ pub(super) struct Entry {
     /// True for a map with a merge key (`<<`) or a repeated key.
     pub(super) is_irregular: bool,
     pub(super) has_anchor: bool,
+    /// True for an anchored value that an alias refers to.
+    pub(super) is_shared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use super::flow_tabs;
 use super::parse_error::ParseError;
 use super::scalar::{self, Scalar};
 use super::tree::{Kind, OwnedScalar, RemarkKind};
+use super::yaml_errors::error_message;
 
 /// Most bytes that are parsed again because brackets have lines indented by tabs; and most such brackets, if the text is small.
 const AGAIN_MAX: (usize, usize) = (64 << 20, 16);
@@ -256,34 +257,8 @@ fn offset(error: &ScanError, text: &str) -> usize {
     text.floor_char_boundary(error.marker().byte_offset().unwrap_or_default())
 }
 
-/// Returns an error in words for people who write manifests.
 fn failure(error: &ScanError, text: &str) -> Failure {
-    let message = match error.kind() {
-        ErrorKind::UnexpectedEofFlowSequence | ErrorKind::UnclosedFlowCollection { open: '[' } => {
-            "a list that begins with [ has no ]".to_owned()
-        }
-        ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofImplicitFlowMapping
-        | ErrorKind::UnclosedFlowCollection { .. } => "a map that begins with { has no }".to_owned(),
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            "a text in quotes has no closing quote".to_owned()
-        }
-        ErrorKind::UnknownAnchor => "this alias (*) refers to an anchor (&) that does not stand before it".to_owned(),
-        ErrorKind::RecursionLimitExceeded => format!("lists and maps are nested more than {DEPTH_MAX} deep"),
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
-            "a tab indents this line; YAML needs spaces".to_owned()
-        }
-        ErrorKind::UndeclaredTagHandle => "the prefix of this tag (!) is not declared".to_owned(),
-        ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
-            "a key of a map is expected here; look at the indentation".to_owned()
-        }
-        ErrorKind::ExpectedBlockSequenceEntry => {
-            "an item of a list (-) is expected here; look at the indentation".to_owned()
-        }
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => "a key of a map has no colon".to_owned(),
-        kind => kind.to_string(),
-    };
     let offset = offset(error, text);
     let tab = matches!(error.kind(), ErrorKind::TabInBlockIndentation).then_some(offset);
-    Failure { error: ParseError { offset, message }, tab }
+    Failure { error: ParseError { offset, message: error_message(error.kind()) }, tab }
 }

@@ -78,6 +78,7 @@ const DOCUMENTS: &[&str] = &[
     "apiVersion: v1\nkind: Pod\nspec:\n  containers: []\n---\napiVersion: v1\nkind: Pod\n---\n# nothing\n---\n{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"spec\":{}}\n",
     "apiVersion: v1\r\nkind: Pod\r\nmetadata:\r\n  name: a\r\nspec:\r\n  containers: [] # c\r\n",
     "? apiVersion\n: v1\n? kind\n: Pod\n? spec\n: containers: []\n",
+    "\u{feff}{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"spec\": {\"containers\": []}}\n",
     "apiVersion: v1\nkind: Pod\nspec: !!map\n  containers: !!seq\n  - a: !!int \"1\"\n",
 ];
 

@@ -1,13 +1,15 @@
 //! Turns changes of values into splices of a document's text.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::change::{EditError, Wanted};
 use super::layout::{Layout, ListIndent};
+use super::splice::{Order, Splice};
 use super::writer::{Writer, block_item, block_member};
 use crate::manifest::node::Node;
 use crate::manifest::tree::{Kind, Tree};
@@ -25,24 +27,6 @@ pub(super) struct Editor<'t> {
     maps: BTreeMap<u32, Vec<(String, Option<Value>)>>,
 }
 
-/// A part of the text and its replacement.
-#[derive(Debug)]
-pub(super) struct Splice {
-    range: Range<usize>,
-    text: String,
-    order: Order,
-}
-
-/// The order of insertions at one place: those into the inner value come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Order {
-    First,
-    /// Into brackets, whose entry has a higher index the further inside they are.
-    Inside(Reverse<u32>),
-    /// Whole lines, which are indented the more the further inside they are.
-    Lines(Reverse<usize>),
-}
-
 /// The fate of a value that an alias shares with other places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sharing {
@@ -58,26 +42,10 @@ const NEARBY: usize = 8;
 /// The new members of a map, by key; `None` removes.
 type Members<'w> = Vec<(&'w str, Option<&'w Value>)>;
 
-/// Returns a text with splices.
-pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
-    // A stable sort keeps other insertions at one place in the order in which they were made.
-    splices.sort_by_key(|splice| (splice.range.start, splice.order));
-    let layout = Layout { text };
-    let mut edited = String::with_capacity(text.len() + splices.iter().map(|splice| splice.text.len()).sum::<usize>());
-    let mut done = 0;
-    for Splice { range, text: new, order: _ } in splices {
-        if range.start > done {
-            edited.push_str(&text[done..range.start]);
-        }
-        if new.contains('\n') && layout.has_crlf(range.start) {
-            edited.push_str(&new.replace('\n', "\r\n"));
-        } else {
-            edited.push_str(&new);
-        }
-        done = done.max(range.end);
-    }
-    edited.push_str(&text[done..]);
-    edited
+/// Returns true for JSON in a stream of YAML, or behind a byte order mark.
+fn is_json(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 // === impl Editor ===
@@ -85,7 +53,7 @@ pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
 impl<'t> Editor<'t> {
     pub(super) fn new(tree: &'t Tree<'t>, sharing: Sharing) -> Self {
         let text = tree.text;
-        let writer = Writer::new(text, tree.is_json);
+        let writer = Writer::new(text, tree.is_json || is_json(text));
         Self {
             tree,
             layout: Layout { text },
@@ -145,10 +113,7 @@ impl<'t> Editor<'t> {
         if added.is_empty() {
             return Ok(());
         }
-        if self.sharing == Sharing::Ended
-            && tree.entry(map).has_anchor
-            && tree.aliases.iter().any(|alias| tree.resolved(*alias) == map)
-        {
+        if self.sharing == Sharing::Ended && tree.entry(map).is_shared {
             return self.move_anchor(map, &added);
         }
         self.add_members(map, &added)
@@ -163,7 +128,7 @@ impl<'t> Editor<'t> {
         if is_alias && self.sharing == Sharing::Ended {
             return self.replace_alias(value, key, wanted);
         }
-        if is_alias || entry.has_anchor {
+        if is_alias || entry.is_shared {
             match self.shared.get(&at) {
                 Some(same) if same == wanted => return Ok(()),
                 Some(_) => return Err(EditError::Shared),
@@ -200,7 +165,8 @@ impl<'t> Editor<'t> {
                 None => changed.push((key, None)),
             }
         }
-        let is_new = |key: &str| members.iter().all(|(own, _)| self.tree.key(*own) != key);
+        let own: HashSet<&str> = members.iter().map(|(key, _)| self.tree.key(*key)).collect();
+        let is_new = |key: &str| !own.contains(key);
         changed.extend(wanted.iter().filter(|(key, _)| is_new(key)).map(|(key, value)| (&**key, Some(value))));
         changed
     }
@@ -403,7 +369,7 @@ impl<'t> Editor<'t> {
     /// Puts a map around an anchored map that merges it and has further members, so that the anchor keeps its value.
     fn move_anchor(&mut self, map: u32, members: &[(&str, &Value)]) -> Result<(), EditError> {
         let entry = self.tree.entry(map);
-        let anchor = self.tree.anchors.iter().find(|(at, _)| *at == map).ok_or(EditError::Style)?.1.range();
+        let anchor = self.anchor_of(map).ok_or(EditError::Style)?;
         let (start, end) = (entry.span.start as usize, entry.span.end as usize);
         if entry.kind.is_flow() {
             let member = |(key, value): &(&str, &Value)| self.writer.flow_member(key, value, "");
@@ -439,9 +405,15 @@ impl<'t> Editor<'t> {
     /// Returns the start of a value or key, with its anchor.
     fn start_of(&self, at: u32) -> usize {
         let entry = self.tree.entry(at);
-        let anchor = self.tree.anchors.binary_search_by_key(&at, |(at, _)| *at).ok().filter(|_| entry.has_anchor);
         let start = entry.span.start as usize;
-        anchor.map_or(start, |anchor| start.min(self.tree.anchors[anchor].1.range().start))
+        let anchor = Some(at).filter(|_| entry.has_anchor).and_then(|at| self.anchor_of(at));
+        anchor.map_or(start, |anchor| start.min(anchor.start))
+    }
+
+    /// Returns the place of a value's anchor.
+    fn anchor_of(&self, at: u32) -> Option<Range<usize>> {
+        let index = self.tree.anchors.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        Some(self.tree.anchors[index].1.range())
     }
 
     fn end_of(&self, at: u32) -> usize {

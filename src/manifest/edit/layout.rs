@@ -13,7 +13,7 @@ pub(super) struct Layout<'t> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct ListIndent(pub(super) usize);
 
-/// Longest line, in bytes, whose start is looked for only to write JSON prettily.
+/// Bytes to look back for the start of a line, where its style is all that depends on it.
 const LINE_MAX: usize = 4096;
 
 // === impl Layout ===
@@ -128,9 +128,11 @@ impl<'t> Layout<'t> {
         below
     }
 
-    /// Returns the line end to write at a place: that of the line above it, or else of the first line.
+    /// Returns true if lines at a place end with CRLF: if the line above it does, or else the first line of the text.
     pub(super) fn has_crlf(self, offset: usize) -> bool {
-        let newline = self.text[..offset].rfind('\n').or_else(|| self.text[offset..].find('\n').map(|at| offset + at));
+        let from = self.text.floor_char_boundary(offset.saturating_sub(LINE_MAX));
+        let above = self.text[from..offset].rfind('\n').map(|at| from + at);
+        let newline = above.or_else(|| self.text.find('\n'));
         newline.is_some_and(|newline| self.text[..newline].ends_with('\r'))
     }
 }
