@@ -210,10 +210,7 @@ fn flow_maps_anchored_maps_and_merged_maps_are_edited_in_place() {
 
 #[test]
 fn a_member_is_removed_with_its_lines() {
-    let remove = |text: &str, path: &str| {
-        let edited = edit(text, "", json!([{ "op": "remove", "path": path }]));
-        edited
-    };
+    let remove = |text: &str, path: &str| edit(text, "", json!([{ "op": "remove", "path": path }]));
     assert_eq!(remove("a:\n  b: |\n    text\n  # c\n  c: 1\n", "/a/b"), "a:\n  # c\n  c: 1\n");
     assert_eq!(remove("a:\n  b:\n  # c\n  c: 1\n", "/a/b"), "a:\n  # c\n  c: 1\n");
     assert_eq!(remove("a: {b: 1, c: 2}\n", "/a/b"), "a: {c: 2}\n");
