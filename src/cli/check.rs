@@ -13,13 +13,13 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use ignore::gitignore::Gitignore;
 
-use crate::manifest::{Document, Lines, Stream, Tree, objects};
+use crate::manifest::{Document, InnerText, Lines, Node, SETTINGS_KIND, Stream, Tree, inner_texts, objects};
 use crate::policy::{BrokenDomain, Mode, Profile};
 use crate::report::{Format, Github, Json, LocatedFinding, Sarif, Summary};
 
 use super::files::{STDIN, Source, sources};
 use super::fix::{Fix, FixedText, fix_text, not_changed, remarks};
-use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
 use super::ordered_parallel::map_in_order;
 use super::outcome::{ErrorMessage, Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
@@ -30,7 +30,8 @@ use crate::text::{Block, Line};
 /// Find what is wrong with the DNS of pods in manifests.
 ///
 /// Reads files, folders and standard input: YAML or JSON with any number of documents and Lists. Checks Pods and all pod
-/// templates, and skips objects of other kinds. In folders, reads *.yaml, *.yml and *.json, except hidden files and files that git
+/// templates, also those of custom resources such as Rollouts and Workflows (docs/kinds.md), and DNS settings in kustomize patches and
+/// Helm values. In folders, reads *.yaml, *.yml and *.json, except hidden files and files that git
 /// ignores.
 ///
 /// The annotation muslin.dev/ignore on a pod, a pod template or the object that holds it silences rules: rule-a,rule-b.
@@ -100,6 +101,8 @@ struct FileResults {
     skipped_objects: BTreeMap<String, usize>,
     /// Number of skipped pods by reason.
     skipped_pods: BTreeMap<Cow<'static, str>, usize>,
+    /// The objects whose containers muslin does not understand, by kind.
+    unclear: UnclearKinds,
     /// The Helm chart, if the file is one of its templates and not valid YAML.
     chart: Option<String>,
 }
@@ -113,6 +116,7 @@ struct Totals {
     fixed: usize,
     skipped_objects: BTreeMap<String, usize>,
     skipped_pods: BTreeMap<Cow<'static, str>, usize>,
+    unclear: UnclearKinds,
     charts: BTreeMap<String, usize>,
 }
 
@@ -282,7 +286,21 @@ impl Checker {
         let lines = Lines::new(text);
         for document in Stream::new(text).documents {
             match document.parse() {
-                Ok(tree) => self.check_document(name, &lines, &document, tree, results),
+                Ok(tree) => {
+                    results.notes.extend(remarks(name, &lines, &document, &tree));
+                    let mut fix = Fix::new(&tree);
+                    self.check_document((name, &lines), &document, tree.root(), None, &mut fix, results);
+                    self.check_inner_texts(name, &lines, &document, tree.root(), results);
+                    let Fix { edit, findings } = fix;
+                    let changes = (!edit.is_empty()).then(|| edit.changes());
+                    drop(tree);
+                    // `--fix` is offered only where it works, which the same code finds out.
+                    match changes.map(|changes| changes.and_then(|changes| document.changed(changes))) {
+                        Some(Ok(_)) => results.fixable += findings,
+                        Some(Err(error)) if self.verbose => results.notes.push(not_changed(name, &document, &error)),
+                        _ => {}
+                    }
+                }
                 Err(error) => {
                     let hint = text.contains("{{").then(|| helm_hint(source.chart()));
                     results.errors.push(ErrorMessage { text: format!("{name}:{error}").into(), hint });
@@ -293,56 +311,77 @@ impl Checker {
 
     fn check_document(
         &self,
+        (name, lines): (&str, &Lines<'_>),
+        document: &Document<'_>,
+        root: Node<'_>,
+        outer: Option<OuterText<'_>>,
+        fix: &mut Fix<'_>,
+        results: &mut FileResults,
+    ) {
+        for object in &objects(root) {
+            results.summary.objects += usize::from(object.kind != SETTINGS_KIND && outer.is_none());
+            results.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));
+            if object.pods.is_empty() {
+                *results.skipped_objects.entry(object.kind.to_owned()).or_default() += 1;
+            }
+            for pod in &object.pods {
+                results.summary.pods += 1;
+                self.check_pod(name, lines, PodSource { document, root, object, pod, outer }, fix, results);
+            }
+        }
+    }
+
+    /// Checks manifests and Helm values inside of strings. A string that is neither is no error.
+    fn check_inner_texts(
+        &self,
         name: &str,
         lines: &Lines<'_>,
         document: &Document<'_>,
-        tree: Tree<'_>,
+        root: Node<'_>,
         results: &mut FileResults,
     ) {
-        results.notes.extend(remarks(name, lines, document, &tree));
-        let root = tree.root();
-        let mut fix = Fix::new(&tree);
-        for object in &objects(root) {
-            results.summary.objects += 1;
-            let Some(template) = object.template else {
-                *results.skipped_objects.entry(object.kind.to_owned()).or_default() += 1;
-                continue;
-            };
-            results.summary.pods += 1;
-            let source = PodSource { document, root, object, template };
-            match self.planner.plan(source) {
-                Ok(plan) => {
-                    results.summary.containers.add(plan.containers);
-                    self.planner.report(source, &plan, name, lines, |located| {
-                        results.summary.counts.add(located.finding.level);
-                        // The webhook would fix it; the file still has it.
-                        results.findings.push(self.format.finding(&LocatedFinding { fixed: false, ..located }));
-                    });
-                    if self.verbose {
-                        let object = self.planner.name_of(object);
-                        results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}").into()));
-                    }
-                    fix.add(&source.pod_pointer(), plan);
-                }
-                Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
-                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                    let at = lines.position(document.file_span(root.locate(&pointer)).start);
-                    let object = self.planner.name_of(object);
-                    results.errors.push(ErrorMessage::new(format!("{name}:{at}: {object}: {message}")));
+        for InnerText { pointer, text } in inner_texts(root) {
+            let span = document.file_span(root.locate(&pointer));
+            let outer = Some(OuterText { text, span: (span.start, span.end) });
+            for document in Stream::new(text).documents {
+                if let Ok(tree) = document.parse() {
+                    // A text inside of a string is not edited.
+                    let mut fix = Fix::new(&tree);
+                    self.check_document((name, lines), &document, tree.root(), outer, &mut fix, results);
                 }
             }
         }
-        let Fix { edit, findings } = fix;
-        if edit.is_empty() {
-            return;
-        }
-        // `--fix` is offered only where it works, which the same code finds out.
-        let changes = edit.changes();
-        drop(tree);
-        match changes.and_then(|changes| document.changed(changes)) {
-            Ok(_) => results.fixable += findings,
-            Err(error) if self.verbose => results.notes.push(not_changed(name, document, &error)),
-            Err(_) => {}
+    }
+
+    fn check_pod(
+        &self,
+        name: &str,
+        lines: &Lines<'_>,
+        source: PodSource<'_>,
+        fix: &mut Fix<'_>,
+        results: &mut FileResults,
+    ) {
+        let object = source.object;
+        match self.planner.plan(source) {
+            Ok(plan) => {
+                results.summary.containers.add(plan.containers);
+                self.planner.report(source, &plan, name, lines, |located| {
+                    results.summary.counts.add(located.finding.level);
+                    // The webhook would fix it; the file still has it.
+                    results.findings.push(self.format.finding(&LocatedFinding { fixed: false, ..located }));
+                });
+                if self.verbose {
+                    let object = self.planner.name_of(object);
+                    results.notes.extend(plan.notes.iter().map(|note| format!("{name}: {object}: {note}").into()));
+                }
+                fix.add(source, plan);
+            }
+            Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
+            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                let at = lines.position(source.span(lines, &pointer).start);
+                let object = self.planner.name_of(object);
+                results.errors.push(ErrorMessage::new(format!("{name}:{at}: {object}: {message}")));
+            }
         }
     }
 }
@@ -357,8 +396,18 @@ fn helm_hint(chart: Option<String>) -> Line {
 impl Totals {
     /// Writes the results of one file, and adds its numbers.
     fn take(&mut self, results: FileResults, writer: &mut FindingWriter<'_>) -> io::Result<()> {
-        let FileResults { findings, summary, errors, notes, fixable, fixed, skipped_objects, skipped_pods, chart } =
-            results;
+        let FileResults {
+            findings,
+            summary,
+            errors,
+            notes,
+            fixable,
+            fixed,
+            skipped_objects,
+            skipped_pods,
+            unclear,
+            chart,
+        } = results;
         self.summary.add(summary);
         self.errors += errors.len();
         self.fixable += fixable;
@@ -369,6 +418,7 @@ impl Totals {
         for (why, count) in skipped_pods {
             *self.skipped_pods.entry(why).or_default() += count;
         }
+        self.unclear.add(unclear);
         if let Some(chart) = chart {
             *self.charts.entry(chart).or_default() += 1;
         }
@@ -385,7 +435,7 @@ impl Totals {
 
     /// Writes the summary to standard error.
     fn write(&self, check: &Check) -> io::Result<()> {
-        let Self { summary, errors: _, fixable, fixed, skipped_objects, skipped_pods, charts } = self;
+        let Self { summary, errors: _, fixable, fixed, skipped_objects, skipped_pods, unclear, charts } = self;
         let mut messages = Messages::new();
         for (chart, count) in charts {
             messages.note(&Line::new(format!(
@@ -393,6 +443,7 @@ impl Totals {
                 counted(*count, "Helm template"),
             )))?;
         }
+        unclear.note().iter().try_for_each(|note| messages.note(note))?;
         if check.verbose {
             for (kind, count) in skipped_objects {
                 messages.note(&Line::new(format!("skipped {} of kind {kind}", counted(*count, "object"))))?;

@@ -3,7 +3,7 @@
 
 use json_patch::{Patch, PatchOperation};
 
-use crate::manifest::{Document, Edit, EditError, Lines, Remark, RemarkKind, Stream, Tree, objects};
+use crate::manifest::{Document, Edit, EditError, Lines, PodView, Remark, RemarkKind, Stream, Tree, objects};
 use crate::plan::Plan;
 use crate::text::Line;
 
@@ -44,10 +44,11 @@ fn fix_document(
     let tree = document.parse().ok()?;
     let mut fix = Fix::new(&tree);
     for object in &objects(tree.root()) {
-        let Some(template) = object.template else { continue };
-        let source = PodSource { document, root: tree.root(), object, template };
-        if let Ok(plan) = planner.plan(source) {
-            fix.add(&source.pod_pointer(), plan);
+        for pod in &object.pods {
+            let source = PodSource { document, root: tree.root(), object, pod, outer: None };
+            if let Ok(plan) = planner.plan(source) {
+                fix.add(source, plan);
+            }
         }
     }
     let Fix { edit, findings } = fix;
@@ -83,12 +84,12 @@ impl<'d> Fix<'d> {
     }
 
     /// Adds what the plan for a pod changes in its `spec`, if that fixes a finding.
-    pub(super) fn add(&mut self, pointer: &str, plan: Plan) {
+    pub(super) fn add(&mut self, source: PodSource<'_>, plan: Plan) {
         let count = plan.findings.iter().filter(|planned| planned.fixed).count();
-        let patch = spec_changes(plan.patch);
+        let patch = without_metadata(plan.patch, source.pod);
         if count > 0 && !patch.is_empty() {
             self.findings += count;
-            self.edit.add(pointer, &patch);
+            self.edit.add(&source.object.pointer, &patch);
         }
     }
 }
@@ -113,9 +114,9 @@ pub(super) fn remarks(name: &str, lines: &Lines<'_>, document: &Document<'_>, tr
     tree.remarks().iter().map(line).collect()
 }
 
-/// Returns the operations of a patch that change the pod's `spec`.
-fn spec_changes(patch: Patch) -> Patch {
-    let is_spec_change =
-        |operation: &PatchOperation| operation.path().first().is_some_and(|token| token.decoded() == "spec");
-    Patch(patch.0.into_iter().filter(is_spec_change).collect())
+/// Returns the operations of a patch of an object that change no labels and annotations of the pod.
+fn without_metadata(patch: Patch, pod: &PodView) -> Patch {
+    let metadata = format!("{}/metadata", pod.at);
+    let is_wanted = |operation: &PatchOperation| !operation.path().as_str().starts_with(&*metadata);
+    Patch(patch.0.into_iter().filter(is_wanted).collect())
 }

@@ -13,7 +13,7 @@ use crate::report::{Counts, Format as _, Human, LocatedFinding};
 
 use super::files::Source;
 use super::fix::{not_changed, remarks};
-use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::terminal::{Messages, print_document};
@@ -59,6 +59,8 @@ struct Tally {
     /// Formatted findings.
     findings: Vec<Block>,
     notes: Vec<Line>,
+    /// The objects whose containers muslin does not understand, by kind.
+    unclear: UnclearKinds,
 }
 
 // === impl Inject ===
@@ -141,15 +143,17 @@ impl Injector<'_> {
         let Self { planner, human, file, lines } = self;
         let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
         tally.notes = remarks(file, lines, document, tree);
-        for object in &objects(root) {
-            let Some(template) = object.template else { continue };
+        let objects = objects(root);
+        tally.unclear.extend(objects.iter().filter(|object| object.is_unclear).map(|object| object.kind.to_owned()));
+        let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
+        for (object, pod) in pods {
             tally.pods += 1;
-            let source = PodSource { document, root, object, template };
+            let source = PodSource { document, root, object, pod, outer: None };
             let plan = match planner.plan(source) {
                 Ok(plan) => plan,
                 Err(NoPlan::Skipped(_)) => continue,
                 Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                    let at = lines.position(document.file_span(root.locate(&pointer)).start);
+                    let at = lines.position(source.span(lines, &pointer).start);
                     return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
                 }
             };
@@ -158,11 +162,11 @@ impl Injector<'_> {
                 let fixed = located.fixed && can_change;
                 tally.findings.push(human.finding(&LocatedFinding { fixed, ..located }));
             });
-            let object = planner.name_of(object);
-            tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
+            let name = planner.name_of(object);
+            tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{name}: {note}"))));
             if !plan.patch.is_empty() && can_change {
                 tally.changed += 1;
-                edit.add(&source.pod_pointer(), &plan.patch);
+                edit.add(&object.pointer, &plan.patch);
             }
         }
         Ok((edit, tally))
@@ -174,7 +178,7 @@ impl Injector<'_> {
 impl Tally {
     /// Adds the results of a document.
     fn add(&mut self, other: Self) {
-        let Self { pods, changed, counts, findings, notes } = other;
+        let Self { pods, changed, counts, findings, notes, unclear } = other;
         self.pods += pods;
         self.changed += changed;
         let Counts { deny, warn, info } = counts;
@@ -183,13 +187,15 @@ impl Tally {
         self.counts.info += info;
         self.findings.extend(findings);
         self.notes.extend(notes);
+        self.unclear.add(unclear);
     }
 
     fn write(&self) -> io::Result<()> {
-        let Self { pods, changed, counts, findings, notes } = self;
+        let Self { pods, changed, counts, findings, notes, unclear } = self;
         let mut messages = Messages::new();
         findings.iter().try_for_each(|finding| messages.block(finding))?;
         notes.iter().try_for_each(|note| messages.note(note))?;
+        unclear.note().iter().try_for_each(|note| messages.note(note))?;
         let plural = if *pods == 1 { "" } else { "s" };
         messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))
     }

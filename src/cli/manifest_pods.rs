@@ -1,16 +1,19 @@
 //! Plans the pods of a manifest, and places their findings in the file. Shared by `check` and `inject`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use crate::image::{self, Fingerprint};
-use crate::manifest::{Document, Lines, Node, Object};
-use crate::plan::{Context, Plan, Skip, plan};
+use crate::manifest::{ContainerView, Document, Lines, Node, Object, PodView, SETTINGS_KIND, inner_span, is_in_spec};
+use crate::plan::{Context, Plan, Planned, Skip, plan, plan_settings};
+use crate::pod::kinds::DnsSource;
 use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
 use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
 use crate::rules::{Finding, HOLDER};
+use crate::text::Line;
 
 /// The settings that decide about a pod, besides its manifest.
 #[derive(Debug)]
@@ -30,7 +33,18 @@ pub(super) struct PodSource<'d> {
     pub(super) document: &'d Document<'d>,
     pub(super) root: Node<'d>,
     pub(super) object: &'d Object<'d>,
-    pub(super) template: &'static str,
+    pub(super) pod: &'d PodView,
+    /// The string that holds the document, if it stands in one.
+    pub(super) outer: Option<OuterText<'d>>,
+}
+
+/// A string of a file that holds a document.
+#[derive(Clone, Copy)]
+pub(super) struct OuterText<'d> {
+    /// The string.
+    pub(super) text: &'d str,
+    /// The byte in the file at which the string or its key begins, and the one behind it.
+    pub(super) span: (usize, usize),
 }
 
 /// Why a pod has no plan.
@@ -48,25 +62,80 @@ pub(super) struct InvalidPod {
     pub(super) message: String,
 }
 
+/// The number of objects whose containers muslin does not understand, by kind.
+#[derive(Debug, Default)]
+pub(super) struct UnclearKinds(BTreeMap<String, usize>);
+
+// === impl UnclearKinds ===
+
+impl UnclearKinds {
+    /// Counts one object for each kind.
+    pub(super) fn extend(&mut self, kinds: impl IntoIterator<Item = String>) {
+        kinds.into_iter().for_each(|kind| *self.0.entry(kind).or_default() += 1);
+    }
+
+    /// Adds the numbers of another part of the run.
+    pub(super) fn add(&mut self, Self(other): Self) {
+        other.into_iter().for_each(|(kind, count)| *self.0.entry(kind).or_default() += count);
+    }
+
+    /// Returns a sentence on them, if there are any. Without it, nothing found in them would look like nothing wrong.
+    pub(super) fn note(&self) -> Option<Line> {
+        let count: usize = self.0.values().sum();
+        let kinds = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let (objects, kind) =
+            (if count == 1 { "object" } else { "objects" }, if self.0.len() == 1 { "a kind" } else { "kinds" });
+        (count > 0).then(|| Line::new(format!("{count} {objects} of {kind} muslin does not understand: {kinds}")))
+    }
+}
+
 // === impl ManifestPlanner ===
 
 impl ManifestPlanner {
-    /// Returns what the webhook would do to the pod.
+    /// Returns what the webhook would do to the pod, as far as the object takes it. The patch is one of the object.
     pub(super) fn plan(&self, source: PodSource<'_>) -> Result<Plan, NoPlan> {
         let namespace = self.namespace_of(source.object);
         if policy::is_excluded(namespace, None) {
             return Err(NoPlan::Skipped(Cow::Owned(format!("it is in {namespace}"))));
         }
         // The webhook's own types read JSON, so a YAML pod is converted first.
-        let json = source.pod().map(Node::to_json).unwrap_or_default();
-        let pod = parse_pod(&json, &source.pod_pointer()).map_err(NoPlan::Invalid)?;
+        let json = source.node().and_then(|node| source.pod.json(node)).unwrap_or_default();
+        let pod = parse_pod(&json).map_err(|error| match source.pod.is_certain() {
+            true => NoPlan::Invalid(error.at(source)),
+            false => NoPlan::Skipped(Cow::Borrowed("it only looks like a pod")),
+        })?;
+        let mut plan = self.plan_as(self.mode, &pod, source)?;
+        plan.patch.0.retain(|operation| pod.containers().next().is_some() || is_in_spec(operation.path().as_str()));
+        let is_change = plan.patch.0.iter().any(|operation| is_in_spec(operation.path().as_str()));
+        if let Some(why) = source.node().and_then(|node| source.pod.refusal(node)) {
+            if is_change {
+                plan = unwritten(self.plan_as(self.mode.min(Mode::Warn), &pod, source)?, &plan);
+            }
+            let takes_none = matches!(source.pod.place.dns, DnsSource::Nowhere(_));
+            explain_refusal(&mut plan, why, takes_none);
+        }
+        if let Some(node) = source.node() {
+            plan.patch = source.pod.patch(node, plan.patch);
+        }
+        Ok(plan)
+    }
+
+    /// Returns the plan for a pod in a mode, as if its object took any change.
+    fn plan_as(&self, mode: Mode, pod: &Pod<'_>, source: PodSource<'_>) -> Result<Plan, NoPlan> {
         let unread = source.unread_keys();
+        let fingerprints: Vec<Fingerprint> = pod
+            .containers()
+            .map(|container| image::assume_started(container.image(), container.started().as_deref()))
+            .collect();
+        let has_all = !fingerprints.is_empty() && source.pod.place.is_complete;
+        // Options are chosen by the resolvers of all containers.
+        let profile = if has_all { Cow::Borrowed(&self.profile) } else { Cow::Owned(without_options(&self.profile)) };
         let context = Context {
-            namespace,
+            namespace: self.namespace_of(source.object),
             cluster_domain: &self.cluster_domain,
             cluster_nameservers: 1,
-            mode: self.mode,
-            profile: &self.profile,
+            mode,
+            profile: &profile,
             cache_fault: None,
             cluster_addresses: &[],
             broken_domains: &self.broken_domains,
@@ -75,9 +144,9 @@ impl ManifestPlanner {
             trusts_annotation: false,
             texts_from: Level::Info,
         };
-        let fingerprints =
-            pod.containers().map(|container| image::assume_started(container.image(), container.started().as_deref()));
-        plan(&pod, fingerprints.collect(), &context).map_err(|skip: Skip| NoPlan::Skipped(Cow::Owned(skip.to_string())))
+        let plan =
+            if fingerprints.is_empty() { plan_settings(pod, &context) } else { plan(pod, fingerprints, &context) };
+        plan.map_err(|skip: Skip| NoPlan::Skipped(Cow::Owned(skip.to_string())))
     }
 
     /// Calls `to` with each finding of a plan and its place.
@@ -95,7 +164,7 @@ impl ManifestPlanner {
             let finding = &planned.finding;
             let path = match finding.path.strip_prefix(HOLDER) {
                 Some(path) => path.to_owned(),
-                None => format!("{}{}", source.template, finding.path),
+                None => source.pod.in_object(&finding.path),
             };
             let pointer = source.point_at(finding, &path);
             let times = seen.entry((finding.case(), &*finding.path)).or_default();
@@ -103,20 +172,23 @@ impl ManifestPlanner {
             *times += 1;
             to(LocatedFinding {
                 file,
-                excerpt: lines.excerpt(source.document.file_span(source.root.locate(&pointer))),
+                excerpt: lines.excerpt(source.span(lines, &pointer)),
                 object,
                 path: &path,
                 finding,
                 because: finding.container.as_deref().and_then(|name| self.because(source, name)),
                 ordinal,
-                fixed: planned.fixed,
+                // A string is not edited.
+                fixed: planned.fixed && source.outer.is_none(),
             });
         }
     }
 
     /// Returns an object's name, with its namespace or the assumed one.
-    pub(super) fn name_of<'o>(&'o self, object: &Object<'o>) -> ObjectName<'o> {
-        ObjectName { kind: object.kind, namespace: self.namespace_of(object), name: object.name }
+    pub(super) fn name_of<'o>(&'o self, object: &'o Object<'_>) -> ObjectName<'o> {
+        // What is no object is in no namespace.
+        let namespace = if object.kind == SETTINGS_KIND { "" } else { self.namespace_of(object) };
+        ObjectName { kind: object.kind, namespace, name: &object.name }
     }
 
     fn namespace_of<'o>(&'o self, object: &Object<'o>) -> &'o str {
@@ -125,41 +197,71 @@ impl ManifestPlanner {
 
     /// Returns how a container's resolver is known.
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
-        let (_, container) = source.container(name)?;
-        let image = container.get("image")?.as_text()?;
-        let command = container.get("command").and_then(|command| command.items().next());
+        let ContainerView { pointer: _, image, command } = source.container(name)?;
+        let image = image?.as_text()?;
+        let command = command.and_then(|command| command.items().next());
         let assumed = image::assume_started(image, command.map(|word| word.as_text().unwrap_or_default()));
         let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, assumed);
         Some(format!("{image} is {resolver} ({evidence}): {reason}"))
     }
 }
 
+/// Returns a profile that adds no options, and is the given one otherwise.
+fn without_options(profile: &Profile) -> Profile {
+    let Profile { rules, images, exempt, .. } = profile.clone();
+    Profile { rules, images, exempt, ..Profile::nothing() }
+}
+
+/// Returns a plan without changes. Findings that `wanted` would fix are marked as fixed, for [`explain_refusal`].
+fn unwritten(mut plan: Plan, wanted: &Plan) -> Plan {
+    let case = |planned: &Planned| {
+        (planned.finding.rule.slug, planned.finding.container.clone(), planned.finding.path.clone())
+    };
+    let fixable: HashSet<_> = wanted.findings.iter().filter(|planned| planned.fixed).map(case).collect();
+    plan.findings.iter_mut().for_each(|planned| planned.fixed = fixable.contains(&case(planned)));
+    plan
+}
+
+/// Adds to the help of findings why nothing is written: to those that muslin would fix, and, where the object takes no `dnsConfig` at all,
+/// to those about it.
+fn explain_refusal(plan: &mut Plan, why: &str, takes_none: bool) {
+    for Planned { finding, fixed } in &mut plan.findings {
+        if std::mem::take(fixed) || takes_none && finding.path.starts_with("/spec/dns") {
+            finding.help = Cow::Owned(format!("{}; muslin writes no dnsConfig here: {why}", finding.help));
+        }
+    }
+}
+
 // === impl PodSource ===
 
 impl<'d> PodSource<'d> {
-    /// Returns the JSON pointer to the pod or pod template, from the document.
-    pub(super) fn pod_pointer(&self) -> String {
-        format!("{}{}", self.object.pointer, self.template)
+    /// Returns the place in the file of a value of the document, or of the key above it.
+    pub(super) fn span(&self, lines: &Lines<'_>, pointer: &str) -> Range<usize> {
+        let span = self.document.file_span(self.root.locate(pointer));
+        let Some(OuterText { text, span: (start, end) }) = self.outer else { return span };
+        inner_span(lines.text(), start, text, span).unwrap_or(start..end)
     }
 
-    fn pod(&self) -> Option<Node<'d>> {
-        self.root.pointer(&self.pod_pointer())
+    /// Returns the object.
+    fn node(&self) -> Option<Node<'d>> {
+        self.root.pointer(&self.object.pointer)
     }
 
     /// Returns the ignore annotation of the object that holds the pod template.
     fn ignores(&self) -> Option<&'d str> {
-        if self.template.is_empty() {
+        if self.pod.at.is_empty() {
             return None;
         }
-        let object = self.root.pointer(&self.object.pointer)?;
-        object.get("metadata")?.get("annotations")?.get(IGNORE_ANNOTATION)?.as_text()
+        self.node()?.get("metadata")?.get("annotations")?.get(IGNORE_ANNOTATION)?.as_text()
     }
 
     /// Returns the keys of the object that holds the pod template that begin with `muslin.dev/` and that nothing reads.
     fn unread_keys(&self) -> Vec<UnreadKey<'d>> {
-        let owners: &[(KeyOwner, &str)] = match (self.template, self.object.kind) {
-            ("", _) => &[],
-            (_, "CronJob") => &[(KeyOwner::Workload, ""), (KeyOwner::JobTemplate, "/spec/jobTemplate")],
+        let owners: &[(KeyOwner, &str)] = match (&*self.pod.at, self.object.kind) {
+            ("", _) | (_, SETTINGS_KIND) => &[],
+            ("/spec/jobTemplate/spec/template", _) => {
+                &[(KeyOwner::Workload, ""), (KeyOwner::JobTemplate, "/spec/jobTemplate")]
+            }
             _ => &[(KeyOwner::Workload, "")],
         };
         let keys = |(owner, at): (KeyOwner, &str), place: KeyPlace| {
@@ -169,14 +271,9 @@ impl<'d> PodSource<'d> {
         owners.iter().flat_map(|owner| KeyPlace::ALL.into_iter().flat_map(move |place| keys(*owner, place))).collect()
     }
 
-    /// Returns a container of the pod, with its JSON pointer from the pod.
-    fn container(&self, name: &str) -> Option<(String, Node<'d>)> {
-        let spec = self.pod()?.get("spec")?;
-        ["initContainers", "containers"].into_iter().find_map(|field| {
-            let is_it = |container: &Node<'_>| container.get("name").and_then(Node::as_text) == Some(name);
-            let (index, container) = spec.get(field)?.items().enumerate().find(|(_, container)| is_it(container))?;
-            Some((format!("/spec/{field}/{index}"), container))
-        })
+    /// Returns a container of the pod.
+    fn container(&self, name: &str) -> Option<ContainerView<'d>> {
+        self.pod.container(self.node()?, name)
     }
 
     /// Returns the JSON pointer to point at for a finding, from the document: the wrong value, or the container's image if the cause
@@ -191,18 +288,34 @@ impl<'d> PodSource<'d> {
                 None => pointer,
             },
             None => match finding.container.as_deref().and_then(|name| self.container(name)) {
-                Some((container, _)) => format!("{}{container}/image", self.pod_pointer()),
+                Some(ContainerView { pointer: container, .. }) => format!("{}{container}/image", self.object.pointer),
                 None => pointer,
             },
         }
     }
 }
 
-/// Parses a pod; `pointer` is its JSON pointer, for errors.
-fn parse_pod<'p>(json: &'p str, pointer: &str) -> Result<Pod<'p>, InvalidPod> {
+/// Why a text is no pod, and the place in it.
+struct PodError {
+    /// JSON pointer to the invalid value, from the pod.
+    pointer: String,
+    message: String,
+}
+
+// === impl PodError ===
+
+impl PodError {
+    fn at(self, source: PodSource<'_>) -> InvalidPod {
+        let Self { pointer, message } = self;
+        let pointer = format!("{}{}", source.object.pointer, source.pod.in_object(&pointer));
+        InvalidPod { pointer, message }
+    }
+}
+
+fn parse_pod(json: &str) -> Result<Pod<'_>, PodError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().iter().fold(String::new(), |path, segment| match segment {
+        let pointer = error.path().iter().fold(String::new(), |path, segment| match segment {
             serde_path_to_error::Segment::Seq { index } => format!("{path}/{index}"),
             serde_path_to_error::Segment::Map { key } => {
                 format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -211,7 +324,7 @@ fn parse_pod<'p>(json: &'p str, pointer: &str) -> Result<Pod<'p>, InvalidPod> {
         });
         let message = error.inner().to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
-        let message = format!("{}: {message}", path.trim_start_matches('/').replace('/', "."));
-        InvalidPod { pointer: format!("{pointer}{path}"), message }
+        let message = format!("{}: {message}", pointer.trim_start_matches('/').replace('/', "."));
+        PodError { pointer, message }
     })
 }

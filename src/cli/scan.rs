@@ -1,6 +1,7 @@
 //! `muslin scan`: findings in a running cluster, by top-level object and by rule. Only reads.
 
 mod cluster;
+mod custom_kinds;
 mod metadata;
 mod output;
 mod results;
@@ -26,7 +27,7 @@ use crate::text::{Block, Line};
 
 /// Find what is wrong with the DNS of the pods in a cluster.
 ///
-/// Checks running pods, and the templates of workloads without pods. Groups findings by top-level object, such as the Deployment,
+/// Checks running pods, and the templates of workloads without pods, also those of custom resources such as Rollouts. Groups findings by top-level object, such as the Deployment,
 /// and by rule. Only reads; if it has no right to read something, it says so and continues. Resolvers are known from image names,
 /// or from the images with --inspect. If muslin is in the PATH as kubectl-muslin, `kubectl muslin scan` does the same.
 ///

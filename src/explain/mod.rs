@@ -6,6 +6,7 @@ mod event_reason;
 mod example_cluster;
 mod image;
 mod index;
+mod kinds;
 mod mode;
 mod option;
 mod page;

@@ -4,7 +4,7 @@
 
 use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::page::Page;
-use super::{index, option, rule, verdict};
+use super::{index, kinds, option, rule, verdict};
 use crate::resolver::known_options;
 use crate::rules::{RULES, Rule};
 use crate::verdicts::matrix::NETWORK_FAULTS;
@@ -34,6 +34,7 @@ const GENERATED: &str = "<!-- Made by `muslin docs`; do not edit. -->";
 /// Returns every generated page. `examples` gives the examples of the rule with this slug.
 pub fn pages(mut examples: impl FnMut(&str) -> Examples) -> Vec<GeneratedPage> {
     let mut pages = vec![
+        generated("kinds.md", &kinds::kinds_page()),
         generated("options.md", &options_page()),
         generated("rules/README.md", &rules_page()),
         generated("verdicts/README.md", &verdicts_page()),

@@ -85,8 +85,10 @@ fn finds_objects_and_templates_also_in_lists() {
     let text = list.to_string();
     let tree = Stream::new(&text).documents[0].parse().unwrap();
     let found = objects(tree.root());
-    let found: Vec<_> =
-        found.iter().map(|object| (&*object.pointer, object.kind, object.name, object.template)).collect();
+    let found: Vec<_> = found
+        .iter()
+        .map(|object| (&*object.pointer, object.kind, &*object.name, object.pods.first().map(|pod| &*pod.at)))
+        .collect();
     assert_eq!(
         found,
         [

@@ -24,6 +24,17 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
     plan_after(&earlier_options(pod), pod, fingerprints, context)
 }
 
+/// Returns the plan for DNS settings whose pod is not known, such as those of a kustomize patch: findings on what can be judged without
+/// containers, and fixed zeros. The profile's options are for containers, so that the plan adds none.
+///
+/// # Errors
+/// muslin skips the pod.
+pub fn plan_settings(pod: &Pod<'_>, context: &Context<'_>) -> Result<Plan, Skip> {
+    let mut notes = Vec::new();
+    check_skip(pod, &[], context, &mut notes)?;
+    Ok(plan_for(&Injected::default(), pod, &[], context, notes))
+}
+
 /// Returns the plan for a pod in which an earlier pass set these options.
 pub(super) fn plan_after(
     earlier: &Injected,
@@ -37,21 +48,30 @@ pub(super) fn plan_after(
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
+    Ok(plan_for(earlier, pod, &containers, context, notes))
+}
 
+fn plan_for(
+    earlier: &Injected,
+    pod: &Pod<'_>,
+    containers: &[Container<'_>],
+    context: &Context<'_>,
+    mut notes: Vec<String>,
+) -> Plan {
     let current = pod.dns();
     let change = if context.mode >= Mode::Inject {
-        dns_change(&current, earlier, &containers, context)
+        dns_change(&current, earlier, containers, context)
     } else {
         DnsChange::unchanged(&current, earlier, context)
     };
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
-    let findings = findings(&change, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
+    let findings = findings(&change, containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
     let mut plan = Plan {
         findings,
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
-        resolvers: messages::resolvers(&containers),
-        containers: count(&containers),
+        resolvers: messages::resolvers(containers),
+        containers: count(containers),
         notes,
         is_done: current == change.desired,
         patch: Patch(Vec::new()),
@@ -60,7 +80,7 @@ pub(super) fn plan_after(
     if context.mode >= Mode::Warn {
         plan.patch = patch::patch(pod, &current, &change.desired, &change.removed, &plan);
     }
-    Ok(plan)
+    plan
 }
 
 /// Returns the findings on a pod as it is, without any change.

@@ -8,6 +8,7 @@ mod env;
 mod expansion;
 mod injected;
 mod keys;
+pub mod kinds;
 mod object;
 mod objects_only;
 mod placement;

@@ -38,9 +38,13 @@ pub struct ObjectName<'r> {
 // === impl ObjectName ===
 
 impl std::fmt::Display for ObjectName<'_> {
-    /// Writes `Deployment shop/web`.
+    /// Writes `Deployment shop/web`; without a namespace, `DNS settings controller`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { kind, namespace, name } = self;
-        write!(f, "{kind} {namespace}/{name}")
+        match (*namespace, *name) {
+            ("", "") => f.write_str(kind),
+            ("", name) => write!(f, "{kind} {name}"),
+            (namespace, name) => write!(f, "{kind} {namespace}/{name}"),
+        }
     }
 }

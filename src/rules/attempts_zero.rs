@@ -65,4 +65,15 @@ mod tests {
     fn silent_on_an_image_of_which_nothing_is_known() {
         assert!(fires("attempts-zero", Case::pod("example.com/app:1").option("attempts", Some("0"))).is_empty());
     }
+
+    #[test]
+    fn says_what_zero_does_where_no_container_is_known() {
+        let findings = fires("attempts-zero", Case::settings().option("attempts", Some("0")));
+        assert_eq!(
+            findings[0].message,
+            "attempts:0 makes musl crash (SIGFPE), or on arm64 flood the nameserver; glibc fail every lookup without sending a query"
+        );
+        assert_eq!((findings.len(), &findings[0].container), (1, &None));
+        assert!(fires("attempts-zero", Case::settings().option("attempts", Some("2"))).is_empty());
+    }
 }

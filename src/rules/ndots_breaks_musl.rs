@@ -47,11 +47,21 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         return; // the node's file is unknown
     }
     let in_pod = input.option_path("ndots");
+    if input.containers.is_empty() {
+        if let (Some(path), Some(Breakage { ndots, forms })) = (in_pod, breakage(input, Family::Musl.unversioned())) {
+            // An image with musl may not be among the containers, so that this is advice.
+            let (_, forms) = common_first(forms);
+            let message = || format!("with ndots:{ndots} musl cannot resolve names such as {}", forms.join(", "));
+            let help = "leave ndots out if an image is built on Alpine; other C libraries resolve these names";
+            let change = "leave ndots out for images with musl";
+            findings.at(Level::Info).pod(path, || Texts { message: message(), change, help });
+        }
+        return;
+    }
     for (container, breakage) in input.judge(|resolver| breakage(input, resolver)) {
         let Some(Breakage { ndots, forms }) = breakage else { continue };
         let resolver = container.resolver();
-        let common: Vec<&str> = forms.iter().copied().filter(|form| COMMON.contains(form)).collect();
-        let (level, forms) = if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) };
+        let (level, forms) = common_first(forms);
         let path = container.option_path("ndots", in_pod.as_deref()).unwrap_or_else(|| "/spec/dnsConfig".to_owned());
         let message = || format!("with ndots:{ndots} {resolver} cannot resolve names such as {}", forms.join(", "));
         // The kubelet adds no ndots to a pod with `dnsPolicy: None`.
@@ -59,6 +69,12 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         let help = || format!("{fix}, or write such names in full (svc.ns.svc.{})", input.cluster_domain);
         findings.at(level).container(container, path, || Texts { message: message(), change: fix, help: help() });
     }
+}
+
+/// Returns the common forms and a warning, or rare ones and advice.
+fn common_first(forms: Vec<&'static str>) -> (Level, Vec<&'static str>) {
+    let common: Vec<&str> = forms.iter().copied().filter(|form| COMMON.contains(form)).collect();
+    if common.is_empty() { (Level::Info, forms) } else { (Level::Warn, common) }
 }
 
 /// Returns the names that musl no longer resolves; `None` if there are none, or if another rule reports the cause.
@@ -73,7 +89,7 @@ fn breakage(input: &RuleInput<'_>, resolver: Resolver) -> Option<Breakage> {
 
 /// Returns the ndots that counts in the worst of the kubelet's random orders: musl takes the first of several on the line.
 fn lowest_ndots(input: &RuleInput<'_>, resolver: Resolver) -> Option<u32> {
-    let whole = input.file_settings(resolver)?.ndots;
+    let whole = Settings::read_options(resolver, input.options())?.ndots;
     let each = || input.options().iter().filter(|text| text.contains("ndots:"));
     if each().count() < 2 {
         return Some(whole);
@@ -177,5 +193,14 @@ mod tests {
         assert!(fires("ndots-breaks-musl", Case::pod("alpine:3.19").policy(Policy::None)).is_empty());
         let node = Case::pod("alpine:3.19").policy(Policy::Default).option("ndots", Some("1"));
         assert!(fires("ndots-breaks-musl", node).is_empty());
+    }
+
+    #[test]
+    fn is_advice_where_no_container_is_known() {
+        let findings = fires("ndots-breaks-musl", Case::settings().option("ndots", Some("1")));
+        assert_eq!((findings.len(), findings[0].level), (1, Level::Info));
+        assert!(findings[0].message.starts_with("with ndots:1 musl cannot"), "{}", findings[0].message);
+        assert!(fires("ndots-breaks-musl", Case::settings()).is_empty(), "the settings say nothing of ndots");
+        assert!(fires("ndots-breaks-musl", Case::settings().option("ndots", Some("5"))).is_empty());
     }
 }

@@ -43,6 +43,15 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 }
 
 fn search_lines(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    if input.containers.is_empty() {
+        // An image with musl may not be among the containers, so that this is advice.
+        if let Some(excess) = Excess::of(Family::Musl.unversioned(), input.searches()) {
+            let Excess { index, level: _, message, change, help } = excess;
+            let path = search_name_path(input, index);
+            findings.at(Level::Info).pod(path, || Texts { message, change, help });
+        }
+        return;
+    }
     let in_file =
         |resolver| Excess::of(resolver, input.searches()).map(|excess| (search_name_path(input, excess.index), excess));
     for (container, in_file) in input.judge(in_file) {
@@ -241,5 +250,12 @@ mod tests {
         assert_eq!(findings[0].message, "musl 1.2.4 drops an options line of 316 bytes (over 254), ndots with it");
         assert!(fires("search-line-too-long", Case::pod("alpine:3.3").option(&name(300), None)).is_empty());
         assert!(fires("search-line-too-long", Case::pod("debian:12").option(&name(300), None)).is_empty());
+    }
+
+    #[test]
+    fn is_advice_where_no_container_is_known() {
+        let findings = fires("search-line-too-long", Case::settings().searches([&name(300)]));
+        assert_eq!((findings.len(), findings[0].level), (1, Level::Info));
+        assert!(findings[0].message.starts_with("musl drops a search list"), "{}", findings[0].message);
     }
 }

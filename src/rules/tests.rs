@@ -22,6 +22,11 @@ impl Case {
         Self::empty().and(image)
     }
 
+    /// Returns DNS settings whose containers are unknown.
+    pub(super) fn settings() -> Self {
+        Self::empty()
+    }
+
     fn empty() -> Self {
         Self {
             containers: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::rule::{Findings, Texts};
 use super::rule_input::{RuleInput, excerpt, option_path};
-use crate::resolver::{Resolver, Settings, Viability};
+use crate::resolver::{Family, Resolver, Settings, Viability};
 
 /// An option that must not be zero.
 pub(super) struct ZeroOption {
@@ -14,9 +14,15 @@ pub(super) struct ZeroOption {
     pub(super) help: &'static str,
 }
 
+/// The resolvers whose outcomes are named where no container is known.
+const USUAL: [Family; 2] = [Family::Musl, Family::Glibc];
+
 /// Reports, for each container, the first place in the pod that sets the option to zero, and the container's environment if that
 /// does.
 pub(super) fn check(zero: &ZeroOption, input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    if input.containers.is_empty() {
+        return check_settings(zero, input, findings);
+    }
     let first_in_pod = |resolver| {
         let mut options = input.authored_options().iter();
         options.find_map(|(index, text)| Some((*index, *text, zero.outcome(resolver, text)?)))
@@ -34,6 +40,19 @@ pub(super) fn check(zero: &ZeroOption, input: &RuleInput<'_>, findings: &mut Fin
         if let Some((text, outcome)) = in_env {
             report(container.env_path(), text, outcome);
         }
+    }
+}
+
+/// Reports the first option that is zero in settings whose containers are unknown.
+fn check_settings(zero: &ZeroOption, input: &RuleInput<'_>, findings: &mut Findings<'_>) {
+    let outcomes = |text: &str| -> Vec<String> {
+        let usual = USUAL.into_iter().map(Family::unversioned);
+        usual.filter_map(|resolver| Some(format!("{resolver} {}", zero.outcome(resolver, text)?))).collect()
+    };
+    let mut options = input.authored_options().iter().map(|(index, text)| (index, text, outcomes(text)));
+    if let Some((index, text, outcomes)) = options.find(|(_, _, outcomes)| !outcomes.is_empty()) {
+        let message = || format!("{} makes {}", excerpt(text), outcomes.join("; "));
+        findings.pod(option_path(*index), || Texts { message: message(), change: zero.change, help: zero.help });
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = tests![
     a_scan_lists_running_pods_with_options_of_0_1_0,
     a_scan_groups_findings_by_workload_and_rule,
+    a_scan_reads_the_custom_resources_that_the_cluster_has,
     a_scan_lists_the_images_in_use,
     a_scan_writes_sarif_and_exits_as_the_other_commands_do,
     a_scan_reports_missing_rights_and_goes_on,
@@ -94,8 +95,9 @@ fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> 
     let document: Value = serde_json::from_slice(&output.stdout)?;
     let objects = document["objects"].as_array().cloned().unwrap_or_default();
     let names: Vec<String> = objects.iter().map(|object| format!("{}/{}", object["kind"], object["name"])).collect();
-    ensure!(names == [r#""Deployment"/"idle""#, r#""Deployment"/"web""#, r#""Pod"/"alone""#], "{document:#}");
-    let [idle, web, alone] = &objects[..] else { return Ok(()) };
+    // The only one with a finding of level deny comes first.
+    ensure!(names == [r#""Pod"/"alone""#, r#""Deployment"/"idle""#, r#""Deployment"/"web""#], "{document:#}");
+    let [alone, idle, web] = &objects[..] else { return Ok(()) };
     let rules = |object: &Value| -> Vec<String> {
         let findings = object["findings"].as_array().cloned().unwrap_or_default();
         findings.iter().map(|finding| format!("{} {} {}", finding["rule"], finding["pods"], finding["fixed"])).collect()
@@ -114,6 +116,81 @@ fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> 
     let text = String::from_utf8_lossy(&selected.stdout).into_owned();
     ensure!(selected.status.success() && !text.contains("Pod/alone"), "{text}");
     Ok(())
+}
+
+/// Defines a kind of `argoproj.io` without a schema, and waits until it is served.
+fn define(cluster: &Cluster, kind: &str, plural: &str) -> Result<()> {
+    let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    cluster.create(&json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": format!("{plural}.argoproj.io") },
+        "spec": {
+            "group": "argoproj.io", "scope": "Namespaced", "names": { "kind": kind, "plural": plural },
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema }
+            }]
+        }
+    }))?;
+    let name = format!("crd/{plural}.argoproj.io");
+    let waited = ["wait", "--for=condition=Established", "--timeout=30s", &name];
+    let output = cluster.control_plane.kubectl(&waited, None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    Ok(())
+}
+
+fn a_scan_reads_the_custom_resources_that_the_cluster_has(cluster: &Cluster) -> Result<()> {
+    let kinds = [("Rollout", "rollouts"), ("Workflow", "workflows")];
+    kinds.iter().try_for_each(|(kind, plural)| define(cluster, kind, plural))?;
+    cluster.namespace("custom", &[])?;
+    let custom = |kind: &str, name: &str, spec: Value, status: Value| {
+        let metadata = json!({ "name": name, "namespace": "custom" });
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec, "status": status
+        })
+    };
+    let zero = json!({ "options": [{ "name": "attempts", "value": "0" }] });
+    let rollout = |name: &str| {
+        let spec = json!({ "containers": [{ "name": "app", "image": "alpine:3.19" }], "dnsConfig": zero });
+        custom("Rollout", name, json!({ "template": { "spec": spec } }), json!({}))
+    };
+    let workflow = |name: &str, status: Value| {
+        let templates = json!([{ "name": "m", "container": { "image": "alpine:3.19" } }]);
+        custom("Workflow", name, json!({ "templates": templates, "dnsConfig": zero }), status)
+    };
+    cluster.create(&rollout("idle"))?;
+    cluster.create(&rollout("web"))?;
+    let mut set = owned(workload("ReplicaSet", "custom", "web-1", "alpine:3.19"), "Rollout", "web");
+    set["metadata"]["ownerReferences"][0]["apiVersion"] = json!("argoproj.io/v1alpha1");
+    cluster.create(&set)?;
+    cluster.create(&owned(pod("custom", "web-1-x", "alpine:3.19"), "ReplicaSet", "web-1"))?;
+    cluster.create(&workflow("running", json!({ "phase": "Running" })))?;
+    cluster.create(&workflow("over", json!({ "finishedAt": "2026-11-30T00:00:00Z" })))?;
+
+    let result = (|| {
+        let admin = cluster.control_plane.admin_kubeconfig();
+        let output = scan(&admin, &["-n", "custom", "-o", "json", "--fail-on", "never"])?;
+        ensure!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout)?;
+        let objects = document["objects"].as_array().cloned().unwrap_or_default();
+        let found: Vec<_> = objects
+            .iter()
+            .map(|object| {
+                format!("{}/{} {} {}", object["kind"], object["name"], object["pods"], object["findings"][0]["rule"])
+            })
+            .map(|line| line.replace('"', ""))
+            .collect();
+        // The pod of `web` has another dnsConfig than the template, and counts in its place.
+        let expected =
+            ["Rollout/idle 0 attempts-zero", "Workflow/running 0 attempts-zero", "Rollout/web 1 musl-slow-retry"];
+        ensure!(found == expected, "{document:#}");
+        ensure!(objects.iter().all(|object| object["group"] == "argoproj.io"), "{document:#}");
+        Ok(())
+    })();
+    for (_, plural) in kinds {
+        let output = cluster.control_plane.kubectl(&["delete", "crd", &format!("{plural}.argoproj.io")], None)?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
+    result
 }
 
 fn a_scan_lists_the_images_in_use(cluster: &Cluster) -> Result<()> {

@@ -9,6 +9,7 @@ mod config;
 mod fix;
 mod formats;
 mod inject;
+mod kinds;
 mod outside_text;
 mod probe;
 mod queries;

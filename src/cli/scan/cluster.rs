@@ -27,7 +27,7 @@ use crate::text::Line;
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
 /// The scan goes on without workloads, or without pods, that the user may not list.
-const SKIPPED: &str = "skipping them";
+pub(super) const SKIPPED: &str = "skipping them";
 const WITHOUT_PODS: &str = "checking templates only";
 /// Images inspected in parallel.
 const AT_ONCE: usize = 4;
@@ -50,18 +50,18 @@ pub(super) struct Scope<'s> {
 
 /// A cluster, with the settings that decide about its pods.
 pub(super) struct Cluster<'s> {
-    scope: Scope<'s>,
-    client: kube::Client,
+    pub(super) scope: Scope<'s>,
+    pub(super) client: kube::Client,
     namespaces: HashMap<String, NamespacePolicy>,
     profiles: Profiles,
     inspection: Option<ImageInspection>,
     /// Messages about what could not be read.
-    notes: Vec<Line>,
+    pub(super) notes: Vec<Line>,
 }
 
 /// The settings that decide about one pod.
-struct PodInputs {
-    fingerprints: Vec<Fingerprint>,
+pub(super) struct PodInputs {
+    pub(super) fingerprints: Vec<Fingerprint>,
     mode: Mode,
     profile: Arc<Profile>,
 }
@@ -95,6 +95,9 @@ impl<'s> Cluster<'s> {
         let mut progress = Progress::default();
         for kind in &WORKLOAD_KINDS {
             self.scan_workloads(kind, &mut results, &mut progress).await?;
+        }
+        for kind in self.custom_kinds().await? {
+            self.scan_custom_kind(&kind, &mut results, &mut progress).await?;
         }
         self.scan_pods(&mut results, &mut progress).await?;
         let unread = WORKLOAD_KINDS.iter().map(|kind| (kind.plural, SKIPPED)).chain([("pods", WITHOUT_PODS)]);
@@ -187,7 +190,7 @@ impl<'s> Cluster<'s> {
                     self.notes.push(format!("cannot read one of the {}: skipping it", kind.plural).into());
                     continue;
                 };
-                let top = TopObject::new(kind.kind, &metadata);
+                let top = TopObject::new(kind.group, kind.kind, &metadata);
                 if let Some(owner) = metadata.controller() {
                     let owner = top.owned_by(owner);
                     results.owners.insert(top, owner);
@@ -226,7 +229,7 @@ impl<'s> Cluster<'s> {
                     continue;
                 };
                 seen += 1;
-                let top = results.top_of(TopObject::new("Pod", &metadata), metadata.controller());
+                let top = results.top_of(TopObject::new("", "Pod", &metadata), metadata.controller());
                 let inputs = self.pod_inputs(&pod, &top.namespace).await;
                 let images = pod.containers().map(|container| container.image()).zip(&inputs.fingerprints);
                 for (image, fingerprint) in images.collect::<HashMap<_, _>>() {
@@ -255,7 +258,7 @@ impl<'s> Cluster<'s> {
         self.list("/api/v1", "pods").fields("status.phase!=Succeeded,status.phase!=Failed")
     }
 
-    fn list(&self, api: &str, plural: &str) -> Listing {
+    pub(super) fn list(&self, api: &str, plural: &str) -> Listing {
         let Scope { namespace, all_namespaces, selector, .. } = self.scope;
         let path = if all_namespaces {
             format!("{api}/{plural}")
@@ -268,7 +271,7 @@ impl<'s> Cluster<'s> {
     }
 
     /// Returns the settings that decide about a pod. A namespace in mode `off` or `audit` is checked as in mode `warn`, so that its findings show.
-    async fn pod_inputs(&self, pod: &Pod<'_>, namespace: &str) -> PodInputs {
+    pub(super) async fn pod_inputs(&self, pod: &Pod<'_>, namespace: &str) -> PodInputs {
         let fingerprints = match &self.inspection {
             // All images have been inspected before; this only looks them up.
             Some(inspection) => inspection.fingerprints(pod, namespace, Instant::now()).await,
@@ -287,7 +290,7 @@ impl<'s> Cluster<'s> {
 // === impl PodInputs ===
 
 impl PodInputs {
-    fn context<'c>(&'c self, namespace: &'c str, cluster_domain: &'c str) -> Context<'c> {
+    pub(super) fn context<'c>(&'c self, namespace: &'c str, cluster_domain: &'c str) -> Context<'c> {
         let Self { fingerprints: _, mode, profile } = self;
         Context {
             namespace,
@@ -330,7 +333,7 @@ fn inspection(registries: registry::ClientSettings) -> Result<ImageInspection, F
 }
 
 /// Returns the API server's answer. If access is denied, returns `None` and adds a note, once.
-fn allowed<T>(
+pub(super) fn allowed<T>(
     answer: Result<Option<T>, kube::Error>,
     what: &str,
     without: &str,
@@ -353,7 +356,7 @@ fn denied(what: &str, without: &str) -> Line {
     Line::new(format!("no right to list {what}: {without}"))
 }
 
-fn unreadable(error: kube::Error) -> Failure {
+pub(super) fn unreadable(error: kube::Error) -> Failure {
     Failure::Outside(anyhow::Error::new(error).context("cannot read the API server's answer"))
 }
 

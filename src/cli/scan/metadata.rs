@@ -29,7 +29,10 @@ pub(super) struct NamedMetadata<'a> {
 
 /// A reference to the object that made this one.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OwnerReference {
+    #[serde(default)]
+    api_version: String,
     pub(super) kind: String,
     pub(super) name: String,
     #[serde(default)]
@@ -47,5 +50,14 @@ impl NamedMetadata<'_> {
     /// Returns the owner that controls the object.
     pub(super) fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller)
+    }
+}
+
+// === impl OwnerReference ===
+
+impl OwnerReference {
+    /// Returns the owner's API group; empty for the core group.
+    pub(super) fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 }

@@ -29,7 +29,7 @@ struct JsonObject<'f> {
 
 /// Returns one JSON document. Its fields are a contract.
 pub(super) fn json(results: &ScanResults) -> Block {
-    let objects = results.objects.iter().map(|(top, findings)| JsonObject { top, findings }).collect();
+    let objects = results.ordered().into_iter().map(|(top, findings)| JsonObject { top, findings }).collect();
     let ContainerCounts { all: containers, unknown } = results.summary().containers;
     Block::indented_json(&JsonDocument { objects, rules: results.rule_counts(), containers, unknown })
 }
@@ -38,8 +38,12 @@ pub(super) fn json(results: &ScanResults) -> Block {
 /// of rules are links.
 pub(super) fn tables(results: &ScanResults, docs: Option<&DocsUrl>) -> Block {
     let mut rows = vec![["NAMESPACE", "OBJECT", "PODS", "LEVEL", "RULE", "FINDING"].map(Line::new).to_vec()];
-    for (TopObject { namespace, kind, name }, object) in &results.objects {
-        for counted in object.findings.iter().filter(|counted| counted.finding.level >= Level::Warn) {
+    for level in [Level::Deny, Level::Warn] {
+        let findings = results.objects.iter().flat_map(|(top, object)| {
+            let of_level = object.findings.iter().filter(move |counted| counted.finding.level == level);
+            of_level.map(move |counted| (top, object, counted))
+        });
+        for (TopObject { namespace, kind, name, group: _ }, object, counted) in findings {
             let CountedFinding { rule, level, container, message, fixed, .. } = counted;
             let container = container.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
             let fixed = if *fixed { " (fixed)" } else { "" };
@@ -80,7 +84,7 @@ pub(super) fn sarif(results: &ScanResults, docs: Option<DocsUrl>) -> Block {
     let format = Sarif { docs };
     let mut log = format.head();
     let mut separator = "";
-    for (TopObject { namespace, kind, name }, object) in &results.objects {
+    for (TopObject { namespace, kind, name, group: _ }, object) in results.ordered() {
         let file = format!("{namespace}/{}/{name}", kind.to_lowercase());
         for counted in &object.findings {
             let start = Position { line: 1, column: 1 };

@@ -1,5 +1,6 @@
 //! The results of a scan: findings by top-level object and by rule, and images. Must not know how they are collected or written.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -12,12 +13,17 @@ use crate::report::Summary;
 use crate::rules::{Finding, HOLDER};
 use crate::text::Line;
 
+/// The longest owner chain that is followed: authors can write one in a circle. A pod of Knative has four owners.
+const OWNERS_MAX: usize = 8;
+
 /// The object at the top of an owner chain, such as a Deployment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(super) struct TopObject {
     pub(super) namespace: String,
     pub(super) kind: String,
     pub(super) name: String,
+    /// The API group; empty for the core group. Two groups can have a kind of the same name.
+    pub(super) group: String,
 }
 
 /// The findings of one object and its pods.
@@ -87,24 +93,34 @@ pub(super) struct ScanResults {
 // === impl TopObject ===
 
 impl TopObject {
-    pub(super) fn new(kind: &str, metadata: &NamedMetadata<'_>) -> Self {
+    pub(super) fn new(group: &str, kind: &str, metadata: &NamedMetadata<'_>) -> Self {
         let namespace = metadata.namespace.as_deref().unwrap_or_default().to_owned();
-        Self { namespace, kind: kind.to_owned(), name: metadata.name.to_string() }
+        Self { namespace, kind: kind.to_owned(), name: metadata.name.to_string(), group: group.to_owned() }
     }
 
     /// Returns the owner of this object.
     pub(super) fn owned_by(&self, owner: &OwnerReference) -> Self {
-        Self { namespace: self.namespace.clone(), kind: owner.kind.clone(), name: owner.name.clone() }
+        let (kind, name, group) = (owner.kind.clone(), owner.name.clone(), owner.group().to_owned());
+        Self { namespace: self.namespace.clone(), kind, name, group }
     }
 }
 
 // === impl ScanResults ===
 
 impl ScanResults {
-    /// Returns the object at the top of a pod's owner chain: its owner's owner, its owner, or the pod itself.
+    /// Returns the object at the top of a pod's owner chain, as far as the objects on it were listed; the pod itself without an owner.
     pub(super) fn top_of(&self, pod: TopObject, owner: Option<&OwnerReference>) -> TopObject {
         let Some(owner) = owner.map(|owner| pod.owned_by(owner)) else { return pod };
-        self.owners.get(&owner).cloned().unwrap_or(owner)
+        let chain = std::iter::successors(Some(&owner), |object| self.owners.get(object));
+        chain.take(OWNERS_MAX).last().unwrap_or(&owner).clone()
+    }
+
+    /// Returns the objects with their findings: those with the most serious finding first, then by namespace and owner.
+    pub(super) fn ordered(&self) -> Vec<(&TopObject, &ObjectFindings)> {
+        let mut objects: Vec<_> = self.objects.iter().collect();
+        // The sort is stable, and the map is sorted by namespace and owner.
+        objects.sort_by_key(|(_, object)| Reverse(object.findings.iter().map(|counted| counted.finding.level).max()));
+        objects
     }
 
     /// Returns the totals of all objects.
@@ -142,7 +158,7 @@ impl ScanResults {
             }
         }
         let mut rows: Vec<_> = rows.into_iter().collect();
-        rows.sort_by_key(|((rule, level), _)| (std::cmp::Reverse(*level), *rule));
+        rows.sort_by_key(|((rule, level), _)| (Reverse(*level), *rule));
         rows.into_iter().map(|(_, row)| row).collect()
     }
 }
@@ -157,6 +173,8 @@ impl ObjectFindings {
             rules.insert((finding.rule.slug, finding.level));
             self.add(finding, fixed);
         }
+        // Stable, so that findings of one level keep their order.
+        self.findings.sort_by_key(|counted| Reverse(counted.finding.level));
         for rule in rules {
             *self.pods_by_rule.entry(rule).or_default() += usize::from(self.pods > 0);
         }
@@ -189,5 +207,59 @@ impl ObjectFindings {
             mended: fixed,
             finding,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Rule;
+
+    fn object(namespace: &str, kind: &str, name: &str) -> TopObject {
+        let [namespace, kind, name] = [namespace, kind, name].map(str::to_owned);
+        TopObject { namespace, kind, name, group: String::new() }
+    }
+
+    fn finding(level: Level) -> (Finding, bool) {
+        let rule = Rule::named("attempts-zero").unwrap();
+        let (change, help, path) = Default::default();
+        let message = level.name().into();
+        (Finding { rule, level, container: None, message, change, help, path }, false)
+    }
+
+    #[test]
+    fn the_most_serious_comes_first_then_namespace_and_owner() {
+        let mut results = ScanResults::default();
+        for (namespace, name, levels) in [
+            ("a", "x", &[Level::Info][..]),
+            ("a", "y", &[]),
+            ("b", "z", &[Level::Info, Level::Deny]),
+            ("b", "w", &[Level::Warn]),
+            ("a", "v", &[Level::Deny]),
+        ] {
+            let mut findings = ObjectFindings::default();
+            findings.add_all(levels.iter().map(|level| finding(*level)).collect::<Vec<_>>().into_iter());
+            results.objects.insert(object(namespace, "Deployment", name), findings);
+        }
+        let names: Vec<_> = results.ordered().into_iter().map(|(top, _)| &*top.name).collect();
+        assert_eq!(names, ["v", "z", "w", "x", "y"]);
+        let z = &results.objects[&object("b", "Deployment", "z")];
+        assert_eq!(z.findings.iter().map(|counted| counted.level).collect::<Vec<_>>(), ["deny", "info"]);
+    }
+
+    #[test]
+    fn follows_owners_to_the_top_and_never_for_ever() {
+        let mut results = ScanResults::default();
+        let chain =
+            ["ReplicaSet", "Deployment", "Revision", "Configuration", "Service"].map(|kind| object("a", kind, "x"));
+        for pair in chain.windows(2) {
+            results.owners.insert(pair[0].clone(), pair[1].clone());
+        }
+        let owner: OwnerReference =
+            serde_json::from_str(r#"{"apiVersion":"v1","kind":"ReplicaSet","name":"x","controller":true}"#).unwrap();
+        assert_eq!(results.top_of(object("a", "Pod", "p"), Some(&owner)).kind, "Service");
+        results.owners.insert(chain[4].clone(), chain[0].clone());
+        results.top_of(object("a", "Pod", "p"), Some(&owner));
+        assert_eq!(results.top_of(object("a", "Pod", "p"), None).kind, "Pod");
     }
 }
