@@ -8,16 +8,18 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::manifest::{Document, Lines, Stream, objects};
-use crate::policy::Mode;
-use crate::report::{Counts, Format as _, Human};
+use crate::policy::{Level, Mode};
+use crate::report::{Counts, Groups, Human, LocatedFinding};
 use crate::rules::DocsUrl;
 
+use super::diff::unified_diff;
 use super::files::Source;
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
-use super::terminal::{Messages, print_document};
-use crate::text::{Block, Line};
+use super::rendered::Rendered;
+use super::terminal::{Messages, Results, print_document};
+use crate::text::Line;
 
 /// Read manifests and write them back with the options that the webhook would inject.
 ///
@@ -34,6 +36,14 @@ pub(super) struct Inject {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     mode: Mode,
 
+    /// Write the changes as a unified diff instead of the manifests
+    #[arg(long)]
+    diff: bool,
+
+    /// The file that standard input holds; or the folder of the chart or of the kustomization that was rendered to it
+    #[arg(long, value_name = "PATH")]
+    stdin_filename: Option<PathBuf>,
+
     #[command(flatten)]
     policy: PolicyArgs,
 
@@ -42,14 +52,24 @@ pub(super) struct Inject {
     quiet: bool,
 }
 
+/// The text that is read.
+struct Input<'i> {
+    file: &'i str,
+    lines: Lines<'i>,
+    rendered: Rendered<'i>,
+}
+
 /// The results of one file.
 struct Tally {
     human: Human,
+    /// The level from which findings are shown.
+    level: Level,
     pods: usize,
     changed: usize,
     counts: Counts,
-    /// Formatted findings.
-    findings: Vec<Block>,
+    /// Shown findings.
+    groups: Groups,
+    shown: usize,
     notes: Vec<Line>,
 }
 
@@ -57,9 +77,14 @@ struct Tally {
 
 impl Inject {
     pub(super) fn run(&self) -> Outcome {
-        let source = Source { path: self.file.clone(), named: true };
+        let source = Source { stdin_filename: self.stdin_filename.clone(), ..Source::named(self.file.clone()) };
+        if self.stdin_filename.is_some() && !source.is_stdin() {
+            return Err(Failure::Input(anyhow!(
+                "--stdin-filename names standard input; give - as the file to read it"
+            )));
+        }
         let name = source.name();
-        let text = source.read().map_err(Failure::Input)?;
+        let text = source.read().map_err(|error| Failure::Input(error.into()))?;
         let LoadedPolicy { profile, exclude: _, broken_domains } = self.policy.load().map_err(Failure::Input)?;
         let planner = ManifestPlanner {
             mode: self.mode,
@@ -68,18 +93,24 @@ impl Inject {
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };
-        let mut tally = Tally::new(self.policy.docs.docs_url.clone());
-        let lines = Lines::new(&text);
+        let mut tally = Tally::new(self.policy.shown_level(), self.policy.docs.docs_url.clone());
+        let input = Input { file: &name, lines: Lines::new(&text), rendered: Rendered::new(&source, &text) };
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
         for document in Stream::new(&text).documents {
-            let document = inject_document(&planner, &name, &lines, &document, &mut tally).map_err(Failure::Input)?;
+            let document = inject_document(&planner, &input, &document, &mut tally).map_err(Failure::Input)?;
             output.push_str(&document);
         }
         if !self.quiet {
             tally.write().map_err(|error| Failure::Outside(error.into()))?;
         }
-        print_document(output.as_bytes())?;
+        if self.diff {
+            let mut results = Results::new();
+            let diff = unified_diff(&name, &text, &output);
+            results.write_diff(&diff).and_then(|()| results.flush()).or_else(Failure::output)?;
+        } else {
+            print_document(output.as_bytes())?;
+        }
         match self.policy.fail_on.0 {
             Some(level) if tally.counts.at_least(level) > 0 => Err(Failure::Findings),
             _ => Ok(()),
@@ -90,11 +121,11 @@ impl Inject {
 /// Returns the text of the document with the injected options.
 fn inject_document(
     planner: &ManifestPlanner,
-    file: &str,
-    lines: &Lines<'_>,
+    input: &Input<'_>,
     document: &Document<'_>,
     tally: &mut Tally,
 ) -> anyhow::Result<String> {
+    let Input { file, lines, rendered } = input;
     let root = document.parse().map_err(|error| anyhow!("{file}:{error}"))?;
     let mut patches = Vec::new();
     for object in &objects(&root) {
@@ -109,9 +140,12 @@ fn inject_document(
                 return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
             }
         };
+        let origin = rendered.file_of(document, root.pointer(&object.pointer));
         planner.report(source, &plan, file, lines, |located| {
-            tally.counts.add(located.finding.level);
-            tally.findings.push(tally.human.finding(&located));
+            tally.add(&match &origin {
+                Some(origin) => LocatedFinding { file: origin, rendered_in: Some(file), ..located },
+                None => located,
+            });
         });
         let object = planner.name_of(object);
         tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{object}: {note}"))));
@@ -134,17 +168,34 @@ fn inject_document(
 // === impl Tally ===
 
 impl Tally {
-    fn new(docs: Option<DocsUrl>) -> Self {
-        let human = Messages::human(docs);
-        Self { human, pods: 0, changed: 0, counts: Counts::default(), findings: Vec::new(), notes: Vec::new() }
+    fn new(level: Level, docs: Option<DocsUrl>) -> Self {
+        Self {
+            human: Messages::human(docs),
+            level,
+            pods: 0,
+            changed: 0,
+            counts: Counts::default(),
+            groups: Groups::default(),
+            shown: 0,
+            notes: Vec::new(),
+        }
     }
 
-    fn write(&self) -> io::Result<()> {
-        let Self { human: _, pods, changed, counts, findings, notes } = self;
+    fn add(&mut self, located: &LocatedFinding<'_>) {
+        self.counts.add(located.finding.level);
+        if located.finding.level >= self.level {
+            self.groups.add(located);
+            self.shown += 1;
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let Self { human, level: _, pods, changed, counts, groups, shown, notes } = self;
         let mut messages = Messages::new();
-        findings.iter().try_for_each(|finding| messages.block(finding))?;
+        groups.take().iter().try_for_each(|group| messages.block(&human.group(group)))?;
         notes.iter().try_for_each(|note| messages.note(note))?;
         let plural = if *pods == 1 { "" } else { "s" };
-        messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))
+        messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))?;
+        counts.hidden(*shown).map_or(Ok(()), |hidden| messages.line(&Line::new(hidden)))
     }
 }

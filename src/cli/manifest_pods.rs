@@ -104,6 +104,7 @@ impl ManifestPlanner {
             to(LocatedFinding {
                 file,
                 excerpt: lines.excerpt(source.document.file_span(source.root.locate(&pointer))),
+                rendered_in: None,
                 object,
                 path: &path,
                 finding,
