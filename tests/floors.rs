@@ -66,7 +66,7 @@ const PRINTING: [(&[&str], &[&str]); 5] = [
     (&["anstream", "stderr"], &["src/cli/terminal.rs"]),
     (
         &["crate", "text", "Block", "rendered"],
-        &["src/cli/explain.rs", "src/report/compiler_style.rs", "src/report/github.rs"],
+        &["src/cli/explain.rs", "src/report/compiler_style.rs", "src/report/github.rs", "src/report/junit.rs"],
     ),
 ];
 

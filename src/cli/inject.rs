@@ -8,16 +8,18 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::manifest::{Document, Edit, Lines, Stream, Tree, objects};
-use crate::policy::Mode;
-use crate::report::{Counts, Format as _, Human, LocatedFinding};
+use crate::policy::{Level, Mode};
+use crate::report::{Counts, Groups, Human, LocatedFinding};
 
+use super::diff::unified_diff;
 use super::files::Source;
 use super::fix::{not_changed, remarks};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
-use super::terminal::{Messages, print_document};
-use crate::text::{Block, Line};
+use super::rendered::Rendered;
+use super::terminal::{Messages, Results, print_document};
+use crate::text::Line;
 
 /// Read manifests and write them back with the options that the webhook would inject.
 ///
@@ -34,6 +36,14 @@ pub(super) struct Inject {
           value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
     mode: Mode,
 
+    /// Write the changes as a unified diff instead of the manifests
+    #[arg(long)]
+    diff: bool,
+
+    /// The file that standard input holds; or the folder of the chart or of the kustomization that was rendered to it
+    #[arg(long, value_name = "PATH")]
+    stdin_filename: Option<PathBuf>,
+
     #[command(flatten)]
     policy: PolicyArgs,
 
@@ -45,19 +55,22 @@ pub(super) struct Inject {
 /// The settings for one file.
 struct Injector<'f> {
     planner: ManifestPlanner,
-    human: Human,
+    /// The level from which findings are shown.
+    level: Level,
     file: &'f str,
     lines: Lines<'f>,
+    rendered: Rendered<'f>,
 }
 
-/// The results of a document, or of a file.
+/// The results of a file.
 #[derive(Default)]
 struct Tally {
     pods: usize,
     changed: usize,
     counts: Counts,
-    /// Formatted findings.
-    findings: Vec<Block>,
+    /// Shown findings.
+    groups: Groups,
+    shown: usize,
     notes: Vec<Line>,
     /// The objects whose containers muslin does not understand, by kind.
     unclear: UnclearKinds,
@@ -67,9 +80,14 @@ struct Tally {
 
 impl Inject {
     pub(super) fn run(&self) -> Outcome {
-        let source = Source { path: self.file.clone(), named: true };
+        let source = Source { stdin_filename: self.stdin_filename.clone(), ..Source::named(self.file.clone()) };
+        if self.stdin_filename.is_some() && !source.is_stdin() {
+            return Err(Failure::Input(anyhow!(
+                "--stdin-filename names standard input; give - as the file to read it"
+            )));
+        }
         let name = source.name();
-        let text = source.read().map_err(Failure::Input)?;
+        let text = source.read().map_err(|error| Failure::Input(error.into()))?;
         let LoadedPolicy { profile, exclude: _, broken_domains } = self.policy.load().map_err(Failure::Input)?;
         let planner = ManifestPlanner {
             mode: self.mode,
@@ -79,7 +97,9 @@ impl Inject {
             namespace: self.policy.namespace.clone(),
         };
         let human = Messages::human(self.policy.docs.docs_url.clone());
-        let injector = Injector { planner, human, file: &name, lines: Lines::new(&text) };
+        let level = self.policy.shown_level();
+        let rendered = Rendered::new(&source, &text);
+        let injector = Injector { planner, level, file: &name, lines: Lines::new(&text), rendered };
         let mut tally = Tally::default();
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
@@ -90,9 +110,15 @@ impl Inject {
             }
         }
         if !self.quiet {
-            tally.write().map_err(|error| Failure::Outside(error.into()))?;
+            tally.write(&human).map_err(|error| Failure::Outside(error.into()))?;
         }
-        print_document(output.as_bytes())?;
+        if self.diff {
+            let mut results = Results::new();
+            let diff = unified_diff(&name, &text, &output);
+            results.write_diff(&diff).and_then(|()| results.flush()).or_else(Failure::output)?;
+        } else {
+            print_document(output.as_bytes())?;
+        }
         match self.policy.fail_on.0 {
             Some(level) if tally.counts.at_least(level) > 0 => Err(Failure::Findings),
             _ => Ok(()),
@@ -140,7 +166,7 @@ impl Injector<'_> {
         tree: &'d Tree<'d>,
         can_change: bool,
     ) -> anyhow::Result<(Edit<'d>, Tally)> {
-        let Self { planner, human, file, lines } = self;
+        let Self { planner, level, file, lines, rendered } = self;
         let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
         tally.notes = remarks(file, lines, document, tree);
         let objects = objects(root);
@@ -157,10 +183,18 @@ impl Injector<'_> {
                     return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
                 }
             };
+            let origin = rendered.file_of(document, root.pointer(&object.pointer));
             planner.report(source, &plan, file, lines, |located| {
                 tally.counts.add(located.finding.level);
+                if located.finding.level < *level {
+                    return;
+                }
+                tally.shown += 1;
                 let fixed = located.fixed && can_change;
-                tally.findings.push(human.finding(&LocatedFinding { fixed, ..located }));
+                tally.groups.add(&match &origin {
+                    Some(origin) => LocatedFinding { file: origin, rendered_in: Some(file), fixed, ..located },
+                    None => LocatedFinding { fixed, ..located },
+                });
             });
             let name = planner.name_of(object);
             tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{name}: {note}"))));
@@ -178,25 +212,26 @@ impl Injector<'_> {
 impl Tally {
     /// Adds the results of a document.
     fn add(&mut self, other: Self) {
-        let Self { pods, changed, counts, findings, notes, unclear } = other;
+        let Self { pods, changed, counts: Counts { deny, warn, info }, groups, shown, notes, unclear } = other;
         self.pods += pods;
         self.changed += changed;
-        let Counts { deny, warn, info } = counts;
         self.counts.deny += deny;
         self.counts.warn += warn;
         self.counts.info += info;
-        self.findings.extend(findings);
+        self.groups.merge(groups);
+        self.shown += shown;
         self.notes.extend(notes);
         self.unclear.add(unclear);
     }
 
-    fn write(&self) -> io::Result<()> {
-        let Self { pods, changed, counts, findings, notes, unclear } = self;
+    fn write(&mut self, human: &Human) -> io::Result<()> {
+        let Self { pods, changed, counts, groups, shown, notes, unclear } = self;
         let mut messages = Messages::new();
-        findings.iter().try_for_each(|finding| messages.block(finding))?;
+        groups.take().iter().try_for_each(|group| messages.block(&human.group(group)))?;
         notes.iter().try_for_each(|note| messages.note(note))?;
         unclear.note().iter().try_for_each(|note| messages.note(note))?;
         let plural = if *pods == 1 { "" } else { "s" };
-        messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))
+        messages.line(&Line::new(format!("{pods} pod{plural}, {changed} changed; findings: {counts}")))?;
+        counts.hidden(*shown).map_or(Ok(()), |hidden| messages.line(&Line::new(hidden)))
     }
 }

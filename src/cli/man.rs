@@ -24,7 +24,7 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "No findings at or above --fail-on; for other commands: success."),
     ("1", "There are findings. Fixed ones count, except for scan and check --fix."),
     ("2", "Bad input or usage."),
-    ("3", "A cluster, registry or network error."),
+    ("3", "A cluster, registry or network error, or a file that cannot be written."),
 ];
 
 /// The files that commands read: path, meaning, commands.

@@ -173,6 +173,7 @@ impl ManifestPlanner {
             to(LocatedFinding {
                 file,
                 excerpt: lines.excerpt(source.span(lines, &pointer)),
+                rendered_in: None,
                 object,
                 path: &path,
                 finding,

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod diff;
 mod disk_images;
 mod docs;
 mod docs_args;
@@ -22,11 +23,14 @@ mod probe;
 mod progress;
 mod queries;
 mod registry_args;
+mod rendered;
+mod replacement;
 mod scan;
 mod search_args;
 mod serve;
 mod signals;
 mod terminal;
+mod tracked_files;
 mod version;
 
 use std::path::Path;
@@ -41,7 +45,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 #[derive(Debug, Parser)]
 #[command(name = "muslin", version = version::version(), max_term_width = 100)]
 #[command(
-    after_help = "Exit codes:\n  0  no findings at or above --fail-on\n  1  findings (fixed ones count)\n  2  bad input or usage\n  3  a cluster, registry or network error"
+    after_help = "Exit codes:\n  0  no findings at or above --fail-on\n  1  findings (fixed ones count, except for scan and check --fix)\n  2  bad input or usage\n  3  a cluster, registry or network error, or a file that cannot be written"
 )]
 pub struct Arguments {
     /// When to use colour

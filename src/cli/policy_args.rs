@@ -35,6 +35,11 @@ pub(super) struct PolicyArgs {
           value_parser = PossibleValuesParser::new(["deny", "warn", "info", "never"]).map(fail_on))]
     pub(super) fail_on: FailOn,
 
+    /// Show findings at or above this level [default: warn, or --fail-on if that is lower]
+    #[arg(long, value_name = "LEVEL",
+          value_parser = PossibleValuesParser::new(["deny", "warn", "info"]).try_map(|text| text.parse::<Level>()))]
+    level: Option<Level>,
+
     /// Read this configuration file instead of the nearest muslin.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -77,6 +82,11 @@ impl PolicyArgs {
         };
         let broken_domains = std::mem::take(&mut config.broken_domains);
         Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude, broken_domains })
+    }
+
+    /// Returns the level from which findings are shown. Unless `--level` says otherwise, a finding that fails the command is shown.
+    pub(super) fn shown_level(&self) -> Level {
+        self.level.unwrap_or_else(|| Level::Warn.min(self.fail_on.0.unwrap_or(Level::Warn)))
     }
 
     fn config_file(&self) -> anyhow::Result<Option<PathBuf>> {

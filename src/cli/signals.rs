@@ -23,13 +23,13 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal.
-    pub(super) async fn next(&mut self) {
+    /// Waits for a signal, and returns it.
+    pub(super) async fn next(&mut self) -> SignalKind {
         let Self { terminate, interrupt, hangup } = self;
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = hangup.recv() => SignalKind::hangup(),
         }
     }
 }

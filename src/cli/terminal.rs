@@ -89,6 +89,29 @@ impl Results {
         self.0.write_all(result.as_str().as_bytes())
     }
 
+    /// Writes a unified diff: byte by byte as it is for `git apply` and `patch`; on a terminal with everything escaped, and in colour if
+    /// the terminal shows it.
+    pub(super) fn write_diff(&mut self, diff: &str) -> io::Result<()> {
+        let in_colour = is_coloured();
+        if !in_colour && !io::stdout().is_terminal() {
+            return self.0.write_all(diff.as_bytes());
+        }
+        let mut shown = Block::default();
+        for line in diff.lines() {
+            let colour = match line.as_bytes() {
+                _ if !in_colour => None,
+                [b'+', ..] => Some(AnsiColor::Green),
+                [b'-', ..] => Some(AnsiColor::Red),
+                [b'@', ..] => Some(AnsiColor::Cyan),
+                _ => None,
+            };
+            let style = Style::new().fg_color(colour.map(Into::into));
+            shown.push_styled(style, &Line::new(line.to_owned()));
+            shown.push(&Block::fixed("\n"));
+        }
+        self.write(&shown)
+    }
+
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
@@ -112,6 +135,11 @@ impl Messages {
         let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         writeln!(self.0, "{style}error{style:#}: {text}")?;
         hint.as_ref().map_or(Ok(()), |hint| writeln!(self.0, "hint: {hint}"))
+    }
+
+    pub(super) fn warning(&mut self, text: &Line) -> io::Result<()> {
+        let style = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        writeln!(self.0, "{style}warning{style:#}: {text}")
     }
 
     pub(super) fn note(&mut self, text: &Line) -> io::Result<()> {

@@ -4,6 +4,7 @@
 
 use super::format::Format;
 use super::located_finding::LocatedFinding;
+use super::unread::{Severity, Unread};
 use crate::policy::Level;
 use crate::text::{Block, Line};
 
@@ -15,26 +16,44 @@ pub struct Github;
 
 impl Format for Github {
     fn finding(&self, located: &LocatedFinding<'_>) -> Block {
-        let LocatedFinding { file, excerpt, object, path: _, finding, because: _, ordinal: _, fixed: _ } = located;
+        let LocatedFinding { file, excerpt, rendered_in, finding, .. } = located;
         let command = match finding.level {
             Level::Deny => "error",
             Level::Warn => "warning",
             Level::Info => "notice",
         };
-        let container = finding.container.as_deref().map(|name| format!(", container {name}")).unwrap_or_default();
-        let message = Line::new(format!("{object}{container}: {}", finding.message));
+        // In a file that was rendered to a stream, the line is unknown; GitHub then marks the file.
+        let (place, rendered) = match rendered_in {
+            None => (
+                format!(
+                    ",line={},endLine={},col={},endColumn={}",
+                    excerpt.start.line, excerpt.end.line, excerpt.start.column, excerpt.end.column
+                ),
+                String::new(),
+            ),
+            Some(stream) => (String::new(), format!(" (rendered at {stream}:{})", excerpt.start)),
+        };
+        let message = Line::new(format!("{}: {}{rendered}", located.owner(), finding.message));
         let message = format!("{message}\n{}", Line::new(format!("help: {}", finding.help)));
-        Block::rendered(format!(
-            "::{command} file={},line={},endLine={},col={},endColumn={},title={}::{}\n",
-            escape_property(&Line::new((*file).to_owned())),
-            excerpt.start.line,
-            excerpt.end.line,
-            excerpt.start.column,
-            excerpt.end.column,
-            escape_property(&format!("muslin: {}", finding.rule.slug)),
-            escape_data(&message),
-        ))
+        command_line(command, file, &place, finding.rule.slug, &message)
     }
+
+    fn unread(&self, unread: &Unread) -> Block {
+        let Unread { severity: Severity::Error, file, at, .. } = unread else { return Block::default() };
+        let place = at.map(|at| format!(",line={},col={}", at.line, at.column)).unwrap_or_default();
+        let message: Vec<Line> = unread.text().lines().map(|line| Line::new(line.to_owned())).collect();
+        command_line("error", file, &place, "not checked", &message.join("\n"))
+    }
+}
+
+/// Returns a command; `place` are further properties, and `message` consists of lines.
+fn command_line(command: &str, file: &str, place: &str, title: &str, message: &str) -> Block {
+    Block::rendered(format!(
+        "::{command} file={}{place},title={}::{}\n",
+        escape_property(&Line::new(file.to_owned())),
+        escape_property(&format!("muslin: {title}")),
+        escape_data(message),
+    ))
 }
 
 fn escape_data(text: &str) -> String {

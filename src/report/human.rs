@@ -1,8 +1,7 @@
 //! Findings as a compiler prints them: readable without colour, with the place and the fix together.
 
 use super::compiler_style::{CompilerStyle, Message, Place};
-use super::format::Format;
-use super::located_finding::LocatedFinding;
+use super::groups::{Cause, Group};
 use crate::rules::DocsUrl;
 use crate::text::{Block, Line};
 
@@ -21,24 +20,31 @@ impl Human {
     pub fn new(in_colour: bool, width: Option<usize>, docs: Option<DocsUrl>) -> Self {
         Self { style: CompilerStyle::new(in_colour, width), docs }
     }
-}
 
-impl Format for Human {
-    fn finding(&self, located: &LocatedFinding<'_>) -> Block {
-        let LocatedFinding { file, excerpt, object, path: _, finding, because, ordinal: _, fixed } = located;
+    /// Formats findings with one cause.
+    pub fn group(&self, group: &Group) -> Block {
+        let Cause { rule, message, help, fixed } = &group.cause;
         let suffix = if *fixed { " (fixed)" } else { "" };
-        let owner = match &finding.container {
-            Some(container) => format!("{object}, container {container}"),
-            None => object.to_string(),
+        let more = match group.more {
+            0 => None,
+            1 => Some("1 more place".to_owned()),
+            more => Some(format!("{more} more places")),
         };
-        let because = because.iter().map(|because| ("why", Line::new(because.clone())));
+        let because = group.because.iter().cloned();
+        let because = because.chain(group.more_because.then(|| Line::new("and other images")));
+        let also = group.others.iter().cloned();
+        let also = also.chain(more.map(|more| Line::new(format!("{more} (`muslin check -o concise` lists all)"))));
         self.style.render(&Message {
-            level: finding.level,
-            title: Line::new(format!("{}{suffix}", finding.message)),
-            slug: finding.rule.slug,
-            page: self.docs.as_ref().map(|docs| docs.page_of(finding.rule.slug)),
-            place: Some(Place { file: Line::new((*file).to_owned()), excerpt, owner: Line::new(owner) }),
-            notes: because.chain([("help", Line::new(finding.help.clone()))]).collect(),
+            level: group.level,
+            title: Line::new(format!("{message}{suffix}")),
+            slug: rule,
+            page: self.docs.as_ref().map(|docs| docs.page_of(rule)),
+            place: Some(Place { file: group.file.clone(), excerpt: &group.excerpt(), owner: group.owner.clone() }),
+            notes: because
+                .map(|because| ("why", because))
+                .chain([("help", Line::new(help.clone()))])
+                .chain(also.map(|place| ("also", place)))
+                .collect(),
         })
     }
 }

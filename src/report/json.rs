@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
-use super::summary::{Counts, Summary};
+use super::summary::{Counts, RunTotals, Summary};
+use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::text::Block;
 
-/// The format `{"findings": […], "summary": {…}}`.
+/// The format `{"findings": […], "unread": […], "changedFiles": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -21,6 +22,9 @@ struct JsonFinding<'r> {
     file: &'r str,
     line: usize,
     column: usize,
+    /// The stream in which line and column count, if they do not count in the file.
+    #[serde(rename = "renderedIn")]
+    rendered_in: Option<&'r str>,
     object: JsonObject<'r>,
     container: Option<&'r str>,
     path: &'r str,
@@ -31,6 +35,17 @@ struct JsonObject<'r> {
     kind: &'r str,
     namespace: &'r str,
     name: &'r str,
+}
+
+/// Text that was not read, with null for what is unknown.
+#[derive(Serialize)]
+struct JsonUnread<'r> {
+    level: &'static str,
+    file: &'r str,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: &'r str,
+    hint: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +59,8 @@ struct JsonSummary {
     deny: usize,
     warn: usize,
     info: usize,
+    /// Number of findings that `--level` leaves out of `findings`.
+    hidden: usize,
 }
 
 // === impl Json ===
@@ -54,7 +71,7 @@ impl Format for Json {
     }
 
     fn finding(&self, located: &LocatedFinding<'_>) -> Block {
-        let LocatedFinding { file, excerpt, object, path, finding, because: _, ordinal: _, fixed: _ } = located;
+        let LocatedFinding { file, excerpt, rendered_in, object, path, finding, .. } = located;
         let ObjectName { kind, namespace, name } = *object;
         Block::json(&JsonFinding {
             rule: finding.rule.slug,
@@ -64,6 +81,7 @@ impl Format for Json {
             file,
             line: excerpt.start.line,
             column: excerpt.start.column,
+            rendered_in: *rendered_in,
             object: JsonObject { kind, namespace, name },
             container: finding.container.as_deref(),
             path,
@@ -74,12 +92,34 @@ impl Format for Json {
         ",\n"
     }
 
-    fn tail(&self, summary: &Summary) -> Block {
-        let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = *summary;
+    fn tail(&self, run: &RunTotals<'_>) -> Block {
+        let RunTotals { summary, hidden, unread, changed_files } = *run;
+        let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = summary;
         let ContainerCounts { all: containers, unknown } = containers;
-        let mut tail = Block::fixed("\n],\"summary\":");
-        tail.push(&Block::json(&JsonSummary { files, objects, pods, containers, unknown, deny, warn, info }));
+        let unread: Vec<JsonUnread<'_>> = unread.iter().map(JsonUnread::of).collect();
+        let mut tail = Block::fixed("\n],\"unread\":");
+        tail.push(&Block::json(&unread));
+        tail.push(&Block::fixed(",\"changedFiles\":"));
+        tail.push(&Block::json(&changed_files));
+        tail.push(&Block::fixed(",\"summary\":"));
+        tail.push(&Block::json(&JsonSummary { files, objects, pods, containers, unknown, deny, warn, info, hidden }));
         tail.push(&Block::fixed("}\n"));
         tail
+    }
+}
+
+// === impl JsonUnread ===
+
+impl<'r> JsonUnread<'r> {
+    fn of(unread: &'r Unread) -> Self {
+        let Unread { severity, file, at, message, hint } = unread;
+        Self {
+            level: severity.name(),
+            file,
+            line: at.map(|at| at.line),
+            column: at.map(|at| at.column),
+            message,
+            hint: hint.as_deref(),
+        }
     }
 }

@@ -6,10 +6,13 @@ use crate::rules::Finding;
 /// A finding and its place.
 #[derive(Clone, Debug)]
 pub struct LocatedFinding<'r> {
-    /// The file; `-` is standard input.
+    /// The file to change; `-` is standard input.
     pub file: &'r str,
     /// The value to point at.
     pub excerpt: Excerpt<'r>,
+    /// The stream in which the value was read, if the file was rendered to one, as `helm template` does. Lines and columns then count in
+    /// the stream.
+    pub rendered_in: Option<&'r str>,
     /// The object that holds the value.
     pub object: ObjectName<'r>,
     /// JSON pointer to the cause, or to where it is missing, from the object.
@@ -33,6 +36,31 @@ pub struct ObjectName<'r> {
     pub namespace: &'r str,
     /// The name.
     pub name: &'r str,
+}
+
+// === impl LocatedFinding ===
+
+impl LocatedFinding<'_> {
+    /// Returns the object and the container: `Deployment shop/web, container app`.
+    pub(super) fn owner(&self) -> String {
+        match &self.finding.container {
+            Some(container) => format!("{}, container {container}", self.object),
+            None => self.object.to_string(),
+        }
+    }
+
+    /// Returns the file, with the stream if it was rendered to one. A line and a column may follow.
+    pub(super) fn file_label(&self) -> String {
+        match self.rendered_in {
+            Some(stream) => format!("{}, rendered at {stream}", self.file),
+            None => self.file.to_owned(),
+        }
+    }
+
+    /// Returns the file with line and column.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.file_label(), self.excerpt.start)
+    }
 }
 
 // === impl ObjectName ===

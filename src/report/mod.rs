@@ -1,24 +1,35 @@
 //! Findings for people and programs, one file a format. Must not know where findings come from.
 
 mod compiler_style;
+mod concise;
+mod fingerprint;
 mod format;
 mod github;
+mod gitlab;
+mod groups;
 mod human;
 mod json;
+mod junit;
 mod located_finding;
 mod nameserver_origins;
 mod probed;
 mod sarif;
 mod summary;
 mod table;
+mod unread;
 
+pub use concise::Concise;
 pub use format::Format;
 pub use github::Github;
+pub use gitlab::Gitlab;
+pub use groups::{Group, Groups};
 pub use human::Human;
 pub use json::Json;
+pub use junit::Junit;
 pub use located_finding::{LocatedFinding, ObjectName};
 pub use nameserver_origins::{human_origins, json_origins};
 pub use probed::ProbeReport;
 pub use sarif::Sarif;
-pub use summary::{Counts, Summary};
+pub use summary::{Counts, FileTally, RunTotals, Summary};
 pub use table::{linked_table, table};
+pub use unread::{Severity, Unread};

@@ -1,15 +1,14 @@
 //! Findings as SARIF 2.1.0 (OASIS), which code scanning and editors read. Every rule is described, fired or not, so that a reader
 //! knows what was checked.
 
-use std::hash::Hasher as _;
-
-use fnv::FnvHasher;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::fingerprint::fingerprint;
 use super::format::Format;
 use super::located_finding::LocatedFinding;
-use super::summary::Summary;
+use super::summary::RunTotals;
+use super::unread::{Severity, Unread};
 use crate::policy::Level;
 use crate::rules::{DocsUrl, RULES, Rule};
 use crate::text::Block;
@@ -51,8 +50,8 @@ impl Format for Sarif {
     }
 
     fn finding(&self, located: &LocatedFinding<'_>) -> Block {
-        let LocatedFinding { file, excerpt, object, path, finding, because, ordinal: _, fixed: _ } = located;
-        let container = finding.container.as_deref().map(|name| format!(", container {name}")).unwrap_or_default();
+        let LocatedFinding { file, excerpt, rendered_in, object, path, finding, because, ordinal: _, fixed: _ } =
+            located;
         let because = because.as_deref().map(|because| format!("\n{because}")).unwrap_or_default();
         let mut region = json!({
             "startLine": excerpt.start.line,
@@ -63,11 +62,17 @@ impl Format for Sarif {
         if !excerpt.text.is_empty() {
             region["snippet"] = json!({ "text": excerpt.text });
         }
+        let mut rendered = String::new();
+        if let Some(stream) = rendered_in {
+            // The line in the file is unknown; code scanning requires one.
+            rendered = format!(" (rendered at {stream}:{})", excerpt.start);
+            region = json!({ "startLine": 1 });
+        }
         Block::json(&json!({
             "ruleId": finding.rule.slug,
             "ruleIndex": RULES.iter().position(|rule| *rule == finding.rule),
             "level": sarif_level(finding.level),
-            "message": { "text": format!("{object}{container}: {}{because}\nhelp: {}", finding.message, finding.help) },
+            "message": { "text": format!("{}: {}{rendered}{because}\nhelp: {}", located.owner(), finding.message, finding.help) },
             "locations": [{
                 "physicalLocation": { "artifactLocation": { "uri": uri(file) }, "region": region },
                 "logicalLocations": [{ "fullyQualifiedName": format!("{object}{path}"), "kind": "object" }],
@@ -80,8 +85,15 @@ impl Format for Sarif {
         ",\n"
     }
 
-    fn tail(&self, _summary: &Summary) -> Block {
-        Block::fixed("\n]}]}\n")
+    fn tail(&self, run: &RunTotals<'_>) -> Block {
+        let invocation = json!({
+            "executionSuccessful": run.unread.iter().all(|unread| unread.severity != Severity::Error),
+            "toolExecutionNotifications": run.unread.iter().map(notification).collect::<Value>(),
+        });
+        let mut tail = Block::fixed("\n],\"invocations\":[");
+        tail.push(&Block::json(&invocation));
+        tail.push(&Block::fixed("]}]}\n"));
+        tail
     }
 }
 
@@ -102,6 +114,18 @@ impl Sarif {
     }
 }
 
+fn notification(unread: &Unread) -> Value {
+    let mut location = json!({ "artifactLocation": { "uri": uri(&unread.file) } });
+    if let Some(at) = unread.at {
+        location["region"] = json!({ "startLine": at.line, "startColumn": at.column });
+    }
+    json!({
+        "level": unread.severity.name(),
+        "message": { "text": unread.text() },
+        "locations": [{ "physicalLocation": location }],
+    })
+}
+
 fn sarif_level(level: Level) -> &'static str {
     match level {
         Level::Deny => "error",
@@ -114,17 +138,4 @@ fn sarif_level(level: Level) -> &'static str {
 fn uri(file: &str) -> String {
     let path = utf8_percent_encode(file, PATH);
     if file.starts_with('/') { format!("file://{path}") } else { path.to_string() }
-}
-
-/// Returns a hash that stays the same when lines move or messages are reworded.
-fn fingerprint(located: &LocatedFinding<'_>) -> String {
-    let LocatedFinding { file, excerpt: _, object, path, finding, because: _, ordinal, fixed: _ } = located;
-    let container = finding.container.as_deref().unwrap_or_default();
-    let mut hasher = FnvHasher::default();
-    for part in [finding.rule.slug, file, object.kind, object.namespace, object.name, container, path] {
-        hasher.write(part.as_bytes());
-        hasher.write(&[0]);
-    }
-    hasher.write(&ordinal.to_le_bytes());
-    format!("{:016x}", hasher.finish())
 }

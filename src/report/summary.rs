@@ -1,5 +1,6 @@
 //! Totals of a run: what was read, and how many findings there are of each level.
 
+use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
 
@@ -16,6 +17,34 @@ pub struct Summary {
     pub containers: ContainerCounts,
     /// Findings.
     pub counts: Counts,
+}
+
+/// The totals of a run, as a format shows them after the findings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunTotals<'r> {
+    /// Everything that was read and found, shown or not.
+    pub summary: Summary,
+    /// Number of findings below the level that is shown.
+    pub hidden: usize,
+    /// Text that was not read.
+    pub unread: &'r [Unread],
+    /// The names of changed files.
+    pub changed_files: &'r [String],
+}
+
+/// The numbers of one file, as far as they are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct FileTally<'r> {
+    /// The file; `-` is standard input.
+    pub file: &'r str,
+    /// Pods and pod templates.
+    pub pods: usize,
+    /// Findings.
+    pub findings: usize,
+    /// Unread texts that are errors.
+    pub errors: usize,
+    /// Unread texts that are notes.
+    pub notes: usize,
 }
 
 /// Number of findings of each level.
@@ -64,6 +93,11 @@ impl Counts {
         }
     }
 
+    /// Returns the number of findings.
+    pub fn all(&self) -> usize {
+        self.at_least(Level::Info)
+    }
+
     /// Returns the number of findings at or above a level.
     pub fn at_least(&self, level: Level) -> usize {
         let Self { deny, warn, info } = self;
@@ -72,6 +106,17 @@ impl Counts {
             Level::Warn => deny + warn,
             Level::Info => deny + warn + info,
         }
+    }
+}
+
+impl Counts {
+    /// Returns the line on findings that are not shown, with the argument that shows them; `None` if all are shown.
+    pub fn hidden(&self, shown: usize) -> Option<String> {
+        let hidden = self.all().saturating_sub(shown);
+        let level = if self.info > 0 { Level::Info } else { Level::Warn };
+        let plural = if hidden == 1 { "" } else { "s" };
+        (hidden > 0)
+            .then(|| format!("{hidden} finding{plural} not shown; `--level {level}` shows all", level = level.name()))
     }
 }
 

@@ -9,15 +9,20 @@ use crate::{ALPINE, DENIED, Folder, rules};
 fn reports_a_bad_file_with_its_place_and_checks_the_others() {
     let folder = Folder::new()
         .with("a.yaml", ALPINE)
-        .with("b.yaml", "a: 1\nb: [1,\nc: 2\n")
-        .with("c.yaml", b"a: 1\nb: \xff\n")
+        .with("b.yaml", "apiVersion: v1\nkind: [1,\nc: 2\n")
+        .with("c.yaml", b"kind: Pod\napiVersion: \xff\n")
         .with("d.yaml", DENIED);
     let run = folder.run(&["check", ".", "-o", "json"]).ended(2);
     assert_eq!(run.rules(), ["musl-slow-retry", "attempts-zero"]);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert!(errors[0].starts_with("error: b.yaml:2:4: "), "{errors:?}");
-    assert_eq!(errors[1], "error: c.yaml:2:4: the text is not UTF-8");
+    assert!(errors[0].starts_with("error: b.yaml:2:7: ") || errors[0].starts_with("error: b.yaml:3:"), "{errors:?}");
+    assert_eq!(errors[1], "error: c.yaml:2:13: the text is not UTF-8");
     assert_eq!(errors[2], "error: the check is incomplete: see 2 errors above");
+    let unread = &run.json()["unread"];
+    assert_eq!(
+        (&unread[0]["level"], &unread[0]["file"], &unread[1]["line"]),
+        (&"error".into(), &"b.yaml".into(), &2.into())
+    );
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn reads_a_named_helm_template_and_its_error_has_a_hint() {
     assert!(run.stderr.contains("error: web/templates/a.yaml:1:"), "{}", run.stderr);
     assert!(
         run.stderr.contains(
-            "\nhint: this looks like a Helm template; check its output: `helm template web | muslin check -`\n"
+            "\nhint: this looks like a template; check its output, such as `helm template web | muslin check -`\n"
         ),
         "{}",
         run.stderr

@@ -17,7 +17,7 @@ fn quotes_the_wrong_value_as_a_compiler_does() {
     "#);
     insta::assert_snapshot!(run.stderr, @"
     1 file, 1 object, 1 pod; findings: 1 deny, 0 warn, 0 info
-    `--fix` can fix 1 of them
+    `--fix` can fix 1 of them, `--diff` shows how
     error: there are findings at or above --fail-on
     ");
 }
@@ -44,7 +44,9 @@ fn reads_files_folders_and_standard_input() {
         .with("more/b.yml", ALPINE)
         .with("more/c.json", "{}")
         .with("more/d.txt", ALPINE);
-    let run = folder.run_with(DEBIAN, &["check", "-o", "json", "--fail-on", "never", "a.yaml", "-", "more"]).ended(0);
+    let run = folder
+        .run_with(DEBIAN, &["check", "-o", "json", "--level", "info", "--fail-on", "never", "a.yaml", "-", "more"])
+        .ended(0);
     let json = run.json();
     let files: Vec<_> =
         json["findings"].as_array().unwrap().iter().map(|finding| finding["file"].as_str().unwrap()).collect();
@@ -110,7 +112,7 @@ fn verbose_reports_what_was_skipped() {
     note: skipped 1 pod: it is in kube-system
     note: skipped 1 pod: the pod opted out
     1 file, 5 objects, 3 pods; findings: 0 deny, 1 warn, 0 info
-    `--fix` can fix 1 of them
+    `--fix` can fix 1 of them, `--diff` shows how
     ");
 }
 
@@ -119,7 +121,7 @@ fn points_at_the_nearest_key_if_the_value_is_missing() {
     let node = ALPINE.replace("alpine:3.19", "debian:12").replace("spec:\n", "spec:\n  hostNetwork: true\n");
     let json = Folder::new()
         .with("a.yaml", node)
-        .run(&["check", "-o", "json", "a.yaml", "--fail-on", "never"])
+        .run(&["check", "-o", "json", "--level", "info", "a.yaml", "--fail-on", "never"])
         .ended(0)
         .json();
     let finding =

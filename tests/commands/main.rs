@@ -7,12 +7,16 @@ mod bad_input;
 mod check;
 mod config;
 mod fix;
+mod folders;
 mod formats;
+mod gate;
+mod git;
 mod inject;
 mod kinds;
 mod outside_text;
 mod probe;
 mod queries;
+mod streams;
 
 use std::fs;
 use std::io::Write as _;
@@ -158,7 +162,7 @@ fn without_advice() -> String {
 
 /// Returns the rules of the findings of `check` in files.
 fn rules(folder: &Folder, paths: &[&str]) -> Vec<String> {
-    folder.run(&[&["check", "-o", "json", "--fail-on", "never"], paths].concat()).ended(0).rules()
+    folder.run(&[&["check", "-o", "json", "--level", "info", "--fail-on", "never"], paths].concat()).ended(0).rules()
 }
 
 /// Runs `muslin inject -` on a text.

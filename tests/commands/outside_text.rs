@@ -153,7 +153,6 @@ fn errors_about_hostile_input_stay_on_their_lines() {
     let missing = format!("no/{HOSTILE}");
     for arguments in [
         &["check", ".", "-v", "--fail-on", "never"][..],
-        &["check", ".", "-v", "-o", "github"],
         &["check", &missing, COMMAND],
         &["check", ".", "--config", &missing],
         &["check", ".", "--config", "muslin2.toml"],
@@ -180,6 +179,16 @@ fn errors_about_hostile_input_stay_on_their_lines() {
         assert!(!run.stderr.is_empty(), "{arguments:?}");
         is_shown(&run);
     }
+    let github = folder.run(&["check", ".", "-v", "-o", "github"]);
+    let entries = entries(&folder.run(&["check", ".", "-o", "json"]).json());
+    assert!(entries > 0);
+    assert_eq!((commands(&github.stdout), commands(&github.stderr)), (entries, 0));
+}
+
+/// Returns the number of findings and errors, of which GitHub gets a command each.
+fn entries(json: &Value) -> usize {
+    let errors = json["unread"].as_array().unwrap().iter().filter(|unread| unread["level"] == "error").count();
+    json["findings"].as_array().unwrap().len() + errors
 }
 
 #[test]
@@ -199,8 +208,12 @@ fn file_names_stay_on_their_lines() {
     is_shown(&folder.run(&["check", ".", "-v"]));
     is_shown(&folder.run(&["check", ".", "-o", "sarif"]));
     let github = folder.run(&["check", ".", "-o", "github"]);
-    let findings = folder.run(&["check", ".", "-o", "json"]).json()["findings"].as_array().unwrap().len();
-    assert_eq!((commands(&github.stdout), commands(&github.stderr), findings), (2, 0, 2));
+    let json = folder.run(&["check", ".", "-o", "json"]).json();
+    assert_eq!((commands(&github.stdout), commands(&github.stderr), entries(&json)), (2, 0, 2));
+    for format in ["concise", "junit", "gitlab"] {
+        is_shown(&folder.run(&["check", ".", "-o", format]));
+    }
+    is_shown(&folder.run(&["check", ".", "--strict"]));
     is_shown(&folder.run(&["check", ".", "--fix"]));
 }
 
@@ -321,13 +334,17 @@ fn no_manifest_and_no_file_name_writes_a_line_of_its_own() {
             fs::write(folder.path(&format!("{name}{index}.yaml")), manifest).unwrap();
         }
         let json = folder.run(&["check", ".", "-o", "json"]);
-        let findings = json.json()["findings"].as_array().unwrap().len();
+        let findings = entries(&json.json());
         prop_assert!(findings > 0);
         let github = folder.run(&["check", ".", "-v", "-o", "github"]);
         prop_assert_eq!((commands(&github.stdout), commands(&github.stderr)), (findings, 0));
         for run in [json, folder.run(&["check", ".", "-v"]), folder.run(&["check", ".", "-o", "sarif"])] {
             is_shown(&run);
         }
+        let junit = folder.run(&["check", ".", "-o", "junit", "--level", "info"]);
+        is_shown(&junit);
+        let report = quick_junit::Report::deserialize_from_str(&junit.stdout);
+        prop_assert!(report.is_ok(), "{:?} in {}", report, junit.stdout);
         for (index, (_, manifest)) in files.iter().enumerate().step_by(8) {
             let run = folder.run_with(manifest, &["inject", "-"]);
             prop_assert_eq!(commands(&run.stderr), 0, "{}", index);

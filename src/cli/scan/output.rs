@@ -6,7 +6,7 @@ use super::results::{CountedFinding, ObjectFindings, RuleCount, ScanResults, Top
 use crate::manifest::{Excerpt, Position};
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
-use crate::report::{Format as _, LocatedFinding, ObjectName, Sarif, linked_table};
+use crate::report::{Format as _, LocatedFinding, ObjectName, RunTotals, Sarif, linked_table};
 use crate::rules::{DocsUrl, Rule};
 use crate::text::{Block, Line};
 
@@ -92,6 +92,7 @@ pub(super) fn sarif(results: &ScanResults, docs: Option<DocsUrl>) -> Block {
             log.push(&format.finding(&LocatedFinding {
                 file: &file,
                 excerpt: Excerpt { start, end: start, text: "", line: None },
+                rendered_in: None,
                 object: ObjectName { kind, namespace, name },
                 path: &counted.finding.path,
                 finding: &counted.finding,
@@ -101,6 +102,6 @@ pub(super) fn sarif(results: &ScanResults, docs: Option<DocsUrl>) -> Block {
             }));
         }
     }
-    log.push(&format.tail(&results.summary()));
+    log.push(&format.tail(&RunTotals { summary: results.summary(), ..RunTotals::default() }));
     log
 }
