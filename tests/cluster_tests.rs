@@ -25,6 +25,7 @@ mod cluster {
     pub(crate) mod enforcement;
     pub(crate) mod events;
     pub(crate) mod examples;
+    pub(crate) mod host_network;
     pub(crate) mod impostor;
     pub(crate) mod inspection;
     pub(crate) mod install;
@@ -38,6 +39,7 @@ mod cluster {
     pub(crate) mod outages;
     pub(crate) mod policy;
     pub(crate) mod profiles;
+    pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
     pub(crate) mod scan;
@@ -50,9 +52,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, chart, endurance, enforcement, events, examples, inspection, install,
-    installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, rights, scan,
-    search_domains,
+    broken_certificates, certificates, chart, endurance, enforcement, events, examples, host_network, inspection,
+    install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, queries,
+    rights, scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -81,6 +83,7 @@ const SUITE: Suite<Test> = Suite {
         policy::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        queries::TESTS,
         node_cache::TESTS,
         events::TESTS,
         scan::TESTS,
@@ -88,6 +91,7 @@ const SUITE: Suite<Test> = Suite {
         monitoring::TESTS,
         rights::TESTS,
         examples::TESTS,
+        host_network::TESTS,
         inspection::TESTS,
         knowledge::TESTS,
         outages::TESTS,

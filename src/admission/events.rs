@@ -53,7 +53,7 @@ async fn pod_events(state: &State, namespace: &str, pod: &str) -> PodEvents {
         let resolvers = pod.annotations().resolvers.as_deref().unwrap_or_default();
         let more_is_known = plan::count_inspected(resolvers) > known;
         // The notes on the profile were shown at the pod's creation.
-        let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), &pod);
+        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut Vec::new()), None, &pod);
         let broken = state.broken_domains();
         let notes = plan::pod_events(&pod, fingerprints, &state.context(namespace, mode, &profile, &broken));
         PodEvents { notes: notes.unwrap_or_default(), more_is_known }

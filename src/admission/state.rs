@@ -187,9 +187,16 @@ impl State {
         chosen
     }
 
-    /// Returns the profile of one pod: its namespace's, or the cluster's default if that one selects other pods.
-    pub(super) fn pod_profile(&self, chosen: &SelectedProfile, pod: &Pod<'_>) -> Arc<Profile> {
-        self.settings.profiles.for_pod(chosen, &self.settings.profile, || pod.labels())
+    /// Returns the profile of one pod: its namespace's, or the cluster's default if that one selects other pods, with the `ndots` that other
+    /// profiles set for the pod. `new` is a profile that is not stored yet.
+    pub(super) fn pod_profile(
+        &self,
+        namespace: &str,
+        chosen: &SelectedProfile,
+        new: Option<&SelectedProfile>,
+        pod: &Pod<'_>,
+    ) -> Arc<Profile> {
+        self.settings.profiles.for_pod(namespace, chosen, &self.settings.profile, new, || pod.labels())
     }
 
     /// Returns the broken search domains of nodes, for a plan.

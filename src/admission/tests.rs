@@ -73,17 +73,13 @@ async fn answer(webhook: &Webhook, review: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn answers_an_alpine_pod_with_a_patch_warnings_and_audit_annotations() {
+async fn answers_an_alpine_pod_with_a_patch_and_audit_annotations() {
     let response = answer(&webhook(NamespacePolicy::default()), &review(alpine())).await;
     assert_eq!(response["patchType"], "JSONPatch");
     let patch: Value = serde_json::from_slice(&STANDARD.decode(response["patch"].as_str().unwrap()).unwrap()).unwrap();
     assert!(patch.as_array().unwrap().iter().any(|operation| operation["path"] == "/spec/dnsConfig"), "{patch}");
-    assert_eq!(
-        response["warnings"],
-        json!([
-            "muslin: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s"
-        ])
-    );
+    // The author can do nothing about what the profile accepts.
+    assert_eq!(response.get("warnings"), None);
     assert_eq!(response["auditAnnotations"]["findings"], "musl-slow-retry(app)");
 }
 

@@ -89,13 +89,13 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self) -> Outcome {
         self.validate().map_err(Failure::Input)?;
-        let LoadedPolicy { mut profile, exclude, broken_domains } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { mut profile, exclude, broken_domains, docs } = self.policy.load().map_err(Failure::Input)?;
         if self.fix || self.diff {
             // The node-local profile writes out the search list, which holds the namespace and the cluster's domain. A file does not
             // name them reliably; the webhook knows them.
             profile.node_local = None;
         }
-        let (formats, mut outputs) = Outputs::open(&self.outputs, self.diff, self.policy.docs.docs_url.as_ref())?;
+        let (formats, mut outputs) = Outputs::open(&self.outputs, self.diff, docs.as_ref())?;
         let checker = Checker {
             planner: self.planner(profile, broken_domains),
             formats,

@@ -88,7 +88,7 @@ impl Inject {
         }
         let name = source.name();
         let text = source.read().map_err(|error| Failure::Input(error.into()))?;
-        let LoadedPolicy { profile, exclude: _, broken_domains } = self.policy.load().map_err(Failure::Input)?;
+        let LoadedPolicy { profile, exclude: _, broken_domains, docs } = self.policy.load().map_err(Failure::Input)?;
         let planner = ManifestPlanner {
             mode: self.mode,
             profile,
@@ -96,7 +96,7 @@ impl Inject {
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
         };
-        let human = Messages::human(self.policy.docs.docs_url.clone());
+        let human = Messages::human(docs);
         let level = self.policy.shown_level();
         let rendered = Rendered::new(&source, &text);
         let injector = Injector { planner, level, file: &name, lines: Lines::new(&text), rendered };
@@ -197,7 +197,7 @@ impl Injector<'_> {
                 });
             });
             let name = planner.name_of(object);
-            tally.notes.extend(plan.notes.iter().map(|note| Line::new(format!("{name}: {note}"))));
+            tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
             if !plan.patch.is_empty() && can_change {
                 tally.changed += 1;
                 edit.add(&object.pointer, &plan.patch);

@@ -42,7 +42,7 @@ pub(super) struct Inspect {
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<String>,
 
-    /// An environment variable of the pod; $(NAME) in the command refers to it
+    /// An environment variable of the pod; $(NAME) in the command and in later variables refers to it
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse_variable)]
     variables: Vec<(String, String)>,
 
@@ -156,10 +156,16 @@ impl Inspect {
         Err(last)
     }
 
-    /// Returns the command of the pod as the kubelet starts it.
-    fn pod_command(&self) -> Result<Vec<String>, Failure> {
+    /// Returns the environment variables of the pod as the kubelet sets them.
+    fn pod_variables(&self) -> Variables {
         let mut variables = Variables::default();
         self.variables.iter().for_each(|(name, value)| variables.set(name, Some(value)));
+        variables
+    }
+
+    /// Returns the command of the pod as the kubelet starts it.
+    fn pod_command(&self) -> Result<Vec<String>, Failure> {
+        let variables = self.pod_variables();
         let expand = |word: &String| -> anyhow::Result<String> { Ok(variables.expand(word)?.into_owned()) };
         self.command.iter().map(expand).collect::<anyhow::Result<_>>().map_err(Failure::Input)
     }
@@ -167,8 +173,10 @@ impl Inspect {
     /// Returns the settings of a container of the image, by the pod's own.
     fn container(&self, command: &[String], image: Config) -> Config {
         let mut container = image;
-        let variables: Vec<String> = self.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        container.keep_env(variables.iter().map(String::as_str));
+        let variables = self.pod_variables();
+        let value = |name: &str| variables.get(name).unwrap_or_default().to_owned();
+        let pairs: Vec<String> = self.variables.iter().map(|(name, _)| format!("{name}={}", value(name))).collect();
+        container.keep_env(pairs.iter().map(String::as_str));
         if !command.is_empty() {
             container.entrypoint = command.to_vec();
             container.cmd = Vec::new();

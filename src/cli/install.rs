@@ -54,6 +54,11 @@ pub(super) struct Install {
     #[arg(long)]
     network_policy: bool,
 
+    /// muslin in the network of its nodes, at the ports 9443 and 9080, for API servers that reach nodes but no pods, as on EKS with another
+    /// network plugin than Amazon's
+    #[arg(long)]
+    host_network: bool,
+
     #[command(flatten)]
     parts: Parts,
 
@@ -62,7 +67,7 @@ pub(super) struct Install {
     own_certificate: bool,
 
     /// The platform of the cluster, if it needs other settings: gke (the port that a private cluster's firewall lets through), aks (a label
-    /// for its admissions enforcer), openshift (no fixed user id), eks (none; see docs/operations.md for other network plugins)
+    /// for its admissions enforcer), openshift (no fixed user id), eks (none; with another network plugin than Amazon's add --host-network)
     #[arg(long, value_name = "PLATFORM", value_parser = PossibleValuesParser::new(Platform::ALL.map(Platform::name)).map(platform))]
     platform: Option<Platform>,
 
@@ -123,6 +128,7 @@ impl Install {
             (self.own_certificate, Component::OwnCertificate),
             (self.parts.cert_manager, Component::CertManager),
             (self.network_policy, Component::NetworkPolicy),
+            (self.host_network, Component::HostNetwork),
         ];
         let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, component)| component);
         Installation {

@@ -8,7 +8,7 @@ use crate::image::{self, Fingerprint};
 use crate::manifest::{ContainerView, Document, Lines, Node, Object, PodView, SETTINGS_KIND, inner_span, is_in_spec};
 use crate::plan::{Context, Plan, Planned, Skip, plan, plan_settings};
 use crate::pod::kinds::DnsSource;
-use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey};
+use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey, Variables};
 use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
@@ -198,13 +198,28 @@ impl ManifestPlanner {
 
     /// Returns how a container's resolver is known.
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
-        let ContainerView { pointer: _, image, command } = source.container(name)?;
+        let ContainerView { pointer: _, image, command, variables } = source.container(name)?;
         let image = image?.as_text()?;
         let command = command.and_then(|command| command.items().next());
-        let assumed = image::assume_started(image, command.map(|word| word.as_text().unwrap_or_default()));
-        let Fingerprint { resolver, evidence, reason, .. } = self.profile.images.apply(image, assumed);
-        Some(format!("{image} is {resolver} ({evidence}): {reason}"))
+        let command = command.map(|word| word.as_text().unwrap_or_default());
+        let variables = command.and(variables).map(variables_of).unwrap_or_default();
+        let command = command.map(|word| variables.expand(word).unwrap_or_default());
+        let assumed = image::assume_started(image, command.as_deref());
+        let Fingerprint { resolver, evidence, reason, beside, .. } = self.profile.images.apply(image, assumed);
+        let beside = beside.map(|second| format!("; {}", second.reason)).unwrap_or_default();
+        Some(format!("{image} is {resolver} ({evidence}): {reason}{beside}"))
     }
+}
+
+/// Returns the environment variables of a container, which its command may refer to.
+fn variables_of(variables: Node<'_>) -> Variables {
+    let mut all = Variables::default();
+    for variable in variables.items() {
+        let text = |key| variable.get(key).and_then(Node::as_text);
+        let value = text("value").or_else(|| variable.get("valueFrom").is_none().then_some(""));
+        text("name").into_iter().for_each(|name| all.set(name, value));
+    }
+    all
 }
 
 /// Returns a profile that adds no options, and is the given one otherwise.

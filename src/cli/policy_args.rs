@@ -7,8 +7,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::policy::{BrokenDomain, Config, Level, Profile};
-use crate::rules::RULES;
+use crate::policy::{BrokenDomain, Config, Level, PlacedText, Profile};
+use crate::rules::{DocsUrl, RULES};
 
 use super::docs_args::DocsArgs;
 
@@ -49,7 +49,7 @@ pub(super) struct PolicyArgs {
     no_config: bool,
 
     #[command(flatten)]
-    pub(super) docs: DocsArgs,
+    docs: DocsArgs,
 }
 
 /// The level from which findings make a command fail; `None` means `never`.
@@ -64,6 +64,8 @@ pub(super) struct LoadedPolicy {
     pub(super) exclude: Gitignore,
     /// The broken search domains of nodes.
     pub(super) broken_domains: Vec<BrokenDomain>,
+    /// The address of the pages about rules.
+    pub(super) docs: Option<DocsUrl>,
 }
 
 /// Parses `--fail-on`; clap has already rejected words that are neither a level nor `never`.
@@ -76,12 +78,13 @@ pub(super) fn fail_on(text: String) -> FailOn {
 impl PolicyArgs {
     /// Reads the configuration file, if there is one, and applies the arguments.
     pub(super) fn load(&self) -> anyhow::Result<LoadedPolicy> {
-        let (mut config, exclude) = match self.config_file()? {
+        let (mut config, exclude, docs) = match self.config_file()? {
             Some(path) => read_config(&path)?,
-            None => (Config::default(), Gitignore::empty()),
+            None => (Config::default(), Gitignore::empty(), None),
         };
         let broken_domains = std::mem::take(&mut config.broken_domains);
-        Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude, broken_domains })
+        let docs = self.docs.docs_url.clone().or(docs);
+        Ok(LoadedPolicy { profile: config.into_profile(self.profile.as_deref())?, exclude, broken_domains, docs })
     }
 
     /// Returns the level from which findings are shown. Unless `--level` says otherwise, a finding that fails the command is shown.
@@ -99,7 +102,8 @@ impl PolicyArgs {
     }
 }
 
-fn read_config(path: &Path) -> anyhow::Result<(Config, Gitignore)> {
+/// Reads a configuration file, with the files to skip and the address of the pages about rules.
+fn read_config(path: &Path) -> anyhow::Result<(Config, Gitignore, Option<DocsUrl>)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration file {shown}"))?;
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.slug).collect();
@@ -112,5 +116,10 @@ fn read_config(path: &Path) -> anyhow::Result<(Config, Gitignore)> {
             .map_err(|error| anyhow!("{shown}:{}:{}: {error}", pattern.line, pattern.column))?;
     }
     let exclude = exclude.build().with_context(|| format!("{shown}: cannot use the `exclude` patterns"))?;
-    Ok((config, exclude))
+    let docs = |url: &PlacedText| -> anyhow::Result<DocsUrl> {
+        let PlacedText { text, line, column } = url;
+        text.parse().map_err(|error| anyhow!("{shown}:{line}:{column}: `docs-url`: {error}"))
+    };
+    let docs = config.docs_url.as_ref().map(docs).transpose()?;
+    Ok((config, exclude, docs))
 }

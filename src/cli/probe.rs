@@ -20,6 +20,7 @@ use crate::verdicts::observations::{AskedQuery, Targets, Upstream};
 use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
 
+use super::docs_args::DocsArgs;
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{FailOn, fail_on};
 use super::progress::Progress;
@@ -162,6 +163,9 @@ pub(super) struct ProbeArgs {
               clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
     fail_on: FailOn,
 
+    #[command(flatten)]
+    docs: DocsArgs,
+
     /// Only look up this name, through muslin's own C library
     #[arg(long, value_name = "NAME", hide = true)]
     look_up: Option<String>,
@@ -242,7 +246,7 @@ impl ProbeArgs {
         let report =
             ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, stopped, took: began.elapsed() };
         terminal::print(&match self.output {
-            Output::Human => report.human(terminal::is_coloured()),
+            Output::Human => report.human(terminal::is_coloured(), self.docs.docs_url.as_ref()),
             Output::Json => report.json(),
         })?;
         match self.fail_on {

@@ -1,6 +1,6 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admission::{
     CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, PROBE_CONNECTIONS_MAX, Server, Settings, Shutdown, Webhook,
-    listen, listen_everywhere, memory, server_config,
+    memory, server_config,
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, Namespaces,
@@ -24,6 +24,7 @@ use crate::cluster::{
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 
+use super::bind::Bind;
 use super::docs_args::DocsArgs;
 use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
@@ -39,14 +40,14 @@ use super::terminal;
 /// listens on loopback, and prints its address and its CA.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The address of the webhook (HTTPS) [default: port 8443 of every address; standalone 127.0.0.1:8443]
+    /// The address and port of the webhook (HTTPS), or a port of every address [default: 8443; standalone 127.0.0.1:8443]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
-    bind: Option<SocketAddr>,
+    bind: Option<Bind>,
 
-    /// The address of /metrics, /healthz and /readyz (HTTP) [default: port 8080 of every address; standalone
+    /// The address and port of /metrics, /healthz and /readyz (HTTP), or a port of every address [default: 8080; standalone
     /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
-    metrics_bind: Option<SocketAddr>,
+    metrics_bind: Option<Bind>,
 
     /// Your own serving certificate with its chain, a PEM file; muslin reads it again when it changes [default: muslin issues, renews
     /// and publishes one]
@@ -221,8 +222,8 @@ impl Serve {
         // The user's input is checked before a port is bound.
         let mut inspection = self.inspection()?;
         let given = self.given_keys().await.map_err(Failure::Input)?;
-        let webhooks = self.listen(self.bind, 8443).map_err(Failure::Outside)?;
-        let probes = self.listen(self.metrics_bind, 8080).map_err(Failure::Outside)?;
+        let webhooks = self.bind.unwrap_or(self.port(8443)).listen().map_err(Failure::Outside)?;
+        let probes = self.metrics_bind.unwrap_or(self.port(8080)).listen().map_err(Failure::Outside)?;
         let cluster = self.cluster(inspection.as_mut(), given.is_none()).await?;
         let ClusterState { namespaces, profiles, fingerprints, lease, certificates, client } = cluster;
         let own = || certificates.as_ref().and_then(Certificates::key).map(Keys::follow).unwrap_or_default();
@@ -251,6 +252,7 @@ impl Serve {
         let settings = self.settings(profiles, inspection, certificates, search_domains);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(client), Some(lease)) = (client, &lease) {
+            cluster::delete_old_observations(client.clone(), lease.clone());
             events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
         }
         self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;
@@ -391,12 +393,9 @@ impl Serve {
         self.identity.clone().unwrap_or_else(own_identity)
     }
 
-    fn listen(&self, address: Option<SocketAddr>, port: u16) -> anyhow::Result<TcpListener> {
-        let loopback = || self.standalone.then(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
-        match address.or_else(loopback) {
-            Some(address) => listen(address).with_context(|| format!("cannot listen at {address}")),
-            None => listen_everywhere(port).with_context(|| format!("cannot listen at [::]:{port}")),
-        }
+    /// Returns the default for a port.
+    fn port(&self, port: u16) -> Bind {
+        if self.standalone { Bind::At((Ipv4Addr::LOCALHOST, port).into()) } else { Bind::Everywhere(port) }
     }
 
     /// Logs the addresses; a standalone server also prints what a client needs.

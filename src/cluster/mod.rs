@@ -39,7 +39,7 @@ pub use resources::{
     DNSObservation, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, NDOTS_EVIDENCE_ANNOTATION,
     NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen,
 };
-pub use search_domains::{SearchCheckSettings, SearchDomains};
+pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
 

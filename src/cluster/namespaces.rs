@@ -140,14 +140,16 @@ impl Namespaces {
         }
     }
 
-    /// Returns the namespaces that use a profile. `default` is the profile of namespaces without a profile label.
-    pub fn using(&self, profile: &str, default: &str) -> Vec<(Box<str>, NamespacePolicy)> {
+    /// Returns the namespaces that use a profile: by their label, or since the profile names them as `refined`. `default` is the profile of
+    /// namespaces without a profile label.
+    pub fn using(&self, profile: &str, default: &str, refined: &[String]) -> Vec<(Box<str>, NamespacePolicy)> {
         match &self.0 {
             Source::Fixed(_) => Vec::new(),
             Source::Cluster(watched) => {
                 let known = watched.known.read().unwrap_or_else(PoisonError::into_inner);
                 let uses = |policy: &NamespacePolicy| policy.profile().unwrap_or(default) == profile;
-                let using = known.iter().filter(|(_, policy)| uses(policy));
+                let is_refined = |name: &str| refined.iter().any(|refined| refined == name);
+                let using = known.iter().filter(|(name, policy)| uses(policy) || is_refined(name));
                 using.map(|(name, policy)| (name.clone(), policy.clone())).collect()
             }
         }

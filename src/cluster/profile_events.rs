@@ -1,4 +1,4 @@
-//! The Event on a stored profile with a cache on the node whose risks it does not accept. Must not know which risks there are.
+//! The Event on a stored profile whose risks it does not accept: those of a cache on the node, or of an `ndots` without evidence. Must not know which risks there are.
 
 use std::collections::HashMap;
 

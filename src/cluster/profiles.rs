@@ -176,18 +176,33 @@ impl Profiles {
         }
     }
 
-    /// Returns the profile of one pod: its namespace's, or the default one if the namespace's does not select the pod.
+    /// Returns the profile of one pod: its namespace's, or the default one if the namespace's does not select the pod, with the `ndots` of
+    /// the profiles that name the namespace and select the pod. `new` takes the place of a profile with its name.
     pub fn for_pod(
         &self,
+        namespace: &str,
         selected: &SelectedProfile,
         default: &str,
+        new: Option<&SelectedProfile>,
         labels: impl Fn() -> BTreeMap<String, String>,
     ) -> Arc<Profile> {
-        if selected.selects(&labels) {
-            return Arc::clone(&selected.profile);
+        let profile = if selected.selects(&labels) {
+            Arc::clone(&selected.profile)
+        } else {
+            let default = self.find(default).ok().filter(|default| default.selects(&labels));
+            default.unwrap_or_else(|| self.built_in_default()).profile
+        };
+        let custom = self.0.custom.load();
+        let is_replaced = |one: &SelectedProfile| new.is_some_and(|new| new.profile.name == one.profile.name);
+        let stored = custom.values().filter_map(|entry| entry.selected.as_ref().ok()).filter(|one| !is_replaced(one));
+        let refines = |one: &&SelectedProfile| one.namespaces().iter().any(|name| name == namespace);
+        let mut refining: Vec<&Profile> =
+            stored.chain(new).filter(refines).filter(|one| one.selects(&labels)).map(|one| &*one.profile).collect();
+        if refining.is_empty() {
+            return profile;
         }
-        let default = self.find(default).ok().filter(|default| default.selects(labels));
-        default.unwrap_or_else(|| self.built_in_default()).profile
+        refining.sort_unstable_by_key(|one| &one.name);
+        Arc::new(profile.with_ndots_of(&refining))
     }
 
     fn built_in_default(&self) -> SelectedProfile {
@@ -295,7 +310,7 @@ mod tests {
                     profiles.0.custom.store(Arc::new(custom.into_iter().flatten().collect()));
                     let policy = NamespacePolicy::from_labels(None, (named != State::Unnamed).then_some("named"));
                     let (chosen, problems) = profiles.for_namespace(policy.profile(), "cluster");
-                    let profile = profiles.for_pod(&chosen, "cluster", labels);
+                    let profile = profiles.for_pod("shop", &chosen, "cluster", None, labels);
                     let case = format!("{named:?} {cluster:?} {default:?}");
 
                     let asked = if named == State::Unnamed { cluster } else { named };

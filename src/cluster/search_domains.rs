@@ -1,6 +1,7 @@
 //! The checks of the search domains in this pod's resolv.conf, and what other pods of muslin saw on their nodes. Must not know profiles,
 //! or how a query is sent.
 
+mod cleanup;
 mod observation;
 mod round;
 
@@ -10,30 +11,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::observation::{Observation, Publisher};
-use self::round::{CheckedDomain, update};
+use self::observation::{BROKEN_MAX, Observation, Publisher, add_broken};
+use self::round::{CheckedDomain, Pace, next_first, update};
 use super::resources::DNSObservation;
 use super::watch::{Watch, WatchHealth};
 use crate::policy::{BrokenDomain, DomainFault};
-use crate::probe::check_search_domains;
+use crate::probe::{check_search_domains, is_checkable};
+use crate::verdicts::DomainCheck;
+
+pub use self::cleanup::delete_old_observations;
+pub use self::observation::ObservedDns;
 
 /// Pause between two looks at whether a profile uses the checks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time between two rounds of checks.
-const AGAIN: Duration = Duration::from_mins(3);
-/// Time until the round that confirms a first bad answer, or that follows one without any answer.
-const CONFIRM: Duration = Duration::from_secs(10);
-/// Age from which an observation no longer counts: its pod is gone, or cannot write.
-const STALE: SignedDuration = SignedDuration::from_mins(15);
-
-/// Limit of broken domains that reviews go by: as many as one pod may have.
-const BROKEN_MAX: usize = 32;
-
 /// The broken search domains, as far as this pod knows.
 #[derive(Clone, Debug, Default)]
 pub struct SearchDomains(Arc<Shared>);
@@ -70,8 +66,15 @@ struct Checker<U> {
     own: Vec<CheckedDomain>,
     /// The observations of all nodes, by node.
     others: BTreeMap<String, Observation>,
+    /// The observations of a list that is not complete yet.
+    listed: BTreeMap<String, Observation>,
     /// The time of the next round.
     due: Instant,
+    /// The round that runs.
+    round: Option<JoinHandle<Option<Vec<DomainCheck>>>>,
+    pace: Pace,
+    /// The index of the domain with which a round begins: the budget of one round may not do for all.
+    first: usize,
 }
 
 // === impl SearchDomains ===
@@ -79,7 +82,12 @@ struct Checker<U> {
 impl SearchDomains {
     /// Checks the domains while `is_used` returns true, in a task that lives as long as the process, and follows the observations of other
     /// pods. Needs the rights list, watch, create and patch on dnsobservations, and create on events of `events.k8s.io`.
-    pub fn check(client: Client, settings: SearchCheckSettings, is_used: impl Fn() -> bool + Send + 'static) -> Self {
+    pub fn check(
+        client: Client,
+        mut settings: SearchCheckSettings,
+        is_used: impl Fn() -> bool + Send + 'static,
+    ) -> Self {
+        settings.domains.retain(|domain| is_checkable(domain));
         let shared = Arc::new(Shared::default());
         let publisher = Publisher::new(client.clone(), settings.node.clone(), settings.instance.clone());
         let checker = Checker {
@@ -89,7 +97,11 @@ impl SearchDomains {
             publisher,
             own: Vec::new(),
             others: BTreeMap::new(),
+            listed: BTreeMap::new(),
             due: Instant::now(),
+            round: None,
+            pace: Pace::default(),
+            first: 0,
         };
         tokio::spawn(checker.run(Api::all(client)));
         Self(shared)
@@ -127,37 +139,64 @@ impl<U: Fn() -> bool> Checker<U> {
 
     fn apply(&mut self, event: Event<DNSObservation>) {
         match event {
-            Event::Init => self.others.clear(),
-            Event::InitApply(object) | Event::Apply(object) => {
-                self.others.insert(object.name_any(), observation::read(&object));
+            Event::Init => self.listed.clear(),
+            Event::InitApply(object) => {
+                self.listed.insert(object.name_any(), Observation::read(&object));
             }
-            Event::InitDone => {}
+            // Until then the observations of before count.
+            Event::InitDone => self.others = std::mem::take(&mut self.listed),
+            Event::Apply(object) => {
+                self.others.insert(object.name_any(), Observation::read(&object));
+            }
             Event::Delete(object) => {
                 self.others.remove(&object.name_any());
             }
         }
     }
 
-    /// Makes a round of checks if one is due. Without a use there are no queries, and what was seen is forgotten.
+    /// Begins a round of checks if one is due, or ends one. Without a use there are no queries, and what was seen is forgotten.
     async fn tick(&mut self) {
         if !(self.is_used)() {
+            if let Some(round) = self.round.take() {
+                round.abort();
+            }
             self.own.clear();
-            self.due = Instant::now();
+            (self.due, self.pace) = (Instant::now(), Pace::default());
             return;
         }
-        if self.due > Instant::now() {
-            return;
+        match self.round.take() {
+            Some(round) if !round.is_finished() => self.round = Some(round),
+            Some(round) => self.end_round(round.await.ok().flatten()).await,
+            None if self.due <= Instant::now() => self.begin_round(),
+            None => {}
         }
-        let SearchCheckSettings { nameservers, domains, cluster_domain, .. } = &self.settings;
-        let known = format!("kubernetes.default.svc.{cluster_domain}");
-        let Some(checks) = check_search_domains(nameservers, domains, &known).await else {
-            tracing::warn!(
-                name = known,
-                "the search domains are not checked: no nameserver has an address for the name"
-            );
-            self.due = Instant::now() + CONFIRM;
+    }
+
+    fn begin_round(&mut self) {
+        let SearchCheckSettings { nameservers, domains, .. } = self.settings.clone();
+        let (known, mut domains) = (self.known(), domains);
+        let first = self.first.min(domains.len());
+        domains.rotate_left(first);
+        self.round = Some(tokio::spawn(async move { check_search_domains(&nameservers, &domains, &known).await }));
+    }
+
+    /// Takes in the results of a round; `None` if the nameservers do not know the cluster.
+    async fn end_round(&mut self, checks: Option<Vec<DomainCheck>>) {
+        let Some(mut checks) = checks else {
+            self.due = Instant::now() + self.pace.after(false);
+            if self.pace.begins_to_wait() {
+                let known = self.known();
+                tracing::warn!(
+                    name = known,
+                    "search domains are not checked: no nameserver has an address for the name"
+                );
+            }
             return;
         };
+        let (first, all) = (self.first, checks.len());
+        self.first = next_first(first, &checks);
+        checks.rotate_right(first.min(all));
+
         let results = checks.into_iter().map(|check| (check.result(), check.domain));
         let changed = update(&mut self.own, results, Timestamp::now());
         for domain in &changed {
@@ -166,25 +205,37 @@ impl<U: Fn() -> bool> Checker<U> {
                 None => tracing::info!(domain = domain.domain, "the search domain answers NXDOMAIN again"),
             }
         }
-        let is_settled = self.own.iter().all(CheckedDomain::is_settled);
-        self.due = Instant::now() + if is_settled { AGAIN } else { CONFIRM };
-        self.publisher.publish(&self.own, &changed, nameservers).await;
+        let is_settled = self.is_settled();
+        self.due = Instant::now() + self.pace.after(is_settled);
+        // Until then the observation of an earlier pod on this node says more.
+        if is_settled || !changed.is_empty() || self.pace.gave_up() {
+            self.publisher.publish(&self.own, &changed, &self.settings.nameservers).await;
+        }
     }
 
+    /// Returns whether each domain has a result that needs no confirmation.
+    fn is_settled(&self) -> bool {
+        self.own.len() == self.settings.domains.len() && self.own.iter().all(CheckedDomain::is_settled)
+    }
+
+    /// Returns a name that the cluster's DNS must know.
+    fn known(&self) -> String {
+        format!("kubernetes.default.svc.{}", self.settings.cluster_domain)
+    }
+
+    /// Shares what is broken. Before this pod's own checks are settled, an earlier pod's observation of this node counts too: a pod that is
+    /// created meanwhile keeps what it gets.
     fn share(&self) {
         let own: Vec<_> = self.own.iter().map(|domain| (domain.domain.clone(), domain.fault)).collect();
         let mut broken: Vec<BrokenDomain> = self.own.iter().filter_map(CheckedDomain::broken).collect();
+        broken.truncate(BROKEN_MAX);
         if (self.is_used)() {
-            let oldest = Timestamp::now() - STALE;
-            let is_other = |node: &String| self.settings.node.as_ref() != Some(node);
-            let others = self.others.iter().filter(|(node, (at, _))| is_other(node) && *at > oldest);
-            for domain in others.flat_map(|(_, (_, broken))| broken) {
-                if !broken.iter().any(|known| known.domain == domain.domain) {
-                    broken.push(domain.clone());
-                }
+            let (now, is_settled) = (Timestamp::now(), self.is_settled());
+            let counts = |node: &String| !is_settled || self.settings.node.as_ref() != Some(node);
+            for (_, observation) in self.others.iter().filter(|(node, _)| counts(node)) {
+                add_broken(&mut broken, observation.broken(now));
             }
         }
-        broken.truncate(BROKEN_MAX);
         *self.shared.own.lock().unwrap_or_else(PoisonError::into_inner) = own;
         self.shared.broken.store((!broken.is_empty()).then(|| Arc::new(broken.into())));
     }

@@ -8,11 +8,12 @@ use crate::resolver::{Family, known_options};
 /// `text` is the reference as given.
 pub(super) fn page(text: &str, reference: &Reference<'_>) -> String {
     let fingerprint = suggest(reference);
-    let Fingerprint { resolver, evidence, reason, .. } = &fingerprint;
+    let Fingerprint { resolver, evidence, reason, beside, .. } = &fingerprint;
     let mut page = Page::titled(format_args!("`{text}`"));
     page.paragraph(format_args!("The image `{reference}`, judged by its name alone; nothing was read from it."));
     let mut items = vec![format!("resolver: {} ({evidence})", resolver_name(*resolver)), format!("because: {reason}")];
     items.extend(reason.source().map(|source| format!("source: {source}")));
+    items.extend(beside.as_ref().map(|second| format!("beside it: {}: {}", second.resolver, second.reason)));
     page.items(items);
     if resolver.family == Family::Unknown
         && let Some(option) = known_options().find(|option| strsim::damerau_levenshtein(option, reference.path()) == 1)

@@ -2,6 +2,7 @@
 
 use super::embedded::EMBEDDED;
 use super::event_reason::reasons;
+use super::key::KEYS;
 use super::option;
 use super::page::Page;
 use super::resolver::summary;
@@ -52,6 +53,9 @@ pub fn index() -> String {
     page.table(&["mode", "meaning"], Mode::ALL.map(|mode| [mode.name().to_owned(), mode.summary().to_owned()]));
     page.heading("Reasons of Events");
     page.table(&["reason", "reports"], reasons().map(|(reason, about)| [reason.to_owned(), about.to_owned()]));
+    page.heading("Labels and annotations");
+    page.table(&["key", "who writes it"], KEYS.iter().map(|key| [key.name.to_owned(), key.written.to_owned()]));
+    page.paragraph("So is a value of `muslin.dev/resolvers`: `glibc-2.36+c-ares`.");
     page.heading("Images");
     page.paragraph("Any image reference: `alpine:3.17`, `registry.example.com/team/app:1.2`.");
     page.into_text()

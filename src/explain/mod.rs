@@ -1,11 +1,12 @@
-//! Pages for people about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image, in Markdown. Every
-//! fact comes from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
+//! Pages for people about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, a key or an image, in Markdown.
+//! Every fact comes from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
 
 mod embedded;
 mod event_reason;
 mod example_cluster;
 mod image;
 mod index;
+mod key;
 mod kinds;
 mod mode;
 mod option;
@@ -24,6 +25,7 @@ mod verdict;
 
 pub use embedded::EmbeddedResolver;
 pub use index::index;
+pub use key::Key;
 pub use pages::{Examples, GeneratedPage, pages};
 pub use parts::{GeneratedPart, parts};
 pub use terminal::for_terminal;

@@ -65,7 +65,12 @@ pub(super) fn page(line: &str) -> String {
 /// The form of the option in `dnsConfig`.
 pub(super) fn how_to_set(name: &str) -> String {
     if takes_number(name) {
-        format!("Takes a number. In `dnsConfig.options`: `{{name: {name}, value: \"…\"}}`.")
+        let by_evidence = if name == "ndots" {
+            " `muslin queries` finds the lowest number that a workload can have, from the queries that it made (`docs/queries.md`)."
+        } else {
+            ""
+        };
+        format!("Takes a number. In `dnsConfig.options`: `{{name: {name}, value: \"…\"}}`.{by_evidence}")
     } else {
         format!("Takes no value. In `dnsConfig.options`: `{{name: {name}}}`.")
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::embedded::EMBEDDED;
 use super::event_reason::reasons;
+use super::key::KEYS;
 use super::{Topic, for_terminal, index};
 use crate::image::Reference;
 use crate::policy::{Mode, Profile};
@@ -45,6 +46,21 @@ fn every_word_of_the_vocabulary_is_found() {
     for (reason, _) in reasons() {
         assert_eq!(Topic::find(reason), Ok(Topic::EventReason(reason)));
     }
+}
+
+#[test]
+fn the_annotation_s_second_resolver_is_explained() {
+    for text in ["glibc-2.36+c-ares", "musl-1.2.5+c-ares", "glibc+c-ares"] {
+        let page = Topic::find(text).unwrap().markdown();
+        assert!(page.contains("The program decides which of them looks a name up"), "{text}: {page}");
+    }
+    assert!(Topic::find("glibc-2.36+c-ares").unwrap().markdown().contains("`muslin explain glibc-2.36`"));
+    let page = Topic::find("muslin.dev/resolvers").unwrap().markdown();
+    assert!(page.contains("## `+c-ares`") && page.contains("`assumed`: the image name suggests it."), "{page}");
+    for key in &KEYS {
+        assert_eq!(Topic::find(key.name), Ok(Topic::Key(key)));
+    }
+    assert_eq!(similar("muslin.dev/resolver")[0], "muslin.dev/resolvers");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The topic that a text names: a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image.
+//! The topic that a text names: a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, a key or an image.
 
 use std::fmt;
 
 use super::embedded::{EMBEDDED, EmbeddedResolver};
+use super::key::{self, KEYS, Key};
 use super::option::option_name;
 use super::{event_reason, image, mode, option, profile, resolver, rule, verdict};
 use crate::image::{InvalidReference, Reason, Reference, publishers, suggest};
@@ -31,6 +32,10 @@ pub enum Topic<'t> {
     Mode(Mode),
     /// The reason of an Event, by its name.
     EventReason(&'static str),
+    /// A label or an annotation of muslin.
+    Key(&'static Key),
+    /// A resolver with c-ares beside it, with the text as given: `glibc-2.36+c-ares`.
+    BesideCAres(&'t str, Resolver),
     /// An image reference, with the text as given.
     Image(&'t str, Reference<'t>),
 }
@@ -48,6 +53,8 @@ pub struct UnknownTopic {
 /// The similarity from which a word is proposed, between 0 and 1 (Jaro-Winkler): one or two typos in a word of this
 /// vocabulary.
 const SIMILAR: f64 = 0.8;
+/// The prefix of every key, which no image has.
+const KEY_PREFIX: &str = "muslin.dev/";
 /// The number of words proposed at most.
 const PROPOSED_MAX: usize = 3;
 
@@ -55,7 +62,7 @@ const PROPOSED_MAX: usize = 3;
 
 impl<'t> Topic<'t> {
     /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, mode,
-    /// Event's reason, image. A risk of a cache on the node is explained on the page of `node-local`. A single word without a known
+    /// Event's reason, key, image. A risk of a cache on the node is explained on the page of `node-local`. A single word without a known
     /// publisher counts as a typo, not as an image. `profile NAME` and `mode NAME` are the profile and the mode even where another topic
     /// has that name.
     ///
@@ -72,6 +79,9 @@ impl<'t> Topic<'t> {
         let mut words = text.split_whitespace().map(option_name).peekable();
         if words.peek().is_some() && words.all(known_option) {
             return Ok(Self::Options(text));
+        }
+        if let Some(resolver) = beside_c_ares(text) {
+            return Ok(Self::BesideCAres(text, resolver));
         }
         if let Some(resolver) = parse_resolver(text) {
             return Ok(Self::Resolver(resolver));
@@ -93,6 +103,12 @@ impl<'t> Topic<'t> {
         if CACHE_RISKS.iter().any(|risk| risk.slug.eq_ignore_ascii_case(text)) {
             return Ok(Self::Profile("node-local"));
         }
+        if let Some(key) = KEYS.iter().find(|key| key.name.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Key(key));
+        }
+        if text.starts_with(KEY_PREFIX) {
+            return Err(UnknownTopic::new(text, None));
+        }
         match Reference::parse(text) {
             Ok(reference) if !is_word(text) || suggest(&reference).reason != Reason::NoHint => {
                 Ok(Self::Image(text, reference))
@@ -113,9 +129,17 @@ impl<'t> Topic<'t> {
             Self::Profile(name) => profile::page(name).into_text(),
             Self::Mode(mode) => mode::page(mode).into_text(),
             Self::EventReason(name) => event_reason::page(name).into_text(),
+            Self::Key(key) => key.page().into_text(),
+            Self::BesideCAres(text, resolver) => key::beside_page(text, resolver).into_text(),
             Self::Image(text, reference) => image::page(text, &reference),
         }
     }
+}
+
+/// The resolver of a text of the annotation `muslin.dev/resolvers` that has c-ares too: `glibc-2.36+c-ares`.
+fn beside_c_ares(text: &str) -> Option<Resolver> {
+    let (resolver, second) = text.split_once('+')?;
+    second.eq_ignore_ascii_case(Family::CAres.name()).then(|| parse_resolver(resolver)).flatten()
 }
 
 /// A resolver as people and annotations write it: `musl`, `musl 1.2.3`, `musl-1.2.5-r11`, `go1.22`.
@@ -146,7 +170,8 @@ fn similar(text: &str) -> Vec<&'static str> {
     let words = RULES.iter().map(|rule| rule.slug).chain(DIAGNOSES.iter().map(|diagnosis| diagnosis.slug));
     let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(Profile::NAMES);
     let words = words.chain(Mode::ALL.map(Mode::name)).chain(event_reason::reasons().map(|(reason, _)| reason));
-    let words = words.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(official);
+    let words = words.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(KEYS.iter().map(|key| key.name));
+    let words = words.chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();
     found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -175,11 +200,11 @@ impl fmt::Display for UnknownTopic {
         match invalid {
             Some(invalid) => write!(
                 f,
-                "{invalid}; nor is it a rule, a verdict, an option, a resolver, a profile, a mode or an Event's reason"
+                "{invalid}; nor is it a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or a key"
             )?,
             None => write!(
                 f,
-                "`{text}` is not a rule, verdict, option, resolver, profile, mode, Event reason or image that muslin knows"
+                "`{text}` is not a rule, verdict, option, resolver, profile, mode, Event reason, key or image that muslin knows"
             )?,
         }
         for (index, word) in similar.iter().enumerate() {

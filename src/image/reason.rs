@@ -93,6 +93,14 @@ impl Reason {
         }
     }
 
+    /// Returns the Alpine release that the name says, if its musl is known.
+    pub const fn alpine_release(&self) -> Option<Release> {
+        match self {
+            Self::Alpine { release, .. } | Self::Publisher { release, .. } => *release,
+            _ => None,
+        }
+    }
+
     /// Returns true if the image is certainly one for Windows. The word `windows` in the name of a repository alone is not enough: a
     /// tool for Windows may run on Linux.
     pub fn is_windows(&self) -> bool {

@@ -53,6 +53,15 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../manifests/components/high-availability/pod-disruption-budget.yaml"),
     ),
     (
+        "components/host-network/deployment.yaml",
+        include_str!("../../manifests/components/host-network/deployment.yaml"),
+    ),
+    (
+        "components/host-network/kustomization.yaml",
+        include_str!("../../manifests/components/host-network/kustomization.yaml"),
+    ),
+    ("components/host-network/namespace.yaml", include_str!("../../manifests/components/host-network/namespace.yaml")),
+    (
         "components/image-inspection/cluster-role.yaml",
         include_str!("../../manifests/components/image-inspection/cluster-role.yaml"),
     ),

@@ -39,6 +39,8 @@ pub enum Component {
     NetworkPolicy,
     /// The settings of a platform.
     Platform(Platform),
+    /// The network of the nodes, with ports that outrank a platform's.
+    HostNetwork,
 }
 
 /// The choices of an administrator.
@@ -73,6 +75,7 @@ impl Component {
             Self::CertManager => "cert-manager",
             Self::NetworkPolicy => "network-policy",
             Self::Platform(platform) => platform.name(),
+            Self::HostNetwork => "host-network",
         };
         format!("components/{name}")
     }

@@ -77,6 +77,7 @@ fn whatever_is_installed_is_deleted() {
         Component::CertManager,
         Component::NetworkPolicy,
         Component::Platform(Platform::OpenShift),
+        Component::HostNetwork,
     ];
     for components in [Vec::new(), components] {
         let namespace = "dns-system".to_owned();
@@ -148,4 +149,15 @@ fn helm_evaluates_no_text_of_a_manifest() {
     assert!(dashboard.text.contains(r#"{{ "{{" }}"#));
     let actions = dashboard.text.matches("{{").count() - 2 * dashboard.text.matches(r#"{{ "{{" }}"#).count();
     assert_eq!(actions, 3, "if, namespace, end");
+}
+
+#[test]
+fn the_ports_of_the_host_s_network_outrank_a_platform_s() {
+    let components = vec![Component::HostNetwork, Component::Platform(Platform::Gke)];
+    let objects = Installation { components, ..installation() }.objects().unwrap();
+    let bound: Vec<_> = variables(&objects).into_iter().filter(|(name, _)| *name == "MUSLIN_BIND").collect();
+    assert_eq!(bound, [("MUSLIN_BIND", "9443")]);
+    let spec = &find(&objects, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(spec["containers"][0]["ports"][0]["containerPort"], 9443);
+    assert_eq!(spec["dnsPolicy"], "ClusterFirstWithHostNet");
 }

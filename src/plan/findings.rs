@@ -24,6 +24,7 @@ pub(super) fn findings(
     ignored: &[Ignored<'_>],
     unread: &[UnreadKey<'_>],
     context: &Context<'_>,
+    author_notes: &mut Vec<String>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
     let check = |dns: &Dns, outdated: &[usize], wants_texts: &dyn Fn(&Rule, Level) -> bool| {
@@ -68,13 +69,13 @@ pub(super) fn findings(
             if context.mode < Mode::Enforce || level < Level::Deny {
                 continue;
             }
-            notes.push(format!("{} cannot be ignored in a namespace of mode enforce", finding.rule.slug));
+            author_notes.push(format!("{} cannot be ignored in a namespace of mode enforce", finding.rule.slug));
         }
         finding.level = level;
         findings.push(Planned { fixed: is_fixed(&finding), finding });
     }
     findings.sort_by_key(|planned| Reverse(planned.finding.level));
-    notes.dedup();
+    author_notes.dedup();
     findings
 }
 

@@ -113,7 +113,7 @@ fn lines(plan: &Plan) -> Vec<Line> {
         let line = Line::cut(finding_line(planned, &names), limit - suffix.len());
         Line::new(format!("{line}{suffix}"))
     });
-    findings.chain(plan.notes.iter().map(|note| Line::cut(note.clone(), limit))).collect()
+    findings.chain(plan.all_notes().map(|note| Line::cut(note.clone(), limit))).collect()
 }
 
 /// Returns the findings with the same text once, each with the names of its containers.

@@ -30,9 +30,9 @@ pub fn plan(pod: &Pod<'_>, fingerprints: Vec<Fingerprint>, context: &Context<'_>
 /// # Errors
 /// muslin skips the pod.
 pub fn plan_settings(pod: &Pod<'_>, context: &Context<'_>) -> Result<Plan, Skip> {
-    let mut notes = Vec::new();
-    check_skip(pod, &[], context, &mut notes)?;
-    Ok(plan_for(&Injected::default(), pod, &[], context, notes))
+    let mut author_notes = Vec::new();
+    check_skip(pod, &[], context, &mut author_notes)?;
+    Ok(plan_for(&Injected::default(), pod, &[], context, author_notes))
 }
 
 /// Returns the plan for a pod in which an earlier pass set these options.
@@ -42,13 +42,13 @@ pub(super) fn plan_after(
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Result<Plan, Skip> {
-    let mut notes = Vec::new();
-    check_skip(pod, &fingerprints, context, &mut notes)?;
+    let mut author_notes = Vec::new();
+    check_skip(pod, &fingerprints, context, &mut author_notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
-    Ok(plan_for(earlier, pod, &containers, context, notes))
+    Ok(plan_for(earlier, pod, &containers, context, author_notes))
 }
 
 fn plan_for(
@@ -56,8 +56,9 @@ fn plan_for(
     pod: &Pod<'_>,
     containers: &[Container<'_>],
     context: &Context<'_>,
-    mut notes: Vec<String>,
+    mut author_notes: Vec<String>,
 ) -> Plan {
+    let mut notes = Vec::new();
     let current = pod.dns();
     let change = if context.mode >= Mode::Inject {
         dns_change(&current, earlier, containers, context)
@@ -65,13 +66,15 @@ fn plan_for(
         DnsChange::unchanged(&current, earlier, context)
     };
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
-    let findings = findings(&change, containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
+    let ignored = ignored_rules_of(pod, context);
+    let findings = findings(&change, containers, &ignored, &unread, context, &mut author_notes, &mut notes);
     let mut plan = Plan {
         findings,
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: messages::resolvers(containers),
         containers: count(containers),
+        author_notes,
         notes,
         is_done: current == change.desired,
         patch: Patch(Vec::new()),
@@ -92,15 +95,16 @@ pub fn findings_as_is(
     fingerprints: Vec<Fingerprint>,
     context: &Context<'_>,
 ) -> Result<Vec<Finding>, Skip> {
-    let mut notes = Vec::new();
-    check_skip(pod, &fingerprints, context, &mut notes)?;
+    let (mut author_notes, mut notes) = (Vec::new(), Vec::new());
+    check_skip(pod, &fingerprints, context, &mut author_notes)?;
     let containers = containers(pod, fingerprints, context.profile);
     if containers.is_empty() {
         return Err(Skip::Empty);
     }
     let unchanged = DnsChange::unchanged(&pod.dns(), &earlier_options(pod), context);
     let unread: Vec<_> = pod.unread_keys().chain(context.holder_unread.iter().copied()).collect();
-    let findings = findings(&unchanged, &containers, &ignored_rules_of(pod, context), &unread, context, &mut notes);
+    let ignored = ignored_rules_of(pod, context);
+    let findings = findings(&unchanged, &containers, &ignored, &unread, context, &mut author_notes, &mut notes);
     Ok(findings.into_iter().map(|planned| planned.finding).collect())
 }
 

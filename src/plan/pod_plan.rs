@@ -13,7 +13,9 @@ use crate::text::Line;
 pub struct Plan {
     /// The findings on the pod as its author wrote it, the most serious first.
     pub findings: Vec<Planned>,
-    /// Other notes for the author.
+    /// Notes that the pod's author can act on, which are warnings too: an annotation that does not count.
+    pub author_notes: Vec<String>,
+    /// Notes on what the profile did, left or accepts, for annotations and reports. The author cannot change a profile.
     pub notes: Vec<String>,
     /// The options that muslin sets.
     pub injected: Injected,
@@ -63,6 +65,11 @@ impl Plan {
     /// Returns the findings for which the mode [`Mode::Enforce`](crate::policy::Mode::Enforce) denies the changed pod.
     pub fn denials(&self) -> impl Iterator<Item = &Finding> {
         self.at_least(Level::Deny).filter(|planned| !planned.fixed).map(|planned| &planned.finding)
+    }
+
+    /// Returns the notes for annotations and reports.
+    pub fn all_notes(&self) -> impl Iterator<Item = &String> {
+        self.author_notes.iter().chain(&self.notes)
     }
 
     /// Returns the findings at this level or above, fixed or not.

@@ -39,7 +39,8 @@ struct Group<'p> {
 
 impl Plan {
     /// Returns the warnings for the author of a pod: one for each open finding of level `warn` or above, the most serious first, and then
-    /// the notes. What the plan fixes needs no warning: the annotation, the Event and the audit log have it.
+    /// the notes that the author can act on. What the plan fixes, and what the profile does or accepts, needs no warning: the annotation
+    /// has it.
     pub fn warnings(&self) -> Vec<Line> {
         self.capped_warnings(None, Vec::new(), WARNINGS_MAX)
     }
@@ -56,7 +57,7 @@ impl Plan {
     }
 
     fn capped_warnings(&self, denial: Option<Line>, notes: Vec<Line>, most: usize) -> Vec<Line> {
-        let own_notes = self.notes.iter().map(|note| Line::cut(format!("{PREFIX}{note}"), WARNING_MAX));
+        let own_notes = self.author_notes.iter().map(|note| Line::cut(format!("{PREFIX}{note}"), WARNING_MAX));
         let findings = grouped(self.open_findings()).into_iter().map(|group| group.warning());
         let mut lines: Vec<Line> = denial.into_iter().chain(findings).chain(notes).chain(own_notes).collect();
         if lines.len() > most {

@@ -8,11 +8,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::objects_only::deserialize_objects_only;
+use super::env_entry::Variable;
+use super::expansion::{Variables, has_reference};
 use super::text::Text;
 use crate::budget::{Exceeded, Work, charge};
 
-/// The values of the variables that matter, as written in the pod. A value from a reference (`valueFrom`) is unknown and counts as absent.
+/// The values of the variables that matter, with references to other variables replaced as the kubelet does. A value that only the cluster
+/// knows (`valueFrom`, also by a reference to such a variable) is unknown and counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolverEnv<'a> {
     /// `GODEBUG`, in which `netdns=go` or `netdns=cgo` chooses Go's resolver (Go: src/net/conf.go).
@@ -27,7 +29,7 @@ pub struct ResolverEnv<'a> {
     /// `ISTIO_META_DNS_CAPTURE`, which makes Istio's sidecar take the pod's DNS queries. The injector writes the mesh's `proxyMetadata` into
     /// the sidecar's environment (istio `manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
     pub istio_dns_capture: Option<Cow<'a, str>>,
-    /// All variables as JSON, for references in the command.
+    /// All variables as JSON, for references.
     pub(super) json: Option<&'a str>,
 }
 
@@ -47,6 +49,26 @@ impl<'a> ResolverEnv<'a> {
         value.as_deref()
     }
 
+    /// Replaces references to other variables of the container.
+    fn expand_references(&mut self) {
+        let Self { godebug, res_options, local_domain, path, istio_dns_capture, json } = self;
+        let values = [
+            ("GODEBUG", godebug),
+            ("RES_OPTIONS", res_options),
+            ("LOCALDOMAIN", local_domain),
+            ("PATH", path),
+            ("ISTIO_META_DNS_CAPTURE", istio_dns_capture),
+        ];
+        let mut variables = None;
+        for (name, value) in values {
+            if value.as_deref().is_some_and(has_reference) {
+                let all = variables.get_or_insert_with(|| json.map(Variables::of_json).unwrap_or_default());
+                *value = all.get(name).map(|text| Cow::Owned(text.to_owned()));
+                let _ = charge_words(value.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
     fn slot(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
         match name {
             "GODEBUG" => Some(&mut self.godebug),
@@ -63,21 +85,6 @@ impl<'a> ResolverEnv<'a> {
 fn charge_words(value: &str) -> Result<(), Exceeded> {
     charge(Work::Option, value.split([' ', '\t', '\n', ':', ',']).count())
 }
-
-/// One of `env`. The value is parsed only if the variable matters, because unescaping would copy it.
-#[derive(Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
-pub(super) struct Variable<'a> {
-    #[serde(borrow, default)]
-    pub(super) name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) value: Option<&'a RawValue>,
-    /// The reference that the value comes from.
-    #[serde(borrow, default)]
-    pub(super) value_from: Option<&'a RawValue>,
-}
-
-deserialize_objects_only! { Variable }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -110,6 +117,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResolverEnv<'a> {
 
         let all = <&RawValue>::deserialize(deserializer)?;
         let known = serde_json::Deserializer::from_str(all.get()).deserialize_any(EnvVisitor);
-        Ok(Self { json: Some(all.get()), ..known.map_err(D::Error::custom)? })
+        let mut env = Self { json: Some(all.get()), ..known.map_err(D::Error::custom)? };
+        env.expand_references();
+        Ok(env)
     }
 }

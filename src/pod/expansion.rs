@@ -1,6 +1,6 @@
-//! References to environment variables in a container's command, `$(NAME)`, replaced as the kubelet does before the container starts
-//! (kubernetes `third_party/forked/golang/expansion/expand.go`, `pkg/kubelet/kubelet_pods.go` `makeEnvironmentVariables`). Must not know
-//! which program is started.
+//! References to environment variables in the command and the environment of a container, `$(NAME)`, replaced as the kubelet does before
+//! the container starts (kubernetes `third_party/forked/golang/expansion/expand.go`, `pkg/kubelet/kubelet_pods.go`
+//! `makeEnvironmentVariables`). Must not know which program is started.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use super::env::Variable;
+use super::env_entry::Variable;
 use crate::budget::{Work, charge, charge_text};
 
 /// The longest text that references may make, in bytes: more than any command that is followed.
@@ -40,9 +40,18 @@ impl Variables {
         read.unwrap_or_default()
     }
 
-    /// Sets a variable, whose value may refer to those before; `None` is a value that only the cluster knows.
+    /// Returns the value of a variable; `None` if there is none, or only the cluster knows it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.as_deref()
+    }
+
+    /// Sets a variable, whose value may refer to those before; `None` is a value that only the cluster knows, and so is one that refers to
+    /// such a variable.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
-        let value = value.and_then(|value| self.expand(value).ok()).map(Cow::into_owned);
+        let value = value.and_then(|value| match self.expand_counting(value) {
+            Ok((value, 0)) => Some(value.into_owned()),
+            Ok(_) | Err(_) => None,
+        });
         let length = value.as_ref().map_or(0, String::len);
         let has_room = self.bytes + length <= VALUES_MAX_BYTES && charge_text(length).is_ok();
         if has_room {
@@ -56,10 +65,16 @@ impl Variables {
     /// # Errors
     /// The result is longer than any command that is followed.
     pub fn expand<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, ExpandedTooLong> {
+        self.expand_counting(text).map(|(expanded, _)| expanded)
+    }
+
+    /// Returns also the number of references to variables whose values only the cluster knows.
+    fn expand_counting<'t>(&self, text: &'t str) -> Result<(Cow<'t, str>, usize), ExpandedTooLong> {
         if !has_reference(text) {
-            return Ok(Cow::Borrowed(text));
+            return Ok((Cow::Borrowed(text), 0));
         }
         let mut expanded = String::new();
+        let mut of_unknown = 0;
         let mut rest = text;
         // Once a reference has no end, no later one has.
         let mut may_end = true;
@@ -70,8 +85,9 @@ impl Variables {
             may_end &= end.is_some() || !from.starts_with("$(");
             let length = match end {
                 Some(end) => {
-                    let value = self.values.get(&from[2..end]).and_then(Option::as_deref);
-                    expanded.push_str(value.unwrap_or(&from[..=end]));
+                    let value = self.values.get(&from[2..end]);
+                    of_unknown += usize::from(value.is_some_and(Option::is_none));
+                    expanded.push_str(value.and_then(Option::as_deref).unwrap_or(&from[..=end]));
                     end + 1
                 }
                 None => {
@@ -85,7 +101,7 @@ impl Variables {
             }
         }
         expanded.push_str(rest);
-        Ok(Cow::Owned(expanded))
+        Ok((Cow::Owned(expanded), of_unknown))
     }
 }
 
@@ -179,9 +195,19 @@ mod tests {
             r#"[{"name":"A","value":"$(B)"},{"name":"B","value":"b"},{"name":"C","value":"$(B)$(S)"},
                 {"name":"S","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}},{"name":"B","value":"later"}]"#,
         );
-        for (text, expected) in [("$(A)", "$(B)"), ("$(B)", "later"), ("$(C)", "b$(S)"), ("$(S)", "$(S)")] {
+        for (text, expected) in [("$(A)", "$(B)"), ("$(B)", "later"), ("$(S)", "$(S)")] {
             assert_eq!(env.expand(text).unwrap(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_value_that_refers_to_one_which_only_the_cluster_knows_is_unknown() {
+        let env = variables(
+            r#"[{"name":"S","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}},{"name":"C","value":"x$(S)"},
+                {"name":"D","value":"$(C)"},{"name":"E","value":"$(NONE)"},{"name":"F","value":"$$(S)"}]"#,
+        );
+        let values = ["S", "C", "D", "E", "F"].map(|name| env.get(name));
+        assert_eq!(values, [None, None, None, Some("$(NONE)"), Some("$(S)")]);
     }
 
     #[test]

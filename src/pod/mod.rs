@@ -5,6 +5,7 @@ mod annotations;
 mod charged;
 mod dns;
 mod env;
+mod env_entry;
 mod expansion;
 mod injected;
 mod keys;

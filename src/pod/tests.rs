@@ -78,6 +78,20 @@ fn keeps_only_the_environment_that_changes_the_resolver() {
 }
 
 #[test]
+fn values_of_the_environment_are_expanded_as_the_kubelet_does() {
+    let pod = parse_pod(
+        r#"{"spec":{"containers":[{"env":[
+            {"name":"N","value":"1"},{"name":"MODE","value":"cgo"},{"name":"S","valueFrom":{"fieldRef":{"fieldPath":"x"}}},
+            {"name":"GODEBUG","value":"netdns=$(MODE)"},{"name":"RES_OPTIONS","value":"ndots:$(N) $(LATER)"},
+            {"name":"LOCALDOMAIN","value":"$(S).example.com"},{"name":"PATH","value":"/opt/$$(N)/bin:/bin"},
+            {"name":"LATER","value":"rotate"}]}]}}"#,
+    );
+    let env = &pod.containers().next().unwrap().env;
+    let values = ["GODEBUG", "RES_OPTIONS", "LOCALDOMAIN", "PATH"].map(|name| env.get(name));
+    assert_eq!(values, [Some("netdns=cgo"), Some("ndots:1 $(LATER)"), None, Some("/opt/$(N)/bin:/bin")]);
+}
+
+#[test]
 fn recognizes_mirror_pods_and_windows_pods() {
     assert!(parse_pod(r#"{"metadata":{"annotations":{"kubernetes.io/config.mirror":"abc"}}}"#).is_mirror());
     assert!(parse_pod(r#"{"spec":{"os":{"name":"windows"}}}"#).is_windows());

@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! profile = "fast"                          # the options to inject
+//! docs-url = "https://docs.example.com"     # the address of muslin's folder docs, for links to the page of each rule
 //! exclude = ["vendor/", "*.generated.yaml"] # the files that `check` skips in folders, as in .gitignore
 //!
 //! [levels]                                  # the level of each rule: off, info, warn, deny
@@ -33,8 +34,10 @@ use crate::resolver::{Family, Resolver};
 pub struct Config {
     /// The profile's name, if the file has one.
     pub profile: Option<String>,
-    /// Patterns of files to skip.
-    pub exclude: Vec<Pattern>,
+    /// The address of muslin's folder `docs`.
+    pub docs_url: Option<PlacedText>,
+    /// Patterns of files to skip, as in `.gitignore`.
+    pub exclude: Vec<PlacedText>,
     /// The levels of rules.
     levels: LevelOverrides,
     /// The declared resolvers of images.
@@ -43,10 +46,10 @@ pub struct Config {
     pub broken_domains: Vec<BrokenDomain>,
 }
 
-/// A pattern of files, as in `.gitignore`, and its place in `muslin.toml`.
+/// A text, and its place in `muslin.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// The pattern.
+pub struct PlacedText {
+    /// The text.
     pub text: String,
     /// The line, from 1.
     pub line: usize,
@@ -64,7 +67,7 @@ pub struct InvalidConfig {
 }
 
 /// The keys of the file.
-const KEYS: [&str; 5] = ["profile", "exclude", "levels", "images", "broken-search-domains"];
+const KEYS: [&str; 6] = ["profile", "docs-url", "exclude", "levels", "images", "broken-search-domains"];
 
 // === impl Config ===
 
@@ -81,6 +84,7 @@ impl Config {
         for (key, value) in document.get_ref().iter() {
             match key.get_ref().as_ref() {
                 "profile" => config.profile = Some(reader.profile(value)?),
+                "docs-url" => config.docs_url = Some(reader.placed(value, "`docs-url`")?),
                 "exclude" => config.exclude = reader.exclude(value)?,
                 "levels" => config.levels = reader.levels(value, rules)?,
                 "images" => config.images = reader.images(value)?,
@@ -99,7 +103,7 @@ impl Config {
     /// # Errors
     /// No built-in profile has this name.
     pub fn into_profile(self, name: Option<&str>) -> Result<Profile, UnknownProfile> {
-        let Self { profile, levels: rules, images, exclude: _, broken_domains: _ } = self;
+        let Self { profile, levels: rules, images, docs_url: _, exclude: _, broken_domains: _ } = self;
         let builtin = name.or(profile.as_deref()).map(Profile::builtin).transpose()?.unwrap_or_default();
         Ok(Profile { rules, images, ..builtin })
     }
@@ -145,16 +149,17 @@ impl Reader<'_> {
         Ok(profile.name)
     }
 
-    fn exclude(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Pattern>, InvalidConfig> {
+    fn exclude(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<PlacedText>, InvalidConfig> {
         let DeValue::Array(patterns) = value.get_ref() else {
             let message = format!("`exclude` is a list of patterns, not {}", value.get_ref().type_str());
             return Err(self.fault(value.span(), message));
         };
-        let pattern = |value: &Spanned<DeValue<'_>>| {
-            let (line, column) = self.position(value.span().start);
-            Ok(Pattern { text: self.string(value, "a pattern of `exclude`")?.to_owned(), line, column })
-        };
-        patterns.iter().map(pattern).collect()
+        patterns.iter().map(|value| self.placed(value, "a pattern of `exclude`")).collect()
+    }
+
+    fn placed(&self, value: &Spanned<DeValue<'_>>, what: &str) -> Result<PlacedText, InvalidConfig> {
+        let (line, column) = self.position(value.span().start);
+        Ok(PlacedText { text: self.string(value, what)?.to_owned(), line, column })
     }
 
     fn levels(&self, value: &Spanned<DeValue<'_>>, rules: &[&str]) -> Result<LevelOverrides, InvalidConfig> {
@@ -225,6 +230,7 @@ mod tests {
     fn sets_the_profile_its_levels_and_its_images() {
         let text = r#"
             profile = "fast"
+            docs-url = "https://docs.example.com"
             exclude = ["vendor/"]
             [levels]
             musl-slow-retry = "off"
@@ -234,7 +240,8 @@ mod tests {
         "#;
         let config = Config::parse(text, &RULES).unwrap();
         assert_eq!(config.profile.as_deref(), Some("fast"));
-        assert_eq!(config.exclude, [Pattern { text: "vendor/".to_owned(), line: 3, column: 24 }]);
+        assert_eq!(config.docs_url.as_ref().map(|url| &*url.text), Some("https://docs.example.com"));
+        assert_eq!(config.exclude, [PlacedText { text: "vendor/".to_owned(), line: 4, column: 24 }]);
         let profile = config.into_profile(None).unwrap();
         assert_eq!(profile.name, "fast");
         assert_eq!(profile.rules.level_of("musl-slow-retry", Level::Warn), None);
@@ -272,6 +279,7 @@ mod tests {
                 "1:11: there is no profile `fats`: use default, ipv6, three-attempts, single-request-reopen, fast, node-local; did you mean `fast`?",
             ),
             ("profile = 3\n", "1:11: `profile` is a string, not integer"),
+            ("docs-url = 1\n", "1:12: `docs-url` is a string, not integer"),
             ("exclude = \"vendor\"\n", "1:11: `exclude` is a list of patterns, not string"),
             ("exclude = [\n  1]\n", "2:3: a pattern of `exclude` is a string, not integer"),
             ("levels = []\n", "1:10: `levels` is a table, not array"),

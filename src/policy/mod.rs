@@ -14,10 +14,11 @@ mod namespace_policy;
 mod option_rows;
 mod precedence;
 mod profile;
+mod refined_profile;
 mod search_list;
 
 pub use cache_fault::CacheFault;
-pub use config::{Config, InvalidConfig, Pattern};
+pub use config::{Config, InvalidConfig, PlacedText};
 pub use declared_images::DeclaredImages;
 pub use did_you_mean::{did_you_mean, meant_word};
 pub use exemptions::Exemptions;
@@ -29,6 +30,7 @@ pub use namespace_policy::{NamespacePolicy, PROFILE_LABEL, SELF_LABEL};
 pub use option_rows::{Condition, OptionRow};
 pub use precedence::{InjectAnnotation, ModeDecision, ModeInputs, ModeLabel, PodKind, Skip, precedence};
 pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};
+pub(crate) use refined_profile::ndots;
 pub use search_list::{BrokenDomain, DomainFault, SearchList};
 
 /// The namespace of the cluster's own components. muslin excludes it, whatever its labels, because they must start when muslin

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::asker::{Asker, random};
 use super::dns_question::DnsQuestion;
-use crate::verdicts::DomainCheck;
 use crate::verdicts::observations::{QueryOutcome, QueryType, Via};
+use crate::verdicts::{DomainCheck, DomainResult};
 
 /// The port of nameservers: resolv.conf has no other.
 const PORT: u16 = 53;
@@ -21,7 +22,11 @@ const WAIT: Duration = Duration::from_millis(4500);
 /// Number of names below each domain, so that no result rests on one packet.
 const NAMES: usize = 3;
 
-/// Limit of the queries of one round. Each name takes two queries, for A and AAAA, which go to the next nameserver if one is silent.
+/// Number of domains checked at once.
+const AT_ONCE: usize = 4;
+
+/// Limit of the queries of one round. Each name takes two queries, for A and AAAA, which go to the next nameserver if one is silent. A
+/// healthy domain takes one name.
 const QUERIES_MAX: u32 = 120;
 
 /// Time limit of one round.
@@ -42,14 +47,24 @@ async fn check(asker: &Asker, servers: &[SocketAddr], domains: &[String], known:
     if !has_address(&a) && !has_address(&aaaa) {
         return None;
     }
-    let mut checks = Vec::new();
-    for domain in domains {
-        let name = || format!("muslin-{}.{domain}", random_label());
-        let names = (0..NAMES).map(|_| name()).collect::<Vec<_>>();
-        let names = join_all(names.iter().map(|name| ask_both(asker, servers, name))).await;
-        checks.push(DomainCheck { domain: domain.clone(), names });
+    let checks: Vec<_> = domains.iter().map(|domain| check_domain(asker, servers, domain)).collect();
+    Some(stream::iter(checks).buffered(AT_ONCE).collect().await)
+}
+
+/// Returns whether names below the domain fit a DNS message. Resolvers skip a domain below which none does.
+pub fn is_checkable(domain: &str) -> bool {
+    DnsQuestion::new(&random_name(domain), QueryType::A).encode(0).is_some()
+}
+
+/// Checks a domain with one name, and with more of them unless the first shows that it is healthy.
+async fn check_domain(asker: &Asker, servers: &[SocketAddr], domain: &str) -> DomainCheck {
+    let names = vec![ask_both(asker, servers, &random_name(domain)).await];
+    let mut check = DomainCheck { domain: domain.to_owned(), names };
+    if check.result() != DomainResult::Healthy {
+        let names = [(); NAMES - 1].map(|()| random_name(domain));
+        check.names.extend(join_all(names.iter().map(|name| ask_both(asker, servers, name))).await);
     }
-    Some(checks)
+    check
 }
 
 async fn ask_both(asker: &Asker, servers: &[SocketAddr], name: &str) -> [QueryOutcome; 2] {
@@ -70,9 +85,10 @@ async fn ask(asker: &Asker, servers: &[SocketAddr], name: &str, kind: QueryType)
     last
 }
 
-/// Returns a label that does not exist and that no cache holds.
-fn random_label() -> String {
-    (0..4).map(|_| format!("{:04x}", random::<u16>())).collect()
+/// Returns a name below the domain that does not exist and that no cache holds.
+fn random_name(domain: &str) -> String {
+    let label: String = (0..4).map(|_| format!("{:04x}", random::<u16>())).collect();
+    format!("muslin-{label}.{domain}")
 }
 
 #[cfg(test)]
@@ -139,7 +155,56 @@ mod tests {
                 broken(DomainFault::Wildcard)
             ]
         );
-        assert_eq!(asker.sent(), 2 + 5 * 6);
+        // The cluster's own name, one name below the healthy domain, and three below each of the others.
+        assert_eq!(asker.sent(), 2 + 2 + 4 * 6);
+    }
+
+    #[tokio::test]
+    async fn a_round_stays_within_its_budget_whatever_the_search_list() {
+        let domains: Vec<String> = (0..32).map(|number| format!("servfail{number}.test")).collect();
+        let asker = asker(QUERIES_MAX);
+        let checks = check(&asker, &[server().await], &domains, "kubernetes.default").await.unwrap();
+        assert_eq!(asker.sent(), QUERIES_MAX);
+        let judged = checks.iter().filter(|check| check.result() != DomainResult::Unclear).count();
+        assert!((18..=20).contains(&judged), "{judged}");
+        assert_eq!(checks.iter().map(|check| &check.domain).collect::<Vec<_>>(), domains.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_domain_below_which_no_name_fits_is_not_checked() {
+        assert!(is_checkable("corp.example.com") && is_checkable("_dns.example") && is_checkable("local"));
+        let long = |labels: usize| vec!["a".repeat(49); labels].join(".");
+        assert!(is_checkable(&long(4)) && !is_checkable(&long(5)));
+        assert!(!is_checkable(&"a".repeat(64)) && !is_checkable("a..b") && !is_checkable(""));
+    }
+
+    #[tokio::test]
+    async fn a_silent_nameserver_is_not_the_domain_s_fault_where_the_next_answers() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        tokio::time::pause();
+        let servers = [silent.local_addr().unwrap(), server().await];
+        let domains = ["healthy.test".to_owned()];
+        let checks = check(&asker(QUERIES_MAX), &servers, &domains, "kubernetes.default").await.unwrap();
+        assert_eq!(checks[0].result(), DomainResult::Healthy);
+        assert_eq!(check(&asker(QUERIES_MAX), &servers[..1], &domains, "kubernetes.default").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_nameserver_with_an_address_of_ipv6_is_asked() {
+        let Ok(socket) = UdpSocket::bind("[::1]:0").await else { return };
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                // The query, with the bit of a response and REFUSED.
+                buffer[2] |= 0x80;
+                buffer[3] = 5;
+                socket.send_to(&buffer[..length], from).await.unwrap();
+            }
+        });
+        let [a, aaaa] = ask_both(&asker(2), &[address], "www.example.org").await;
+        assert!(matches!((a, aaaa), (QueryOutcome::Answer(_), QueryOutcome::Answer(_))));
     }
 
     #[tokio::test]
@@ -150,9 +215,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_domain_beyond_the_budget_is_unclear() {
-        let domains = ["servfail.test", "nodata.test"].map(str::to_owned);
-        let checks = check(&asker(8), &[server().await], &domains, "kubernetes.default").await.unwrap();
-        assert_eq!(checks[0].result(), DomainResult::Broken(DomainFault::ServFail));
-        assert_eq!(checks[1].result(), DomainResult::Unclear);
+        let domains = ["servfail.test".to_owned()];
+        for (queries, expected) in [(8, DomainResult::Broken(DomainFault::ServFail)), (7, DomainResult::Unclear)] {
+            let checks = check(&asker(queries), &[server().await], &domains, "kubernetes.default").await.unwrap();
+            assert_eq!(checks[0].result(), expected, "{queries} queries");
+        }
     }
 }

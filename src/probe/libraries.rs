@@ -246,7 +246,7 @@ impl Root {
         let library = Program {
             name: self.name(loader),
             resolver: found.resolver,
-            because: found.reason,
+            because: found.reason.to_string(),
             netdns_without_effect: false,
             asked_through: true,
             own_resolvers: Vec::new(),

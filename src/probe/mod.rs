@@ -16,7 +16,7 @@ mod session;
 mod system;
 
 pub use cache_trial::try_cache;
-pub use domain_check::check_search_domains;
+pub use domain_check::{check_search_domains, is_checkable};
 pub use libraries::Libraries;
 pub use lookup::{LookupProgram, PrintedLookup};
 pub use node_files::read_node_files;

@@ -12,12 +12,11 @@ use thiserror::Error;
 use super::own_resolvers;
 use super::system::is_in_pod;
 
-use crate::image::contents::{
-    Config, Elf, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Process, Script, Tree, Unknown,
-};
+use crate::image::contents::{Config, Elf, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Script, Tree};
+use crate::image::{Evidence, Fingerprint, SecondResolver};
 use crate::resolver::go::{Netdns, netdns};
 use crate::resolver::{Cgo, Family};
-use crate::verdicts::observations::Program;
+use crate::verdicts::observations::{OwnResolver, Program};
 
 /// The number of links on one path, as in the kernel.
 const LINKS_MAX: usize = 40;
@@ -33,6 +32,9 @@ const RELEASE_FILES: [&str; 5] = [
     "/usr/lib/os-release",
     "/etc/alpine-release",
 ];
+
+/// Folders with libraries, besides that of the loader (glibc: `ld.so(8)`; musl: `ldso/dynlink.c`).
+const LIBRARY_FOLDERS: [&str; 5] = ["/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64"];
 
 /// A program whose resolver is to be identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(super) enum ProgramError {
     #[error("cannot read {}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{0}")]
-    Unknown(Unknown),
+    Unknown(String),
 }
 
 /// Environment variables by name.
@@ -72,28 +74,51 @@ impl ProgramSource {
 
     /// Identifies the program's resolver; `asked_through` marks the program that lookups are made through.
     pub fn identify(&self, asked_through: bool) -> Program {
-        let own_resolvers = match self {
-            // A library through which names are looked up is not the pod's program.
-            Self::File(_) if asked_through => Vec::new(),
-            Self::File(path) => own_resolvers::of_file(path),
-            Self::Process(id) => own_resolvers::of_process(*id),
-        };
         let (name, inspected) = match self {
             Self::File(path) => {
                 let variables = std::env::vars().collect();
                 let inspected = inspect_program(Path::new("/"), path, &variables);
-                (path.display().to_string(), inspected.map(|process| (process, variables)))
+                (path.display().to_string(), inspected.map(|fingerprint| (fingerprint, variables)))
             }
             Self::Process(id) => (format!("process {id}"), inspect_process(*id)),
         };
         match inspected {
-            Ok((Process { resolver, reason: because }, variables)) => {
+            Ok((Fingerprint { resolver, reason, beside, .. }, variables)) => {
                 let wants_cgo = variables.get("GODEBUG").and_then(|value| netdns(value)) == Some(Netdns::Cgo);
                 let netdns_without_effect = wants_cgo && resolver.family == Family::Go && resolver.cgo == Cgo::Absent;
-                Program { name, resolver, because, netdns_without_effect, asked_through, own_resolvers }
+                let own_resolvers = self.own_resolvers(asked_through, beside);
+                Program {
+                    name,
+                    resolver,
+                    because: reason.to_string(),
+                    netdns_without_effect,
+                    asked_through,
+                    own_resolvers,
+                }
             }
-            Err(error) => Program { asked_through, own_resolvers, ..unidentified(name, error.to_string()) },
+            Err(error) => {
+                let own_resolvers = self.own_resolvers(asked_through, None);
+                Program { asked_through, own_resolvers, ..unidentified(name, error.to_string()) }
+            }
         }
+    }
+
+    /// Returns the resolvers that the program holds besides that of its C library: those that its process has loaded, and the one `beside`
+    /// that its file has.
+    fn own_resolvers(&self, asked_through: bool, beside: Option<SecondResolver>) -> Vec<OwnResolver> {
+        let mut own = match self {
+            // A library through which names are looked up is not the pod's program.
+            Self::File(_) if asked_through => return Vec::new(),
+            Self::File(_) => Vec::new(),
+            Self::Process(id) => own_resolvers::of_process(*id),
+        };
+        if let Some(SecondResolver { resolver, reason, .. }) = beside.filter(|second| second.in_program) {
+            let name = resolver.family.name();
+            if !own.iter().any(|known| known.name == name) {
+                own.push(OwnResolver { name, evidence: reason.to_string() });
+            }
+        }
+        own
     }
 
     /// Returns the program with its resolver unknown, as reading its file took too long.
@@ -112,12 +137,12 @@ fn unidentified(name: String, because: String) -> Program {
     Program { name, resolver, because, netdns_without_effect: false, asked_through: false, own_resolvers: Vec::new() }
 }
 
-fn inspect_process(id: u32) -> Result<(Process, Variables), ProgramError> {
+fn inspect_process(id: u32) -> Result<(Fingerprint, Variables), ProgramError> {
     let folder = PathBuf::from(format!("/proc/{id}"));
     let unreadable = |part| move |error| ProgramError::Process { part, error };
     let exe = fs::read_link(folder.join("exe")).map_err(unreadable("program"))?;
     let variables = process_variables(id).map_err(unreadable("environment"))?;
-    inspect_program(&folder.join("root"), &exe, &variables).map(|process| (process, variables))
+    inspect_program(&folder.join("root"), &exe, &variables).map(|fingerprint| (fingerprint, variables))
 }
 
 /// Returns the environment of a process.
@@ -136,17 +161,18 @@ pub(super) fn program_loader(root: &Path, program: &Path) -> Option<PathBuf> {
 }
 
 /// Identifies the C library behind a loader below a root, as that of a program which asks for this loader.
-pub(super) fn inspect_loader(root: &Path, loader: &Path) -> Result<Process, ProgramError> {
+pub(super) fn inspect_loader(root: &Path, loader: &Path) -> Result<Fingerprint, ProgramError> {
     let mut files = RootFiles::new(root);
     files.add_loader(loader);
     let program = Path::new("/lookup-program");
     let elf = Elf { loader: Some(loader.to_string_lossy().into()), getaddrinfo: true, ..Elf::default() };
     files.add_node(program, Node::Program(elf)).map_err(|error| ProgramError::File { path: program.into(), error })?;
-    files.finish(program, &Variables::new())
+    let found = files.finish(program, &Variables::new());
+    if found.evidence == Evidence::None { Err(ProgramError::Unknown(found.reason.to_string())) } else { Ok(found) }
 }
 
 /// Inspects a program below a root: its file, and those that it is started with.
-fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result<Process, ProgramError> {
+fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result<Fingerprint, ProgramError> {
     let program =
         if program.is_absolute() { program.to_owned() } else { std::path::absolute(program).unwrap_or_default() };
     let mut files = RootFiles::new(root);
@@ -158,6 +184,7 @@ fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result
             Ok(Some(Node::Program(elf))) => {
                 if let Some(loader) = &elf.loader {
                     files.add_loader(Path::new(&**loader));
+                    files.add_libraries(Path::new(&**loader), &elf.carriers);
                 }
             }
             Ok(Some(Node::Script(Script { interpreter, .. }))) => waiting.push(PathBuf::from(&*interpreter)),
@@ -166,7 +193,7 @@ fn inspect_program(root: &Path, program: &Path, variables: &Variables) -> Result
             Err(_) => {} // the facts report a missing interpreter
         }
     }
-    files.finish(&program, variables)
+    Ok(files.finish(&program, variables))
 }
 
 /// The files below a root that matter.
@@ -191,8 +218,18 @@ impl<'r> RootFiles<'r> {
         }
     }
 
-    /// Returns the process of a program of this root, by the files that were added.
-    fn finish(mut self, program: &Path, variables: &Variables) -> Result<Process, ProgramError> {
+    /// Adds the libraries of these names that a program with this loader finds. Some of them have or need c-ares.
+    fn add_libraries(&mut self, loader: &Path, names: &[Box<str>]) {
+        let real = self.resolve(loader).unwrap_or_else(|_| loader.to_owned());
+        let folders = real.parent().into_iter().chain(LIBRARY_FOLDERS.into_iter().map(Path::new));
+        for path in folders.flat_map(|folder| names.iter().map(|name| folder.join(&**name))) {
+            // Most of them do not exist.
+            let _ = self.add_file(&path);
+        }
+    }
+
+    /// Returns the fingerprint of a program of this root, by the files that were added.
+    fn finish(mut self, program: &Path, variables: &Variables) -> Fingerprint {
         for path in RELEASE_FILES {
             // Most of them do not exist.
             let _ = self.add_file(Path::new(path));
@@ -202,7 +239,7 @@ impl<'r> RootFiles<'r> {
         let config = Config { entrypoint: vec![program.display().to_string()], ..Config::default() };
         let variable = |name: &str| variables.get(name).map(String::as_str);
         let invocation = Invocation { command: None, args: None, working_dir: None, env: &variable };
-        ImageFacts::new(&tree, config, false).process(&invocation).map_err(ProgramError::Unknown)
+        ImageFacts::new(&tree, config, false).fingerprint(&invocation)
     }
 
     /// Returns a path of this root as a path of this machine, with all links followed inside the root.
@@ -278,6 +315,7 @@ impl<'r> RootFiles<'r> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -304,6 +342,63 @@ mod tests {
         assert!(own.resolver.version.is_some(), "{}", own.because);
         let process = ProgramSource::Process(std::process::id()).identify(true);
         assert_eq!((process.resolver, process.asked_through), (own.resolver, true));
+    }
+
+    /// Returns a message of c-ares. The words are in another order, as another test inspects this test program.
+    fn c_ares_message() -> String {
+        "performed yet not initialization library c-ares".split(' ').rev().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Writes a copy of a real program that also contains c-ares' message.
+    fn copy_with_c_ares(path: &Path) {
+        fs::copy("/bin/cat", path).unwrap();
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        writeln!(file, "{}", c_ares_message()).unwrap();
+    }
+
+    #[test]
+    fn finds_c_ares_in_a_program_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node");
+        copy_with_c_ares(&path);
+        let found = ProgramSource::File(path.clone()).identify(false);
+        let c_ares = OwnResolver { name: "c-ares", evidence: format!("`{}` contains c-ares", path.display()) };
+        assert_eq!((found.resolver.family, found.own_resolvers), (Family::Glibc, vec![c_ares]));
+        assert!(ProgramSource::File(path).identify(true).own_resolvers.is_empty(), "a library for lookups");
+        assert!(ProgramSource::File("/bin/cat".into()).identify(false).own_resolvers.is_empty());
+    }
+
+    #[test]
+    fn finds_c_ares_in_the_program_of_a_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node");
+        copy_with_c_ares(&path);
+        let mut process = std::process::Command::new(&path).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let found = ProgramSource::Process(process.id()).identify(false);
+        drop(process.stdin.take());
+        process.wait().unwrap();
+        assert_eq!(found.own_resolvers.iter().map(|own| own.name).collect::<Vec<_>>(), ["c-ares"], "{found:?}");
+    }
+
+    #[test]
+    fn finds_c_ares_in_a_library_of_the_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("usr/lib")).unwrap();
+        copy_with_c_ares(&root.join("usr/lib/libcurl.so.4.8.0"));
+        symlink("libcurl.so.4.8.0", root.join("usr/lib/libcurl.so.4")).unwrap();
+        let loader = "/lib/ld-musl-x86_64.so.1";
+        let found = |program: &str| {
+            let mut files = RootFiles::new(root);
+            let elf = Elf { loader: Some(loader.into()), carriers: vec!["libcurl.so.4".into()], ..Elf::default() };
+            files.add_libraries(Path::new(loader), &elf.carriers);
+            files.add_node(Path::new(program), Node::Program(elf)).unwrap();
+            files.finish(Path::new(program), &Variables::new())
+        };
+        let second = found("/usr/bin/git-remote-http").beside.unwrap();
+        assert!(second.in_program);
+        assert_eq!(second.reason.to_string(), "`/usr/bin/git-remote-http` links a library that has c-ares");
+        assert_eq!(found("/usr/bin/curl").resolver.family, Family::CAres);
     }
 
     #[test]

@@ -26,20 +26,38 @@ pub struct Limits {
     pub names: usize,
     /// The clients that are no pods.
     pub other_clients: usize,
+    /// The queries that wait for a newer list of pods.
+    pub waiting: usize,
 }
 
 /// The analysis of a stream of queries.
 pub struct Analysis {
     limits: Limits,
-    cluster_domain: String,
+    settings: Settings,
     pods: Pods,
     nodes: NodeDomains,
-    clients: HashMap<IpAddr, ClientState>,
+    /// By the address, and the pod that had it when it asked.
+    clients: HashMap<(IpAddr, Option<u64>), ClientState>,
     workloads: BTreeMap<WorkloadName, Traffic>,
+    /// Queries of clients that a newer list of pods may have.
+    waiting: Vec<Query<'static>>,
     names: usize,
     others: usize,
     wholeness: Wholeness,
     summary: Summary,
+}
+
+/// The administrator's knowledge of the cluster, and wishes for the result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The cluster's domain.
+    pub cluster_domain: String,
+    /// Domains that nodes add to the search list. Others are learned from the queries.
+    pub node_domains: Vec<String>,
+    /// A newer list of pods may follow.
+    pub pods_change: bool,
+    /// A name that a resolver would first ask for outside of the cluster counts as lost.
+    pub no_leaks: bool,
 }
 
 /// The counts of a whole stream, apart from its workloads.
@@ -58,6 +76,8 @@ pub struct Summary {
     pub unknown_clients: usize,
     /// Their queries.
     pub unknown_queries: u64,
+    /// The unknown clients that had the address before the pod of the list that has it.
+    pub earlier_clients: usize,
     /// Queries of clients beyond the limit of clients.
     pub dropped_queries: u64,
     /// Names that were dropped to stay within the limits.
@@ -91,6 +111,7 @@ struct ClientState {
     queries: u64,
     /// Namespaces other than the pod's below which the client searched.
     namespaces: BTreeSet<String>,
+    /// The pod's workload and name.
     pod: Option<(WorkloadName, String)>,
     client: Option<Client>,
 }
@@ -100,22 +121,23 @@ struct ClientState {
 impl Default for Limits {
     /// A pod asks for some hundred names; all names together take about 60 MiB.
     fn default() -> Self {
-        Self { names_of_client: 4096, names: 400_000, other_clients: 10_000 }
+        Self { names_of_client: 4096, names: 400_000, other_clients: 10_000, waiting: 20_000 }
     }
 }
 
 // === impl Analysis ===
 
 impl Analysis {
-    /// Begins an analysis of the queries of these pods. The nodes' search list has the domains `searches`, and those that queries show.
-    pub fn new(pods: Pods, cluster_domain: &str, searches: &[String], limits: Limits) -> Self {
+    /// Begins an analysis of the queries of these pods.
+    pub fn new(pods: Pods, settings: Settings, limits: Limits) -> Self {
         Self {
             limits,
-            cluster_domain: cluster_domain.to_owned(),
             pods,
-            nodes: NodeDomains::given(searches),
+            nodes: NodeDomains::given(&settings.node_domains),
+            settings,
             clients: HashMap::new(),
             workloads: BTreeMap::new(),
+            waiting: Vec::new(),
             names: 0,
             others: 0,
             wholeness: Wholeness::default(),
@@ -123,27 +145,33 @@ impl Analysis {
         }
     }
 
-    /// Takes a newer list of pods. An address that went to another pod starts anew.
+    /// Takes a newer list of pods, and assigns the queries that wait for it. A pod whose address went to another one is over.
     pub fn set_pods(&mut self, pods: Pods) {
         self.pods = pods;
-        let pods = &self.pods;
-        let (wholeness, names) = (&mut self.wholeness, &mut self.names);
-        self.clients.retain(|address, state| {
-            let Some(pod) = pods.at(*address) else { return true };
-            let is_same =
-                state.pod.as_ref().is_some_and(|(workload, name)| *workload == pod.workload && *name == pod.name);
-            if let Some(client) = state.client.as_ref().filter(|_| !is_same) {
+        let Self { pods, wholeness, names, .. } = self;
+        self.clients.retain(|(address, pod), state| {
+            let is_over = pod.is_some()
+                && pods.holders(*address).next().is_some()
+                && !pods.holders(*address).any(|holder| Some(holder.id) == *pod);
+            if let Some(client) = state.client.as_ref().filter(|_| is_over) {
                 client.names.judge(client.list.own(), wholeness);
                 *names -= client.names.len();
             }
-            is_same
+            !is_over
         });
-        self.others = self.clients.values().filter(|state| state.pod.is_none()).count();
+        for query in std::mem::take(&mut self.waiting) {
+            self.assign(&query);
+        }
     }
 
     /// Returns the pods.
     pub fn pods(&self) -> &Pods {
         &self.pods
+    }
+
+    /// Returns whether queries wait for a newer list of pods.
+    pub fn waits_for_pods(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Counts a line or frame that is no query.
@@ -158,17 +186,27 @@ impl Analysis {
             self.summary.from = Some(self.summary.from.map_or(at, |from| from.min(at)));
             self.summary.to = Some(self.summary.to.map_or(at, |to| to.max(at)));
         }
-        let Self { pods, clients, workloads, nodes, names, others, .. } = self;
-        let state = match clients.get_mut(&query.client) {
+        let may_wait = self.settings.pods_change && self.waiting.len() < self.limits.waiting;
+        if may_wait && !self.pods.is_node(query.client) && self.pods.at(query.client, query.at).is_none() {
+            return self.waiting.push(query.clone().into_owned());
+        }
+        self.assign(query);
+    }
+
+    /// Adds a query to its client's.
+    fn assign(&mut self, query: &Query<'_>) {
+        let Self { pods, clients, workloads, nodes, names, others, limits, .. } = self;
+        let pod = pods.at(query.client, query.at);
+        let key = (query.client, pod.map(|pod| pod.id));
+        let state = match clients.get_mut(&key) {
             Some(state) => state,
             None => {
-                let pod = pods.at(query.client);
-                if pod.is_none() && *others >= self.limits.other_clients {
+                if pod.is_none() && *others >= limits.other_clients {
                     self.summary.dropped_queries += 1;
                     return;
                 }
                 *others += usize::from(pod.is_none());
-                clients.entry(query.client).or_insert(ClientState {
+                clients.entry(key).or_insert(ClientState {
                     queries: 0,
                     namespaces: BTreeSet::new(),
                     pod: pod.map(|pod| (pod.workload.clone(), pod.name.clone())),
@@ -178,26 +216,26 @@ impl Analysis {
         };
         state.queries += 1;
         let mut is_own = false;
-        if let Some((workload, pod)) = &state.pod {
-            let traffic = match workloads.get_mut(workload) {
+        if let Some(pod) = pod {
+            let traffic = match workloads.get_mut(&pod.workload) {
                 Some(traffic) => traffic,
-                None => workloads.entry(workload.clone()).or_default(),
+                None => workloads.entry(pod.workload.clone()).or_default(),
             };
             traffic.queries += 1;
-            traffic.add_pod(pod);
+            traffic.add_pod(&pod.name, &pod.resolvers);
             traffic.has_unknown_list |= state.client.is_none();
             if let Some(client) = state.client.as_mut().filter(|_| query.is_lookup) {
                 let before = client.names.len();
                 is_own = client.add(query, nodes, traffic);
-                if client.names.is_full(self.limits.names_of_client) {
+                if client.names.is_full(limits.names_of_client) {
                     traffic.dropped += client.names.drop_old(client.list.own(), &mut self.wholeness) as u64;
                 }
                 *names = *names + client.names.len() - before;
             }
         }
         if !is_own && query.outcome != Outcome::Found && state.namespaces.len() < 8 {
-            let own = state.pod.as_ref().map(|(workload, _)| workload.namespace.as_str());
-            let namespace = namespace_of_search(&query.name, &self.cluster_domain);
+            let own = pod.map(|pod| pod.workload.namespace.as_str());
+            let namespace = namespace_of_search(&query.name, &self.settings.cluster_domain);
             if let Some(namespace) = namespace.filter(|namespace| own != Some(namespace)) {
                 state.namespaces.insert(namespace.to_owned());
             }
@@ -221,11 +259,14 @@ impl Analysis {
 
     /// Returns the counts of the stream, and the evidence for each workload. `seconds` is the time that the log covers, where it has no
     /// times of its own.
-    pub fn finish(&self, seconds: Option<f64>) -> (Summary, Vec<Evidence>) {
+    pub fn finish(&mut self, seconds: Option<f64>) -> (Summary, Vec<Evidence>) {
+        for query in std::mem::take(&mut self.waiting) {
+            self.assign(&query);
+        }
         let mut wholeness = self.wholeness;
         let mut summary = self.summary.clone();
         let mut hidden = BTreeSet::new();
-        for (address, state) in &self.clients {
+        for ((address, _), state) in &self.clients {
             if let Some(client) = &state.client {
                 client.names.judge(client.list.own(), &mut wholeness);
             }
@@ -239,6 +280,7 @@ impl Analysis {
             } else if state.pod.is_none() {
                 summary.unknown_clients += 1;
                 summary.unknown_queries += state.queries;
+                summary.earlier_clients += usize::from(self.pods.holders(*address).next().is_some());
             }
         }
         summary.hidden.sort_by_key(|client| (std::cmp::Reverse(client.queries), client.address));
@@ -247,7 +289,8 @@ impl Analysis {
         summary.dropped_names = self.workloads.values().map(|traffic| traffic.dropped).sum();
         let period = Period::new(summary.from, summary.to, seconds);
         let workloads = self.workloads.iter().filter(|(name, _)| !hidden.contains(name));
-        let evidence = workloads.map(|(name, traffic)| Evidence::new(name, traffic, &period, summary.is_whole));
+        let evidence = workloads
+            .map(|(name, traffic)| Evidence::new(name, traffic, &period, summary.is_whole, self.settings.no_leaks));
         (summary.clone(), evidence.collect())
     }
 }

@@ -52,6 +52,9 @@ impl Client {
         for candidate in candidates {
             let tried = self.names.entry(candidate.bare);
             tried.found |= 1 << candidate.domain;
+            if traffic.searched_by_server.is_none() && self.list.no_service_has(*candidate) {
+                traffic.searched_by_server = Some(name.into());
+            }
             traffic.find(candidate.bare, name, certainty(*candidate, tried), 1);
         }
         let tried = self.names.entry(name);

@@ -57,34 +57,60 @@ impl<R: Read, W: Write> FrameReader<R, W> {
         Self { input, answers, content_type, has_started: false, frame: Vec::new() }
     }
 
+    /// Reads until the stream starts: a sender says which content type it has before it has data. Returns false if the stream ends.
+    ///
+    /// # Errors
+    /// The stream cannot be read, or is none of this content type.
+    pub fn start(&mut self) -> Result<bool, FrameError> {
+        while !self.has_started {
+            match self.length()? {
+                None => return Ok(false),
+                Some(0) if self.is_stopped_by_control()? => return Ok(false),
+                Some(0) => {}
+                Some(_) => return Err(self.other_content()),
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns the next data frame; `None` at the end of the stream.
     ///
     /// # Errors
     /// The stream cannot be read, or is none of this content type.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if !self.start()? {
+            return Ok(None);
+        }
         loop {
-            let Some(length) = self.length()? else { return Ok(None) };
-            if length > 0 {
-                if !self.has_started || length > DATA_MAX {
-                    return Err(if self.has_started { FrameError::TooLong(length) } else { self.other_content() });
+            match self.length()? {
+                None => return Ok(None),
+                Some(0) if self.is_stopped_by_control()? => return Ok(None),
+                Some(0) => {}
+                Some(length) if length > DATA_MAX => return Err(FrameError::TooLong(length)),
+                Some(length) => {
+                    self.read_frame(length)?;
+                    return Ok(Some(&self.frame));
                 }
-                self.read_frame(length)?;
-                return Ok(Some(&self.frame));
-            }
-            let Control { kind, content_types } = self.control()?;
-            let is_ours = content_types.is_empty() || content_types.iter().any(|one| one == self.content_type);
-            match kind {
-                READY | START if !is_ours => return Err(self.other_content()),
-                READY => self.answer(ACCEPT, true)?,
-                START => self.has_started = true,
-                STOP => {
-                    // The sender may be gone, and has nothing more to send.
-                    let _ = self.answer(FINISH, false);
-                    return Ok(None);
-                }
-                _ => return Err(self.other_content()),
             }
         }
+    }
+
+    /// Reads a control frame, answers it, and returns whether it ends the stream.
+    fn is_stopped_by_control(&mut self) -> Result<bool, FrameError> {
+        let Control { kind, content_types } = self.control()?;
+        let is_ours = content_types.is_empty() || content_types.iter().any(|one| one == self.content_type);
+        match kind {
+            READY | START if !is_ours => return Err(self.other_content()),
+            READY => self.answer(ACCEPT, true)?,
+            START => self.has_started = true,
+            STOP => {
+                // The sender may be gone, and has nothing more to send.
+                let _ = self.answer(FINISH, false);
+                return Ok(true);
+            }
+            _ => return Err(self.other_content()),
+        }
+        Ok(false)
     }
 
     /// Returns the length of the next frame; `None` at the end of the input.
@@ -103,9 +129,11 @@ impl<R: Read, W: Write> FrameReader<R, W> {
         Ok(Some(u32::from_be_bytes(bytes)))
     }
 
+    /// Reads a frame. Memory grows with what arrives, and not with the length that a sender announces.
     fn read_frame(&mut self, length: u32) -> io::Result<()> {
-        self.frame.resize(length as usize, 0);
-        self.input.read_exact(&mut self.frame)
+        self.frame.clear();
+        let read = self.input.by_ref().take(length.into()).read_to_end(&mut self.frame)?;
+        if read < length as usize { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     fn control(&mut self) -> Result<Control, FrameError> {

@@ -23,9 +23,9 @@ mod tried;
 #[cfg(test)]
 mod tests;
 
-pub use analysis::{Analysis, HiddenClient, Limits, Summary};
+pub use analysis::{Analysis, HiddenClient, Limits, Settings, Summary};
 pub use dnstap::{DNSTAP_CONTENT_TYPE, Frame, read_frame as read_dnstap_frame};
-pub use evidence::{Evidence, ResolverEvidence, SearchedName};
+pub use evidence::{Evidence, NdotsResult, ResolverEvidence, SearchedName};
 pub use frame_stream::{FrameError, FrameReader};
 pub use log_line::{LogLine, read_log_line};
 pub use pods::{Pods, WorkloadName};

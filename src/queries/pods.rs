@@ -1,17 +1,24 @@
 //! The pods that clients are, by their addresses, as `kubectl get pods -A -o json` and the API server show them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::search_list::SearchList;
-use crate::pod::Pod;
+use crate::image;
+use crate::pod::{Pod, RESOLVERS_ANNOTATION};
+use crate::resolver::Family;
 
-/// Labels that controllers give to each pod, or to each revision (kubernetes `pkg/apis/apps`, `pkg/apis/batch`): no selector can name
-/// them.
-const GENERATED_LABELS: [&str; 8] = [
+/// The most seconds by which the clocks of a kubelet and of CoreDNS's node differ: time synchronization keeps nodes far below that.
+const CLOCKS_DIFFER: i64 = 10;
+
+/// Labels that controllers give to each pod, or to each revision (kubernetes `pkg/apis/apps`, `pkg/apis/batch`; Argo Rollouts): no selector
+/// can name them.
+const GENERATED_LABELS: [&str; 9] = [
     "pod-template-hash",
     "controller-revision-hash",
     "pod-template-generation",
@@ -20,7 +27,11 @@ const GENERATED_LABELS: [&str; 8] = [
     "controller-uid",
     "job-name",
     "batch.kubernetes.io/",
+    "rollouts-pod-template-hash",
 ];
+
+/// The domains of labels that webhooks and the scheduler add to pods. A new pod has none of them when muslin selects its profile.
+const ADDED_LABELS: [&str; 5] = ["muslin.dev", "istio.io", "linkerd.io", "kuma.io", "topology.kubernetes.io"];
 
 /// The top-level object that a pod belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -37,18 +48,25 @@ pub struct WorkloadName {
 #[derive(Default)]
 pub struct Pods {
     pods: Vec<ClientPod>,
-    by_address: HashMap<IpAddr, usize>,
+    /// The indexes of the pods that have the address, or had it.
+    by_address: HashMap<IpAddr, Vec<usize>>,
     nodes: HashSet<IpAddr>,
 }
 
 /// A pod as a client of DNS.
 pub(super) struct ClientPod {
+    /// Differs from that of any other pod, also of one with the same name at another time.
+    pub(super) id: u64,
     pub(super) name: String,
     pub(super) workload: WorkloadName,
     /// `None` if the pod has the node's file.
     pub(super) list: Option<SearchList>,
+    /// The resolvers of its containers.
+    pub(super) resolvers: BTreeSet<Family>,
     labels: BTreeMap<String, String>,
     is_running: bool,
+    /// The time when its kubelet saw it first, before any of its containers ran.
+    started: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +91,11 @@ struct PodMetadata {
     #[serde(default)]
     namespace: Option<String>,
     #[serde(default)]
+    uid: Option<String>,
+    #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
     #[serde(default)]
     owner_references: Option<Vec<Owner>>,
 }
@@ -98,6 +120,8 @@ struct PodSpec {
 struct PodStatus {
     #[serde(default)]
     phase: Option<String>,
+    #[serde(default)]
+    start_time: Option<String>,
     #[serde(rename = "podIP", default)]
     pod_ip: Option<String>,
     #[serde(rename = "podIPs", default)]
@@ -130,7 +154,7 @@ impl Pods {
         Ok(pods)
     }
 
-    /// Adds one pod, as JSON. Of two pods with one address the running one counts: an address is given again.
+    /// Adds one pod, as JSON.
     ///
     /// # Errors
     /// The text is not that of a pod.
@@ -139,22 +163,28 @@ impl Pods {
         let status = status.unwrap_or_default();
         self.nodes.extend(addresses(status.host_ips, status.host_ip));
         let namespace = metadata.namespace.unwrap_or_else(|| "default".to_owned());
-        let conf = serde_json::from_str::<Pod<'_>>(json)?.dns().resolv_conf(&namespace, cluster_domain);
+        let pod: Pod<'_> = serde_json::from_str(json)?;
+        let annotation = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOLVERS_ANNOTATION));
+        let resolvers = resolvers(&pod, annotation.map(String::as_str));
+        let conf = pod.dns().resolv_conf(&namespace, cluster_domain);
         let labels = metadata.labels.unwrap_or_default();
         let owner = metadata.owner_references.into_iter().flatten().find(|owner| owner.controller);
+        let mut id = DefaultHasher::new();
+        (&namespace, &metadata.name, &metadata.uid).hash(&mut id);
         let pod = ClientPod {
+            id: id.finish(),
             workload: workload(namespace, owner, &metadata.name, &labels),
             name: metadata.name,
             list: SearchList::of(&conf),
+            resolvers,
             labels,
             is_running: matches!(status.phase.as_deref(), None | Some("Running" | "Pending")),
+            started: status.start_time.and_then(|time| time.parse().ok()),
         };
         let is_on_node = spec.is_some_and(|spec| spec.host_network == Some(true));
-        for address in addresses(status.pod_ips, status.pod_ip).filter(|_| !is_on_node) {
-            let known = self.by_address.get(&address).and_then(|index| self.pods.get(*index));
-            if known.is_none_or(|known| pod.is_running || !known.is_running) {
-                self.by_address.insert(address, self.pods.len());
-            }
+        let own: HashSet<IpAddr> = addresses(status.pod_ips, status.pod_ip).filter(|_| !is_on_node).collect();
+        for address in own {
+            self.by_address.entry(address).or_default().push(self.pods.len());
         }
         self.pods.push(pod);
         Ok(())
@@ -170,15 +200,30 @@ impl Pods {
         self.pods.is_empty()
     }
 
-    pub(super) fn at(&self, address: IpAddr) -> Option<&ClientPod> {
-        self.pods.get(*self.by_address.get(&address)?)
+    /// Returns the pod that had an address at a time: a pod asks nothing before it starts, and an address is given again. Without a time
+    /// the running one counts.
+    pub(super) fn at(&self, address: IpAddr, time: Option<Timestamp>) -> Option<&ClientPod> {
+        let pods = self.holders(address);
+        match time {
+            None => pods.max_by_key(|pod| (pod.is_running, pod.started)),
+            Some(time) => {
+                let has_started =
+                    |started: Timestamp| started.as_second() <= time.as_second().saturating_add(CLOCKS_DIFFER);
+                pods.filter(|pod| pod.started.is_none_or(has_started)).max_by_key(|pod| (pod.started, pod.is_running))
+            }
+        }
+    }
+
+    /// Returns the pods that have an address, or had it.
+    pub(super) fn holders(&self, address: IpAddr) -> impl Iterator<Item = &ClientPod> {
+        self.by_address.get(&address).into_iter().flatten().filter_map(|index| self.pods.get(*index))
     }
 
     pub(super) fn is_node(&self, address: IpAddr) -> bool {
         self.nodes.contains(&address)
     }
 
-    /// Returns the labels that all pods of a workload have in common, apart from those that controllers generate.
+    /// Returns the labels that all pods of a workload have in common, apart from those that controllers generate and that others add.
     pub fn labels_of(&self, workload: &WorkloadName) -> BTreeMap<String, String> {
         let mut pods = self.pods.iter().filter(|pod| pod.workload == *workload);
         let mut common = pods.next().map(|pod| pod.labels.clone()).unwrap_or_default();
@@ -186,7 +231,13 @@ impl Pods {
             common.retain(|key, value| pod.labels.get(key) == Some(value));
         }
         let is_generated = |key: &str| GENERATED_LABELS.iter().any(|generated| key.starts_with(generated));
-        common.retain(|key, _| !is_generated(key));
+        let is_added = |key: &str| {
+            let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+            ADDED_LABELS.iter().any(|added| {
+                domain.strip_suffix(added).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            })
+        };
+        common.retain(|key, _| !is_generated(key) && !is_added(key));
         common
     }
 
@@ -205,6 +256,25 @@ impl Pods {
 fn addresses(several: Option<Vec<Address>>, one: Option<String>) -> impl Iterator<Item = IpAddr> {
     let texts = several.into_iter().flatten().filter_map(|address| address.ip).chain(one);
     texts.filter_map(|text| Some(text.parse::<IpAddr>().ok()?.to_canonical()))
+}
+
+/// Returns the resolvers of a pod's containers: as muslin wrote them into the pod's annotation, or else as the images' names suggest.
+fn resolvers(pod: &Pod<'_>, annotation: Option<&str>) -> BTreeSet<Family> {
+    let written = |container: &str| {
+        let mut entries = annotation?.split(", ").filter_map(|entry| entry.split_once('='));
+        let (_, resolver) = entries.find(|(name, _)| *name == container)?;
+        let name = resolver.split([' ', '+']).next()?;
+        Family::NAMED.into_iter().find(|family| {
+            name.strip_prefix(family.name()).is_some_and(|release| release.is_empty() || release.starts_with('-'))
+        })
+    };
+    let assumed = |container: &crate::pod::Container<'_>| {
+        image::assume_started(container.image(), container.started().as_deref()).resolver.family
+    };
+    let family = |container: &crate::pod::Container<'_>| {
+        written(container.name.as_deref()?).or_else(|| Some(assumed(container)))
+    };
+    pod.containers().map(|container| family(container).unwrap_or(Family::Unknown)).collect()
 }
 
 /// Returns the top-level object of a pod. A Deployment's and a CronJob's name follow from what they generate (kubernetes
@@ -250,7 +320,7 @@ mod tests {
     }
 
     fn workload_at(pods: &Pods, ip: &str) -> Option<String> {
-        let WorkloadName { kind, name, .. } = &pods.at(ip.parse().unwrap())?.workload;
+        let WorkloadName { kind, name, .. } = &pods.at(ip.parse().unwrap(), None)?.workload;
         Some(format!("{kind}/{name}"))
     }
 
@@ -288,10 +358,48 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_controllers_generate_select_nothing() {
-        let labels = |hash: &str, more: &str| json!({"metadata": {"labels": {"app": "db", "controller-revision-hash": hash, "batch.kubernetes.io/job-name": "x", "more": more}}});
+    fn an_address_belongs_to_the_pod_that_had_started() {
+        let since = |time: &str| json!({"status": {"startTime": time}});
+        let done = json!({"status": {"phase": "Failed", "startTime": "2026-11-30T10:00:00Z"}});
+        let pods = pods(&[pod("new", "10.1.0.1", &since("2026-11-30T11:00:00Z")), pod("old", "10.1.0.1", &done)]);
+        let at = |time: Option<&str>| {
+            let time = time.map(|time| time.parse().unwrap());
+            pods.at("10.1.0.1".parse().unwrap(), time).map(|pod| pod.name.clone())
+        };
+        for (time, name) in [
+            (None, Some("new")),
+            (Some("2026-11-30T09:59:49Z"), None),
+            // The clocks of nodes differ a little.
+            (Some("2026-11-30T09:59:50Z"), Some("old")),
+            (Some("2026-11-30T10:59:00Z"), Some("old")),
+            (Some("2026-11-30T11:00:00Z"), Some("new")),
+        ] {
+            assert_eq!(at(time).as_deref(), name, "{time:?}");
+        }
+        assert_ne!(pods.pods[0].id, pods.pods[1].id);
+    }
+
+    #[test]
+    fn resolvers_come_from_muslin_s_annotation_or_else_from_the_image_s_name() {
+        let containers = json!([{"name": "a", "image": "alpine:3.20"}, {"name": "b", "image": "debian:12"}, {"name": "c", "image": "example.com/x:1"}]);
+        let of = |annotation: Value| {
+            let more = json!({"metadata": {"annotations": {RESOLVERS_ANNOTATION: annotation}}, "spec": {"containers": containers}});
+            let pods = pods(&[pod("web", "10.1.0.1", &more)]);
+            pods.pods[0].resolvers.iter().map(|family| family.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(json!(null)), ["musl", "glibc", "unknown"]);
+        assert_eq!(
+            of(json!("a=go (inspected), b=glibc-2.36+c-ares (inspected), c=c-ares-1.2 (declared)")),
+            ["glibc", "go", "c-ares"]
+        );
+        assert_eq!(of(json!("a=musly (inspected), x=go")), ["musl", "glibc", "unknown"]);
+    }
+
+    #[test]
+    fn labels_that_controllers_and_webhooks_add_select_nothing() {
+        let labels = |hash: &str, more: &str| json!({"metadata": {"labels": {"app": "db", "controller-revision-hash": hash, "batch.kubernetes.io/job-name": "x", "muslin.dev/libc": "musl", "security.istio.io/tlsMode": "istio", "more": more}}});
         let pods = pods(&[pod("db", "10.1.0.1", &labels("1", "a")), pod("db", "10.1.0.2", &labels("2", "b"))]);
-        let labels = pods.labels_of(&pods.at("10.1.0.1".parse().unwrap()).unwrap().workload);
+        let labels = pods.labels_of(&pods.at("10.1.0.1".parse().unwrap(), None).unwrap().workload);
         assert_eq!(labels, BTreeMap::from([("app".to_owned(), "db".to_owned())]));
     }
 

@@ -36,6 +36,12 @@ pub enum Outcome {
 // === impl Query ===
 
 impl Query<'_> {
+    /// Returns the query with a name of its own.
+    pub(super) fn into_owned(self) -> Query<'static> {
+        let Self { at, client, name, is_lookup, outcome } = self;
+        Query { at, client, name: Cow::Owned(name.into_owned()), is_lookup, outcome }
+    }
+
     /// Returns the name as it is compared: in lower case, without a trailing dot.
     pub(super) fn normal_name(name: &str) -> Cow<'_, str> {
         let name = name.strip_suffix('.').unwrap_or(name);

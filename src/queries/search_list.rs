@@ -40,6 +40,14 @@ impl SearchList {
         self.domains.len()
     }
 
+    /// Returns whether a query shows that the server searches for its clients, as CoreDNS's plugin `autopath` does: an answer below the
+    /// first domain for a name that no Service can have. Below `NAMESPACE.svc.DOMAIN`, Services have names with at most one dot
+    /// (`POD.SERVICE`), apart from those that begin with an underscore (`_PORT._PROTOCOL.SERVICE`).
+    pub(super) fn no_service_has(&self, candidate: Candidate<'_>) -> bool {
+        let is_of_namespace = self.domains.first().is_some_and(|first| first.split('.').nth(1) == Some("svc"));
+        candidate.domain == 0 && is_of_namespace && dots(candidate.bare) >= 2 && !candidate.bare.starts_with('_')
+    }
+
     /// Returns whether the node's domains belong to the list.
     pub(super) fn has_node_domains(&self) -> bool {
         self.has_node_domains

@@ -1,6 +1,8 @@
 //! Lookups of generated workloads, walked by the models of the resolvers: the log of their queries must show the lowest `ndots` with
 //! which all of them resolve as before.
 
+mod clients;
+
 use std::cell::RefCell;
 use std::net::IpAddr;
 
@@ -91,7 +93,13 @@ fn pods() -> Pods {
 }
 
 fn analysis() -> Analysis {
-    Analysis::new(pods(), "cluster.local", &[NODE_DOMAIN.to_owned()], Limits::default())
+    analysis_of(pods(), &[NODE_DOMAIN])
+}
+
+fn analysis_of(pods: Pods, node_domains: &[&str]) -> Analysis {
+    let node_domains = node_domains.iter().map(|domain| (*domain).to_owned()).collect();
+    let settings = Settings { cluster_domain: "cluster.local".to_owned(), node_domains, ..Settings::default() };
+    Analysis::new(pods, settings, Limits::default())
 }
 
 fn query<'a>(client: &str, name: &'a str, answer: Answer) -> Query<'a> {
@@ -110,11 +118,30 @@ fn add_other_searches(analysis: &mut Analysis) {
     }
 }
 
+/// Returns a pod `web` at these addresses, with more fields.
+fn web(more: &serde_json::Value) -> serde_json::Value {
+    let mut pod = json!({
+        "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "app", "image": "alpine:3.20"}]},
+        "status": {"podIP": POD, "hostIP": "10.0.0.1"},
+    });
+    json_patch::merge(&mut pod, more);
+    pod
+}
+
+fn list(items: &[serde_json::Value]) -> Pods {
+    Pods::from_json(&json!({"items": items}).to_string(), "cluster.local").unwrap()
+}
+
 /// Returns the evidence for the pod under test.
-fn evidence(analysis: &Analysis) -> (Summary, Evidence) {
+fn evidence(analysis: &mut Analysis) -> (Summary, Evidence) {
     let (summary, mut evidence) = analysis.finish(None);
     let index = evidence.iter().position(|one| one.workload.name == "web").unwrap();
     (summary, evidence.swap_remove(index))
+}
+
+fn safe(evidence: &Evidence) -> u32 {
+    evidence.safe_ndots.unwrap()
 }
 
 /// Returns the evidence of a log with these queries of the pod.
@@ -125,7 +152,7 @@ fn evidence_of(names: &[(&str, bool)]) -> Evidence {
         let answer = if *found { Answer::Address } else { Answer::NxDomain };
         analysis.add(&query(POD, name, answer));
     }
-    evidence(&analysis).1
+    evidence(&mut analysis).1
 }
 
 /// Returns the queries of lookups, each lookup's in order but the lookups mixed, with A and AAAA, and some sent again.
@@ -179,16 +206,16 @@ proptest! {
         for (name, answer) in mixed(&lookups, &picks) {
             analysis.add(&query(POD, &name, answer));
         }
-        let (summary, evidence) = evidence(&analysis);
+        let (summary, evidence) = evidence(&mut analysis);
         let expected = lowest_by_the_model(&lookups);
-        let lowest = evidence.musl().unwrap().lowest_ndots;
+        let lowest = safe(&evidence);
         prop_assert!(lowest >= expected, "{lowest} of {expected}: {evidence:#?}");
         if evidence.ambiguous == 0 && summary.is_whole {
             prop_assert_eq!(lowest, expected, "{:#?}", evidence);
         }
         // The walk with the lowest ndots loses nothing, and glibc and Go lose nothing with 1.
         for family in [Family::Musl, Family::Glibc, Family::Go] {
-            let ndots = evidence.resolvers.iter().find(|one| one.resolver == family.name()).unwrap().lowest_ndots;
+            let ndots = evidence.resolvers.iter().find(|one| one.resolver == family.name()).unwrap().result.ndots;
             for asked in &lookups {
                 let found = walk(asked, asked.ndots).1;
                 let then = walk(&Asked { resolver: family.unversioned(), ..asked.clone() }, ndots).1;
@@ -207,8 +234,8 @@ proptest! {
             analysis.add(&query(POD, &name, answer));
         }
         add_other_searches(&mut analysis);
-        let (_, evidence) = evidence(&analysis);
-        prop_assert!(evidence.safe_ndots() >= lowest_by_the_model(&lookups), "{evidence:#?}");
+        let (_, evidence) = evidence(&mut analysis);
+        prop_assert!(safe(&evidence) >= lowest_by_the_model(&lookups), "{evidence:#?}");
     }
 
     /// A log of one of two replicas lacks half of the queries, chosen by chance, and lowers nothing that it shows.
@@ -236,7 +263,7 @@ proptest! {
         let (summary, evidence) = analysis.finish(None);
         prop_assert!(!summary.is_whole);
         if let Some(evidence) = evidence.iter().find(|one| one.workload.name == "web") {
-            prop_assert!(evidence.safe_ndots() >= lowest_by_the_model(&seen), "{seen:?} {evidence:#?}");
+            prop_assert!(safe(&evidence) >= lowest_by_the_model(&seen), "{seen:?} {evidence:#?}");
         }
     }
 }
@@ -248,8 +275,8 @@ fn outside_names_alone_need_no_search() {
     queries.push((name.to_owned(), true));
     let queries: Vec<_> = queries.iter().map(|(name, found)| (name.as_str(), *found)).collect();
     let evidence = evidence_of(&queries);
-    assert_eq!((evidence.queries, evidence.wasted, evidence.safe_ndots()), (5, 4, 1));
-    assert!(evidence.resolvers.iter().all(|one| (one.lowest_ndots, one.saved, one.leaked) == (1, 4, 0)));
+    assert_eq!((evidence.queries, evidence.wasted, safe(&evidence)), (5, 4, 1));
+    assert!(evidence.resolvers.iter().all(|one| (one.result.ndots, one.result.saved, one.result.leaked) == (1, 4, 0)));
 }
 
 #[test]
@@ -259,59 +286,30 @@ fn a_service_of_another_namespace_needs_two_and_leaks_with_one() {
         ("db.data.svc.cluster.local", true),
         ("web.shop.svc.cluster.local", true),
     ]);
-    assert_eq!((evidence.safe_ndots(), evidence.ambiguous), (2, 0));
-    let lost: Vec<_> = evidence.lost(1).map(|name| (name.name.as_str(), name.found.as_str())).collect();
+    assert_eq!((safe(&evidence), evidence.ambiguous), (2, 0));
+    let lost: Vec<_> = evidence.lost(Family::Musl, 1).map(|name| (name.name.as_str(), name.found.as_str())).collect();
     assert_eq!(lost, [("db.data", "db.data.svc.cluster.local")]);
-    assert_eq!(evidence.lost(2).count(), 0);
-    let [musl, glibc, go] = &*evidence.resolvers else { panic!() };
-    assert_eq!([musl.lowest_ndots, glibc.lowest_ndots, go.lowest_ndots], [2, 1, 1]);
+    assert_eq!(evidence.lost(Family::Musl, 2).count(), 0);
+    let [musl, glibc, go] = [0, 1, 2].map(|index| &evidence.resolvers[index].result);
+    assert_eq!([musl.ndots, glibc.ndots, go.ndots], [2, 1, 1]);
     assert_eq!([musl.leaked, glibc.leaked, go.leaked], [0, 1, 1]);
     assert_eq!((musl.saved, go.saved), (0, -1));
 }
 
 #[test]
 fn a_name_in_full_with_a_final_dot_needs_no_search_in_a_whole_log() {
-    assert_eq!(evidence_of(&[("db.data.svc.cluster.local", true)]).safe_ndots(), 1);
+    assert_eq!(safe(&evidence_of(&[("db.data.svc.cluster.local", true)])), 1);
     let mut analysis = analysis();
     analysis.add(&query(POD, "db.data.svc.cluster.local", Answer::Address));
-    let (summary, evidence) = evidence(&analysis);
+    let (summary, evidence) = evidence(&mut analysis);
     assert!(!summary.is_whole, "nothing shows that the log has every query");
-    assert_eq!((evidence.safe_ndots(), evidence.ambiguous), (3, 2));
+    assert_eq!((safe(&evidence), evidence.ambiguous), (3, 2));
 }
 
 #[test]
 fn a_pod_of_a_stateful_set_in_full_counts_as_searched_for() {
     let evidence = evidence_of(&[("pod-0.web.shop.svc.cluster.local", true)]);
-    assert_eq!((evidence.safe_ndots(), evidence.ambiguous), (2, 1));
-}
-
-#[test]
-fn learns_the_node_s_domain() {
-    let mut analysis = Analysis::new(pods(), "cluster.local", &[], Limits::default());
-    add_other_searches(&mut analysis);
-    for domain in OWN {
-        analysis.add(&query(POD, &format!("a.printer.{domain}"), Answer::NxDomain));
-    }
-    analysis.add(&query(POD, "a.printer.corp.internal", Answer::Address));
-    let (summary, evidence) = evidence(&analysis);
-    assert_eq!(summary.node_domains, [NODE_DOMAIN]);
-    assert_eq!(evidence.safe_ndots(), 2);
-    assert_eq!(evidence.found_by_search[0].certainty, Certainty::Sure);
-}
-
-#[test]
-fn a_cache_on_the_node_is_reported_and_gives_no_evidence() {
-    let mut analysis = analysis();
-    for client in ["10.0.0.1", POD] {
-        for namespace in ["a", "b", "c"] {
-            analysis.add(&query(client, &format!("www.example.com.{namespace}.svc.cluster.local"), Answer::NxDomain));
-        }
-    }
-    analysis.add(&query("10.9.9.9", "www.example.com", Answer::Address));
-    let (summary, evidence) = analysis.finish(None);
-    let hidden: Vec<_> = summary.hidden.iter().map(|one| (one.is_node, one.pod.as_deref(), one.queries)).collect();
-    assert_eq!(hidden, [(true, None, 3), (false, Some("shop/web"), 3)]);
-    assert_eq!((evidence, summary.unknown_clients, summary.unknown_queries), (vec![], 1, 1));
+    assert_eq!((safe(&evidence), evidence.ambiguous), (2, 1));
 }
 
 #[test]
@@ -322,14 +320,15 @@ fn no_data_ends_nothing_and_wastes_nothing() {
         analysis.add(&Query { outcome: Outcome::NoData, ..query(POD, name, Answer::Address) });
         analysis.add(&query(POD, name, Answer::Address));
     }
-    let (summary, evidence) = evidence(&analysis);
-    assert_eq!((evidence.wasted, evidence.safe_ndots(), summary.is_whole), (0, 1, true));
+    let (summary, evidence) = evidence(&mut analysis);
+    assert_eq!((evidence.wasted, safe(&evidence), summary.is_whole), (0, 1, true));
 }
 
 #[test]
 fn memory_is_bounded_and_dropped_names_are_counted() {
-    let limits = Limits { names_of_client: 50, names: 120, other_clients: 2 };
-    let mut analysis = Analysis::new(pods(), "cluster.local", &[], limits);
+    let limits = Limits { names_of_client: 50, names: 120, other_clients: 2, waiting: 0 };
+    let settings = Settings { cluster_domain: "cluster.local".to_owned(), ..Settings::default() };
+    let mut analysis = Analysis::new(pods(), settings, limits);
     for number in 0..1000 {
         for client in [POD, OTHER_POD] {
             analysis.add(&query(client, &format!("n{number}.example.com.shop.svc.cluster.local"), Answer::NxDomain));
@@ -345,13 +344,47 @@ fn memory_is_bounded_and_dropped_names_are_counted() {
 }
 
 #[test]
-fn a_pod_that_takes_an_address_starts_anew() {
-    let mut analysis = analysis();
-    analysis.add(&query(POD, "db.data.shop.svc.cluster.local", Answer::NxDomain));
-    let next = json!({"metadata": {"name": "next", "namespace": "data"}, "spec": {}, "status": {"podIP": POD}});
-    analysis.set_pods(Pods::from_json(&next.to_string(), "cluster.local").unwrap());
-    analysis.add(&query(POD, "db.data.svc.cluster.local", Answer::Address));
-    let (_, evidence) = analysis.finish(None);
-    let pods: Vec<_> = evidence.iter().map(|one| (one.workload.name.as_str(), one.queries)).collect();
-    assert_eq!(pods, [("next", 1), ("web", 1)]);
+fn the_result_is_that_of_the_workload_s_resolvers() {
+    let names = [("db.data.shop.svc.cluster.local", false), ("db.data.svc.cluster.local", true)];
+    for (images, no_leaks, uses, ndots, leaked) in [
+        (&["alpine:3.20"][..], false, "musl", 2, 0),
+        (&["debian:12"], false, "glibc", 1, 1),
+        (&["debian:12"], true, "glibc", 2, 0),
+        (&["debian:12", "alpine:3.20"], false, "musl glibc", 2, 0),
+        (&["example.com/x:1"], false, "unknown", 2, 0),
+        (&["debian:12", "example.com/x:1"], false, "glibc unknown", 2, 0),
+    ] {
+        let containers: Vec<_> = images.iter().map(|image| json!({"name": image, "image": image})).collect();
+        let settings = Settings { cluster_domain: "cluster.local".to_owned(), no_leaks, ..Settings::default() };
+        let mut analysis =
+            Analysis::new(list(&[web(&json!({"spec": {"containers": containers}}))]), settings, Limits::default());
+        for (name, found) in names {
+            analysis.add(&query(POD, name, if found { Answer::Address } else { Answer::NxDomain }));
+        }
+        let (_, evidence) = evidence(&mut analysis);
+        let names: Vec<&str> = evidence.uses.iter().map(|family| family.name()).collect();
+        let result = evidence.result.unwrap();
+        assert_eq!((&*names.join(" "), result.ndots, result.leaked), (uses, ndots, leaked), "{images:?}");
+        assert_eq!(evidence.safe_ndots, Some(2));
+    }
+}
+
+/// By the models: musl needs more than the dots of a name, and the others fall back.
+#[test]
+fn a_name_is_lost_at_each_boundary_by_musl_alone() {
+    for dots in 1..=6_u32 {
+        let name = vec!["a"; dots as usize + 1].join(".");
+        let evidence = evidence_of(&[
+            (&format!("{name}.shop.svc.cluster.local"), false),
+            (&format!("{name}.svc.cluster.local"), true),
+        ]);
+        for ndots in 1..=7 {
+            for family in [Family::Musl, Family::Glibc, Family::Go, Family::Uclibc, Family::CAres, Family::Unknown] {
+                let may_be_musl = matches!(family, Family::Musl | Family::Unknown);
+                let is_lost = evidence.lost(family, ndots).count() == 1;
+                assert_eq!(is_lost, may_be_musl && ndots <= dots, "{dots} dots, ndots:{ndots}, {family:?}");
+            }
+            assert_eq!(evidence.leaked(ndots).count() == 1, ndots <= dots);
+        }
+    }
 }

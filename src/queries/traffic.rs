@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::search_list::dots;
+use crate::resolver::Family;
 
 /// Names are counted by their dots up to this number; no resolver takes a higher `ndots`.
 pub(super) const DOTS: usize = 16;
@@ -21,7 +22,7 @@ const PODS_MAX: usize = 10_000;
 pub enum Certainty {
     /// The queries that come before it in a search are not in the log. The name was given in full if the log is whole.
     Cut,
-    /// A name with dots was found at once below the first domain, or below a domain seen once. It may have been given in full.
+    /// A name with dots was found at once below the first domain, or below a domain seen once: the name may have been given in full.
     MaybeFull,
     /// The queries before it in a search failed, or the name has no dot.
     Sure,
@@ -31,6 +32,8 @@ pub enum Certainty {
 #[derive(Default)]
 pub(super) struct Traffic {
     pub(super) pods: BTreeSet<String>,
+    /// The resolvers of the pods that asked.
+    pub(super) resolvers: BTreeSet<Family>,
     /// All queries, reverse lookups too.
     pub(super) queries: u64,
     /// Queries for candidates of the search list that failed, by the dots of the name that was searched for.
@@ -42,6 +45,8 @@ pub(super) struct Traffic {
     pub(super) dropped: u64,
     /// Is true if the pods have the node's file, whose search list is unknown.
     pub(super) has_unknown_list: bool,
+    /// An answered name that no Service can have: the server searches for the pods.
+    pub(super) searched_by_server: Option<Box<str>>,
 }
 
 /// A name that was found through the search list.
@@ -56,7 +61,10 @@ pub(super) struct Found {
 // === impl Traffic ===
 
 impl Traffic {
-    pub(super) fn add_pod(&mut self, pod: &str) {
+    pub(super) fn add_pod(&mut self, pod: &str, resolvers: &BTreeSet<Family>) {
+        if !resolvers.is_subset(&self.resolvers) {
+            self.resolvers.extend(resolvers);
+        }
         if self.pods.len() < PODS_MAX && !self.pods.contains(pod) {
             self.pods.insert(pod.to_owned());
         }

@@ -118,10 +118,11 @@ impl TriedNames {
 // === impl Wholeness ===
 
 impl Wholeness {
-    /// Returns whether the log has the queries of all searches: of 50 searches one may be cut, by the start and the end of the log. A
-    /// log of one of two replicas lacks half of the queries.
+    /// Returns whether the log has the queries of all searches: of 50 searches one may be cut, by the start and the end of the log, and
+    /// one of ten. A log of one of two replicas lacks half of the queries.
     pub(super) fn is_whole(self) -> bool {
-        self.searches > 0 && self.cut * 50 <= self.searches
+        let Self { searches, cut } = self;
+        searches > 0 && cut <= (searches / 50).max(u64::from(searches >= 10))
     }
 }
 
@@ -146,6 +147,15 @@ mod tests {
         assert_eq!(judged(Tried { missing: 0b011, ..search }), 1);
         assert_eq!(judged(Tried { missing: 0b110, ..search }), 1);
         assert_eq!(judged(Tried { missing: 0b001, found: 0b100, ..search }), 1);
+    }
+
+    #[test]
+    fn a_log_is_whole_if_at_most_its_ends_cut_a_search() {
+        for (searches, cut, is_whole) in
+            [(0, 0, false), (1, 0, true), (9, 1, false), (10, 1, true), (10, 2, false), (100, 2, true), (149, 3, false)]
+        {
+            assert_eq!(Wholeness { searches, cut }.is_whole(), is_whole, "{cut} of {searches}");
+        }
     }
 
     #[test]

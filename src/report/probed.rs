@@ -10,6 +10,7 @@ use super::nameserver_origins::human_origins;
 use super::summary::Counts;
 use super::table::table;
 use crate::resolver::{Family, Resolver};
+use crate::rules::DocsUrl;
 use crate::text::{Block, Line};
 use crate::verdicts::lookup_costs::{ComputedLookup, LookupCost};
 use crate::verdicts::observations::{
@@ -46,11 +47,11 @@ impl ProbeReport<'_> {
         counts
     }
 
-    /// Returns the report for people.
-    pub fn human(&self, in_colour: bool) -> Block {
+    /// Returns the report for people. On a terminal, the name of a verdict is a link to its page below `docs`.
+    pub fn human(&self, in_colour: bool, docs: Option<&DocsUrl>) -> Block {
         let style = CompilerStyle::new(in_colour, None);
         let mut text = Block::default();
-        self.verdicts.iter().for_each(|verdict| text.push(&style.render(&message(verdict))));
+        self.verdicts.iter().for_each(|verdict| text.push(&style.render(&message(verdict, docs))));
         self.write_costs(&mut text);
         if let Some(origins) = &self.seen.environment.nameserver_origins {
             text.push(&human_origins(origins));
@@ -176,7 +177,7 @@ fn lookup_cell(lookup: &SystemLookup) -> String {
 
 const MODES: [PairMode; 4] = [PairMode::OneSocket, PairMode::TwoSockets, PairMode::Serial, PairMode::SameId];
 
-fn message(verdict: &Verdict) -> Message<'static> {
+fn message(verdict: &Verdict, docs: Option<&DocsUrl>) -> Message<'static> {
     let Verdict { diagnosis, level, confidence, what, evidence, help, profile_effects, .. } = verdict;
     let profiles = profile_lines(profile_effects);
     let notes = [("confidence", Line::new(confidence.name()))]
@@ -185,7 +186,8 @@ fn message(verdict: &Verdict) -> Message<'static> {
         .chain(help.iter().map(|text| ("help", Line::new(text.clone()))))
         .chain(profiles.into_iter().map(|text| ("profile", Line::new(text))))
         .collect();
-    Message { level: *level, title: Line::new(what.clone()), slug: diagnosis.slug, page: None, place: None, notes }
+    let page = docs.map(|docs| docs.page_of_verdict(diagnosis.slug));
+    Message { level: *level, title: Line::new(what.clone()), slug: diagnosis.slug, page, place: None, notes }
 }
 
 /// Returns one line for each profile that improves something.
@@ -230,8 +232,10 @@ fn program_line(program: &Program) -> String {
 fn own_resolver_text(resolver: Resolver, own_resolvers: &[OwnResolver]) -> String {
     const ELSEWHERE: &str =
         "lookups by getaddrinfo do not show how that fares; the verdicts on nameservers hold for it";
-    if resolver.family == Family::Go {
-        return format!("; its program asks the nameservers by Go's own resolver: {ELSEWHERE}");
+    match resolver.family {
+        Family::Go => return format!("; its program asks the nameservers by Go's own resolver: {ELSEWHERE}"),
+        Family::CAres => return format!("; its program asks the nameservers by c-ares: {ELSEWHERE}"),
+        _ => {}
     }
     let texts = own_resolvers.iter().map(|own| format!("{} ({})", own.name, own.evidence)).collect::<Vec<_>>();
     if texts.is_empty() {

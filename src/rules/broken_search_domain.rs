@@ -97,8 +97,10 @@ fn loses_outside_names(resolver: Resolver, broken: &BrokenDomain, input: &RuleIn
 
 #[cfg(test)]
 mod tests {
+    use super::lookup;
     use crate::pod::Policy;
     use crate::policy::DomainFault;
+    use crate::resolver::{Answer, Family, musl, query_names};
     use crate::rules::tests::{Case, fires, says};
 
     const DOMAIN: &str = "corp.example.com";
@@ -116,6 +118,20 @@ mod tests {
         assert_eq!(findings[0].message, "musl 1.2.4 ends each search at corp.example.com, which answers NODATA");
         assert_eq!(findings[0].change, "end names outside the cluster with a dot");
         assert_eq!(findings[0].path, "/spec/dnsPolicy");
+    }
+
+    /// `muslin explain broken-search-domain` shows the chain of a name through the search list.
+    #[test]
+    fn the_documented_chain_is_the_one_of_musl() {
+        let rows = super::RULE.source.lines().filter_map(|line| line.strip_prefix("//! | `"));
+        let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let searches = ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local", DOMAIN];
+        let musl = Family::Musl.at(musl::RECENT);
+        assert_eq!(documented, query_names(musl, "www.example.org", 5, &searches));
+        let answer = |name: &str| if name.ends_with(DOMAIN) { Answer::NoData } else { Answer::NxDomain };
+        let asked = lookup(musl, "www.example.org", 5, &searches, answer).unwrap();
+        // For A and AAAA of the first four names.
+        assert_eq!((asked.found, asked.queries), (None, 8));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The address of the pages about rules, as an administrator gives it. Must not know of any one rule.
+//! The address of the pages about rules and verdicts, as an administrator gives it. Must not know of any one of them.
 
 use std::str::FromStr;
 
@@ -27,6 +27,12 @@ impl DocsUrl {
     pub fn page_of(&self, slug: &str) -> String {
         let Self(base) = self;
         format!("{base}/rules/{slug}.md")
+    }
+
+    /// Returns the address of the page about the verdict with this slug.
+    pub fn page_of_verdict(&self, slug: &str) -> String {
+        let Self(base) = self;
+        format!("{base}/verdicts/{slug}.md")
     }
 }
 
@@ -58,6 +64,8 @@ mod tests {
         for text in ["https://docs.example.com/muslin", "https://docs.example.com/muslin/"] {
             let docs: DocsUrl = text.parse().unwrap();
             assert_eq!(docs.page_of("musl-no-tcp"), "https://docs.example.com/muslin/rules/musl-no-tcp.md");
+            let page = docs.page_of_verdict("slow-server");
+            assert_eq!(page, "https://docs.example.com/muslin/verdicts/slow-server.md");
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) const NEWER_ALPINE: &str = "use Alpine 3.18 or later (musl 1.2.4), or
 
 /// Returns the change that goes with [`quicker_resend`].
 pub(super) fn resend_sooner(input: &RuleInput<'_>, resolver: Resolver) -> &'static str {
-    if resolver.support("attempts").is_ignored() || input.has_other_than(&[Family::Musl, Family::Glibc]) {
+    if resolver.support("attempts").is_ignored() || fails_later(input) {
         "use a NodeLocal DNSCache"
     } else {
         "set attempts:3 if the DNS has room"
@@ -24,9 +24,15 @@ pub(super) fn resend_sooner(input: &RuleInput<'_>, resolver: Resolver) -> &'stat
 pub(super) fn quicker_resend(input: &RuleInput<'_>, resolver: Resolver) -> &'static str {
     if resolver.support("attempts").is_ignored() {
         "use a newer Alpine: this musl always sends twice; or a NodeLocal DNSCache, which loses fewer queries"
-    } else if input.has_other_than(&[Family::Musl, Family::Glibc]) {
+    } else if fails_later(input) {
         "use a NodeLocal DNSCache; attempts:3 helps musl too, but another resolver of the pod then fails later"
     } else {
         "use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3"
     }
+}
+
+/// Returns whether `attempts:3` makes another resolver of the pod fail later. c-ares sends three times anyway (c-ares `ares.h`,
+/// `DEFAULT_TRIES`).
+fn fails_later(input: &RuleInput<'_>) -> bool {
+    input.others_honour("attempts", &[Family::Musl, Family::Glibc, Family::CAres])
 }

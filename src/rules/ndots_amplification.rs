@@ -8,7 +8,8 @@
 //! ## How to fix it
 //! End outside names with a dot in the program's configuration (`www.example.com.`), which every resolver honours. In a pod without
 //! musl, `ndots:2` does the same for all names: `my-service.other-namespace` still resolves, with 4 queries. Beside musl, `ndots:2`
-//! makes names of Services fail (`ndots-breaks-musl`). Fewer search names help everywhere.
+//! makes names of Services fail (`ndots-breaks-musl`). `muslin queries` finds the lowest `ndots` that loses none of the names a workload
+//! asks for. Fewer search names help everywhere.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, Rule, Texts};

@@ -42,8 +42,8 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
         return;
     }
     let first = &nameservers[0];
-    let others = if nameservers.len() > 1 { " and others" } else { "" };
-    let message = || format!("no Service resolves: {}{others} is outside of the cluster", excerpt(first));
+    let are = if nameservers.len() > 1 { " and others are" } else { " is" };
+    let message = || format!("no Service resolves: {}{are} outside of the cluster", excerpt(first));
     let help = "leave dnsPolicy out: the cluster's DNS resolves outside names too";
     findings.pod(PATH, || Texts { message: message(), change: "remove dnsPolicy and nameservers", help });
 }
@@ -92,6 +92,9 @@ mod tests {
         let findings =
             fires("no-cluster-nameserver", Case::pod("alpine:3.11").policy(Policy::None).nameservers(&["4.2.2.4"]));
         assert_eq!(findings[0].message, "no Service resolves: 4.2.2.4 is outside of the cluster");
+        let both = Case::pod("alpine:3.11").policy(Policy::None).nameservers(&["1.1.1.1", "8.8.8.8"]);
+        let findings = fires("no-cluster-nameserver", both);
+        assert_eq!(findings[0].message, "no Service resolves: 1.1.1.1 and others are outside of the cluster");
     }
 
     #[test]

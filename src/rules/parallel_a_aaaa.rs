@@ -53,8 +53,10 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             };
             let help = if resolver.support("single-request-reopen").is_ignored() {
                 "use a newer kernel or a NodeLocal DNSCache"
-            } else if input.has_other_than(&[Family::Musl, Family::Glibc]) {
+            } else if input.others_honour("single-request-reopen", &[Family::Glibc]) {
                 "use a newer kernel or a NodeLocal DNSCache; single-request-reopen would slow other resolvers of the pod"
+            } else if container.second_resolver().is_some() {
+                "use a newer kernel or a NodeLocal DNSCache; c-ares, which the program has too, ignores single-request-reopen"
             } else {
                 "use a newer kernel or a NodeLocal DNSCache, or set single-request-reopen and wait for two round trips"
             };
@@ -66,6 +68,7 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::image::{Fingerprint, Reason, SecondResolver};
     use crate::pod::Policy;
     use crate::policy::Level;
     use crate::resolver::{Family, Version};
@@ -114,6 +117,25 @@ mod tests {
     fn advises_no_second_socket_beside_a_resolver_that_it_slows_down() {
         let go = Case::declared(Family::Go.unversioned()).and("debian:12");
         assert!(fires("parallel-a-aaaa", go)[0].help.contains("would slow"));
+    }
+
+    #[test]
+    fn advises_no_option_that_the_program_s_other_resolver_ignores() {
+        let second = |in_program| SecondResolver {
+            resolver: Family::CAres.unversioned(),
+            in_program,
+            reason: Reason::Fixed("`/usr/bin/node` contains c-ares"),
+        };
+        let help = |in_program| {
+            let glibc = Fingerprint::inspected(Family::Glibc.unversioned(), Reason::Fixed("it is glibc"));
+            let pod = Case::of(Fingerprint { beside: Some(second(in_program)), ..glibc });
+            fires("parallel-a-aaaa", pod)[0].help.to_string()
+        };
+        assert!(help(true).ends_with("c-ares, which the program has too, ignores single-request-reopen"));
+        assert!(help(false).ends_with("or set single-request-reopen and wait for two round trips"));
+        // A program that has c-ares alone is not slowed.
+        let beside_envoy = fires("parallel-a-aaaa", Case::pod("debian:12").and("envoyproxy/envoy:v1.32.1"));
+        assert!(beside_envoy[0].help.ends_with("wait for two round trips"), "{}", beside_envoy[0].help);
     }
 
     #[test]

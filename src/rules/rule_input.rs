@@ -212,9 +212,13 @@ impl<'a> RuleInput<'a> {
         self.dns.mesh_dns_proxy.then_some(NearbyServer::MeshProxy)
     }
 
-    /// Returns whether some container's resolver is, or may be, of another family than these.
-    pub(super) fn has_other_than(&self, families: &[Family]) -> bool {
-        self.containers.iter().any(|container| !families.contains(&container.resolver().family))
+    /// Returns whether a container with a resolver of another family than these may act on an option, also by c-ares in its program.
+    pub(super) fn others_honour(&self, option: &str, families: &[Family]) -> bool {
+        let honours =
+            |resolver: Resolver| !families.contains(&resolver.family) && !resolver.support(option).is_ignored();
+        self.containers
+            .iter()
+            .any(|container| honours(container.resolver()) || container.second_resolver().is_some_and(honours))
     }
 
     /// Returns whether some container may use musl. Options that break musl are no help there.

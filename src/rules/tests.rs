@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Container, Finding, Ignored, RULES, RuleInput, check};
-use crate::image::{self, Fingerprint, Reason};
+use crate::image::{self, Fingerprint, Reason, SecondResolver};
 use crate::pod::{Dns, DnsOption, KeyOwner, KeyPlace, Policy, ResolverEnv, UnreadKey};
 use crate::policy::{BrokenDomain, DomainFault, Level};
 use crate::resolver::{Family, Resolver, Version, known_option, known_options};
@@ -250,6 +250,35 @@ fn no_advice_names_an_option_that_the_container_s_resolver_ignores() {
                             finding.help
                         );
                     }
+                }
+            }
+        }
+    }
+    assert!(recommendations > 100, "{recommendations}");
+}
+
+/// Programs that have c-ares beside their C library, with each option.
+#[test]
+fn no_advice_names_an_option_that_c_ares_beside_the_c_library_ignores() {
+    let c_ares = Family::CAres.unversioned();
+    let mut recommendations = 0;
+    for resolver in
+        [musl(1, 2, 3), musl(1, 2, 5), Family::Glibc.at(Version::new(2, 36, 0)), Family::Glibc.unversioned()]
+    {
+        let second = SecondResolver {
+            resolver: c_ares,
+            in_program: true,
+            reason: Reason::Fixed("`/usr/bin/node` contains c-ares"),
+        };
+        let fingerprint = Fingerprint::inspected(resolver, Reason::Fixed("it was read"));
+        let fingerprint = Fingerprint { beside: Some(second), ..fingerprint };
+        for option in known_options().flat_map(|name| ["", ":0", ":1", ":9"].map(|value| format!("{name}{value}"))) {
+            let pod = Case::of(fingerprint.clone()).option(&option, None);
+            for finding in pod.findings().iter().filter(|finding| finding.container.is_some()) {
+                for named in recommended(&finding.help).into_iter().chain(recommended(&finding.change)) {
+                    recommendations += 1;
+                    let slug = finding.rule.slug;
+                    assert!(!c_ares.support(named).is_ignored(), "{resolver}, {option}: {slug}: {}", finding.help);
                 }
             }
         }

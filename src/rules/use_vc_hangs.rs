@@ -44,7 +44,11 @@ fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
             None => format!("glibc from {}.{}", glibc::USE_VC_SINCE.major, glibc::USE_VC_SINCE.minor),
         };
         let message = || format!("{} asks by TCP alone, and waits minutes for a server that never answers", releases());
-        let help = "set single-request-reopen in its place, which fixes the same race by UDP";
+        let help = if container.second_resolver().is_some() {
+            "remove it, and use a NodeLocal DNSCache: c-ares, which the program has too, ignores single-request-reopen"
+        } else {
+            "set single-request-reopen in its place, which fixes the same race by UDP"
+        };
         findings.container(container, path, || Texts { message: message(), change: "remove use-vc", help });
     }
 }

@@ -24,13 +24,14 @@ pub(crate) const TESTS: Topic = tests![
 const IMAGE: &str = "registry.example.com/muslin:0.1.0";
 
 /// Arguments of `muslin install`, and the kustomization that has the same: its components, and more lines.
-const CHOICES: [(&[&str], &[&str], &str); 11] = [
+const CHOICES: [(&[&str], &[&str], &str); 12] = [
     (&[], &[], ""),
     (&["--ha"], &["high-availability"], ""),
     (&["--inspect-images", "--ha"], &["high-availability", "image-inspection"], ""),
     (&["--private-registries"], &["image-inspection", "private-registries"], ""),
     (&["--pull-secrets", "--inspect-images"], &["image-inspection", "pull-secrets"], ""),
     (&["--own-certificate"], &["own-certificate"], ""),
+    (&["--host-network", "--ha"], &["high-availability", "host-network"], ""),
     (&["--cert-manager", "--network-policy"], &["cert-manager", "network-policy"], ""),
     (
         &["--cert-manager", "--namespace", "dns-system"],

@@ -164,14 +164,14 @@ fn a_risk_must_be_accepted_and_is_then_noted_on_each_pod(cluster: &Cluster) -> R
     let output = apply(cluster, "risky", &risky)?;
     let told = "ndots-breaks-musl in acceptRisk";
     ensure!(!output.status.success() && output.stderr.contains(told), "{}{}", output.stdout, output.stderr);
-    let mut accepted = risky;
-    accepted["acceptRisk"] = json!(["ndots-breaks-musl"]);
+    let mut accepted = json!({ "options": { "mixed": ["timeout:1", "attempts:1"] } });
+    accepted["acceptRisk"] = json!(["short-total-timeout"]);
     let (_profile, _) = applied(cluster, "risky", &accepted)?;
     cluster.namespace("risky", &[("muslin.dev/profile", "risky")])?;
     becomes(cluster, "risky", &pod("risky", "web", "alpine:3.19"), |pod, warnings| {
         let annotation = pod["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
-        let says = "profile risky accepts ndots-breaks-musl: app: ";
-        annotation.contains(says) && warnings.contains(says)
+        let says = "profile risky accepts short-total-timeout: app: ";
+        annotation.contains(says) && !warnings.contains(says)
     })
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cluster::certificates::is_settled;
 use crate::cluster::inspection::{Fingerprints, PULL_SECRETS, overlay, reading, registry};
 use crate::cluster::replicas::{Replicas, wait};
-use crate::cluster::search_domains::{on_node, resolv_conf};
+use crate::cluster::search_domains::{old_observation, on_node, resolv_conf};
 use crate::common::dns_server::{DnsServer, Manners};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -139,6 +139,8 @@ fn the_server_uses_exactly_the_rights_of_the_base(cluster: &Cluster) -> Result<(
     // The first leader creates the lease.
     kubectl(cluster, &["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
     let log = Log::of(cluster, MUSLIN);
+    // An observation of a node that is gone, which the leader deletes.
+    cluster.create(&old_observation("rightful-gone"))?;
     {
         // muslin's own certificates.
         let _replicas = Replicas::start(cluster, 1, &[])?;
@@ -283,6 +285,7 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("base", base.clone()),
         ("high-availability", base.clone()),
         ("enforce-everywhere-but-system", base.clone()),
+        ("host-network", base.clone()),
         ("cert-manager", without_certificates.clone()),
         ("own-certificate", without_certificates),
         ("image-inspection", inspection.clone()),

@@ -16,6 +16,9 @@ use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
     a_broken_domain_is_seen_published_and_dropped,
+    old_observations_are_deleted_and_fresh_ones_stay,
+    a_scan_names_the_domains_that_muslin_saw,
+    with_the_checks_off_no_query_is_sent,
     without_the_address_of_the_cluster_s_dns_the_profile_is_not_accepted
 ];
 
@@ -37,6 +40,27 @@ fn when_broken() -> Value {
     json!({ "search": "whenBroken", "acceptRisk": ["node-searches-lost"] })
 }
 
+/// Returns the observation of a node that no pod renews.
+pub(crate) fn old_observation(node: &str) -> Value {
+    observed(node, "2026-01-01T00:00:00Z")
+}
+
+/// Returns an observation of one broken domain.
+fn observed(node: &str, checked_at: &str) -> Value {
+    let domain = json!({ "domain": "Lab.example.com", "answer": "SERVFAIL", "since": checked_at });
+    json!({
+        "apiVersion": "muslin.dev/v1alpha1", "kind": "DNSObservation", "metadata": { "name": node },
+        "spec": {
+            "pod": "muslin-0", "nameservers": ["127.53.1.9"], "checkedAt": checked_at,
+            "broken": ["Lab.example.com"], "domains": [domain]
+        }
+    })
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
 fn observation(cluster: &Cluster, node: &str) -> Result<Value> {
     let output = cluster.control_plane.kubectl(&["get", "dnsobservation", node, "-o", "json"], None)?;
     Ok(serde_json::from_str(&output.stdout).unwrap_or_default())
@@ -49,8 +73,15 @@ fn a_broken_domain_is_seen_published_and_dropped(cluster: &Cluster) -> Result<()
     let file = resolv_conf(address)?;
     let muslin = cluster.muslin_with(&on_node(NODE, &file))?;
     ensure!(server.queries() == 0, "{} queries without a profile that uses them", server.queries());
-    let (_profile, _) = applied(cluster, "search-when-broken", &when_broken())?;
-    cluster.namespace("search-when-broken", &[("muslin.dev/profile", "search-when-broken")])?;
+    // An earlier pod's observation of the node: a pod that is created while this one still checks would keep the broken domain.
+    cluster.create(&observed(NODE, &now()))?;
+    let namespace = "search-when-broken";
+    let (_profile, _) = applied(cluster, namespace, &when_broken())?;
+    cluster.namespace(namespace, &[("muslin.dev/profile", namespace)])?;
+    let is_fixed = |pod: &Value, _: &str| pod["spec"]["dnsPolicy"] == "None";
+    becomes(cluster, namespace, &pod(namespace, "early", "alpine:3.19"), is_fixed)?;
+    let earlier = observation(cluster, NODE)?;
+    ensure!(earlier["spec"]["broken"] == json!(["Lab.example.com"]), "published too early: {earlier:#}");
 
     wait("published", || Ok(observation(cluster, NODE)?["spec"]["broken"] == json!(["corp.example.com"])))?;
     let domains = observation(cluster, NODE)?["spec"]["domains"].clone();
@@ -65,7 +96,6 @@ fn a_broken_domain_is_seen_published_and_dropped(cluster: &Cluster) -> Result<()
         Ok(notes.contains("the search domain corp.example.com answers NODATA for names that do not exist"))
     })?;
 
-    let namespace = "search-when-broken";
     becomes(cluster, namespace, &pod(namespace, "musl", "alpine:3.19"), |pod, _| {
         let config = &pod["spec"]["dnsConfig"];
         pod["spec"]["dnsPolicy"] == "None"
@@ -77,8 +107,71 @@ fn a_broken_domain_is_seen_published_and_dropped(cluster: &Cluster) -> Result<()
     becomes(cluster, namespace, &pod(namespace, "glibc", "debian:12"), |pod, _| {
         pod["spec"]["dnsPolicy"] == "ClusterFirst"
     })?;
-    // 2 for the cluster's name and 24 for the domains, in two rounds.
-    ensure!(server.queries() <= 2 * 26, "{} queries", server.queries());
+    // For the cluster's name 2, for each of its three healthy domains 2, and for the broken one 6, in two rounds.
+    ensure!(server.queries() <= 2 * 14, "{} queries", server.queries());
+    forget(cluster, &[NODE])
+}
+
+fn old_observations_are_deleted_and_fresh_ones_stay(cluster: &Cluster) -> Result<()> {
+    for (node, at) in
+        [("gone", "2026-01-01T00:00:00Z".to_owned()), ("to-come", "2126-01-01T00:00:00Z".to_owned()), ("there", now())]
+    {
+        cluster.create(&observed(node, &at))?;
+    }
+    let _muslin = cluster.muslin()?;
+    wait("deleted", || Ok(observation(cluster, "gone")?.is_null() && observation(cluster, "to-come")?.is_null()))?;
+    ensure!(!observation(cluster, "there")?.is_null(), "a fresh observation is gone");
+    forget(cluster, &["there"])
+}
+
+fn a_scan_names_the_domains_that_muslin_saw(cluster: &Cluster) -> Result<()> {
+    cluster.namespace("search-scanned", &[])?;
+    cluster.create(&pod("search-scanned", "musl", "alpine:3.19"))?;
+    cluster.create(&pod("search-scanned", "glibc", "debian:12"))?;
+    cluster.create(&observed("scanned-node", &now()))?;
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["scan", "-n", "search-scanned", "-o", "json", "--fail-on", "never", "--kubeconfig"])
+        .arg(cluster.control_plane.admin_kubeconfig())
+        .output()?;
+    forget(cluster, &["scanned-node"])?;
+    let document: Value = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+    let found = |name: &str| {
+        let objects = document["objects"].as_array().into_iter().flatten();
+        let findings = objects.filter(|object| object["name"] == name).flat_map(|object| object["findings"].as_array());
+        let mut found = findings.flatten().filter(|finding| finding["rule"] == "broken-search-domain");
+        found.next().map(|finding| finding["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let message = found("musl").with_context(|| format!("{document:#}"))?;
+    ensure!(message.contains("ends each search at lab.example.com, which answers SERVFAIL"), "{message}");
+    ensure!(found("glibc").is_none(), "{document:#}");
+    Ok(())
+}
+
+fn with_the_checks_off_no_query_is_sent(cluster: &Cluster) -> Result<()> {
+    let address = Ipv4Addr::new(127, 53, 1, 3);
+    let server = DnsServer::start(address, Manners::BrokenSearchDomain)?;
+    let file = resolv_conf(address)?;
+    let off = ["--search-checks", "off"].map(str::to_owned);
+    let muslin = cluster.muslin_with(&[on_node("search-off", &file), off.to_vec()].concat())?;
+    let (_profile, _) = applied(cluster, "search-off", &when_broken())?;
+    cluster.namespace("search-off", &[("muslin.dev/profile", "search-off")])?;
+    // The default profile of these tests changes every pod.
+    let is_used = |pod: &Value, _: &str| pod["spec"]["dnsConfig"].is_null();
+    becomes(cluster, "search-off", &pod("search-off", "musl", "alpine:3.19"), is_used)?;
+    // A server that checks begins within a second after the profile is in use.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    ensure!(server.queries() == 0, "{} queries: {:?}", server.queries(), server.names());
+    ensure!(observation(cluster, "search-off")?.is_null(), "an observation was written");
+    let metrics = muslin.metrics()?;
+    ensure!(metrics.contains("muslin_search_domains_broken 0\n"), "{metrics}");
+    Ok(())
+}
+
+/// Deletes observations, which would count in other tests.
+fn forget(cluster: &Cluster, nodes: &[&str]) -> Result<()> {
+    let arguments = [&["delete", "dnsobservation", "--ignore-not-found"], nodes].concat();
+    let output = cluster.control_plane.kubectl(&arguments, None)?;
+    ensure!(output.status.success(), "{}", output.stderr);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ fn quotes_the_wrong_value_as_a_compiler_does() {
     15 |             value: "0"
        |                    ^^^ Deployment shop/web, container app
        |
-       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4; curl of Alpine asks by c-ares since Alpine 3.19
        = help: remove the option, or set attempts to 2 or 3
     "#);
     insta::assert_snapshot!(run.stderr, @"
@@ -223,7 +223,7 @@ fn a_very_long_line_is_not_quoted_but_its_value_is() {
     warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s
     --> a.json:1:1713
      = at: "alpine:3.19" of Pod default/a, container app
-     = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+     = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4; curl of Alpine asks by c-ares since Alpine 3.19
      = help: use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3
     "#);
 }

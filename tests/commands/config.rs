@@ -24,6 +24,21 @@ fn a_config_can_be_named_or_turned_off() {
 }
 
 #[test]
+fn the_address_of_the_pages_may_stand_in_it_and_the_argument_outranks_it() {
+    let config = "docs-url = \"https://docs.example.com/muslin\"\n";
+    let folder = Folder::new().with("muslin.toml", config).with("a.yaml", ALPINE);
+    let pages = |arguments: &[&str]| {
+        let arguments = [&["check", "a.yaml", "-o", "sarif"], arguments].concat();
+        folder.run(&arguments).ended(0).stdout
+    };
+    assert!(pages(&[]).contains("https://docs.example.com/muslin/rules/musl-slow-retry.md"));
+    assert!(pages(&["--docs-url", "https://x.example.com"]).contains("https://x.example.com/rules/musl-slow-retry.md"));
+    let wrong = Folder::new().with("muslin.toml", "docs-url = \"docs\"\n").with("a.yaml", ALPINE);
+    let run = wrong.run(&["check", "a.yaml"]).ended(2);
+    assert!(run.stderr.contains("muslin.toml:1:12: `docs-url`: write https://HOST/PATH"), "{}", run.stderr);
+}
+
+#[test]
 fn changes_levels_and_so_the_exit_code() {
     let folder = Folder::new().with("a.yaml", DENIED).with("muslin.toml", "[levels]\nattempts-zero = \"info\"\n");
     let run = folder.run(&["check", "--level", "info", "a.yaml"]).ended(0);

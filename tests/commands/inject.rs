@@ -39,7 +39,7 @@ fn writes_findings_to_standard_error() {
     8 |     - {name: app, image: alpine:3.19} # the base
       |                          ^^^^^^^^^^^ Pod default/web, container app
       |
-      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4; curl of Alpine asks by c-ares since Alpine 3.19
       = help: use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3
 
     note: Pod default/web: profile fast accepts retry-storm: app: musl 1.2.4 sends an unanswered query 6 times, each 0.5 s

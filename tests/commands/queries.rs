@@ -81,11 +81,11 @@ fn shows_each_workload_in_a_table() {
         .lines()
         .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
-    assert_eq!(lines[0][..4], ["NAMESPACE", "WORKLOAD", "PODS", "QUERIES"]);
+    assert_eq!(lines[0][..5], ["NAMESPACE", "WORKLOAD", "RESOLVER", "PODS", "QUERIES"]);
     // 20 × 4 queries for the outside name, 2 for `db.data` and 1 for `api`, of which 61 failed; ndots:2 saves 60.
-    assert_eq!(lines[1][..4], ["shop", "Deployment/web", "2", "83"]);
-    assert_eq!(lines[1][5..], ["73 %", "2", "72 %", "1, 1 leak", "db.data, api"]);
-    assert_eq!(lines[2][5..8], ["71 %", "4", "0 %"]);
+    assert_eq!(lines[1][..5], ["shop", "Deployment/web", "musl", "2", "83"]);
+    assert_eq!(lines[1][6..], ["73 %", "2", "72 %", "0", "db.data, api"]);
+    assert_eq!(lines[2][6..10], ["71 %", "4", "0 %", "0"]);
     assert_eq!(lines.len(), 3, "{}", run.stdout);
     assert!(
         run.stderr.contains("a name that was not asked for in this time may need a higher ndots"),
@@ -99,9 +99,11 @@ fn json_has_the_result_for_each_resolver_and_the_time() {
     let run = queries(&folder(), &["-o", "json", "--workload", "web", "-n", "shop"]).ended(0);
     let json = run.json();
     let web = &json["workloads"][0];
-    let expected = json!({"resolver": "musl", "lowestNdots": 2, "saved": 60, "savedShare": 60.0 / 83.0, "leaked": 0});
+    let expected = json!({"resolver": "musl", "ndots": 2, "saved": 60, "savedShare": 60.0 / 83.0, "leaked": 0});
     assert_eq!(web["resolvers"][0], expected);
-    assert_eq!((&web["resolvers"][1]["lowestNdots"], &web["resolvers"][1]["saved"]), (&json!(1), &json!(59)));
+    assert_eq!((&web["resolvers"][1]["ndots"], &web["resolvers"][1]["saved"]), (&json!(1), &json!(59)));
+    assert_eq!((&json["version"], &web["uses"]), (&json!(1), &json!(["musl"])));
+    assert_eq!(web["result"], json!({"ndots": 2, "saved": 60, "savedShare": 60.0 / 83.0, "leaked": 0}));
     assert_eq!(
         web["foundBySearch"][0],
         json!({"name": "db.data", "found": "db.data.svc.cluster.local", "certainty": "sure", "queries": 1})
@@ -119,52 +121,144 @@ fn a_profile_of_its_own_evidence_loses_nothing_and_a_lower_one_does() {
     let profiles: Vec<Value> = run.stdout.split("---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect();
     let [api, web] = &*profiles else { panic!("{}", run.stdout) };
     assert_eq!(api["spec"]["options"]["musl"], json!(["ndots:4"]));
-    assert_eq!(web["metadata"]["name"], "shop-web-ndots-2");
+    assert_eq!(web["metadata"]["name"], "shop.deployment.web");
+    assert_eq!(web["spec"]["namespaces"], json!(["shop"]));
     assert_eq!(web["spec"]["podSelector"], json!({"matchLabels": {"app": "web"}}));
     assert_eq!(web["spec"]["acceptRisk"], json!(["ndots-breaks-musl"]));
     let evidence = web["metadata"]["annotations"]["muslin.dev/ndots-evidence"].as_str().unwrap();
     let evidence: Value = serde_json::from_str(evidence).unwrap();
-    assert_eq!((&evidence["ndots"], &evidence["queries"], &evidence["pods"]), (&json!(2), &json!(83), &json!(2)));
-    assert_eq!(evidence["workloads"], json!(["shop/Deployment/web"]));
+    let expected = json!({
+        "workloads": ["shop/Deployment/web"], "ndots": 2, "queries": 83, "pods": 2,
+        "from": "2026-11-30T10:00:02Z", "to": "2026-11-30T10:01:31Z",
+    });
+    assert_eq!(evidence, expected);
 
     let folder = folder.with("web.yaml", serde_saphyr::to_string(web).unwrap());
     let run = queries(&folder, &["--against", "web.yaml"]).ended(0);
-    assert!(
-        run.stderr.contains("ndots:2 of the profile shop-web-ndots-2 loses no name of 1 workloads"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("the profile shop.deployment.web loses no name of 1 workloads"), "{}", run.stderr);
+
+    // A lower number than its own evidence: no cluster accepts it, and the log shows why.
+    let lower = serde_saphyr::to_string(web).unwrap().replace("ndots:2", "ndots:1");
+    let folder = folder.with("lower.yaml", lower);
+    let run = queries(&folder, &["--against", "lower.yaml"]).ended(1);
+    for says in [
+        "the log shows names that need ndots:2, and the profile sets ndots:1",
+        "with ndots:1 of the profile shop.deployment.web, musl loses db.data of shop/Deployment/web, found as db.data.svc.cluster.local",
+    ] {
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
 
     // The profile of one workload for the other, without its evidence.
     let mut other = web.clone();
     other["spec"]["podSelector"]["matchLabels"]["app"] = json!("api");
     other["metadata"]["annotations"] = json!({});
     let folder = folder.with("api.yaml", serde_saphyr::to_string(&other).unwrap());
-    let run = queries(&folder, &["--against", "api.yaml"]).ended(1);
-    assert!(
-        run.stderr.contains("with ndots:2 of the profile shop-web-ndots-2, musl loses pod-0.db.data.svc of shop/Deployment/api, found as pod-0.db.data.svc.cluster.local"),
-        "{}",
-        run.stderr
-    );
-    // The log of before holds no query of such pods.
-    other["spec"]["podSelector"]["matchLabels"]["app"] = json!("none");
-    let folder = folder.with("none.yaml", serde_saphyr::to_string(&other).unwrap());
-    assert!(
-        queries(&folder, &["--against", "none.yaml"]).ended(2).stderr.contains("no query of a pod that the profile")
-    );
+    let run = queries(&folder, &["--against", "api.yaml", "-n", "elsewhere"]).ended(1);
+    assert!(run.stderr.contains("musl loses pod-0.db.data.svc of shop/Deployment/api"), "{}", run.stderr);
+    assert!(run.stderr.contains("attach the evidence"), "{}", run.stderr);
+    // The log holds no query of such pods.
+    for change in [json!({"podSelector": {"matchLabels": {"app": "none"}}}), json!({"namespaces": ["elsewhere"]})] {
+        json_patch::merge(&mut other["spec"], &change);
+        let folder = Folder::new().with("pods.json", pods()).with("coredns.log", log());
+        let folder = folder.with("none.yaml", serde_saphyr::to_string(&other).unwrap());
+        let run = queries(&folder, &["--against", "none.yaml"]).ended(2);
+        assert!(run.stderr.contains("no query of a pod that the profile"), "{}", run.stderr);
+    }
+}
+
+/// Each resolver, at each boundary: the number of a name's dots, and one more.
+#[test]
+fn a_profile_is_judged_by_the_row_and_the_resolver_of_each_workload() {
+    for dots in 1..=4_usize {
+        let name = ["a", "b", "c", "d", "e"][..=dots].join(".");
+        let mut log = String::new();
+        look_up(&mut log, "10.1.0.1", &name, 1);
+        for (image, musl, others, glibc, lost) in [
+            ("alpine:3.20", dots, 5, 5, true),
+            ("alpine:3.20", dots + 1, 1, 1, false),
+            ("debian:12", 1, dots + 1, dots, false),
+            ("debian:12", 1, dots, dots + 1, false),
+            ("example.com/x:1", 5, dots, 5, true),
+            ("example.com/x:1", dots, 5, 5, true),
+            ("example.com/x:1", dots + 1, dots + 1, 1, false),
+        ] {
+            let row = |ndots: usize| json!([format!("ndots:{ndots}")]);
+            let profile = json!({
+                "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": {"name": "low"},
+                "spec": {"options": {"musl": row(musl), "mixed": row(musl), "others": row(others), "glibc": row(glibc)}},
+            });
+            let folder = Folder::new()
+                .with("pods.json", pods().replace("alpine:3.20", image))
+                .with("coredns.log", log.clone())
+                .with("low.yaml", profile.to_string());
+            let run = queries(&folder, &["--against", "low.yaml"]).ended(i32::from(lost));
+            let leaks = image == "debian:12" && glibc <= dots;
+            assert_eq!(
+                run.stderr.contains("of the profile low, glibc first asks outside"),
+                leaks,
+                "{image} {dots}: {}",
+                run.stderr
+            );
+            let run = queries(&folder, &["--against", "low.yaml", "--no-leaks"]).ended(i32::from(lost || leaks));
+            assert_eq!(run.stderr.contains(&format!("loses or leaks {name} of")), lost || leaks, "{}", run.stderr);
+        }
+    }
 }
 
 #[test]
-fn a_profile_below_its_own_evidence_is_rejected() {
-    let folder = folder();
-    let run = queries(&folder, &["-o", "profile", "--workload", "web"]).ended(0);
-    let folder = folder.with("lower.yaml", run.stdout.replace("ndots:2", "ndots:1"));
-    let run = queries(&folder, &["--against", "lower.yaml"]).ended(2);
+fn table_json_and_profile_agree_on_a_workload_that_falls_back() {
+    let folder = Folder::new().with("pods.json", pods().replace("alpine:3.20", "debian:12")).with("coredns.log", log());
+    let run = queries(&folder, &["--workload", "web"]).ended(0);
+    let row: Vec<&str> = run.stdout.lines().nth(1).unwrap().split("  ").map(str::trim).collect();
+    let row: Vec<&str> = row.into_iter().filter(|cell| !cell.is_empty()).collect();
+    assert_eq!((row[2], row[7], row[9]), ("glibc", "1", "1"), "{}", run.stdout);
     assert!(
-        run.stderr.contains("the log shows names that need ndots:2, and the profile sets ndots:1"),
+        run.stderr.contains("shop/web: with ndots:1, glibc first asks outside of the cluster for db.data."),
         "{}",
         run.stderr
     );
+    let web = queries(&folder, &["--workload", "web", "-o", "json"]).ended(0).json()["workloads"][0].clone();
+    assert_eq!(
+        (&web["result"]["ndots"], &web["result"]["leaked"], &web["safeNdots"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
+    let profile = |arguments: &[&str]| -> Value {
+        let run = queries(&folder, &[&["--workload", "web", "-o", "profile"], arguments].concat()).ended(0);
+        serde_saphyr::from_str(&run.stdout).unwrap()
+    };
+    let options = profile(&[])["spec"]["options"].clone();
+    assert_eq!((&options["glibc"], &options["musl"]), (&json!(["ndots:1"]), &json!(["ndots:2"])));
+    let options = profile(&["--no-leaks"])["spec"]["options"].clone();
+    assert_eq!((&options["glibc"], &options["others"]), (&json!(null), &json!(["ndots:2"])));
+}
+
+#[test]
+fn no_profile_where_the_log_is_no_evidence() {
+    let untimed: String = log().lines().map(|line| line.replace("Z [INFO]", " [INFO]") + "\n").collect();
+    let mut half = String::new();
+    add(&mut half, "10.1.0.1", "db.data.shop.svc.cluster.local", "NXDOMAIN");
+    let mut autopath = log();
+    add(&mut autopath, "10.1.0.1", "www.example.com.shop.svc.cluster.local", "NOERROR");
+    let mut deep = log();
+    look_up(&mut deep, "10.1.0.1", "a.b.c.d.e", 1);
+    for (log, why) in [
+        (untimed, "the log has no times"),
+        (half, "the log lacks queries of many searches"),
+        (
+            autopath,
+            "the server searches for its pods, as with autopath (www.example.com.shop.svc.cluster.local was answered)",
+        ),
+        (deep, "it needs ndots:5"),
+    ] {
+        let folder = folder().with("coredns.log", log);
+        let run = queries(&folder, &["--workload", "web", "-o", "profile"]).ended(2);
+        assert!(
+            run.stderr.contains("no profile for shop/Deployment/web: ") && run.stderr.contains(why),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.stdout, "");
+    }
 }
 
 #[test]
@@ -214,27 +308,100 @@ fn a_name_cannot_command_the_terminal() {
 }
 
 #[test]
-fn a_dnstap_socket_is_read_until_the_time_limit_and_removed() {
-    let folder = folder();
+fn lines_of_megabytes_and_rubbish_hide_no_query() {
+    let mut rubbish: Vec<u8> =
+        (0..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    rubbish.push(b'\n');
+    let mut input = vec![b'x'; 3 << 20];
+    // The end of a line that is too long is no line of its own.
+    let mut end = String::new();
+    add(&mut end, "10.1.0.1", "www.example.com", "NOERROR");
+    input.extend(end.as_bytes());
+    input.extend(rubbish);
+    input.extend(log().as_bytes());
+    let folder = folder().with("coredns.log", input);
+    let json = queries(&folder, &["-o", "json"]).ended(0).json();
+    let clean = queries(&self::folder(), &["-o", "json"]).ended(0).json();
+    assert_eq!(json["workloads"], clean["workloads"]);
+}
+
+/// More than a pipe holds, so that most of it is read when it is written.
+fn long_log() -> String {
+    log().repeat(30)
+}
+
+#[test]
+fn a_signal_or_the_time_limit_ends_an_endless_log_with_the_result_so_far() {
+    for (end, arguments) in [("-INT", &[][..]), ("-TERM", &[]), ("", &["--for", "1"])] {
+        let folder = folder();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
+        command.args(["queries", "--pods", "pods.json", "-o", "json"]).args(arguments).current_dir(folder.path("."));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(long_log().as_bytes()).unwrap();
+        if !end.is_empty() {
+            assert!(Command::new("kill").args([end, &child.id().to_string()]).status().unwrap().success());
+        }
+        // The input stays open.
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        assert!(output.status.success(), "{end}: {}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(json["queries"].as_u64().unwrap() > 100, "{end}: {json:#}");
+    }
+}
+
+/// Starts a listener, and returns it with its first connection.
+fn listening(folder: &Folder, seconds: &str) -> (std::process::Child, UnixStream) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
     command
-        .args(["queries", "--dnstap", "unix:tap.sock", "--for", "2", "--pods", "pods.json"])
+        .args(["queries", "--dnstap", "unix:tap.sock", "--for", seconds, "--pods", "pods.json"])
         .current_dir(folder.path("."));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
-    let mut socket = loop {
+    loop {
         match UnixStream::connect(folder.path("tap.sock")) {
-            Ok(socket) => break socket,
+            Ok(socket) => return (child, socket),
             Err(error) => assert!(began.elapsed() < Duration::from_secs(2), "{error}"),
         }
         std::thread::yield_now();
-    };
+    }
+}
+
+#[test]
+fn a_dnstap_socket_is_read_until_the_time_limit_and_removed() {
+    let folder = folder();
+    let (child, mut socket) = listening(&folder, "2");
     socket.write_all(b"[INFO] no frames").unwrap();
     let ended = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert!(stderr.contains("a dnstap connection ended: this is no frame stream"), "{stderr}");
     assert_eq!(ended.status.code(), Some(2), "{stderr}");
     assert!(!folder.path("tap.sock").exists());
+}
+
+#[test]
+fn peers_that_send_nothing_are_bounded() {
+    let folder = folder();
+    let (child, first) = listening(&folder, "3");
+    let silent: Vec<_> = (0..400).filter_map(|_| UnixStream::connect(folder.path("tap.sock")).ok()).collect();
+    let ended = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(stderr.contains("more than 256 dnstap connections at once"), "{} {stderr}", silent.len());
+    assert_eq!(ended.status.code(), Some(2), "{stderr}");
+    drop(first);
+}
+
+#[test]
+fn a_cut_file_of_frames_counts_as_far_as_it_goes() {
+    let start = [&[0_u8; 4][..], &[0, 0, 0, 4], &[0, 0, 0, 2]].concat();
+    let frame = [&[0, 0, 0, 2][..], &[0x78, 0x01]].concat();
+    let cut = [start, frame, vec![0, 0, 1]].concat();
+    let folder = folder().with("tap.dnstap", cut);
+    let run = folder.run(&["queries", "--dnstap", "tap.dnstap", "--pods", "pods.json"]).ended(2);
+    for says in ["the rest of the dnstap file is not read: ", "no query in the input"] {
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
 }
 
 /// The memory of a million lines: 2,000 pods, each with names of its own, and names that are never asked for again.
@@ -271,4 +438,5 @@ fn a_million_lines_fit_in_bounded_memory() {
     assert_eq!(json["queries"], 1_000_000);
     assert!(json["droppedNames"].as_u64().unwrap() > 400_000, "{}", json["droppedNames"]);
     assert!(measured[0] < 128.0 * 1024.0, "{} KiB", measured[0]);
+    assert!(stderr.contains("1995 more workloads have dropped names") && stderr.lines().count() < 20, "{stderr}");
 }

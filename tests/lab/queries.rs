@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::Topic;
 use crate::common::harness::tests;
 use crate::lab::coredns::CoreDns;
-use crate::lab::network::{CLIENT, Lab, server};
-use crate::lab::process::POLL;
+use crate::lab::network::{CLIENT, CLUSTER_DNS, Lab, server};
+use crate::lab::process::{POLL, Process};
 use crate::lab::resolvers::Program;
 use crate::lab::server::Script;
 use crate::lab::world::World;
@@ -20,7 +20,10 @@ use crate::lab::world::World;
 pub(crate) const TESTS: Topic = tests![
     the_log_shows_the_lowest_ndots_of_real_resolvers,
     json_shows_the_same,
-    dnstap_shows_the_same_through_a_socket
+    the_logs_of_two_replicas_show_the_same_in_any_order,
+    dnstap_shows_the_same_through_a_unix_socket,
+    dnstap_shows_the_same_over_tcp,
+    a_server_that_searches_is_reported
 ];
 
 /// A name outside, and names of a Service in another namespace with one dot and with two.
@@ -48,7 +51,7 @@ fn folder() -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     let pod = json!({
         "metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"}},
-        "spec": {"containers": []},
+        "spec": {"containers": [{"name": "app", "image": "alpine:3.20"}]},
         "status": {"phase": "Running", "podIP": CLIENT.to_string(), "hostIP": "192.0.2.1"},
     });
     std::fs::write(folder.path().join("pods.json"), json!({"items": [pod]}).to_string())?;
@@ -119,7 +122,7 @@ fn the_log_shows_the_lowest_ndots_of_real_resolvers(world: &World) -> Result<()>
             let after = lines_about(&coredns, program, &lab, lowest, names)?;
             let (then, _) = read_log(&after)?;
             // Each saved query is gone, and there are no others.
-            let (queries, saved) = (web["queries"].as_i64(), web["resolvers"][0]["saved"].as_i64());
+            let (queries, saved) = (web["queries"].as_i64(), web["result"]["saved"].as_i64());
             let expected = queries.zip(saved).map(|(queries, saved)| queries - saved);
             ensure!(then["queries"].as_i64() == expected, "{}: {web:#} {then:#}\n{after}", program.resolver);
             if lowest > 1 {
@@ -143,7 +146,100 @@ fn json_shows_the_same(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn dnstap_shows_the_same_through_a_socket(world: &World) -> Result<()> {
+/// The Service spreads queries over two replicas, whose logs `kubectl logs` prints one after the other.
+fn the_logs_of_two_replicas_show_the_same_in_any_order(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _upstream = lab.server(server(1), outside())?;
+    let addresses = [server(10), server(11)];
+    let replicas = addresses.map(|address| CoreDns::start_with(&lab, address, &[server(1)], "log", &[]));
+    let [one, two] = replicas;
+    let (one, two) = (one?, two?);
+    lab.balance(CLUSTER_DNS, &addresses)?;
+    let program = world.musl(|_| true)?;
+    let names: Vec<String> = (0..20).map(|number| format!("n{number}.example.com")).collect();
+    let client = lab.client(&pod(5).replace(&server(10).to_string(), &CLUSTER_DNS.to_string()))?;
+    let mut found = program.look_up(&client, &names)?.into_iter().chain(program.look_up(&client, &[ONE_DOT])?);
+    ensure!(found.all(|found| found.succeeded()), "a name was lost");
+    let began = Instant::now();
+    // A, and AAAA, of four names for each outside name, and of two for the other.
+    let all = 2 * (4 * names.len() + 2);
+    let queries = |log: &str| log.lines().filter(|line| line.contains("\" N")).count();
+    while queries(&one.log()) + queries(&two.log()) < all {
+        ensure!(began.elapsed() < DEADLINE, "{}\n{}", one.log(), two.log());
+        std::thread::sleep(POLL);
+    }
+    // `kubectl logs --prefix` (kubernetes staging/src/k8s.io/kubectl/pkg/cmd/logs/logs.go).
+    let prefixed = |name: &str, log: &str| -> String {
+        log.lines().map(|line| format!("[pod/coredns-{name}/coredns] {line}\n")).collect()
+    };
+    let (one, two) = (prefixed("1", &one.log()), prefixed("2", &two.log()));
+    for log in [[&*one, &*two].concat(), [&*two, &*one].concat()] {
+        let (web, json) = read_log(&log)?;
+        ensure!(web["result"]["ndots"] == 2 && json["isWhole"] == true, "{json:#}\n{log}");
+    }
+    // Each alone lacks queries, and counts what may be a search as one.
+    for log in [one, two] {
+        let (web, json) = read_log(&log)?;
+        ensure!(json["isWhole"] == false && web["result"]["ndots"].as_u64() >= Some(1), "{json:#}\n{log}");
+    }
+    Ok(())
+}
+
+/// CoreDNS's plugin `autopath` answers an outside name below the pod's first domain.
+fn a_server_that_searches_is_reported(world: &World) -> Result<()> {
+    let lab = Lab::new(world)?;
+    let _upstream = lab.server(server(1), outside())?;
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), "search shop.svc.cluster.local svc.cluster.local cluster.local\n")?;
+    let plugins = format!("log\nautopath {}", file.path().display());
+    let coredns = CoreDns::start_with(&lab, server(10), &[server(1)], &plugins, &[])?;
+    let from = coredns.log().len();
+    ensure!(found(world.musl(|_| true)?, &lab, 5, &[OUTSIDE])? == 1, "{OUTSIDE} was lost: {}", coredns.log());
+    let log = lines_until(&coredns, from, "www.example.com.shop.svc.cluster.local")?;
+    let (web, json) = read_log(&log)?;
+    ensure!(web["searchedByServer"] == "www.example.com.shop.svc.cluster.local", "{json:#}\n{log}");
+    ensure!(web["result"].is_null() && web["safeNdots"].is_null(), "{json:#}");
+    Ok(())
+}
+
+fn dnstap_shows_the_same_over_tcp(world: &World) -> Result<()> {
+    const PORT: u16 = 6000;
+    let lab = Lab::new(world)?;
+    let _upstream = lab.server(server(1), outside())?;
+    let folder = folder()?;
+    let pods = folder.path().join("pods.json").display().to_string();
+    let address = format!("{}:{PORT}", server(10));
+    let source = format!("tcp:{address}");
+    let mut listener = lab.program(env!("CARGO_BIN_EXE_muslin"), |_| {
+        Ok(["queries", "--pods", &pods, "-o", "json", "--dnstap", &source].map(str::to_owned).to_vec())
+    })?;
+    let listens = |process: &Process| {
+        let sockets = std::fs::read_to_string(format!("/proc/{}/net/tcp", process.id())).unwrap_or_default();
+        // In the state LISTEN, with the port in hexadecimal.
+        sockets.lines().any(|line| line.contains(&format!(":{PORT:04X} ")) && line.contains(" 0A "))
+    };
+    listener.wait_until(listens)?;
+    let plugins = format!("log\ndnstap tcp://{address} full");
+    let coredns = CoreDns::start_with(&lab, server(10), &[server(1)], &plugins, &[])?;
+    lines_about(&coredns, world.musl(|_| true)?, &lab, 5, &[OUTSIDE, ONE_DOT])?;
+    std::thread::sleep(Duration::from_secs(2));
+    drop(coredns);
+    ensure!(Command::new("kill").args(["-INT", &listener.id().to_string()]).status()?.success(), "kill failed");
+    let began = Instant::now();
+    while !listener.log().ends_with("}\n") {
+        ensure!(began.elapsed() < DEADLINE, "no result: {}", listener.log());
+        std::thread::sleep(POLL);
+    }
+    let log = listener.log();
+    let document = log.find("{\n").and_then(|begin| log.get(begin..)).context("no JSON")?;
+    let json: Value = serde_json::from_str(document).with_context(|| log.clone())?;
+    let web = &json["workloads"][0];
+    ensure!(web["result"]["ndots"] == 2 && json["isWhole"] == true, "{json:#}");
+    ensure!(web["foundBySearch"][0]["queries"] == 1, "{web:#}");
+    Ok(())
+}
+
+fn dnstap_shows_the_same_through_a_unix_socket(world: &World) -> Result<()> {
     let lab = Lab::new(world)?;
     let _upstream = lab.server(server(1), outside())?;
     let folder = folder()?;

@@ -22,6 +22,7 @@ pub(crate) const TESTS: Topic = tests![
     reports_programs_with_invalid_offsets_as_unknown,
     ignores_build_information_with_invalid_lengths,
     ends_long_chains_of_links,
+    says_what_to_do_about_too_many_links,
     keeps_escaping_and_circular_links_inside_the_image,
     rejects_too_many_entries,
     rejects_invalid_sizes
@@ -195,6 +196,20 @@ fn ends_long_chains_of_links(world: &World) -> Result<()> {
     let told = describe(inspect(world, layer.end(), Packing::Gzip, Limits::default())?)?;
     ensure!(told.starts_with("unknown "), "{told}");
     Ok(())
+}
+
+fn says_what_to_do_about_too_many_links(world: &World) -> Result<()> {
+    let target = |link: usize| format!("{}link{link}", "./".repeat(40));
+    let mut layer = RawTar::default().file("usr/bin/link0", &program(world)?);
+    for link in 1..20_000 {
+        // Most are followed through 35 others.
+        let target = target(link.min(36) - 1);
+        layer = layer.entry(&format!("usr/bin/link{link}"), EntryType::Symlink, &target, 0, b"");
+    }
+    expect_error(
+        inspect(world, layer.end(), Packing::Zstd, Limits::default())?,
+        "too many links or folders: rebuild it with fewer, or declare its resolver",
+    )
 }
 
 fn ignores_build_information_with_invalid_lengths(world: &World) -> Result<()> {

@@ -156,7 +156,7 @@ fn each_warning_has_its_change_and_its_rule_in_120_bytes() {
                 assert!(!line.contains(|c: char| c.is_control()), "{place}: {line}");
                 let is_count = line.starts_with("muslin: and ") && line.ends_with(" more findings");
                 let is_note = plan
-                    .notes
+                    .author_notes
                     .iter()
                     .any(|note| line.starts_with(&format!("muslin: {}", &note[..note.floor_char_boundary(16)])));
                 let is_finding = plan.findings.iter().any(|planned| is_about(line, planned));

@@ -170,7 +170,7 @@ pub(in crate::admission) async fn check_labels(
         let profile = state.namespace_profile(&policy, &mut notes);
         warnings.extend(notes.into_iter().map(Line::new));
         if before.is_some() && mode != Mode::Off {
-            warnings.extend(preview(state, &[(name.to_owned(), mode)], &profile, deadline).await);
+            warnings.extend(preview(state, &[(name.to_owned(), mode, profile)], None, deadline).await);
         }
     }
     Answer::new(Outcome::Unchanged, Some(mode), &Response::allow(uid).with_warnings(warnings))

@@ -60,7 +60,7 @@ fn plan_and_answer(
     if let Some(invalid) = policy.invalid_mode() {
         notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
     }
-    let profile = state.pod_profile(&state.namespace_profile(policy, &mut notes), pod);
+    let profile = state.pod_profile(namespace, &state.namespace_profile(policy, &mut notes), None, pod);
     let broken = state.broken_domains();
     let plan = match (state.planner)(pod, fingerprints, &state.context(namespace, mode, &profile, &broken)) {
         Ok(plan) => plan,
@@ -139,7 +139,7 @@ pub(in crate::admission) async fn enforce(
             return None;
         }
         // `mutate` has already shown the notes on the profile.
-        let profile = state.pod_profile(&state.namespace_profile(&policy, &mut Vec::new()), pod);
+        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut Vec::new()), None, pod);
         let mut denials = denials(state, pod, &images, namespace, &profile);
         if let Some(before) = before.filter(|_| !denials.is_empty()) {
             let earlier = self::denials(state, before, &state.known_images(before, namespace), namespace, &profile);

@@ -45,17 +45,19 @@ struct Group {
     example: String,
 }
 
-/// Returns lines on what the running pods of these namespaces, each with its mode, would get from a profile.
+/// Returns lines on what the running pods of these namespaces, each with its mode and its profile, would get. `new` is a profile that is
+/// not stored yet.
 pub(super) async fn preview(
     state: &State,
-    namespaces: &[(String, Mode)],
-    profile: &SelectedProfile,
+    namespaces: &[(String, Mode, SelectedProfile)],
+    new: Option<&SelectedProfile>,
     deadline: Instant,
 ) -> Vec<Line> {
     let deadline = (deadline - MARGIN).min(Instant::now() + TIME_MAX);
     let mut preview = Preview::default();
-    for (namespace, mode) in namespaces {
-        let adding = add_namespace(&mut preview, state, namespace, *mode, profile, deadline);
+    for one in namespaces {
+        let (namespace, ..) = one;
+        let adding = add_namespace(&mut preview, state, one, new, deadline);
         match tokio::time::timeout_at(deadline, adding).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -78,9 +80,8 @@ pub(super) async fn preview(
 async fn add_namespace(
     preview: &mut Preview,
     state: &State,
-    namespace: &str,
-    mode: Mode,
-    profile: &SelectedProfile,
+    (namespace, mode, profile): &(String, Mode, SelectedProfile),
+    new: Option<&SelectedProfile>,
     deadline: Instant,
 ) -> Result<(), kube::Error> {
     let Some(mut pods) = state.namespaces.pods(namespace) else { return Ok(()) };
@@ -98,10 +99,10 @@ async fn add_namespace(
                         return;
                     }
                     let images = state.known_images(&pod, namespace);
-                    let profile = state.pod_profile(profile, &pod);
+                    let profile = state.pod_profile(namespace, profile, new, &pod);
                     let broken = state.broken_domains();
                     // An earlier profile may have changed the pod.
-                    let known = state.context(namespace, mode, &profile, &broken);
+                    let known = state.context(namespace, *mode, &profile, &broken);
                     let context = Context { trusts_annotation: true, ..known };
                     preview.add(&pod, images.fingerprints(&pod).0, &context);
                 });

@@ -9,7 +9,7 @@ use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::cluster::{ProfileProblem, ResolverProfile, SelectedProfile};
-use crate::policy::Mode;
+use crate::policy::{Mode, NamespacePolicy};
 use crate::text::Line;
 
 use super::preview::preview;
@@ -66,15 +66,21 @@ pub(in crate::admission) async fn check_profile(
         let risks = joined(profile.unaccepted());
         warnings.push(Line::new(format!("muslin: the next release will not use this profile: {risks}")));
     }
-    let users: Vec<_> = state
-        .namespaces
-        .using(&name, &state.settings.profile)
-        .into_iter()
-        .map(|(namespace, policy)| (namespace.to_string(), state.mode(&policy)))
-        .filter(|(namespace, mode)| *mode != Mode::Off && !state.is_excluded(namespace))
-        .collect();
-    warnings.extend(preview(state, &users, &profile, deadline).await);
+    warnings.extend(preview(state, &users(state, &name, &profile), Some(&profile), deadline).await);
     Answer::new(Outcome::Unchanged, None, &Response::allow(uid).with_warnings(warnings))
+}
+
+/// Returns the namespaces whose pods the profile would change, each with its mode and the profile that it would have.
+fn users(state: &State, name: &str, profile: &SelectedProfile) -> Vec<(String, Mode, SelectedProfile)> {
+    let default = &state.settings.profile;
+    let using = state.namespaces.using(name, default, profile.namespaces()).into_iter();
+    let user = |(namespace, policy): (Box<str>, NamespacePolicy)| {
+        let is_named = policy.profile().unwrap_or(default) == name;
+        let own = if is_named { profile.clone() } else { state.namespace_profile(&policy, &mut Vec::new()) };
+        (namespace.to_string(), state.mode(&policy), own)
+    };
+    let users = using.map(user);
+    users.filter(|(namespace, mode, _)| *mode != Mode::Off && !state.is_excluded(namespace)).collect()
 }
 
 /// Joins the first problems into one line.

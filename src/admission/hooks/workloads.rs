@@ -39,7 +39,7 @@ pub(in crate::admission) async fn warn(
     let images = state.images(pod, namespace, mode, effort, deadline).await;
     let answer = || {
         let (fingerprints, mut notes) = images.fingerprints(pod);
-        let profile = state.pod_profile(&state.namespace_profile(&policy, &mut notes), pod);
+        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut notes), None, pod);
         let broken = state.broken_domains();
         let context = Context {
             holder_ignores: workload.ignores(),

@@ -263,7 +263,7 @@ impl Checker {
                 if self.verbose {
                     let object = self.planner.name_of(object);
                     let note = |note| format!("{}: {object}: {note}", text.name).into();
-                    results.notes.extend(plan.notes.iter().map(note));
+                    results.notes.extend(plan.all_notes().map(note));
                 }
                 fix.add(source, plan);
             }

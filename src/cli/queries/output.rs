@@ -2,77 +2,63 @@
 
 use serde::Serialize;
 
-use crate::queries::{Evidence, HiddenClient, ResolverEvidence, Summary};
+use crate::queries::{Evidence, HiddenClient, NdotsResult, Summary};
 use crate::report::table;
 use crate::text::{Block, Line};
+
+/// The version of the JSON document. A change that breaks its readers raises it.
+const JSON_VERSION: u32 = 1;
 
 /// The most names of a workload in the table; JSON has all.
 const NAMES_SHOWN: usize = 3;
 
-/// The most hidden clients that are noted one by one.
-const HIDDEN_SHOWN: usize = 5;
+/// The most hidden clients, and workloads with leaks, that are noted one by one.
+const NOTES_SHOWN: usize = 5;
 
 #[derive(Serialize)]
 struct JsonDocument<'e> {
+    version: u32,
     #[serde(flatten)]
     summary: &'e Summary,
-    workloads: Vec<JsonWorkload<'e>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonWorkload<'e> {
-    #[serde(flatten)]
-    evidence: &'e Evidence,
-    /// The lowest `ndots` that is safe for every resolver.
-    safe_ndots: Option<u32>,
+    workloads: &'e [&'e Evidence],
 }
 
 /// Returns one JSON document. Its fields are a contract.
-pub(super) fn json(summary: &Summary, evidence: &[Evidence]) -> Block {
-    let workload = |evidence| JsonWorkload { evidence, safe_ndots: safe_ndots(evidence) };
-    Block::indented_json(&JsonDocument { summary, workloads: evidence.iter().map(workload).collect() })
-}
-
-/// Returns the `ndots` that is safe for every resolver; `None` if the search list is unknown.
-pub(super) fn safe_ndots(evidence: &Evidence) -> Option<u32> {
-    (!evidence.has_unknown_list).then(|| evidence.safe_ndots())
+pub(super) fn json(summary: &Summary, evidence: &[&Evidence]) -> Block {
+    Block::indented_json(&JsonDocument { version: JSON_VERSION, summary, workloads: evidence })
 }
 
 /// Returns a table of the workloads.
-pub(super) fn table_of(evidence: &[Evidence]) -> Block {
-    const TITLES: [&str; 10] = [
+pub(super) fn table_of(evidence: &[&Evidence]) -> Block {
+    const TITLES: [&str; 11] = [
         "NAMESPACE",
         "WORKLOAD",
+        "RESOLVER",
         "PODS",
         "QUERIES",
         "A SECOND",
         "WASTED",
         "NDOTS",
         "SAVES",
-        "GLIBC, GO",
+        "LEAKS",
         "FOUND BY SEARCH",
     ];
     let mut rows = vec![TITLES.map(Line::new).to_vec()];
-    let mut evidence: Vec<&Evidence> = evidence.iter().collect();
+    let mut evidence = evidence.to_vec();
     evidence.sort_by_key(|one| std::cmp::Reverse(one.queries));
     for one in evidence {
-        let unknown = || "-".to_owned();
-        let ndots = safe_ndots(one).map_or_else(unknown, |ndots| ndots.to_string());
-        let saves = one.musl().filter(|_| !one.has_unknown_list);
-        let saves = saves.map_or_else(unknown, |musl| percent(musl.saved_share));
-        let falls_back = one.resolvers.iter().find(|result| result.resolver == "glibc");
-        let falls_back = falls_back.filter(|_| !one.has_unknown_list).map_or_else(unknown, falling_back);
+        let result = |show: fn(&NdotsResult) -> String| one.result.as_ref().map_or_else(|| "-".to_owned(), show);
         let cells = [
             one.workload.namespace.clone(),
             format!("{}/{}", one.workload.kind, one.workload.name),
+            resolvers(one),
             one.pods.to_string(),
             one.queries.to_string(),
-            one.queries_per_second.map_or_else(unknown, |rate| format!("{rate:.2}")),
+            one.queries_per_second.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}")),
             percent(one.wasted_share),
-            ndots,
-            saves,
-            falls_back,
+            result(|result| result.ndots.to_string()),
+            result(|result| percent(result.saved_share)),
+            result(|result| result.leaked.to_string()),
             names(one),
         ];
         rows.push(cells.map(Line::new).to_vec());
@@ -80,10 +66,9 @@ pub(super) fn table_of(evidence: &[Evidence]) -> Block {
     table(&rows)
 }
 
-/// Returns the result for glibc and Go, which lose nothing and may ask outside for names of the cluster.
-fn falling_back(result: &ResolverEvidence) -> String {
-    let leaked = if result.leaked > 0 { format!(", {} leak", result.leaked) } else { String::new() };
-    format!("{}{leaked}", result.lowest_ndots)
+fn resolvers(evidence: &Evidence) -> String {
+    let names: Vec<&str> = evidence.uses.iter().map(|family| family.name()).collect();
+    if names.is_empty() { "unknown".to_owned() } else { names.join(", ") }
 }
 
 fn names(evidence: &Evidence) -> String {
@@ -97,9 +82,9 @@ fn percent(share: f64) -> String {
 }
 
 /// Returns what a reader must know before trusting the result.
-pub(super) fn notes(summary: &Summary, evidence: &[Evidence]) -> Vec<Line> {
+pub(super) fn notes(summary: &Summary, evidence: &[&Evidence]) -> Vec<Line> {
     let mut notes = Vec::new();
-    let Summary { queries, other_lines, unknown_clients, unknown_queries, hidden, .. } = summary;
+    let Summary { queries, other_lines, unknown_clients, unknown_queries, earlier_clients, hidden, .. } = summary;
     match (summary.from, summary.to) {
         (Some(from), Some(to)) => notes.push(format!(
             "{queries} queries from {from:.0} to {to:.0}: a name that was not asked for in this time may need a higher ndots"
@@ -119,7 +104,7 @@ pub(super) fn notes(summary: &Summary, evidence: &[Evidence]) -> Vec<Line> {
                 .to_owned(),
         );
     }
-    for HiddenClient { address, is_node, pod, queries, namespaces } in hidden.iter().take(HIDDEN_SHOWN) {
+    for HiddenClient { address, is_node, pod, queries, namespaces } in hidden.iter().take(NOTES_SHOWN) {
         let whose = match (is_node, pod) {
             (true, _) => "a node".to_owned(),
             (false, Some(pod)) => format!("the pod {pod}"),
@@ -135,32 +120,87 @@ pub(super) fn notes(summary: &Summary, evidence: &[Evidence]) -> Vec<Line> {
              Read the cache's own log for them"
         ));
     }
-    if hidden.len() > HIDDEN_SHOWN {
-        notes.push(format!("{} more clients hide pods; JSON lists them", hidden.len() - HIDDEN_SHOWN));
+    if hidden.len() > NOTES_SHOWN {
+        notes.push(format!("{} more clients hide pods; JSON lists them", hidden.len() - NOTES_SHOWN));
     }
     if *unknown_clients > 0 {
-        notes.push(format!("{unknown_clients} clients with {unknown_queries} queries are no pods of the list"));
+        let earlier = if *earlier_clients > 0 {
+            format!("; {earlier_clients} of them had the address before a pod of the list got it")
+        } else {
+            String::new()
+        };
+        notes
+            .push(format!("{unknown_clients} clients with {unknown_queries} queries are no pods of the list{earlier}"));
     }
     if summary.dropped_queries > 0 {
         notes.push(format!("{} queries of still more clients were dropped", summary.dropped_queries));
     }
-    notes.extend(evidence.iter().flat_map(workload_notes));
+    notes.extend(workload_notes(evidence));
     notes.into_iter().map(Line::new).collect()
 }
 
-/// Returns what a reader must know about one workload.
-fn workload_notes(evidence: &Evidence) -> Vec<String> {
+/// The notes about single workloads, and the end of a sentence that counts more of each.
+const WORKLOAD_NOTES: [(fn(&Evidence) -> Option<String>, &str); 5] = [
+    (unknown_list, "have the node's resolv.conf"),
+    (searched_by_server, "have names that no Service can have"),
+    (dropped_names, "have dropped names"),
+    (ambiguous_names, "have names that may have been given in full"),
+    (leaks, "have leaks"),
+];
+
+fn unknown_list(evidence: &Evidence) -> Option<String> {
+    let note = "has the node's resolv.conf, so its search list is unknown";
+    evidence.has_unknown_list.then(|| format!("{} {note}", workload(evidence)))
+}
+
+fn searched_by_server(evidence: &Evidence) -> Option<String> {
+    let name = evidence.searched_by_server.as_ref()?;
+    Some(format!(
+        "{}: {name} was answered, and no Service can have that name. The server searches for the pod, as CoreDNS's plugin autopath does, \
+         so the log does not show which names need the search",
+        workload(evidence)
+    ))
+}
+
+fn dropped_names(evidence: &Evidence) -> Option<String> {
+    let names = evidence.dropped_names;
+    (names > 0).then(|| format!("{}: {names} names were dropped to bound the memory", workload(evidence)))
+}
+
+fn ambiguous_names(evidence: &Evidence) -> Option<String> {
+    let names = evidence.ambiguous;
+    let note = "names may have been given in full; they count as found by a search";
+    (names > 0).then(|| format!("{}: {names} {note}", workload(evidence)))
+}
+
+/// Returns the names that leak: a resolver which asks outside first takes an outside name of the same spelling.
+fn leaks(evidence: &Evidence) -> Option<String> {
+    let ndots = evidence.result.as_ref()?.ndots;
+    let mut names = evidence.leaked(ndots);
+    let first = names.next()?;
+    let more = names.count();
+    let more = if more > 0 { format!(" and {more} more names") } else { String::new() };
+    let (workload, resolvers, name) = (workload(evidence), resolvers(evidence), &first.name);
+    Some(format!(
+        "{workload}: with ndots:{ndots}, {resolvers} first asks outside of the cluster for {name}{more}. An outside name of the same \
+         spelling would win: --no-leaks counts these names as lost"
+    ))
+}
+
+/// Returns what a reader must know about single workloads: the first of each kind, and the number of the others.
+fn workload_notes(evidence: &[&Evidence]) -> Vec<String> {
     let mut notes = Vec::new();
-    let workload = format!("{}/{}", evidence.workload.namespace, evidence.workload.name);
-    if evidence.has_unknown_list {
-        notes.push(format!("{workload} has the node's resolv.conf, so its search list is unknown"));
-    }
-    if evidence.dropped_names > 0 {
-        notes.push(format!("{workload}: {} names were dropped to bound the memory", evidence.dropped_names));
-    }
-    if evidence.ambiguous > 0 {
-        let names = evidence.ambiguous;
-        notes.push(format!("{workload}: {names} names may have been given in full; they count as found by a search"));
+    for (note, what) in WORKLOAD_NOTES {
+        let mut all = evidence.iter().filter_map(|one| note(one));
+        notes.extend(all.by_ref().take(NOTES_SHOWN));
+        let more = all.count();
+        if more > 0 {
+            notes.push(format!("{more} more workloads {what}; JSON lists them"));
+        }
     }
     notes
+}
+
+fn workload(evidence: &Evidence) -> String {
+    format!("{}/{}", evidence.workload.namespace, evidence.workload.name)
 }

@@ -15,7 +15,7 @@ use super::results::{ObjectFindings, ScanResults, TopObject};
 use crate::cli::outcome::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::registry_args::own_platform;
-use crate::cluster::{self, ImageInspection, Listing, Profiles};
+use crate::cluster::{self, ImageInspection, Listing, ObservedDns, Profiles};
 use crate::image::{self, Fingerprint};
 use crate::plan::{Context, count_containers, findings_as_is, plan};
 use crate::pod::Pod;
@@ -54,6 +54,8 @@ pub(super) struct Cluster<'s> {
     pub(super) client: kube::Client,
     namespaces: HashMap<String, NamespacePolicy>,
     profiles: Profiles,
+    /// The nodes' search domains as muslin's pods saw them.
+    dns: ObservedDns,
     inspection: Option<ImageInspection>,
     /// Messages about what could not be read.
     pub(super) notes: Vec<Line>,
@@ -82,9 +84,11 @@ impl<'s> Cluster<'s> {
             .map_err(Failure::Input)?;
         let inspection = registries.map(inspection).transpose()?;
         let (namespaces, profiles) = (HashMap::new(), Profiles::built_in());
-        let mut cluster = Self { scope, client, namespaces, profiles, inspection, notes: Vec::new() };
+        let dns = ObservedDns::default();
+        let mut cluster = Self { scope, client, namespaces, profiles, dns, inspection, notes: Vec::new() };
         cluster.read_namespaces().await?;
         cluster.read_profiles().await?;
+        cluster.read_observations().await?;
         Ok(cluster)
     }
 
@@ -130,6 +134,18 @@ impl<'s> Cluster<'s> {
                     Some(profiles) => profiles,
                     None => return Ok(()),
                 }
+            }
+        };
+        Ok(())
+    }
+
+    async fn read_observations(&mut self) -> Result<(), Failure> {
+        self.dns = match ObservedDns::list(self.client.clone()).await {
+            // Where muslin is not installed there is no such resource.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            observed => {
+                let without = "scanning without the nodes' broken search domains";
+                allowed(observed.map(Some), "dnsobservations", without, &mut self.notes)?.unwrap_or_default()
             }
         };
         Ok(())
@@ -203,7 +219,7 @@ impl<'s> Cluster<'s> {
                 let context = Context {
                     holder_ignores: workload.ignores(),
                     holder_unread: &unread,
-                    ..inputs.context(&top.namespace, self.scope.cluster_domain)
+                    ..inputs.context(&top.namespace, self)
                 };
                 let Ok(plan) = plan(pod, fingerprints, &context) else { continue };
                 let (resolvers, containers) = (plan.resolvers.to_string(), plan.containers);
@@ -237,7 +253,7 @@ impl<'s> Cluster<'s> {
                     let (_, pods) = image.or_insert_with(|| (fingerprint.clone(), 0));
                     *pods += 1;
                 }
-                let context = inputs.context(&top.namespace, self.scope.cluster_domain);
+                let context = inputs.context(&top.namespace, self);
                 let Ok(findings) = findings_as_is(&pod, inputs.fingerprints.clone(), &context) else { continue };
                 let object = results.objects.entry(top.clone()).or_default();
                 if object.pods == 0 {
@@ -282,7 +298,7 @@ impl<'s> Cluster<'s> {
         };
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
         let (chosen, _) = self.profiles.for_namespace(policy.profile(), self.scope.profile);
-        let profile = self.profiles.for_pod(&chosen, self.scope.profile, || pod.labels());
+        let profile = self.profiles.for_pod(namespace, &chosen, self.scope.profile, None, || pod.labels());
         PodInputs { fingerprints, mode: policy.mode(self.scope.default_mode).max(Mode::Warn), profile }
     }
 }
@@ -290,18 +306,18 @@ impl<'s> Cluster<'s> {
 // === impl PodInputs ===
 
 impl PodInputs {
-    pub(super) fn context<'c>(&'c self, namespace: &'c str, cluster_domain: &'c str) -> Context<'c> {
+    pub(super) fn context<'c>(&'c self, namespace: &'c str, cluster: &'c Cluster<'_>) -> Context<'c> {
         let Self { fingerprints: _, mode, profile } = self;
         Context {
             namespace,
-            cluster_domain,
+            cluster_domain: cluster.scope.cluster_domain,
             cluster_nameservers: 1,
             mode: *mode,
             profile,
             // Tried by the webhook alone, from its own pod.
             cache_fault: None,
-            cluster_addresses: &[],
-            broken_domains: &[],
+            cluster_addresses: &cluster.dns.nameservers,
+            broken_domains: &cluster.dns.broken,
             holder_ignores: None,
             holder_unread: &[],
             trusts_annotation: false,

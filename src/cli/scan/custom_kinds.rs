@@ -100,7 +100,7 @@ impl Cluster<'_> {
         let json = view.json(object).unwrap_or_default();
         let Ok(pod) = serde_json::from_str::<Pod<'_>>(&json) else { return };
         let inputs = self.pod_inputs(&pod, &top.namespace).await;
-        let context = inputs.context(&top.namespace, self.scope.cluster_domain);
+        let context = inputs.context(&top.namespace, self);
         let fingerprints = inputs.fingerprints.clone();
         let planned =
             if fingerprints.is_empty() { plan_settings(&pod, &context) } else { plan(&pod, fingerprints, &context) };

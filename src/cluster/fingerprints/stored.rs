@@ -122,7 +122,7 @@ impl Pending {
         seen.sort_unstable_by(|(one, at), (other, other_at)| other_at.cmp(at).then(one.cmp(other)));
         seen.truncate(REFERENCES_MAX);
         let Image { digest, platform, facts } = &**image;
-        let Fingerprint { resolver, evidence, reason, .. } = facts.fingerprint(&Invocation::default());
+        let Fingerprint { resolver, evidence, reason, beside, .. } = facts.fingerprint(&Invocation::default());
         let first = before.map(|stored| stored.namespace.as_ref()).filter(|first| !first.is_empty());
         let as_seen = |(Reference { name, reader }, at): (&Reference, Timestamp)| Seen {
             name: name.to_string(),
@@ -132,6 +132,7 @@ impl Pending {
         ImageFingerprintStatus {
             resolver: resolver.family.name().to_owned(),
             version: resolver.release(),
+            beside: beside.filter(|second| second.in_program).map(|second| second.resolver.to_string()),
             evidence: evidence.name().to_owned(),
             because: reason.to_string(),
             image: seen.first().map(|(reference, _)| reference.name.to_string()).unwrap_or_default(),

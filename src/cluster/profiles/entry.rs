@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
 
@@ -26,7 +27,9 @@ pub struct SelectedProfile {
     pub profile: Arc<Profile>,
     /// Selects the pods of the namespace that get the profile; `None` selects all.
     selector: Option<Arc<Selector>>,
-    /// The risks of the cache on the node that the resource does not accept.
+    /// The namespaces whose pods get the profile's `ndots` beside the options of their own profile.
+    namespaces: Arc<[String]>,
+    /// The risks of the cache on the node that the resource does not accept, and a missing evidence for its `ndots`.
     unaccepted: Arc<[ProfileProblem]>,
 }
 
@@ -46,7 +49,17 @@ pub(super) struct Entry {
 impl SelectedProfile {
     /// Selects all pods.
     pub(super) fn built_in(profile: Arc<Profile>) -> Self {
-        Self { profile, selector: None, unaccepted: Arc::default() }
+        Self { profile, selector: None, namespaces: Arc::default(), unaccepted: Arc::default() }
+    }
+
+    /// Converts the selector of a resource alone, whatever its other problems are.
+    ///
+    /// # Errors
+    /// The selector is invalid.
+    pub fn selector_of(resource: &ResolverProfile) -> Result<Self, ProfileProblem> {
+        let selector = resource.spec.selector()?.map(Arc::new);
+        let namespaces = resource.spec.namespaces.clone().into();
+        Ok(Self { selector, namespaces, ..Self::built_in(Arc::new(Profile::nothing())) })
     }
 
     /// Converts a resource, whether or not the cluster has it. `knows_cluster_dns` is true if muslin knows the addresses of the cluster's
@@ -59,18 +72,24 @@ impl SelectedProfile {
         if profile.search != SearchList::Inherit && !knows_cluster_dns {
             return Err(vec![ProfileProblem::new("search", NO_CLUSTER_DNS)]);
         }
-        let selector = resource.spec.selector().map_err(|problem| vec![problem])?.map(Arc::new);
-        if let Some(problem) = NdotsEvidence::problem(resource) {
+        if let Some(problem) = NdotsEvidence::problem(resource, Timestamp::now()) {
             return Err(vec![problem]);
         }
-        let unaccepted = resource.spec.unaccepted(&profile, RiskCause::NodeLocal).into();
-        Ok(Self { profile: Arc::new(profile), selector, unaccepted })
+        let mut unaccepted = resource.spec.unaccepted(&profile, RiskCause::NodeLocal);
+        unaccepted.extend(NdotsEvidence::missing(resource));
+        let selected = Self::selector_of(resource).map_err(|problem| vec![problem])?;
+        Ok(Self { profile: Arc::new(profile), unaccepted: unaccepted.into(), ..selected })
     }
 
-    /// Returns the risks of the cache on the node that the resource does not accept. This release denies new profiles with such risks, and
+    /// Returns the risks of the cache on the node that the resource does not accept, and a missing evidence. This release denies new profiles with such risks, and
     /// still uses stored ones; the next one will not use them.
     pub fn unaccepted(&self) -> &[ProfileProblem] {
         &self.unaccepted
+    }
+
+    /// Returns the namespaces whose pods get the profile's `ndots` beside the options of their own profile.
+    pub fn namespaces(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.
@@ -109,11 +128,13 @@ impl Entry {
     ) -> Option<ResolverProfileStatus> {
         let Self { selected, generation, uid: _, version: _, status } = self;
         let mut conditions = vec![Condition::accepted(selected.as_ref().err().map(Vec::as_slice))];
-        if let Ok(SelectedProfile { profile, unaccepted, .. }) = selected
-            && let Some(NodeLocal { address }) = profile.node_local
-        {
-            conditions.push(Condition::risks_accepted(unaccepted));
-            conditions.push(Condition::node_local_reachable(address, cache_fault(address)));
+        if let Ok(SelectedProfile { profile, unaccepted, .. }) = selected {
+            if profile.node_local.is_some() || !unaccepted.is_empty() {
+                conditions.push(Condition::risks_accepted(unaccepted));
+            }
+            if let Some(NodeLocal { address }) = profile.node_local {
+                conditions.push(Condition::node_local_reachable(address, cache_fault(address)));
+            }
         }
         if let Some(status) = status {
             let before = &status.conditions;

@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
-use super::entry::{Entries, Entry};
+use super::entry::{Entries, Entry, SelectedProfile};
 use super::shared::Shared;
 use crate::cluster::lease::Lease;
 use crate::cluster::namespaces::Namespaces;
@@ -92,7 +92,8 @@ impl Follower {
             return;
         }
         for (name, entry) in self.shared.custom.load_full().iter() {
-            let namespaces = self.namespaces.using(name, &self.default).len();
+            let refined = entry.selected.as_ref().map_or(&[][..], SelectedProfile::namespaces);
+            let namespaces = self.namespaces.using(name, &self.default, refined).len();
             let namespaces = i64::try_from(namespaces).unwrap_or(i64::MAX);
             let Some(status) = entry.status_update(namespaces, |address| self.shared.cache_fault(address)) else {
                 continue;
@@ -113,7 +114,7 @@ impl Follower {
         }
     }
 
-    /// Writes an Event about each profile that does not accept the risks of its cache, if this replica is the leader.
+    /// Writes an Event about each profile that does not accept its risks, if this replica is the leader.
     async fn write_events(&mut self) {
         if !self.lease.is_held() {
             return;

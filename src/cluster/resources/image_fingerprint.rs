@@ -50,6 +50,9 @@ pub struct ImageFingerprintStatus {
     /// The resolver's version, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Another resolver that the image's own program has, such as `c-ares 1.34.5`. The program decides which of the two looks up a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// The evidence: `inspected` (read in the image), `declared` (by an administrator), or `none`.
     pub evidence: String,
     /// The reason for this result, in a sentence.

@@ -23,7 +23,7 @@ impl Condition {
         }
     }
 
-    /// Returns the condition for a profile with a cache on the node, whose risks are accepted but for these.
+    /// Returns the condition for a profile with a cache on the node, or with a low `ndots`, whose risks are accepted but for these.
     pub(in crate::cluster) fn risks_accepted(unaccepted: &[ProfileProblem]) -> Self {
         if unaccepted.is_empty() {
             return Self::new("RisksAccepted", "True", "RisksAccepted", "acceptRisk names all risks".to_owned());

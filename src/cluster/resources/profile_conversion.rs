@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use kube::core::Selector;
 
 use super::resolver_profile::{
-    Conflict, DeclaredImage, LabelExpression, NodeLocalCache, Options, PodSelector, Releases, ResolverProfileSpec,
-    RuleLevel, Search,
+    Conflict, DeclaredImage, Exemptions, LabelExpression, NodeLocalCache, Options, PodSelector, Releases,
+    ResolverProfileSpec, RuleLevel, Search,
 };
 use crate::plan::{Risk, RiskCause, option_fault, risks, unknown_rule};
 use crate::policy::{self, Level, LevelOverride, MuslCondition, NodeLocal, OnConflict, Profile, SearchList};
@@ -107,12 +107,42 @@ impl ResolverProfileSpec {
         for fault in profile.every_option().filter_map(option_fault) {
             problems.add("options", fault);
         }
+        if !self.namespaces.is_empty() && !self.sets_ndots_alone(&profile) {
+            problems.add("namespaces", "a profile with namespaces sets options of ndots alone: all else belongs in the namespace's own profile");
+        }
         for cause in [RiskCause::Options, RiskCause::Search] {
             for problem in self.unaccepted(&profile, cause) {
                 problems.add(problem.field, problem.message);
             }
         }
         if problems.0.is_empty() { Ok(profile) } else { Err(problems.0) }
+    }
+
+    /// Returns whether the profile has options of `ndots`, and nothing else that changes a pod or a finding.
+    fn sets_ndots_alone(&self, profile: &Profile) -> bool {
+        let Self {
+            summary: _,
+            options,
+            on_conflict,
+            rules,
+            images,
+            exempt,
+            node_local,
+            search,
+            namespaces: _,
+            pod_selector: _,
+            accept_risk: _,
+        } = self;
+        let is_ndots = |option: &str| option.starts_with("ndots:");
+        profile.every_option().all(is_ndots)
+            && profile.every_option().next().is_some()
+            && options.musl_releases.is_empty()
+            && *on_conflict == Conflict::Keep
+            && rules.is_empty()
+            && images.is_empty()
+            && *exempt == Exemptions::default()
+            && node_local.is_none()
+            && *search == Search::Inherit
     }
 
     /// Adds the declared and the exempt images and service accounts to the profile.
@@ -294,6 +324,24 @@ mod tests {
             assert!(profile_of(&format!("search: {search}\nacceptRisk: [node-searches-lost]\n")).is_ok());
         }
         assert_eq!(profile_of("search: inherit\n").unwrap().search, SearchList::Inherit);
+    }
+
+    #[test]
+    fn a_profile_with_namespaces_sets_ndots_alone() {
+        let of = |more: &str| profile_of(&format!("namespaces: [shop]\n{more}"));
+        assert!(of("options: {glibc: ['ndots:1'], musl: ['ndots:4']}\npodSelector: {matchLabels: {a: b}}\n").is_ok());
+        for more in [
+            "",
+            "options: {glibc: ['ndots:1', 'rotate']}\n",
+            "options: {glibc: ['ndots:1'], muslReleases: [{options: ['ndots:4']}]}\n",
+            "options: {glibc: ['ndots:1']}\nonConflict: override\n",
+            "options: {glibc: ['ndots:1']}\nrules: {musl-slow-retry: warn}\n",
+            "options: {glibc: ['ndots:1']}\nsearch: cluster\nacceptRisk: [node-searches-lost]\n",
+            "options: {glibc: ['ndots:1']}\nexempt: {serviceAccounts: [a/b]}\n",
+        ] {
+            let problems = ProfileProblem::join(&of(more).unwrap_err());
+            assert!(problems.starts_with("namespaces: a profile with namespaces sets"), "{more}: {problems}");
+        }
     }
 
     #[test]

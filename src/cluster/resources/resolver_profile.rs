@@ -70,6 +70,11 @@ pub struct ResolverProfileSpec {
     /// domains must then be written in full: accept the risk node-searches-lost.
     #[serde(default, skip_serializing_if = "is_default")]
     pub search: Search,
+    /// Namespaces in which the pods that `podSelector` selects get this profile's `ndots` beside the options of their namespace's own
+    /// profile, without any label. Such a profile sets no other option, and nothing else. The highest `ndots` of several counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schemas::namespaces")]
+    pub namespaces: Vec<String>,
     /// The pods that get this profile, by their labels; all if unset. Other pods of the namespace get the cluster's default profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<PodSelector>,

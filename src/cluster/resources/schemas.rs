@@ -42,6 +42,16 @@ pub(super) fn options(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A list of names of namespaces.
+pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" },
+    })
+}
+
 /// A version of two or three numbers.
 pub(super) fn version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^[0-9]{1,4}(\\.[0-9]{1,4}){1,2}$" })

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
-use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 
 use super::round::CheckedDomain;
@@ -23,11 +23,32 @@ const EVENT_NAMESPACE: &str = "default";
 /// The longest note of an Event, in bytes (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const NOTE_MAX: usize = 1024;
 
-/// The most domains of an observation, as in its schema; the API server allows a pod as many.
+/// The most domains and nameservers of an observation, as in its schema. The API server allows a pod as many.
 const DOMAINS_MAX: usize = 32;
+const NAMESERVERS_MAX: usize = 3;
 
-/// The time of an observation, and the broken domains.
-pub(super) type Observation = (Timestamp, Vec<BrokenDomain>);
+/// Age from which an observation no longer counts: its pod is gone, or cannot write.
+const STALE: SignedDuration = SignedDuration::from_mins(15);
+
+/// The limit of broken domains that plans go by: as many as one pod may have.
+pub(super) const BROKEN_MAX: usize = 32;
+
+/// The part of one node's observation that plans go by.
+pub(super) struct Observation {
+    checked_at: Timestamp,
+    broken: Vec<BrokenDomain>,
+    /// The addresses of the cluster's DNS, as the pod used them.
+    nameservers: Vec<IpAddr>,
+}
+
+/// The broken search domains of all nodes, and the addresses of the cluster's DNS, by fresh observations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedDns {
+    /// The broken domains, each once.
+    pub broken: Vec<BrokenDomain>,
+    /// The addresses in the newest observation; none without one.
+    pub nameservers: Vec<IpAddr>,
+}
 
 /// A writer of one node's observation.
 pub(super) struct Publisher {
@@ -36,13 +57,73 @@ pub(super) struct Publisher {
     instance: String,
 }
 
-/// Reads an observation.
-pub(super) fn read(object: &DNSObservation) -> Observation {
-    let broken =
-        object.spec.domains.iter().take(DOMAINS_MAX).filter_map(|ObservedDomain { domain, answer, .. }| {
+// === impl Observation ===
+
+impl Observation {
+    pub(super) fn read(object: &DNSObservation) -> Self {
+        let broken = object.spec.domains.iter().take(DOMAINS_MAX).filter_map(|observed| {
+            let ObservedDomain { domain, answer, .. } = observed;
             Some(BrokenDomain { domain: domain.to_ascii_lowercase(), fault: DomainFault::named(answer)? })
         });
-    (object.spec.checked_at.0, broken.collect())
+        let nameservers = object.spec.nameservers.iter().take(NAMESERVERS_MAX);
+        Self {
+            checked_at: object.spec.checked_at.0,
+            broken: broken.collect(),
+            nameservers: nameservers.filter_map(|address| address.parse().ok()).collect(),
+        }
+    }
+
+    /// Returns the broken domains; none if the observation is stale, or of a time to come.
+    pub(super) fn broken(&self, now: Timestamp) -> &[BrokenDomain] {
+        if self.is_fresh(now) { &self.broken } else { &[] }
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        is_within(self.checked_at, now, STALE)
+    }
+}
+
+// === impl ObservedDns ===
+
+impl ObservedDns {
+    /// Lists the observations of the cluster. Needs the right to list dnsobservations.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn list(client: Client) -> Result<Self, kube::Error> {
+        let list = Api::<DNSObservation>::all(client).list(&ListParams::default()).await?;
+        Ok(Self::of(list.iter().map(Observation::read), Timestamp::now()))
+    }
+
+    fn of(observations: impl Iterator<Item = Observation>, now: Timestamp) -> Self {
+        let mut observed = Self::default();
+        let mut newest = None;
+        for observation in observations.filter(|observation| observation.is_fresh(now)) {
+            add_broken(&mut observed.broken, observation.broken(now));
+            if newest < Some(observation.checked_at) {
+                newest = Some(observation.checked_at);
+                observed.nameservers = observation.nameservers;
+            }
+        }
+        observed
+    }
+}
+
+/// Adds the domains that the list does not have yet, up to the limit.
+pub(super) fn add_broken(list: &mut Vec<BrokenDomain>, more: &[BrokenDomain]) {
+    for domain in more {
+        if list.len() >= BROKEN_MAX {
+            return;
+        }
+        if !list.iter().any(|known| known.domain == domain.domain) {
+            list.push(domain.clone());
+        }
+    }
+}
+
+/// Returns whether two times are less than `limit` apart. Clocks differ, so a time may also be to come.
+pub(super) fn is_within(time: Timestamp, now: Timestamp, limit: SignedDuration) -> bool {
+    time.duration_since(now).abs() < limit
 }
 
 // === impl Publisher ===
@@ -57,10 +138,10 @@ impl Publisher {
         let Some(node) = &self.node else { return };
         let spec = DNSObservationSpec {
             pod: self.instance.clone(),
-            nameservers: nameservers.iter().take(3).map(ToString::to_string).collect(),
+            nameservers: nameservers.iter().take(NAMESERVERS_MAX).map(ToString::to_string).collect(),
             checked_at: Time(Timestamp::now()),
             broken: domains.iter().filter_map(CheckedDomain::broken).map(|broken| broken.domain).collect(),
-            domains: domains.iter().take(DOMAINS_MAX).map(observed).collect(),
+            domains: domains.iter().map(observed).collect(),
         };
         let api: Api<DNSObservation> = Api::all(self.client.clone());
         let object = DNSObservation::new(node, spec);
@@ -122,4 +203,49 @@ impl Publisher {
 
 fn observed(domain: &CheckedDomain) -> ObservedDomain {
     ObservedDomain { domain: domain.domain.clone(), answer: domain.answer().to_owned(), since: Time(domain.since) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    fn observation(age: SignedDuration, domain: &str, nameserver: &str) -> Observation {
+        let broken = vec![BrokenDomain { domain: domain.to_owned(), fault: DomainFault::NoData }];
+        let checked_at = Timestamp::UNIX_EPOCH - age;
+        Observation { checked_at, broken, nameservers: vec![nameserver.parse().unwrap()] }
+    }
+
+    fn domains(observed: &ObservedDns) -> Vec<&str> {
+        observed.broken.iter().map(|broken| broken.domain.as_str()).collect()
+    }
+
+    #[test]
+    fn each_broken_domain_counts_once_and_the_newest_nameservers() {
+        let observations = [
+            observation(MINUTE * 2, "corp.example.com", "10.96.0.10"),
+            observation(MINUTE, "corp.example.com", "fd00::a"),
+            observation(MINUTE * 3, "lab.example.com", "10.96.0.11"),
+        ];
+        let observed = ObservedDns::of(observations.into_iter(), Timestamp::UNIX_EPOCH);
+        assert_eq!(domains(&observed), ["corp.example.com", "lab.example.com"]);
+        assert_eq!(observed.nameservers, ["fd00::a".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn an_observation_that_is_stale_or_of_a_time_to_come_does_not_count() {
+        for age in [MINUTE * 15, MINUTE * -15, MINUTE * 525_600_000] {
+            let old = std::iter::once(observation(age, "corp.example.com", "10.96.0.10"));
+            assert_eq!(ObservedDns::of(old, Timestamp::UNIX_EPOCH), ObservedDns::default(), "{age}");
+        }
+        let ahead = std::iter::once(observation(MINUTE * -1, "corp.example.com", "10.96.0.10"));
+        assert_eq!(domains(&ObservedDns::of(ahead, Timestamp::UNIX_EPOCH)).len(), 1);
+    }
+
+    #[test]
+    fn the_number_of_broken_domains_is_limited() {
+        let many = (0..100).map(|number| observation(MINUTE, &format!("d{number}.example.com"), "10.96.0.10"));
+        assert_eq!(ObservedDns::of(many, Timestamp::UNIX_EPOCH).broken.len(), BROKEN_MAX);
+    }
 }

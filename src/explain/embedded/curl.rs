@@ -2,7 +2,8 @@
 //!
 //! ## Where it is used
 //! Alpine builds curl with c-ares since 3.19 (curl 8.5.0, c-ares 1.22.1). The image still has musl for everything else, so `ping` and
-//! `curl` can disagree on one name. curl on Debian, Ubuntu and Red Hat calls the C library.
+//! `curl` can disagree on one name. curl on Debian, Ubuntu and Red Hat calls the C library, and so does `curlimages/curl`, which is built
+//! without c-ares (curl-container#59).
 //!
 //! ## Lookups
 //! curl sets no option of c-ares from 1.20 on, so c-ares reads resolv.conf: see `muslin explain c-ares`. Each transfer makes a channel of

@@ -6,13 +6,20 @@ use super::conventions::{NameHints, alpine_resolver, last_component};
 use super::publishers::lookup::{self, RepositoryRows};
 use super::publishers::row::{Base, Build, Program, Row};
 use super::tag::{TagVersion, alpine_release};
-use crate::image::fingerprint::Fingerprint;
+use crate::image::fingerprint::{Fingerprint, SecondResolver};
 use crate::image::reason::Reason;
 use crate::image::reference::Reference;
+use crate::resolver::alpine::Release;
 use crate::resolver::{Cgo, Family};
 
 /// Programs that only start others, also in an image with nothing but its own programs: the `debug` variants of distroless have them.
 const SHELLS: &[&str] = &["ash", "bash", "busybox", "sh"];
+
+/// The first Alpine whose curl asks by c-ares (alpinelinux/docker-alpine#366, c-ares/c-ares#683, curl/curl#12558). curlimages/curl builds
+/// its own without c-ares (curl/curl-container@068ec09 Makefile `build_opts`, curl/curl-container#59).
+const CURL_HAS_C_ARES_SINCE: Release = Release::new(3, 19);
+/// The reason for c-ares in such an Alpine.
+const CURL_OF_ALPINE: Reason = Reason::Fixed("curl of Alpine asks by c-ares since Alpine 3.19");
 
 /// Returns what an image name, as written in a pod, suggests for the image's own program. A text that is no reference suggests nothing.
 pub fn assume(image: &str) -> Fingerprint {
@@ -47,8 +54,22 @@ fn suggest_started(reference: &Reference<'_>, command: Option<&str>) -> Fingerpr
         Some((known, row)) if !base.is_windows() && command.is_none_or(|command| is_own(command, reference, row)) => {
             program_fingerprint(known, row, &base)
         }
-        _ => base,
+        _ => with_curl_of_alpine(base, command),
     }
+}
+
+/// Returns what the base suggests, with c-ares in place of the base's library or beside it if a program of Alpine uses that.
+fn with_curl_of_alpine(base: Fingerprint, command: Option<&str>) -> Fingerprint {
+    let release = base.reason.alpine_release().filter(|_| base.resolver.family == Family::Musl);
+    if release.is_none_or(|release| release < CURL_HAS_C_ARES_SINCE) {
+        return base;
+    }
+    let resolver = Family::CAres.unversioned();
+    if command.is_some_and(|command| program_of(command) == "curl") {
+        return Fingerprint::assumed(resolver, CURL_OF_ALPINE);
+    }
+    let second = SecondResolver { resolver, in_program: false, reason: CURL_OF_ALPINE };
+    Fingerprint { beside: Some(second), ..base }
 }
 
 /// Returns the resolver of the base that a reference suggests.
@@ -108,11 +129,16 @@ fn program_fingerprint(known: RepositoryRows, row: &'static Row, base: &Fingerpr
 
 /// Returns true if a pod's command seems to start the image's own program. An image without a C library has no others, except shells.
 fn is_own(command: &str, reference: &Reference<'_>, row: &Row) -> bool {
-    let program = command.rsplit_once('/').map_or(command, |(_, program)| program);
+    let program = program_of(command);
     match row.base {
         Base::Bare(_) => !SHELLS.contains(&program),
         _ => is_named_like(program, last_component(reference)) || is_named_like(last_component(reference), program),
     }
+}
+
+/// Returns the name of a command's program, without folders.
+fn program_of(command: &str) -> &str {
+    command.rsplit_once('/').map_or(command, |(_, program)| program)
 }
 
 /// Returns true if a name has another one as its first or last words, as `argocd-server` has `argocd`. `_` is as good as `-`.

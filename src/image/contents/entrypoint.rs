@@ -6,18 +6,20 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::facts::{Found, ImageFacts};
+use super::files::c_ares::CAres;
 use super::files::libc::Libc;
 use super::files::script::{Script, is_shell};
 use super::layers::path::split_path;
 use super::program_kind::ProgramKind;
 use super::program_resolver::{Answer, Process, Program, Unknown, common_answer, known, unknown};
-use super::program_search::{ProgramSearch, SHOWN_MAX_BYTES};
+use super::program_search::{ProgramSearch, SHOWN_MAX_BYTES, has_carriage_returns_in};
 use super::shell::lexer::{ARGUMENTS, ITSELF, UNKNOWN_WORD};
 use super::shell::parser::{Command, ShellText};
 use super::shell::wrappers::{Unwrapped, WORDS_MAX, is_launcher, is_starter, unwrap};
 use crate::budget::{self, Work, count_turns};
 use crate::image::fingerprint::Fingerprint;
 use crate::image::reason::Reason;
+use crate::resolver::{Family, Resolver};
 use crate::text::one_line;
 
 /// The most programs that may start one another. Real chains have up to four: `tini`, a script, `gosu`, the program.
@@ -28,6 +30,8 @@ const COMMANDS_MAX: usize = 128;
 const COMMAND_MAX_BYTES: usize = 256 << 10;
 /// The longest reason, in bytes. Each program on the way adds a part to it.
 const REASON_MAX_BYTES: usize = 1024;
+/// The program that resolves names by c-ares in place of its C library's resolver if it has c-ares.
+const CURL: &str = "curl";
 /// The reason if the work budget does not suffice.
 const TOO_MUCH_WORK: &str = "the command needs more work than muslin spends on one object";
 
@@ -226,7 +230,10 @@ impl<'a> Resolution<'a, '_> {
                 one_line(path, SHOWN_MAX_BYTES)
             ));
         }
-        let process = self.resolve_kind(&format!("`{path}`"), kind)?;
+        let process = match kind.c_ares() {
+            Some(way) if name == CURL => self.curl(path, way),
+            _ => self.resolve_kind(&format!("`{path}`"), kind)?,
+        };
         self.compare_with_arguments(process, path, argv, depth)
     }
 
@@ -256,7 +263,10 @@ impl<'a> Resolution<'a, '_> {
 
     /// Follows an executable script to what its interpreter runs.
     fn resolve_script(&mut self, path: &str, script: &Script, argv: &[Rc<str>], depth: usize) -> Answer {
-        let Script { interpreter, argument, starts, lacks_exec_bit: _ } = script;
+        let Script { interpreter, argument, starts, lacks_exec_bit: _, has_carriage_returns } = script;
+        if *has_carriage_returns {
+            return unknown(has_carriage_returns_in(path));
+        }
         if script.is_shell() {
             return self.resolve_starts(path, starts, argv, depth);
         }
@@ -297,6 +307,9 @@ impl<'a> Resolution<'a, '_> {
         Some(match self.facts.program_at(&self.search.absolute(path)) {
             Found::Program(path, ProgramKind::Script(script)) => {
                 self.note_file(&path);
+                if script.has_carriage_returns {
+                    return Some(unknown(has_carriage_returns_in(&format!("/{path}"))));
+                }
                 self.resolve_starts(&format!("/{path}"), &script.starts, &argv[at..], depth)
             }
             _ => self.any_program(&starts_unknown(path)),
@@ -405,6 +418,15 @@ impl<'a> Resolution<'a, '_> {
             [] => unknown(format!("{why}, and the image has no program")),
             families => unknown(format!("{why}, and the image has programs of several kinds: {}", families.join(", "))),
         }
+    }
+
+    /// Returns the process of a curl that has c-ares, which then resolves all names by it (curl `lib/asyn-ares.c`).
+    fn curl(&self, path: &str, way: CAres) -> Process {
+        let release = self.facts.c_ares.as_ref().and_then(|found| found.release);
+        let version = if way == CAres::Contained { None } else { release };
+        let resolver = Resolver { version, ..Family::CAres.unversioned() };
+        let path = one_line(path, SHOWN_MAX_BYTES);
+        Process { resolver, reason: format!("`{path}` {}, by which curl then resolves all names", way.predicate()) }
     }
 
     /// Returns the resolver of a program of this kind, which the reason calls `subject`.

@@ -124,16 +124,21 @@ impl<'a> ProgramSearch<'a, '_> {
     /// Returns why a program was not found.
     pub(crate) fn missing(&self, program: &str) -> String {
         let is_left_out = self.facts.partial || matches!(self.look_up(program), Ok(Found::Perhaps(_)));
-        let has_cr = program.ends_with('\r');
         let program = one_line(program, SHOWN_MAX_BYTES);
-        if has_cr {
-            format!("`{program}` ends with a carriage return; save the script with LF at the ends of lines")
-        } else if is_left_out {
+        if is_left_out {
             format!("`{program}` is not among the files of the image that muslin keeps")
         } else {
             format!("the image has no readable program `{program}`; a volume may provide it")
         }
     }
+}
+
+/// Returns why a script with carriage returns runs nothing.
+pub(crate) fn has_carriage_returns_in(script: &str) -> String {
+    format!(
+        "the lines of `{}` end with carriage returns, so that it cannot run: save it with LF at the ends of lines",
+        one_line(script, SHOWN_MAX_BYTES)
+    )
 }
 
 /// Returns the words of an argument that may name a program: the argument itself, a path after `=`, or the words of a text.

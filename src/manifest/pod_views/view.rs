@@ -110,7 +110,7 @@ impl PodView {
             // Of the place itself, only the image is a part.
             return Some(match pointer.strip_suffix("/image") {
                 Some(pointer) if !node.is_map() => {
-                    ContainerView { pointer: pointer.to_owned(), image: Some(node), command: None }
+                    ContainerView { pointer: pointer.to_owned(), image: Some(node), command: None, variables: None }
                 }
                 _ => ContainerView::of(pointer.clone(), node),
             });
@@ -195,13 +195,15 @@ pub struct ContainerView<'n> {
     pub image: Option<Node<'n>>,
     /// The entrypoint in place of the image's.
     pub command: Option<Node<'n>>,
+    /// The environment variables.
+    pub variables: Option<Node<'n>>,
 }
 
 // === impl ContainerView ===
 
 impl<'n> ContainerView<'n> {
     fn of(pointer: String, node: Node<'n>) -> Self {
-        Self { pointer, image: node.get("image"), command: node.get("command") }
+        Self { pointer, image: node.get("image"), command: node.get("command"), variables: node.get("env") }
     }
 }
 

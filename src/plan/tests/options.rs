@@ -291,8 +291,8 @@ mod node_local {
         assert_eq!(outcome.options(), ["single-request-reopen", "timeout:5", "attempts:5"]);
         let note = "the node-local cache is not used: 169.254.20.10 does not answer muslin's pod by UDP";
         assert!(outcome.annotation("muslin.dev/warnings").unwrap().contains(note), "{:#}", outcome.pod);
-        let warning = outcome.plan.warnings().into_iter().find(|line| line.ends_with(note)).unwrap();
-        assert!(warning.len() <= 120, "{warning}");
+        // The author of a pod cannot change it.
+        assert!(!outcome.plan.warnings().iter().any(|line| line.contains(note)));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn a_denied_finding_cannot_be_ignored_under_enforce() {
     assert!(!slugs(&case(Mode::Inject).run().plan).contains(&"attempts-zero"));
     let plan = case(Mode::Enforce).run().plan;
     assert!(slugs(&plan).contains(&"attempts-zero"));
-    assert_eq!(plan.notes, ["attempts-zero cannot be ignored in a namespace of mode enforce"]);
+    assert_eq!(plan.author_notes, ["attempts-zero cannot be ignored in a namespace of mode enforce"]);
 }
 
 #[test]

@@ -38,6 +38,22 @@ fn what_is_fixed_gets_no_warning_and_stays_in_annotation_and_audit_log() {
     assert_eq!(warned.page_warning(&docs).unwrap(), "muslin: https://docs.example.com/rules/attempts-zero.md");
 }
 
+/// Each pod of a profile that accepts a risk would get the warning, and no author can change it.
+#[test]
+fn what_a_profile_accepts_is_in_the_annotation_and_no_warning() {
+    for (profile, slug, image) in
+        [("fast", "retry-storm", "alpine:3.19"), ("single-request-reopen", "single-request-waits", "traefik:v3.0")]
+    {
+        let outcome = Case::pod(image).and(image).and(image).inspected().profile(profile).run();
+        let lines = outcome.plan.warnings();
+        assert!(!lines.iter().any(|line| line.contains(" accepts ") || line.contains(slug)), "{lines:#?}");
+        let annotation = outcome.annotation("muslin.dev/warnings").unwrap();
+        let notes: Vec<_> = annotation.lines().filter(|line| line.contains(" accepts ")).collect();
+        assert_eq!(notes.len(), 1, "{annotation}");
+        assert!(notes[0].starts_with(&format!("profile {profile} accepts {slug}: ")), "{annotation}");
+    }
+}
+
 #[test]
 fn the_most_serious_finding_comes_first_and_notes_last() {
     let options = [("ndotss", None), ("attempts", Some("0"))];
@@ -136,7 +152,7 @@ proptest! {
             };
             let is_finding = open.iter().any(|finding| is_of(&finding));
             let is_last = index + 1 == lines.len() && line.ends_with(" more findings");
-            let is_note = plan.notes.iter().any(|note| line.starts_with(Line::cut(format!("muslin: {note}"), 60).trim_end_matches('…')));
+            let is_note = plan.author_notes.iter().any(|note| line.starts_with(Line::cut(format!("muslin: {note}"), 60).trim_end_matches('…')));
             prop_assert!(is_finding || is_last || is_note, "{line} of {open:#?}");
         }
         // The first warning is about the most serious finding.

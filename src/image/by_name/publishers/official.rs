@@ -22,7 +22,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("arangodb", From(3, 4), Alpine, "docker-library/official-images@37079fb library/arangodb Directory alpine/3.4.1 … alpine/3.12.10.1"),
     row("archlinux", Every, Glibc("Arch Linux"), "docker-library/official-images@37079fb library/archlinux: the distribution itself"),
     row("backdrop", Plain, Glibc("Debian"), "docker-library/official-images@37079fb library/backdrop latest=1/apache, of php:*-apache"),
-    row("bash", Plain, Alpine, "tianon/docker-bash@cd784eb 5.2/Dockerfile FROM alpine:3.22"),
+    row("bash", Every, Alpine, "tianon/docker-bash@cd784eb 5.2/Dockerfile FROM alpine:3.22, as all its others"),
     row("buildpack-deps", Every, Glibc("Debian or Ubuntu"), "docker-library/official-images@37079fb library/buildpack-deps Directory debian/* and ubuntu/*"),
     row("busybox", Before(1, 34), Uclibc("busybox"), "docker-library/official-images library/busybox@2018-06-01 … @2021-10-01 plain tags amd64-Directory uclibc"),
     row("busybox", From(1, 36), Glibc("the glibc build of busybox"), "docker-library/official-images@093987f997 … @37079fb library/busybox plain tags amd64-Directory glibc (1.34 and 1.35 were rebuilt from uclibc to glibc in @43be1c65ad)"),

@@ -16,6 +16,7 @@ pub(crate) const ARGO: &[Row] = &[
     row("argoexec", Plain, Several, "argoproj/argo-workflows@f016ad8 Dockerfile FROM gcr.io/distroless/static-debian13, before 3.4 others; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("argosay", Plain, Glibc("Ubuntu"), "argoproj/argo-workflows@f016ad8 test/e2e/images/argosay/v2/Dockerfile FROM argosay:v1, which is ubuntu; examples/ run sh in it (scratch, without sh, before 2021)"),
     row("kubectl-argo-rollouts", Plain, Bare("scratch, later distroless static"), "argoproj/argo-rollouts@9f8d111 Dockerfile FROM gcr.io/distroless/static-debian12; Makefile CGO_ENABLED=0").go(WithoutCgo),
+    row("load-tester", Plain, Glibc("Debian"), "argoproj/rollouts-demo@f528fdd load-tester/Dockerfile FROM debian:10.1-slim"),
     row("rollouts-demo", Plain, Bare("scratch"), "argoproj/rollouts-demo@f528fdd Dockerfile FROM scratch; Makefile CGO_ENABLED=0").go(WithoutCgo),
     row("workflow-controller", From(2, 3), Bare("scratch, later distroless static"), "argoproj/argo-workflows@f016ad8 Dockerfile FROM gcr.io/distroless/static-debian13, before 3.4 scratch; Makefile CGO_ENABLED=0").go(WithoutCgo),
 ];
@@ -127,4 +128,35 @@ pub(crate) const SPIFFE: &[Row] = &[
     row("spire-controller-manager", Plain, Several, "spiffe/spire-controller-manager@430567c Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static, before v0.3.0 distroless/base").go(WithoutCgo),
     row("spire-server", Between((0, 10), (1, 6)), Alpine, "spiffe/spire v1.5.4 Dockerfile FROM alpine since v0.9.2, built by golang:*-alpine").go(Unknown),
     row("spire-server", From(1, 6), Bare("scratch"), "spiffe/spire@ef8527e Dockerfile CGO_ENABLED=1 FROM scratch since v1.6.0, statically linked with musl").go(WithCgo),
+];
+
+/// Jupyter's stacks on Docker Hub and quay.io.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
+pub(crate) const JUPYTER: &[Row] = &[
+    row("all-spark-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("base-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("datascience-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("docker-stacks-foundation", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("julia-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("minimal-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("pyspark-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("pytorch-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("r-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("scipy-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+    row("tensorflow-notebook", Plain, Glibc("Debian or Ubuntu"), "jupyter/docker-stacks@0098798 images/docker-stacks-foundation/Dockerfile ROOT_CONTAINER=ubuntu:22.04, the base of all stacks; before 2017 debian"),
+];
+
+/// KFServing, KServe's name until 0.6, on Docker Hub and gcr.io.
+#[rustfmt::skip] // One line for each row, so that the table can be read and sorted.
+pub(crate) const KFSERVING: &[Row] = &[
+    row("kfserving-controller", From(0, 4), Bare("distroless static"), "kserve/kserve@ee4b597 Dockerfile CGO_ENABLED=0 FROM gcr.io/distroless/static").go(WithoutCgo),
+    row("lgbserver", Plain, Glibc("Debian"), "kserve/kserve@05b19e3 python/lgb.Dockerfile FROM python:3.7-slim"),
+    row("models-web-app", Plain, Glibc("Debian"), "kserve/models-web-app@0c9a275 Dockerfile FROM python:*-slim"),
+    row("paddleserver", Plain, Glibc("Debian"), "kserve/kserve@b7a52bb python/paddle.Dockerfile FROM python:3.8"),
+    row("pmmlserver", Plain, Glibc("Debian"), "kserve/kserve@ae60026 python/pmml.Dockerfile FROM openjdk:11-slim"),
+    row("pytorchserver", Plain, Glibc("Ubuntu"), "kserve/kserve@4f6c6aa python/pytorch.Dockerfile FROM ubuntu:18.04, before 16.04"),
+    row("sklearnserver", Plain, Glibc("Debian"), "kserve/kserve@31fdcb9 python/sklearn.Dockerfile FROM python:3.7-slim"),
+    row("storage-initializer", Plain, Glibc("Debian"), "kserve/kserve@e882f49 python/storage-initializer.Dockerfile FROM python:3.7-slim"),
+    row("torchserve-kfs", Plain, Glibc("Ubuntu"), "kserve/kserve@cb2c6e7 docs/samples/v1beta1/custom/torchserve/torchserve-image/Dockerfile BASE_IMAGE=ubuntu:18.04"),
+    row("xgbserver", Plain, Glibc("Debian"), "kserve/kserve@31fdcb9 python/xgb.Dockerfile FROM python:3.7-slim"),
 ];

@@ -259,3 +259,26 @@ fn one_publisher_has_the_same_images_on_several_registries() {
          Ubuntu, Oracle Linux or Red Hat UBI, which has glibc"
     );
 }
+
+#[test]
+fn curl_of_alpine_asks_by_c_ares_since_3_19() {
+    for (image, command, expected) in [
+        ("alpine:3.19", "curl", "c-ares"),
+        ("alpine:3.22.1", "/usr/bin/curl", "c-ares"),
+        ("node:20-alpine3.20", "curl", "c-ares"),
+        ("alpine:3.18", "curl", "musl 1.2.4"),
+        ("alpine:3.19", "wget", "musl 1.2.4"),
+        ("alpine", "curl", "musl"),
+        // Its own build, without c-ares.
+        ("curlimages/curl:8.11.0", "curl", "musl"),
+        ("debian:12", "curl", "glibc"),
+    ] {
+        assert_eq!(started(image, command), expected, "{image} {command}");
+    }
+    assert_eq!(resolver("alpine/curl:8.12.1"), "c-ares");
+    assert_eq!(resolver("alpine/curl:7.80.0"), "musl");
+    let beside = |image| suggested(image).beside.map(|second| (second.in_program, second.reason.to_string()));
+    let reason = "curl of Alpine asks by c-ares since Alpine 3.19".to_owned();
+    assert_eq!(beside("alpine:3.19"), Some((false, reason)));
+    assert_eq!([beside("alpine:3.18"), beside("alpine"), beside("debian:12")], [None, None, None]);
+}

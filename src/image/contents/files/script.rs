@@ -33,6 +33,9 @@ pub struct Script {
     /// The file has no exec bit: only a shell that is given its path runs it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_exec_bit: bool,
+    /// Lines end with a carriage return: the kernel looks for an interpreter of another name, and a shell for other programs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_carriage_returns: bool,
 }
 
 /// A reader of one script.
@@ -58,6 +61,7 @@ impl ScriptScan {
         let first = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
         let first =
             std::str::from_utf8(&first[..first.len().min(FIRST_LINE_MAX_BYTES)]).ok()?.trim_matches([' ', '\t']);
+        let (first, ends_with_cr) = first.strip_suffix('\r').map_or((first, false), |first| (first, true));
         let (interpreter, argument) = match first.split_once([' ', '\t']) {
             Some((interpreter, argument)) => (interpreter, Some(argument.trim_start_matches([' ', '\t']))),
             None => (first, None),
@@ -70,11 +74,13 @@ impl ScriptScan {
             argument: argument.map(Into::into),
             starts: Vec::new(),
             lacks_exec_bit: !is_executable,
+            has_carriage_returns: ends_with_cr,
         };
         if !is_executable && !script.is_shell() {
             return None;
         }
         if script.is_shell() {
+            script.has_carriage_returns |= text.windows(2).any(|pair| pair == b"\r\n");
             // The end of a longer script is unknown.
             let is_whole = text.len() < TEXT_MAX_BYTES;
             script.starts = if is_whole { replacing_commands(&String::from_utf8_lossy(&text)) } else { Vec::new() };
@@ -105,7 +111,7 @@ fn replacing_commands(text: &str) -> Vec<Vec<Box<str>>> {
 impl Script {
     /// Returns the approximate memory use besides the size of the type, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { interpreter, argument, starts, lacks_exec_bit: _ } = self;
+        let Self { interpreter, argument, starts, lacks_exec_bit: _, has_carriage_returns: _ } = self;
         let words = starts.iter().flatten().map(|word| word.len() + size_of::<Box<str>>());
         interpreter.len() + argument.as_ref().map_or(0, |argument| argument.len()) + words.sum::<usize>()
     }

@@ -154,16 +154,25 @@ fn curl_of_alpine_has_c_ares_through_its_library() {
         ("usr/lib/libcurl.so.4", What::Link("libcurl.so.4.8.0")),
         ("lib/apk/db/installed", What::Text(apk)),
     ];
-    assert!(answer_of(&[ALPINE, layer], &["curl"]).starts_with("musl 1.2.5: `/usr/bin/curl`"));
+    let by_c_ares =
+        "c-ares 1.34.5: `/usr/bin/curl` links a library that has c-ares, by which curl then resolves all names";
+    for command in [&["curl", "https://example.com"][..], &["/usr/bin/curl"], &["sh", "-c", "exec curl -s example.com"]]
+    {
+        assert_eq!(answer_of(&[ALPINE, layer], command), by_c_ares);
+        assert_eq!(beside(&[ALPINE, layer], command), "");
+    }
+    let git: Layer<'_> = &[("usr/bin/git-remote-http", What::Bytes(&curl))];
+    assert!(answer_of(&[ALPINE, layer, git], &["git-remote-http"]).starts_with("musl 1.2.5: "));
     assert_eq!(
-        beside(&[ALPINE, layer], &["curl", "https://example.com"]),
-        "c-ares 1.34.5: `/usr/bin/curl` links a library that has c-ares"
+        beside(&[ALPINE, layer, git], &["git-remote-http"]),
+        "c-ares 1.34.5: `/usr/bin/git-remote-http` links a library that has c-ares"
     );
     assert_eq!(
         beside(&[ALPINE, layer], &["ls"]),
         "perhaps c-ares 1.34.5: `/usr/lib/libcurl.so.4.8.0` links c-ares, and any program of the image may load it"
     );
     let without: Layer<'_> = &layer[..1];
+    assert!(answer_of(&[ALPINE, without], &["curl"]).starts_with("musl 1.2.5: "), "libcurl is not in the image");
     assert_eq!(beside(&[ALPINE, without], &["curl"]), "", "libcurl is not in the image, or has no c-ares");
     let package: Layer<'_> = &layer[3..];
     assert_eq!(

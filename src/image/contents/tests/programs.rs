@@ -128,12 +128,28 @@ fn broken_programs_are_not_guessed() {
     }
 }
 
-/// The kernel looks for an interpreter whose name ends with the carriage return.
+/// The kernel looks for an interpreter whose name ends with the carriage return, also where all programs have one resolver.
 #[test]
 fn a_script_with_carriage_returns_is_reported() {
+    let answer = "unknown: the lines of `/run` end with carriage returns, so that it cannot run: save it with LF at the ends of lines";
+    for text in [
+        "#!/bin/sh\r\nexec python3\r\n",
+        "#!/bin/sh -e\r\nexec python3 x.py\r\n",
+        "#!/bin/sh\nset -e\r\nexec python3\r\n",
+        "#!/usr/bin/env python3\r\nprint(1)\r\n",
+        "#!/usr/bin/python3\r\nprint(1)\n",
+    ] {
+        let run = ("run", What::Script(text));
+        for layers in [&[DEBIAN, &[run, APP]][..], &[DEBIAN, &[run]], &[ALPINE, &[run]]] {
+            for command in [&["/run"][..], &["/bin/sh", "-c", "exec /run"], &["env", "A=b", "/run", "x"]] {
+                assert_eq!(answer_of(layers, command), answer, "{text:?} {command:?}");
+            }
+        }
+    }
     let run = ("run", What::Script("#!/bin/sh\r\nexec python3\r\n"));
-    let answer = answer_of(&[DEBIAN, &[run, APP]], &["/run"]);
-    assert!(answer.starts_with("unknown: ") && answer.contains("ends with a carriage return"), "{answer}");
+    assert_eq!(answer_of(&[DEBIAN, &[run]], &["/bin/sh", "/run"]), answer);
+    let run = ("run", What::Script("#!/bin/sh\nprintf 'a\\r\\n'\nexec python3\n"));
+    assert!(answer_of(&[DEBIAN, &[run]], &["/run"]).starts_with("glibc "), "two characters, no carriage return");
 }
 
 #[test]
