@@ -192,7 +192,7 @@ impl Injector<'_> {
                 tally.shown += 1;
                 let fixed = located.fixed && can_change;
                 tally.groups.add(&match &origin {
-                    Some(origin) => LocatedFinding { file: origin, rendered_in: Some(file), fixed, ..located },
+                    Some(origin) => LocatedFinding { file: origin, rendered_in: Some(*file), fixed, ..located },
                     None => LocatedFinding { fixed, ..located },
                 });
             });
