@@ -184,7 +184,7 @@ impl QueriesArgs {
                     break;
                 }
                 () = &mut stop => break,
-                () = signals.next() => break,
+                _ = signals.next() => break,
                 _ = relist.tick(), if source.can_change() => self.read_pods(&mut source, &analysis).await,
             }
         }
