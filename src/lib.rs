@@ -15,6 +15,7 @@
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
 //! | [`installation`] | muslin's own manifests, with the components that are chosen (pure) |
+//! | [`doctor`] | what is wrong with an installation of muslin, one file a subject (pure) |
 //! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
 //! | [`queries`] | lookups behind a query log, and the lowest `ndots` of each workload (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
@@ -31,6 +32,7 @@ pub mod admission;
 mod budget;
 pub mod cli;
 pub mod cluster;
+pub mod doctor;
 mod documentation;
 pub mod explain;
 pub mod image;

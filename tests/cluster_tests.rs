@@ -21,6 +21,7 @@ mod cluster {
     pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
     pub(crate) mod chart;
+    pub(crate) mod doctor;
     pub(crate) mod endurance;
     pub(crate) mod enforcement;
     pub(crate) mod events;
@@ -52,9 +53,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, chart, endurance, enforcement, events, examples, host_network, inspection,
-    install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy, profiles, queries,
-    rights, scan, search_domains,
+    broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
+    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy,
+    profiles, queries, rights, scan, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -98,13 +99,14 @@ const SUITE: Suite<Test> = Suite {
         installation::TESTS,
         install::TESTS,
         chart::TESTS,
+        doctor::TESTS,
         certificates::TESTS,
         broken_certificates::TESTS,
         endurance::TESTS,
         installation::LAST,
         chart::LAST,
     ],
-    on_request: &[measuring::TESTS, endurance::ON_REQUEST],
+    on_request: &[measuring::TESTS, doctor::ON_REQUEST, endurance::ON_REQUEST],
 };
 
 fn main() -> ExitCode {

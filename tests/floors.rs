@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 18] = [
+const FLOORS: [&str; 19] = [
     "resolver",
     "pod",
     "image",
@@ -21,6 +21,7 @@ const FLOORS: [&str; 18] = [
     "explain",
     "manifest",
     "installation",
+    "doctor",
     "origins",
     "queries",
     "report",
@@ -32,7 +33,7 @@ const FLOORS: [&str; 18] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "resolver",
     "pod",
     "image",
@@ -43,6 +44,7 @@ const PURE: [&str; 13] = [
     "explain",
     "manifest",
     "installation",
+    "doctor",
     "origins",
     "queries",
     "report",

@@ -9,6 +9,7 @@ mod common {
 }
 
 mod node {
+    pub(crate) mod doctor;
     pub(crate) mod evidence;
     pub(crate) mod installation;
     pub(crate) mod page;
@@ -26,14 +27,20 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{evidence, installation, probe, proof, search_list, shop};
+use node::{doctor, evidence, installation, probe, proof, search_list, shop};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
 
 const SUITE: Suite<Test> = Suite {
     topics: &[SERVICE, shop::TESTS, proof::TESTS, search_list::TESTS, probe::TESTS, LAST],
-    on_request: &[shop::ON_REQUEST, proof::ON_REQUEST, search_list::ON_REQUEST, evidence::ON_REQUEST],
+    on_request: &[
+        doctor::ON_REQUEST,
+        shop::ON_REQUEST,
+        proof::ON_REQUEST,
+        search_list::ON_REQUEST,
+        evidence::ON_REQUEST,
+    ],
 };
 
 const SERVICE: Topic =

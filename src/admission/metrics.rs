@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, NodeCaches, SearchDomains, WatchHealth};
+use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, SearchDomains, WatchHealth};
 use crate::policy::{Level, Mode};
 use crate::registry::{Images, InspectionCounts};
 use crate::resolver::known_options;
@@ -94,6 +94,10 @@ struct Inspections(Images);
 #[derive(Debug)]
 struct EventCounts(Events);
 
+/// The number of missed pods, collected at scrape time.
+#[derive(Debug)]
+struct MissedPodCount(MissedPods);
+
 /// The trials of caches on the node, collected at scrape time. The addresses are an admin's, and few.
 #[derive(Debug)]
 struct CacheTrials(NodeCaches);
@@ -170,6 +174,11 @@ impl Metrics {
     /// Adds the counters of Events.
     pub fn register_events(&mut self, events: &Events) {
         self.registry.register_collector(Box::new(EventCounts(events.clone())));
+    }
+
+    /// Adds the number of missed pods.
+    pub fn register_missed_pods(&mut self, missed: &MissedPods) {
+        self.registry.register_collector(Box::new(MissedPodCount(missed.clone())));
     }
 
     /// Adds the results of the trials of caches on the node.
@@ -252,6 +261,17 @@ impl Collector for EventCounts {
         count("events_written", "Events written", written)?;
         count("events_dropped", "Pods without an Event because too many were waiting", dropped)?;
         count("events_failed", "Pods with an Event that could not be written", failed)
+    }
+}
+
+// === impl MissedPodCount ===
+
+impl Collector for MissedPodCount {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let missed = ConstCounter::new(self.0.count());
+        let help =
+            "Pods created without a review in namespaces of mode warn or above, while this replica was the leader";
+        missed.encode(encoder.encode_descriptor("pods_missed", help, None, missed.metric_type())?)
     }
 }
 

@@ -17,6 +17,7 @@ mod hooks;
 mod large_reviews;
 pub(crate) mod memory;
 mod metrics;
+mod missed;
 mod review;
 mod serving;
 mod state;

@@ -91,6 +91,29 @@ async fn neither_patch_nor_patch_type_where_nothing_changes() {
 }
 
 #[tokio::test]
+async fn a_dry_run_of_the_doctor_is_answered_in_each_mode_and_a_real_pod_is_not() {
+    let asked = |dry_run: bool, value: &str| {
+        let mut review = review(alpine());
+        review["request"]["dryRun"] = json!(dry_run);
+        review["request"]["object"]["metadata"]["annotations"] = json!({ "muslin.dev/doctor": value });
+        review
+    };
+    for mode in ["off", "audit", "warn", "inject", "enforce"] {
+        let webhook = webhook(NamespacePolicy::from_labels(Some(mode), None));
+        let response = answer(&webhook, &asked(true, "?")).await;
+        let value = format!("version={} mode={mode}", env!("CARGO_PKG_VERSION"));
+        let patch = STANDARD.decode(response["patch"].as_str().unwrap()).unwrap();
+        let patch: Value = serde_json::from_slice(&patch).unwrap();
+        let operation = json!({ "op": "add", "path": "/metadata/annotations/muslin.dev~1doctor", "value": value });
+        assert_eq!(patch, json!([operation]));
+        assert_eq!(answer(&webhook, &asked(true, &value)).await.get("patch"), None, "a second pass");
+    }
+    let webhook = webhook(NamespacePolicy::default());
+    let with = answer(&webhook, &asked(false, "?")).await;
+    assert!(!STANDARD.decode(with["patch"].as_str().unwrap()).unwrap().windows(6).any(|word| word == b"doctor"));
+}
+
+#[tokio::test]
 async fn leaves_alone_what_is_not_the_creation_of_a_pod() {
     for (field, value) in [
         ("operation", json!("UPDATE")),
@@ -344,4 +367,38 @@ async fn no_allocation_grows_with_fields_that_are_not_read() {
     });
     assert_eq!(measured[0], measured[1]);
     assert_eq!(measured[0], measured[2]);
+}
+
+#[tokio::test]
+async fn a_pod_counts_as_missed_only_where_a_review_marks_it() {
+    use crate::cluster::MarkSource as _;
+
+    let now = jiff::Timestamp::now();
+    for (mode, marks) in [("off", false), ("audit", false), ("warn", true), ("inject", true), ("enforce", true)] {
+        let webhook = webhook(NamespacePolicy::from_labels(Some(mode), None));
+        assert_eq!(webhook.marks_pods_of("shop", now).await, marks, "{mode}");
+        assert_eq!(webhook.marks("shop", &alpine().to_string()).await, marks, "{mode}");
+        for excluded in ["kube-system", "muslin"] {
+            assert!(!webhook.marks_pods_of(excluded, now).await, "{excluded}");
+        }
+    }
+    let webhook = webhook(NamespacePolicy::default());
+    let with = |field: &str, value: Value| {
+        let mut pod = alpine();
+        let (part, name) = field.split_once('/').unwrap();
+        pod[part][name] = value;
+        pod.to_string()
+    };
+    for skipped in [
+        with("metadata/annotations", json!({ "muslin.dev/inject": "false" })),
+        with("metadata/annotations", json!({ "kubernetes.io/config.mirror": "x" })),
+        with("metadata/labels", json!({ "muslin.dev/libc": "musl" })),
+        with("spec/os", json!({ "name": "windows" })),
+        with("spec/containers", json!([])),
+        "no pod".to_owned(),
+    ] {
+        assert!(!webhook.marks("shop", &skipped).await, "{skipped}");
+    }
+    // No option is set for this image, and the pod is marked all the same.
+    assert!(webhook.marks("shop", &with("spec/containers", json!([{ "name": "app", "image": "scratch" }]))).await);
 }

@@ -163,7 +163,7 @@ fn image(text: &str) -> Result<String, String> {
 }
 
 /// Accepts what the API server accepts as the name of a namespace: a DNS label (RFC 1123).
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_name =
         (1..=63).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-');

@@ -7,6 +7,7 @@ mod diff;
 mod disk_images;
 mod docs;
 mod docs_args;
+mod doctor;
 mod explain;
 mod files;
 mod fix;
@@ -68,6 +69,7 @@ enum Command {
     Probe(Box<probe::ProbeArgs>),
     Queries(Box<queries::QueriesArgs>),
     Explain(explain::Explain),
+    Doctor(doctor::Doctor),
     Install(install::Install),
     Uninstall(install::Uninstall),
     Manifests(manifests::Manifests),
@@ -106,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Probe(command) => command.run(),
         Command::Queries(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Install(command) => command.run(),
         Command::Uninstall(command) => command.run(),
         Command::Manifests(command) => command.run(),

@@ -18,8 +18,8 @@ use crate::admission::{
     memory, server_config,
 };
 use crate::cluster::{
-    self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, Namespaces,
-    ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
+    self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, MissedPods,
+    Namespaces, OwnPod, ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
 };
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
@@ -229,7 +229,8 @@ impl Serve {
         let own = || certificates.as_ref().and_then(Certificates::key).map(Keys::follow).unwrap_or_default();
         let GivenKeys { keys, authority, health } =
             given.unwrap_or_else(|| GivenKeys { keys: own(), authority: None, health: None });
-        let given = || health.map(|health| Certificates::given(health, self.problem_events(client.clone())));
+        let own_pod = client.clone().map(|client| self.own_pod(client));
+        let given = || health.map(|health| Certificates::given(health, own_pod.clone().map(ProblemEvents)));
         let certificates = certificates.or_else(given);
         let tls = server_config(Arc::clone(&keys)).context("cannot set up TLS").map_err(Failure::Input)?;
         if let Some(mut fingerprints) = fingerprints {
@@ -238,22 +239,24 @@ impl Serve {
         }
 
         let shutdown = Shutdown::default();
-        let events = Events::default();
+        let (events, missed) = (Events::default(), MissedPods::default());
         let mut metrics = Metrics::default();
         metrics.register_dropped_log_lines(log.dropped_lines());
         metrics.register_certificate(keys);
         if let Some(ImageInspection { images, .. }) = &inspection {
             metrics.register_images(images);
         }
-        register_cluster(&mut metrics, &namespaces, &profiles, certificates.as_ref(), &events);
+        register_cluster(&mut metrics, &namespaces, &profiles, certificates.as_ref(), &events, &missed);
         let search_domains = self.search.check(client.as_ref(), &profiles, &self.cluster_domain, self.identity());
         metrics.register_search_domains(&search_domains);
         let metrics = Arc::new(metrics);
         let settings = self.settings(profiles, inspection, certificates, search_domains);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
-        if let (Some(client), Some(lease)) = (client, &lease) {
+        if let (Some(own_pod), Some(lease)) = (own_pod, &lease) {
+            let client = own_pod.client.clone();
             cluster::delete_old_observations(client.clone(), lease.clone());
-            events.write(client, lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+            events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+            missed.watch(client, lease.clone(), Arc::new(webhook.clone()), own_pod);
         }
         self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;
         let probes =
@@ -328,10 +331,9 @@ impl Serve {
         Ok(Some(GivenKeys { keys: Arc::new(keys), authority: Some(authority), health: None }))
     }
 
-    fn problem_events(&self, client: Option<kube::Client>) -> Option<ProblemEvents> {
-        let client = client?;
+    fn own_pod(&self, client: kube::Client) -> OwnPod {
         let namespace = self.own_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        Some(ProblemEvents { client, namespace, pod: self.identity() })
+        OwnPod { client, namespace, pod: self.identity() }
     }
 
     /// Returns the names and lifetimes of the self-managed certificates.
@@ -465,11 +467,13 @@ fn register_cluster(
     profiles: &Profiles,
     certificates: Option<&Certificates>,
     events: &Events,
+    missed: &MissedPods,
 ) {
     if let Some(watch) = namespaces.health() {
         let certificates = certificates.into_iter().flat_map(Certificates::health);
         metrics.register_watches([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
         metrics.register_events(events);
+        metrics.register_missed_pods(missed);
     }
     if let Some(caches) = profiles.caches() {
         metrics.register_node_caches(caches);

@@ -15,6 +15,7 @@ mod problem_events;
 mod registered;
 mod rotation;
 mod stored;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,9 @@ use super::writes::{FIELD_MANAGER, WriteError, write};
 use pace::Pace;
 use registered::{CONFIGURATION, Registered};
 use rotation::{State, Step};
+pub(super) use stored::SECRET as CERTIFICATES_SECRET;
 use stored::SECRET;
+pub(super) use trust::{certificate_facts, trust_in};
 
 /// Pause between two checks for a due step. Changes in the cluster are checked at once.
 const TICK: Duration = Duration::from_secs(1);

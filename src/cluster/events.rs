@@ -18,13 +18,13 @@ use quick_cache::unsync::Cache;
 use tokio::sync::mpsc;
 
 pub(super) use names::{event_name, stable_hash};
+pub(super) use rates::Rates;
 pub use source::{EventSource, PodEvents};
 pub use tally::EventTally;
 
 use super::lease::Lease;
 use super::watch::WatchHealth;
 use finder::Finder;
-use rates::Rates;
 use writer::Writer;
 
 /// Limit of pods that wait for their Events; each takes some hundred bytes.

@@ -2,13 +2,16 @@
 
 mod certificates;
 mod corefile;
+mod doctor;
 mod events;
 mod fingerprints;
 mod image_inspection;
 mod lease;
 mod listing;
+mod missed_pods;
 mod namespaces;
 mod node_caches;
+mod own_events;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
@@ -26,13 +29,16 @@ use kube::{Client, Config};
 
 pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHealth, ProblemEvents, ServingKey};
 pub use corefile::corefile;
+pub use doctor::{ObserveError, observe};
 pub use events::{EventSource, EventTally, Events, PodEvents};
 pub use fingerprints::Fingerprints;
 pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
+pub use missed_pods::{MarkSource, MissedPods};
 pub use namespaces::{LookupError, Namespaces};
 pub use node_caches::NodeCaches;
+pub use own_events::OwnPod;
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{

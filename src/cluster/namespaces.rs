@@ -5,9 +5,10 @@ mod fetches;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
@@ -36,6 +37,8 @@ enum Source {
 struct WatchedNamespaces {
     api: Api<PartialObjectMeta<Namespace>>,
     known: RwLock<Policies>,
+    /// When the policies of namespaces changed, as far as that is recent.
+    changed: Mutex<HashMap<Box<str>, Timestamp>>,
     is_listed: AtomicBool,
     health: WatchHealth,
     fetches: Fetches,
@@ -46,6 +49,9 @@ const PODS_PAGE: u32 = 500;
 
 /// The longest wait for the watch, or for a fetch, while too many namespaces are being fetched.
 const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The time for which a change of a policy is remembered.
+const CHANGE_REMEMBERED: Duration = Duration::from_secs(120);
 
 /// The interval between two looks while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -91,6 +97,7 @@ impl Namespaces {
         let watched = Arc::new(WatchedNamespaces {
             api: Api::all(client),
             known: RwLock::default(),
+            changed: Mutex::default(),
             is_listed: AtomicBool::new(false),
             health: WatchHealth::new("namespaces"),
             fetches: Fetches::default(),
@@ -137,6 +144,16 @@ impl Namespaces {
         match &self.0 {
             Source::Fixed(policy) => Ok(policy.clone()),
             Source::Cluster(watched) => watched.fetch(name, || None).await,
+        }
+    }
+
+    /// Returns when the namespace's policy changed, or the namespace was created, if the watch saw that a short time ago.
+    pub fn changed(&self, name: &str) -> Option<Timestamp> {
+        match &self.0 {
+            Source::Fixed(_) => None,
+            Source::Cluster(watched) => {
+                watched.changed.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+            }
         }
     }
 
@@ -230,6 +247,17 @@ impl WatchedNamespaces {
         }
     }
 
+    /// Remembers the time if this policy is a new one.
+    fn note_change(&self, name: &str, policy: &NamespacePolicy) {
+        if self.known(name).as_ref() == Some(policy) {
+            return;
+        }
+        let now = Timestamp::now();
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.retain(|_, at| at.saturating_add(CHANGE_REMEMBERED).is_ok_and(|end| end > now));
+        changed.insert(name.into(), now);
+    }
+
     fn apply(&self, event: Event<PartialObjectMeta<Namespace>>, listing: &mut Policies) {
         let known = || self.known.write().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -240,13 +268,18 @@ impl WatchedNamespaces {
             Event::InitDone => {
                 let mut listed = std::mem::take(listing);
                 listed.shrink_to_fit();
+                if self.is_listed.load(Ordering::Acquire) {
+                    listed.iter().for_each(|(name, policy)| self.note_change(name, policy));
+                }
                 tracing::info!(namespaces = listed.len(), "listed the namespaces");
                 *known() = listed;
                 self.is_listed.store(true, Ordering::Release);
             }
             Event::Apply(namespace) => {
-                self.fetches.forget_missing(&namespace.name_any());
-                known().insert(namespace.name_any().into(), policy_of(&namespace.metadata));
+                let (name, policy) = (namespace.name_any(), policy_of(&namespace.metadata));
+                self.fetches.forget_missing(&name);
+                self.note_change(&name, &policy);
+                known().insert(name.into(), policy);
             }
             Event::Delete(namespace) => {
                 known().remove(&*namespace.name_any());

@@ -2,7 +2,8 @@
 
 use super::page::Page;
 use crate::rules::{
-    CERTIFICATE_UNUSABLE, EventReason, RISK_NOT_ACCEPTED, RULES, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+    CERTIFICATE_UNUSABLE, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, RULES, SEARCH_DOMAIN_BROKEN,
+    SEARCH_DOMAIN_HEALTHY,
 };
 
 /// The reasons of all Events of muslin, and the subject of each.
@@ -10,6 +11,7 @@ pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_pods = EventReason::ALL.into_iter().map(|reason| (reason.name(), reason.about()));
     of_pods.chain([
         (CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust"),
+        (PODS_MISSED, "pods that were created without a review, although the mode of their namespace asks for one"),
         (RISK_NOT_ACCEPTED, "a ResolverProfile with a cache on the node whose risks `acceptRisk` does not name"),
         (SEARCH_DOMAIN_BROKEN, "a search domain of a node that breaks lookups of names outside the cluster"),
         (SEARCH_DOMAIN_HEALTHY, "a search domain of a node that no longer breaks lookups"),
@@ -25,6 +27,8 @@ pub(super) fn page(name: &'static str) -> Page {
     let rules: Vec<_> = rules.map(|rule| format!("`{}`: {}", rule.slug, rule.summary())).collect();
     if name == CERTIFICATE_UNUSABLE {
         page.paragraph("muslin writes it on its own pod. Replace the certificate or its key; muslin reads the files again by itself.");
+    } else if name == PODS_MISSED {
+        page.paragraph("muslin writes it on its own pod, at most once an hour. `muslin doctor` finds the cause; `docs/operations.md` says what counts as missed.");
     } else if name == RISK_NOT_ACCEPTED {
         page.paragraph("muslin writes it on a ResolverProfile that an earlier release accepted. Name the risks of its message in `acceptRisk`: the next release of muslin will not use the profile without.");
     } else if name == SEARCH_DOMAIN_BROKEN || name == SEARCH_DOMAIN_HEALTHY {

@@ -18,7 +18,7 @@ pub struct Template {
 }
 
 /// The components in the order in which `muslin install` adds them, with the conditions on the chart's values.
-const COMPONENTS: [(Component, &str); 12] = [
+const COMPONENTS: [(Component, &str); 13] = [
     (Component::HighAvailability, r#"or .Values.highAvailability (eq .Values.mode "enforce")"#),
     (Component::EnforceEverywhereButSystem, r#"eq .Values.mode "enforce""#),
     (Component::ImageInspection, "or .Values.imageInspection .Values.privateRegistries .Values.pullSecrets"),
@@ -31,16 +31,17 @@ const COMPONENTS: [(Component, &str); 12] = [
     (Component::Platform(Platform::Eks), r#"eq .Values.platform "eks""#),
     (Component::Platform(Platform::Aks), r#"eq .Values.platform "aks""#),
     (Component::Platform(Platform::OpenShift), r#"eq .Values.platform "openshift""#),
+    (Component::HostNetwork, ".Values.hostNetwork"),
 ];
 
 /// Returns the templates.
 pub fn templates() -> Result<Vec<Template>, ManifestError> {
     let mut objects = kustomization::build("base")?;
-    // Helm makes the namespace.
-    objects.retain(|object| object["kind"] != "Namespace");
     for (component, condition) in COMPONENTS {
         kustomization::add_component(&mut objects, &component.folder(), Some(condition))?;
     }
+    // Helm makes the namespace.
+    objects.retain(|object| object["kind"] != "Namespace");
     for object in kustomization::build("monitoring")? {
         objects.push(Conditional::item(object, Some(".Values.monitoring")));
     }
@@ -99,19 +100,23 @@ fn write_fields(text: &mut String, fields: &Map<String, Value>, indent: usize) {
     let is_always_there = |value: &Value| Conditional::of(value).is_none() && condition_of_all(value).is_none();
     let (first, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| is_always_there(value));
     for (name, value) in first.into_iter().chain(rest) {
-        match Conditional::of(value) {
-            Some(Conditional { condition, value, otherwise }) => {
-                write_action(text, condition);
-                write_field(text, name, value, indent);
-                if let Some(otherwise) = otherwise {
-                    text.push_str("{{- else }}\n");
-                    write_field(text, name, otherwise, indent);
-                }
-                text.push_str("{{- end }}\n");
-            }
-            None => write_field(text, name, value, indent),
-        }
+        write_choice(text, name, value, indent);
     }
+}
+
+/// Writes a field, or its alternatives.
+fn write_choice(text: &mut String, name: &str, value: &Value, indent: usize) {
+    let Some(Conditional { condition, value, otherwise }) = Conditional::of(value) else {
+        write_field(text, name, value, indent);
+        return;
+    };
+    write_action(text, condition);
+    write_field(text, name, value, indent);
+    if let Some(otherwise) = otherwise {
+        text.push_str("{{- else }}\n");
+        write_choice(text, name, otherwise, indent);
+    }
+    text.push_str("{{- end }}\n");
 }
 
 fn write_field(text: &mut String, name: &str, value: &Value, indent: usize) {

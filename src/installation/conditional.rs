@@ -27,6 +27,11 @@ impl<'v> Conditional<'v> {
         Some(Self { condition, value: value.get(VALUE)?, otherwise: value.get(OTHERWISE) })
     }
 
+    /// Returns the value that a conditional value has where its condition holds, or any other value itself.
+    pub(super) fn inner(value: &'v Value) -> &'v Value {
+        Self::of(value).map_or(value, |conditional| conditional.value)
+    }
+
     /// Returns the values of a conditional value, which any other does not have.
     pub(super) fn values_mut(value: &mut Value) -> Option<Vec<&mut Value>> {
         let fields = value.as_object_mut().filter(|fields| fields.contains_key(CONDITION))?;

@@ -14,8 +14,7 @@ pub(super) fn rename(objects: &mut [Value], namespace: &str) {
         return;
     }
     for object in objects {
-        let kind = Conditional::of(object).map_or(&object["kind"], |conditional| &conditional.value["kind"]);
-        let places: &[&str] = match kind.as_str().unwrap_or_default() {
+        let places: &[&str] = match Conditional::inner(object)["kind"].as_str().unwrap_or_default() {
             "Namespace" => &["/metadata/name"],
             "Certificate" => &["/metadata/namespace", "/spec/commonName", "/spec/dnsNames/*"],
             "RoleBinding" | "ClusterRoleBinding" => &["/metadata/namespace", "/subjects/*/namespace"],

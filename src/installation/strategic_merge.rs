@@ -39,14 +39,20 @@ pub(super) fn merge(target: &mut Value, patch: &Value, condition: Option<&str>) 
 fn merge_lists(items: &mut Vec<Value>, patches: &[Value], key: &str, condition: Option<&str>) {
     let mut first = Vec::new();
     for patch in patches {
-        let found = patch.get(key).and_then(|name| items.iter().position(|item| item.get(key) == Some(name)));
-        match found {
-            Some(index) => {
+        let name = patch.get(key);
+        let is_same = |item: &Value| name.is_some() && Conditional::inner(item).get(key) == name;
+        match (items.iter().position(is_same), condition) {
+            // The one or the other, as both have conditions.
+            (Some(index), Some(condition)) if Conditional::of(&items[index]).is_some() => {
+                items[index] = Conditional::and_not(items[index].take(), condition);
+                first.push(Conditional::item(without_nulls(patch), Some(condition)));
+            }
+            (Some(index), _) => {
                 let mut item = items.remove(index);
                 merge(&mut item, patch, condition);
                 first.push(item);
             }
-            None => first.push(Conditional::item(without_nulls(patch), condition)),
+            (None, _) => first.push(Conditional::item(without_nulls(patch), condition)),
         }
     }
     items.splice(..0, first);

@@ -7,7 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::keys::{
-    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION, keep_unread,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION,
+    WARNINGS_ANNOTATION, keep_unread,
 };
 use super::text::Text;
 
@@ -37,6 +38,8 @@ pub struct Annotations<'a> {
     pub injected: Option<Text<'a>>,
     /// [`WARNINGS_ANNOTATION`].
     pub warnings: Option<Text<'a>>,
+    /// [`DOCTOR_ANNOTATION`].
+    pub doctor: Option<Text<'a>>,
     /// `proxy.istio.io/config`.
     pub(super) istio_config: Option<Text<'a>>,
     /// `ambient.istio.io/dns-capture`.
@@ -59,6 +62,7 @@ impl<'a> Annotations<'a> {
         resolvers: None,
         injected: None,
         warnings: None,
+        doctor: None,
         istio_config: None,
         ambient_dns_capture: None,
         mirror: false,
@@ -68,13 +72,14 @@ impl<'a> Annotations<'a> {
 
     /// Returns the keys that begin with `muslin.dev/`, those that nothing reads among them only in part.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        let Self { inject, ignore, resolvers, injected, warnings, .. } = self;
+        let Self { inject, ignore, resolvers, injected, warnings, doctor, .. } = self;
         let known = [
             (INJECT_ANNOTATION, inject),
             (IGNORE_ANNOTATION, ignore),
             (RESOLVERS_ANNOTATION, resolvers),
             (INJECTED_ANNOTATION, injected),
             (WARNINGS_ANNOTATION, warnings),
+            (DOCTOR_ANNOTATION, doctor),
         ];
         let known = known.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key);
         known.chain(self.unread.iter().map(|key| &**key))
@@ -96,6 +101,7 @@ impl<'a> Annotations<'a> {
                 match &**key {
                     INJECT_ANNOTATION => &mut self.inject,
                     IGNORE_ANNOTATION => &mut self.ignore,
+                    DOCTOR_ANNOTATION => &mut self.doctor,
                     ISTIO_CONFIG_ANNOTATION => &mut self.istio_config,
                     AMBIENT_DNS_ANNOTATION => &mut self.ambient_dns_capture,
                     _ => {

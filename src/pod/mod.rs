@@ -23,8 +23,8 @@ pub use expansion::{ExpandedTooLong, Variables};
 pub use injected::{Injected, InjectedOption};
 pub(crate) use keys::keep_unread;
 pub use keys::{
-    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, KeyPlace, RESOLVERS_ANNOTATION, UnreadKey,
-    WARNINGS_ANNOTATION,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, KeyPlace,
+    RESOLVERS_ANNOTATION, UnreadKey, WARNINGS_ANNOTATION,
 };
 pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
 pub use text::Text;

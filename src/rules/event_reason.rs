@@ -26,6 +26,9 @@ pub enum EventReason {
 /// The reason of the Events on muslin's own pod about a certificate from files that API servers cannot trust.
 pub const CERTIFICATE_UNUSABLE: &str = "CertificateUnusable";
 
+/// The reason of the Events on muslin's own pod about pods that were created without a review.
+pub const PODS_MISSED: &str = "PodsMissed";
+
 /// The reason of the Event on a stored profile that does not accept the risks of its cache on the node.
 pub const RISK_NOT_ACCEPTED: &str = "RiskNotAccepted";
 

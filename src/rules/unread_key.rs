@@ -13,8 +13,8 @@ use super::event_reason::EventReason;
 use super::rule::{Findings, HOLDER, Rule, Texts};
 use super::rule_input::{RuleInput, excerpt, short};
 use crate::pod::{
-    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, LIBC_LABEL, RESOLVERS_ANNOTATION, UnreadKey,
-    WARNINGS_ANNOTATION,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, LIBC_LABEL,
+    RESOLVERS_ANNOTATION, UnreadKey, WARNINGS_ANNOTATION,
 };
 use crate::policy::{Level, MODE_LABEL, PROFILE_LABEL, meant_word};
 
@@ -30,7 +30,8 @@ pub(super) static RULE: Rule = Rule {
 /// The keys that a person writes.
 const WRITTEN: [&str; 4] = [INJECT_ANNOTATION, IGNORE_ANNOTATION, MODE_LABEL, PROFILE_LABEL];
 /// The keys that muslin writes.
-const MUSLINS: [&str; 4] = [LIBC_LABEL, RESOLVERS_ANNOTATION, INJECTED_ANNOTATION, WARNINGS_ANNOTATION];
+const MUSLINS: [&str; 5] =
+    [LIBC_LABEL, RESOLVERS_ANNOTATION, INJECTED_ANNOTATION, WARNINGS_ANNOTATION, DOCTOR_ANNOTATION];
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for unread in input.unread {
@@ -117,6 +118,7 @@ mod tests {
         assert_eq!(help(KeyPlace::Annotations, "muslin.dev/mode"), mode);
         assert_eq!(help(KeyPlace::Labels, "muslin.dev/mode"), mode);
         assert_eq!(help(KeyPlace::Labels, "muslin.dev/warnings"), "remove it: muslin writes it itself");
+        assert_eq!(help(KeyPlace::Labels, "muslin.dev/doctor"), "remove it: muslin writes it itself");
     }
 
     #[test]

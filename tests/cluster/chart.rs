@@ -26,7 +26,7 @@ const MANIFESTS_0_1_0: &str = include_str!("../data/manifests-0.1.0.yaml");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/muslin");
 
 /// The chart's values, and the arguments of `muslin install` that mean the same.
-const CHOICES: [(&[&str], &[&str]); 13] = [
+const CHOICES: [(&[&str], &[&str]); 15] = [
     (&[], &[]),
     (&["mode=audit"], &["--mode", "audit"]),
     (
@@ -40,6 +40,8 @@ const CHOICES: [(&[&str], &[&str]); 13] = [
     (&["certManager=true", "monitoring=true"], &["--cert-manager", "--monitoring"]),
     (&["ownCertificate=true", "privateRegistries=true"], &["--own-certificate", "--private-registries"]),
     (&["platform=gke"], &["--platform", "gke"]),
+    (&["hostNetwork=true", "highAvailability=true"], &["--host-network", "--ha"]),
+    (&["hostNetwork=true", "platform=gke"], &["--host-network", "--platform", "gke"]),
     (&["platform=eks"], &["--platform", "eks"]),
     (&["platform=aks", "mode=enforce"], &["--platform", "aks", "--mode", "enforce"]),
     (

@@ -17,7 +17,8 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = tests![
     dashboard_alerts_and_docs_name_exactly_the_existing_metrics,
     promtool_accepts_the_alert_rules,
-    the_certificate_alert_fires_three_days_before_expiry
+    the_certificate_alert_fires_three_days_before_expiry,
+    the_alerts_about_missed_pods_fire_and_end
 ];
 
 fn rules() -> Result<Value> {
@@ -101,7 +102,7 @@ fn promtool_accepts_the_alert_rules(_: &Cluster) -> Result<()> {
     let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
     let output = output.context("cannot run promtool, which scripts/test installs")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && said.contains("10 rules found"), "{said}{complaint}");
+    ensure!(output.status.success() && said.contains("12 rules found"), "{said}{complaint}");
     Ok(())
 }
 
@@ -129,6 +130,54 @@ fn the_certificate_alert_fires_three_days_before_expiry(_: &Cluster) -> Result<(
             "alert_rule_test": [
                 { "alertname": name, "eval_time": "59m", "exp_alerts": [] },
                 { "alertname": name, "eval_time": "61m", "exp_alerts": [alert] }
+            ]
+        }]
+    });
+    fs::write(folder.path().join("test.yaml"), serde_saphyr::to_string(&test)?)?;
+    let output = Command::new("promtool").args(["test", "rules", "test.yaml"]).current_dir(folder.path()).output();
+    let output = output.context("cannot run promtool, which scripts/test installs")?;
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    ensure!(output.status.success(), "{said}");
+    Ok(())
+}
+
+/// The series of the API server begins with its first failure.
+fn the_alerts_about_missed_pods_fire_and_end(_: &Cluster) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let rules = rules()?;
+    fs::write(folder.path().join("rules.yaml"), serde_saphyr::to_string(&rules)?)?;
+    let all = rules["groups"][0]["rules"].as_array().context("there are no rules")?;
+    let rule =
+        |name: &str| all.iter().find(|rule| rule["alert"] == name).with_context(|| format!("there is no {name}"));
+    let missed = rule("MuslinMissesPods")?;
+    let missed = json!({ "exp_labels": missed["labels"], "exp_annotations": missed["annotations"] });
+    let mut open = rule("MuslinApiServerFailsOpen")?.clone();
+    let summary = open["annotations"]["summary"].as_str().context("there is no summary")?;
+    open["annotations"]["summary"] = summary.replace("{{ $labels.name }}", "pods.muslin.dev").into();
+    open["labels"]["name"] = "pods.muslin.dev".into();
+    let open = json!({ "exp_labels": open["labels"], "exp_annotations": open["annotations"] });
+    let counts = "apiserver_admission_webhook_fail_open_count";
+    let series = |series: String, values: &str| json!({ "series": series, "values": values });
+    let at =
+        |name: &str, time: &str, alerts: Value| json!({ "alertname": name, "eval_time": time, "exp_alerts": alerts });
+    let test = json!({
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": [
+                series("muslin_pods_missed_total{pod=\"one\"}".to_owned(), "0x60 2x60"),
+                series("muslin_pods_missed_total{pod=\"two\"}".to_owned(), "0x120"),
+                series(format!("{counts}{{name=\"pods.muslin.dev\",type=\"admit\"}}"), "_x60 1x60"),
+                series(format!("{counts}{{name=\"other.example.com\",type=\"admit\"}}"), "0+1x120"),
+            ],
+            "alert_rule_test": [
+                at("MuslinMissesPods", "59m", json!([])),
+                at("MuslinMissesPods", "65m", json!([missed])),
+                at("MuslinMissesPods", "80m", json!([])),
+                at("MuslinApiServerFailsOpen", "59m", json!([])),
+                at("MuslinApiServerFailsOpen", "65m", json!([open])),
+                at("MuslinApiServerFailsOpen", "80m", json!([])),
             ]
         }]
     });

@@ -198,9 +198,10 @@ fn each_workload_of_a_namespace_gets_its_own_ndots(cluster: &Cluster) -> Result<
     let own = json!({ "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "own" }, "spec": spec });
     ensure!(apply(cluster, &own.to_string())?.status.success(), "own");
     cluster.control_plane.kubectl(&["label", "namespace", "evident", "muslin.dev/profile=own"], None)?;
-    becomes(cluster, "evident", &of("web", "alpine:3.20"), |pod, warnings| {
+    becomes(cluster, "evident", &of("web", "alpine:3.20"), |pod, _| {
+        let told = pod["metadata"]["annotations"]["muslin.dev/warnings"].as_str().unwrap_or_default();
         options(pod) == ["timeout:7", "ndots:2"]
-            && warnings.contains("profile own with evident.deployment.web accepts ndots-breaks-musl")
+            && told.contains("profile own with evident.deployment.web accepts ndots-breaks-musl")
     })?;
     wait("the number of namespaces", || {
         let arguments = ["get", "resolverprofile", "evident.deployment.web", "-o", "jsonpath={.status.namespaces}"];

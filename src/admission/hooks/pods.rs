@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation};
 use tokio::time::Instant;
 
 use crate::admission::answer::Answer;
@@ -12,7 +14,7 @@ use crate::admission::state::{Effort, PolicyError, State, Undone};
 use crate::budget;
 use crate::cluster::PodImages;
 use crate::plan::{self, Plan, WARNING_MAX};
-use crate::pod::{Pod, RunningPod};
+use crate::pod::{DOCTOR_ANNOTATION, Pod, RunningPod};
 use crate::policy::{Level, Mode, NamespacePolicy, Profile};
 use crate::rules::Finding;
 use crate::text::Line;
@@ -33,7 +35,11 @@ pub(in crate::admission) async fn mutate(
     if state.is_excluded(namespace) {
         return Answer::skipped(uid);
     }
-    let policy = match state.policy(namespace, deadline).await {
+    let policy = state.policy(namespace, deadline).await;
+    if let Some(asked) = pod.annotations().doctor.as_deref().filter(|_| effort.is_dry_run) {
+        return doctors_answer(uid, asked, policy.ok().map(|policy| state.mode(&policy)));
+    }
+    let policy = match policy {
         Ok(policy) => policy,
         Err(error) => return unchanged_without_policy(uid, namespace, &error),
     };
@@ -44,6 +50,18 @@ pub(in crate::admission) async fn mutate(
         Ok(answer) => answer,
         Err(undone) => unchanged(uid, namespace, mode, &undone),
     }
+}
+
+/// Answers `muslin doctor`, whose pod is a dry run: the annotation gets muslin's version and the namespace's mode. Such a pod is never
+/// stored, and gets nothing else, so that the call is proved in each mode.
+fn doctors_answer(uid: &str, asked: &str, mode: Option<Mode>) -> Answer {
+    let answer = format!("version={} mode={}", env!("CARGO_PKG_VERSION"), mode.map_or("unknown", Mode::name));
+    let path = PointerBuf::from_tokens(["metadata", "annotations", DOCTOR_ANNOTATION]);
+    // The API server calls again after other webhooks.
+    let is_answered = asked == answer;
+    let operation = PatchOperation::Add(AddOperation { path, value: answer.into() });
+    let patch = Patch(if is_answered { Vec::new() } else { vec![operation] });
+    Answer::new(Outcome::Skipped, mode, &Response::allow(uid).with_patch(&patch))
 }
 
 /// Plans the pod; logs and counts the plan, and returns it as an answer.

@@ -83,6 +83,15 @@ impl Certificate {
         now >= self.until - lifetime / 3
     }
 
+    pub(super) const fn from(&self) -> Timestamp {
+        self.from
+    }
+
+    /// The names and addresses that the certificate is for.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     pub(super) const fn until(&self) -> Timestamp {
         self.until
     }
@@ -95,12 +104,17 @@ impl Certificate {
     /// Returns whether that CA signed the certificate. Names and identifiers of keys can be copied, so the signature decides.
     pub(super) fn is_issued_by(&self, authority: &Self) -> bool {
         let names_the_key = self.authority_key.is_some() && self.authority_key == authority.subject_key;
+        names_the_key && authority.is_authority && self.is_signed_by(authority)
+    }
+
+    /// Returns whether that certificate's key signed this one. Identifiers of keys are optional in certificates of others.
+    pub(super) fn is_signed_by(&self, authority: &Self) -> bool {
         let is_signed = || {
             let (_, own) = X509Certificate::from_der(&self.der).ok()?;
             let (_, authority) = X509Certificate::from_der(&authority.der).ok()?;
             own.verify_signature(Some(authority.public_key())).ok()
         };
-        names_the_key && authority.is_authority && is_signed().is_some()
+        is_signed().is_some()
     }
 
     /// Returns whether the certificate may sign others.

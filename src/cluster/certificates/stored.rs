@@ -11,7 +11,7 @@ use super::certificate::{Certificate, Pair};
 use super::rotation::{RotationRequest, State};
 
 /// The name of the Secret in `manifests/`.
-pub(super) const SECRET: &str = "muslin-certificates";
+pub(in crate::cluster) const SECRET: &str = "muslin-certificates";
 /// The annotation that requests a rotation before it is due: `certificate` or `authority`.
 const ROTATE: &str = "muslin.dev/rotate";
 

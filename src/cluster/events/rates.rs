@@ -15,13 +15,13 @@ const NAMESPACES_MAX: usize = 4096;
 
 /// The recent use of each namespace.
 #[derive(Default)]
-pub(super) struct Rates(HashMap<Box<str>, Instant>);
+pub(in crate::cluster) struct Rates(HashMap<Box<str>, Instant>);
 
 // === impl Rates ===
 
 impl Rates {
     /// Returns whether one more pod of this namespace is allowed, and counts it.
-    pub(super) fn allow(&mut self, namespace: &str, now: Instant) -> bool {
+    pub(in crate::cluster) fn allow(&mut self, namespace: &str, now: Instant) -> bool {
         if self.0.len() >= NAMESPACES_MAX && !self.0.contains_key(namespace) {
             self.0.retain(|_, paid_until| *paid_until > now);
             if self.0.len() >= NAMESPACES_MAX {

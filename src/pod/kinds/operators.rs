@@ -75,7 +75,6 @@ pub(super) const KINDS: &[PodKind] = &[
         ("kafka.strimzi.io", "Kafka", "kafkas"),
         &[
             PodPlace::settings("/spec/kafka/template/pod"),
-            PodPlace::settings("/spec/zookeeper/template/pod"),
             PodPlace::settings("/spec/entityOperator/template/pod"),
             PodPlace::settings("/spec/cruiseControl/template/pod"),
             PodPlace::settings("/spec/kafkaExporter/template/pod"),

@@ -97,7 +97,11 @@ pub(super) const KINDS: &[PodKind] = &[
         "argoproj/argo-events manifests/base/crds/argoproj.io_eventsources.yaml",
     ),
     PodKind::new(("tekton.dev", "Task", "tasks"), TASK, TEKTON),
-    PodKind::new(("tekton.dev", "ClusterTask", "clustertasks"), TASK, "tektoncd/pipeline v0.68.0 config/300-crds"),
+    PodKind::new(
+        ("tekton.dev", "ClusterTask", "clustertasks"),
+        TASK,
+        "tektoncd/pipeline 24bca00a9 pkg/apis/pipeline/v1beta1/cluster_task_types.go",
+    ),
     PodKind::new(
         ("tekton.dev", "StepAction", "stepactions"),
         &[PodPlace::fields("/spec", &[], &[""], DnsSource::Nowhere(TASK_INSTEAD)).with_others()],

@@ -95,7 +95,7 @@ pub(super) const KINDS: &[PodKind] = &[
     PodKind::new(
         ("kubeflow.org", "MXJob", "mxjobs"),
         &[PodPlace::template("/spec/mxReplicaSpecs/*/template")],
-        "kubeflow/training-operator v1.7.0 manifests/base/crds/kubeflow.org_mxjobs.yaml",
+        "kubeflow/training-operator 5fa872ff1 manifests/base/crds/kubeflow.org_mxjobs.yaml",
     ),
     PodKind::new(
         ("kubeflow.org", "Notebook", "notebooks"),

@@ -1,0 +1,94 @@
+//! muslin's own metrics: missed pods, caches on the node, and registries.
+
+use crate::doctor::check::Check;
+use crate::doctor::metrics::{label, samples, sum};
+use crate::doctor::observed::{Observed, PortAnswer};
+
+/// Returns the metrics of the replicas, or the check that cannot be made without them.
+fn metrics<'o>(name: &'static str, observed: &'o Observed) -> Result<Vec<&'o str>, Check> {
+    let mut texts = Vec::new();
+    for replica in &observed.replicas {
+        match &replica.metrics {
+            PortAnswer::Answer(200, text) => texts.push(text.as_str()),
+            PortAnswer::Answer(status, _) => {
+                return Err(Check::unknown(name, format!("the metrics of {} answer {status}", replica.pod), None));
+            }
+            PortAnswer::Silent(reason) => {
+                return Err(Check::unknown(
+                    name,
+                    format!("the metrics of {} do not answer: {reason}", replica.pod),
+                    None,
+                ));
+            }
+            PortAnswer::Unseen(unseen) => {
+                return Err(unseen.check(name, "muslin's metrics through the API server's proxy"));
+            }
+        }
+    }
+    if texts.is_empty() { Err(Check::unknown(name, "no replica runs", None)) } else { Ok(texts) }
+}
+
+fn total(texts: &[&str], metric: &str) -> f64 {
+    texts.iter().filter_map(|text| sum(text, metric)).sum()
+}
+
+pub(super) fn missed_pods(observed: &Observed) -> Check {
+    const NAME: &str = "missed-pods";
+    let texts = match metrics(NAME, observed) {
+        Ok(texts) => texts,
+        Err(check) => return check,
+    };
+    let missed = total(&texts, "muslin_pods_missed_total");
+    if missed > 0.0 {
+        let message = format!("{missed} pods were created without a review since the leader started");
+        let fix = "the checks port, call and ca-bundle have the reason if it lasts; kubectl get pods -A -l '!muslin.dev/libc' lists pods without \
+                   a mark";
+        return Check::warning(NAME, message, fix);
+    }
+    Check::ok(NAME, "no pod was missed since the leader started")
+}
+
+pub(super) fn node_cache(observed: &Observed) -> Check {
+    const NAME: &str = "node-cache";
+    let texts = match metrics(NAME, observed) {
+        Ok(texts) => texts,
+        Err(check) => return check,
+    };
+    let mut trials = 0;
+    for (labels, value) in texts.iter().flat_map(|text| samples(text, "muslin_node_local_reachable")) {
+        trials += 1;
+        if value == 0.0 {
+            let address = label(labels, "address").unwrap_or("?");
+            let message = format!("the cache on the node at {address} does not answer muslin");
+            let fix = "check that the cache runs on muslin's node, and that no NetworkPolicy keeps muslin's pod from it; pods keep the cluster's \
+                       nameserver meanwhile";
+            return Check::wrong(NAME, message, fix);
+        }
+    }
+    let message =
+        if trials == 0 { "no profile uses a cache on the node" } else { "the caches on the node answer muslin" };
+    Check::ok(NAME, message)
+}
+
+pub(super) fn registries(observed: &Observed) -> Check {
+    const NAME: &str = "registries";
+    let texts = match metrics(NAME, observed) {
+        Ok(texts) => texts,
+        Err(check) => return check,
+    };
+    if !texts.iter().any(|text| sum(text, "muslin_inspections_read_total").is_some()) {
+        return Check::ok(NAME, "muslin does not inspect images: it goes by their names");
+    }
+    let (read, failed) =
+        (total(&texts, "muslin_inspections_read_total"), total(&texts, "muslin_inspections_failed_total"));
+    let fix = format!(
+        "kubectl logs -n {} deployment/muslin names the registries and the reasons; private ones need credentials or an allowed network \
+         (manifests/components/private-registries)",
+        observed.namespace
+    );
+    match (read > 0.0, failed > 0.0) {
+        (false, true) => Check::wrong(NAME, format!("all {failed} inspections of images failed"), fix),
+        (true, true) => Check::warning(NAME, format!("{failed} inspections of images failed, and {read} did not"), fix),
+        (_, false) => Check::ok(NAME, format!("muslin inspected {read} images, and no inspection failed")),
+    }
+}
