@@ -6,6 +6,7 @@
 
 mod common {
     pub(crate) mod authority;
+    pub(crate) mod browser;
     pub(crate) mod component;
     pub(crate) mod control_plane;
     pub(crate) mod dns_server;
@@ -14,6 +15,7 @@ mod common {
     pub(crate) mod pods;
     pub(crate) mod registration;
     pub(crate) mod registry;
+    pub(crate) mod schemas;
     pub(crate) mod webhook;
 }
 
@@ -44,6 +46,7 @@ mod cluster {
     pub(crate) mod replicas;
     pub(crate) mod rights;
     pub(crate) mod scan;
+    pub(crate) mod scan_page;
     pub(crate) mod search_domains;
 }
 
@@ -55,7 +58,7 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
     inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy,
-    profiles, queries, rights, scan, search_domains,
+    profiles, queries, rights, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -88,6 +91,7 @@ const SUITE: Suite<Test> = Suite {
         node_cache::TESTS,
         events::TESTS,
         scan::TESTS,
+        scan_page::TESTS,
         search_domains::TESTS,
         monitoring::TESTS,
         rights::TESTS,

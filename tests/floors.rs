@@ -68,7 +68,13 @@ const PRINTING: [(&[&str], &[&str]); 5] = [
     (&["anstream", "stderr"], &["src/cli/terminal.rs"]),
     (
         &["crate", "text", "Block", "rendered"],
-        &["src/cli/explain.rs", "src/report/compiler_style.rs", "src/report/github.rs", "src/report/junit.rs"],
+        &[
+            "src/cli/explain.rs",
+            "src/cli/scan/markup.rs",
+            "src/report/compiler_style.rs",
+            "src/report/github.rs",
+            "src/report/junit.rs",
+        ],
     ),
 ];
 

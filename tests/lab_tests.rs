@@ -36,6 +36,7 @@
 
 mod common {
     pub(crate) mod harness;
+    pub(crate) mod schemas;
 }
 
 mod lab {

@@ -8,6 +8,7 @@ mod common {
     pub(crate) mod image;
     pub(crate) mod registry;
     pub(crate) mod registry_server;
+    pub(crate) mod schemas;
 }
 
 mod registry {
@@ -21,6 +22,7 @@ mod registry {
     pub(crate) mod images;
     pub(crate) mod knowledge;
     pub(crate) mod large;
+    pub(crate) mod manifests;
     pub(crate) mod sources;
 }
 
@@ -38,7 +40,8 @@ use muslin::registry::{
     Client, ClientSettings, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote,
 };
 use registry::{
-    access, bounds, fairness, fingerprints, formats, hostile, hostile_layers, images, knowledge, large, sources,
+    access, bounds, fairness, fingerprints, formats, hostile, hostile_layers, images, knowledge, large, manifests,
+    sources,
 };
 
 /// The things that all tests share.
@@ -64,6 +67,7 @@ const SUITE: Suite<Test> = Suite {
         images::TESTS,
         fairness::TESTS,
         knowledge::TESTS,
+        manifests::TESTS,
     ],
     on_request: &[large::ON_REQUEST],
 };

@@ -1,5 +1,5 @@
 //! `muslin check`: findings in manifests with their lines, for people, CI and editors. Runs the webhook's own code, without a
-//! network.
+//! network unless images are to be read.
 
 mod checker;
 mod formats;
@@ -24,6 +24,7 @@ use outputs::Outputs;
 use totals::{Totals, counted};
 
 use super::files::{STDIN, Sources};
+use super::manifest_images::{ManifestImages, ManifestImagesArgs};
 use super::manifest_pods::ManifestPlanner;
 use super::ordered_parallel::map_in_order;
 use super::outcome::{Failure, Outcome};
@@ -45,6 +46,7 @@ use super::replacement;
   muslin check deploy/
   muslin check deploy/ --diff
   muslin check . -o github -o sarif=muslin.sarif --fail-on warn
+  muslin check --inspect deploy/
   helm template charts/web | muslin check - --stdin-filename charts/web
   kustomize build overlays/production | muslin check - --stdin-filename overlays/production")]
 pub(super) struct Check {
@@ -82,6 +84,9 @@ pub(super) struct Check {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    #[command(flatten)]
+    images: ManifestImagesArgs,
 }
 
 // === impl Check ===
@@ -97,7 +102,7 @@ impl Check {
         }
         let (formats, mut outputs) = Outputs::open(&self.outputs, self.diff, docs.as_ref())?;
         let checker = Checker {
-            planner: self.planner(profile, broken_domains),
+            planner: self.planner(profile, broken_domains)?,
             formats,
             level: self.policy.shown_level(),
             fixing: match (self.diff, self.fix) {
@@ -147,19 +152,21 @@ impl Check {
         }
     }
 
-    fn planner(&self, profile: Profile, broken_domains: Vec<BrokenDomain>) -> ManifestPlanner {
-        ManifestPlanner {
+    fn planner(&self, profile: Profile, broken_domains: Vec<BrokenDomain>) -> Result<ManifestPlanner, Failure> {
+        Ok(ManifestPlanner {
             mode: Mode::Inject,
             profile,
             broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
-        }
+            images: self.images.open()?,
+        })
     }
 
     /// Checks every file, and writes the findings file by file, those for people at the end.
     fn check_all(&self, checker: &Checker, exclude: Gitignore, outputs: &mut Outputs) -> Result<Totals, Failure> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = checker.planner.images.as_ref().map_or(cores, |_| cores.max(ManifestImages::THREADS));
         let sources = Sources {
             arguments: self.paths.clone(),
             exclude,

@@ -23,7 +23,7 @@ pub(super) fn unified_diff(name: &str, before: &str, after: &str) -> String {
 /// (git `quote.c`, `quote_c_style`).
 fn header(side: &str, name: &str) -> String {
     let path = format!("{side}/{}", name.trim_start_matches('/'));
-    if !path.bytes().any(|byte| byte < b' ' || byte >= 0x7f || byte == b'"' || byte == b'\\') {
+    if !path.bytes().any(|byte| !(b' '..0x7f).contains(&byte) || byte == b'"' || byte == b'\\') {
         return path;
     }
     let mut quoted = String::from("\"");

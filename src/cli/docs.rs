@@ -10,6 +10,8 @@ use crate::explain::{Examples, GeneratedPage, pages, parts};
 use crate::installation::{Template, templates};
 
 use super::outcome::{Failure, Outcome};
+use super::schema::SCHEMAS;
+use super::schema_page::page;
 
 /// Write the generated pages in docs/, and the templates of the Helm chart in charts/.
 #[derive(Debug, Args)]
@@ -36,6 +38,12 @@ impl Docs {
         for Template { file, text } in templates()? {
             let path = self.repository.join("charts/muslin/templates").join(file);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let path = self.repository.join("docs/schemas/README.md");
+        fs::write(&path, page(&SCHEMAS)).with_context(|| format!("cannot write {}", path.display()))?;
+        for schema in &SCHEMAS {
+            let path = self.repository.join("docs/schemas").join(format!("{}.json", schema.name));
+            fs::write(&path, schema.text().as_str()).with_context(|| format!("cannot write {}", path.display()))?;
         }
         for part in parts() {
             let path = self.repository.join("docs").join(part.page);

@@ -1,9 +1,12 @@
 //! `muslin explain`: pages about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image name. Uses no network and no files.
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::explain::{Topic, for_terminal, index};
+use crate::report::SchemaVersion;
 
 use super::outcome::{Failure, Outcome};
 use super::terminal;
@@ -26,6 +29,35 @@ pub(super) struct Explain {
     /// The topic; several words form one topic
     #[arg(value_name = "TOPIC")]
     topic: Vec<String>,
+
+    /// The output format
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// The output of `muslin explain -o json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ExplainDocument {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
+    /// The kind of topic; `index` is the list of all topics.
+    #[schemars(extend("enum" = [
+        "index", "rule", "verdict", "options", "resolver", "resolver-beside-c-ares", "embedded-resolver", "profile", "mode",
+        "event-reason", "key", "image"
+    ]))]
+    kind: &'static str,
+    /// The topic as muslin names it; empty for the index.
+    topic: String,
+    /// The page, in Markdown.
+    markdown: String,
 }
 
 // === impl Explain ===
@@ -34,12 +66,16 @@ impl Explain {
     pub(super) fn run(&self) -> Outcome {
         // Pages repeat it, and no topic has a character that is escaped.
         let topic = Line::new(self.topic.join(" "));
-        let page = if topic.trim().is_empty() {
-            index()
+        let (kind, topic, markdown) = if topic.trim().is_empty() {
+            ("index", String::new(), index())
         } else {
-            Topic::find(&topic).map_err(|unknown| Failure::Usage(anyhow!("{unknown}"), HINT))?.markdown()
+            let topic = Topic::find(&topic).map_err(|unknown| Failure::Usage(anyhow!("{unknown}"), HINT))?;
+            (topic.kind(), topic.name(), topic.markdown())
         };
-        terminal::print(&Block::rendered(for_terminal(&page, page_width())))
+        terminal::print(&match self.output {
+            Output::Human => Block::rendered(for_terminal(&markdown, page_width())),
+            Output::Json => Block::indented_json(&ExplainDocument { version: SchemaVersion, kind, topic, markdown }),
+        })
     }
 }
 

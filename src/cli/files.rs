@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::manifest::{Lines, Position};
 
-use super::replacement;
+use super::replacement::{self, Replaced};
 use super::tracked_files::TrackedFiles;
 
 /// The path that means standard input.
@@ -345,8 +345,8 @@ impl Source {
         }
     }
 
-    /// Replaces the text, which must still be `before`.
-    pub(super) fn replace(&self, before: &str, after: &str) -> Result<(), String> {
+    /// Replaces the text, if it is still `before`.
+    pub(super) fn replace(&self, before: &str, after: &str) -> Result<Replaced, String> {
         replacement::replace(&self.path, before, after)
             .map_err(|error| format!("cannot write {}: {error}", self.name()))
     }

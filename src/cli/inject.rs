@@ -14,6 +14,7 @@ use crate::report::{Counts, Groups, Human, LocatedFinding};
 use super::diff::unified_diff;
 use super::files::Source;
 use super::fix::{not_changed, remarks};
+use super::manifest_images::{ManifestImages, ManifestImagesArgs};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
@@ -46,6 +47,9 @@ pub(super) struct Inject {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    #[command(flatten)]
+    images: ManifestImagesArgs,
 
     /// Print no findings
     #[arg(long, short)]
@@ -95,6 +99,7 @@ impl Inject {
             broken_domains,
             cluster_domain: self.policy.cluster_domain.clone(),
             namespace: self.policy.namespace.clone(),
+            images: self.images.open()?,
         };
         let human = Messages::human(docs);
         let level = self.policy.shown_level();
@@ -109,6 +114,7 @@ impl Inject {
                 None => output.push_str(&document.text().to_string()),
             }
         }
+        tally.notes.extend(injector.planner.images.iter().flat_map(ManifestImages::take_notes));
         if !self.quiet {
             tally.write(&human).map_err(|error| Failure::Outside(error.into()))?;
         }

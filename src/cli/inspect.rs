@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::image::contents::{Config, EvidenceFile, Invocation};
@@ -13,6 +14,7 @@ use crate::image::{Fingerprint, Reference, SecondResolver, assume_started};
 use crate::plan::libc_of;
 use crate::pod::Variables;
 use crate::registry::{Client, Depth, Error, ImageSource, Inspection, Inspector, Limits, Platform, Remote};
+use crate::report::SchemaVersion;
 use crate::resolver::{Cgo, Resolver};
 
 use super::disk_images::{self, FORMS, is_path, on_disk};
@@ -66,23 +68,26 @@ pub(super) struct Inspect {
 enum Output {
     /// For people
     Human,
-    /// An array of objects with image, libc, resolver, version, evidence, because and beside (a resolver that the program may use as
-    /// well: resolver, version, inProgram, because); of images that were read also digest, platform, source and files (path, layer,
-    /// says)
+    /// An array with one object for each image; `muslin schema inspect` describes it
     Json,
 }
 
 /// The facts about one image.
-#[derive(Debug, Serialize)]
-struct Inspected<'r> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Inspected<'r> {
+    #[serde(rename = "schemaVersion")]
+    schema: SchemaVersion<1>,
     /// The image name, as given.
     image: &'r str,
     /// `musl`, `glibc`, `other` or `unknown`.
     libc: &'static str,
     /// The resolver's name, without its version.
     resolver: &'static str,
+    /// The resolver's version, if known.
     version: Option<String>,
+    /// `inspected` (read in the image), `assumed` (suggested by its name), or `none`.
     evidence: &'static str,
+    /// The reason for this result.
     because: String,
     /// A resolver that the program may use as well.
     beside: Option<Beside>,
@@ -94,21 +99,25 @@ struct Inspected<'r> {
 }
 
 /// A resolver that a program may use beside the main one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Beside {
+    /// The resolver's name, without its version.
     resolver: &'static str,
+    /// The resolver's version, if known.
     version: Option<String>,
     /// The program itself has it; otherwise the image has it.
     in_program: bool,
+    /// The reason for this result.
     because: String,
 }
 
 /// The parts of an image that were read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ReadContents {
     /// Digest of the manifest for the platform; `null` for an archive without manifest.
     digest: Option<String>,
+    /// The platform that the image names, such as `linux/amd64`.
     platform: String,
     /// `registry`, `oci`, `oci-archive` or `docker-archive`.
     source: &'static str,
@@ -117,14 +126,16 @@ struct ReadContents {
 }
 
 /// A file and what it shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FileEvidence {
+    /// The path in the image.
     path: String,
     /// Digest of the layer, compressed as stored.
     layer: String,
     /// The layer's number, from 1 at the base.
     #[serde(skip)]
     number: usize,
+    /// What the file shows.
     says: String,
 }
 
@@ -230,6 +241,7 @@ impl<'r> Inspected<'r> {
     fn new(image: &'r str, fingerprint: Fingerprint, contents: Option<ReadContents>) -> Self {
         let Fingerprint { resolver, evidence, reason, beside, .. } = fingerprint;
         Self {
+            schema: SchemaVersion,
             image,
             libc: libc_name(resolver),
             resolver: resolver.family.name(),
@@ -248,7 +260,8 @@ impl<'r> Inspected<'r> {
     }
 
     fn write(&self, text: &mut Block) {
-        let Self { image, libc: _, resolver, version, evidence, because, beside, publisher, contents } = self;
+        let Self { schema: _, image, libc: _, resolver, version, evidence, because, beside, publisher, contents } =
+            self;
         let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         text.push_styled(anstyle::Style::new().bold(), &Line::new((*image).to_owned()));
         text.push_line(format!(": {resolver}{version} ({evidence})"));

@@ -34,7 +34,12 @@ const FILES: &[(&str, &str, &[&str])] = &[
         "Profile, levels of rules, images and files to skip. The nearest one is read, from the working directory upwards.",
         &["check", "inject"],
     ),
-    ("~/.docker/config.json", "Credentials of registries, as docker login writes them.", &["inspect", "scan", "serve"]),
+    (
+        "~/.docker/config.json",
+        "Credentials of registries, as docker login writes them.",
+        &["check", "inject", "inspect", "scan", "serve"],
+    ),
+    ("~/.cache/muslin/images", "Facts of images that --inspect read.", &["check", "inject"]),
     ("~/.kube/config", "The cluster and its credentials, outside of a pod.", &["scan", "serve", "queries", "doctor"]),
     ("/etc/resolv.conf", "The nameservers, search domains and options that are examined.", &["probe"]),
 ];

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
+use super::manifest_images::ManifestImages;
 use crate::image::{self, Fingerprint};
 use crate::manifest::{ContainerView, Document, Lines, Node, Object, PodView, SETTINGS_KIND, inner_span, is_in_spec};
 use crate::plan::{Context, Plan, Planned, Skip, plan, plan_settings};
 use crate::pod::kinds::DnsSource;
-use crate::pod::{IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey, Variables};
+use crate::pod::{Container, IGNORE_ANNOTATION, KeyOwner, KeyPlace, Pod, UnreadKey, Variables};
 use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
@@ -25,6 +26,8 @@ pub(super) struct ManifestPlanner {
     pub(super) cluster_domain: String,
     /// The namespace of objects without one.
     pub(super) namespace: String,
+    /// The images in registries, if they are read.
+    pub(super) images: Option<ManifestImages>,
 }
 
 /// An object with a pod or a pod template, in the document that holds it.
@@ -123,10 +126,7 @@ impl ManifestPlanner {
     /// Returns the plan for a pod in a mode, as if its object took any change.
     fn plan_as(&self, mode: Mode, pod: &Pod<'_>, source: PodSource<'_>) -> Result<Plan, NoPlan> {
         let unread = source.unread_keys();
-        let fingerprints: Vec<Fingerprint> = pod
-            .containers()
-            .map(|container| image::assume_started(container.image(), container.started().as_deref()))
-            .collect();
+        let fingerprints = self.fingerprints(pod);
         let has_all = !fingerprints.is_empty() && source.pod.place.is_complete;
         // Options are chosen by the resolvers of all containers.
         let profile = if has_all { Cow::Borrowed(&self.profile) } else { Cow::Owned(without_options(&self.profile)) };
@@ -204,10 +204,31 @@ impl ManifestPlanner {
         let command = command.map(|word| word.as_text().unwrap_or_default());
         let variables = command.and(variables).map(variables_of).unwrap_or_default();
         let command = command.map(|word| variables.expand(word).unwrap_or_default());
-        let assumed = image::assume_started(image, command.as_deref());
-        let Fingerprint { resolver, evidence, reason, beside, .. } = self.profile.images.apply(image, assumed);
+        let known = match &self.images {
+            Some(_) => self.inspected(source, name)?,
+            None => image::assume_started(image, command.as_deref()),
+        };
+        let Fingerprint { resolver, evidence, reason, beside, .. } = self.profile.images.apply(image, known);
         let beside = beside.map(|second| format!("; {}", second.reason)).unwrap_or_default();
         Some(format!("{image} is {resolver} ({evidence}): {reason}{beside}"))
+    }
+
+    /// Returns the fingerprint of a container whose image was read for the plan.
+    fn inspected(&self, source: PodSource<'_>, name: &str) -> Option<Fingerprint> {
+        let json = source.node().and_then(|node| source.pod.json(node))?;
+        let pod = parse_pod(&json).ok()?;
+        let index = pod.containers().position(|container| container.name.as_deref() == Some(name))?;
+        self.fingerprints(&pod).into_iter().nth(index)
+    }
+
+    /// Returns the fingerprint of each container, in their order.
+    fn fingerprints(&self, pod: &Pod<'_>) -> Vec<Fingerprint> {
+        let assume =
+            |container: &Container<'_>| image::assume_started(container.image(), container.started().as_deref());
+        match &self.images {
+            Some(images) => images.fingerprints(pod, &self.profile),
+            None => pod.containers().map(assume).collect(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod bind;
 mod check;
 mod completions;
+mod config_schema;
 mod diff;
 mod disk_images;
 mod docs;
@@ -11,15 +12,19 @@ mod doctor;
 mod explain;
 mod files;
 mod fix;
+mod image_cache;
 mod inject;
 mod inspect;
 mod install;
 mod log;
 mod man;
+mod manifest_images;
 mod manifest_pods;
 mod manifests;
+mod namespace_completion;
 mod ordered_parallel;
 mod outcome;
+mod output_file;
 mod policy_args;
 mod probe;
 mod progress;
@@ -28,6 +33,8 @@ mod registry_args;
 mod rendered;
 mod replacement;
 mod scan;
+mod schema;
+mod schema_page;
 mod search_args;
 mod serve;
 mod signals;
@@ -73,6 +80,8 @@ enum Command {
     Install(install::Install),
     Uninstall(install::Uninstall),
     Manifests(manifests::Manifests),
+    Schema(schema::SchemaArgs),
+    Version(version::Version),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -91,6 +100,9 @@ const PLUGIN: &str = "kubectl-muslin";
 
 /// Runs the command that the process's arguments name.
 pub fn run() -> ExitCode {
+    if let Some(outcome) = completions::complete(Arguments::command) {
+        return outcome.map_or_else(|failure| failure.code(), |()| ExitCode::SUCCESS);
+    }
     let Arguments { color, command } = parse_arguments();
     let choice = match color {
         Color::Auto => anstream::ColorChoice::Auto,
@@ -112,7 +124,9 @@ pub fn run() -> ExitCode {
         Command::Install(command) => command.run(),
         Command::Uninstall(command) => command.run(),
         Command::Manifests(command) => command.run(),
-        Command::Completions(command) => command.run(Arguments::command()),
+        Command::Schema(command) => command.run(),
+        Command::Version(command) => command.run(),
+        Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(Arguments::command()),
         Command::Docs(command) => command.run(),
     };

@@ -20,6 +20,9 @@ use against::Judged;
 use input::Source;
 use pods::PodSource;
 
+pub(super) use output::JsonDocument as QueriesDocument;
+
+use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
 use super::signals::Signals;
 use super::terminal;
@@ -88,7 +91,7 @@ pub(super) struct QueriesArgs {
     period: Option<u32>,
 
     /// Show only the workloads of this namespace
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = namespaces())]
     namespace: Option<String>,
 
     /// Show only the workloads of this name

@@ -1,7 +1,7 @@
 //! Replaces the text of files atomically, so that a reader, an interrupt or a full disk never meets half a file.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::Hasher as _;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 
 use fnv::FnvHasher;
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
+use rustix::fs::{OFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr};
 use rustix::io::Errno;
 
 use super::signals::Signals;
@@ -26,6 +26,7 @@ const ATTRIBUTE_MAX: usize = 64 * 1024;
 const DERIVED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
 /// Makes SIGINT, SIGTERM and SIGHUP end the process between two replacements, with the shell's exit code for the signal.
+#[expect(clippy::disallowed_methods, reason = "no other thread has anything to clean up, and some may wait for files")]
 pub(super) fn outlive_signals() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
@@ -37,12 +38,21 @@ pub(super) fn outlive_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces the text of a file, which must still be `before`. Owner, permissions and extended attributes stay, and a link stays a link.
-/// A process that is killed at the worst time leaves a file `.muslin-fix-…`, which the next replacement removes.
-pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> {
-    let _replacing = REPLACING.read().unwrap_or_else(PoisonError::into_inner);
+/// The end of a replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    Done,
+    /// The text is not `before` any more, so nothing was replaced.
+    Changed,
+}
+
+/// Replaces the text of a file if that is still `before`. Owner, permissions and extended attributes stay, and a link stays a link. A
+/// process that is killed at the worst time leaves a file `.muslin-fix-…`, which the next replacement removes.
+pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<Replaced> {
     let target = fs::canonicalize(path)?;
-    let mut old = File::open(&target)?;
+    // A pipe that took the file's place would block.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut old = OpenOptions::new().read(true).custom_flags(flags).open(&target)?;
     let metadata = old.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -51,14 +61,13 @@ pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> 
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
     }
     // The lock is on the old file: its holder alone uses the temporary name. Not every file system has locks.
-    if matches!(old.try_lock(), Err(TryLockError::WouldBlock)) {
-        return Err(io::Error::other("another muslin writes it"));
-    }
+    let _ = old.lock();
+    let _replacing = REPLACING.read().unwrap_or_else(PoisonError::into_inner);
     let mut current = Vec::new();
     old.read_to_end(&mut current)?;
     let is_same = fs::metadata(&target)?.ino() == metadata.ino() && current == before.as_bytes();
     if !is_same {
-        return Err(io::Error::other("it changed in the meantime; run muslin again"));
+        return Ok(Replaced::Changed);
     }
     let temporary = temporary_of(&target);
     remove_if_exists(&temporary)?;
@@ -66,7 +75,7 @@ pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> 
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written
+    written.map(|()| Replaced::Done)
 }
 
 /// Removes what a killed process left beside a file.

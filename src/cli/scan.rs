@@ -2,6 +2,8 @@
 
 mod cluster;
 mod custom_kinds;
+mod html;
+mod markup;
 mod metadata;
 mod output;
 mod results;
@@ -11,17 +13,25 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use crate::cluster::context_name;
 use crate::policy::Mode;
 use crate::report::Counts;
 
 use cluster::{Cluster, Scope};
+use html::About;
 use results::ScanResults;
 
+pub(super) use output::JsonDocument as ScanDocument;
+pub(super) use results::ImageInUse;
+
 use super::docs_args::DocsArgs;
+use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
+use super::output_file::{check_output_file, write_output_file};
 use super::policy_args::{FailOn, fail_on};
 use super::registry_args::RegistryArgs;
 use super::terminal;
+use super::version::version;
 use crate::report::table;
 use crate::text::{Block, Line};
 
@@ -36,10 +46,11 @@ use crate::text::{Block, Line};
 #[command(after_help = "Examples:
   muslin scan -A
   muslin scan -n shop -l app=web --inspect
-  kubectl muslin scan -A -o sarif > muslin.sarif")]
+  kubectl muslin scan -A -o sarif > muslin.sarif
+  muslin scan -A --inspect -o html --output-file dns.html")]
 pub(super) struct Scan {
     /// The namespace to scan [default: the context's]
-    #[arg(long, short, value_name = "NAME", conflicts_with = "all_namespaces")]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "all_namespaces", add = namespaces())]
     namespace: Option<String>,
 
     /// Scan all namespaces
@@ -82,6 +93,10 @@ pub(super) struct Scan {
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     output: Output,
 
+    /// Write the output to this file instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    output_file: Option<PathBuf>,
+
     /// Exit with 1 if there is a finding at or above this level: deny, warn, info or never
     #[arg(long, value_name = "LEVEL", default_value = "deny",
           value_parser = clap::builder::TypedValueParser::map(
@@ -103,12 +118,17 @@ enum Output {
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
+    /// One HTML page with findings by namespace and by rule, for a browser without a network
+    Html,
 }
 
 // === impl Scan ===
 
 impl Scan {
     pub(super) fn run(&self) -> Outcome {
+        if let Some(file) = &self.output_file {
+            check_output_file(file)?;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
         let results = runtime.block_on(self.scan())?;
@@ -117,7 +137,11 @@ impl Scan {
         for counted in results.objects.values().flat_map(|object| &object.findings).filter(|counted| !counted.fixed) {
             counts.add(counted.finding.level);
         }
-        terminal::print(&self.text_of(&results))?;
+        let text = self.text_of(&results);
+        match &self.output_file {
+            Some(file) => write_output_file(file, &text)?,
+            None => terminal::print(&text)?,
+        }
         match self.fail_on {
             FailOn(Some(level)) if counts.at_least(level) > 0 => Err(Failure::Findings),
             FailOn(_) => Ok(()),
@@ -140,6 +164,16 @@ impl Scan {
 
     fn text_of(&self, results: &ScanResults) -> Block {
         match (self.images, self.output) {
+            (_, Output::Html) => html::html(
+                results,
+                &About {
+                    context: context_name(self.kubeconfig.as_deref(), self.context.as_deref()),
+                    time: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+                    version: version(),
+                    docs: self.docs.docs_url.as_ref(),
+                    is_inspected: self.inspect,
+                },
+            ),
             (true, Output::Json) => Block::indented_json(&results.images_in_use()),
             (true, _) => {
                 let mut rows = vec![["IMAGE", "RESOLVER", "EVIDENCE", "PODS"].map(Line::new).to_vec()];
@@ -149,9 +183,10 @@ impl Scan {
                 }));
                 table(&rows)
             }
-            (false, Output::Table) => {
-                output::tables(results, self.docs.docs_url.as_ref().filter(|_| terminal::is_coloured()))
-            }
+            (false, Output::Table) => output::tables(
+                results,
+                self.docs.docs_url.as_ref().filter(|_| self.output_file.is_none() && terminal::is_coloured()),
+            ),
             (false, Output::Json) => output::json(results),
             (false, Output::Sarif) => output::sarif(results, self.docs.docs_url.clone()),
         }

@@ -16,6 +16,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub use self::stored::FORMAT as FACTS_FORMAT;
+
 use self::stored::{Pending, Reference, Stored, digest_of, name_of};
 use super::lease::Lease;
 use super::resources::ImageFingerprint;

@@ -96,7 +96,8 @@ fn images_on<'p>(pod: &'p Pod<'_>, platforms: &'p [Platform]) -> Vec<(&'p str, &
 // === impl PodImages ===
 
 impl PodImages {
-    fn new(platforms: Vec<Platform>, known: Vec<Option<Lookup>>) -> Self {
+    /// The images of a pod on these platforms, container by container.
+    pub fn new(platforms: Vec<Platform>, known: Vec<Option<Lookup>>) -> Self {
         Self { architectures: platforms.into_iter().map(|platform| platform.arch).collect(), known }
     }
 

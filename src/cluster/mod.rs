@@ -31,7 +31,7 @@ pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHea
 pub use corefile::corefile;
 pub use doctor::{ObserveError, observe};
 pub use events::{EventSource, EventTally, Events, PodEvents};
-pub use fingerprints::Fingerprints;
+pub use fingerprints::{FACTS_FORMAT, Fingerprints};
 pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
 pub use listing::{Listing, Page};
@@ -79,6 +79,15 @@ pub async fn connect_as(kubeconfig: Option<&Path>, context: Option<&str>) -> Res
     };
     config.read_timeout = Some(READ_TIMEOUT);
     Ok(Client::try_from(config)?)
+}
+
+/// Returns the name of the context that [`connect_as`] uses; `None` in a pod, or if no kubeconfig names one.
+pub fn context_name(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<String> {
+    let current = || {
+        let kubeconfig = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from).ok()?;
+        kubeconfig.current_context
+    };
+    context.map(str::to_owned).or_else(current)
 }
 
 /// Returns a client for a kubeconfig file, or for what the environment offers: a service account in a pod, `$KUBECONFIG`,

@@ -118,6 +118,37 @@ impl<'t> Topic<'t> {
         }
     }
 
+    /// Returns the kind of topic in one word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Rule(_) => "rule",
+            Self::Verdict(_) => "verdict",
+            Self::Options(_) => "options",
+            Self::Resolver(_) => "resolver",
+            Self::Embedded(_) => "embedded-resolver",
+            Self::Profile(_) => "profile",
+            Self::Mode(_) => "mode",
+            Self::EventReason(_) => "event-reason",
+            Self::Key(_) => "key",
+            Self::BesideCAres(..) => "resolver-beside-c-ares",
+            Self::Image(..) => "image",
+        }
+    }
+
+    /// Returns the topic's name: that of muslin's vocabulary, or an option or image as given.
+    pub fn name(&self) -> String {
+        match *self {
+            Self::Rule(rule) => rule.slug.to_owned(),
+            Self::Verdict(diagnosis) => diagnosis.slug.to_owned(),
+            Self::Options(text) | Self::Image(text, _) | Self::BesideCAres(text, _) => text.to_owned(),
+            Self::Resolver(resolver) => resolver.to_string(),
+            Self::Embedded(embedded) => embedded.slug.to_owned(),
+            Self::Profile(name) | Self::EventReason(name) => name.to_owned(),
+            Self::Mode(mode) => mode.name().to_owned(),
+            Self::Key(key) => key.name.to_owned(),
+        }
+    }
+
     /// Returns the page about the topic, in Markdown.
     pub fn markdown(&self) -> String {
         match *self {

@@ -66,12 +66,12 @@ pub struct InvalidConfig {
     message: String,
 }
 
-/// The keys of the file.
-const KEYS: [&str; 6] = ["profile", "docs-url", "exclude", "levels", "images", "broken-search-domains"];
-
 // === impl Config ===
 
 impl Config {
+    /// The keys of the file.
+    pub const KEYS: [&str; 6] = ["profile", "docs-url", "exclude", "levels", "images", "broken-search-domains"];
+
     /// Returns the settings of a file. `rules` are the names of all rules.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Config {
                 "images" => config.images = reader.images(value)?,
                 "broken-search-domains" => config.broken_domains = reader.broken_domains(value)?,
                 other => {
-                    let message = format!("there is no setting `{other}`{}", meant(other, KEYS));
+                    let message = format!("there is no setting `{other}`{}", meant(other, Self::KEYS));
                     return Err(reader.fault(key.span(), message));
                 }
             }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::pods::WorkloadName;
@@ -26,7 +27,7 @@ pub(super) struct Period {
 }
 
 /// The evidence of a log about one workload.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// The workload.
@@ -34,12 +35,15 @@ pub struct Evidence {
     pub workload: WorkloadName,
     /// The resolvers of its containers, by muslin's annotation or by the images' names.
     #[serde(serialize_with = "names_of")]
+    #[schemars(with = "Vec<String>")]
     pub uses: BTreeSet<Family>,
     /// The number of its pods that asked.
     pub pods: usize,
     /// The time of the log's first query.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub from: Option<Timestamp>,
     /// The time of the log's last query.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub to: Option<Timestamp>,
     /// The queries of the workload.
     pub queries: u64,
@@ -69,7 +73,7 @@ pub struct Evidence {
 }
 
 /// A proposed `ndots` and its effect.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NdotsResult {
     /// The lowest `ndots` with which every name of the log still resolves.
@@ -83,7 +87,7 @@ pub struct NdotsResult {
 }
 
 /// A name that a workload found through the search list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchedName {
     /// The name as a program gave it.
@@ -97,7 +101,7 @@ pub struct SearchedName {
 }
 
 /// The result for one resolver.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ResolverEvidence {
     /// The resolver's family.
     pub resolver: &'static str,

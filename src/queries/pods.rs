@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -34,7 +35,7 @@ const GENERATED_LABELS: [&str; 9] = [
 const ADDED_LABELS: [&str; 5] = ["muslin.dev", "istio.io", "linkerd.io", "kuma.io", "topology.kubernetes.io"];
 
 /// The top-level object that a pod belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct WorkloadName {
     /// The namespace.
     pub namespace: String,

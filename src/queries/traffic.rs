@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::search_list::dots;
@@ -17,7 +18,7 @@ const NAMES_MAX: usize = 1000;
 const PODS_MAX: usize = 10_000;
 
 /// The certainty with which a log shows that a name was found through the search list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Certainty {
     /// The queries that come before it in a search are not in the log. The name was given in full if the log is whole.

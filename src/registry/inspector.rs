@@ -157,6 +157,17 @@ impl Inspector {
         tokio::time::timeout(limit, listing).await.map_err(|_| late())?
     }
 
+    /// Returns the digest of the image's manifest for a platform, and reads no layer; `None` in an archive that has no manifest.
+    ///
+    /// # Errors
+    /// The manifest or the configuration cannot be read, or the image is not for this platform.
+    pub async fn digest(&self, source: &ImageSource, platform: &Platform) -> Result<Option<Digest>, Error> {
+        let limit = self.limits.total;
+        let selected = tokio::time::timeout(limit, self.select(source, platform)).await;
+        let late = || Error::Slow { what: "finding the manifest".to_owned(), limit };
+        Ok(selected.map_err(|_| late())??.manifest)
+    }
+
     /// Selects the manifest for a platform, through indexes, and reads its configuration.
     pub(super) async fn select(&self, source: &ImageSource, platform: &Platform) -> Result<SelectedImage, Error> {
         let (mut digest, mut document) = source.root().await?;

@@ -1,63 +1,120 @@
 //! Findings as one JSON document. Its fields are a contract: none is renamed or removed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
+use super::schema_version::SchemaVersion;
 use super::summary::{Counts, RunTotals, Summary};
 use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::text::Block;
 
-/// The format `{"findings": […], "unread": […], "changedFiles": […], "summary": {…}}`.
+/// The version of the document.
+const VERSION: u32 = 1;
+
+/// The format `{"schemaVersion": 1, "findings": […], "unread": […], "changedFiles": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
-#[derive(Serialize)]
+/// The output of `muslin check -o json`. [`Json`] writes it piece by piece; this type gives its schema.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "the fields make the schema")]
+pub struct CheckDocument<'r> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<VERSION>,
+    /// The findings, file by file in the order of the arguments.
+    findings: Vec<JsonFinding<'r>>,
+    /// Text that was not read.
+    unread: Vec<JsonUnread<'r>>,
+    /// The files that `--fix` changed, or that it would change with `--diff`.
+    #[serde(rename = "changedFiles")]
+    changed_files: Vec<&'r str>,
+    /// Totals.
+    summary: JsonSummary,
+}
+
+/// A finding and its place.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
 struct JsonFinding<'r> {
+    /// The rule's name, with a page in docs/rules.
     rule: &'static str,
+    /// `deny`: lookups fail; `warn`: lookups are slower, or fail more often, than necessary; `info`: worth knowing.
+    #[schemars(extend("enum" = ["deny", "warn", "info"]))]
     level: &'static str,
+    /// The finding in a sentence.
     message: &'r str,
+    /// What to do.
     help: &'r str,
+    /// The file; `-` is standard input.
     file: &'r str,
+    /// The line of the value to look at, from 1.
     line: usize,
+    /// The column, in Unicode code points from 1.
     column: usize,
     /// The stream in which line and column count, if they do not count in the file.
     #[serde(rename = "renderedIn")]
     rendered_in: Option<&'r str>,
+    /// The object that holds the value.
     object: JsonObject<'r>,
+    /// The container, if the finding is about one.
     container: Option<&'r str>,
+    /// JSON pointer (RFC 6901) to the cause, or to where it is missing, from the object.
     path: &'r str,
 }
 
-#[derive(Serialize)]
+/// The name of an object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Object")]
 struct JsonObject<'r> {
+    /// The kind.
     kind: &'r str,
+    /// The namespace of the object, or of `--namespace` if the object has none.
     namespace: &'r str,
+    /// The name.
     name: &'r str,
 }
 
 /// Text that was not read, with null for what is unknown.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Unread")]
 struct JsonUnread<'r> {
+    /// `error` if that makes the check incomplete, `note` otherwise.
     level: &'static str,
+    /// The file.
     file: &'r str,
+    /// The line, from 1.
     line: Option<usize>,
+    /// The column, in Unicode code points from 1.
     column: Option<usize>,
+    /// The reason in a sentence.
     message: &'r str,
+    /// What to do.
     hint: Option<&'r str>,
 }
 
-#[derive(Serialize)]
+/// The totals of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Summary")]
 struct JsonSummary {
+    /// Files read.
     files: usize,
+    /// Kubernetes objects of any kind.
     objects: usize,
+    /// Pods and pod templates.
     pods: usize,
+    /// Containers.
     containers: usize,
+    /// Containers whose resolver is unknown: no rule about a resolver can find anything in them.
     #[serde(rename = "unknownContainers")]
     unknown: usize,
+    /// Findings of level `deny`.
     deny: usize,
+    /// Findings of level `warn`.
     warn: usize,
+    /// Findings of level `info`.
     info: usize,
     /// Number of findings that `--level` leaves out of `findings`.
     hidden: usize,
@@ -67,7 +124,10 @@ struct JsonSummary {
 
 impl Format for Json {
     fn head(&self) -> Block {
-        Block::fixed("{\"findings\":[\n")
+        let mut head = Block::fixed("{\"schemaVersion\":");
+        head.push(&Block::json(&SchemaVersion::<VERSION>));
+        head.push(&Block::fixed(",\"findings\":[\n"));
+        head
     }
 
     fn finding(&self, located: &LocatedFinding<'_>) -> Block {

@@ -1,7 +1,9 @@
 //! The part of a probe's report on where the node's nameservers come from, for people and as JSON. Must not know how they were found.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema_version::SchemaVersion;
 use crate::text::{Block, Line};
 use crate::verdicts::nameserver_origins::{NameserverOrigins, Origin, UnreadFile};
 
@@ -66,17 +68,26 @@ fn write_origin(text: &mut Block, origin: &Origin) {
     }
 }
 
-#[derive(Serialize)]
-struct Document<'o> {
+/// The output of `muslin probe --origins-only -o json`: the places of a node's nameservers, where the document of a whole probe has them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OriginsDocument<'o> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
+    /// The machine.
     surroundings: Surroundings<'o>,
 }
 
-#[derive(Serialize)]
+/// The machine.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Surroundings<'o> {
+    /// The places that name the node's nameservers.
     nameserver_origins: &'o NameserverOrigins,
 }
 
 /// Returns a JSON document with the origins where the document of a whole probe has them.
 pub fn json_origins(origins: &NameserverOrigins) -> Block {
-    Block::indented_json(&Document { surroundings: Surroundings { nameserver_origins: origins } })
+    Block::indented_json(&OriginsDocument {
+        version: SchemaVersion,
+        surroundings: Surroundings { nameserver_origins: origins },
+    })
 }

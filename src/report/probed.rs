@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compiler_style::{CompilerStyle, Message};
 use super::nameserver_origins::human_origins;
+use super::schema_version::SchemaVersion;
 use super::summary::Counts;
 use super::table::table;
 use crate::resolver::{Family, Resolver};
@@ -122,7 +124,8 @@ impl ProbeReport<'_> {
     pub fn json(&self) -> Block {
         let Self { seen, verdicts, costs, sent, stopped, took } = self;
         let Counts { deny, warn, info } = self.counts();
-        Block::indented_json(&Document {
+        Block::indented_json(&ProbeDocument {
+            version: SchemaVersion,
             verdicts: verdicts.iter().map(JsonVerdict::new).collect(),
             costs: costs.iter().map(JsonCost::new).collect(),
             targets: &seen.targets,
@@ -261,81 +264,138 @@ fn round(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e6
 }
 
-#[derive(Serialize)]
-struct Document<'p> {
+/// The output of `muslin probe -o json`: verdicts, the costs of lookups, and all observations.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProbeDocument<'p> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
+    /// What is wrong, the most serious first.
     verdicts: Vec<JsonVerdict<'p>>,
+    /// The costs of lookups by name and resolver.
     costs: Vec<JsonCost<'p>>,
+    /// The names and servers that were queried.
     targets: &'p Targets,
+    /// Files, programs and counters of this machine.
     surroundings: &'p Environment,
+    /// Lookups through C libraries.
     lookups: &'p [SystemLookup],
+    /// Queries for A and AAAA of one name, sent as pairs, by the way they were sent.
     pairs: Vec<JsonPairs>,
+    /// Single queries, in the order of their answers.
     asked: &'p [AskedQuery],
+    /// Totals.
     summary: JsonSummary,
 }
 
-#[derive(Serialize)]
+/// A verdict.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Verdict")]
 struct JsonVerdict<'p> {
+    /// The verdict's name, with a page in docs/verdicts.
     verdict: &'static str,
+    /// `deny`: lookups fail; `warn`: lookups are slower, or fail more often, than necessary; `info`: worth knowing.
+    #[schemars(extend("enum" = ["deny", "warn", "info"]))]
     level: &'static str,
+    /// How certain the verdict is.
     confidence: &'static str,
-    /// The same value, under the name that it had in 0.1.0.
+    /// The same value, under the name that it had in 0.1.0. Will be removed.
+    #[schemars(extend("deprecated" = true))]
     sureness: &'static str,
+    /// The verdict in a sentence.
     what: &'p str,
+    /// The observations behind it.
     evidence: &'p [String],
+    /// What to do.
     help: &'p [String],
+    /// The profiles that improve something.
     profiles: Vec<JsonImprovement>,
+    /// Why no profile helps, if none does.
     no_profile_because: Option<&'static str>,
     /// Requested names that do not resolve because of it.
     failing_names: &'p [String],
 }
 
-#[derive(Serialize)]
+/// The improvement of one resolver's lookup by a profile.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Improvement")]
 struct JsonImprovement {
+    /// The profile's name.
     profile: &'static str,
+    /// The resolver, with its release.
     resolver: String,
+    /// The lookup that improves.
     about: &'static str,
-    /// `null` if the lookup fails.
+    /// Seconds without the profile; `null` if the lookup fails.
     today_seconds: Option<f64>,
+    /// Seconds with the profile; `null` if the lookup fails.
     with_profile_seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
+/// The cost of one lookup by one resolver.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Cost")]
 struct JsonCost<'p> {
+    /// The name that is looked up.
     name: &'p str,
+    /// The resolver, with its release.
     resolver: String,
+    /// Queries that the resolver sends, as computed.
     queries: u32,
+    /// Seconds that the lookup takes, as computed.
     seconds: f64,
+    /// The lookup finds an address, as computed.
     found: bool,
+    /// Seconds that the lookup through the C library took; `null` if there was none.
     measured_seconds: Option<f64>,
     /// Why the lookup through the C library failed; `null` if it did not.
     measured_error: Option<String>,
+    /// The same with the options of each profile.
     profiles: Vec<JsonProfileCost>,
 }
 
-#[derive(Serialize)]
+/// The cost of a lookup with the options of a profile.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProfileCost")]
 struct JsonProfileCost {
+    /// The profile's name.
     profile: &'static str,
+    /// Queries that the resolver sends.
     queries: u32,
+    /// Seconds that the lookup takes.
     seconds: f64,
+    /// The lookup finds an address.
     found: bool,
 }
 
-#[derive(Clone, Serialize)]
+/// The pairs of queries that were sent one way.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Pairs")]
 struct JsonPairs {
+    /// The way they were sent.
     mode: PairMode,
+    /// All pairs.
     pairs: u64,
+    /// Pairs with both answers.
     whole: u64,
+    /// Pairs of which one answer came.
     lost_one: u64,
     /// Pairs of which an answer has an error code.
     failed: u64,
 }
 
-#[derive(Serialize)]
+/// The totals of a probe.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Summary")]
 struct JsonSummary {
+    /// Verdicts of level `deny`.
     deny: usize,
+    /// Verdicts of level `warn`.
     warn: usize,
+    /// Verdicts of level `info`.
     info: usize,
+    /// Queries sent.
     queries: u32,
+    /// Duration of the probe.
     seconds: f64,
     /// The probe was stopped before its end.
     stopped: bool,

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The result of a search through a node's files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NameserverOrigins {
     /// The folder below which the node's files were read.
     pub root: String,
@@ -26,7 +27,7 @@ pub struct NameserverOrigins {
 }
 
 /// One place that names one nameserver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Origin {
     /// The nameserver.
     pub address: IpAddr,
@@ -48,7 +49,7 @@ pub struct Origin {
 }
 
 /// A file, and a line in it if it has lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Place {
     /// The path on the node.
     pub file: String,
@@ -57,7 +58,7 @@ pub struct Place {
 }
 
 /// The state of an address after a reboot. The first ones are the more useful to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Persistence {
     /// Configuration on disk.
@@ -73,7 +74,7 @@ pub enum Persistence {
 }
 
 /// A file that exists and was not read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnreadFile {
     /// The path on the node.
     pub file: String,

@@ -4,10 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::nameserver_origins::NameserverOrigins;
-use super::query::as_milliseconds;
+use super::query::{as_milliseconds, flattened_words};
 use super::statistics::Rate;
 use super::system_files::{Nsswitch, ResolvConf};
 use crate::resolver::Resolver;
@@ -32,7 +33,7 @@ pub struct Observations {
 }
 
 /// The files, programs and counters around the probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Environment {
     /// resolv.conf.
     pub resolv_conf: ResolvConf,
@@ -63,12 +64,13 @@ pub struct Environment {
 }
 
 /// A program and its resolver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Program {
     /// Name in messages: `/lib/ld-musl-x86_64.so.1`, `process 42`.
     pub name: String,
     /// The program's resolver.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub resolver: Resolver,
     /// The reason why the resolver is known, or unknown.
     pub because: String,
@@ -81,7 +83,7 @@ pub struct Program {
 }
 
 /// A resolver that a program holds besides that of its C library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OwnResolver {
     /// The resolver's name: `c-ares`.
     pub name: &'static str,
@@ -90,7 +92,7 @@ pub struct OwnResolver {
 }
 
 /// A C library through which no name was looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnaskedLibrary {
     /// The library's name: `musl`, `glibc 2.36`, `an unknown library`.
     pub library: String,
@@ -99,7 +101,7 @@ pub struct UnaskedLibrary {
 }
 
 /// conntrack's counters of packets that it did not track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Conntrack {
     /// Entries that could not be inserted: clashes that were not resolved.
     pub insert_failed: u64,
@@ -110,7 +112,7 @@ pub struct Conntrack {
 }
 
 /// A server to which a nameserver forwards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Upstream {
     /// The server's address, as written where it was found.
     pub address: String,
@@ -119,17 +121,19 @@ pub struct Upstream {
 }
 
 /// A lookup through a C library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SystemLookup {
     /// The program that made it, as in [`Program::name`].
     pub program: String,
     /// The C library.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub resolver: Resolver,
     /// The name, as given to the program.
     pub name: String,
     /// Duration.
     #[serde(serialize_with = "as_milliseconds", rename = "took_ms")]
+    #[schemars(with = "f64")]
     pub took: Duration,
     /// The result.
     #[serde(flatten)]
@@ -139,8 +143,9 @@ pub struct SystemLookup {
 }
 
 /// The result of a lookup through a C library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = flattened_words)]
 pub enum LookupResult {
     /// Addresses.
     Addresses(Vec<IpAddr>),

@@ -1,11 +1,12 @@
 //! The observations of pairs: queries for A and AAAA of one name. Plain values. Must not know how they were obtained.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::query::Code;
 
 /// The way a pair of queries is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairMode {
     /// At once from one socket, as musl and glibc do.

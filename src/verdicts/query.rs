@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 /// The reason for a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// A name of the cluster, queried one at a time.
@@ -38,7 +40,7 @@ pub enum Purpose {
 }
 
 /// The transport of a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
     /// UDP.
@@ -48,7 +50,7 @@ pub enum Via {
 }
 
 /// The type of record a query asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum QueryType {
     /// IPv4 addresses.
@@ -60,7 +62,7 @@ pub enum QueryType {
 }
 
 /// One query and its outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AskedQuery {
     /// The reason for it.
     pub purpose: Purpose,
@@ -76,6 +78,7 @@ pub struct AskedQuery {
     pub edns: Option<u16>,
     /// Time until the answer, or until the probe gave up.
     #[serde(serialize_with = "as_milliseconds", rename = "took_ms")]
+    #[schemars(with = "f64")]
     pub took: Duration,
     /// The outcome.
     #[serde(flatten)]
@@ -83,8 +86,9 @@ pub struct AskedQuery {
 }
 
 /// The outcome of a query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = flattened_words)]
 pub enum QueryOutcome {
     /// An answer to it.
     Answer(Answer),
@@ -102,7 +106,7 @@ pub enum QueryOutcome {
 }
 
 /// An answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Answer {
     /// Response code.
     pub code: Code,
@@ -127,7 +131,7 @@ pub struct Answer {
 }
 
 /// The time in which a signature is valid, in seconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Validity {
     /// Start.
     pub inception: u64,
@@ -136,7 +140,7 @@ pub struct Validity {
 }
 
 /// A response code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Code {
     /// No error.
@@ -225,6 +229,20 @@ impl QueryType {
             Self::Aaaa => "AAAA",
             Self::Dnskey => "DNSKEY",
         }
+    }
+}
+
+/// Changes the schema of an enum to that of a flattened one, whose words are fields without a value: `"silence": null`.
+pub(super) fn flattened_words(schema: &mut Schema) {
+    let Some(Value::Array(variants)) = schema.get_mut("oneOf") else { return };
+    for variant in variants.iter_mut() {
+        let Some(word) = variant.get("const").and_then(Value::as_str).map(str::to_owned) else { continue };
+        let description = variant.get("description").cloned().unwrap_or_default();
+        *variant = json!({
+            "type": "object",
+            "properties": { &word: { "description": description, "type": "null" } },
+            "required": [word],
+        });
     }
 }
 

@@ -1,10 +1,11 @@
 //! Parsers for resolv.conf, nsswitch.conf and CoreDNS's Corefile, as far as all their readers agree. [`crate::resolver`] knows
 //! where resolvers differ. Must not know where the files are.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The contents of resolv.conf.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResolvConf {
     /// The nameservers, as written.
     pub nameservers: Vec<String>,
@@ -15,7 +16,7 @@ pub struct ResolvConf {
 }
 
 /// The `hosts` line of nsswitch.conf.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Nsswitch {
     /// The sources in order, without the actions in brackets between them.
     pub hosts: Vec<String>,

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::query::Purpose;
 
 /// The names to query, and the servers to ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Targets {
     /// The nameservers, in the order of resolv.conf.
     pub servers: Vec<SocketAddr>,

@@ -11,6 +11,7 @@ use crate::cluster::inspection::registry;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::MANIFESTS;
+use crate::common::schemas::ensure_valid;
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
@@ -93,6 +94,7 @@ fn a_scan_groups_findings_by_workload_and_rule(cluster: &Cluster) -> Result<()> 
     let output = scan(&admin, &["-n", "scanned", "-o", "json", "--fail-on", "never"])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout)?;
+    ensure_valid("scan", &document)?;
     let objects = document["objects"].as_array().cloned().unwrap_or_default();
     let names: Vec<String> = objects.iter().map(|object| format!("{}/{}", object["kind"], object["name"])).collect();
     // The only one with a finding of level deny comes first.
@@ -199,6 +201,7 @@ fn a_scan_lists_the_images_in_use(cluster: &Cluster) -> Result<()> {
     cluster.create(&pod("pictured", "two", "alpine:3.19"))?;
     let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "pictured", "--images", "-o", "json"])?;
     let images: Value = serde_json::from_slice(&output.stdout)?;
+    ensure_valid("scan-images", &images)?;
     ensure!(images.as_array().is_some_and(|images| images.len() == 1), "{images:#}");
     ensure!(images[0]["image"] == "alpine:3.19" && images[0]["pods"] == 2, "{images:#}");
     ensure!(images[0]["resolver"] == "musl 1.2.4" && images[0]["evidence"] == "assumed", "{images:#}");

@@ -351,3 +351,33 @@ fn a_diff_changes_nothing_and_applies() {
     assert_eq!(by_diff, ["a.yaml", "dir b/c.yaml", "crlf.yaml"].map(|name| fixed.read(name)));
     assert_eq!(folder.run(&["check", ".", "--diff", "--fail-on", "never"]).ended(0).stdout, "");
 }
+
+#[test]
+fn a_file_with_many_links_is_fixed_once() {
+    use std::os::unix::fs::symlink;
+    for _ in 0..5 {
+        let folder = Folder::new().with("m.yaml", ALPINE);
+        for link in 0..20 {
+            symlink("m.yaml", folder.path(&format!("{link}.yaml"))).unwrap();
+        }
+        let run = folder.run(&["check", "--fix", "."]).ended(0);
+        assert!(
+            run.stderr.ends_with(
+                "21 files, 21 objects, 21 pods; findings: 0 deny, 0 warn, 0 info\nfixed 1 other finding in 1 file\n"
+            ),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_pipe_is_not_fixed_and_does_not_block() {
+    let folder = Folder::new().with("a.yaml", ALPINE);
+    let script = format!("exec timeout 20 {} check --fix <(cat a.yaml)", env!("CARGO_BIN_EXE_muslin"));
+    let output =
+        std::process::Command::new("bash").args(["-c", &script]).current_dir(folder.0.path()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("not fixed: it is a stream; `muslin inject` fixes one"), "{stderr}");
+}

@@ -91,7 +91,7 @@ fn strict_makes_templates_of_charts_errors() {
         .with("b.yaml", ALPINE);
     let run = folder.run(&["check", "."]).ended(0);
     assert!(
-        run.stderr.contains("note: skipped 1 Helm template in web; check their output: helm template web"),
+        run.stderr.contains("note: skipped 1 Helm template in web; check its output: helm template web"),
         "{}",
         run.stderr
     );

@@ -21,6 +21,7 @@ fn json_has_the_documented_fields() {
     assert_eq!(
         run.json(),
         json!({
+            "schemaVersion": 1,
             "findings": [
                 {
                     "rule": "musl-slow-retry",
@@ -62,6 +63,7 @@ fn json_without_findings_is_complete() {
     assert_eq!(
         json,
         json!({
+            "schemaVersion": 1,
             "findings": [],
             "unread": [],
             "changedFiles": [],

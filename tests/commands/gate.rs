@@ -62,7 +62,7 @@ fn findings_of_one_cause_are_one_group() {
     15 |             value: "0"
        |                    ^^^ Deployment shop/web, container app
        |
-       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+       = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4; curl of Alpine asks by c-ares since Alpine 3.19
        = help: remove the option, or set attempts to 2 or 3
 
     warn[musl-slow-retry]: musl 1.2.4 resends a lost query only after 2.5 s
@@ -71,7 +71,7 @@ fn findings_of_one_cause_are_one_group() {
     8 |     - {name: app, image: alpine:3.19} # the base
       |                          ^^^^^^^^^^^ Pod default/web-0, container app
       |
-      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4
+      = why: alpine:3.19 is musl 1.2.4 (assumed): official `alpine` images are Alpine 3.19, which has musl 1.2.4; curl of Alpine asks by c-ares since Alpine 3.19
       = why: nginx:1.25.3-alpine3.18 is musl 1.2.4 (assumed): the tag says Alpine 3.18, which has musl 1.2.4
       = help: use a NodeLocal DNSCache, or, where nameservers are never near their capacity, attempts:3
       = also: 1.yaml:8:26: Pod default/web-1, container app

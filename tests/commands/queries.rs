@@ -102,7 +102,7 @@ fn json_has_the_result_for_each_resolver_and_the_time() {
     let expected = json!({"resolver": "musl", "ndots": 2, "saved": 60, "savedShare": 60.0 / 83.0, "leaked": 0});
     assert_eq!(web["resolvers"][0], expected);
     assert_eq!((&web["resolvers"][1]["ndots"], &web["resolvers"][1]["saved"]), (&json!(1), &json!(59)));
-    assert_eq!((&json["version"], &web["uses"]), (&json!(1), &json!(["musl"])));
+    assert_eq!((&json["schemaVersion"], &web["uses"]), (&json!(1), &json!(["musl"])));
     assert_eq!(web["result"], json!({"ndots": 2, "saved": 60, "savedShare": 60.0 / 83.0, "leaked": 0}));
     assert_eq!(
         web["foundBySearch"][0],

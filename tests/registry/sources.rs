@@ -10,6 +10,7 @@ use crate::common::harness::tests;
 use crate::common::image::Entry::{Link, Part, Text};
 use crate::common::image::{Image, blob, layout, run};
 use crate::common::registry_server::{ServedImage, Server};
+use crate::common::schemas::ensure_valid;
 use crate::{Topic, World};
 
 pub(crate) const TESTS: Topic = tests![
@@ -74,6 +75,7 @@ fn reads_the_same_image_from_a_registry_and_each_kind_of_archive(world: &World) 
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{complaint}");
     let inspected: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    ensure_valid("inspect", &inspected.clone().into())?;
     ensure!(inspected.len() == 4, "{inspected:#?}");
     for ((image, reference), source) in
         inspected.iter().zip(&references).zip(["registry", "oci", "oci-archive", "docker-archive"])

@@ -7,9 +7,10 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::cli::diff::unified_diff;
 use crate::cli::files::{ReadError, ReadErrorKind, Source};
 use crate::cli::fix::{Fix, FixedText, fix_text, not_changed, remarks};
+use crate::cli::manifest_images::ManifestImages;
 use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
 use crate::cli::rendered::Rendered;
-use crate::cli::replacement;
+use crate::cli::replacement::{self, Replaced};
 use crate::manifest::{
     Document, InnerText, Lines, Node, Position, SETTINGS_KIND, Stream, SyntaxError, Tree, inner_texts, objects,
 };
@@ -73,6 +74,18 @@ pub(super) struct FileResults {
     /// The Helm chart, if the file is one of its templates.
     pub(super) chart: Option<String>,
 }
+
+/// The end of one try to fix a file.
+enum FixedFile {
+    Unchanged,
+    /// The new text.
+    Fixed(String),
+    /// The file changed after it was read.
+    ChangedMeanwhile,
+}
+
+/// The tries to fix a file that changes after it was read.
+const FIX_TRIES: usize = 3;
 
 /// A file that is being checked.
 struct Text<'f> {
@@ -139,35 +152,65 @@ impl Checker {
             results.chart = Some(chart);
             return results;
         }
-        let fixed = if self.fixing == Fixing::Off { None } else { self.fix_file(source, name, &text, &mut results) };
-        self.check_text(source, name, fixed.as_deref().unwrap_or(&text), &mut results);
+        match self.fixed_text(source, name, text, &mut results) {
+            Ok(text) => self.check_text(source, name, &text, &mut results),
+            Err(error) => self.unreadable(error, Some(source), &mut results),
+        }
+        results.notes.extend(self.planner.images.iter().flat_map(ManifestImages::take_notes));
         results
     }
 
-    /// Fixes the file and returns its new text; `None` if the file stays unchanged.
-    fn fix_file(&self, source: &Source, name: &str, before: &str, results: &mut FileResults) -> Option<String> {
+    /// Fixes the file if wanted, and returns the text that it has then.
+    fn fixed_text(
+        &self,
+        source: &Source,
+        name: &str,
+        mut text: String,
+        results: &mut FileResults,
+    ) -> Result<String, ReadError> {
+        for _ in 0..FIX_TRIES {
+            match self.fix_file(source, name, &text, results) {
+                FixedFile::Unchanged => return Ok(text),
+                FixedFile::Fixed(fixed) => return Ok(fixed),
+                // Another link to the file may have been fixed first.
+                FixedFile::ChangedMeanwhile => text = source.read()?,
+            }
+        }
+        results.unwritten = Some(Line::new(format!("cannot fix {name}: another program changes it again and again")));
+        Ok(text)
+    }
+
+    fn fix_file(&self, source: &Source, name: &str, before: &str, results: &mut FileResults) -> FixedFile {
+        if self.fixing == Fixing::Off {
+            return FixedFile::Unchanged;
+        }
         let FixedText { text, findings, notes } = fix_text(&self.planner, name, before);
         results.notes = notes;
-        let text = text?;
+        let Some(text) = text else { return FixedFile::Unchanged };
         if self.fixing == Fixing::Diff {
             results.fixed = findings;
             results.diff = Some(unified_diff(name, before, &text));
-            return None;
+            return FixedFile::Unchanged;
+        }
+        if source.is_stream() {
+            results.notes.push(Line::new(format!("{name}: not fixed: it is a stream; `muslin inject` fixes one")));
+            return FixedFile::Unchanged;
         }
         if source.leads_outside() {
             let note =
                 format!("{name}: not fixed: it is a link to a file outside of the folder; name that file to fix it");
             results.notes.push(Line::new(note));
-            return None;
+            return FixedFile::Unchanged;
         }
         match source.replace(before, &text) {
-            Ok(()) => {
+            Ok(Replaced::Done) => {
                 results.fixed = findings;
-                Some(text)
+                FixedFile::Fixed(text)
             }
+            Ok(Replaced::Changed) => FixedFile::ChangedMeanwhile,
             Err(error) => {
                 results.unwritten = Some(Line::new(error));
-                None
+                FixedFile::Unchanged
             }
         }
     }
@@ -207,13 +250,14 @@ impl Checker {
         }
     }
 
-    /// Checks a document. `outer` is the string that holds it, if it stands in one.
+    /// Checks the objects of a document; `outer` is the string that holds it, if it stands in one, with the file of that string's
+    /// document.
     fn check_document(
         &self,
         text: &Text<'_>,
         document: &Document<'_>,
         root: Node<'_>,
-        outer: Option<OuterText<'_>>,
+        outer: Option<(OuterText<'_>, Option<&str>)>,
         fix: &mut Fix<'_>,
         results: &mut FileResults,
     ) {
@@ -222,10 +266,16 @@ impl Checker {
             results.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));
             if object.pods.is_empty() {
                 *results.skipped_objects.entry(object.kind.to_owned()).or_default() += 1;
+                continue;
             }
+            let file = match outer {
+                Some((_, origin)) => origin.map(str::to_owned),
+                None => text.rendered.file_of(document, root.pointer(&object.pointer)),
+            };
             for pod in &object.pods {
                 results.summary.pods += 1;
-                self.check_pod(text, PodSource { document, root, object, pod, outer }, fix, results);
+                let outer = outer.map(|(outer, _)| outer);
+                self.check_pod(text, PodSource { document, root, object, pod, outer }, file.as_deref(), fix, results);
             }
         }
     }
@@ -234,24 +284,32 @@ impl Checker {
     fn check_inner_texts(&self, text: &Text<'_>, document: &Document<'_>, root: Node<'_>, results: &mut FileResults) {
         for InnerText { pointer, text: inner } in inner_texts(root) {
             let span = document.file_span(root.locate(&pointer));
-            let outer = Some(OuterText { text: inner, span: (span.start, span.end) });
+            let outer = OuterText { text: inner, span: (span.start, span.end) };
+            let origin = text.rendered.file_of(document, Some(root));
             for document in Stream::new(inner).documents {
                 if let Ok(tree) = document.parse() {
                     // A text inside of a string is not edited.
                     let mut fix = Fix::new(&tree);
+                    let outer = Some((outer, origin.as_deref()));
                     self.check_document(text, &document, tree.root(), outer, &mut fix, results);
                 }
             }
         }
     }
 
-    fn check_pod(&self, text: &Text<'_>, source: PodSource<'_>, fix: &mut Fix<'_>, results: &mut FileResults) {
-        let PodSource { document, root, object, .. } = source;
+    /// Checks a pod; `file` is the file from which its object was rendered, if that is known.
+    fn check_pod(
+        &self,
+        text: &Text<'_>,
+        source: PodSource<'_>,
+        file: Option<&str>,
+        fix: &mut Fix<'_>,
+        results: &mut FileResults,
+    ) {
+        let object = source.object;
         match self.planner.plan(source) {
             Ok(plan) => {
                 results.summary.containers.add(plan.containers);
-                let file = text.rendered.file_of(document, root.pointer(&object.pointer));
-                let file = file.as_deref();
                 self.planner.report(source, &plan, text.name, &text.lines, |located| {
                     results.summary.counts.add(located.finding.level);
                     let rendered_in = file.is_some().then_some(text.name);

@@ -30,7 +30,6 @@ pub(super) struct Totals {
     changed_files: Vec<String>,
     skipped_objects: BTreeMap<String, usize>,
     skipped_pods: BTreeMap<Cow<'static, str>, usize>,
-    /// The objects whose containers muslin does not understand, by kind.
     unclear: UnclearKinds,
     charts: BTreeMap<String, usize>,
 }
@@ -52,7 +51,6 @@ impl Totals {
         self.fixed += results.fixed;
         self.unwritten.extend(results.unwritten);
         self.notes.extend(results.notes);
-        self.unclear.add(results.unclear);
         for (kind, count) in results.skipped_objects {
             *self.skipped_objects.entry(kind).or_default() += count;
         }
@@ -68,6 +66,7 @@ impl Totals {
             }
             self.unread.push(unread);
         }
+        self.unclear.add(results.unclear);
         if let Some(chart) = results.chart {
             *self.charts.entry(chart).or_default() += 1;
         }
@@ -121,6 +120,7 @@ impl Totals {
             self.write_not_manifests(&mut messages)?;
         }
         self.write_charts(&mut messages, verbose)?;
+        self.unclear.note().iter().try_for_each(|note| messages.note(note))?;
         if verbose {
             for (kind, count) in &self.skipped_objects {
                 messages.note(&Line::new(format!("skipped {} of kind {kind}", counted(*count, "object"))))?;
@@ -129,7 +129,6 @@ impl Totals {
                 messages.note(&Line::new(format!("skipped {}: {why}", counted(*count, "pod"))))?;
             }
         }
-        self.unclear.note().iter().try_for_each(|note| messages.note(note))?;
         self.write_summary(&mut messages, fixing)
     }
 
@@ -150,8 +149,9 @@ impl Totals {
     fn write_charts(&self, messages: &mut Messages, verbose: bool) -> io::Result<()> {
         let shown = if verbose { self.charts.len() } else { CHARTS_MAX };
         for (chart, count) in self.charts.iter().take(shown) {
+            let its = if *count == 1 { "its" } else { "their" };
             messages.note(&Line::new(format!(
-                "skipped {} in {chart}; check their output: helm template {chart} | muslin check -",
+                "skipped {} in {chart}; check {its} output: helm template {chart} | muslin check -",
                 counted(*count, "Helm template"),
             )))?;
         }

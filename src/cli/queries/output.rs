@@ -1,13 +1,11 @@
 //! Writes what queries show, as a table and as JSON. Must not know how they are read.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::queries::{Evidence, HiddenClient, NdotsResult, Summary};
-use crate::report::table;
+use crate::report::{SchemaVersion, table};
 use crate::text::{Block, Line};
-
-/// The version of the JSON document. A change that breaks its readers raises it.
-const JSON_VERSION: u32 = 1;
 
 /// The most names of a workload in the table; JSON has all.
 const NAMES_SHOWN: usize = 3;
@@ -15,17 +13,20 @@ const NAMES_SHOWN: usize = 3;
 /// The most hidden clients, and workloads with leaks, that are noted one by one.
 const NOTES_SHOWN: usize = 5;
 
-#[derive(Serialize)]
-struct JsonDocument<'e> {
-    version: u32,
+/// The output of `muslin queries -o json`: what the queries of a log say of each workload.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct JsonDocument<'e> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
     #[serde(flatten)]
     summary: &'e Summary,
+    /// The workloads, by namespace, kind and name.
     workloads: &'e [&'e Evidence],
 }
 
 /// Returns one JSON document. Its fields are a contract.
 pub(super) fn json(summary: &Summary, evidence: &[&Evidence]) -> Block {
-    Block::indented_json(&JsonDocument { version: JSON_VERSION, summary, workloads: evidence })
+    Block::indented_json(&JsonDocument { version: SchemaVersion, summary, workloads: evidence })
 }
 
 /// Returns a table of the workloads.

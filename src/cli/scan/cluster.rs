@@ -95,7 +95,7 @@ impl<'s> Cluster<'s> {
     /// Checks all workloads and pods in scope.
     pub(super) async fn scan(mut self) -> Result<ScanResults, Failure> {
         self.inspect_images().await?;
-        let mut results = ScanResults::default();
+        let mut results = ScanResults { scope: self.scope_in_words(), ..ScanResults::default() };
         let mut progress = Progress::default();
         for kind in &WORKLOAD_KINDS {
             self.scan_workloads(kind, &mut results, &mut progress).await?;
@@ -267,6 +267,15 @@ impl<'s> Cluster<'s> {
             progress.advance(|| format!("{seen} pods").into());
         }
         Ok(())
+    }
+
+    fn scope_in_words(&self) -> String {
+        let Scope { namespace, all_namespaces, selector, .. } = self.scope;
+        let place = match namespace {
+            _ if all_namespaces => "all namespaces".to_owned(),
+            namespace => format!("namespace {}", namespace.unwrap_or(self.client.default_namespace())),
+        };
+        selector.map_or_else(|| place.clone(), |selector| format!("{place} with {selector}"))
     }
 
     /// Lists the pods in scope that have not ended.

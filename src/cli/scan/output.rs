@@ -1,25 +1,35 @@
 //! Writes the results of a scan as tables, JSON and SARIF. Must not know how they are collected.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::results::{CountedFinding, ObjectFindings, RuleCount, ScanResults, TopObject};
 use crate::manifest::{Excerpt, Position};
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
-use crate::report::{Format as _, LocatedFinding, ObjectName, RunTotals, Sarif, linked_table};
+use crate::report::{Format as _, LocatedFinding, ObjectName, RunTotals, Sarif, SchemaVersion, linked_table};
 use crate::rules::{DocsUrl, Rule};
 use crate::text::{Block, Line};
 
-#[derive(Serialize)]
-struct JsonDocument<'f> {
+/// The output of `muslin scan -o json`: findings by object and by rule.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct JsonDocument<'f> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
+    /// The objects at the top of their owner chains, such as Deployments.
     objects: Vec<JsonObject<'f>>,
+    /// The rules that found something, the most serious first.
     rules: Vec<RuleCount>,
+    /// Containers of all objects.
     containers: usize,
+    /// Containers whose resolver is unknown: no rule about a resolver can find anything in them.
     #[serde(rename = "unknownContainers")]
     unknown: usize,
 }
 
-#[derive(Serialize)]
+/// An object and its findings.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Object")]
 struct JsonObject<'f> {
     #[serde(flatten)]
     top: &'f TopObject,
@@ -31,7 +41,13 @@ struct JsonObject<'f> {
 pub(super) fn json(results: &ScanResults) -> Block {
     let objects = results.ordered().into_iter().map(|(top, findings)| JsonObject { top, findings }).collect();
     let ContainerCounts { all: containers, unknown } = results.summary().containers;
-    Block::indented_json(&JsonDocument { objects, rules: results.rule_counts(), containers, unknown })
+    Block::indented_json(&JsonDocument {
+        version: SchemaVersion,
+        objects,
+        rules: results.rule_counts(),
+        containers,
+        unknown,
+    })
 }
 
 /// Returns two tables: findings of level `warn` and `deny` by object, and all findings by rule. With the address of the pages, the names

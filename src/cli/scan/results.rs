@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::metadata::{NamedMetadata, OwnerReference};
 use crate::image::Fingerprint;
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
-use crate::report::Summary;
+use crate::report::{SchemaVersion, Summary};
 use crate::rules::{Finding, HOLDER};
 use crate::text::Line;
 
@@ -17,22 +18,26 @@ use crate::text::Line;
 const OWNERS_MAX: usize = 8;
 
 /// The object at the top of an owner chain, such as a Deployment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub(super) struct TopObject {
+    /// The namespace.
     pub(super) namespace: String,
+    /// The kind.
     pub(super) kind: String,
+    /// The name.
     pub(super) name: String,
     /// The API group; empty for the core group. Two groups can have a kind of the same name.
     pub(super) group: String,
 }
 
 /// The findings of one object and its pods.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct ObjectFindings {
     /// Number of running pods checked; 0 if the template was checked instead.
     pub(super) pods: usize,
     /// The resolver of each container, from the last pod.
     pub(super) resolvers: String,
+    /// The findings.
     pub(super) findings: Vec<CountedFinding>,
     /// The containers of all pods, or of the template, and those of unknown resolvers.
     #[serde(skip)]
@@ -43,38 +48,59 @@ pub(super) struct ObjectFindings {
 }
 
 /// A finding, and the number of pods that have it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
 pub(super) struct CountedFinding {
+    /// The rule's name, with a page in docs/rules.
     pub(super) rule: &'static str,
+    /// `deny`: lookups fail; `warn`: lookups are slower, or fail more often, than necessary; `info`: worth knowing.
+    #[schemars(extend("enum" = ["deny", "warn", "info"]))]
     pub(super) level: &'static str,
+    /// The container, if the finding is about one.
     pub(super) container: Option<String>,
+    /// The finding in a sentence.
     pub(super) message: String,
+    /// What to do.
     pub(super) help: String,
+    /// Number of pods that have it; 0 if the template was checked instead.
     pub(super) pods: usize,
     /// True if muslin fixes the cause in new pods of the template.
     pub(super) fixed: bool,
     /// The former name of `fixed`, kept for one release.
+    #[schemars(extend("deprecated" = true))]
     mended: bool,
     #[serde(skip)]
     pub(super) finding: Finding,
 }
 
 /// An image in use.
-#[derive(Debug, Serialize)]
-pub(super) struct ImageInUse {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct ImageInUse {
+    #[serde(rename = "schemaVersion")]
+    schema: SchemaVersion<1>,
+    /// The image name, as pods have it.
     pub(super) image: String,
+    /// The resolver, with its version if known.
     pub(super) resolver: String,
+    /// `declared` (by an administrator), `inspected` (read in the image), `assumed` (suggested by its name), or `none`.
     pub(super) evidence: &'static str,
+    /// The reason for this result.
     pub(super) because: String,
+    /// Number of pods.
     pub(super) pods: usize,
 }
 
 /// The number of objects and pods that a rule found something in.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct RuleCount {
+    /// The rule's name, with a page in docs/rules.
     pub(super) rule: &'static str,
+    /// The level of the findings.
+    #[schemars(extend("enum" = ["deny", "warn", "info"]))]
     pub(super) level: &'static str,
+    /// Number of objects.
     pub(super) objects: usize,
+    /// Number of pods.
     pub(super) pods: usize,
 }
 
@@ -86,6 +112,8 @@ pub(super) struct ScanResults {
     pub(super) images: BTreeMap<String, (Fingerprint, usize)>,
     /// The owner of each workload that has one, such as a ReplicaSet's Deployment.
     pub(super) owners: HashMap<TopObject, TopObject>,
+    /// The part of the cluster that was scanned, such as `namespace shop`.
+    pub(super) scope: String,
     /// Notes about objects that could not be read.
     pub(super) notes: Vec<Line>,
 }
@@ -137,6 +165,7 @@ impl ScanResults {
     /// Returns every image in use.
     pub(super) fn images_in_use(&self) -> Vec<ImageInUse> {
         let image = |(image, (fingerprint, pods)): (&String, &(Fingerprint, usize))| ImageInUse {
+            schema: SchemaVersion,
             image: image.clone(),
             resolver: fingerprint.resolver.to_string(),
             evidence: fingerprint.evidence.name(),

@@ -18,7 +18,7 @@ use crate::resolver::Resolver;
 ///
 /// 2: at most 8 KiB, as text; programs may be left out of the list of common ones (`shortened`).
 /// 3: names by folder and kind; scripts without the exec bit are marked; c-ares.
-pub(super) const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 3;
 /// The longest facts that are read, in bytes. Those of today have at most 8 KiB, and the image's command.
 pub(super) const DATA_MAX_BYTES: usize = 32 << 10;
 /// Limit of references that the resource of one image lists; the latest stay.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::common::schemas::ensure_valid;
 use crate::lab::client::Client;
 use crate::lab::network::Lab;
 use crate::lab::server::Script;
@@ -58,7 +59,8 @@ fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &st
     let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
     command.args(["probe", "-o", "json"]).args(arguments).envs(environment.iter().copied());
     let ran = client.run(&command)?;
-    let document = serde_json::from_str(&ran.stdout).with_context(|| format!("{}{}", ran.stderr, ran.stdout))?;
+    let document: Value = serde_json::from_str(&ran.stdout).with_context(|| format!("{}{}", ran.stderr, ran.stdout))?;
+    ensure_valid("probe", &document)?;
     let code = ran.status.code().context("the probe was killed")?;
     let probed = Probed { document, code };
     let bound = |name: &str, default: u64| {
