@@ -15,7 +15,7 @@ pub(crate) struct Made {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 /// Images in realistic proportions: about a third on Alpine, a third on glibc, the rest from a company's own registry, whose names
 /// show no resolver.
@@ -34,14 +34,17 @@ const IMAGES: [&str; 12] = [
     "envoyproxy/envoy:v1.30.1",
 ];
 
+/// A generator of one file, given its object's name and namespace.
+pub(crate) type Shape = fn(&mut Random, &str, &str) -> String;
+
 /// The shapes of ten files. Half of them hold a pod, as in a real application's folder.
-const SHAPES: [fn(&mut Random, &str, &str) -> String; 10] =
+pub(crate) const SHAPES: [Shape; 10] =
     [deployment, service, config_map, deployment, ingress, cron_job, role, stateful_set, autoscaler, deployment];
 
 // === impl Random ===
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -49,28 +52,29 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap_or_default()
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    fn image(&mut self) -> &'static str {
+    pub(crate) fn image(&mut self) -> &'static str {
         IMAGES[self.below(IMAGES.len())]
     }
 }
 
-/// Writes files below a folder, ten to a folder.
-pub(crate) fn generate(root: &Path, files: usize, seed: u64) -> Result<Made> {
+/// Writes files of these shapes below a folder, ten to a folder.
+pub(crate) fn generate(root: &Path, shapes: &[Shape; 10], files: usize, seed: u64) -> Result<Made> {
     let mut random = Random(seed);
     let mut made = Made::default();
     for index in 0..files {
         let (team, app) = (index / 100, index / 10);
         let folder = root.join(format!("team-{team:03}/app-{app:05}"));
         let (name, namespace) = (format!("app-{app:05}"), format!("team-{team:03}"));
-        let text = SHAPES[index % SHAPES.len()](&mut random, &format!("{name}-{}", index % SHAPES.len()), &namespace);
+        let shape = index % shapes.len();
+        let text = shapes[shape](&mut random, &format!("{name}-{shape}"), &namespace);
         fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
         let path = folder.join(format!("{:02}.yaml", index % 10));
         fs::write(&path, &text).with_context(|| format!("write {}", path.display()))?;

@@ -6,9 +6,13 @@
 //! ```
 
 mod generate;
+mod large;
 mod process;
+mod styles;
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +22,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use muslin::manifest::Stream;
 
-use crate::generate::{Made, generate};
+use crate::generate::{self, Made, Shape, generate};
+use crate::large::Large;
 use crate::process::{Cost, run};
 
 /// Check generated manifests, and compare with parsing them.
@@ -45,6 +50,10 @@ struct Options {
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_muslin"), hide_default_value = true)]
     muslin: PathBuf,
 
+    /// Measure large inputs instead: 100,000 files, and single files of 50 MB
+    #[arg(long)]
+    large: bool,
+
     /// Only parse every manifest below this folder. The benchmark starts itself with this flag.
     #[arg(long, value_name = "FOLDER", hide = true)]
     parse: Option<PathBuf>,
@@ -62,12 +71,23 @@ fn main() -> Result<()> {
     if let Some(folder) = &options.parse {
         return parse_all(folder);
     }
-    let folder = tempfile::tempdir().context("make a temporary folder")?;
-    let (many, few) = (folder.path().join("many"), folder.path().join("few"));
-    let made = generate(&many, options.files, options.seed)?;
-    generate(&few, options.few, options.seed)?;
-    let text = report(&options, &many, &few, made)?;
-    std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout")
+    if options.large {
+        let text = report_large(&options)?;
+        return std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout");
+    }
+    let corpora: [(&str, &[Shape; 10]); 2] = [
+        ("As kustomize and Helm write them", &generate::SHAPES),
+        ("In the styles of public repositories", &styles::SHAPES),
+    ];
+    for (title, shapes) in corpora {
+        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let (many, few) = (folder.path().join("many"), folder.path().join("few"));
+        let made = generate(&many, shapes, options.files, options.seed)?;
+        generate(&few, shapes, options.few, options.seed)?;
+        let text = format!("{title}: {}\n", report(&options, &many, &few, made)?);
+        std::io::stdout().lock().write_all(text.as_bytes()).context("write the table to stdout")?;
+    }
+    Ok(())
 }
 
 fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<String> {
@@ -103,6 +123,55 @@ fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<Stri
     Ok(text)
 }
 
+/// Runs `check`, `check --fix` and `inject` once on each large input.
+fn report_large(options: &Options) -> Result<String> {
+    let mut text =
+        "| input | MB | command | wall | CPU | peak RSS | peak : input |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let folder = tempfile::tempdir().context("make a temporary folder")?;
+    let many = folder.path().join("many");
+    let made = generate(&many, &generate::SHAPES, 100_000, options.seed)?;
+    let mut inputs = large::generate(folder.path(), 50_000_000, options.seed)?;
+    inputs.insert(0, Large { title: "100,000 files", path: many, bytes: made.bytes });
+    for Large { title, path, bytes } in inputs {
+        let check: &[&str] = &["check", "--no-config", "--fail-on", "never"];
+        let commands: [&[&str]; 3] = [
+            check,
+            &["check", "--no-config", "--fail-on", "never", "--fix"],
+            &["inject", "--no-config", "--fail-on", "never"],
+        ];
+        for command in commands {
+            if command[0] == "inject" && path.is_dir() {
+                continue;
+            }
+            writeln!(std::io::stderr(), "{title}: {}", command.join(" "))?;
+            let arguments: Vec<&OsStr> = command.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
+            // `--fix` would leave nothing to fix for the next command.
+            let before = if command.contains(&"--fix") && path.is_file() { Some(fs::read(&path)?) } else { None };
+            let Cost { wall, cpu, peak_bytes } = run(&options.muslin, &arguments)?;
+            if let Some(before) = before {
+                fs::write(&path, before)?;
+            }
+            let _ = writeln!(
+                text,
+                "| {title} | {:.1} | `{}` | {:.2} s | {:.2} s | {:.1} MB | {:.2} |",
+                bytes as f64 / 1e6,
+                command
+                    .iter()
+                    .filter(|word| !word.starts_with("--") || **word == "--fix")
+                    .filter(|word| **word != "never")
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                wall.as_secs_f64(),
+                cpu.as_secs_f64(),
+                peak_bytes as f64 / 1e6,
+                peak_bytes as f64 / bytes as f64,
+            );
+        }
+    }
+    Ok(text)
+}
+
 fn row(text: &mut String, name: &str, costs: &[Cost], parsed: &[Cost], megabytes: f64, few: Cost) {
     let wall = median(costs.iter().map(|cost| cost.wall.as_secs_f64()));
     let cpu = median(costs.iter().map(|cost| cost.cpu.as_secs_f64()));
@@ -133,8 +202,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Reads every file, splits it into documents and parses each with the library that muslin uses into `serde_json::Value`, the tree
-/// that most programs use. `check` is compared with this.
+/// Reads every file, splits it into documents and parses each with serde-saphyr into `serde_json::Value`, as most programs do. `check` is
+/// compared with this. muslin itself takes the events of the parser below serde-saphyr.
 fn parse_all(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;

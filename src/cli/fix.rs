@@ -3,7 +3,8 @@
 
 use json_patch::{Patch, PatchOperation};
 
-use crate::manifest::{Document, PodView, Stream, objects};
+use crate::manifest::{Document, Edit, EditError, Lines, PodView, Remark, RemarkKind, Stream, Tree, objects};
+use crate::plan::Plan;
 use crate::text::Line;
 
 use super::manifest_pods::{ManifestPlanner, PodSource};
@@ -40,35 +41,77 @@ fn fix_document(
     document: &Document<'_>,
     fixed: &mut FixedText,
 ) -> Option<String> {
-    let root = document.parse().ok()?;
-    let mut patches = Vec::new();
-    let mut findings = 0;
-    let objects = objects(&root);
-    let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
-    for (object, pod) in pods {
-        let source = PodSource { document, root: &root, object, pod, outer: None };
-        let Ok(plan) = planner.plan(source) else { continue };
-        let count = plan.findings.iter().filter(|planned| planned.fixed).count();
-        let patch = without_metadata(plan.patch, pod);
-        if count > 0 && !patch.is_empty() {
-            findings += count;
-            patches.push((object.pointer.clone(), patch));
+    let tree = document.parse().ok()?;
+    let mut fix = Fix::new(&tree);
+    for object in &objects(tree.root()) {
+        for pod in &object.pods {
+            let source = PodSource { document, root: tree.root(), object, pod, outer: None };
+            if let Ok(plan) = planner.plan(source) {
+                fix.add(source, plan);
+            }
         }
     }
-    if patches.is_empty() {
+    let Fix { edit, findings } = fix;
+    if edit.is_empty() {
         return None;
     }
-    let why_not = match document.apply_patches(&root, &patches) {
-        Ok(edited) if edited.layout_kept => {
+    let changes = edit.changes();
+    drop(tree);
+    match changes.and_then(|changes| document.changed(changes)) {
+        Ok(text) => {
             fixed.findings += findings;
-            return Some(edited.text);
+            Some(text)
         }
-        Ok(_) => "a change would lose its layout; `muslin inject` rewrites it".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => {
+            fixed.notes.push(not_changed(name, document, &error));
+            None
+        }
+    }
+}
+
+/// The changes that `--fix` makes in one document. `check` makes them in memory to know whether to offer `--fix`.
+pub(super) struct Fix<'d> {
+    pub(super) edit: Edit<'d>,
+    /// Number of findings that the changes fix.
+    pub(super) findings: usize,
+}
+
+// === impl Fix ===
+
+impl<'d> Fix<'d> {
+    pub(super) fn new(tree: &'d Tree<'d>) -> Self {
+        Self { edit: Edit::new(tree), findings: 0 }
+    }
+
+    /// Adds what the plan for a pod changes in its `spec`, if that fixes a finding.
+    pub(super) fn add(&mut self, source: PodSource<'_>, plan: Plan) {
+        let count = plan.findings.iter().filter(|planned| planned.fixed).count();
+        let patch = without_metadata(plan.patch, source.pod);
+        if count > 0 && !patch.is_empty() {
+            self.findings += count;
+            self.edit.add(&source.object.pointer, &patch);
+        }
+    }
+}
+
+/// Returns the message about a document that cannot be changed.
+pub(super) fn not_changed(name: &str, document: &Document<'_>, error: &EditError) -> Line {
+    Line::new(format!("{name}:{}: did not change this document: {error}", document.line()))
+}
+
+/// Returns messages about what kubectl reads otherwise than the document's author may expect.
+pub(super) fn remarks(name: &str, lines: &Lines<'_>, document: &Document<'_>, tree: &Tree<'_>) -> Vec<Line> {
+    let line = |Remark { span, kind }: &Remark| {
+        let at = lines.position(document.file_span(span.clone()).start);
+        let what = match kind {
+            RemarkKind::RepeatedKey(key) => format!("the key `{key}` is repeated, and kubectl takes the last one"),
+            RemarkKind::UnreadText => {
+                "kubectl does not read what follows `...`; begin a document with `---`".to_owned()
+            }
+        };
+        Line::new(format!("{name}:{at}: warning: {what}"))
     };
-    let line = document.line();
-    fixed.notes.push(Line::new(format!("{name}:{line}: did not change this document: {why_not}")));
-    None
+    tree.remarks().iter().map(line).collect()
 }
 
 /// Returns the operations of a patch of an object that change no labels and annotations of the pod.

@@ -3,17 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::manifest::{Document, Lines, Stream, objects};
+use crate::manifest::{Document, Edit, Lines, Stream, Tree, objects};
 use crate::policy::{Level, Mode};
 use crate::report::{Counts, Groups, Human, LocatedFinding};
-use crate::rules::DocsUrl;
 
 use super::diff::unified_diff;
 use super::files::Source;
+use super::fix::{not_changed, remarks};
 use super::manifest_images::{ManifestImages, ManifestImagesArgs};
 use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
 use super::outcome::{Failure, Outcome};
@@ -56,18 +56,19 @@ pub(super) struct Inject {
     quiet: bool,
 }
 
-/// The text that is read.
-struct Input<'i> {
-    file: &'i str,
-    lines: Lines<'i>,
-    rendered: Rendered<'i>,
-}
-
-/// The results of one file.
-struct Tally {
-    human: Human,
+/// The settings for one file.
+struct Injector<'f> {
+    planner: ManifestPlanner,
     /// The level from which findings are shown.
     level: Level,
+    file: &'f str,
+    lines: Lines<'f>,
+    rendered: Rendered<'f>,
+}
+
+/// The results of a file.
+#[derive(Default)]
+struct Tally {
     pods: usize,
     changed: usize,
     counts: Counts,
@@ -100,17 +101,22 @@ impl Inject {
             namespace: self.policy.namespace.clone(),
             images: self.images.open()?,
         };
-        let mut tally = Tally::new(self.policy.shown_level(), docs);
-        let input = Input { file: &name, lines: Lines::new(&text), rendered: Rendered::new(&source, &text) };
+        let human = Messages::human(docs);
+        let level = self.policy.shown_level();
+        let rendered = Rendered::new(&source, &text);
+        let injector = Injector { planner, level, file: &name, lines: Lines::new(&text), rendered };
+        let mut tally = Tally::default();
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
         let mut output = String::with_capacity(text.len());
         for document in Stream::new(&text).documents {
-            let document = inject_document(&planner, &input, &document, &mut tally).map_err(Failure::Input)?;
-            output.push_str(&document);
+            match injector.inject(&document, &mut tally).map_err(Failure::Input)? {
+                Some(changed) => output.push_str(&changed),
+                None => output.push_str(&document.text().to_string()),
+            }
         }
-        tally.notes.extend(planner.images.iter().flat_map(ManifestImages::take_notes));
+        tally.notes.extend(injector.planner.images.iter().flat_map(ManifestImages::take_notes));
         if !self.quiet {
-            tally.write().map_err(|error| Failure::Outside(error.into()))?;
+            tally.write(&human).map_err(|error| Failure::Outside(error.into()))?;
         }
         if self.diff {
             let mut results = Results::new();
@@ -126,82 +132,106 @@ impl Inject {
     }
 }
 
-/// Returns the text of the document with the injected options.
-fn inject_document(
-    planner: &ManifestPlanner,
-    input: &Input<'_>,
-    document: &Document<'_>,
-    tally: &mut Tally,
-) -> anyhow::Result<String> {
-    let Input { file, lines, rendered } = input;
-    let root = document.parse().map_err(|error| anyhow!("{file}:{error}"))?;
-    let mut patches = Vec::new();
-    let objects = objects(&root);
-    tally.unclear.extend(objects.iter().filter(|object| object.is_unclear).map(|object| object.kind.to_owned()));
-    let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
-    for (object, pod) in pods {
-        tally.pods += 1;
-        let source = PodSource { document, root: &root, object, pod, outer: None };
-        let plan = match planner.plan(source) {
-            Ok(plan) => plan,
-            Err(NoPlan::Skipped(_)) => continue,
-            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                let at = lines.position(source.span(lines, &pointer).start);
-                return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
+// === impl Injector ===
+
+impl Injector<'_> {
+    /// Returns the text of the document with the injected options; `None` if it stays as it is.
+    fn inject(&self, document: &Document<'_>, tally: &mut Tally) -> anyhow::Result<Option<String>> {
+        let tree = self.parse(document)?;
+        let (edit, planned) = self.plan(document, &tree, true)?;
+        if edit.is_empty() {
+            tally.add(planned);
+            return Ok(None);
+        }
+        let changes = edit.changes();
+        drop(tree);
+        match changes.and_then(|changes| document.changed(changes)) {
+            Ok(text) => {
+                tally.add(planned);
+                Ok(Some(text))
             }
-        };
-        let origin = rendered.file_of(document, root.pointer(&object.pointer));
-        planner.report(source, &plan, file, lines, |located| {
-            tally.add(&match &origin {
-                Some(origin) => LocatedFinding { file: origin, rendered_in: Some(file), ..located },
-                None => located,
-            });
-        });
-        let name = planner.name_of(object);
-        tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
-        if !plan.patch.is_empty() {
-            tally.changed += 1;
-            patches.push((object.pointer.clone(), plan.patch));
+            Err(error) => {
+                // Nothing of this document is fixed after all.
+                let tree = self.parse(document)?;
+                let (_, mut unfixed) = self.plan(document, &tree, false)?;
+                unfixed.notes.push(not_changed(self.file, document, &error));
+                tally.add(unfixed);
+                Ok(None)
+            }
         }
     }
-    if patches.is_empty() {
-        return Ok(document.text().to_string());
+
+    fn parse<'t>(&self, document: &Document<'t>) -> anyhow::Result<Tree<'t>> {
+        document.parse().map_err(|error| anyhow!("{}:{error}", self.file))
     }
-    let edited = document.apply_patches(&root, &patches).with_context(|| format!("cannot change {file}"))?;
-    if !edited.layout_kept {
-        let line = document.line();
-        tally.notes.push(Line::new(format!("{file}:{line}: rewrote this document; its layout and comments are lost")));
+
+    /// Plans the pods of a document. Findings count as fixed only if the document `can_change`.
+    fn plan<'d>(
+        &self,
+        document: &Document<'_>,
+        tree: &'d Tree<'d>,
+        can_change: bool,
+    ) -> anyhow::Result<(Edit<'d>, Tally)> {
+        let Self { planner, level, file, lines, rendered } = self;
+        let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
+        tally.notes = remarks(file, lines, document, tree);
+        let objects = objects(root);
+        tally.unclear.extend(objects.iter().filter(|object| object.is_unclear).map(|object| object.kind.to_owned()));
+        let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
+        for (object, pod) in pods {
+            tally.pods += 1;
+            let source = PodSource { document, root, object, pod, outer: None };
+            let plan = match planner.plan(source) {
+                Ok(plan) => plan,
+                Err(NoPlan::Skipped(_)) => continue,
+                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                    let at = lines.position(source.span(lines, &pointer).start);
+                    return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
+                }
+            };
+            let origin = rendered.file_of(document, root.pointer(&object.pointer));
+            planner.report(source, &plan, file, lines, |located| {
+                tally.counts.add(located.finding.level);
+                if located.finding.level < *level {
+                    return;
+                }
+                tally.shown += 1;
+                let fixed = located.fixed && can_change;
+                tally.groups.add(&match &origin {
+                    Some(origin) => LocatedFinding { file: origin, rendered_in: Some(*file), fixed, ..located },
+                    None => LocatedFinding { fixed, ..located },
+                });
+            });
+            let name = planner.name_of(object);
+            tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
+            if !plan.patch.is_empty() && can_change {
+                tally.changed += 1;
+                edit.add(&object.pointer, &plan.patch);
+            }
+        }
+        Ok((edit, tally))
     }
-    Ok(edited.text)
 }
 
 // === impl Tally ===
 
 impl Tally {
-    fn new(level: Level, docs: Option<DocsUrl>) -> Self {
-        Self {
-            human: Messages::human(docs),
-            level,
-            pods: 0,
-            changed: 0,
-            counts: Counts::default(),
-            groups: Groups::default(),
-            shown: 0,
-            notes: Vec::new(),
-            unclear: UnclearKinds::default(),
-        }
+    /// Adds the results of a document.
+    fn add(&mut self, other: Self) {
+        let Self { pods, changed, counts: Counts { deny, warn, info }, groups, shown, notes, unclear } = other;
+        self.pods += pods;
+        self.changed += changed;
+        self.counts.deny += deny;
+        self.counts.warn += warn;
+        self.counts.info += info;
+        self.groups.merge(groups);
+        self.shown += shown;
+        self.notes.extend(notes);
+        self.unclear.add(unclear);
     }
 
-    fn add(&mut self, located: &LocatedFinding<'_>) {
-        self.counts.add(located.finding.level);
-        if located.finding.level >= self.level {
-            self.groups.add(located);
-            self.shown += 1;
-        }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let Self { human, level: _, pods, changed, counts, groups, shown, notes, unclear } = self;
+    fn write(&mut self, human: &Human) -> io::Result<()> {
+        let Self { pods, changed, counts, groups, shown, notes, unclear } = self;
         let mut messages = Messages::new();
         groups.take().iter().try_for_each(|group| messages.block(&human.group(group)))?;
         notes.iter().try_for_each(|note| messages.note(note))?;

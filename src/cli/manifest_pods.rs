@@ -34,7 +34,7 @@ pub(super) struct ManifestPlanner {
 #[derive(Clone, Copy)]
 pub(super) struct PodSource<'d> {
     pub(super) document: &'d Document<'d>,
-    pub(super) root: &'d Node,
+    pub(super) root: Node<'d>,
     pub(super) object: &'d Object<'d>,
     pub(super) pod: &'d PodView,
     /// The string that holds the document, if it stands in one.
@@ -200,7 +200,7 @@ impl ManifestPlanner {
     fn because(&self, source: PodSource<'_>, name: &str) -> Option<String> {
         let ContainerView { pointer: _, image, command, variables } = source.container(name)?;
         let image = image?.as_text()?;
-        let command = command.and_then(Node::as_list).and_then(<[Node]>::first);
+        let command = command.and_then(|command| command.items().next());
         let command = command.map(|word| word.as_text().unwrap_or_default());
         let variables = command.and(variables).map(variables_of).unwrap_or_default();
         let command = command.map(|word| variables.expand(word).unwrap_or_default());
@@ -233,9 +233,9 @@ impl ManifestPlanner {
 }
 
 /// Returns the environment variables of a container, which its command may refer to.
-fn variables_of(variables: &Node) -> Variables {
+fn variables_of(variables: Node<'_>) -> Variables {
     let mut all = Variables::default();
-    for variable in variables.as_list().unwrap_or_default() {
+    for variable in variables.items() {
         let text = |key| variable.get(key).and_then(Node::as_text);
         let value = text("value").or_else(|| variable.get("valueFrom").is_none().then_some(""));
         text("name").into_iter().for_each(|name| all.set(name, value));
@@ -280,7 +280,7 @@ impl<'d> PodSource<'d> {
     }
 
     /// Returns the object.
-    fn node(&self) -> Option<&'d Node> {
+    fn node(&self) -> Option<Node<'d>> {
         self.root.pointer(&self.object.pointer)
     }
 

@@ -34,7 +34,7 @@ impl<'s> Rendered<'s> {
     }
 
     /// Returns the file from which an object was rendered: by its annotation, or by the comment of its document.
-    pub(super) fn file_of(&self, document: &Document<'_>, object: Option<&Node>) -> Option<String> {
+    pub(super) fn file_of(&self, document: &Document<'_>, object: Option<Node<'_>>) -> Option<String> {
         if !self.is_stream {
             return None;
         }
@@ -60,7 +60,7 @@ fn helm_template(document: &str, chart: Option<&Path>) -> Option<String> {
 
 /// Returns the file from which kustomize read an object. `root` is the folder of the kustomization, if it is known; the file is relative
 /// to it. Files of other repositories have no name here.
-fn kustomize_origin(object: &Node, root: Option<&Path>) -> Option<String> {
+fn kustomize_origin(object: Node<'_>, root: Option<&Path>) -> Option<String> {
     let origin = object.get("metadata")?.get("annotations")?.get(ORIGIN)?.as_text()?;
     let field = |name: &str| {
         let value = origin.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))?.trim();
@@ -112,7 +112,7 @@ mod tests {
         let origin = |text: &str, root: Option<&str>| {
             let text = format!("metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      {text}\n");
             let root = root.map(Path::new);
-            kustomize_origin(&Stream::new(&text).documents[0].parse().unwrap(), root)
+            kustomize_origin(Stream::new(&text).documents[0].parse().unwrap().root(), root)
         };
         assert_eq!(origin("path: ../../base/a.yaml", None).as_deref(), Some("../../base/a.yaml"));
         assert_eq!(origin("path: ../../base/a.yaml", Some("x/overlays/prod")).as_deref(), Some("x/base/a.yaml"));

@@ -31,7 +31,7 @@ pub struct InnerText<'n> {
 
 /// Returns the strings of a document that can hold manifests or Helm values. A `kustomization.yaml` may leave its kind out. A path of a
 /// file in one line holds none.
-pub fn inner_texts(document: &Node) -> Vec<InnerText<'_>> {
+pub fn inner_texts(document: Node<'_>) -> Vec<InnerText<'_>> {
     let kind = document.get("kind").and_then(Node::as_text).unwrap_or("Kustomization");
     let patterns = PLACES.iter().filter(|(name, _)| *name == kind).flat_map(|(_, patterns)| *patterns);
     let strings = patterns.flat_map(|pattern| matches(document, "", pattern));

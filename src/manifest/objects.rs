@@ -45,7 +45,7 @@ impl<'n> Object<'n> {
         Some(format!("{}{}", self.pointer, whole.at))
     }
 
-    fn new(node: &'n Node, kind: &'n str, pointer: String, pods: Vec<PodView>) -> Self {
+    fn new(node: Node<'n>, kind: &'n str, pointer: String, pods: Vec<PodView>) -> Self {
         let metadata = node.get("metadata");
         let metadata = |field: &str| metadata.and_then(|metadata| metadata.get(field)?.as_text());
         Object {
@@ -61,7 +61,7 @@ impl<'n> Object<'n> {
 
 /// Returns the Kubernetes objects of a document in order. A `List` is replaced by its items. Objects inside of others, as in a Template
 /// of OpenShift, come after the one that holds them.
-pub fn objects(document: &Node) -> Vec<Object<'_>> {
+pub fn objects(document: Node<'_>) -> Vec<Object<'_>> {
     let mut found = Vec::new();
     let mut waiting = vec![(String::new(), document, ItemDefaults::default())];
     while let Some((pointer, node, defaults)) = waiting.pop() {
@@ -82,7 +82,7 @@ pub fn objects(document: &Node) -> Vec<Object<'_>> {
             } else {
                 ItemDefaults { api_version: Some(api_version), kind: Some(item_kind) }
             };
-            let items = items.iter().enumerate().rev();
+            let items = items.into_iter().enumerate().rev();
             waiting.extend(items.map(|(index, item)| (format!("{pointer}/items/{index}"), item, defaults)));
             continue;
         }
@@ -91,7 +91,7 @@ pub fn objects(document: &Node) -> Vec<Object<'_>> {
     found
 }
 
-fn collect<'n>(node: &'n Node, api_version: &str, kind: &'n str, pointer: String, found: &mut Vec<Object<'n>>) {
+fn collect<'n>(node: Node<'n>, api_version: &str, kind: &'n str, pointer: String, found: &mut Vec<Object<'n>>) {
     if let Some(row) = PodKind::named(api_version, kind) {
         found.push(Object::new(node, kind, pointer, pod_views::pods_of(node, row)));
         return;
@@ -109,14 +109,14 @@ fn collect<'n>(node: &'n Node, api_version: &str, kind: &'n str, pointer: String
     found.extend(inner_objects(objects, &at));
 }
 
-fn inner_objects<'n>(objects: Vec<(String, &'n Node, &'static PodKind)>, at: &str) -> impl Iterator<Item = Object<'n>> {
+fn inner_objects<'n>(objects: Vec<(String, Node<'n>, &'static PodKind)>, at: &str) -> impl Iterator<Item = Object<'n>> {
     objects.into_iter().map(move |(pointer, node, row)| {
         Object::new(node, row.kind, format!("{at}{pointer}"), pod_views::pods_of(node, row))
     })
 }
 
 /// Returns what a document without kind holds: DNS settings in Helm values or in a JSON Patch, objects in a list.
-fn other_document(node: &Node) -> Vec<Object<'_>> {
+fn other_document(node: Node<'_>) -> Vec<Object<'_>> {
     let Embedded { objects, pods, has_containers: _ } = pod_views::search(node, "");
     let mut found: Vec<Object<'_>> = inner_objects(objects, "").collect();
     for pod in pods.into_iter().chain(pod_views::operations(node)) {

@@ -1,13 +1,15 @@
 //! A file as a stream of documents: splits the text and parses each document.
 
+use std::convert::identity;
 use std::fmt;
 use std::ops::Range;
 
-use serde_json::Value;
-use serde_saphyr::Spanned;
-
+use super::builder::Builder;
+use super::fingerprint::{self, Replaced};
 use super::lines::Position;
-use super::node::{JsonError, Node, NodeKind};
+use super::parse_error::ParseError;
+use super::tree::Tree;
+use super::{json, yaml};
 
 /// The documents of one file.
 #[derive(Clone, Debug)]
@@ -46,50 +48,55 @@ pub struct SyntaxError {
     pub message: String,
 }
 
-/// The most YAML events of one document: `kubectl get -A -o yaml` writes a whole cluster as one document. The parser's default is
-/// a tenth of this; the expansion of aliases stays bounded by the parser's default.
-const MAX_YAML_EVENTS: usize = 10_000_000;
-
 // === impl Stream ===
 
 impl<'t> Stream<'t> {
     /// Splits a text. If it is a sequence of JSON values, each value is a document.
     pub fn new(text: &'t str) -> Self {
-        // Windows editors put a byte order mark first.
-        let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        let json = start.starts_with(['{', '[']).then(|| split_json(text, text.len() - start.len())).flatten();
-        Self { documents: json.unwrap_or_else(|| split_yaml(text)) }
+        let start = text.len() - text.trim_start().len();
+        let (mut documents, rest) =
+            if text[start..].starts_with(['{', '[']) { split_json(text, start) } else { (Vec::new(), 0) };
+        if rest < text.len() || documents.is_empty() {
+            split_yaml(text, rest, &mut documents);
+        }
+        Self { documents }
     }
 }
 
-/// Splits the JSON values that follow each other from `start`, as `jq` and `kubectl` write them; `None` if one is not JSON.
-fn split_json(file: &str, start: usize) -> Option<Vec<Document<'_>>> {
+/// Splits the JSON values that follow each other from `start`, as `jq` and `kubectl` write them. Returns also where the rest begins, which
+/// is not JSON: kubectl reads it as YAML, from the line below the last value if nothing follows the value on its line.
+fn split_json(file: &str, start: usize) -> (Vec<Document<'_>>, usize) {
     let mut values = serde_json::Deserializer::from_str(&file[start..]).into_iter::<serde::de::IgnoredAny>();
     let mut documents = Vec::new();
     let mut end = 0;
-    while let Some(value) = values.next() {
-        value.ok()?;
+    while let Some(Ok(_)) = values.next() {
         let next = start + values.byte_offset();
-        let body = file[end..next].trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let body = file[end..next].trim_start();
         let start = next - body.len();
         documents.push(Document { file, head: &file[end..start], body, start, syntax: Syntax::Json });
         end = next;
     }
-    let last = documents.last_mut()?;
-    last.body = &file[last.start..];
-    Some(documents)
+    let Some(last) = documents.last_mut() else { return (documents, 0) };
+    let rest = &file[end..];
+    let content = rest.trim_start();
+    end += match rest[..rest.len() - content.len()].find('\n') {
+        _ if content.is_empty() => rest.len(),
+        Some(newline) => newline + 1,
+        None => rest.len() - content.len(),
+    };
+    last.body = &file[last.start..end];
+    (documents, end)
 }
 
-/// Splits at lines that begin with `---`. No scalar can hold such a line: YAML forbids it at the start of a line everywhere
-/// (YAML 1.2.2, 9.1.2, c-forbidden).
-fn split_yaml(file: &str) -> Vec<Document<'_>> {
-    let mut documents = Vec::new();
+/// Splits at lines that begin with `---`, from an offset. No scalar can hold such a line: YAML forbids it at the start of a line
+/// everywhere (YAML 1.2.2, 9.1.2, c-forbidden).
+fn split_yaml<'t>(file: &'t str, from: usize, documents: &mut Vec<Document<'t>>) {
     let mut head = "";
-    let (mut start, mut offset) = (0, 0);
-    for line in file.split_inclusive('\n') {
+    let (mut start, mut offset) = (from, from);
+    for line in file[from..].split_inclusive('\n') {
         let rest = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if let Some(rest) = rest {
-            if offset > 0 {
+            if offset > from {
                 documents.push(Document { file, head, body: &file[start..offset], start, syntax: Syntax::Yaml });
             }
             // If content follows the separator on its line, that line is part of the body.
@@ -102,12 +109,11 @@ fn split_yaml(file: &str) -> Vec<Document<'_>> {
         offset += line.len();
     }
     documents.push(Document { file, head, body: &file[start..], start, syntax: Syntax::Yaml });
-    documents
 }
 
 // === impl Document ===
 
-impl Document<'_> {
+impl<'t> Document<'t> {
     /// Returns the text of the document in the file, separator included.
     pub fn text(&self) -> impl fmt::Display {
         let Self { head, body, file: _, start: _, syntax: _ } = self;
@@ -118,34 +124,32 @@ impl Document<'_> {
     ///
     /// # Errors
     /// The document is not valid YAML or JSON.
-    pub fn parse(&self) -> Result<Node, SyntaxError> {
-        match self.syntax {
-            Syntax::Json => Node::from_json(self.body).map_err(|JsonError { offset, message }| {
-                // The parser counts its own position within the value.
-                SyntaxError { at: self.position(offset), message: without_location(&message) }
-            }),
-            Syntax::Yaml => self.parse_yaml().map_err(|error| {
-                let number = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(1);
-                let location = error.location();
-                let line = number(location.map(|location| location.line()));
-                let column = number(location.map(|location| location.column()));
-                let first = self.position(0);
-                let at = Position {
-                    line: first.line + line - 1,
-                    column: if line == 1 { first.column + column - 1 } else { column },
-                };
-                SyntaxError { at, message: without_location(&error.without_snippet().to_string()) }
-            }),
-        }
+    pub fn parse(&self) -> Result<Tree<'t>, SyntaxError> {
+        self.build(self.body, identity)
+            .map(Builder::finish)
+            .map_err(|ParseError { offset, message }| SyntaxError { at: self.position(offset), message })
     }
 
-    fn parse_yaml(&self) -> Result<Node, serde_saphyr::Error> {
+    /// Returns the fingerprint of a text in the syntax of the document; `None` if it is not valid.
+    pub(super) fn fingerprint(&self, content: &str) -> Option<u64> {
+        // Without aliases, merged maps and repeated keys it takes no tree.
+        let folded = self.build(content, Builder::folding).ok().and_then(|builder| builder.fingerprint());
+        let of_tree = || {
+            let tree = self.build(content, identity).ok()?.finish();
+            Some(fingerprint::of_tree(&tree, &Replaced::default()))
+        };
+        folded.or_else(of_tree)
+    }
+
+    fn build<'c>(&self, content: &'c str, with: fn(Builder<'c>) -> Builder<'c>) -> Result<Builder<'c>, ParseError> {
         // Directives precede the separator and so form a document of their own; `...` ends a document.
         let is_blank = |line: &str| line.is_empty() || line.starts_with(['#', '%']) || line == "...";
-        if self.body.lines().all(|line| is_blank(line.trim())) {
-            return Ok(Node::EMPTY);
+        let builder = || Ok(with(Builder::new(content, self.syntax == Syntax::Json)?));
+        match self.syntax {
+            Syntax::Json => json::parse(content, builder()?),
+            Syntax::Yaml if content.lines().all(|line| is_blank(line.trim())) => builder(),
+            Syntax::Yaml => yaml::parse(content, builder),
         }
-        serde_saphyr::from_str_with_options::<Spanned<NodeKind>>(self.body, options()).map(Node::from)
     }
 
     /// Returns the line of the file on which the content begins, from 1.
@@ -162,22 +166,4 @@ impl Document<'_> {
     fn position(&self, offset: usize) -> Position {
         Position::START.after(&self.file[..self.file.floor_char_boundary(self.start + offset)])
     }
-}
-
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_events: MAX_YAML_EVENTS, max_nodes: MAX_YAML_EVENTS },
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
-        with_snippet: false,
-    }
-}
-
-pub(super) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
-    serde_saphyr::from_str_with_options(text, options())
-}
-
-/// Removes the position from a parser's message: the parser counts it within the document.
-fn without_location(message: &str) -> String {
-    let message = message.lines().next().unwrap_or_default();
-    message.split_once(" at line ").map_or(message, |(before, _)| before).to_owned()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE};
+use crate::{ALPINE, COPIED, DEBIAN, DENIED, Folder, SERVICE};
 
 /// Fixes a text, checks that a second run changes nothing and reports the same, and returns the fixed text.
 fn fixed(text: &str) -> String {
@@ -77,17 +77,24 @@ fn does_not_fix_an_ignored_finding() {
 }
 
 #[test]
-fn does_not_change_a_document_that_would_lose_its_layout_and_says_so() {
-    let shared = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}] # kept\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
-    let folder = Folder::new().with("a.yaml", shared);
+fn does_not_change_what_others_share_and_does_not_offer_it() {
+    let folder = Folder::new().with("a.yaml", COPIED);
+    let run = folder.run(&["check", "a.yaml"]).ended(0);
+    assert!(run.stdout.contains("musl-slow-retry") && !run.stderr.contains("`--fix`"), "{}", run.stderr);
     let run = folder.run(&["check", "--fix", "a.yaml"]).ended(0);
-    assert_eq!(folder.read("a.yaml"), shared);
+    assert_eq!(folder.read("a.yaml"), COPIED);
     assert!(
-        run.stderr.contains("note: a.yaml:1: did not change this document: a change would lose its layout"),
+        run.stderr.contains("note: a.yaml:1: did not change this document: other places share the value"),
         "{}",
         run.stderr
     );
     assert!(run.stdout.contains("musl-slow-retry"), "{}", run.stdout);
+}
+
+#[test]
+fn edits_a_list_in_the_column_of_its_key() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: alpine:3.17}\n  dnsConfig:\n    options:\n    # why\n    - {name: attempts, value: \"0\"} # zero\n";
+    assert_eq!(fixed(text), text.replace("\"0\"", "\"2\""));
 }
 
 #[test]

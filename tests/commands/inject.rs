@@ -1,6 +1,6 @@
 //! `muslin inject`: manifests in, fixed manifests out.
 
-use crate::{ALPINE, DEBIAN, DENIED, Folder, SERVICE, inject, run_in};
+use crate::{ALPINE, COPIED, DEBIAN, DENIED, Folder, SERVICE, inject, run_in};
 
 #[test]
 fn fixes_a_pod_and_keeps_comments_and_order() {
@@ -137,15 +137,46 @@ fn json_input_gives_json_output() {
 }
 
 #[test]
-fn rewrites_a_document_whose_anchor_no_longer_fits_and_says_so() {
-    let text = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec\n      containers: [{name: app, image: alpine:3.19}]\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
-    let run = inject(text, &[]).ended(0);
+fn changes_one_of_two_pods_that_share_a_value() {
+    let text = "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: a}\n    spec: &spec # shared\n      containers: [{name: app, image: alpine:3.19}]\n  - apiVersion: v1\n    kind: Pod\n    metadata: {name: b, annotations: {muslin.dev/inject: \"false\"}}\n    spec: *spec\n";
+    let run = inject(text, &["--quiet"]).ended(0);
+    let expected = "    spec: # shared\n      <<: &spec\n        containers: [{name: app, image: alpine:3.19}]\n      dnsConfig:\n";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
+    assert_eq!(run.stdout.matches("- name: attempts").count(), 1, "{}", run.stdout);
+}
+
+#[test]
+fn leaves_a_document_that_cannot_be_changed_and_says_so() {
+    let run = inject(COPIED, &[]).ended(0);
+    assert_eq!(run.stdout, COPIED);
     assert!(
-        run.stderr.contains("note: -:1: rewrote this document; its layout and comments are lost"),
+        run.stderr.contains("note: -:1: did not change this document: other places share the value"),
         "{}",
         run.stderr
     );
-    assert_eq!(run.stdout.matches("attempts:6").count(), 1, "{}", run.stdout);
+    assert!(run.stderr.contains("1 pod, 0 changed") && !run.stderr.contains("(fixed)"), "{}", run.stderr);
+}
+
+#[test]
+fn a_scalar_that_does_not_change_stays_as_it_stood() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: &l {app: a}\nspec:\n  containers: [{name: app, image: alpine:3.19}]\n  nodeSelector: *l\n  volumes:\n  - name: v\n    secret: {secretName: s, defaultMode: 0400} # owner\n  priority: 0_7\n  activeDeadlineSeconds: 0x_1F\n  hostname: 1e400\n  subdomain: tRue\n  nodeName: \"\\tx\"\n";
+    let run = inject(text, &["--quiet"]).ended(0);
+    for line in text.lines().filter(|line| !line.contains("&l")) {
+        assert!(run.stdout.lines().any(|other| other == line), "no {line}\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn says_what_kubectl_does_not_read() {
+    let run = inject("a: 1\nb: {c: 1, c: 2}\n...\nd: 1\n", &[]).ended(0);
+    let notes: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning")).collect();
+    assert_eq!(
+        notes,
+        [
+            "note: -:2:11: warning: the key `c` is repeated, and kubectl takes the last one",
+            "note: -:4:1: warning: kubectl does not read what follows `...`; begin a document with `---`",
+        ]
+    );
 }
 
 #[test]

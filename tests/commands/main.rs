@@ -36,6 +36,22 @@ spec:
     - {name: app, image: alpine:3.19} # the base
 ";
 
+/// A pod template that something else has a copy of, which must not change.
+const COPIED: &str = "apiVersion: v1
+kind: List
+items:
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: a}
+  spec:
+    template: &template
+      spec:
+        containers: [{name: app, image: alpine:3.19}] # kept
+- apiVersion: example.com/v1
+  kind: Copy
+  data: *template
+";
+
 /// A Deployment with a finding of level `deny`: `attempts-zero`, which makes every lookup fail.
 const DENIED: &str = "apiVersion: apps/v1
 kind: Deployment

@@ -21,9 +21,9 @@ fn pods(manifest: &str) -> Vec<Value> {
     documents
         .iter()
         .flat_map(|document| {
-            let document = document.parse().unwrap();
-            let pointers: Vec<String> = objects(&document).iter().filter_map(|object| object.pod_pointer()).collect();
-            pointers.into_iter().map(move |pointer| document.pointer(&pointer).unwrap().to_value())
+            let tree = document.parse().unwrap();
+            let pointers = objects(tree.root()).into_iter().filter_map(|object| object.pod_pointer());
+            pointers.map(|pointer| tree.root().pointer(&pointer).unwrap().to_value().unwrap()).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -6,13 +6,13 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::cli::diff::unified_diff;
 use crate::cli::files::{ReadError, ReadErrorKind, Source};
-use crate::cli::fix::{FixedText, fix_text};
+use crate::cli::fix::{Fix, FixedText, fix_text, not_changed, remarks};
 use crate::cli::manifest_images::ManifestImages;
 use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
 use crate::cli::rendered::Rendered;
 use crate::cli::replacement::{self, Replaced};
 use crate::manifest::{
-    Document, InnerText, Lines, Node, Position, SETTINGS_KIND, Stream, SyntaxError, inner_texts, objects,
+    Document, InnerText, Lines, Node, Position, SETTINGS_KIND, Stream, SyntaxError, Tree, inner_texts, objects,
 };
 use crate::policy::Level;
 use crate::report::{FileTally, Groups, LocatedFinding, Severity, Summary, Unread};
@@ -220,10 +220,7 @@ impl Checker {
         let text = Text { source, name, text, lines: Lines::new(text), rendered: Rendered::new(source, text) };
         for document in Stream::new(text.text).documents {
             match document.parse() {
-                Ok(root) => {
-                    self.check_document(&text, &document, &root, None, None, results);
-                    self.check_inner_texts(&text, &document, &root, results);
-                }
+                Ok(tree) => self.check_tree(&text, &document, tree, results),
                 Err(SyntaxError { at, message, .. }) => {
                     let why =
                         source.folder.is_some().then(|| why_no_manifest(source.path_in_folder(), text.text)).flatten();
@@ -234,14 +231,34 @@ impl Checker {
         }
     }
 
-    /// Checks the objects of a document; `origin` is the file of the document that holds it as a string.
+    fn check_tree(&self, text: &Text<'_>, document: &Document<'_>, tree: Tree<'_>, results: &mut FileResults) {
+        results.notes.extend(remarks(text.name, &text.lines, document, &tree));
+        let mut fix = Fix::new(&tree);
+        self.check_document(text, document, tree.root(), None, &mut fix, results);
+        self.check_inner_texts(text, document, tree.root(), results);
+        let Fix { edit, findings } = fix;
+        if edit.is_empty() {
+            return;
+        }
+        // `--fix` is offered only where it works, which the same code finds out.
+        let changes = edit.changes();
+        drop(tree);
+        match changes.and_then(|changes| document.changed(changes)) {
+            Ok(_) => results.fixable += findings,
+            Err(error) if self.verbose => results.notes.push(not_changed(text.name, document, &error)),
+            Err(_) => {}
+        }
+    }
+
+    /// Checks the objects of a document; `outer` is the string that holds it, if it stands in one, with the file of that string's
+    /// document.
     fn check_document(
         &self,
         text: &Text<'_>,
         document: &Document<'_>,
-        root: &Node,
-        outer: Option<OuterText<'_>>,
-        origin: Option<&str>,
+        root: Node<'_>,
+        outer: Option<(OuterText<'_>, Option<&str>)>,
+        fix: &mut Fix<'_>,
         results: &mut FileResults,
     ) {
         for object in &objects(root) {
@@ -252,39 +269,49 @@ impl Checker {
                 continue;
             }
             let file = match outer {
-                Some(_) => origin.map(str::to_owned),
+                Some((_, origin)) => origin.map(str::to_owned),
                 None => text.rendered.file_of(document, root.pointer(&object.pointer)),
             };
             for pod in &object.pods {
                 results.summary.pods += 1;
-                self.check_pod(text, PodSource { document, root, object, pod, outer }, file.as_deref(), results);
+                let outer = outer.map(|(outer, _)| outer);
+                self.check_pod(text, PodSource { document, root, object, pod, outer }, file.as_deref(), fix, results);
             }
         }
     }
 
     /// Checks manifests and Helm values inside of strings. A string that is neither is no error.
-    fn check_inner_texts(&self, text: &Text<'_>, document: &Document<'_>, root: &Node, results: &mut FileResults) {
+    fn check_inner_texts(&self, text: &Text<'_>, document: &Document<'_>, root: Node<'_>, results: &mut FileResults) {
         for InnerText { pointer, text: inner } in inner_texts(root) {
             let span = document.file_span(root.locate(&pointer));
-            let outer = Some(OuterText { text: inner, span: (span.start, span.end) });
+            let outer = OuterText { text: inner, span: (span.start, span.end) };
             let origin = text.rendered.file_of(document, Some(root));
             for document in Stream::new(inner).documents {
-                if let Ok(root) = document.parse() {
-                    self.check_document(text, &document, &root, outer, origin.as_deref(), results);
+                if let Ok(tree) = document.parse() {
+                    // A text inside of a string is not edited.
+                    let mut fix = Fix::new(&tree);
+                    let outer = Some((outer, origin.as_deref()));
+                    self.check_document(text, &document, tree.root(), outer, &mut fix, results);
                 }
             }
         }
     }
 
     /// Checks a pod; `file` is the file from which its object was rendered, if that is known.
-    fn check_pod(&self, text: &Text<'_>, source: PodSource<'_>, file: Option<&str>, results: &mut FileResults) {
+    fn check_pod(
+        &self,
+        text: &Text<'_>,
+        source: PodSource<'_>,
+        file: Option<&str>,
+        fix: &mut Fix<'_>,
+        results: &mut FileResults,
+    ) {
         let object = source.object;
         match self.planner.plan(source) {
             Ok(plan) => {
                 results.summary.containers.add(plan.containers);
                 self.planner.report(source, &plan, text.name, &text.lines, |located| {
                     results.summary.counts.add(located.finding.level);
-                    results.fixable += usize::from(located.fixed);
                     let rendered_in = file.is_some().then_some(text.name);
                     // The webhook would fix it; the file still has it.
                     let located =
@@ -296,6 +323,7 @@ impl Checker {
                     let note = |note| format!("{}: {object}: {note}", text.name).into();
                     results.notes.extend(plan.all_notes().map(note));
                 }
+                fix.add(source, plan);
             }
             Err(NoPlan::Skipped(why)) => *results.skipped_pods.entry(why).or_default() += 1,
             Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {

@@ -69,8 +69,8 @@ impl Cluster<'_> {
         while let Some(page) = allowed(listing.next().await, &what, SKIPPED, &mut self.notes)? {
             for item in page.raw().map_err(unreadable)? {
                 let named = serde_json::from_str::<NamedObject<'_>>(item.get());
-                let object = Stream::new(item.get()).documents.first().and_then(|document| document.parse().ok());
-                let (Ok(NamedObject { metadata }), Some(object)) = (named, object) else {
+                let tree = Stream::new(item.get()).documents.first().and_then(|document| document.parse().ok());
+                let (Ok(NamedObject { metadata }), Some(tree)) = (named, tree) else {
                     self.notes.push(format!("cannot read one of the {what}: skipping it").into());
                     continue;
                 };
@@ -80,12 +80,13 @@ impl Cluster<'_> {
                     results.owners.insert(top, owner);
                     continue;
                 }
-                if is_over(&object) {
+                let object = tree.root();
+                if is_over(object) {
                     continue;
                 }
                 let mut findings = ObjectFindings::default();
-                for view in pods_of(&object, row) {
-                    self.check_view(&object, &view, &top, &mut findings).await;
+                for view in pods_of(object, row) {
+                    self.check_view(object, &view, &top, &mut findings).await;
                 }
                 results.objects.insert(top, findings);
             }
@@ -95,7 +96,7 @@ impl Cluster<'_> {
     }
 
     /// Checks the pods of one place in an object. What is no pod was made under another schema, and says nothing.
-    async fn check_view(&self, object: &Node, view: &PodView, top: &TopObject, into: &mut ObjectFindings) {
+    async fn check_view(&self, object: Node<'_>, view: &PodView, top: &TopObject, into: &mut ObjectFindings) {
         let json = view.json(object).unwrap_or_default();
         let Ok(pod) = serde_json::from_str::<Pod<'_>>(&json) else { return };
         let inputs = self.pod_inputs(&pod, &top.namespace).await;
@@ -119,7 +120,7 @@ impl Cluster<'_> {
 }
 
 /// Returns whether an object, such as a Workflow or a TaskRun, has run to its end and makes no more pods.
-fn is_over(object: &Node) -> bool {
+fn is_over(object: Node<'_>) -> bool {
     let status = |field: &str| object.get("status").and_then(|status| status.get(field)?.as_text());
     ["completionTime", "finishedAt"].into_iter().any(|field| status(field).is_some())
 }

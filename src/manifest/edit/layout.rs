@@ -1,8 +1,7 @@
-//! Finds places in the text of a document: columns, indents, line ends and the ends of values. Changes nothing.
+//! Finds places in the text of a document: columns, indents and line ends. Changes nothing. Looks no further than needed, because a
+//! document of megabytes may be one line.
 
-use std::ops::Range;
-
-use crate::manifest::node::{Member, Node, NodeKind};
+use crate::manifest::tree::Tree;
 
 /// The text of a document, as a layout of lines and columns.
 #[derive(Clone, Copy)]
@@ -11,110 +10,81 @@ pub(super) struct Layout<'t> {
 }
 
 /// The indent of a block list relative to its key, in columns.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct ListIndent(pub(super) usize);
+
+/// Bytes to look back for the start of a line, where its style is all that depends on it.
+const LINE_MAX: usize = 4096;
 
 // === impl Layout ===
 
 impl<'t> Layout<'t> {
-    /// Returns true if a list or a map is in flow style (in brackets).
-    pub(super) fn is_flow(self, node: &Node) -> bool {
-        self.text[node.span.start..].starts_with(['{', '['])
+    /// Returns the start of the line that holds `offset`. A byte order mark is not part of the first line.
+    fn line_start(self, offset: usize) -> usize {
+        match self.text[..offset].rfind('\n') {
+            Some(newline) => newline + 1,
+            None if self.text.starts_with('\u{feff}') => '\u{feff}'.len_utf8(),
+            None => 0,
+        }
     }
 
-    /// Returns the number of bytes before `offset` on its line.
+    /// Returns the number of bytes before `offset` on its line. Only for block style, whose lines are short.
     pub(super) fn column(self, offset: usize) -> usize {
-        offset - self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
+        offset - self.line_start(offset)
     }
 
     /// Returns the text before `offset` on its line if that is blank and the line is not the first.
     pub(super) fn indent_of_line(self, offset: usize) -> Option<&'t str> {
-        let start = offset - self.column(offset);
-        let before = &self.text[start..offset];
-        (start > 0 && before.chars().all(|c| c == ' ' || c == '\t')).then_some(before)
+        let before = &self.text[..offset];
+        let start = before.trim_end_matches([' ', '\t']).len();
+        before[..start].ends_with('\n').then(|| &before[start..])
     }
 
-    /// Returns the column of a block map's keys: that of the first key with only blanks and dashes before it, because the very
-    /// first key may follow an anchor.
-    pub(super) fn column_of_keys(self, node: &Node, members: &[Member]) -> Option<usize> {
-        own_members(node, members).map(|member| member.key_span.start).find_map(|start| {
-            let column = self.column(start);
-            self.text[start - column..start].chars().all(|c| c == ' ' || c == '-').then_some(column)
-        })
+    /// Returns the indent of the line that holds `offset`; nothing if the line is too long to look for its start.
+    pub(super) fn indent_around(self, offset: usize) -> &'t str {
+        let from = self.text.floor_char_boundary(offset.saturating_sub(LINE_MAX));
+        let Some(newline) = self.text[from..offset].rfind('\n') else { return "" };
+        let line = &self.text[from + newline + 1..offset];
+        &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
     }
 
-    /// Returns the offset of the dash before an item of a block list.
-    pub(super) fn dash(self, item: &Node) -> Option<usize> {
-        let before = self.text[..item.span.start].trim_end_matches(' ');
-        before.ends_with('-').then(|| before.len() - 1)
+    /// Returns the column of the keys of a block map, if only blanks and indicators precede its first key.
+    pub(super) fn column_of_keys(self, start: usize) -> Option<usize> {
+        let column = self.column(start);
+        self.text[start - column..start].bytes().all(|byte| b" -?:".contains(&byte)).then_some(column)
+    }
+
+    /// Returns the offset of the dash of the next item of a block list; `end` is the end of the item before it.
+    pub(super) fn next_dash(self, list_start: usize, end: usize) -> Option<usize> {
+        let column = self.column(list_start);
+        let mut line = if self.text[..end].ends_with('\n') { end } else { self.line_end(end) };
+        while line < self.text.len() {
+            let next = self.line_end(line);
+            let content = self.text[line..next].trim_start_matches(' ');
+            if content.starts_with('-') {
+                return (next - line - content.len() == column).then_some(line + column);
+            }
+            line = next;
+        }
+        None
+    }
+
+    /// Returns the offset of the header of a block scalar (`|` or `>`), whose key ends at `key` and whose first line has `start`.
+    pub(super) fn block_header(self, key: usize, start: usize) -> Option<usize> {
+        let line = self.text.get(key..start)?.rsplit_once('\n')?.0;
+        let header = line.rfind(['|', '>']).map(|header| key + header)?;
+        let is_behind_colon = self.text[key..header].trim_start().starts_with(':');
+        (is_behind_colon && !self.text[key..header].contains('#')).then_some(header)
     }
 
     /// Returns the indent of a member's block list relative to the member's key.
-    pub(super) fn list_indent(self, member: &Member) -> Option<ListIndent> {
-        let first = member.value.as_list().filter(|_| !self.is_flow(&member.value))?.first()?;
-        Some(ListIndent(self.column(self.dash(first)?).checked_sub(self.column(member.key_span.start))?))
-    }
-
-    /// Returns the offset behind the colon that follows a key.
-    pub(super) fn after_colon(self, key: &Range<usize>) -> Option<usize> {
-        let rest = &self.text[key.end..];
-        let colon = rest.find(|c: char| !c.is_whitespace()).filter(|index| rest[*index..].starts_with(':'))?;
-        Some(key.end + colon + 1)
-    }
-
-    /// Returns the end of a value; `key` is the span of the value's key, if the value is a member of a map.
-    pub(super) fn end_of(self, node: &Node, key: Option<&Range<usize>>) -> Option<usize> {
-        if let Some(key) = key {
-            let colon = self.after_colon(key)?;
-            if node.span.start < colon {
-                return Some(self.end_of_alias(colon));
-            }
+    pub(super) fn list_indent(self, tree: &Tree<'_>, key: u32, value: u32) -> Option<ListIndent> {
+        let list = tree.entry(value);
+        if !list.kind.is_list() || list.kind.is_flow() {
+            return None;
         }
-        let children_end = match &node.kind {
-            NodeKind::Map(members) => match own_members(node, members).last() {
-                Some(last) => Some(self.end_of(&last.value, Some(&last.key_span))?),
-                None => None,
-            },
-            NodeKind::List(items) => match items.last() {
-                Some(last) if last.span.start < node.span.start => return None, // an alias, whose place is unknown
-                Some(last) => Some(self.end_of(last, None)?),
-                None => None,
-            },
-            _ if node.span.is_empty() => return self.after_colon(key?),
-            _ => return Some(self.end_of_scalar(node)),
-        };
-        if !self.is_flow(node) {
-            return children_end;
-        }
-        self.closing_bracket(children_end.unwrap_or(node.span.start + 1))
-    }
-
-    /// Returns the end of the alias behind a colon, or the colon's own offset if nothing follows on the line.
-    fn end_of_alias(self, colon: usize) -> usize {
-        let rest = &self.text[colon..];
-        let start = rest.len() - rest.trim_start_matches(' ').len();
-        let alias = &rest[start..];
-        let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
-        let length = if alias.starts_with('*') { alias.find(is_end).unwrap_or(alias.len()) } else { 0 };
-        if length == 0 { colon } else { colon + start + length }
-    }
-
-    /// Returns the end of a scalar. The span of a block scalar (`|`) reaches to the next token; only lines indented at least as
-    /// far as its first line belong to it.
-    fn end_of_scalar(self, node: &Node) -> usize {
-        let Range { start, end } = node.span.clone();
-        let text = self.text[start..end].trim_end_matches(' ');
-        let Some(indent) = self.indent_of_line(start).filter(|_| text.ends_with('\n')) else { return end };
-        let mut offset = self.line_end(start);
-        while offset < start + text.len() {
-            let line = &self.text[offset..self.line_end(offset)];
-            let content = line.trim_start_matches(' ');
-            if !content.trim_end().is_empty() && line.len() - content.len() < indent.len() {
-                break;
-            }
-            offset += line.len();
-        }
-        offset
+        let dash = self.column(list.span.start as usize);
+        Some(ListIndent(dash.checked_sub(self.column(tree.entry(key).span.start as usize))?))
     }
 
     /// Returns the start of the next line, or the end of the text.
@@ -122,17 +92,21 @@ impl<'t> Layout<'t> {
         self.text[offset..].find('\n').map_or(self.text.len(), |index| offset + index + 1)
     }
 
-    /// Returns the offset behind the closing bracket if only blanks, commas and comments precede it.
-    fn closing_bracket(self, mut offset: usize) -> Option<usize> {
-        loop {
-            let rest = &self.text[offset..];
-            match rest.chars().next()? {
-                '}' | ']' => return Some(offset + 1),
-                '#' => offset += rest.find('\n')?,
-                c if c.is_whitespace() || c == ',' => offset += c.len_utf8(),
-                _ => return None,
-            }
-        }
+    /// Returns the rest of the line behind `offset` if that is blank or a comment, perhaps after a comma.
+    pub(super) fn rest_of_line(self, offset: usize) -> Option<&'t str> {
+        let rest = &self.text[offset..];
+        let blank = |text: &'t str| text.trim_start_matches([' ', '\t']);
+        let content = blank(rest);
+        let content = content.strip_prefix(',').map_or(content, blank);
+        let is_last = content.is_empty() || content.starts_with(['\n', '\r', '#']);
+        is_last.then(|| &self.text[offset..self.line_end(offset)])
+    }
+
+    /// Returns true if a tab is among the blanks and line ends before the next content, which is no comma.
+    pub(super) fn has_tab_before_content(self, offset: usize) -> bool {
+        let rest = &self.text[offset..];
+        let content = rest.trim_start();
+        !content.starts_with(',') && rest[..rest.len() - content.len()].contains('\t')
     }
 
     /// Returns the start of the line below `end`. Comments indented further than `column` are skipped too: they belong to the
@@ -153,10 +127,12 @@ impl<'t> Layout<'t> {
         }
         below
     }
-}
 
-/// Returns the members written in the map itself, without those merged in from another map (`<<`).
-pub(super) fn own_members<'n>(node: &Node, members: &'n [Member]) -> impl DoubleEndedIterator<Item = &'n Member> {
-    let start = node.span.start;
-    members.iter().filter(move |member| member.key_span.start >= start)
+    /// Returns true if lines at a place end with CRLF: if the line above it does, or else the first line of the text.
+    pub(super) fn has_crlf(self, offset: usize) -> bool {
+        let from = self.text.floor_char_boundary(offset.saturating_sub(LINE_MAX));
+        let above = self.text[from..offset].rfind('\n').map(|at| from + at);
+        let newline = above.or_else(|| self.text.find('\n'));
+        newline.is_some_and(|newline| self.text[..newline].ends_with('\r'))
+    }
 }

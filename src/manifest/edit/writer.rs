@@ -3,45 +3,51 @@
 use serde_json::Value;
 
 use super::layout::ListIndent;
-use crate::manifest::stream::Syntax;
 
 /// Writes values as the text around them is written.
-#[derive(Clone, Copy)]
 pub(super) struct Writer<'t> {
-    pub(super) text: &'t str,
-    pub(super) syntax: Syntax,
+    is_json: bool,
+    /// JSON without blanks.
+    is_dense: bool,
+    /// The indent of JSON on several lines: that of its first indented line.
+    unit: Option<&'t str>,
 }
 
 // === impl Writer ===
 
-impl Writer<'_> {
-    /// Returns a separator of flow style, with a blank behind it if this text has blanks there.
-    pub(super) fn separator(self, mark: &str) -> String {
-        if self.is_dense() { mark.to_owned() } else { format!("{mark} ") }
+impl<'t> Writer<'t> {
+    pub(super) fn new(text: &'t str, is_json: bool) -> Self {
+        let is_on_lines = is_json && text.trim_end().contains('\n');
+        let indent = |line: &'t str| &line[..line.len() - line.trim_start().len()];
+        let unit = is_on_lines.then(|| text.lines().map(indent).find(|unit| !unit.is_empty())).flatten();
+        Self { is_json, is_dense: is_json && !text.contains("\": "), unit }
     }
 
-    /// Returns true for JSON without blanks.
-    fn is_dense(self) -> bool {
-        self.syntax == Syntax::Json && !self.text.contains("\": ")
+    /// Returns true for JSON on several lines.
+    pub(super) fn is_on_lines(&self) -> bool {
+        self.unit.is_some()
+    }
+
+    /// Returns a separator of flow style, with a blank behind it if this text has blanks there.
+    pub(super) fn separator(&self, mark: &str) -> String {
+        if self.is_dense { mark.to_owned() } else { format!("{mark} ") }
     }
 
     /// Writes a member of a map in flow style.
-    pub(super) fn flow_member(self, key: &str, value: &Value, indent: &str) -> String {
+    pub(super) fn flow_member(&self, key: &str, value: &Value, indent: &str) -> String {
         let value = self.flow(value, indent);
-        match self.syntax {
-            Syntax::Json => format!("{}{}{value}", Value::from(key), self.separator(":")),
-            Syntax::Yaml => format!("{}: {value}", scalar(&Value::from(key))),
+        if self.is_json {
+            return format!("{}{}{value}", Value::from(key), self.separator(":"));
         }
+        format!("{}: {value}", scalar(&Value::from(key)))
     }
 
-    /// Writes a value in flow style. JSON on several lines stays so, indented like the first indented line of the text.
-    pub(super) fn flow(self, value: &Value, indent: &str) -> String {
-        let unit =
-            self.text.lines().map(|line| &line[..line.len() - line.trim_start().len()]).find(|unit| !unit.is_empty());
-        match (self.syntax, unit.filter(|_| self.text.trim_end().contains('\n'))) {
-            (Syntax::Json, Some(unit)) => pretty_json(value, unit).replace('\n', &format!("\n{indent}")),
-            (Syntax::Json, None) if self.is_dense() => value.to_string(),
-            _ => one_line(value, self.syntax),
+    /// Writes a value in flow style. JSON on several lines stays so.
+    pub(super) fn flow(&self, value: &Value, indent: &str) -> String {
+        match self.unit {
+            Some(unit) => pretty_json(value, unit).replace('\n', &format!("\n{indent}")),
+            None if self.is_dense => value.to_string(),
+            None => one_line(value, self.is_json),
         }
     }
 }
@@ -55,17 +61,17 @@ fn pretty_json(value: &Value, unit: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn one_line(value: &Value, syntax: Syntax) -> String {
-    let word = |value: &Value| if syntax == Syntax::Json { value.to_string() } else { scalar(value) };
+fn one_line(value: &Value, is_json: bool) -> String {
+    let word = |value: &Value| if is_json { value.to_string() } else { scalar(value) };
     match value {
         Value::Object(members) => {
             let member = |(key, value): (&String, &Value)| {
-                format!("{}: {}", word(&Value::from(key.as_str())), one_line(value, syntax))
+                format!("{}: {}", word(&Value::from(key.as_str())), one_line(value, is_json))
             };
             format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(|item| one_line(item, syntax)).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(|item| one_line(item, is_json)).collect::<Vec<_>>().join(", "))
         }
         scalar => word(scalar),
     }
@@ -83,8 +89,15 @@ fn scalar(value: &Value) -> String {
         {
             text.clone()
         }
-        other => other.to_string(),
+        other => other.to_string().chars().flat_map(escaped).collect(),
     }
+}
+
+/// Escapes what JSON allows in quotes, and YAML 1.1 reads as a line end or refuses.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let is_special = matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let code = if is_special { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    code.chars().collect::<Vec<_>>().into_iter()
 }
 
 /// Appends a member of a map in block style.
@@ -103,7 +116,7 @@ pub(super) fn block_member(out: &mut String, key: &str, value: &Value, column: u
                 block_item(out, item, column + lists.0, lists);
             }
         }
-        other => out.push_str(&format!(" {}\n", one_line(other, Syntax::Yaml))),
+        other => out.push_str(&format!(" {}\n", one_line(other, false))),
     }
 }
 
@@ -117,6 +130,6 @@ pub(super) fn block_item(out: &mut String, value: &Value, column: usize, lists: 
             }
             out.replace_range(start + column..start + column + 1, "-");
         }
-        other => out.push_str(&format!("{:column$}- {}\n", "", one_line(other, Syntax::Yaml))),
+        other => out.push_str(&format!("{:column$}- {}\n", "", one_line(other, false))),
     }
 }

@@ -11,7 +11,7 @@ const SPEC_FIELDS: [&str; 6] =
     ["hostNetwork", "nodeSelector", "affinity", "serviceAccountName", "imagePullSecrets", "os"];
 
 /// Returns the pods of an object of a kind that the table has.
-pub(crate) fn pods_of(object: &Node, row: &'static PodKind) -> Vec<PodView> {
+pub(crate) fn pods_of(object: Node<'_>, row: &'static PodKind) -> Vec<PodView> {
     let takes_metadata = row.is_builtin();
     let mut views = Vec::new();
     for place in row.pods {
@@ -33,7 +33,7 @@ pub(crate) fn pods_of(object: &Node, row: &'static PodKind) -> Vec<PodView> {
 }
 
 /// Returns the parts of a pod whose containers stand in fields of their own.
-fn field_parts(object: &Node, at: &str, kind: &str, place: &PodPlace, lists: [&[&str]; 2]) -> Vec<Part> {
+fn field_parts(object: Node<'_>, at: &str, kind: &str, place: &PodPlace, lists: [&[&str]; 2]) -> Vec<Part> {
     let (map, field) = match place.dns {
         DnsSource::Elsewhere { map, field } => (format!("{at}{map}"), Some(field)),
         DnsSource::Spec | DnsSource::SpecIf(_) => (at.to_owned(), Some("dnsConfig")),

@@ -71,12 +71,10 @@ impl PodView {
     }
 
     /// Returns the pod as the webhook would see it, in JSON; `None` if the place is gone.
-    pub fn json(&self, object: &Node) -> Option<String> {
+    pub fn json(&self, object: Node<'_>) -> Option<String> {
         match (&self.place.layout, &*self.parts) {
-            (Layout::Template, []) => serde_json::to_string(object.pointer(&self.at)?).ok(),
-            (Layout::Spec, []) => {
-                Some(format!("{{\"spec\":{}}}", serde_json::to_string(object.pointer(&self.at)?).ok()?))
-            }
+            (Layout::Template, []) => Some(object.pointer(&self.at)?.to_json()),
+            (Layout::Spec, []) => Some(format!("{{\"spec\":{}}}", object.pointer(&self.at)?.to_json())),
             (_, parts) => {
                 let mut pod = assembled(object, parts);
                 if !self.is_certain() {
@@ -105,7 +103,7 @@ impl PodView {
     }
 
     /// Returns the container of this name: its JSON pointer from the object, and its image and its command.
-    pub fn container<'n>(&self, object: &'n Node, name: &str) -> Option<ContainerView<'n>> {
+    pub fn container<'n>(&self, object: Node<'n>, name: &str) -> Option<ContainerView<'n>> {
         if !self.parts.is_empty() {
             let pointer = &self.parts[*self.by_name.get(name)?].in_object;
             let node = object.pointer(pointer)?;
@@ -119,16 +117,16 @@ impl PodView {
         }
         CONTAINER_FIELDS.into_iter().find_map(|field| {
             let list = self.in_object(&format!("/spec/{field}"));
-            let containers = object.pointer(&list)?.as_list()?;
-            let is_it = |container: &&Node| container.get("name").and_then(Node::as_text) == Some(name);
-            let (index, container) = { containers }.iter().enumerate().find(|(_, container)| is_it(container))?;
+            let is_it = |container: &Node<'_>| container.get("name").and_then(Node::as_text) == Some(name);
+            let mut containers = object.pointer(&list)?.items().enumerate();
+            let (index, container) = containers.find(|(_, container)| is_it(container))?;
             Some(ContainerView::of(format!("{list}/{index}"), container))
         })
     }
 
     /// Returns why nothing may be written for these pods; `None` if the object takes `dnsConfig`. An existing `dnsConfig` shows that a
     /// condition holds.
-    pub fn refusal(&self, object: &Node) -> Option<&'static str> {
+    pub fn refusal(&self, object: Node<'_>) -> Option<&'static str> {
         let has_dns_config = || object.pointer(&self.in_object("/spec/dnsConfig")).is_some_and(Node::is_map);
         match self.place.dns {
             DnsSource::Spec | DnsSource::Elsewhere { .. } => None,
@@ -139,7 +137,7 @@ impl PodView {
 
     /// Returns a patch of the pod as a patch of the object. Labels and annotations are left out, unless the kind is Kubernetes' own:
     /// other controllers pass on some of them, or none, and the webhook writes them into the pods.
-    pub fn patch(&self, object: &Node, patch: Patch) -> Patch {
+    pub fn patch(&self, object: Node<'_>, patch: Patch) -> Patch {
         let mut made: Vec<String> = Vec::new();
         let mut operations = Vec::new();
         for operation in patch.0 {
@@ -171,7 +169,7 @@ impl PodView {
     }
 
     /// Returns the maps that have to be added above a place for DNS settings, the outermost first.
-    fn missing_parents(&self, object: &Node, pointer: &str) -> Vec<String> {
+    fn missing_parents(&self, object: Node<'_>, pointer: &str) -> Vec<String> {
         let DnsSource::Elsewhere { map, .. } = self.place.dns else { return Vec::new() };
         let map = format!("{}{map}", self.at);
         if !pointer.starts_with(&*map) {
@@ -183,7 +181,7 @@ impl PodView {
     }
 
     /// Returns whether the object has a part of the pod.
-    pub(super) fn shows_anything(&self, object: &Node) -> bool {
+    pub(super) fn shows_anything(&self, object: Node<'_>) -> bool {
         let is_telling = |part: &Part| part.in_pod.starts_with("/spec/dns") || part.name.is_some();
         self.parts.iter().any(|part| is_telling(part) && object.pointer(&part.in_object).is_some())
     }
@@ -194,17 +192,17 @@ pub struct ContainerView<'n> {
     /// JSON pointer from the object to the map that holds the image.
     pub pointer: String,
     /// The image.
-    pub image: Option<&'n Node>,
+    pub image: Option<Node<'n>>,
     /// The entrypoint in place of the image's.
-    pub command: Option<&'n Node>,
+    pub command: Option<Node<'n>>,
     /// The environment variables.
-    pub variables: Option<&'n Node>,
+    pub variables: Option<Node<'n>>,
 }
 
 // === impl ContainerView ===
 
 impl<'n> ContainerView<'n> {
-    fn of(pointer: String, node: &'n Node) -> Self {
+    fn of(pointer: String, node: Node<'n>) -> Self {
         Self { pointer, image: node.get("image"), command: node.get("command"), variables: node.get("env") }
     }
 }
@@ -215,11 +213,12 @@ pub(crate) fn is_in_spec(in_pod: &str) -> bool {
 }
 
 /// Returns the pod that the parts make.
-fn assembled(object: &Node, parts: &[Part]) -> Value {
+fn assembled(object: Node<'_>, parts: &[Part]) -> Value {
     let mut pod = json!({ "spec": {} });
     for Part { in_pod, in_object, name } in parts {
         let Some(node) = object.pointer(in_object) else { continue };
-        let mut value = node.to_value();
+        // What is nested too deep says nothing about DNS.
+        let Ok(mut value) = node.to_value() else { continue };
         if let Some(name) = name {
             if in_pod.ends_with("/image") && value.is_string() {
                 put(&mut pod, in_pod.trim_end_matches("/image"), json!({ "image": value, "name": name }));

@@ -5,7 +5,7 @@
 //! `/etc/cloud/cloud.cfg`, `cloud.cfg.d`; `/var/lib/cloud/seed` (NoCloud); `/var/lib/cloud/instance/{cloud-config.txt,network-config.json}`;
 //! `/run/cloud-init/network-config.json`.
 
-use crate::manifest::{Node, NodeKind};
+use crate::manifest::Node;
 use crate::origins::mechanism::{Found, Mechanism, THERE, no_further};
 use crate::origins::tree::{NodeFile, Tree};
 use crate::origins::yaml::{Named, Yaml};
@@ -38,13 +38,13 @@ fn search(tree: &Tree, found: &mut Found) {
         let text = file.text();
         let yaml = Yaml::parse(file, &text, found);
         let is_network = file.name().starts_with("network-config");
-        for (start, document) in &yaml.documents {
+        for (start, document) in yaml.documents() {
             let network = document.get("network").or(is_network.then_some(document));
             is_disabled |=
                 !is_network && network.and_then(|it| it.get("config")).and_then(Node::as_text) == Some("disabled");
-            manages |= document.get("manage_resolv_conf").is_some_and(|value| value.kind == NodeKind::Bool(true));
+            manages |= document.get("manage_resolv_conf").is_some_and(|value| value.as_bool() == Some(true));
             for (node, is_resolv_conf) in [(network, false), (document.get("resolv_conf"), true)] {
-                let named = node.map(|node| yaml.nameservers(*start, node)).unwrap_or_default();
+                let named = node.map(|node| yaml.nameservers(start, node)).unwrap_or_default();
                 parsed.push((file, named, is_resolv_conf));
             }
         }

@@ -150,10 +150,10 @@ pub(super) fn pods_file(tree: &Tree, found: &mut Found) -> PodsFile {
         for file in files {
             let text = file.text();
             let yaml = Yaml::parse(file, &text, found);
-            for (start, document) in &yaml.documents {
+            for (start, document) in yaml.documents() {
                 let Some(node) = document.get(key) else { continue };
                 let Some(path) = node.as_text() else { continue };
-                let line = yaml.line(*start, node);
+                let line = yaml.line(start, node);
                 pods =
                     PodsFile { path: path.to_owned(), from: Some(Place { file: file.path.clone(), line: Some(line) }) };
             }
@@ -200,8 +200,8 @@ fn search(tree: &Tree, found: &mut Found) {
     for file in configuration(tree) {
         let text = file.text();
         let yaml = Yaml::parse(file, &text, found);
-        for (start, document) in &yaml.documents {
-            let named = document.get("clusterDNS").map(|node| yaml.list(*start, node)).unwrap_or_default();
+        for (start, document) in yaml.documents() {
+            let named = document.get("clusterDNS").map(|node| yaml.list(start, node)).unwrap_or_default();
             for (line, address) in named {
                 add_cluster_dns(found, (file, Some(line)), "clusterDNS", address);
             }
@@ -210,9 +210,9 @@ fn search(tree: &Tree, found: &mut Found) {
     for file in tree.matching(&RANCHER) {
         let text = file.text();
         let yaml = Yaml::parse(file, &text, found);
-        for (start, document) in &yaml.documents {
+        for (start, document) in yaml.documents() {
             let Some(node) = document.get("cluster-dns") else { continue };
-            let line = yaml.line(*start, node);
+            let line = yaml.line(start, node);
             for address in node.as_text().into_iter().flat_map(|text| text.split(',')).filter_map(address) {
                 add_cluster_dns(found, (file, Some(line)), "cluster-dns", address);
             }

@@ -25,9 +25,9 @@ fn search(tree: &Tree, found: &mut Found) {
     for (file, hidden_by) in overridden(tree, &FILES) {
         let text = file.text();
         let yaml = Yaml::parse(file, &text, found);
-        let networks = yaml.documents.iter().filter_map(|(start, node)| Some((*start, node.get("network")?)));
+        let networks = yaml.documents().filter_map(|(start, node)| Some((start, node.get("network")?)));
         let named: Vec<Named> =
-            networks.flat_map(|(start, node): (usize, &Node)| yaml.nameservers(start, node)).collect();
+            networks.flat_map(|(start, node): (usize, Node<'_>)| yaml.nameservers(start, node)).collect();
         for Named { line, address, key } in named {
             let is_runtime = file.path.starts_with("/run/");
             let persistence = if is_runtime { Persistence::Runtime } else { Persistence::Stored };

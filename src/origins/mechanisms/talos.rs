@@ -21,10 +21,10 @@ fn search(tree: &Tree, found: &mut Found) {
     if let Some(file) = tree.file(CONFIGURATION) {
         let text = file.text();
         let yaml = Yaml::parse(file, &text, found);
-        for (start, document) in &yaml.documents {
+        for (start, document) in yaml.documents() {
             let is_resolver = document.get("kind").and_then(Node::as_text) == Some("ResolverConfig");
             let network = if is_resolver { Some(document) } else { document.pointer("/machine/network") };
-            let named = network.map(|node| yaml.nameservers(*start, node)).unwrap_or_default();
+            let named = network.map(|node| yaml.nameservers(start, node)).unwrap_or_default();
             for Named { line, address, key } in named {
                 let steps = ["change it by `talosctl edit machineconfig --nodes NODE`"];
                 found.add((file, Some(line)), key, address, Persistence::Stored, &steps);
