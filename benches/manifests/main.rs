@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use muslin::manifest::Stream;
 
-use crate::generate::{self, Made, Shape, generate};
+use crate::generate::{Made, Shape, generate};
 use crate::large::Large;
 use crate::process::{Cost, run};
 

@@ -263,7 +263,7 @@ proptest! {
         let (summary, evidence) = analysis.finish(None);
         prop_assert!(!summary.is_whole);
         if let Some(evidence) = evidence.iter().find(|one| one.workload.name == "web") {
-            prop_assert!(safe(&evidence) >= lowest_by_the_model(&seen), "{seen:?} {evidence:#?}");
+            prop_assert!(safe(evidence) >= lowest_by_the_model(&seen), "{seen:?} {evidence:#?}");
         }
     }
 }

@@ -196,6 +196,7 @@ fn keeps_owner_mode_attributes_and_access_control_lists() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this thread runs no runtime")]
 #[test]
 fn an_interrupt_leaves_whole_files_and_no_temporary_one() {
     use std::process::{Command, Stdio};
