@@ -91,7 +91,7 @@ struct JsonUnread<'r> {
     column: Option<usize>,
     /// The reason in a sentence.
     message: &'r str,
-    /// What to do.
+    /// Advice.
     hint: Option<&'r str>,
 }
 

@@ -78,7 +78,7 @@ fn the_job_for_gitlab_downloads_checks_and_reports() {
     let temporary = tempfile::tempdir().unwrap();
     let script: Vec<String> =
         lines("before_script").chain(lines("script")).filter(|line| !line.starts_with("apt-get ")).collect();
-    let script = script.join("\n").replace("/tmp/", &format!("{}/", temporary.path().display()));
+    let script = script.join("\n").replace("/tmp", &temporary.path().display().to_string());
     let run = |manifest: &str, sha256: &str| {
         let work = tempfile::tempdir().unwrap();
         fs::write(work.path().join("web.yaml"), manifest).unwrap();

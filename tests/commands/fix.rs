@@ -94,7 +94,8 @@ fn does_not_change_what_others_share_and_does_not_offer_it() {
 #[test]
 fn edits_a_list_in_the_column_of_its_key() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: alpine:3.17}\n  dnsConfig:\n    options:\n    # why\n    - {name: attempts, value: \"0\"} # zero\n";
-    assert_eq!(fixed(text), text.replace("\"0\"", "\"2\""));
+    let timeout = "    - name: timeout\n      value: \"3\"\n";
+    assert_eq!(fixed(text), text.replace("\"0\"", "\"6\"") + timeout);
 }
 
 #[test]

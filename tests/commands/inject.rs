@@ -154,7 +154,7 @@ fn leaves_a_document_that_cannot_be_changed_and_says_so() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.contains("1 pod, 0 changed") && !run.stderr.contains("(fixed)"), "{}", run.stderr);
+    assert!(run.stderr.contains("2 pods, 0 changed") && !run.stderr.contains("(fixed)"), "{}", run.stderr);
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn nothing_is_written_where_the_kind_passes_none_on_and_the_finding_says_so() {
             "muslin does not know whether objects of this kind pass dnsConfig on",
         ),
     ] {
-        let run = inject(&text, &["--profile", "single-request-reopen"]).ended(0);
+        let run = inject(&text, &["--profile", "single-request-reopen", "--level", "info"]).ended(0);
         assert_eq!(run.stdout, text);
         assert!(run.stderr.contains("muslin writes no dnsConfig here: ") && run.stderr.contains(why), "{}", run.stderr);
     }
