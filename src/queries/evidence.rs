@@ -1,7 +1,7 @@
 //! The conclusion for each workload: the lowest `ndots` that loses none of the names it asked for, by resolver, and what it saves.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -185,9 +185,14 @@ impl Evidence {
         let ndots = if may_be_musl || no_leaks { self.lowest(Family::Musl) } else { lowest.unwrap_or_default() };
         let wasted = if may_be_musl { &traffic.wasted } else { &traffic.wasted_before_found };
         let saved: u64 = wasted[(ndots as usize).min(DOTS)..].iter().sum();
-        // A resolver that falls back asks once more for each of these.
         let leaked: Vec<&SearchedName> = self.leaked(ndots).collect();
-        let more: u64 = leaked.iter().map(|name| name.queries).sum();
+        // A resolver that falls back asks once more for each of these. An answer counts once, whatever spellings it can belong to.
+        let mut more: BTreeMap<&str, u64> = BTreeMap::new();
+        for name in &leaked {
+            let queries = more.entry(&name.found).or_default();
+            *queries = name.queries.max(*queries);
+        }
+        let more: u64 = more.values().sum();
         let saved = i64::try_from(saved).unwrap_or(i64::MAX).saturating_sub_unsigned(more);
         NdotsResult { ndots, saved, saved_share: share(saved as f64, self.queries), leaked: leaked.len() }
     }

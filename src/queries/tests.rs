@@ -296,6 +296,20 @@ fn a_service_of_another_namespace_needs_two_and_leaks_with_one() {
     assert_eq!((musl.saved, go.saved), (0, -1));
 }
 
+/// Both spellings lead to one name, and each answer is that of one lookup.
+#[test]
+fn an_answer_of_two_spellings_costs_once() {
+    let evidence = evidence_of(&[
+        ("db.data.shop.svc.cluster.local", false),
+        ("db.data.svc.cluster.local", true),
+        ("db.data.svc.shop.svc.cluster.local", false),
+        ("db.data.svc.svc.cluster.local", false),
+        ("db.data.svc.cluster.local", true),
+    ]);
+    let glibc = &evidence.resolvers[1].result;
+    assert_eq!((glibc.ndots, glibc.leaked, glibc.saved), (1, 2, -2));
+}
+
 #[test]
 fn a_name_in_full_with_a_final_dot_needs_no_search_in_a_whole_log() {
     assert_eq!(safe(&evidence_of(&[("db.data.svc.cluster.local", true)])), 1);
