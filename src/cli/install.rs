@@ -71,7 +71,7 @@ pub(super) struct Install {
     #[arg(long, value_name = "PLATFORM", value_parser = PossibleValuesParser::new(Platform::ALL.map(Platform::name)).map(platform))]
     platform: Option<Platform>,
 
-    /// An environment variable of muslin's container, such as MUSLIN_DOCS_URL=https://docs.example.com; repeat it for more
+    /// An environment variable of muslin's container, such as MUSLIN_LOG_FORMAT=json; repeat it for more
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
 }
