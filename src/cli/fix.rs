@@ -23,9 +23,11 @@ pub(super) struct FixedText {
 /// Fixes the findings of a file that can be fixed without losing its layout.
 pub(super) fn fix_text(planner: &ManifestPlanner, name: &str, text: &str) -> FixedText {
     let mut fixed = FixedText::default();
-    let mut output = String::with_capacity(text.len());
+    let mut output = String::new();
     for document in Stream::new(text).documents {
         match fix_document(planner, name, &document, &mut fixed) {
+            // A large file is often one document, which then is in memory once.
+            Some(edited) if output.is_empty() => output = edited,
             Some(edited) => output.push_str(&edited),
             None => output.push_str(&document.text().to_string()),
         }

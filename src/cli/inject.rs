@@ -107,9 +107,11 @@ impl Inject {
         let injector = Injector { planner, level, file: &name, lines: Lines::new(&text), rendered };
         let mut tally = Tally::default();
         // The whole output is made before any of it is written, so that bad input leaves no partial output.
-        let mut output = String::with_capacity(text.len());
+        let mut output = String::new();
         for document in Stream::new(&text).documents {
             match injector.inject(&document, &mut tally).map_err(Failure::Input)? {
+                // A large file is often one document, which then is in memory once.
+                Some(changed) if output.is_empty() => output = changed,
                 Some(changed) => output.push_str(&changed),
                 None => output.push_str(&document.text().to_string()),
             }
