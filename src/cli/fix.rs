@@ -45,7 +45,8 @@ fn fix_document(
 ) -> Option<String> {
     let tree = document.parse().ok()?;
     let mut fix = Fix::new(&tree);
-    for object in &objects(tree.root()) {
+    for object in objects(tree.root()) {
+        let object = &object;
         for pod in &object.pods {
             let source = PodSource { document, root: tree.root(), object, pod, outer: None };
             if let Ok(plan) = planner.plan(source) {

@@ -174,44 +174,58 @@ impl Injector<'_> {
         tree: &'d Tree<'d>,
         can_change: bool,
     ) -> anyhow::Result<(Edit<'d>, Tally)> {
-        let Self { planner, level, file, lines, rendered } = self;
+        let Self { planner: _, level: _, file, lines, rendered: _ } = self;
         let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
         tally.notes = remarks(file, lines, document, tree);
-        let objects = objects(root);
-        tally.unclear.extend(objects.iter().filter(|object| object.is_unclear).map(|object| object.kind.to_owned()));
-        let pods = objects.iter().flat_map(|object| object.pods.iter().map(move |pod| (object, pod)));
-        for (object, pod) in pods {
-            tally.pods += 1;
-            let source = PodSource { document, root, object, pod, outer: None };
-            let plan = match planner.plan(source) {
-                Ok(plan) => plan,
-                Err(NoPlan::Skipped(_)) => continue,
-                Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
-                    let at = lines.position(source.span(lines, &pointer).start);
-                    return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
-                }
-            };
-            let origin = rendered.file_of(document, root.pointer(&object.pointer));
-            planner.report(source, &plan, file, lines, |located| {
-                tally.counts.add(located.finding.level);
-                if located.finding.level < *level {
-                    return;
-                }
-                tally.shown += 1;
-                let fixed = located.fixed && can_change;
-                tally.groups.add(&match &origin {
-                    Some(origin) => LocatedFinding { file: origin, rendered_in: Some(*file), fixed, ..located },
-                    None => LocatedFinding { fixed, ..located },
-                });
-            });
-            let name = planner.name_of(object);
-            tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
-            if !plan.patch.is_empty() && can_change {
-                tally.changed += 1;
-                edit.add(&object.pointer, &plan.patch);
+        // Each object is freed once it is planned: a List can have many thousands.
+        for object in objects(root) {
+            tally.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));
+            for pod in &object.pods {
+                let source = PodSource { document, root, object: &object, pod, outer: None };
+                self.plan_pod(source, can_change, &mut edit, &mut tally)?;
             }
         }
         Ok((edit, tally))
+    }
+
+    fn plan_pod(
+        &self,
+        source: PodSource<'_>,
+        can_change: bool,
+        edit: &mut Edit<'_>,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
+        let Self { planner, level, file, lines, rendered } = self;
+        let PodSource { document, root, object, .. } = source;
+        tally.pods += 1;
+        let plan = match planner.plan(source) {
+            Ok(plan) => plan,
+            Err(NoPlan::Skipped(_)) => return Ok(()),
+            Err(NoPlan::Invalid(InvalidPod { pointer, message })) => {
+                let at = lines.position(source.span(lines, &pointer).start);
+                return Err(anyhow!("{file}:{at}: {}: {message}", planner.name_of(object)));
+            }
+        };
+        let origin = rendered.file_of(document, root.pointer(&object.pointer));
+        planner.report(source, &plan, file, lines, |located| {
+            tally.counts.add(located.finding.level);
+            if located.finding.level < *level {
+                return;
+            }
+            tally.shown += 1;
+            let fixed = located.fixed && can_change;
+            tally.groups.add(&match &origin {
+                Some(origin) => LocatedFinding { file: origin, rendered_in: Some(*file), fixed, ..located },
+                None => LocatedFinding { fixed, ..located },
+            });
+        });
+        let name = planner.name_of(object);
+        tally.notes.extend(plan.all_notes().map(|note| Line::new(format!("{name}: {note}"))));
+        if !plan.patch.is_empty() && can_change {
+            tally.changed += 1;
+            edit.add(&object.pointer, &plan.patch);
+        }
+        Ok(())
     }
 }
 

@@ -261,7 +261,9 @@ impl Checker {
         fix: &mut Fix<'_>,
         results: &mut FileResults,
     ) {
-        for object in &objects(root) {
+        // Each object is freed once it is checked: a List can have many thousands.
+        for object in objects(root) {
+            let object = &object;
             results.summary.objects += usize::from(object.kind != SETTINGS_KIND && outer.is_none());
             results.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));
             if object.pods.is_empty() {
