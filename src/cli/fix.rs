@@ -5,6 +5,7 @@ use json_patch::{Patch, PatchOperation};
 
 use crate::manifest::{Document, Edit, EditError, Lines, PodView, Remark, RemarkKind, Stream, Tree, objects};
 use crate::plan::Plan;
+use crate::report::{Severity, Unread};
 use crate::text::Line;
 
 use super::manifest_pods::{ManifestPlanner, PodSource};
@@ -103,18 +104,18 @@ pub(super) fn not_changed(name: &str, document: &Document<'_>, error: &EditError
 }
 
 /// Returns messages about what kubectl reads otherwise than the document's author may expect.
-pub(super) fn remarks(name: &str, lines: &Lines<'_>, document: &Document<'_>, tree: &Tree<'_>) -> Vec<Line> {
-    let line = |Remark { span, kind }: &Remark| {
+pub(super) fn remarks(name: &str, lines: &Lines<'_>, document: &Document<'_>, tree: &Tree<'_>) -> Vec<Unread> {
+    let unread = |Remark { span, kind }: &Remark| {
         let at = lines.position(document.file_span(span.clone()).start);
-        let what = match kind {
+        let message = match kind {
             RemarkKind::RepeatedKey(key) => format!("the key `{key}` is repeated, and kubectl takes the last one"),
             RemarkKind::UnreadText => {
                 "kubectl does not read what follows `...`; begin a document with `---`".to_owned()
             }
         };
-        Line::new(format!("{name}:{at}: warning: {what}"))
+        Unread { severity: Severity::Warning, file: name.to_owned(), at: Some(at), message, hint: None }
     };
-    tree.remarks().iter().map(line).collect()
+    tree.remarks().iter().map(unread).collect()
 }
 
 /// Returns the operations of a patch of an object that change no labels and annotations of the pod.

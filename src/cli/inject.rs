@@ -176,7 +176,11 @@ impl Injector<'_> {
     ) -> anyhow::Result<(Edit<'d>, Tally)> {
         let Self { planner: _, level: _, file, lines, rendered: _ } = self;
         let (mut edit, mut tally, root) = (Edit::new(tree), Tally::default(), tree.root());
-        tally.notes = remarks(file, lines, document, tree);
+        for remark in remarks(file, lines, document, tree) {
+            tally.counts.add(Level::Warn);
+            tally.shown += 1;
+            tally.notes.push(remark.warning());
+        }
         // Each object is freed once it is planned: a List can have many thousands.
         for object in objects(root) {
             tally.unclear.extend(object.is_unclear.then(|| object.kind.to_owned()));

@@ -39,10 +39,15 @@ impl Format for Github {
     }
 
     fn unread(&self, unread: &Unread) -> Block {
-        let Unread { severity: Severity::Error, file, at, .. } = unread else { return Block::default() };
+        let Unread { severity, file, at, .. } = unread;
+        let (command, title) = match severity {
+            Severity::Error => ("error", "not checked"),
+            Severity::Warning => ("warning", "read otherwise"),
+            Severity::Note => return Block::default(),
+        };
         let place = at.map(|at| format!(",line={},col={}", at.line, at.column)).unwrap_or_default();
         let message: Vec<Line> = unread.text().lines().map(|line| Line::new(line.to_owned())).collect();
-        command_line("error", file, &place, "not checked", &message.join("\n"))
+        command_line(command, file, &place, title, &message.join("\n"))
     }
 }
 

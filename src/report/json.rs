@@ -26,7 +26,7 @@ pub struct CheckDocument<'r> {
     version: SchemaVersion<VERSION>,
     /// The findings, file by file in the order of the arguments.
     findings: Vec<JsonFinding<'r>>,
-    /// Text that was not read.
+    /// Text that was not read, or that kubectl reads otherwise than it seems.
     unread: Vec<JsonUnread<'r>>,
     /// The files that `--fix` changed, or that it would change with `--diff`.
     #[serde(rename = "changedFiles")]
@@ -81,7 +81,8 @@ struct JsonObject<'r> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Unread")]
 struct JsonUnread<'r> {
-    /// `error` if that makes the check incomplete, `note` otherwise.
+    /// `error` if that makes the check incomplete; `warning` if kubectl reads the text otherwise than it seems, which `summary` counts
+    /// as `warn`; `note` otherwise.
     level: &'static str,
     /// The file.
     file: &'r str,

@@ -49,6 +49,10 @@ impl Format for Junit {
                 let body = format!("<error type=\"unread\" message=\"{message}\">{hint}</error>");
                 test_case(&unread.file, "read the file".to_owned(), &body)
             }
+            Severity::Warning => {
+                let body = format!("<failure type=\"warn\" message=\"{message}\">{hint}</failure>");
+                test_case(&unread.file, "read as kubectl does".to_owned(), &body)
+            }
             Severity::Note => {
                 test_case(&unread.file, "read the file".to_owned(), &format!("<skipped message=\"{message}\"/>"))
             }

@@ -1,12 +1,12 @@
-//! Text that was not read: an error, which makes a check incomplete, or a note.
+//! Text that was not read, or that kubectl reads otherwise than it seems.
 
 use crate::manifest::Position;
 use crate::text::Line;
 
-/// Text of a file that was not read.
+/// Text of a file that was not read, or that kubectl reads otherwise than it seems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// An error or a note.
+    /// The consequence.
     pub severity: Severity,
     /// The file; `-` is standard input.
     pub file: String,
@@ -23,6 +23,8 @@ pub struct Unread {
 pub enum Severity {
     /// The text is no manifest, or does not have to be one.
     Note,
+    /// kubectl reads the text otherwise than it seems, which counts as a finding of level `warn`.
+    Warning,
     /// The check is incomplete.
     Error,
 }
@@ -36,6 +38,12 @@ impl Unread {
             Some(at) => Line::new(format!("{}:{at}: {}", self.file, self.message)),
             None => Line::new(self.message.clone()),
         }
+    }
+
+    /// Returns a message of severity `Warning`, for people.
+    pub fn warning(&self) -> Line {
+        let at = self.at.map(|at| format!(":{at}")).unwrap_or_default();
+        Line::new(format!("{}{at}: warning: {}", self.file, self.message))
     }
 
     /// Returns the message and the hint in one text, for formats without hints.
@@ -54,6 +62,7 @@ impl Severity {
     pub fn name(self) -> &'static str {
         match self {
             Self::Note => "note",
+            Self::Warning => "warning",
             Self::Error => "error",
         }
     }

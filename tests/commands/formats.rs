@@ -295,3 +295,29 @@ fn junit_is_read_by_its_own_library() {
 /// A pod without findings of level `warn`.
 const PINNED: &str =
     "apiVersion: v1\nkind: Pod\nmetadata: {name: pinned}\nspec:\n  containers: [{name: app, image: debian:12}]\n";
+
+/// A key that is written twice is no error to kubectl, and seldom what the author meant.
+#[test]
+fn what_kubectl_reads_otherwise_is_a_finding_in_every_format() {
+    const TEXT: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a, name: b}\n...\nkind: Pod\n";
+    let folder = Folder::new().with("a.yaml", TEXT);
+    let json = folder.run(&["check", ".", "-o", "json", "--fail-on", "warn"]).ended(1).json();
+    let unread: Vec<(&str, u64)> = json["unread"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|unread| (unread["level"].as_str().unwrap(), unread["line"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(unread, [("warning", 3), ("warning", 5)], "{json:#}");
+    assert_eq!(json["summary"]["warn"], 2);
+    let sarif = folder.run(&["check", ".", "-o", "sarif"]).ended(0).json();
+    let invocation = &sarif["runs"][0]["invocations"][0];
+    assert_eq!(invocation["toolExecutionNotifications"][0]["level"], "warning", "{invocation:#}");
+    assert_eq!(invocation["executionSuccessful"], true);
+    let shown = folder.run(&["check", ".", "-o", "github"]).ended(0).stdout;
+    assert!(shown.contains("::warning file=a.yaml,line=3,col=21,"), "{shown}");
+    let shown = folder.run(&["check", ".", "-o", "junit"]).ended(0).stdout;
+    assert!(shown.contains("tests=\"2\" failures=\"2\"") && shown.contains("<failure type=\"warn\""), "{shown}");
+    let run = folder.run(&["inject", "a.yaml", "--fail-on", "warn"]).ended(1);
+    assert!(run.stderr.contains("2 warn"), "{}", run.stderr);
+}

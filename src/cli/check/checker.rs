@@ -232,7 +232,11 @@ impl Checker {
     }
 
     fn check_tree(&self, text: &Text<'_>, document: &Document<'_>, tree: Tree<'_>, results: &mut FileResults) {
-        results.notes.extend(remarks(text.name, &text.lines, document, &tree));
+        for remark in remarks(text.name, &text.lines, document, &tree) {
+            results.summary.counts.add(Level::Warn);
+            results.shown += 1;
+            self.unread(remark, None, results);
+        }
         let mut fix = Fix::new(&tree);
         self.check_document(text, document, tree.root(), None, &mut fix, results);
         self.check_inner_texts(text, document, tree.root(), results);

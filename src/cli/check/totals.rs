@@ -108,6 +108,7 @@ impl Totals {
                     let hint = unread.hint.clone().map(Line::from);
                     messages.error(&ErrorMessage { text: unread.line(), hint })?;
                 }
+                Severity::Warning => messages.note(&unread.warning())?,
                 Severity::Note if verbose => messages.note(&unread.line())?,
                 Severity::Note => {}
             }
