@@ -229,6 +229,6 @@ fn inject_reads_images_too(world: &World) -> Result<()> {
     let folder = Folder::new()?.with("web.yaml", pod(&format!("{registry}/injected/app")))?;
     let output = folder.run(&registry, &["inject", "web.yaml", "--profile", "three-attempts"])?;
     let (text, messages) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(text.contains("muslin.dev/resolvers: app=musl-1.2.3 (inspected)"), "{text}{messages}");
+    ensure!(text.contains(r#"muslin.dev/resolvers: "app=musl-1.2.3 (inspected)""#), "{text}{messages}");
     Ok(())
 }
