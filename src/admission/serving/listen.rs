@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
-/// Connections that the kernel holds until they are accepted. It also keeps to `net.core.somaxconn`.
-const BACKLOG: i32 = 1024;
+/// Connections that the kernel holds until they are accepted, at most `net.core.somaxconn`, which is 4096. When they are as many, the kernel
+/// drops a client's first packet, which the client repeats after a second: the time limit of a kubelet's probe.
+const BACKLOG: i32 = 4096;
 
 /// Listens at an address. IPv6 sockets also serve IPv4 where the address is `[::]`, whatever the node's `net.ipv6.bindv6only` is.
 ///
