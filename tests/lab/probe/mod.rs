@@ -110,8 +110,13 @@ impl Probed {
 
     /// Returns the verdict of this slug; fails if there are others.
     fn only(&self, slug: &str) -> Result<&Value> {
-        ensure!(self.verdicts() == [slug], "{slug} is not the only one: {:#}", self.document["verdicts"]);
-        let verdict = &self.document["verdicts"][0];
+        ensure!(
+            self.verdicts_besides_slowness(slug) == [slug],
+            "{slug} is not the only one: {:#}",
+            self.document["verdicts"]
+        );
+        let verdicts = self.document["verdicts"].as_array().into_iter().flatten();
+        let verdict = verdicts.into_iter().find(|verdict| verdict["verdict"] == slug).context("no verdict")?;
         ensure!(self.code == i32::from(verdict["level"] == "deny"), "{}: {verdict:#}", self.code);
         for field in ["evidence", "help"] {
             ensure!(verdict[field].as_array().is_some_and(|lines| !lines.is_empty()), "{field}: {verdict:#}");
@@ -123,8 +128,16 @@ impl Probed {
 
     /// Fails if there is any verdict.
     fn none(&self) -> Result<()> {
-        ensure!(self.verdicts().is_empty() && self.code == 0, "{}: {:#}", self.code, self.document["verdicts"]);
+        let is_silent = self.verdicts_besides_slowness("").is_empty();
+        ensure!(is_silent && self.code == 0, "{}: {:#}", self.code, self.document["verdicts"]);
         Ok(())
+    }
+
+    /// Returns the verdicts without `search-expansion`, unless that is the one that is expected: on a busy machine each further query takes so
+    /// long that the advice is right.
+    fn verdicts_besides_slowness(&self, expected: &str) -> Vec<&str> {
+        let counts = |slug: &&str| *slug != "search-expansion" || expected == *slug;
+        self.verdicts().into_iter().filter(counts).collect()
     }
 
     /// Returns the evidence of a verdict, as one text.
