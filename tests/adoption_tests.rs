@@ -1,4 +1,4 @@
-//! What others build on: the JSON outputs and their schemas, the page on `muslin.toml`, the pre-commit hooks, the GitHub Action,
+//! The interfaces for other tools: the JSON outputs and their schemas, the page on `muslin.toml`, the pre-commit hooks, the GitHub Action,
 //! and completion in shells. Programs of others (pre-commit, schemas of CI systems) are real; `adoption/tools`
 //! installs them.
 

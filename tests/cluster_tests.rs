@@ -9,6 +9,7 @@ mod common {
     pub(crate) mod browser;
     pub(crate) mod component;
     pub(crate) mod control_plane;
+    pub(crate) mod diagnosis;
     pub(crate) mod dns_server;
     pub(crate) mod harness;
     pub(crate) mod image;

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "what waits for processes here runs on no runtime's thread")]
 
 mod common {
+    pub(crate) mod diagnosis;
     pub(crate) mod harness;
 }
 

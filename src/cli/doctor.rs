@@ -2,7 +2,6 @@
 
 mod output;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +11,9 @@ use crate::cluster;
 use crate::doctor::{self, Status};
 use crate::text::Line;
 
+pub(super) use output::DoctorDocument;
+
+use super::cluster_args::ClusterArgs;
 use super::install::namespace;
 use super::outcome::{Failure, Outcome};
 use super::terminal;
@@ -36,13 +38,8 @@ pub(super) struct Doctor {
     #[arg(long, short, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
-    /// The kubeconfig for the cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// The output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
@@ -82,7 +79,7 @@ impl Doctor {
     }
 
     async fn observe(&self) -> Result<doctor::Observed, Failure> {
-        let client = cluster::connect_as(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let client = cluster::connect_as(self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref()).await;
         let client = client.context("cannot connect to the cluster").map_err(Failure::Outside)?;
         let observed = cluster::observe(client, self.namespace.as_deref(), env!("CARGO_PKG_VERSION"));
         let observed = tokio::time::timeout(LIMIT, observed).await;

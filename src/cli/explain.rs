@@ -1,7 +1,7 @@
 //! `muslin explain`: pages about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image name. Uses no network and no files.
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use crate::explain::{Topic, for_terminal, index};
 use crate::report::SchemaVersion;
 
 use super::outcome::{Failure, Outcome};
+use super::output_format::OutputFormat;
 use super::terminal;
 use crate::text::{Block, Line};
 
@@ -32,15 +33,7 @@ pub(super) struct Explain {
 
     /// The output format
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// For people
-    Human,
-    /// One JSON document
-    Json,
+    output: OutputFormat,
 }
 
 /// The output of `muslin explain -o json`.
@@ -73,8 +66,10 @@ impl Explain {
             (topic.kind(), topic.name(), topic.markdown())
         };
         terminal::print(&match self.output {
-            Output::Human => Block::rendered(for_terminal(&markdown, page_width())),
-            Output::Json => Block::indented_json(&ExplainDocument { version: SchemaVersion, kind, topic, markdown }),
+            OutputFormat::Human => Block::rendered(for_terminal(&markdown, page_width())),
+            OutputFormat::Json => {
+                Block::indented_json(&ExplainDocument { version: SchemaVersion, kind, topic, markdown })
+            }
         })
     }
 }

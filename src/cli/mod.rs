@@ -2,6 +2,7 @@
 
 mod bind;
 mod check;
+mod cluster_args;
 mod completions;
 mod config_schema;
 mod diff;
@@ -25,6 +26,7 @@ mod namespace_completion;
 mod ordered_parallel;
 mod outcome;
 mod output_file;
+mod output_format;
 mod policy_args;
 mod probe;
 mod progress;

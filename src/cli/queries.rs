@@ -22,6 +22,7 @@ use pods::PodSource;
 
 pub(super) use output::JsonDocument as QueriesDocument;
 
+use super::cluster_args::ClusterArgs;
 use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
 use super::signals::Signals;
@@ -67,16 +68,11 @@ pub(super) struct QueriesArgs {
     time_limit: Option<u32>,
 
     /// A file of the cluster's pods, as `kubectl get pods -A -o json` prints them [default: the cluster's]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
     pods: Option<PathBuf>,
 
-    /// The kubeconfig for the cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
-    #[arg(long, value_name = "FILE", conflicts_with = "pods")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME", conflicts_with = "pods")]
-    context: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// The cluster's domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
@@ -161,7 +157,8 @@ impl QueriesArgs {
     /// Reads the input until it ends, until a signal, or until the time limit.
     async fn read(&self) -> Result<Arc<Mutex<Analysis>>, Failure> {
         let mut signals = Signals::new().context("cannot wait for signals").map_err(Failure::Outside)?;
-        let source = PodSource::new(self.pods.as_deref(), self.kubeconfig.as_deref(), self.context.as_deref());
+        let source =
+            PodSource::new(self.pods.as_deref(), self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref());
         let mut source = source.await?;
         let pods = source.read(&self.cluster_domain).await?;
         let settings = Settings {

@@ -24,6 +24,7 @@ use results::ScanResults;
 pub(super) use output::JsonDocument as ScanDocument;
 pub(super) use results::ImageInUse;
 
+use super::cluster_args::ClusterArgs;
 use super::docs_args::DocsArgs;
 use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
@@ -61,13 +62,8 @@ pub(super) struct Scan {
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     selector: Option<String>,
 
-    /// The kubeconfig for the cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// The default mode of namespaces without a label, as given to `muslin serve`
     #[arg(long, value_name = "MODE", default_value = "inject")]
@@ -158,7 +154,9 @@ impl Scan {
             cluster_domain: &self.cluster_domain,
         };
         let registries = self.inspect.then(|| self.registry.settings()).transpose()?;
-        let cluster = Cluster::connect(scope, self.kubeconfig.as_deref(), self.context.as_deref(), registries).await?;
+        let cluster =
+            Cluster::connect(scope, self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref(), registries)
+                .await?;
         cluster.scan().await
     }
 
@@ -167,7 +165,7 @@ impl Scan {
             (_, Output::Html) => html::html(
                 results,
                 &About {
-                    context: context_name(self.kubeconfig.as_deref(), self.context.as_deref()),
+                    context: context_name(self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref()),
                     time: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
                     version: version(),
                     docs: self.docs.docs_url.as_ref(),

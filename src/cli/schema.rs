@@ -11,6 +11,7 @@ use crate::report::{CheckDocument, OriginsDocument, ProbeDocument, table};
 use crate::text::{Block, Line};
 
 use super::config_schema::ConfigFile;
+use super::doctor::DoctorDocument;
 use super::explain::ExplainDocument;
 use super::inspect::Inspected;
 use super::outcome::{Failure, Outcome};
@@ -45,7 +46,7 @@ pub(super) struct NamedSchema {
 }
 
 /// Every schema.
-pub(super) const SCHEMAS: [NamedSchema; 10] = [
+pub(super) const SCHEMAS: [NamedSchema; 11] = [
     NamedSchema {
         name: "muslin.toml",
         of: "the configuration file of `check` and `inject`",
@@ -62,6 +63,7 @@ pub(super) const SCHEMAS: [NamedSchema; 10] = [
         make: of_output::<OriginsDocument<'_>>,
     },
     NamedSchema { name: "queries", of: "`muslin queries -o json`", make: of_output::<QueriesDocument<'_>> },
+    NamedSchema { name: "doctor", of: "`muslin doctor -o json`", make: of_output::<DoctorDocument<'_>> },
     NamedSchema { name: "explain", of: "`muslin explain -o json`", make: of_output::<ExplainDocument> },
     NamedSchema { name: "version", of: "`muslin version -o json`", make: of_output::<VersionDocument> },
 ];

@@ -1,5 +1,5 @@
-//! The files that git tracks, by its index (gitformat-index(5)). No program of git runs, and nothing that a repository configures. Libraries
-//! that read an index bring 35 crates, for a list of names.
+//! The files that git tracks, by its index (gitformat-index(5)). No program of git runs, and nothing that a repository configures. A
+//! library for the index would add 35 crates to read a list of names.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use crate::report::SchemaVersion;
 use crate::text::{Block, Line};
 
 use super::outcome::Outcome;
+use super::output_format::OutputFormat;
 use super::terminal;
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
@@ -22,15 +23,7 @@ const COMMIT: Option<&str> = option_env!("MUSLIN_COMMIT");
 pub(super) struct Version {
     /// The output format
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// For people
-    Human,
-    /// One JSON document
-    Json,
+    output: OutputFormat,
 }
 
 /// The output of `muslin version -o json`.
@@ -57,12 +50,12 @@ pub(super) fn version() -> &'static str {
 impl Version {
     pub(super) fn run(&self) -> Outcome {
         terminal::print(&match self.output {
-            Output::Human => {
+            OutputFormat::Human => {
                 let mut text = Block::default();
                 text.push_line(Line::new(format!("muslin {}", version())));
                 text
             }
-            Output::Json => {
+            OutputFormat::Json => {
                 Block::indented_json(&VersionDocument { schema: SchemaVersion, version: RELEASE, commit: COMMIT })
             }
         })

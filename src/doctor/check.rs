@@ -1,5 +1,6 @@
 //! One check: its result, and what to do.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The advice where an object is missing or differs from the manifests.
@@ -7,7 +8,7 @@ pub(super) const APPLY: &str =
     "apply the manifests again: muslin install with the options that you installed with, piped to kubectl apply -f -";
 
 /// The result of a check, from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// All is well.
@@ -21,7 +22,7 @@ pub enum Status {
 }
 
 /// A check and its result. The texts may quote the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// The check's name, which does not change between releases.
     pub check: &'static str,

@@ -60,7 +60,7 @@ impl<'n> Object<'n> {
 }
 
 /// Returns the Kubernetes objects of a document in order. A `List` is replaced by its items. Objects inside of others, as in a Template
-/// of OpenShift, come after the one that holds them.
+/// of OpenShift, come after their holder.
 pub fn objects(document: Node<'_>) -> Vec<Object<'_>> {
     let mut found = Vec::new();
     let mut waiting = vec![(String::new(), document, ItemDefaults::default())];

@@ -1,5 +1,5 @@
-//! Resolvers that a process holds besides that of its C library, by the files that it has open or mapped. A resolver that is linked into
-//! its program, or packed into one archive with it, leaves no such trace: [`super::program`] reads the program file. Must not know what
+//! Resolvers that a process holds besides that of its C library, by the files that it has open or mapped. A resolver in the
+//! program's own file or archive leaves no open file: [`super::program`] reads the program file. Must not know what
 //! is queried.
 
 use std::fs;

@@ -103,8 +103,7 @@ impl ProgramSource {
         }
     }
 
-    /// Returns the resolvers that the program holds besides that of its C library: those that its process has loaded, and the one `beside`
-    /// that its file has.
+    /// Returns the program's resolvers besides the C library's: the ones that the process has loaded, and `beside`, which the file holds.
     fn own_resolvers(&self, asked_through: bool, beside: Option<SecondResolver>) -> Vec<OwnResolver> {
         let mut own = match self {
             // A library through which names are looked up is not the pod's program.

@@ -1,5 +1,5 @@
-//! One pod's queries, put together to lookups. Order does not matter, so that lookups may overlap, be repeated, and come from the logs
-//! of several replicas one after the other. Where a query has several readings, all that need a higher `ndots` stay possible.
+//! Lookups from the queries of one pod. Order does not matter: lookups may overlap and be repeated, and the logs of several replicas may
+//! follow each other. If a query has several readings, each reading that needs a higher `ndots` stays possible.
 
 use super::node_domains::NodeDomains;
 use super::query::{Outcome, Query};

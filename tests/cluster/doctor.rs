@@ -3,12 +3,14 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cluster::replicas::wait;
+use crate::common::diagnosis::Diagnosis;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
+use crate::common::schemas::ensure_valid;
 use crate::common::webhook::Process;
 use crate::{Cluster, Topic};
 
@@ -23,36 +25,15 @@ pub(crate) const TESTS: Topic = tests![
 /// Waits for the time in which no missed pod counts.
 pub(crate) const ON_REQUEST: Topic = tests![pods_without_a_review_are_counted_and_reported];
 
-/// The exit code and the checks of one run.
-struct Diagnosis {
-    code: Option<i32>,
-    report: Value,
+/// Returns one run of `muslin doctor` as a cluster admin.
+fn diagnosis(cluster: &Cluster) -> Result<Diagnosis> {
+    diagnosis_by(&cluster.control_plane.admin_kubeconfig().display().to_string())
 }
 
-impl Diagnosis {
-    fn of(cluster: &Cluster) -> Result<Self> {
-        Self::with(&cluster.control_plane.admin_kubeconfig().display().to_string())
-    }
-
-    fn with(kubeconfig: &str) -> Result<Self> {
-        let arguments = ["doctor", "-o", "json", "--kubeconfig", kubeconfig];
-        let output = Command::new(env!("CARGO_BIN_EXE_muslin")).args(arguments).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let report = serde_json::from_slice(&output.stdout).with_context(|| stderr.into_owned())?;
-        Ok(Self { code: output.status.code(), report })
-    }
-
-    /// Fails unless the check has this status, and its texts have these words.
-    fn expect(&self, check: &str, status: &str, words: &[&str]) -> Result<()> {
-        let checks = self.report["checks"].as_array().context("there are no checks")?;
-        let found = checks.iter().find(|found| found["check"] == check).with_context(|| format!("no {check}"))?;
-        ensure!(found["status"] == status, "{found}");
-        let text = found.to_string();
-        words.iter().try_for_each(|word| {
-            ensure!(text.contains(word), "no {word} in {text}");
-            Ok(())
-        })
-    }
+fn diagnosis_by(kubeconfig: &str) -> Result<Diagnosis> {
+    let found = Diagnosis::of(Command::new(env!("CARGO_BIN_EXE_muslin")), &["--kubeconfig", kubeconfig])?;
+    ensure_valid("doctor", &found.report)?;
+    Ok(found)
 }
 
 fn the_doctor_proves_the_call_in_each_mode_but_off(cluster: &Cluster) -> Result<()> {
@@ -67,18 +48,18 @@ fn the_doctor_proves_the_call_in_each_mode_but_off(cluster: &Cluster) -> Result<
     for mode in ["audit", "warn", "inject", "enforce"] {
         label(&format!("={mode}"))?;
         wait("answered in this mode", || {
-            Ok(Diagnosis::of(cluster)?
+            Ok(diagnosis(cluster)?
                 .expect("call", "ok", &["namespace default came back marked", &format!("mode={mode}")])
                 .is_ok())
         })?;
     }
     // Another namespace takes its place.
     label("=off")?;
-    let found = Diagnosis::of(cluster)?;
+    let found = diagnosis(cluster)?;
     label("-")?;
     found.expect("call", "ok", &["came back marked"])?;
     ensure!(!found.report.to_string().contains("namespace default came"), "{}", found.report);
-    ensure!(found.report["version"] == 1 && found.report["healthy"] == false && found.code == Some(1));
+    ensure!(found.report["schemaVersion"] == 1 && found.report["healthy"] == false && found.code == Some(1));
     found.expect("api-server", "ok", &["Kubernetes v1."])?;
     found.expect("definitions", "ok", &["current"])?;
     found.expect("rights", "ok", &["all"])?;
@@ -88,7 +69,7 @@ fn the_doctor_proves_the_call_in_each_mode_but_off(cluster: &Cluster) -> Result<
     found.expect("deployment", "wrong", &["0 of 1 replicas"])?;
     found.expect("pods", "wrong", &["no pod"])?;
     drop(muslin);
-    let found = Diagnosis::of(cluster)?;
+    let found = diagnosis(cluster)?;
     found.expect("webhooks", "wrong", &["MutatingWebhookConfiguration muslin.dev is missing", "muslin install"])
 }
 
@@ -108,19 +89,19 @@ fn the_doctor_names_missing_rights(cluster: &Cluster) -> Result<()> {
         Ok(())
     };
     subjects(json!([]))?;
-    let found = Diagnosis::of(cluster);
+    let found = diagnosis(cluster);
     subjects(json!([{ "kind": "ServiceAccount", "name": "muslin", "namespace": "muslin" }]))?;
     found?.expect("rights", "wrong", &["get namespaces", "and ", "more", "muslin install"])?;
-    Diagnosis::of(cluster)?.expect("rights", "ok", &[])
+    diagnosis(cluster)?.expect("rights", "ok", &[])
 }
 
 fn the_doctor_says_why_the_api_server_does_not_reach_muslin(cluster: &Cluster) -> Result<()> {
     prepare(cluster)?;
     let mut muslin = cluster.muslin()?;
-    Diagnosis::of(cluster)?.expect("call", "ok", &["mode=inject"])?;
+    diagnosis(cluster)?.expect("call", "ok", &["mode=inject"])?;
     cluster.namespace("doctored", &[("muslin.dev/mode", "enforce")])?;
     muslin.kill()?;
-    let found = Diagnosis::of(cluster)?;
+    let found = diagnosis(cluster)?;
     let deleted = cluster.control_plane.kubectl(&["label", "namespace", "doctored", "muslin.dev/mode-"], None)?;
     ensure!(deleted.status.success(), "{}", deleted.stderr);
     found.expect("call", "wrong", &["unmarked", "connection refused", "MUSLIN_BIND"])?;
@@ -132,7 +113,7 @@ fn the_doctor_says_why_the_api_server_does_not_reach_muslin(cluster: &Cluster) -
 fn a_caller_without_rights_gets_no_healthy_check(cluster: &Cluster) -> Result<()> {
     cluster.namespace("patient", &[])?;
     let kubeconfig = cluster.control_plane.service_account_kubeconfig("patient", "default")?;
-    let found = Diagnosis::with(&kubeconfig.display().to_string())?;
+    let found = diagnosis_by(&kubeconfig.display().to_string())?;
     for check in ["definitions", "deployment", "rights", "service", "webhooks", "selectors", "certificate", "call"] {
         found.expect(check, "unknown", &[])?;
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Topic;
+use crate::common::diagnosis::Diagnosis;
 use crate::common::harness::tests;
 use crate::node::real_node::{Node, eventually};
 
@@ -16,30 +17,9 @@ pub(crate) const ON_REQUEST: Topic = tests![the_doctor_finds_nothing_and_then_ea
 /// Time limit until a fault, or its end, has taken effect.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// One run of `muslin doctor`.
-struct Diagnosis {
-    code: Option<i32>,
-    report: Value,
-}
-
-impl Diagnosis {
-    fn of(node: &Node) -> Result<Self> {
-        let output = node.command(env!("CARGO_BIN_EXE_muslin")).args(["doctor", "-o", "json"]).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ok(Self { code: output.status.code(), report: serde_json::from_slice(&output.stdout).context(stderr)? })
-    }
-
-    /// Fails unless the check has this status, and its texts have these words.
-    fn expect(&self, check: &str, status: &str, words: &[&str]) -> Result<()> {
-        let checks = self.report["checks"].as_array().context("there are no checks")?;
-        let found = checks.iter().find(|found| found["check"] == check).with_context(|| format!("no {check}"))?;
-        ensure!(found["status"] == status, "{found}");
-        let text = found.to_string();
-        words.iter().try_for_each(|word| {
-            ensure!(text.contains(word), "no {word} in {text}");
-            Ok(())
-        })
-    }
+/// Returns one run of `muslin doctor` in the node.
+fn diagnosis(node: &Node) -> Result<Diagnosis> {
+    Diagnosis::of(node.command(env!("CARGO_BIN_EXE_muslin")), &[])
 }
 
 fn the_doctor_finds_nothing_and_then_each_of_six_faults(node: &mut Node) -> Result<()> {
@@ -61,7 +41,7 @@ fn the_doctor_finds_nothing_and_then_each_of_six_faults(node: &mut Node) -> Resu
 
 fn is_well(node: &Node) -> Result<()> {
     eventually(DEADLINE, || {
-        let found = Diagnosis::of(node)?;
+        let found = diagnosis(node)?;
         ensure!(found.code == Some(0) && found.report["healthy"] == true, "{:#}", found.report);
         found.expect("call", "ok", &["came back marked"])?;
         found.expect("port", "ok", &[])
@@ -71,7 +51,7 @@ fn is_well(node: &Node) -> Result<()> {
 /// Waits until a run of the doctor has this check.
 fn finds(node: &Node, check: &str, words: &[&str]) -> Result<()> {
     eventually(DEADLINE, || {
-        let found = Diagnosis::of(node)?;
+        let found = diagnosis(node)?;
         ensure!(found.code == Some(1), "{:?}", found.code);
         found.expect(check, "wrong", words)
     })
@@ -87,7 +67,7 @@ fn port_blocked(node: &Node) -> Result<()> {
     nft(&["add", "chain", "inet", "blocked", "output", "{ type filter hook output priority 10 ; }"])?;
     nft(&["add", "rule", "inet", "blocked", "output", "tcp", "dport", "8443", "drop"])?;
     let found = finds(node, "port", &["timeout", "plain port answers", "--platform gke"]);
-    let call = Diagnosis::of(node)?.expect("call", "wrong", &["unmarked"]);
+    let call = diagnosis(node)?.expect("call", "wrong", &["unmarked"]);
     nft(&["delete", "table", "inet", "blocked"])?;
     found.and(call)
 }

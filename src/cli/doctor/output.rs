@@ -1,30 +1,35 @@
 //! The checks as a table for people, and as JSON.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::doctor::{Check, Status, is_healthy};
+use crate::report::SchemaVersion;
 use crate::text::{Block, Line};
 
-/// The version of the JSON document. A field that goes away, or changes its meaning, makes a new one.
-const VERSION: u32 = 1;
 /// The width of a line.
 const WIDTH: usize = 80;
 /// The widths of the columns before the text.
 const STATUS_WIDTH: usize = 9;
 const CHECK_WIDTH: usize = 13;
 
-#[derive(Serialize)]
-struct Report<'c> {
-    version: u32,
+/// The output of `muslin doctor -o json`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DoctorDocument<'c> {
+    #[serde(rename = "schemaVersion")]
+    version: SchemaVersion<1>,
+    /// False if something is wrong or could not be checked.
     healthy: bool,
+    /// muslin's namespace.
     namespace: &'c str,
+    /// Every check.
     checks: &'c [Check],
 }
 
 /// Returns one JSON document.
 pub(super) fn json(namespace: &str, checks: &[Check]) -> Block {
-    Block::indented_json(&Report { version: VERSION, healthy: is_healthy(checks), namespace, checks })
+    Block::indented_json(&DoctorDocument { version: SchemaVersion, healthy: is_healthy(checks), namespace, checks })
 }
 
 /// Returns a table of at most 80 columns, as far as words allow, and a last line with the result.
@@ -105,7 +110,8 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_str(json("muslin", &[check(Status::Unknown, "m", None)]).as_str()).unwrap();
         let checks = serde_json::json!([{ "check": "service", "status": "unknown", "message": "m" }]);
-        let wanted = serde_json::json!({ "version": 1, "healthy": false, "namespace": "muslin", "checks": checks });
+        let wanted =
+            serde_json::json!({ "schemaVersion": 1, "healthy": false, "namespace": "muslin", "checks": checks });
         assert_eq!(json, wanted);
     }
 }

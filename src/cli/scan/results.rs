@@ -66,7 +66,7 @@ pub(super) struct CountedFinding {
     pub(super) pods: usize,
     /// True if muslin fixes the cause in new pods of the template.
     pub(super) fixed: bool,
-    /// The former name of `fixed`, kept for one release.
+    /// The former name of `fixed`. This release still writes it.
     #[schemars(extend("deprecated" = true))]
     mended: bool,
     #[serde(skip)]

@@ -15,8 +15,8 @@ use crate::resolver::{Cgo, Family};
 /// Programs that only start others, also in an image with nothing but its own programs: the `debug` variants of distroless have them.
 const SHELLS: &[&str] = &["ash", "bash", "busybox", "sh"];
 
-/// The first Alpine whose curl asks by c-ares (alpinelinux/docker-alpine#366, c-ares/c-ares#683, curl/curl#12558). curlimages/curl builds
-/// its own without c-ares (curl/curl-container@068ec09 Makefile `build_opts`, curl/curl-container#59).
+/// The first Alpine whose curl asks by c-ares (alpinelinux/docker-alpine#366, c-ares/c-ares#683, curl/curl#12558). The curl of
+/// curlimages/curl is built without c-ares (curl/curl-container@068ec09 Makefile `build_opts`, curl/curl-container#59).
 const CURL_HAS_C_ARES_SINCE: Release = Release::new(3, 19);
 /// The reason for c-ares in such an Alpine.
 const CURL_OF_ALPINE: Reason = Reason::Fixed("curl of Alpine asks by c-ares since Alpine 3.19");
