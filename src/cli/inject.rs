@@ -9,13 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::manifest::{Document, Edit, Lines, Stream, Tree, objects};
 use crate::policy::{Level, Mode};
-use crate::report::{Counts, Groups, Human, LocatedFinding};
+use crate::report::{Counts, Groups, Human, LocatedFinding, UnclearKinds};
 
 use super::diff::unified_diff;
 use super::files::Source;
 use super::fix::{not_changed, remarks};
 use super::manifest_images::{ManifestImages, ManifestImagesArgs};
-use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource, UnclearKinds};
+use super::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, PodSource};
 use super::outcome::{Failure, Outcome};
 use super::policy_args::{LoadedPolicy, PolicyArgs};
 use super::rendered::Rendered;

@@ -1,7 +1,7 @@
 //! Plans the pods of a manifest, and places their findings in the file. Shared by `check` and `inject`.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::manifest_images::ManifestImages;
@@ -14,7 +14,6 @@ use crate::policy::{self, BrokenDomain, Level, Mode, Profile};
 use crate::report::{LocatedFinding, ObjectName};
 use crate::resolver::known_option;
 use crate::rules::{Finding, HOLDER};
-use crate::text::Line;
 
 /// The settings that decide about a pod, besides its manifest.
 #[derive(Debug)]
@@ -63,33 +62,6 @@ pub(super) struct InvalidPod {
     /// JSON pointer to the invalid value, from the document.
     pub(super) pointer: String,
     pub(super) message: String,
-}
-
-/// The number of objects whose containers muslin does not understand, by kind.
-#[derive(Debug, Default)]
-pub(super) struct UnclearKinds(BTreeMap<String, usize>);
-
-// === impl UnclearKinds ===
-
-impl UnclearKinds {
-    /// Counts one object for each kind.
-    pub(super) fn extend(&mut self, kinds: impl IntoIterator<Item = String>) {
-        kinds.into_iter().for_each(|kind| *self.0.entry(kind).or_default() += 1);
-    }
-
-    /// Adds the numbers of another part of the run.
-    pub(super) fn add(&mut self, Self(other): Self) {
-        other.into_iter().for_each(|(kind, count)| *self.0.entry(kind).or_default() += count);
-    }
-
-    /// Returns a sentence on them, if there are any. Without it, nothing found in them would look like nothing wrong.
-    pub(super) fn note(&self) -> Option<Line> {
-        let count: usize = self.0.values().sum();
-        let kinds = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let (objects, kind) =
-            (if count == 1 { "object" } else { "objects" }, if self.0.len() == 1 { "a kind" } else { "kinds" });
-        (count > 0).then(|| Line::new(format!("{count} {objects} of {kind} muslin does not understand: {kinds}")))
-    }
 }
 
 // === impl ManifestPlanner ===

@@ -7,6 +7,7 @@ use super::format::Format;
 use super::located_finding::{LocatedFinding, ObjectName};
 use super::schema_version::SchemaVersion;
 use super::summary::{Counts, RunTotals, Summary};
+use super::unclear_kinds::UnclearKinds;
 use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::text::Block;
@@ -14,7 +15,7 @@ use crate::text::Block;
 /// The version of the document.
 const VERSION: u32 = 1;
 
-/// The format `{"schemaVersion": 1, "findings": […], "unread": […], "changedFiles": […], "summary": {…}}`.
+/// The format `{"schemaVersion": 1, "findings": […], "unread": […], "unclearKinds": […], "changedFiles": […], "summary": {…}}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -28,6 +29,9 @@ pub struct CheckDocument<'r> {
     findings: Vec<JsonFinding<'r>>,
     /// Text that was not read, or that kubectl reads otherwise than it seems.
     unread: Vec<JsonUnread<'r>>,
+    /// The kinds whose objects hold containers in a place that muslin does not know. Nothing in them was checked.
+    #[serde(rename = "unclearKinds")]
+    unclear: Vec<JsonUnclearKind<'r>>,
     /// The files that `--fix` changed, or that it would change with `--diff`.
     #[serde(rename = "changedFiles")]
     changed_files: Vec<&'r str>,
@@ -96,6 +100,16 @@ struct JsonUnread<'r> {
     hint: Option<&'r str>,
 }
 
+/// A kind that muslin does not understand.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnclearKind")]
+struct JsonUnclearKind<'r> {
+    /// The kind.
+    kind: &'r str,
+    /// Number of objects.
+    objects: usize,
+}
+
 /// The totals of a run.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Summary")]
@@ -154,12 +168,14 @@ impl Format for Json {
     }
 
     fn tail(&self, run: &RunTotals<'_>) -> Block {
-        let RunTotals { summary, hidden, unread, changed_files } = *run;
+        let RunTotals { summary, hidden, unread, unclear, changed_files } = *run;
         let Summary { files, objects, pods, containers, counts: Counts { deny, warn, info } } = summary;
         let ContainerCounts { all: containers, unknown } = containers;
         let unread: Vec<JsonUnread<'_>> = unread.iter().map(JsonUnread::of).collect();
         let mut tail = Block::fixed("\n],\"unread\":");
         tail.push(&Block::json(&unread));
+        tail.push(&Block::fixed(",\"unclearKinds\":"));
+        tail.push(&Block::json(&JsonUnclearKind::all(unclear)));
         tail.push(&Block::fixed(",\"changedFiles\":"));
         tail.push(&Block::json(&changed_files));
         tail.push(&Block::fixed(",\"summary\":"));
@@ -182,5 +198,13 @@ impl<'r> JsonUnread<'r> {
             message,
             hint: hint.as_deref(),
         }
+    }
+}
+
+// === impl JsonUnclearKind ===
+
+impl<'r> JsonUnclearKind<'r> {
+    fn all(kinds: &'r UnclearKinds) -> Vec<Self> {
+        kinds.iter().map(|(kind, objects)| Self { kind, objects }).collect()
     }
 }

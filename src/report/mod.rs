@@ -17,6 +17,7 @@ mod sarif;
 mod schema_version;
 mod summary;
 mod table;
+mod unclear_kinds;
 mod unread;
 
 pub use concise::Concise;
@@ -34,4 +35,5 @@ pub use sarif::Sarif;
 pub use schema_version::SchemaVersion;
 pub use summary::{Counts, FileTally, RunTotals, Summary};
 pub use table::{linked_table, table};
+pub use unclear_kinds::UnclearKinds;
 pub use unread::{Severity, Unread};

@@ -86,9 +86,12 @@ impl Format for Sarif {
     }
 
     fn tail(&self, run: &RunTotals<'_>) -> Block {
+        let unclear =
+            run.unclear.note().map(|note| json!({ "level": "note", "message": { "text": note.to_string() } }));
+        let notifications = run.unread.iter().map(notification).chain(unclear);
         let invocation = json!({
             "executionSuccessful": run.unread.iter().all(|unread| unread.severity != Severity::Error),
-            "toolExecutionNotifications": run.unread.iter().map(notification).collect::<Value>(),
+            "toolExecutionNotifications": notifications.collect::<Value>(),
         });
         let mut tail = Block::fixed("\n],\"invocations\":[");
         tail.push(&Block::json(&invocation));

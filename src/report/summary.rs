@@ -1,5 +1,6 @@
 //! Totals of a run: what was read, and how many findings there are of each level.
 
+use super::unclear_kinds::UnclearKinds;
 use super::unread::Unread;
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
@@ -28,6 +29,8 @@ pub struct RunTotals<'r> {
     pub hidden: usize,
     /// Text that was not read.
     pub unread: &'r [Unread],
+    /// The objects whose containers muslin does not understand.
+    pub unclear: &'r UnclearKinds,
     /// The names of changed files.
     pub changed_files: &'r [String],
 }

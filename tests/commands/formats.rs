@@ -51,6 +51,7 @@ fn json_has_the_documented_fields() {
                 }
             ],
             "unread": [],
+            "unclearKinds": [],
             "changedFiles": [],
             "summary": { "files": 3, "objects": 3, "pods": 2, "containers": 2, "unknownContainers": 0, "deny": 1, "warn": 1, "info": 0, "hidden": 0 }
         })
@@ -66,6 +67,7 @@ fn json_without_findings_is_complete() {
             "schemaVersion": 1,
             "findings": [],
             "unread": [],
+            "unclearKinds": [],
             "changedFiles": [],
             "summary": { "files": 1, "objects": 1, "pods": 0, "containers": 0, "unknownContainers": 0, "deny": 0, "warn": 0, "info": 0, "hidden": 0 }
         })

@@ -1,6 +1,6 @@
 //! Custom resources, patches and Helm values: where pods and their DNS settings are found, and where `--fix` and `inject` write.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Folder, inject};
 
@@ -234,6 +234,18 @@ fn kinds_that_are_not_understood_are_counted_by_default() {
     let crd = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "containers: [{image: 'a'}]");
     let none = Folder::new().run_with(&crd, &["check", "-"]).ended(0);
     assert!(!none.stderr.contains("does not understand"), "{}", none.stderr);
+}
+
+#[test]
+fn json_and_sarif_name_kinds_that_are_not_understood() {
+    let odd = object("example.com/v1", "Odd", "pool:\n  containers:\n  - image: alpine:3.17");
+    let text = format!("{odd}---\n{odd}");
+    let json: Value = Folder::new().run_with(&text, &["check", "-o", "json", "-"]).ended(0).json();
+    assert_eq!(json["unclearKinds"], json!([{ "kind": "Odd", "objects": 2 }]));
+    let sarif: Value = Folder::new().run_with(&text, &["check", "-o", "sarif", "-"]).ended(0).json();
+    let notifications = &sarif["runs"][0]["invocations"][0]["toolExecutionNotifications"];
+    let note = "2 objects of a kind muslin does not understand: Odd";
+    assert_eq!(*notifications, json!([{ "level": "note", "message": { "text": note } }]));
 }
 
 #[test]

@@ -8,14 +8,14 @@ use crate::cli::diff::unified_diff;
 use crate::cli::files::{ReadError, ReadErrorKind, Source};
 use crate::cli::fix::{Fix, FixedText, fix_text, not_changed, remarks};
 use crate::cli::manifest_images::ManifestImages;
-use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource, UnclearKinds};
+use crate::cli::manifest_pods::{InvalidPod, ManifestPlanner, NoPlan, OuterText, PodSource};
 use crate::cli::rendered::Rendered;
 use crate::cli::replacement::{self, Replaced};
 use crate::manifest::{
     Document, InnerText, Lines, Node, Position, SETTINGS_KIND, Stream, SyntaxError, Tree, inner_texts, objects,
 };
 use crate::policy::Level;
-use crate::report::{FileTally, Groups, LocatedFinding, Severity, Summary, Unread};
+use crate::report::{FileTally, Groups, LocatedFinding, Severity, Summary, UnclearKinds, Unread};
 use crate::text::{Block, Line};
 
 use super::formats::Formats;
@@ -265,7 +265,6 @@ impl Checker {
         fix: &mut Fix<'_>,
         results: &mut FileResults,
     ) {
-        // Each object is freed once it is checked: a List can have many thousands.
         for object in objects(root) {
             let object = &object;
             results.summary.objects += usize::from(object.kind != SETTINGS_KIND && outer.is_none());

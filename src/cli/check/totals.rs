@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::cli::manifest_pods::UnclearKinds;
 use crate::cli::outcome::ErrorMessage;
 use crate::cli::terminal::Messages;
-use crate::report::{RunTotals, Severity, Summary, Unread};
+use crate::report::{RunTotals, Severity, Summary, UnclearKinds, Unread};
 use crate::text::Line;
 
 use super::checker::{FileResults, Fixing};
@@ -91,6 +90,7 @@ impl Totals {
             summary: self.summary,
             hidden: self.hidden(),
             unread: &self.unread,
+            unclear: &self.unclear,
             changed_files: &self.changed_files,
         }
     }
