@@ -1,6 +1,8 @@
 //! Finds the Kubernetes objects of a document, and the pods that each makes.
 
 use std::borrow::Cow;
+use std::iter::{self, Enumerate};
+use std::vec;
 
 use super::node::Node;
 use super::pod_views::{self, Embedded, PodView};
@@ -30,11 +32,34 @@ struct ItemDefaults<'n> {
     kind: Option<&'n str>,
 }
 
+/// The items of a list that are not read yet.
+struct Items<'n> {
+    /// JSON pointer to the list's object; `None` for the document itself.
+    list: Option<String>,
+    nodes: Enumerate<vec::IntoIter<Node<'n>>>,
+    defaults: ItemDefaults<'n>,
+}
+
 /// The kind of DNS settings in a document without kind, such as Helm values or a JSON Patch.
 pub const SETTINGS_KIND: &str = "DNS settings";
 
 /// Kinds without pods that hold much else: the schema of a field is no value of it.
 const NEVER_SEARCHED: [&str; 1] = ["CustomResourceDefinition"];
+
+// === impl Items ===
+
+impl<'n> Items<'n> {
+    fn document(document: Node<'n>) -> Self {
+        Self { list: None, nodes: vec![document].into_iter().enumerate(), defaults: ItemDefaults::default() }
+    }
+
+    /// Returns the next item and the JSON pointer to it.
+    fn next_item(&mut self) -> Option<(String, Node<'n>, ItemDefaults<'n>)> {
+        let (index, node) = self.nodes.next()?;
+        let pointer = self.list.as_ref().map(|list| format!("{list}/items/{index}")).unwrap_or_default();
+        Some((pointer, node, self.defaults))
+    }
+}
 
 // === impl Object ===
 
@@ -60,34 +85,51 @@ impl<'n> Object<'n> {
 }
 
 /// Returns the Kubernetes objects of a document in order. A `List` is replaced by its items. Objects inside of others, as in a Template
-/// of OpenShift, come after their holder.
-pub fn objects(document: Node<'_>) -> Vec<Object<'_>> {
-    let mut found = Vec::new();
-    let mut waiting = vec![(String::new(), document, ItemDefaults::default())];
-    while let Some((pointer, node, defaults)) = waiting.pop() {
-        let text = |field: &str| node.get(field).and_then(Node::as_text);
-        let (api_version, kind) = (text("apiVersion").or(defaults.api_version), text("kind").or(defaults.kind));
-        let (Some(api_version), Some(kind)) = (api_version, kind) else {
-            // Items of a list that are no objects say nothing.
-            if pointer.is_empty() {
-                found.extend(other_document(node));
+/// of OpenShift, come after their holder. They are made one at a time, because a List can have a hundred thousand.
+pub fn objects(document: Node<'_>) -> impl Iterator<Item = Object<'_>> {
+    let mut lists = vec![Items::document(document)];
+    let mut found = Vec::new().into_iter();
+    iter::from_fn(move || {
+        loop {
+            if let Some(object) = found.next() {
+                return Some(object);
             }
-            continue;
-        };
-        // `List` itself, and the lists of one kind that the API server writes (PodList), whose items have neither field.
-        let items = node.get("items").and_then(Node::as_list);
-        if let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), items) {
-            let defaults = if item_kind.is_empty() {
-                ItemDefaults::default()
-            } else {
-                ItemDefaults { api_version: Some(api_version), kind: Some(item_kind) }
-            };
-            let items = items.into_iter().enumerate().rev();
-            waiting.extend(items.map(|(index, item)| (format!("{pointer}/items/{index}"), item, defaults)));
-            continue;
+            match lists.last_mut()?.next_item() {
+                Some((pointer, node, defaults)) => {
+                    found = read_item(pointer, node, defaults, &mut lists).into_iter();
+                }
+                None => drop(lists.pop()),
+            }
         }
-        collect(node, api_version, kind, pointer, &mut found);
+    })
+}
+
+/// Reads an item of a list, or the document. The items of a `List` come next.
+fn read_item<'n>(
+    pointer: String,
+    node: Node<'n>,
+    defaults: ItemDefaults<'n>,
+    lists: &mut Vec<Items<'n>>,
+) -> Vec<Object<'n>> {
+    let text = |field: &str| node.get(field).and_then(Node::as_text);
+    let (api_version, kind) = (text("apiVersion").or(defaults.api_version), text("kind").or(defaults.kind));
+    let (Some(api_version), Some(kind)) = (api_version, kind) else {
+        // Items of a list that are no objects say nothing.
+        return if pointer.is_empty() { other_document(node) } else { Vec::new() };
+    };
+    // `List` itself, and the lists of one kind that the API server writes (PodList), whose items have neither field.
+    let items = node.get("items").and_then(Node::as_list);
+    if let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), items) {
+        let defaults = if item_kind.is_empty() {
+            ItemDefaults::default()
+        } else {
+            ItemDefaults { api_version: Some(api_version), kind: Some(item_kind) }
+        };
+        lists.push(Items { list: Some(pointer), nodes: items.into_iter().enumerate(), defaults });
+        return Vec::new();
     }
+    let mut found = Vec::new();
+    collect(node, api_version, kind, pointer, &mut found);
     found
 }
 

@@ -84,7 +84,7 @@ fn finds_objects_and_templates_also_in_lists() {
     ]});
     let text = list.to_string();
     let tree = Stream::new(&text).documents[0].parse().unwrap();
-    let found = objects(tree.root());
+    let found = objects(tree.root()).collect::<Vec<_>>();
     let found: Vec<_> = found
         .iter()
         .map(|object| (&*object.pointer, object.kind, &*object.name, object.pods.first().map(|pod| &*pod.at)))
@@ -375,7 +375,7 @@ fn edit_all(text: &str) -> String {
     let mut edit = Edit::new(&tree);
     let patch =
         patch(json!([{ "op": "add", "path": "/spec/dnsConfig", "value": { "options": [{ "name": "rotate" }] } }]));
-    for pointer in objects(tree.root()).iter().filter_map(|object| object.pod_pointer()) {
+    for pointer in objects(tree.root()).filter_map(|object| object.pod_pointer()) {
         edit.add(&pointer, &patch);
     }
     let changes = edit.changes().unwrap();

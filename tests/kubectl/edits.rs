@@ -146,7 +146,7 @@ fn changed(text: &str, expected: &mut [Value]) -> Result<String, EditError> {
         }
         let expected = expected.next().unwrap();
         let mut patches = Vec::new();
-        for pointer in objects(tree.root()).iter().filter_map(|object| object.pod_pointer()) {
+        for pointer in objects(tree.root()).filter_map(|object| object.pod_pointer()) {
             let pod = expected.pointer_mut(&pointer).unwrap();
             let patch = patch_of(pod);
             json_patch::patch(pod, &patch).unwrap();

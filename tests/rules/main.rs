@@ -22,7 +22,7 @@ fn pods(manifest: &str) -> Vec<Value> {
         .iter()
         .flat_map(|document| {
             let tree = document.parse().unwrap();
-            let pointers = objects(tree.root()).into_iter().filter_map(|object| object.pod_pointer());
+            let pointers = objects(tree.root()).filter_map(|object| object.pod_pointer());
             pointers.map(|pointer| tree.root().pointer(&pointer).unwrap().to_value().unwrap()).collect::<Vec<_>>()
         })
         .collect()
