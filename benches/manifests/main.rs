@@ -1,5 +1,6 @@
-//! Compares `muslin check` on a folder of manifests with only parsing the same files. Both use the same number of threads and
-//! take turns in one run, each in its own process, so that their ratio is meaningful on a noisy machine.
+//! Compares `muslin check` on a folder of manifests with only parsing the same files: by a library, and by muslin's own reader. All use the
+//! same number of threads and the same allocator, and take turns in one run, each in its own process, so that ratios are meaningful on a
+//! noisy machine.
 //!
 //! ```text
 //! cargo bench --bench check -- --help
@@ -18,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, Result, bail};
-use clap::Parser;
-use muslin::manifest::Stream;
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Parser, ValueEnum};
+use muslin::manifest::{Document, Stream};
 
 use crate::generate::{Made, Shape, generate};
 use crate::large::Large;
@@ -58,10 +59,29 @@ struct Options {
     #[arg(long, value_name = "FOLDER", hide = true)]
     parse: Option<PathBuf>,
 
+    /// The reader of `--parse`
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    reader: Reader,
+
     /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
+
+/// What `check` is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Reader {
+    /// serde-saphyr into `serde_json::Value`, as most programs read YAML.
+    #[default]
+    Library,
+    /// The reader of `check`.
+    Muslin,
+}
+
+/// The allocator of the program, so that allocators do not differ.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The output formats of `check` to compare with parsing.
 const FORMATS: [&str; 4] = ["human", "json", "sarif", "github"];
@@ -69,7 +89,7 @@ const FORMATS: [&str; 4] = ["human", "json", "sarif", "github"];
 fn main() -> Result<()> {
     let options = Options::parse();
     if let Some(folder) = &options.parse {
-        return parse_all(folder);
+        return parse_all(folder, options.reader);
     }
     if options.large {
         let text = report_large(&options)?;
@@ -92,18 +112,21 @@ fn main() -> Result<()> {
 
 fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<String> {
     let own = std::env::current_exe().context("find the benchmark itself")?;
-    let parse = |folder: &Path| run(&own, &["--parse".as_ref(), folder.as_os_str()]);
+    let parse =
+        |folder: &Path, reader| run(&own, &["--reader".as_ref(), reader, "--parse".as_ref(), folder.as_os_str()]);
+    let (library, muslin) = ("library".as_ref(), "muslin".as_ref());
     let check = |folder: &Path, format: &str| {
         let arguments = ["check", "--no-config", "--fail-on", "never", "--output", format].map(AsRef::as_ref);
         run(&options.muslin, &[&arguments[..], &[folder.as_os_str()]].concat())
     };
     // The first run is not measured: it reads from the disk.
-    parse(many)?;
-    let mut parsed = Vec::new();
+    parse(many, library)?;
+    let (mut parsed, mut read) = (Vec::new(), Vec::new());
     let mut checked: Vec<Vec<Cost>> = vec![Vec::new(); FORMATS.len()];
     for round in 0..options.rounds {
         writeln!(std::io::stderr(), "round {} of {}", round + 1, options.rounds)?;
-        parsed.push(parse(many)?);
+        parsed.push(parse(many, library)?);
+        read.push(parse(many, muslin)?);
         for (format, costs) in FORMATS.iter().zip(&mut checked) {
             costs.push(check(many, format)?);
         }
@@ -113,12 +136,15 @@ fn report(options: &Options, many: &Path, few: &Path, made: Made) -> Result<Stri
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut text = format!(
         "{} files, {megabytes:.1} MB, {threads} threads, {} rounds; medians, in brackets the least and the greatest\n\n\
-         | | wall | CPU | MB/s | wall / parse | CPU / parse | peak RSS | of {} files |\n|---|---|---|---|---|---|---|---|\n",
+         | | wall | CPU | MB/s | CPU : serde-saphyr | wall : reader | CPU : reader | peak RSS | of {} files |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
         made.files, options.rounds, options.few,
     );
-    row(&mut text, "parse alone", &parsed, &parsed, megabytes, parse(few)?);
+    let mut row = |name: &str, costs, few| row(&mut text, name, costs, [&parsed, &read], megabytes, few);
+    row("serde-saphyr alone", &parsed, parse(few, library)?);
+    row("muslin's reader alone", &read, parse(few, muslin)?);
     for (format, costs) in FORMATS.iter().zip(&checked) {
-        row(&mut text, &format!("check -o {format}"), costs, &parsed, megabytes, check(few, format)?);
+        row(&format!("check -o {format}"), costs, check(few, format)?);
     }
     Ok(text)
 }
@@ -172,22 +198,26 @@ fn report_large(options: &Options) -> Result<String> {
     Ok(text)
 }
 
-fn row(text: &mut String, name: &str, costs: &[Cost], parsed: &[Cost], megabytes: f64, few: Cost) {
-    let wall = median(costs.iter().map(|cost| cost.wall.as_secs_f64()));
-    let cpu = median(costs.iter().map(|cost| cost.cpu.as_secs_f64()));
+/// Writes the row of a program, with its ratios to parsing by the library and by muslin's reader.
+fn row(text: &mut String, name: &str, costs: &[Cost], [parsed, read]: [&[Cost]; 2], megabytes: f64, few: Cost) {
+    let (wall, cpu) = (|cost: &Cost| cost.wall.as_secs_f64(), |cost: &Cost| cost.cpu.as_secs_f64());
     let peak = median(costs.iter().map(|cost| cost.peak_bytes as f64 / 1e6));
-    // Ratios are taken within a round, because a disturbance affects both programs of a round.
-    let wall_ratios =
-        costs.iter().zip(parsed).map(|(cost, parsed)| cost.wall.as_secs_f64() / parsed.wall.as_secs_f64());
-    let cpu_ratios = costs.iter().zip(parsed).map(|(cost, parsed)| cost.cpu.as_secs_f64() / parsed.cpu.as_secs_f64());
+    let wall_median = median(costs.iter().map(wall));
     let _ = writeln!(
         text,
-        "| {name} | {wall:.2} s | {cpu:.2} s | {:.1} | {} | {} | {peak:.1} MB | {:.1} MB |",
-        megabytes / wall,
-        spread(wall_ratios.collect()),
-        spread(cpu_ratios.collect()),
+        "| {name} | {wall_median:.2} s | {:.2} s | {:.1} | {} | {} | {} | {peak:.1} MB | {:.1} MB |",
+        median(costs.iter().map(cpu)),
+        megabytes / wall_median,
+        ratios(costs, parsed, cpu),
+        ratios(costs, read, wall),
+        ratios(costs, read, cpu),
         few.peak_bytes as f64 / 1e6,
     );
+}
+
+/// Returns the ratios within each round, because a disturbance affects all programs of a round.
+fn ratios(costs: &[Cost], others: &[Cost], of: impl Fn(&Cost) -> f64) -> String {
+    spread(costs.iter().zip(others).map(|(cost, other)| of(cost) / of(other)).collect())
 }
 
 fn spread(values: Vec<f64>) -> String {
@@ -202,9 +232,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Reads every file, splits it into documents and parses each with serde-saphyr into `serde_json::Value`, as most programs do. `check` is
-/// compared with this. muslin itself takes the events of the parser below serde-saphyr.
-fn parse_all(folder: &Path) -> Result<()> {
+/// Reads every file, splits it into documents and parses each. `check` is compared with this.
+fn parse_all(folder: &Path, reader: Reader) -> Result<()> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     files.sort();
@@ -213,10 +242,7 @@ fn parse_all(folder: &Path) -> Result<()> {
         while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
             for document in Stream::new(&text).documents {
-                let text = document.text().to_string();
-                let value: serde_json::Value =
-                    serde_saphyr::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
-                std::hint::black_box(value);
+                parse(&document, reader).with_context(|| format!("parse {}", path.display()))?;
             }
         }
         Ok(())
@@ -229,6 +255,19 @@ fn parse_all(folder: &Path) -> Result<()> {
             Err(_) => bail!("a thread panicked"),
         })
     })
+}
+
+fn parse(document: &Document<'_>, reader: Reader) -> Result<()> {
+    match reader {
+        Reader::Library => {
+            let value: serde_json::Value = serde_saphyr::from_str(&document.text().to_string())?;
+            std::hint::black_box(value);
+        }
+        Reader::Muslin => {
+            std::hint::black_box(document.parse().map_err(|error| anyhow!("{}", error.message))?);
+        }
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
