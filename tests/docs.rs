@@ -198,3 +198,27 @@ fn the_readme_shows_a_part_of_the_recorded_story() {
         );
     }
 }
+
+#[test]
+fn each_suite_of_others_has_a_section_with_its_last_result() {
+    let page = fs::read_to_string(docs().join("conformance.md")).unwrap();
+    let (mut suites, mut recorded) = (BTreeSet::new(), BTreeSet::new());
+    for entry in fs::read_dir(Path::new(REPOSITORY).join("tests/conformance")).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(program) = fs::read_to_string(folder.join("run")) else { continue };
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(program.lines().nth(1).unwrap().starts_with("# "), "the second line of {name}/run says what it is");
+        suites.insert(name);
+    }
+    for section in page.split("\n## ").skip(1) {
+        let name = section.lines().next().unwrap();
+        let start = format!("<!-- the last result of {name} -->\n\n");
+        let result = section.split_once(&start).and_then(|(_, rest)| rest.split_once("\n\n<!-- end -->"));
+        let (result, _) =
+            result.unwrap_or_else(|| panic!("{name}: no result: run scripts/conformance --record {name}"));
+        // The date, and a line at least.
+        assert!(result.starts_with("20") && result.lines().count() > 2, "{name}: {result}");
+        recorded.insert(name.to_owned());
+    }
+    assert_eq!(suites, recorded, "the folders of tests/conformance, and the sections of docs/conformance.md");
+}
