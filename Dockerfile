@@ -1,10 +1,15 @@
-# The image of muslin: no shell, no package manager, not root. scripts/image makes the same image without a daemon, and lists its content.
-FROM rust:1.95-bookworm AS build
+# The image of muslin: one static program and certificate authorities; no shell, no package manager, not root. scripts/image makes the
+# same image without a daemon, and scripts/release that of all architectures. With BuildKit:
+#
+#     docker buildx build --platform linux/amd64,linux/arm64 --build-arg COMMIT="$(git rev-parse --short=12 HEAD)" .
+FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 WORKDIR /muslin
 COPY . .
-RUN scripts/lookup-program /lookup-program \
- && MUSLIN_LOOKUP_PROGRAM=/lookup-program cargo build --locked --release \
- && scripts/image files target/release/muslin /image
+ARG TARGETARCH
+ARG COMMIT=unknown
+RUN MUSLIN_COMMIT=$COMMIT scripts/build "$TARGETARCH" /built/muslin \
+ && scripts/image files /built/muslin /image
 
 FROM scratch
 COPY --from=build /image /

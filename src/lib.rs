@@ -26,7 +26,7 @@
 //! | [`cli`] | the command line, one file a command |
 //!
 //! Small modules serve all floors: `budget` bounds the work that one input causes, [`text`] escapes text from outside in sentences,
-//! `documentation` reads doc comments.
+//! `documentation` reads doc comments, `os` has what Unix and Windows do in different ways.
 
 pub mod admission;
 mod budget;
@@ -39,6 +39,7 @@ pub mod image;
 pub mod installation;
 pub mod manifest;
 pub mod origins;
+mod os;
 pub mod plan;
 pub mod pod;
 pub mod policy;

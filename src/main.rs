@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// jemalloc gives memory back to the kernel a second after a review freed it, by the settings in `.cargo/config.toml`.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

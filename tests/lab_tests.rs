@@ -60,7 +60,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use common::harness::{self, Suite};
-use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, servers};
+use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, release, servers};
 use lab::world::World;
 use lab::{coarse_clock, coredns, proof, queries, scripted, storms};
 use libtest_mimic::Arguments;
@@ -90,7 +90,7 @@ const SUITE: Suite<Test> = Suite {
         proof::node_domain::TESTS,
         storms::TESTS,
     ],
-    on_request: &[matrix::BY_HAND, proof::BY_HAND, proof::node_domain::BY_HAND, storms::BY_HAND],
+    on_request: &[matrix::BY_HAND, release::BY_HAND, proof::BY_HAND, proof::node_domain::BY_HAND, storms::BY_HAND],
 };
 
 fn main() -> ExitCode {

@@ -2,18 +2,16 @@
 //! Helm's charts; must not know the content of manifests.
 
 use std::collections::HashSet;
-use std::fs::{self, FileType, OpenOptions};
+use std::fs::{self, FileType};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use ignore::gitignore::Gitignore;
 use ignore::{DirEntry, Walk, WalkBuilder};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use crate::manifest::{Lines, Position};
+use crate::os;
 
 use super::replacement::{self, Replaced};
 use super::tracked_files::TrackedFiles;
@@ -171,8 +169,7 @@ impl FolderFiles {
             return match fs::metadata(&path) {
                 Ok(metadata) => metadata.is_file().then(|| Ok(self.source(path))),
                 Err(error) => {
-                    let broken =
-                        error.kind() == io::ErrorKind::NotFound || Errno::from_io_error(&error) == Some(Errno::LOOP);
+                    let broken = error.kind() == io::ErrorKind::NotFound || os::is_link_loop(&error);
                     let kind = if broken { ReadErrorKind::BrokenLink } else { ReadErrorKind::Other };
                     Some(Err(ReadError { kind, ..ReadError::of(&path, &error) }))
                 }
@@ -293,7 +290,7 @@ impl Source {
             _ if self.folder.is_some() => false,
             Some(path) if self.is_stdin() => path.is_dir(),
             None if self.is_stdin() => true,
-            _ => fs::metadata(&self.path).is_ok_and(|file| file.file_type().is_fifo()),
+            _ => fs::metadata(&self.path).is_ok_and(|file| os::is_pipe(file.file_type())),
         }
     }
 
@@ -323,9 +320,8 @@ impl Source {
         if self.is_stdin() {
             io::stdin().lock().read_to_end(&mut bytes)?;
         } else if self.folder.is_some() {
-            // A pipe that took the file's place would block.
-            let flags = OFlags::NONBLOCK.bits().cast_signed();
-            let mut file = OpenOptions::new().read(true).custom_flags(flags).open(&self.path)?;
+            // A pipe may have taken the file's place.
+            let mut file = os::open_at_once(&self.path)?;
             if !file.metadata()?.is_file() {
                 return Err(io::Error::other("no regular file any more"));
             }

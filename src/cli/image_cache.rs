@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::FACTS_FORMAT;
 use crate::image::contents::ImageFacts;
+use crate::os;
 use crate::registry::{Digest, Image, Platform};
 
 /// The number of images that stay on disk. The facts of one take 2 to 8 KiB.
@@ -75,7 +75,7 @@ impl ImageCache {
 
     /// Stores the image that a reference names now.
     pub(super) fn put(&self, reference: &str, platform: &Platform, image: &Image) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        os::create_private_folder(&self.folder)?;
         let entry = Entry {
             format: FACTS_FORMAT,
             reference: reference.to_owned(),

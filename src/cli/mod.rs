@@ -39,7 +39,6 @@ mod schema;
 mod schema_page;
 mod search_args;
 mod serve;
-mod signals;
 mod terminal;
 mod tracked_files;
 mod version;

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cluster;
 use crate::origins::find_origins;
+use crate::os;
 use crate::probe::{self, Libraries, PrintedLookup, Probe, ProbeResult, ProgramSource};
 use crate::report::{ProbeReport, human_origins, json_origins};
 use crate::resolver::NAMESERVERS_MAX;
@@ -84,8 +85,8 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
     cluster_domain: Option<String>,
 
-    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too [default: process 1
-    /// of a pod, without its libraries]
+    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too (on Linux) [default:
+    /// process 1 of a pod, without its libraries]
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
 
@@ -259,6 +260,7 @@ impl ProbeArgs {
     }
 
     async fn probe(&self) -> anyhow::Result<Probe> {
+        anyhow::ensure!(os::IS_LINUX || self.pid.is_empty(), "leave --pid out: muslin reads processes on Linux only");
         let path = self.resolv_conf.as_deref().unwrap_or(Path::new(RESOLV_CONF));
         let conf = match probe::read_resolv_conf(path) {
             // If servers are given, the file may be missing.
@@ -348,7 +350,7 @@ impl ProbeArgs {
     fn origins(&self, is_systems: bool) -> anyhow::Result<Option<NameserverOrigins>> {
         let is_container =
             || std::env::var_os(IN_A_POD).is_some() || IN_A_CONTAINER.iter().any(|path| Path::new(path).exists());
-        let is_node = || is_systems && !is_container();
+        let is_node = || os::IS_LINUX && is_systems && !is_container();
         let Some(root) = self.root.clone().or_else(|| is_node().then(|| PathBuf::from("/"))) else { return Ok(None) };
         let tree = probe::read_node_files(&root).with_context(|| format!("cannot read {}", root.display()))?;
         Ok(Some(find_origins(&tree, &root.display().to_string())))

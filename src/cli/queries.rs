@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
+use crate::os::Signals;
 use crate::queries::{Analysis, Evidence, Limits, Settings, Summary, WorkloadName};
 use crate::text::Line;
 
@@ -25,7 +26,6 @@ pub(super) use output::JsonDocument as QueriesDocument;
 use super::cluster_args::ClusterArgs;
 use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
-use super::signals::Signals;
 use super::terminal;
 
 /// Time between two lists of the cluster's pods.

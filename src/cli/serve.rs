@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
@@ -21,6 +21,7 @@ use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, MissedPods,
     Namespaces, OwnPod, ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
 };
+use crate::os::{self, Signals};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 
@@ -30,14 +31,13 @@ use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
 use super::search_args::SearchArgs;
-use super::signals::Signals;
 use super::terminal;
 
 /// Serve the admission webhook.
 ///
 /// In a cluster, or with a kubeconfig, the namespace's label muslin.dev/mode decides what happens to a pod, and muslin issues, renews
 /// and publishes its serving certificate, unless you give one. With --standalone muslin needs no cluster: it issues a certificate,
-/// listens on loopback, and prints its address and its CA.
+/// listens on loopback, and prints its address and its CA. It runs on Linux only.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address and port of the webhook (HTTPS), or a port of every address [default: 8443; standalone 127.0.0.1:8443]
@@ -199,6 +199,9 @@ fn available_threads() -> usize {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
+        if !os::IS_LINUX {
+            return Err(Failure::Input(anyhow!("run muslin's image in a cluster instead: `muslin serve` needs Linux")));
+        }
         // Dropped last, so that the last lines are written.
         let log = log::start(&self.log, self.log_format).map_err(Failure::Input)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

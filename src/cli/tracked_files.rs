@@ -2,10 +2,10 @@
 //! library for the index would add 35 crates to read a list of names.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+
+use crate::os;
 
 /// The tracked files of a folder that the walk has not reached.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl TrackedFiles {
         while let Some(root) = roots.pop() {
             let is_new = self.repositories.insert(root.clone());
             for Entry { is_submodule, path } in is_new.then(|| index_of(&root)).flatten().unwrap_or_default() {
-                let path = Path::new(OsStr::from_bytes(&path));
+                let Some(path) = os::text_from_bytes(&path).map(Path::new) else { continue };
                 // An index is a file like others: its paths may lead anywhere.
                 if !path.components().all(|part| matches!(part, Component::Normal(_))) {
                     continue;
@@ -103,7 +103,7 @@ impl TrackedFiles {
                     }
                 } else if let Ok(inside) = path.strip_prefix(&self.real_folder)
                     && (self.is_wanted)(inside)
-                    && !inside.iter().any(|part| part.as_bytes().starts_with(b"."))
+                    && !inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))
                 {
                     self.files.insert(self.folder.join(inside));
                 }
@@ -187,7 +187,7 @@ fn git_folder(root: &Path) -> Option<PathBuf> {
     }
     let text = fs::read(&git).ok()?;
     let path = text.strip_prefix(b"gitdir: ")?.trim_ascii_end();
-    Some(root.join(OsStr::from_bytes(path)))
+    Some(root.join(os::text_from_bytes(path)?))
 }
 
 #[cfg(test)]

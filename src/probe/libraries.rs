@@ -1,20 +1,18 @@
 //! Finds the C libraries that can be asked: the loaders of this container, of processes and of program files. A loader starts muslin's
-//! lookup program (`ask_libc.c`), which is built into releases, with its own library. A build without that program asks only the
-//! library that muslin itself uses. Must not know what is looked up.
+//! lookup program (`ask_libc.c`), which is built into releases, with its own library. Without that program, or without any loader, only
+//! the library that muslin itself uses is asked. Must not know what is looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::lookup::LookupProgram;
 use super::program::{ProgramSource, RootFiles, inspect_loader, process_variables, program_loader};
 use crate::image::contents::LibcKind;
+use crate::os;
 use crate::resolver::Family;
 use crate::verdicts::observations::{Program, UnaskedLibrary};
 
@@ -109,6 +107,10 @@ impl Libraries {
                 Ok(root) => libraries.add_root(&root, executable, &mut known),
                 Err(because) => libraries.add_unasked(&format!("the library of process {process}"), because),
             }
+        }
+        // A static muslin may be alone in its image.
+        if libraries.asked.is_empty() {
+            libraries.add_own(&mut known);
         }
         libraries.add_missing(processes.is_empty());
         libraries
@@ -276,8 +278,7 @@ impl Root {
 
 /// Returns the number of a file on its device, by which a library that has several names is asked once.
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+    os::file_identity(&fs::metadata(path).ok()?)
 }
 
 // === impl Executable ===
@@ -297,13 +298,7 @@ impl Executable {
 /// Writes a program to memory or, if that is not possible, to a temporary file without a name. Neither needs the right to execute,
 /// because a loader maps the program.
 fn write_program(bytes: &[u8]) -> io::Result<File> {
-    // The first flag exists since Linux 6.3. With the sysctl vm.memfd_noexec=2 no file can be made without it.
-    let flags = [MemfdFlags::NOEXEC_SEAL | MemfdFlags::CLOEXEC, MemfdFlags::CLOEXEC];
-    let in_memory = flags.into_iter().find_map(|flags| memfd_create("muslin-lookup", flags).ok());
-    let mut file = match in_memory {
-        Some(file) => File::from(file),
-        None => tempfile::tempfile()?,
-    };
+    let mut file = os::memory_file("muslin-lookup").map_or_else(tempfile::tempfile, Ok)?;
     file.write_all(bytes)?;
     Ok(file)
 }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
+use crate::os;
 use crate::text::one_line;
 use crate::verdicts::observations::{LookupResult, Program, SystemLookup};
 
@@ -107,7 +108,7 @@ impl LookupProgram {
         let mut command = Command::new(path);
         command.args(arguments).arg(name).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // Ctrl-C on a terminal stops the probe, which then shows the lookups that are done, and ends the others itself.
-        command.process_group(0);
+        os::in_own_process_group(&mut command);
         if let Some(variables) = variables {
             command.env_clear().envs(variables);
         }

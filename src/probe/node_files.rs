@@ -1,13 +1,12 @@
 //! Reads the files of a node that can name a nameserver, below a root folder: a bounded number of bytes, regular files only, and
 //! symbolic links within the root, as the node itself would follow them. Must not know what the files mean: that is [`crate::origins`].
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::origins::{NodeFile, Tree, further_patterns, name_matches, patterns, programs};
+use crate::os;
 
 /// The most files to read; a whole node has some dozens.
 const FILES_MAX: usize = 2_000;
@@ -131,10 +130,9 @@ impl Reader<'_> {
         if !metadata.is_file() {
             return Ok(None);
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&on_disk, flags, Mode::empty()).map_err(|error| reason(&error.into()))?;
+        let file = os::open_without_link(&on_disk).map_err(|error| reason(&error))?;
         let mut bytes = Vec::new();
-        File::from(file).take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
             return Err(format!("larger than {} KiB", FILE_BYTES_MAX >> 10));
         }
@@ -288,7 +286,7 @@ mod tests {
     fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("etc/netplan/folder.yaml")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("etc/resolv.conf"), Mode::RWXU).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("etc/resolv.conf"), rustix::fs::Mode::RWXU).unwrap();
         // A pipe without a writer would block an ordinary open for ever.
         let tree = read_node_files(folder.path()).unwrap();
         assert!(find_origins(&tree, "/").origins.is_empty());

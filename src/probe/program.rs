@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
@@ -14,6 +13,7 @@ use super::system::is_in_pod;
 
 use crate::image::contents::{Config, Elf, Entry, FileScan, ImageFacts, Invocation, LayerBuilder, Node, Script, Tree};
 use crate::image::{Evidence, Fingerprint, SecondResolver};
+use crate::os;
 use crate::resolver::go::{Netdns, netdns};
 use crate::resolver::{Cgo, Family};
 use crate::verdicts::observations::{OwnResolver, Program};
@@ -254,7 +254,7 @@ impl<'r> RootFiles<'r> {
         if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        let executable = metadata.permissions().mode() & 0o111 != 0;
+        let executable = os::is_executable(&metadata);
         let mut scan = FileScan::new(real.to_string_lossy().trim_start_matches('/'), metadata.len(), executable);
         let mut buffer = vec![0; 64 << 10];
         while !scan.is_indifferent() {

@@ -19,7 +19,7 @@ pub(crate) fn deploy(node: &Node) -> Result<()> {
     // The debugging symbols are ten times as large as the rest.
     run("strip", &["-o", stripped, env!("CARGO_BIN_EXE_muslin")])?;
     let layout = node.folder().join("muslin.image");
-    run(format!("{ROOT}/scripts/image"), &["layout", stripped, layout.to_str().context("UTF-8")?])?;
+    run(format!("{ROOT}/scripts/image"), &["layout", layout.to_str().context("UTF-8")?, stripped])?;
     node.push(&layout, &format!("muslin:{}", env!("CARGO_PKG_VERSION")))?;
 
     let overlay = tempfile::tempdir()?;

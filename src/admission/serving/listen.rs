@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
+use crate::os;
+
 /// Connections that the kernel holds until they are accepted, at most `net.core.somaxconn`, which is 4096. When they are as many, the kernel
 /// drops a client's first packet, which the client repeats after a second: the time limit of a kubelet's probe.
 const BACKLOG: i32 = 4096;
@@ -37,22 +39,12 @@ pub fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
 fn with_fallback<T>(port: u16, listen: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
     let at = |address| listen(SocketAddr::new(address, port));
     match at(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
-        Err(error) if is_no_ipv6(&error) => {
+        Err(error) if os::is_without_ipv6(&error) => {
             tracing::info!(%error, port, "the kernel has no IPv6; listening at 0.0.0.0 only");
             at(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
         }
         listening => listening,
     }
-}
-
-/// Returns whether the kernel lacks IPv6: without the module there are no such sockets, and with `ipv6.disable=1` or in some
-/// sandboxes no such address or option.
-fn is_no_ipv6(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let error = error.raw_os_error();
-    [Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT, Errno::ADDRNOTAVAIL, Errno::NOPROTOOPT, Errno::OPNOTSUPP]
-        .iter()
-        .any(|errno| error == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The output formats of `check` as arguments: `FORMAT` and `FORMAT=FILE`.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, Command, ValueEnum};
 
 use crate::cli::files::STDIN;
+use crate::os;
 use crate::report::{Concise, Format, Github, Gitlab, Json, Junit, Sarif};
 use crate::rules::DocsUrl;
 
@@ -71,12 +71,13 @@ impl TypedValueParser for OutputParser {
     type Value = Output;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Output, clap::Error> {
-        let bytes = value.as_bytes();
+        let bytes = value.as_encoded_bytes();
+        let text = |bytes| os::text_from_bytes(bytes).unwrap_or(value);
         let (format, file) = match bytes.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&bytes[..at], Some(PathBuf::from(OsStr::from_bytes(&bytes[at + 1..])))),
+            Some(at) => (&bytes[..at], Some(PathBuf::from(text(&bytes[at + 1..])))),
             None => (bytes, None),
         };
-        let format = EnumValueParser::<FormatName>::new().parse_ref(command, argument, OsStr::from_bytes(format))?;
+        let format = EnumValueParser::<FormatName>::new().parse_ref(command, argument, text(format))?;
         Ok(Output { format, file: file.filter(|file| file.as_os_str() != STDIN) })
     }
 

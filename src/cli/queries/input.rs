@@ -3,17 +3,17 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::terminal;
+use crate::os::UnixListener;
 use crate::queries::{
     Analysis, DNSTAP_CONTENT_TYPE, Frame, FrameError, FrameReader, LogLine, read_dnstap_frame, read_log_line,
 };
@@ -130,7 +130,8 @@ impl Drop for RemovedSocket {
 
 // === impl Connection ===
 
-impl Connection for UnixStream {
+#[cfg(unix)]
+impl Connection for std::os::unix::net::UnixStream {
     fn set_wait(&self, longest: Option<Duration>) -> io::Result<()> {
         self.set_nonblocking(false)?;
         self.set_write_timeout(Some(START_MAX))?;

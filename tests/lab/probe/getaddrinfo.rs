@@ -31,7 +31,7 @@ pub(crate) const TESTS: Topic = tests![
 const KEEPER: &str = "keep";
 
 /// Returns the lookups of a name through the library of this family, or of this process.
-fn lookups<'p>(probed: &'p Probed, library: &str, name: &str) -> Vec<&'p Value> {
+pub(super) fn lookups<'p>(probed: &'p Probed, library: &str, name: &str) -> Vec<&'p Value> {
     let all = probed.document["lookups"].as_array().into_iter().flatten();
     let is_of = |lookup: &&Value| {
         let text = |field: &str| lookup[field].as_str().unwrap_or_default();
@@ -87,7 +87,7 @@ fn folders_with(folder: &Path, is_wanted: &dyn Fn(&str) -> bool, depth: usize) -
 }
 
 /// Copies the files that a C library consists of, and gives its loader the usual name.
-fn copy_library(from: &Path, root: &Path) -> Result<()> {
+pub(super) fn copy_library(from: &Path, root: &Path) -> Result<()> {
     let architecture = std::env::consts::ARCH;
     let lib = root.join("lib");
     fs::create_dir_all(&lib)?;

@@ -8,6 +8,7 @@ pub(crate) mod libraries;
 pub(crate) mod losses;
 pub(crate) mod matrix;
 pub(crate) mod names;
+pub(crate) mod release;
 pub(crate) mod servers;
 
 use std::process::Command;
@@ -57,7 +58,13 @@ fn probe(client: &Client<'_>, arguments: &[&str]) -> Result<Probed> {
 
 fn probe_with(client: &Client<'_>, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Probed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
-    command.args(["probe", "-o", "json"]).args(arguments).envs(environment.iter().copied());
+    command.envs(environment.iter().copied());
+    probe_by(client, command, arguments)
+}
+
+/// Runs the probe by this command of muslin, with these arguments.
+fn probe_by(client: &Client<'_>, mut command: Command, arguments: &[&str]) -> Result<Probed> {
+    command.args(["probe", "-o", "json"]).args(arguments);
     let ran = client.run(&command)?;
     let document: Value = serde_json::from_str(&ran.stdout).with_context(|| format!("{}{}", ran.stderr, ran.stdout))?;
     ensure_valid("probe", &document)?;
