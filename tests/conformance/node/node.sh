@@ -3,7 +3,8 @@
 # MUSLIN_BINARY names a binary of muslin to take, in place of a release build of this checkout.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-registry=registry.example.com
+# Kubernetes' tests want port 80 of the host.
+registry=registry.example.com:5000
 registry_address=192.0.2.10
 
 say() { echo "$*" >&2; }
@@ -11,7 +12,7 @@ say() { echo "$*" >&2; }
 # start_node [ARGUMENT...]: starts the node, with more arguments for its API server. The node ends with this shell.
 start_node() {
     install_packages
-    coproc node { MUSLIN_NODE_API_SERVER="$*" exec "$root/tests/node/node" 2>&3; } 3>&2
+    coproc node { MUSLIN_NODE_API_SERVER="$*" MUSLIN_NODE_REGISTRY_PORT=${registry##*:} exec "$root/tests/node/node" 2>&3; } 3>&2
     node_script=$node_PID
     trap stop_node EXIT
     local line
@@ -51,7 +52,7 @@ kubectl() { inside "$node_folder/bin/kubectl" "$@"; }
 
 # push LAYOUT NAME: pushes the image of an OCI layout to the node's registry.
 push() {
-    inside skopeo copy --quiet --insecure-policy --dest-tls-verify=false "oci:$1" "docker://$registry_address/$2" >&2
+    inside skopeo copy --quiet --insecure-policy --dest-tls-verify=false "oci:$1" "docker://$registry_address:${registry##*:}/$2" >&2
 }
 
 # The binary of muslin, which is built if none is named.
@@ -67,7 +68,7 @@ muslin_binary() {
 install_muslin() {
     if [[ ! -e $node_folder/muslin.image ]]; then
         muslin_binary
-        "$root/scripts/image" layout "$MUSLIN_BINARY" "$node_folder/muslin.image" >&2
+        "$root/scripts/image" layout "$node_folder/muslin.image" "$MUSLIN_BINARY" >&2
         push "$node_folder/muslin.image" muslin:1
     fi
     "$MUSLIN_BINARY" install --image "$registry/muslin:1" --mode inject --inspect-images \
