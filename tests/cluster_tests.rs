@@ -21,6 +21,7 @@ mod common {
 }
 
 mod cluster {
+    pub(crate) mod alerts;
     pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
     pub(crate) mod chart;
@@ -43,6 +44,7 @@ mod cluster {
     pub(crate) mod outages;
     pub(crate) mod policy;
     pub(crate) mod profiles;
+    pub(crate) mod prometheus;
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
@@ -57,7 +59,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
+    alerts, broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
     inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy,
     profiles, queries, rights, scan, scan_page, search_domains,
 };
@@ -95,6 +97,7 @@ const SUITE: Suite<Test> = Suite {
         scan_page::TESTS,
         search_domains::TESTS,
         monitoring::TESTS,
+        alerts::TESTS,
         rights::TESTS,
         examples::TESTS,
         host_network::TESTS,

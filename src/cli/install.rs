@@ -6,12 +6,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::image::Reference;
 use crate::installation::{self, Component, Installation, ManifestError, NAMESPACE, Platform};
 use crate::policy::Mode;
+use crate::rules::DocsUrl;
 
 use super::outcome::{Failure, Outcome};
 use super::terminal;
 
 /// The modes in which muslin can be installed.
 const MODES: [Mode; 4] = [Mode::Audit, Mode::Warn, Mode::Inject, Mode::Enforce];
+
+/// The variable of muslin's container with the address of the folder docs.
+const DOCS_VARIABLE: &str = "MUSLIN_DOCS_URL";
 
 /// Print the manifests that install muslin.
 ///
@@ -70,6 +74,11 @@ pub(super) struct Install {
     /// for its admissions enforcer), openshift (no fixed user id), eks (none; with another network plugin than Amazon's add --host-network)
     #[arg(long, value_name = "PLATFORM", value_parser = PossibleValuesParser::new(Platform::ALL.map(Platform::name)).map(platform))]
     platform: Option<Platform>,
+
+    /// The https address of muslin's folder docs, as developers and you reach it: for links in warnings to the pages about rules, and in
+    /// alerts to theirs
+    #[arg(long, value_name = "URL")]
+    docs_url: Option<DocsUrl>,
 
     /// An environment variable of muslin's container, such as MUSLIN_LOG_FORMAT=json; repeat it for more
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
@@ -131,13 +140,16 @@ impl Install {
             (self.host_network, Component::HostNetwork),
         ];
         let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, component)| component);
+        let docs = self.docs_url.map(|docs| (DOCS_VARIABLE.to_owned(), docs.as_str().to_owned()));
+        let others = self.env.into_iter().filter(|(name, _)| docs.is_none() || name != DOCS_VARIABLE);
+        let variables = others.chain(docs.clone()).collect();
         Installation {
             image: self.image,
             namespace: self.parts.namespace,
             mode: self.mode,
             components: chosen.chain(self.platform.map(Component::Platform)).collect(),
             has_monitoring: self.parts.monitoring,
-            variables: self.env,
+            variables,
         }
     }
 }
