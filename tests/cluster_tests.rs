@@ -42,6 +42,7 @@ mod cluster {
     pub(crate) mod mutation;
     pub(crate) mod node_cache;
     pub(crate) mod outages;
+    pub(crate) mod pod_probe;
     pub(crate) mod policy;
     pub(crate) mod profiles;
     pub(crate) mod prometheus;
@@ -60,8 +61,8 @@ use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
-    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy,
-    profiles, queries, rights, scan, scan_page, search_domains,
+    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, pod_probe,
+    policy, profiles, queries, rights, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -108,6 +109,7 @@ const SUITE: Suite<Test> = Suite {
         install::TESTS,
         chart::TESTS,
         doctor::TESTS,
+        pod_probe::TESTS,
         certificates::TESTS,
         broken_certificates::TESTS,
         endurance::TESTS,

@@ -7,6 +7,7 @@ mod files;
 mod kustomization;
 mod namespace;
 mod platform;
+mod probe_job;
 mod runbooks;
 mod strategic_merge;
 
@@ -18,6 +19,7 @@ pub use chart::{Template, templates};
 pub use kustomization::ManifestError;
 pub use namespace::NAMESPACE;
 pub use platform::Platform;
+pub use probe_job::ProbeJob;
 
 /// A component of the manifests: a part of muslin that is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
