@@ -21,6 +21,7 @@ mod common {
 }
 
 mod cluster {
+    pub(crate) mod alerts;
     pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
     pub(crate) mod chart;
@@ -41,8 +42,10 @@ mod cluster {
     pub(crate) mod mutation;
     pub(crate) mod node_cache;
     pub(crate) mod outages;
+    pub(crate) mod pod_probe;
     pub(crate) mod policy;
     pub(crate) mod profiles;
+    pub(crate) mod prometheus;
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
@@ -57,9 +60,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
-    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, policy,
-    profiles, queries, rights, scan, scan_page, search_domains,
+    alerts, broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
+    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, pod_probe,
+    policy, profiles, queries, rights, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -95,6 +98,7 @@ const SUITE: Suite<Test> = Suite {
         scan_page::TESTS,
         search_domains::TESTS,
         monitoring::TESTS,
+        alerts::TESTS,
         rights::TESTS,
         examples::TESTS,
         host_network::TESTS,
@@ -105,6 +109,7 @@ const SUITE: Suite<Test> = Suite {
         install::TESTS,
         chart::TESTS,
         doctor::TESTS,
+        pod_probe::TESTS,
         certificates::TESTS,
         broken_certificates::TESTS,
         endurance::TESTS,

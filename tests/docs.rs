@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use muslin::explain::{Examples, pages, parts};
+use muslin::explain::{Examples, Topic, pages, parts};
 use muslin::rules::RULES;
 use muslin::verdicts::DIAGNOSES;
 use muslin::verdicts::matrix::NETWORK_FAULTS;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::Value;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -221,4 +222,99 @@ fn each_suite_of_others_has_a_section_with_its_last_result() {
         recorded.insert(name.to_owned());
     }
     assert_eq!(suites, recorded, "the folders of tests/conformance, and the sections of docs/conformance.md");
+}
+
+/// Returns the alert rules of the manifest.
+fn alerts() -> Vec<Value> {
+    let text = fs::read_to_string(Path::new(REPOSITORY).join("manifests/monitoring/prometheus-rule.yaml")).unwrap();
+    let resource: Value = serde_saphyr::from_str(&text).unwrap();
+    resource["spec"]["groups"][0]["rules"].as_array().unwrap().clone()
+}
+
+/// Returns the sources of a folder, one after the other.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+            _ => String::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn every_alert_waits_and_has_a_page_that_exists() {
+    let list = fs::read_to_string(docs().join("alerts/README.md")).unwrap();
+    let code = sources(&Path::new(REPOSITORY).join("src"));
+    let alerts = alerts();
+    for alert in &alerts {
+        let name = alert["alert"].as_str().unwrap();
+        assert!(
+            alert["for"].as_str().is_some_and(|wait| wait != "0m" && wait.ends_with('m')),
+            "{name}: {}",
+            alert["for"]
+        );
+        let page = alert["annotations"]["runbook_url"].as_str().unwrap();
+        assert_eq!(page, format!("docs/alerts/{name}.md"));
+        let text = fs::read_to_string(Path::new(REPOSITORY).join(page)).unwrap_or_default();
+        assert!(text.starts_with(&format!("# {name}\n")), "{page}");
+        for part in ["impact", "diagnosis", "fix"] {
+            assert!(anchors(&text).contains(part), "{page} has no part {part}");
+        }
+        for quoted in text.split("has the line `").skip(1).filter_map(|rest| rest.split('`').next()) {
+            assert!(code.contains(quoted), "{page}: muslin never logs {quoted:?}");
+        }
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        assert!(list.contains(&format!("| [{name}]({name}.md) | {severity} |\n")), "{name} is not in the list");
+        assert_eq!(Topic::find(name).map(|topic| topic.kind()), Ok("alert"), "{name}");
+    }
+    // The list is a page, too.
+    assert_eq!(markdown(&docs().join("alerts")).len(), alerts.len() + 1);
+}
+
+#[test]
+fn every_panel_of_the_dashboard_has_a_unit_and_a_description() {
+    /// Grafana's names of the units (grafana/grafana packages/grafana-data/src/valueFormats/categories.ts).
+    const UNITS: [&str; 8] = ["short", "reqps", "cps", "s", "d", "bytes", "percentunit", "bool_yes_no"];
+    let text = fs::read_to_string(Path::new(REPOSITORY).join("manifests/monitoring/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut stats = BTreeSet::new();
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let title = panel["title"].as_str().unwrap();
+        let place = &panel["gridPos"];
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|side| place[side].as_u64().unwrap());
+        for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            assert!(cell.0 < 24 && taken.insert(cell), "{title} lies on another panel");
+        }
+        if panel["type"] == "row" {
+            continue;
+        }
+        let defaults = &panel["fieldConfig"]["defaults"];
+        assert!(
+            UNITS.contains(&defaults["unit"].as_str().unwrap_or_default()),
+            "{title} has the unit {}",
+            defaults["unit"]
+        );
+        assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title}");
+        if panel["type"] == "stat" {
+            stats.insert(title);
+            assert!(defaults["thresholds"]["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{title}");
+        }
+        for target in panel["targets"].as_array().unwrap() {
+            let query = target["expr"].as_str().unwrap();
+            assert!(query.contains(r#"cluster=~"$cluster""#), "{title} does not follow the variables: {query}");
+            let of_replicas = query.contains(r#"namespace=~"$namespace",pod=~"$replica""#);
+            assert!(of_replicas || query.contains("apiserver_"), "{title} does not follow the variables: {query}");
+        }
+    }
+    for wanted in ["Pods reviewed", "Pods changed", "Pods missed", "Pods denied", "Certificate days left"] {
+        assert!(stats.contains(wanted), "no stat panel {wanted}");
+    }
+    let variables: Vec<_> = dashboard["templating"]["list"].as_array().unwrap().iter().collect();
+    for name in ["cluster", "namespace", "replica"] {
+        assert!(variables.iter().any(|variable| variable["name"] == name), "no variable {name}");
+    }
 }

@@ -85,7 +85,7 @@ fn lists_all_topics() {
 #[test]
 fn a_typo_gets_the_word_that_was_meant() {
     insta::assert_snapshot!(refuses(&["explain", "atempts-zero"]), @r"
-    error: `atempts-zero` is not a rule, verdict, option, resolver, profile, mode, Event reason, key or image that muslin knows; did you mean `attempts-zero`?
+    error: `atempts-zero` is not a rule, verdict, option, resolver, profile, mode, Event reason, alert, key or image that muslin knows; did you mean `attempts-zero`?
     hint: `muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`
     ");
 }

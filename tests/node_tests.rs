@@ -14,6 +14,7 @@ mod node {
     pub(crate) mod evidence;
     pub(crate) mod installation;
     pub(crate) mod page;
+    pub(crate) mod pod_probe;
     pub(crate) mod probe;
     pub(crate) mod proof;
     pub(crate) mod real_node;
@@ -28,13 +29,13 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{doctor, evidence, installation, probe, proof, search_list, shop};
+use node::{doctor, evidence, installation, pod_probe, probe, proof, search_list, shop};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
 
 const SUITE: Suite<Test> = Suite {
-    topics: &[SERVICE, shop::TESTS, proof::TESTS, search_list::TESTS, probe::TESTS, LAST],
+    topics: &[SERVICE, shop::TESTS, proof::TESTS, search_list::TESTS, probe::TESTS, pod_probe::TESTS, LAST],
     on_request: &[
         doctor::ON_REQUEST,
         shop::ON_REQUEST,

@@ -1,4 +1,5 @@
-//! The webhook's metrics for Prometheus. No label names a pod, an image or a namespace, so that the number of series is bounded.
+//! The webhook's metrics for Prometheus. No label names a pod or an image, and namespaces are bounded (`namespace_findings.rs`), so that
+//! the number of series does not grow with the cluster.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, SearchDomains, WatchHealth};
@@ -20,18 +22,28 @@ use crate::registry::{Images, InspectionCounts};
 use crate::resolver::known_options;
 use crate::rules::Rule;
 
+use super::namespace_findings::NamespaceFindings;
+#[cfg(target_os = "linux")]
+use super::process_metrics::ProcessMetrics;
 use super::serving::Keys;
 
 /// The bounds of the duration histogram, in seconds: from well below an ordinary review to the API server's longest wait.
 const DURATION_BUCKETS: [f64; 11] = [25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.0, 10.0];
+
+/// The prefix of muslin's own metrics.
+const PREFIX: &str = "muslin";
+
+/// The label `mode` of a review without one.
+const NO_MODE: &str = "none";
 
 /// The metrics of one server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
-    duration: Histogram,
+    duration: Family<HookLabels, Histogram, fn() -> Histogram>,
     findings: Family<FindingLabels, Counter>,
+    namespace_findings: NamespaceFindings,
     injected: Family<OptionLabels, Counter>,
     panics: Counter,
     handshakes_failed: Counter,
@@ -63,9 +75,21 @@ struct ReviewLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HookLabels {
+    hook: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct FindingLabels {
     rule: &'static str,
     level: &'static str,
+    fixed: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+    revision: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -119,13 +143,18 @@ struct DroppedLogLines(Box<dyn Fn() -> u64 + Send + Sync>);
 impl Default for Metrics {
     fn default() -> Self {
         let reviews = Family::default();
-        let duration = Histogram::new(DURATION_BUCKETS);
+        let duration: Family<_, _, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
         let findings = Family::default();
+        let namespace_findings = NamespaceFindings::default();
         let injected = Family::default();
         let panics = Counter::default();
         let handshakes_failed = Counter::default();
         let connections_refused = Counter::default();
-        let mut registry = Registry::with_prefix("muslin");
+        let mut root = Registry::default();
+        #[cfg(target_os = "linux")]
+        root.sub_registry_with_prefix("process").register_collector(Box::new(ProcessMetrics));
+        let registry = root.sub_registry_with_prefix(PREFIX);
         registry.register("reviews", "Admission reviews answered", reviews.clone());
         registry.register_with_unit(
             "review_duration",
@@ -133,7 +162,8 @@ impl Default for Metrics {
             Unit::Seconds,
             duration.clone(),
         );
-        registry.register("findings", "Findings on pods, fixed or not", findings.clone());
+        registry.register("findings", "Findings on pods, fixed or left", findings.clone());
+        registry.register_collector(Box::new(namespace_findings.clone()));
         registry.register("injected_options", "Options set in pods, by name", injected.clone());
         registry.register("panics", "Reviews in which muslin itself failed", panics.clone());
         registry.register("handshakes_failed", "TLS handshakes that failed", handshakes_failed.clone());
@@ -142,7 +172,17 @@ impl Default for Metrics {
             "Connections closed because too many were open",
             connections_refused.clone(),
         );
-        Self { registry, reviews, duration, findings, injected, panics, handshakes_failed, connections_refused }
+        Self {
+            registry: root,
+            reviews,
+            duration,
+            findings,
+            namespace_findings,
+            injected,
+            panics,
+            handshakes_failed,
+            connections_refused,
+        }
     }
 }
 
@@ -156,54 +196,80 @@ impl Metrics {
         }
     }
 
+    /// Returns a registry of muslin's own metrics.
+    fn muslin(&mut self) -> &mut Registry {
+        self.registry.sub_registry_with_prefix(PREFIX)
+    }
+
+    /// Adds muslin's release, and the commit if the build named it.
+    pub fn register_build(&mut self, version: &'static str, commit: Option<&'static str>) {
+        let labels = BuildLabels { version, revision: commit.unwrap_or("unknown") };
+        self.muslin().register("build", "The release of muslin", Info::new(labels));
+    }
+
     /// Adds the expiry of the serving certificate.
     pub fn register_certificate(&mut self, keys: Arc<Keys>) {
-        self.registry.register_collector(Box::new(CertificateExpiry(keys)));
+        self.muslin().register_collector(Box::new(CertificateExpiry(keys)));
     }
 
     /// Adds the lag of these watches.
     pub fn register_watches(&mut self, watches: Vec<WatchHealth>) {
-        self.registry.register_collector(Box::new(WatchLag(watches)));
+        self.muslin().register_collector(Box::new(WatchLag(watches)));
     }
 
     /// Adds the counters of image inspections.
     pub fn register_images(&mut self, images: &Images) {
-        self.registry.register_collector(Box::new(Inspections(images.clone())));
+        self.muslin().register_collector(Box::new(Inspections(images.clone())));
     }
 
     /// Adds the counters of Events.
     pub fn register_events(&mut self, events: &Events) {
-        self.registry.register_collector(Box::new(EventCounts(events.clone())));
+        self.muslin().register_collector(Box::new(EventCounts(events.clone())));
     }
 
     /// Adds the number of missed pods.
     pub fn register_missed_pods(&mut self, missed: &MissedPods) {
-        self.registry.register_collector(Box::new(MissedPodCount(missed.clone())));
+        self.muslin().register_collector(Box::new(MissedPodCount(missed.clone())));
     }
 
     /// Adds the results of the trials of caches on the node.
     pub fn register_node_caches(&mut self, caches: &NodeCaches) {
-        self.registry.register_collector(Box::new(CacheTrials(caches.clone())));
+        self.muslin().register_collector(Box::new(CacheTrials(caches.clone())));
     }
 
     /// Adds the results of the checks of search domains.
     pub fn register_search_domains(&mut self, domains: &SearchDomains) {
-        self.registry.register_collector(Box::new(DomainChecks(domains.clone())));
+        self.muslin().register_collector(Box::new(DomainChecks(domains.clone())));
     }
 
     /// Adds the number of log lines that were dropped, which `count` returns.
     pub fn register_dropped_log_lines(&mut self, count: impl Fn() -> u64 + Send + Sync + 'static) {
-        self.registry.register_collector(Box::new(DroppedLogLines(Box::new(count))));
+        self.muslin().register_collector(Box::new(DroppedLogLines(Box::new(count))));
     }
 
     pub(super) fn count_review(&self, hook: &'static str, outcome: Outcome, mode: Option<Mode>, took: Duration) {
-        let labels = ReviewLabels { hook, outcome: outcome.name(), mode: mode.map_or("none", Mode::name) };
+        let labels = ReviewLabels { hook, outcome: outcome.name(), mode: mode.map_or(NO_MODE, Mode::name) };
         self.reviews.get_or_create(&labels).inc();
-        self.duration.observe(took.as_secs_f64());
+        self.duration.get_or_create(&HookLabels { hook }).observe(took.as_secs_f64());
     }
 
-    pub(super) fn count_finding(&self, rule: &'static Rule, level: Level) {
-        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name() }).inc();
+    /// Makes a hook's series, so that the first failure is an increase, and a sum of nothing is 0.
+    pub(super) fn count_from_zero(&self, hook: &'static str) {
+        for outcome in Outcome::ALL {
+            let _ = self.reviews.get_or_create(&ReviewLabels { hook, outcome: outcome.name(), mode: NO_MODE });
+        }
+        for mode in Mode::ALL {
+            let outcome = Outcome::Failed.name();
+            let _ = self.reviews.get_or_create(&ReviewLabels { hook, outcome, mode: mode.name() });
+        }
+        let _ = self.duration.get_or_create(&HookLabels { hook });
+    }
+
+    /// Counts a finding on a pod of a namespace.
+    pub(super) fn count_finding(&self, rule: &'static Rule, level: Level, is_fixed: bool, namespace: &str) {
+        let fixed = if is_fixed { "true" } else { "false" };
+        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name(), fixed }).inc();
+        self.namespace_findings.count(namespace, level, is_fixed);
     }
 
     /// Counts an injected option such as `timeout:5`, by its name.
@@ -345,6 +411,9 @@ impl Collector for WatchLag {
 // === impl Outcome ===
 
 impl Outcome {
+    const ALL: [Self; 6] =
+        [Self::Changed, Self::Unchanged, Self::Denied, Self::Skipped, Self::BadRequest, Self::Failed];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Changed => "changed",

@@ -18,6 +18,9 @@ mod large_reviews;
 pub(crate) mod memory;
 mod metrics;
 mod missed;
+mod namespace_findings;
+#[cfg(target_os = "linux")]
+mod process_metrics;
 mod review;
 mod serving;
 mod state;

@@ -325,8 +325,12 @@ async fn counts_reviews_and_findings() {
     for line in [
         r#"muslin_reviews_total{hook="mutate",outcome="changed",mode="inject"} 1"#,
         r#"muslin_reviews_total{hook="mutate",outcome="bad_request",mode="none"} 1"#,
-        r#"muslin_findings_total{rule="musl-slow-retry",level="warn"} 1"#,
-        "muslin_review_duration_seconds_count 2",
+        r#"muslin_findings_total{rule="musl-slow-retry",level="warn",fixed="true"} 1"#,
+        r#"muslin_namespace_findings_total{pod_namespace="shop",level="warn",fixed="true"} 1"#,
+        r#"muslin_review_duration_seconds_count{hook="mutate"} 2"#,
+        // An alert sees no increase in a series that begins with 1.
+        r#"muslin_reviews_total{hook="enforce",outcome="failed",mode="enforce"} 0"#,
+        r#"muslin_reviews_total{hook="enforce",outcome="denied",mode="none"} 0"#,
     ] {
         assert!(text.contains(line), "no {line} in\n{text}");
     }

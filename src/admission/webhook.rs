@@ -77,6 +77,7 @@ impl Webhook {
         shutdown: Shutdown,
         planner: Planner,
     ) -> Self {
+        Hook::ALL.into_iter().for_each(|hook| metrics.count_from_zero(hook.name()));
         let room = Semaphore::new(ROOM_STEPS as usize);
         let state = State { settings, namespaces, metrics, planner, large: LargeReviews::default(), room };
         Self(Arc::new(Inner { state, shutdown }))
@@ -206,6 +207,8 @@ impl Inner {
 // === impl Hook ===
 
 impl Hook {
+    const ALL: [Self; 5] = [Self::Mutate, Self::Enforce, Self::Workloads, Self::Namespaces, Self::Profiles];
+
     /// Returns the hook's name in metrics and logs.
     const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! `muslin explain`: pages about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or an image name. Uses no network and no files.
+//! `muslin explain`: pages about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, an alert or an image name. Uses no network and no files.
 
 use anyhow::anyhow;
 use clap::Args;
@@ -19,11 +19,11 @@ const WIDTH_MAX: usize = 100;
 /// Hint after a topic that is not found.
 const HINT: &str = "`muslin explain` lists all topics; an image name needs a tag, as in `app:1.2`";
 
-/// Explain a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, a label or an image name.
+/// Explain a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, an alert, a label or an image name.
 ///
 /// Explains a rule (attempts-zero), a verdict of `muslin probe` (stale-nameserver), options with or without values (ndots, timeout:2
 /// attempts:5), a resolver with or without a version (glibc, musl 1.2.3), a resolver inside programs (netty), a profile (fast), a
-/// mode (enforce), the reason of an Event (MuslResolver), a label or an annotation of muslin (muslin.dev/resolvers), or an image name
+/// mode (enforce), the reason of an Event (MuslResolver), an alert of muslin's manifests (MuslinIsGone), a label or an annotation of muslin (muslin.dev/resolvers), or an image name
 /// (alpine:3.17). If a word fits several of these, the first in this order is explained. Without TOPIC, lists all topics.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
@@ -44,7 +44,7 @@ pub(super) struct ExplainDocument {
     /// The kind of topic; `index` is the list of all topics.
     #[schemars(extend("enum" = [
         "index", "rule", "verdict", "options", "resolver", "resolver-beside-c-ares", "embedded-resolver", "profile", "mode",
-        "event-reason", "key", "image"
+        "event-reason", "alert", "key", "image"
     ]))]
     kind: &'static str,
     /// The topic as muslin names it; empty for the index.

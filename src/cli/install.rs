@@ -1,17 +1,22 @@
 //! `muslin install` and `muslin uninstall`: muslin's own manifests.
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Subcommand};
 
-use crate::image::Reference;
 use crate::installation::{self, Component, Installation, ManifestError, NAMESPACE, Platform};
 use crate::policy::Mode;
+use crate::rules::DocsUrl;
 
+use super::install_probe::InstallProbe;
 use super::outcome::{Failure, Outcome};
+use super::probe_image::parse_image;
 use super::terminal;
 
 /// The modes in which muslin can be installed.
 const MODES: [Mode; 4] = [Mode::Audit, Mode::Warn, Mode::Inject, Mode::Enforce];
+
+/// The variable of muslin's container with the address of the folder docs.
+const DOCS_VARIABLE: &str = "MUSLIN_DOCS_URL";
 
 /// Print the manifests that install muslin.
 ///
@@ -20,14 +25,22 @@ const MODES: [Mode; 4] = [Mode::Audit, Mode::Warn, Mode::Inject, Mode::Enforce];
 ///
 /// The folder manifests has the same for kustomize.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   muslin install --image registry.example.com/muslin:0.1.0 --mode audit | kubectl apply -f -
   muslin install --image registry.example.com/muslin:0.1.0 --ha --inspect-images | kubectl diff -f -
-  muslin install --image registry.example.com/muslin:0.1.0 --platform openshift --namespace dns-system")]
+  muslin install --image registry.example.com/muslin:0.1.0 --platform openshift --namespace dns-system"
+)]
 pub(super) struct Install {
+    #[command(subcommand)]
+    part: Option<Part>,
+
     /// The image of muslin
-    #[arg(long, value_name = "IMAGE", value_parser = image)]
-    image: String,
+    #[arg(long, value_name = "IMAGE", value_parser = parse_image, required = true)]
+    image: Option<String>,
 
     /// The mode of namespaces without a label muslin.dev/mode. enforce also means --ha
     #[arg(long, value_name = "MODE", default_value = "inject",
@@ -71,9 +84,20 @@ pub(super) struct Install {
     #[arg(long, value_name = "PLATFORM", value_parser = PossibleValuesParser::new(Platform::ALL.map(Platform::name)).map(platform))]
     platform: Option<Platform>,
 
+    /// The https address of muslin's folder docs, as developers and you reach it: for links in warnings to the pages about rules, and in
+    /// alerts to theirs
+    #[arg(long, value_name = "URL")]
+    docs_url: Option<DocsUrl>,
+
     /// An environment variable of muslin's container, such as MUSLIN_LOG_FORMAT=json; repeat it for more
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
+}
+
+// No doc comments here: clap would show them instead of the help in the command's file.
+#[derive(Debug, Subcommand)]
+enum Part {
+    Probe(InstallProbe),
 }
 
 /// Print what to delete to uninstall muslin, in the right order.
@@ -114,8 +138,10 @@ struct Parts {
 
 impl Install {
     pub(super) fn run(self) -> Outcome {
-        let installation = self.installation();
-        let objects = installation.objects().map_err(|error| Failure::Outside(error.into()))?;
+        if let Some(Part::Probe(probe)) = self.part {
+            return probe.run();
+        }
+        let objects = self.installation().objects().map_err(|error| Failure::Outside(error.into()))?;
         print(&objects)
     }
 
@@ -131,13 +157,17 @@ impl Install {
             (self.host_network, Component::HostNetwork),
         ];
         let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, component)| component);
+        let docs = self.docs_url.map(|docs| (DOCS_VARIABLE.to_owned(), docs.as_str().to_owned()));
+        let others = self.env.into_iter().filter(|(name, _)| docs.is_none() || name != DOCS_VARIABLE);
+        let variables = others.chain(docs.clone()).collect();
         Installation {
-            image: self.image,
+            // clap requires one without a subcommand.
+            image: self.image.unwrap_or_default(),
             namespace: self.parts.namespace,
             mode: self.mode,
             components: chosen.chain(self.platform.map(Component::Platform)).collect(),
             has_monitoring: self.parts.monitoring,
-            variables: self.env,
+            variables,
         }
     }
 }
@@ -156,10 +186,6 @@ fn print(objects: &[serde_json::Value]) -> Outcome {
     let documents: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
     let documents = documents.map_err(|error| Failure::Outside(error.into()))?;
     terminal::print_document(documents.join("---\n").as_bytes())
-}
-
-fn image(text: &str) -> Result<String, String> {
-    Reference::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Accepts what the API server accepts as the name of a namespace: a DNS label (RFC 1123).
@@ -213,8 +239,8 @@ mod tests {
 
     #[test]
     fn an_image_needs_a_valid_reference() {
-        assert!(image("registry.example.com:5000/muslin:0.1.0").is_ok());
-        assert!(image("registry.example.com/muslin:0.1.0@sha256:0").is_err());
-        assert!(image("Muslin image").is_err());
+        assert!(parse_image("registry.example.com:5000/muslin:0.1.0").is_ok());
+        assert!(parse_image("registry.example.com/muslin:0.1.0@sha256:0").is_err());
+        assert!(parse_image("Muslin image").is_err());
     }
 }

@@ -40,7 +40,11 @@ const FILES: &[(&str, &str, &[&str])] = &[
         &["check", "inject", "inspect", "scan", "serve"],
     ),
     ("~/.cache/muslin/images", "Facts of images that --inspect read.", &["check", "inject"]),
-    ("~/.kube/config", "The cluster and its credentials, outside of a pod.", &["scan", "serve", "queries", "doctor"]),
+    (
+        "~/.kube/config",
+        "The cluster and its credentials, outside of a pod.",
+        &["scan", "serve", "queries", "doctor", "probe"],
+    ),
     ("/etc/resolv.conf", "The nameservers, search domains and options that are examined.", &["probe"]),
 ];
 
@@ -59,7 +63,9 @@ impl Man {
         std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot create the folder {folder}"))?;
         let mut main = arguments.disable_help_subcommand(true);
         main.build();
-        let commands: Vec<&Command> = main.get_subcommands().filter(|command| !command.is_hide_set()).collect();
+        let commands = main.get_subcommands().filter(|command| !command.is_hide_set());
+        let commands: Vec<&Command> =
+            commands.flat_map(|command| std::iter::once(command).chain(command.get_subcommands())).collect();
         let names: Vec<String> = commands.iter().map(|command| page_name(command)).collect();
         for command in std::iter::once(&main).chain(commands) {
             let path = self.folder.join(format!("{}.1", page_name(command)));

@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Usage(anyhow::Error, &'static str),
     /// A cluster, a registry, the network or the system failed.
     Outside(anyhow::Error),
+    /// muslin in a pod has shown its message, and ended with this code.
+    Shown(u8),
 }
 
 /// The end of a command: an error sets an exit code other than 0.
@@ -38,16 +40,19 @@ impl Failure {
             Self::Findings | Self::Found(_) => 1,
             Self::Input(_) | Self::Usage(..) => 2,
             Self::Outside(_) => 3,
+            Self::Shown(code) => *code,
         })
     }
 
-    pub(super) fn message(&self) -> ErrorMessage {
-        match self {
+    /// Returns the message; `None` if it was shown before.
+    pub(super) fn message(&self) -> Option<ErrorMessage> {
+        Some(match self {
             Self::Findings => ErrorMessage::new("there are findings at or above --fail-on"),
             Self::Found(text) => ErrorMessage { text: text.clone(), hint: None },
             Self::Input(error) | Self::Outside(error) => ErrorMessage::of(error),
             Self::Usage(error, hint) => ErrorMessage { hint: Some(Line::new(*hint)), ..ErrorMessage::of(error) },
-        }
+            Self::Shown(_) => return None,
+        })
     }
 
     /// Returns the outcome of an error while writing to standard output. A closed pipe is no failure: the reader has enough.

@@ -1,13 +1,16 @@
-//! `muslin probe`: diagnoses DNS where it runs.
+//! `muslin probe`: diagnoses DNS where it runs, or in a pod of a cluster.
+
+mod args;
+mod in_pod;
+mod pod_args;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
 
 use crate::cluster;
 use crate::origins::find_origins;
@@ -21,9 +24,12 @@ use crate::verdicts::observations::{AskedQuery, Targets, Upstream};
 use crate::verdicts::system_files::{ResolvConf, forwards_to};
 use crate::verdicts::verdicts;
 
-use super::docs_args::DocsArgs;
+use args::{Output, parse_server};
+
+pub(super) use args::ProbeArgs;
+
 use super::outcome::{Failure, Outcome};
-use super::policy_args::{FailOn, fail_on};
+use super::policy_args::FailOn;
 use super::progress::Progress;
 use super::terminal;
 use crate::text::{Block, Line};
@@ -39,172 +45,15 @@ const IN_A_CONTAINER: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 /// The longest wait for the API server, which only adds a line of evidence.
 const API_MAX: Duration = Duration::from_secs(3);
 
-/// Find out what is wrong with DNS in this pod, or on this node.
-///
-/// Queries the nameservers of resolv.conf by UDP, TCP and EDNS, in pairs as musl, glibc and Go do, and in a burst; looks up the
-/// same names by getaddrinfo of each C library here; and compares the results with resolv.conf, nsswitch.conf and hosts. Shows
-/// each verdict with its confidence, the evidence, what to do, and which profile of muslin would help. `muslin explain
-/// stale-nameserver` explains a verdict. Ctrl-C shows what was found so far. Needs no rights. Sends at most --max-queries queries, all to the nameservers, except
-/// for one to 192.0.2.1 (TEST-NET-1), an address that no host has.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  muslin probe
-  muslin probe --name my-service.shop.svc.cluster.local --pid 1
-  muslin probe --root /host --origins-only
-  muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
-pub(super) struct ProbeArgs {
-    /// Query these nameservers instead of those of resolv.conf, without lookups through C libraries
-    #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
-    server: Vec<SocketAddr>,
-
-    /// A full name in the cluster that has an address [default: kubernetes.default.svc and the cluster's domain]
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    name: Vec<String>,
-
-    /// An external name that has an address
-    #[arg(long, value_name = "NAME", value_parser = parse_name, default_value = "example.com")]
-    external_name: Vec<String>,
-
-    /// Only query names inside the cluster
-    #[arg(long)]
-    inside_only: bool,
-
-    /// Only query external names: for a node, or a pod that needs no name of the cluster
-    #[arg(long, conflicts_with_all = ["inside_only", "name"])]
-    outside_only: bool,
-
-    /// Invent names that do not exist below these domains [default: com, net, org and the external names]
-    #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
-    invent_below: Vec<String>,
-
-    /// A name with an answer over 512 bytes [default: the root's keys]
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    large_name: Option<String>,
-
-    /// The cluster's domain [default: from the search list, else cluster.local]
-    #[arg(long, value_name = "DOMAIN", value_parser = parse_name)]
-    cluster_domain: Option<String>,
-
-    /// Show which resolver these processes use, and what the verdicts mean for them; ask their C libraries too (on Linux) [default:
-    /// process 1 of a pod, without its libraries]
-    #[arg(long, value_name = "PID")]
-    pid: Vec<u32>,
-
-    /// The same for these program files
-    #[arg(long, value_name = "FILE")]
-    binary: Vec<PathBuf>,
-
-    /// Read this file instead of /etc/resolv.conf, without lookups through C libraries
-    #[arg(long, value_name = "FILE")]
-    resolv_conf: Option<PathBuf>,
-
-    /// The node's own resolv.conf, to show which of its nameservers are stale
-    #[arg(long, value_name = "FILE")]
-    node_resolv_conf: Option<PathBuf>,
-
-    /// The node's root folder, to show where its nameservers come from; they are queried too [default: / outside of containers]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-
-    /// Only show where the node's nameservers come from, and send no query
-    #[arg(long, conflicts_with_all = ["server", "resolv_conf"])]
-    origins_only: bool,
-
-    /// Also query these servers, to which the nameservers forward
-    #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]
-    upstream: Vec<SocketAddr>,
-
-    /// CoreDNS's Corefile, to show where it forwards
-    #[arg(long, value_name = "FILE")]
-    corefile: Option<PathBuf>,
-
-    /// Read CoreDNS's Corefile from the ConfigMap kube-system/coredns
-    #[arg(long, conflicts_with = "corefile")]
-    from_cluster: bool,
-
-    /// The kubeconfig for --from-cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
-    #[arg(long, value_name = "FILE", requires = "from_cluster")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Do not send the query to TEST-NET-1 that detects interception
-    #[arg(long)]
-    no_interception_query: bool,
-
-    /// Do not look up names through C libraries
-    #[arg(long)]
-    no_getaddrinfo: bool,
-
-    /// Program that each C library's loader starts to look up a name [default: the one built into releases]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_getaddrinfo")]
-    lookup_program: Option<PathBuf>,
-
-    /// Time limit of the whole probe
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
-    timeout: u64,
-
-    /// Limit of queries sent in all
-    #[arg(long, value_name = "NUMBER", default_value = "2000")]
-    max_queries: u32,
-
-    /// Pairs of A and AAAA to send in each of four ways; up to three times as many if some are lost
-    #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pairs: u32,
-
-    /// Queries to send at once at the end
-    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    burst: u32,
-
-    /// Output format
-    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
-    output: Output,
-
-    /// Exit with 1 if there is a verdict of this level or above: deny, warn, info or never
-    #[arg(long, value_name = "LEVEL", default_value = "deny",
-          value_parser = clap::builder::TypedValueParser::map(
-              clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
-    fail_on: FailOn,
-
-    #[command(flatten)]
-    docs: DocsArgs,
-
-    /// Only look up this name, through muslin's own C library
-    #[arg(long, value_name = "NAME", hide = true)]
-    look_up: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// Text for people
-    Human,
-    /// One JSON document: verdicts, costs, lookups, pairs, asked, targets, surroundings and summary
-    Json,
-}
-
-/// Parses an address with or without a port.
-fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
-    let ip = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
-    ip.or_else(|_| text.parse::<SocketAddr>())
-        .map_err(|_| "not an address such as 10.96.0.10, 10.96.0.10:53 or [fd00::a]:53")
-}
-
-/// Parses a name, without its final dot.
-fn parse_name(text: &str) -> Result<String, &'static str> {
-    let name = text.trim_end_matches('.');
-    let is_name = !name.is_empty()
-        && name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        });
-    if is_name { Ok(name.to_owned()) } else { Err("not a name such as my-service.shop.svc.cluster.local") }
-}
-
 // === impl ProbeArgs ===
 
 impl ProbeArgs {
     pub(super) fn run(&self) -> Outcome {
         if let Some(name) = &self.look_up {
             return look_up(name);
+        }
+        if let Some(pod) = &self.pod.pod {
+            return in_pod::run(self, pod);
         }
         if self.origins_only {
             return self.show_origins();
@@ -394,7 +243,7 @@ impl ProbeArgs {
     /// Returns the Corefile that the API server has. If it cannot be read, a note says so and the probe goes on.
     async fn corefile_of_cluster(&self) -> Option<String> {
         let read = async {
-            let client = cluster::connect(self.kubeconfig.as_deref()).await?;
+            let client = cluster::connect_as(self.pod.kubeconfig.as_deref(), self.pod.context.as_deref()).await?;
             anyhow::Ok(cluster::corefile(client).await?)
         };
         let outcome =
@@ -429,24 +278,4 @@ fn look_up(name: &str) -> Outcome {
     let mut line = Block::json(&printed);
     line.push_line("");
     terminal::print(&line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parses_servers_with_and_without_a_port() {
-        assert_eq!(parse_server("10.0.0.10"), Ok("10.0.0.10:53".parse().unwrap()));
-        assert_eq!(parse_server("[fd00::a]:5353"), Ok("[fd00::a]:5353".parse().unwrap()));
-        assert!(parse_server("dns.example.com").is_err());
-    }
-
-    #[test]
-    fn accepts_names_that_fit_a_dns_message() {
-        assert_eq!(parse_name("example.com."), Ok("example.com".to_owned()));
-        for text in ["", ".", "a..b", "a b", &"x".repeat(64), &"x.".repeat(128)] {
-            assert!(parse_name(text).is_err(), "{text}");
-        }
-    }
 }

@@ -24,7 +24,7 @@ use pods::PodSource;
 pub(super) use output::JsonDocument as QueriesDocument;
 
 use super::cluster_args::ClusterArgs;
-use super::namespace_completion::namespaces;
+use super::cluster_completion::namespaces;
 use super::outcome::{Failure, Outcome};
 use super::terminal;
 
@@ -203,7 +203,10 @@ impl QueriesArgs {
                 }
             }
             Err(failure) => {
-                terminal::note(&Line::new(format!("the pods are those of before: {}", failure.message().text)));
+                terminal::note(&Line::new(format!(
+                    "the pods are those of before: {}",
+                    failure.message().map(|message| message.text).unwrap_or_default()
+                )));
             }
         }
     }

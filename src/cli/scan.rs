@@ -25,8 +25,8 @@ pub(super) use output::JsonDocument as ScanDocument;
 pub(super) use results::ImageInUse;
 
 use super::cluster_args::ClusterArgs;
+use super::cluster_completion::namespaces;
 use super::docs_args::DocsArgs;
-use super::namespace_completion::namespaces;
 use super::outcome::{Failure, Outcome};
 use super::output_file::{check_output_file, write_output_file};
 use super::policy_args::{FailOn, fail_on};

@@ -31,7 +31,7 @@ use super::log::{self, Log, LogFormat};
 use super::outcome::{Failure, Outcome};
 use super::registry_args::{RegistryArgs, own_platform};
 use super::search_args::SearchArgs;
-use super::terminal;
+use super::{terminal, version};
 
 /// Serve the admission webhook.
 ///
@@ -244,6 +244,7 @@ impl Serve {
         let shutdown = Shutdown::default();
         let (events, missed) = (Events::default(), MissedPods::default());
         let mut metrics = Metrics::default();
+        metrics.register_build(version::RELEASE, version::COMMIT);
         metrics.register_dropped_log_lines(log.dropped_lines());
         metrics.register_certificate(keys);
         if let Some(ImageInspection { images, .. }) = &inspection {
@@ -411,7 +412,7 @@ impl Serve {
         authority: Option<&str>,
     ) -> anyhow::Result<()> {
         let (address, metrics) = (webhooks.local_addr()?, metrics.local_addr()?);
-        tracing::info!(%address, %metrics, version = super::version::version(), "serving");
+        tracing::info!(%address, %metrics, version = version::version(), "serving");
         if let Some(authority) = authority {
             let text = format!("https://{address}/mutate\n{authority}");
             terminal::write_document(text.as_bytes()).context("cannot print the address")?;

@@ -47,9 +47,16 @@ pub(super) fn note(text: &Line) {
     let _ = Messages::new().note(text);
 }
 
+/// Prints a message of another muslin on standard error, as it is. If that is closed, the message is lost.
+pub(super) fn message(text: &Line) {
+    let _ = Messages::new().line(text);
+}
+
 /// Prints the message of a failure. If standard error is closed, the message is lost.
 pub(super) fn failure(failure: &Failure) {
-    let _ = Messages::new().error(&failure.message());
+    if let Some(message) = failure.message() {
+        let _ = Messages::new().error(&message);
+    }
 }
 
 /// Prints the message of a panic as that of any error: it may quote the input.

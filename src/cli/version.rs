@@ -13,8 +13,10 @@ use super::outcome::Outcome;
 use super::output_format::OutputFormat;
 use super::terminal;
 
-const RELEASE: &str = env!("CARGO_PKG_VERSION");
-const COMMIT: Option<&str> = option_env!("MUSLIN_COMMIT");
+/// The release, such as `0.1.0`.
+pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+/// The commit, if the build named it.
+pub(super) const COMMIT: Option<&str> = option_env!("MUSLIN_COMMIT");
 
 /// Print muslin's version.
 ///

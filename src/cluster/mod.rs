@@ -12,6 +12,7 @@ mod missed_pods;
 mod namespaces;
 mod node_caches;
 mod own_events;
+mod pod_probe;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
@@ -39,6 +40,9 @@ pub use missed_pods::{MarkSource, MissedPods};
 pub use namespaces::{LookupError, Namespaces};
 pub use node_caches::NodeCaches;
 pub use own_events::OwnPod;
+pub use pod_probe::{
+    NoInstalledImage, PodProbe, PodProbeError, PodProbeEvent, PodProbeSettings, ProbePlace, installed_image,
+};
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{

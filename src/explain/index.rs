@@ -1,5 +1,6 @@
 //! The list of all topics.
 
+use super::alert::ALERTS;
 use super::embedded::EMBEDDED;
 use super::event_reason::reasons;
 use super::key::KEYS;
@@ -53,6 +54,8 @@ pub fn index() -> String {
     page.table(&["mode", "meaning"], Mode::ALL.map(|mode| [mode.name().to_owned(), mode.summary().to_owned()]));
     page.heading("Reasons of Events");
     page.table(&["reason", "reports"], reasons().map(|(reason, about)| [reason.to_owned(), about.to_owned()]));
+    page.heading("Alerts");
+    page.table(&["alert", "meaning"], ALERTS.iter().map(|alert| [alert.name.to_owned(), alert.summary()]));
     page.heading("Labels and annotations");
     page.table(&["key", "who writes it"], KEYS.iter().map(|key| [key.name.to_owned(), key.written.to_owned()]));
     page.paragraph("So is a value of `muslin.dev/resolvers`: `glibc-2.36+c-ares`.");

@@ -1,6 +1,7 @@
-//! Pages for people about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, a key or an image, in Markdown.
-//! Every fact comes from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
+//! Pages for people about a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, an alert, a key or an image, in
+//! Markdown. Every fact comes from the floors below, so that a page says what the webhook does. Must not know of files or terminals.
 
+mod alert;
 mod embedded;
 mod event_reason;
 mod example_cluster;
@@ -23,6 +24,7 @@ mod tests;
 mod topic;
 mod verdict;
 
+pub use alert::Alert;
 pub use embedded::EmbeddedResolver;
 pub use index::index;
 pub use key::Key;

@@ -1,7 +1,8 @@
-//! The topic that a text names: a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, a key or an image.
+//! The topic that a text names: a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, an alert, a key or an image.
 
 use std::fmt;
 
+use super::alert::{ALERTS, Alert};
 use super::embedded::{EMBEDDED, EmbeddedResolver};
 use super::key::{self, KEYS, Key};
 use super::option::option_name;
@@ -32,6 +33,8 @@ pub enum Topic<'t> {
     Mode(Mode),
     /// The reason of an Event, by its name.
     EventReason(&'static str),
+    /// An alert of muslin's manifests.
+    Alert(&'static Alert),
     /// A label or an annotation of muslin.
     Key(&'static Key),
     /// A resolver with c-ares beside it, with the text as given: `glibc-2.36+c-ares`.
@@ -62,7 +65,7 @@ const PROPOSED_MAX: usize = 3;
 
 impl<'t> Topic<'t> {
     /// Returns the topic that a text names. If it fits several, the order is rule, verdict, option, resolver, profile, mode,
-    /// Event's reason, key, image. A risk of a cache on the node is explained on the page of `node-local`. A single word without a known
+    /// Event's reason, alert, key, image. A risk of a cache on the node is explained on the page of `node-local`. A single word without a known
     /// publisher counts as a typo, not as an image. `profile NAME` and `mode NAME` are the profile and the mode even where another topic
     /// has that name.
     ///
@@ -100,6 +103,9 @@ impl<'t> Topic<'t> {
         if let Some((reason, _)) = event_reason::reasons().find(|(reason, _)| reason.eq_ignore_ascii_case(text)) {
             return Ok(Self::EventReason(reason));
         }
+        if let Some(alert) = ALERTS.iter().find(|alert| alert.name.eq_ignore_ascii_case(text)) {
+            return Ok(Self::Alert(alert));
+        }
         if CACHE_RISKS.iter().any(|risk| risk.slug.eq_ignore_ascii_case(text)) {
             return Ok(Self::Profile("node-local"));
         }
@@ -129,6 +135,7 @@ impl<'t> Topic<'t> {
             Self::Profile(_) => "profile",
             Self::Mode(_) => "mode",
             Self::EventReason(_) => "event-reason",
+            Self::Alert(_) => "alert",
             Self::Key(_) => "key",
             Self::BesideCAres(..) => "resolver-beside-c-ares",
             Self::Image(..) => "image",
@@ -145,6 +152,7 @@ impl<'t> Topic<'t> {
             Self::Embedded(embedded) => embedded.slug.to_owned(),
             Self::Profile(name) | Self::EventReason(name) => name.to_owned(),
             Self::Mode(mode) => mode.name().to_owned(),
+            Self::Alert(alert) => alert.name.to_owned(),
             Self::Key(key) => key.name.to_owned(),
         }
     }
@@ -160,6 +168,7 @@ impl<'t> Topic<'t> {
             Self::Profile(name) => profile::page(name).into_text(),
             Self::Mode(mode) => mode::page(mode).into_text(),
             Self::EventReason(name) => event_reason::page(name).into_text(),
+            Self::Alert(alert) => alert.page(),
             Self::Key(key) => key.page().into_text(),
             Self::BesideCAres(text, resolver) => key::beside_page(text, resolver).into_text(),
             Self::Image(text, reference) => image::page(text, &reference),
@@ -202,6 +211,7 @@ fn similar(text: &str) -> Vec<&'static str> {
     let words = words.chain(known_options()).chain(Family::KNOWN.map(Family::name)).chain(Profile::NAMES);
     let words = words.chain(Mode::ALL.map(Mode::name)).chain(event_reason::reasons().map(|(reason, _)| reason));
     let words = words.chain(EMBEDDED.iter().map(|embedded| embedded.slug)).chain(KEYS.iter().map(|key| key.name));
+    let words = words.chain(ALERTS.iter().map(|alert| alert.name));
     let words = words.chain(official);
     let mut found: Vec<(f64, &str)> =
         words.map(|word| (strsim::jaro_winkler(word, &text), word)).filter(|(score, _)| *score >= SIMILAR).collect();
@@ -231,11 +241,11 @@ impl fmt::Display for UnknownTopic {
         match invalid {
             Some(invalid) => write!(
                 f,
-                "{invalid}; nor is it a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason or a key"
+                "{invalid}; nor is it a rule, a verdict, an option, a resolver, a profile, a mode, an Event's reason, an alert or a key"
             )?,
             None => write!(
                 f,
-                "`{text}` is not a rule, verdict, option, resolver, profile, mode, Event reason, key or image that muslin knows"
+                "`{text}` is not a rule, verdict, option, resolver, profile, mode, Event reason, alert, key or image that muslin knows"
             )?,
         }
         for (index, word) in similar.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::conditional::{Conditional, MARK, grouped};
-use super::{Component, ManifestError, Platform, kustomization, namespace};
+use super::{Component, ManifestError, Platform, kustomization, namespace, runbooks};
 
 /// A file of the chart's folder `templates`.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub fn templates() -> Result<Vec<Template>, ManifestError> {
     kustomization::set_image(&mut objects, &expression("include \"muslin.image\" ."));
     kustomization::patch(&mut objects, &variables_patch(), None)?;
     objects.iter_mut().for_each(keep_definition);
+    runbooks::link(&mut objects, &expression(&docs_url()));
     namespace::rename(&mut objects, &expression(".Release.Namespace"));
     let mut templates: Vec<Template> = Vec::new();
     for object in &objects {
@@ -73,6 +74,11 @@ pub fn templates() -> Result<Vec<Template>, ManifestError> {
 /// Returns a text that is a template expression.
 fn expression(text: &str) -> String {
     format!("{MARK}{text}{MARK}")
+}
+
+/// Returns the address of the folder `docs`, or the folder's name if the values have none.
+fn docs_url() -> String {
+    format!(r#".Values.env.{} | default "{}" | trimSuffix "/""#, runbooks::VARIABLE, runbooks::FOLDER)
 }
 
 /// Returns a patch with the variables that the chart's values set.

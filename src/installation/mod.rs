@@ -7,6 +7,8 @@ mod files;
 mod kustomization;
 mod namespace;
 mod platform;
+mod probe_job;
+mod runbooks;
 mod strategic_merge;
 
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ pub use chart::{Template, templates};
 pub use kustomization::ManifestError;
 pub use namespace::NAMESPACE;
 pub use platform::Platform;
+pub use probe_job::ProbeJob;
 
 /// A component of the manifests: a part of muslin that is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +59,7 @@ pub struct Installation {
     pub components: Vec<Component>,
     /// Is true for alert rules, a dashboard and a PodMonitor.
     pub has_monitoring: bool,
-    /// More environment variables of muslin's container.
+    /// More environment variables of muslin's container. `MUSLIN_DOCS_URL` is also the address of the pages about alerts.
     pub variables: Vec<(String, String)>,
 }
 
@@ -98,6 +101,9 @@ impl Installation {
         let variables: Vec<Value> = self.all_variables().into_iter().map(variable).collect();
         if !variables.is_empty() {
             kustomization::patch(&mut objects, &deployment_patch(&variables), None)?;
+        }
+        if let Some((_, address)) = self.variables.iter().rfind(|(name, _)| name == runbooks::VARIABLE) {
+            runbooks::link(&mut objects, address.trim_end_matches('/'));
         }
         namespace::rename(&mut objects, &self.namespace);
         // The webhooks last, after everything that they name.

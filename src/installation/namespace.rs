@@ -34,7 +34,7 @@ pub(super) fn rename(objects: &mut [Value], namespace: &str) {
 }
 
 /// Calls a function with every text at a path, in which `*` stands for every item of a list.
-fn for_each(value: &mut Value, path: &[String], change: &mut impl FnMut(&mut String)) {
+pub(super) fn for_each(value: &mut Value, path: &[String], change: &mut impl FnMut(&mut String)) {
     if let Some(values) = Conditional::values_mut(value) {
         values.into_iter().for_each(|value| for_each(value, path, change));
         return;

@@ -115,6 +115,26 @@ fn other_modes_and_variables_are_set_for_the_container() {
 }
 
 #[test]
+fn the_pages_about_alerts_are_below_the_address_of_the_docs() {
+    let pages = |variables: &[(&str, &str)]| -> Vec<String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let objects = Installation { has_monitoring: true, variables, ..installation() }.objects().unwrap();
+        let rules = find(&objects, "PrometheusRule")["spec"]["groups"][0]["rules"].as_array().unwrap();
+        rules.iter().map(|rule| rule["annotations"]["runbook_url"].as_str().unwrap().to_owned()).collect()
+    };
+    let page = "alerts/MuslinIsGone.md";
+    assert_eq!(pages(&[])[0], format!("docs/{page}"));
+    for address in ["https://docs.example.com/muslin", "https://docs.example.com/muslin/"] {
+        let pages = pages(&[("MUSLIN_DOCS_URL", address)]);
+        assert_eq!(pages[0], format!("https://docs.example.com/muslin/{page}"));
+        assert!(
+            pages.iter().all(|page| page.starts_with("https://docs.example.com/muslin/alerts/Muslin")),
+            "{pages:?}"
+        );
+    }
+}
+
+#[test]
 fn openshift_chooses_the_user_id() {
     let components = vec![Component::CertManager, Component::Platform(Platform::OpenShift)];
     let objects = Installation { components, ..installation() }.objects().unwrap();

@@ -23,6 +23,11 @@ pub const DOCS_URL_MAX: usize = 74;
 // === impl DocsUrl ===
 
 impl DocsUrl {
+    /// Returns the address, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns the address of the page about the rule with this slug.
     pub fn page_of(&self, slug: &str) -> String {
         let Self(base) = self;

@@ -26,7 +26,7 @@ const MANIFESTS_0_1_0: &str = include_str!("../data/manifests-0.1.0.yaml");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/muslin");
 
 /// The chart's values, and the arguments of `muslin install` that mean the same.
-const CHOICES: [(&[&str], &[&str]); 15] = [
+const CHOICES: [(&[&str], &[&str]); 16] = [
     (&[], &[]),
     (&["mode=audit"], &["--mode", "audit"]),
     (
@@ -38,6 +38,10 @@ const CHOICES: [(&[&str], &[&str]); 15] = [
     (&["privateRegistries=true"], &["--private-registries"]),
     (&["pullSecrets=true", "networkPolicy=true"], &["--pull-secrets", "--network-policy"]),
     (&["certManager=true", "monitoring=true"], &["--cert-manager", "--monitoring"]),
+    (
+        &["monitoring=true", "env.MUSLIN_DOCS_URL=https://docs.example.com/a/"],
+        &["--monitoring", "--env", "MUSLIN_DOCS_URL=https://docs.example.com/a/"],
+    ),
     (&["ownCertificate=true", "privateRegistries=true"], &["--own-certificate", "--private-registries"]),
     (&["platform=gke"], &["--platform", "gke"]),
     (&["hostNetwork=true", "highAvailability=true"], &["--host-network", "--ha"]),

@@ -28,7 +28,7 @@ const UNKNOWN: &str = "registry.example.com/shop/app:1";
 const UNREACHABLE: &str = r#"failed calling webhook "enforce.muslin.dev""#;
 
 /// Returns a pod of containers with these images, called `c0`, `c1`, …, with an option that is invalid for glibc.
-fn pod_of(namespace: &str, name: &str, images: &[&str]) -> Value {
+pub(crate) fn pod_of(namespace: &str, name: &str, images: &[&str]) -> Value {
     let mut specification = without_token(specification("deny"));
     let containers =
         images.iter().enumerate().map(|(number, image)| json!({ "name": format!("c{number}"), "image": image }));

@@ -91,7 +91,7 @@ fn plan_and_answer(
         // The caller answers.
         return Answer::skipped(uid);
     }
-    count(&state.metrics, &plan);
+    count(&state.metrics, &plan, namespace);
     let outcome = if plan.patch.is_empty() { Outcome::Unchanged } else { Outcome::Changed };
     if outcome == Outcome::Changed {
         tracing::info!(
@@ -116,9 +116,9 @@ fn plan_and_answer(
 }
 
 /// Counts the plan's findings, and the options that it injects. An earlier pass has counted the options of a pod that stays as it is.
-fn count(metrics: &Metrics, plan: &Plan) {
+fn count(metrics: &Metrics, plan: &Plan, namespace: &str) {
     for planned in &plan.findings {
-        metrics.count_finding(planned.finding.rule, planned.finding.level);
+        metrics.count_finding(planned.finding.rule, planned.finding.level, planned.fixed, namespace);
     }
     if !plan.patch.is_empty() {
         plan.injected.options.iter().for_each(|injected| metrics.count_injected(&injected.option));
