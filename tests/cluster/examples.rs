@@ -93,7 +93,7 @@ fn example(slug: &str, file: &str, namespace: &str) -> Result<Value> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     for document in Stream::new(&text).documents {
         let document = document.parse().ok().context("an example that is not YAML")?;
-        if let Some(pointer) = objects(document.root()).iter().find_map(|object| object.pod_pointer()) {
+        if let Some(pointer) = objects(document.root()).find_map(|object| object.pod_pointer()) {
             let mut pod = document.root().pointer(&pointer).context("an example without a pod")?.to_value()?;
             pod["apiVersion"] = json!("v1");
             pod["kind"] = json!("Pod");
