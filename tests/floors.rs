@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 19] = [
+const FLOORS: [&str; 20] = [
     "resolver",
     "pod",
     "image",
@@ -25,6 +25,7 @@ const FLOORS: [&str; 19] = [
     "origins",
     "queries",
     "report",
+    "os",
     "registry",
     "probe",
     "cluster",
