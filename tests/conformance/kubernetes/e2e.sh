@@ -81,7 +81,8 @@ compare() {
         run_tests "$profile" "$file"
         read -r reviews changed < <(reviewed)
         reviews=$((reviews - ${before% *})) changed=$((changed - ${before#* }))
-        row "$profile" "$reviews" "$changed" "$(comm -3 "$node_folder/without.results" "$node_folder/$profile.results" | cut -f 2- | sed 's/^\t//' | cut -f 2 | sort -u | wc -l)"
+        row "$profile" "$reviews" "$changed" "$(comm -3 <(sort "$node_folder/without.results") <(sort "$node_folder/$profile.results") |
+            sed 's/^\t//' | cut -f 2 | sort -u | wc -l)"
         cmp -s "$node_folder/without.results" "$node_folder/$profile.results" || fault=yes
         ((reviews > 0)) || { say "muslin reviewed no pod."; fault=yes; }
     done
