@@ -352,7 +352,8 @@ fn a_pod_that_muslin_must_change_is_not_probed(cluster: &Cluster) -> Result<()> 
                   users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}";
     std::fs::write(&nowhere, config)?;
     for image in [&[][..], &["--image", IMAGE]] {
-        let probe = Probe::start_by(cluster, namespace, &nowhere.display().to_string(), &[&["web"], image].concat())?;
+        let probe =
+            Probe::start_by(cluster, namespace, &nowhere.display().to_string(), &[&["web"][..], image].concat())?;
         probe.ends(3, &["refused"])?;
     }
     cluster.delete_pods(namespace)

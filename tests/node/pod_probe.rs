@@ -19,7 +19,7 @@ const NAMESPACE: &str = "inspected";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Fewer queries than by default, so that a probe takes a few seconds.
-const SHORT: [&str; 6] = ["--timeout", "6", "--pairs", "5", "--burst", "10"];
+const SHORT: [&str; 4] = ["--pairs", "5", "--burst", "10"];
 
 fn both_ways_probe_a_pod_and_show_its_settings(node: &mut Node) -> Result<()> {
     start_pod(node)?;
@@ -39,8 +39,6 @@ fn both_ways_probe_a_pod_and_show_its_settings(node: &mut Node) -> Result<()> {
     ensure!(output.status.code() == Some(1), "{}: {report}{messages}", output.status);
     ensure!(report.contains("stale-nameserver") && !report.contains("error: "), "{report}");
     ensure!(messages.contains("error: there are findings at or above --fail-on"), "{messages}");
-    let output = probe(node, &["web", "--fail-on", "never"])?;
-    ensure!(output.status.code() == Some(0), "{}", output.status);
 
     let output = probe(node, &["web", "--image", &format!("{REGISTRY}/no-such:1")])?;
     let (report, messages) = texts(&output);
