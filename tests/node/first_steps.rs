@@ -20,8 +20,8 @@ pub(crate) const ON_REQUEST: Topic =
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Names an archive of `scripts/release` to use in place of one with this build's binary.
-const ARCHIVE: &str = "MUSLIN_ARCHIVE";
+/// The folder that `scripts/release` wrote, whose archive is then used in place of one with this build's binary.
+const RELEASE: &str = "MUSLIN_RELEASE";
 
 /// Time limit until an installation, or its end, has taken effect.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -141,13 +141,13 @@ struct Layouts {
 // === impl Archive ===
 
 impl Archive {
-    /// Returns the archive that the variable names, or one of the same layout with this build's binary.
+    /// Returns the archive of the release, if the variable names one, or one of the same layout with this build's binary.
     fn of_this_build() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        if let Some(file) = std::env::var_os(ARCHIVE) {
-            return Ok(Self { _folder: folder, file: file.into() });
-        }
         let name = format!("muslin-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+        if let Some(release) = std::env::var_os(RELEASE) {
+            return Ok(Self { _folder: folder, file: Path::new(&release).join(format!("{name}.tar.gz")) });
+        }
         let root = folder.path().join(&name);
         let bin = root.join("bin");
         fs::create_dir_all(&bin)?;
@@ -186,7 +186,7 @@ impl Layouts {
     fn of(node: &Node, archive: &Archive) -> Result<Self> {
         let binary = archive.unpack(&node.folder().join("for-the-image"))?.join("bin/muslin");
         let layouts = Self { muslin: node.folder().join("muslin.image"), alpine: node.folder().join("alpine.image") };
-        run(format!("{ROOT}/scripts/image"), &["layout", &text(&binary)?, &text(&layouts.muslin)?])?;
+        run(format!("{ROOT}/scripts/image"), &["layout", &text(&layouts.muslin)?, &text(&binary)?])?;
         run(format!("{ROOT}/tests/node/image"), &["alpine", &text(&layouts.alpine)?])?;
         Ok(layouts)
     }
