@@ -24,7 +24,7 @@ pub(crate) const STEPS: [Step; 6] = [
     },
     Step {
         heading: "1. Look, with nothing installed",
-        text: "`muslin scan` reads the cluster as you may read it, and writes nothing. Its exit code is 1 because there are findings.",
+        text: "`muslin scan` reads the cluster as you may read it, and writes nothing. The exit code is 1 because of the finding of level `deny`.",
         commands: &["muslin scan -A"],
     },
     Step {
