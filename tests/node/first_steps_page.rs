@@ -90,8 +90,11 @@ impl Page {
         }
     }
 
-    /// Adds a command and its output.
+    /// Adds a command and its output, without the addresses of the machine's own nameservers.
     pub(crate) fn add(&mut self, command: &str, output: &str) {
+        let file = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let nameservers = file.lines().filter_map(|line| line.strip_prefix("nameserver "));
+        let output = nameservers.fold(output.to_owned(), |text, address| text.replace(address.trim(), "192.0.2.53"));
         let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
         let _ = write!(self.0, "\n```\n$ {command}\n{}\n```\n", lines.join("\n").trim_end());
     }
