@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use muslin::cli::contract_parts;
+use muslin::doctor::TESTED_KUBERNETES;
 use muslin::explain::{Examples, Topic, pages, parts};
 use muslin::rules::RULES;
 use muslin::verdicts::DIAGNOSES;
@@ -91,7 +93,8 @@ fn the_generated_pages_are_up_to_date() {
 
 #[test]
 fn the_generated_parts_of_pages_are_up_to_date() {
-    for part in parts() {
+    let metrics = fs::read_to_string(docs().join("metrics.md")).unwrap();
+    for part in parts().into_iter().chain(contract_parts(&metrics)) {
         let written = fs::read_to_string(docs().join(part.page)).unwrap();
         let made = part.fill(&written);
         assert!(made == Some(written), "docs/{} is not what the code says: run `cargo run -- docs .`", part.page);
@@ -109,7 +112,8 @@ fn the_definitions_of_resources_are_up_to_date() {
 
 #[test]
 fn every_link_has_a_target() {
-    let others = ["README.md", "SECURITY.md"].map(|page| Path::new(REPOSITORY).join(page));
+    let others =
+        ["README.md", "SECURITY.md", "CHANGELOG.md", "CODE_OF_CONDUCT.md"].map(|page| Path::new(REPOSITORY).join(page));
     for page in markdown(&docs()).into_iter().chain(others) {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
@@ -186,17 +190,177 @@ fn each_kind_of_report_has_a_case_with_that_answer() {
     }
 }
 
+/// Asserts that each console block of a page shows lines of a block of the recorded page, in their order; `...` leaves lines out.
+fn shows_a_part_of(page: &str, recorded: &str) {
+    let blocks = |text: &str| -> Vec<Vec<String>> {
+        let blocks = text.split("\n```").skip(1).step_by(2).map(|block| block.lines().skip(1));
+        let blocks = blocks.map(|lines| lines.map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()));
+        blocks
+            .map(Iterator::collect::<Vec<_>>)
+            .filter(|block| block.first().is_some_and(|line| line.starts_with("$ ")))
+            .collect()
+    };
+    let page_text = fs::read_to_string(Path::new(REPOSITORY).join(page)).unwrap();
+    let recorded_text = fs::read_to_string(docs().join(recorded)).unwrap();
+    let lines: Vec<String> = blocks(&recorded_text).concat();
+    let mut shown = 0;
+    for block in blocks(&page_text).into_iter().filter(|block| lines.contains(&block[0])) {
+        let mut rest = lines.iter();
+        for line in block.iter().filter(|line| *line != "...") {
+            assert!(
+                rest.any(|recorded| recorded == line),
+                "docs/{recorded} lacks this line of {page}, or has another order: {line}"
+            );
+        }
+        shown += 1;
+    }
+    assert!(shown > 0, "{page} shows nothing of docs/{recorded}");
+}
+
 #[test]
-fn the_readme_shows_a_part_of_the_recorded_story() {
+fn examples_of_a_cluster_are_parts_of_the_recorded_first_steps() {
+    shows_a_part_of("README.md", "first-steps.md");
+    shows_a_part_of("docs/operations.md", "first-steps.md");
     let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
-    let story = fs::read_to_string(docs().join("story.md")).unwrap();
-    let shown = readme.split("```").find(|block| block.contains("$ kubectl describe pods")).unwrap();
-    let mut recorded = story.lines().map(str::trim);
-    for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
+    let steps =
+        ["$ muslin scan", "$ muslin install", "$ muslin doctor", "muslin.dev/mode=warn", "muslin.dev/mode=inject"];
+    let mut rest = readme.as_str();
+    for step in steps {
+        let found = rest.find(step);
+        rest = &rest[found.unwrap_or_else(|| panic!("README.md lacks {step}, or has another order")).max(1)..];
+    }
+    let check = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["check", "manifests/examples/alpine-pod.yaml"])
+        .current_dir(REPOSITORY)
+        .output()
+        .unwrap();
+    for stream in [check.stdout, check.stderr] {
+        let text = String::from_utf8(stream).unwrap();
         assert!(
-            recorded.any(|recorded| recorded == line),
-            "docs/story.md lacks this line, or has another order: {line}"
+            !text.is_empty() && readme.contains(text.trim_end()),
+            "README.md does not show what check prints:\n{text}"
         );
+    }
+    // The first page comes before anything else that has commands.
+    assert!(readme.find("## First steps") < readme.find("```"), "README.md begins with something else");
+}
+
+/// Returns the texts of the files of a folder with this extension, and of its folders.
+fn sources(folder: &Path, extension: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.extension() {
+            None if path.is_dir() => sources(&path, extension),
+            Some(found) if found == extension => vec![fs::read_to_string(&path).unwrap()],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_contract_lists_exactly_the_keys_that_the_code_names() {
+    let named: BTreeSet<String> = sources(&Path::new(REPOSITORY).join("src"), "rs")
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| line.contains("const ") && line.contains(": &str = "))
+        .filter_map(|line| Some(line.split_once("= \"")?.1.split('"').next()?.to_owned()))
+        .filter(|key| key.starts_with("muslin.dev/") && key.len() > "muslin.dev/".len())
+        .collect();
+    let page = fs::read_to_string(docs().join("contract.md")).unwrap();
+    let listed = page.lines().filter_map(|line| line.strip_prefix("| `muslin.dev/")?.split('`').next());
+    let listed: BTreeSet<String> =
+        listed.filter(|key| *key != "v1alpha1").map(|key| format!("muslin.dev/{key}")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    assert_eq!(named, listed);
+}
+
+/// The tests run on each release that a `.mod` file pins.
+#[test]
+fn the_contract_names_the_releases_of_kubernetes_that_the_tests_pin() {
+    let page = fs::read_to_string(docs().join("contract.md")).unwrap();
+    let folder = Path::new(REPOSITORY).join("tests/cluster/control-plane/kubernetes");
+    let pinned: BTreeSet<String> = sources(&folder, "mod")
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| {
+            line.trim().strip_prefix("require ").unwrap_or(line.trim()).strip_prefix("k8s.io/kubernetes v")
+        })
+        .map(|version| format!("v{}", version.split(' ').next().unwrap()))
+        .collect();
+    let listed: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| v1."))
+        .map(|line| format!("v1.{}", line.split(' ').next().unwrap()))
+        .collect();
+    assert_eq!(pinned, listed);
+    let minors = pinned.iter().map(|version| version.split('.').nth(1).unwrap().parse::<u32>().unwrap());
+    let (oldest, newest) = (minors.clone().min(), minors.max());
+    assert_eq!([oldest, newest].map(Option::unwrap), TESTED_KUBERNETES);
+    let chart = fs::read_to_string(Path::new(REPOSITORY).join("charts/muslin/Chart.yaml")).unwrap();
+    assert!(chart.contains(&format!("kubeVersion: \">=1.{}.0-0\"", TESTED_KUBERNETES[0])), "{chart}");
+}
+
+/// The repository has no public address yet; docs/ci.md asks readers to write theirs.
+#[test]
+fn one_address_stands_for_the_repository_everywhere() {
+    let places = [
+        "README.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "CODE_OF_CONDUCT.md",
+        "CONTRIBUTING.md",
+        "Cargo.toml",
+        "action.yml",
+    ];
+    let mut texts: Vec<(String, String)> = places
+        .iter()
+        .map(|name| ((*name).to_owned(), fs::read_to_string(Path::new(REPOSITORY).join(name)).unwrap()))
+        .collect();
+    for (folder, extension) in [("docs", "md"), (".github", "yml"), ("charts", "yaml"), ("scripts", "rb")] {
+        let found = sources(&Path::new(REPOSITORY).join(folder), extension);
+        texts.extend(found.into_iter().map(|text| (format!("{folder}/*.{extension}"), text)));
+    }
+    let mut found = 0;
+    for (name, text) in &texts {
+        for (start, _) in text.match_indices("/muslin") {
+            let before = &text[..start];
+            if let Some(owner) =
+                before.rsplit_once("github.com/").map(|(_, owner)| owner).filter(|owner| is_owner(owner))
+            {
+                assert_eq!(owner, "example", "{name}: the repository's address is another one");
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 3, "{found}");
+    assert!(env!("CARGO_PKG_REPOSITORY").ends_with("github.com/example/muslin"));
+    assert!(env!("CARGO_PKG_HOMEPAGE").starts_with(env!("CARGO_PKG_REPOSITORY")));
+}
+
+fn is_owner(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The newest version is that of Cargo.toml, each has its day, and what is not released stands on top.
+#[test]
+fn the_changelog_has_a_section_for_each_version() {
+    let text = fs::read_to_string(Path::new(REPOSITORY).join("CHANGELOG.md")).unwrap();
+    let mut headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    assert_eq!(headings.next(), Some("Unreleased"));
+    let versions: Vec<(&str, &str)> = headings.map(|heading| heading.split_once(" - ").unwrap()).collect();
+    assert_eq!(versions[0].0, env!("CARGO_PKG_VERSION"));
+    let number = |version: &str| -> Vec<u32> { version.split('.').map(|part| part.parse().unwrap()).collect() };
+    assert!(
+        versions.is_sorted_by(|newer, older| number(newer.0) > number(older.0) && newer.1 >= older.1),
+        "{versions:?}"
+    );
+    for (version, day) in versions {
+        let is_day = day.len() == 10
+            && day
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+        assert!(is_day, "{version}: {day}");
     }
 }
 

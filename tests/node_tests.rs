@@ -12,6 +12,8 @@ mod common {
 mod node {
     pub(crate) mod doctor;
     pub(crate) mod evidence;
+    pub(crate) mod first_steps;
+    pub(crate) mod first_steps_page;
     pub(crate) mod installation;
     pub(crate) mod page;
     pub(crate) mod pod_probe;
@@ -29,7 +31,7 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{doctor, evidence, installation, pod_probe, probe, proof, search_list, shop};
+use node::{doctor, evidence, first_steps, installation, pod_probe, probe, proof, search_list, shop};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
@@ -42,6 +44,7 @@ const SUITE: Suite<Test> = Suite {
         proof::ON_REQUEST,
         search_list::ON_REQUEST,
         evidence::ON_REQUEST,
+        first_steps::ON_REQUEST,
     ],
 };
 

@@ -9,6 +9,7 @@ use clap::Args;
 use crate::explain::{Examples, GeneratedPage, pages, parts};
 use crate::installation::{Template, templates};
 
+use super::contract;
 use super::outcome::{Failure, Outcome};
 use super::schema::SCHEMAS;
 use super::schema_page::page;
@@ -24,11 +25,11 @@ pub(super) struct Docs {
 // === impl Docs ===
 
 impl Docs {
-    pub(super) fn run(&self) -> Outcome {
-        self.write().map_err(Failure::Input)
+    pub(super) fn run(&self, arguments: &clap::Command) -> Outcome {
+        self.write(arguments).map_err(Failure::Input)
     }
 
-    fn write(&self) -> anyhow::Result<()> {
+    fn write(&self, arguments: &clap::Command) -> anyhow::Result<()> {
         for GeneratedPage { path, text } in pages_with_examples(&self.repository)? {
             let path = self.repository.join("docs").join(path);
             let folder = path.parent().unwrap_or(&self.repository);
@@ -45,7 +46,9 @@ impl Docs {
             let path = self.repository.join("docs/schemas").join(format!("{}.json", schema.name));
             fs::write(&path, schema.text().as_str()).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for part in parts() {
+        let metrics = self.repository.join("docs/metrics.md");
+        let metrics = fs::read_to_string(&metrics).with_context(|| format!("cannot read {}", metrics.display()))?;
+        for part in parts().into_iter().chain(contract::parts(&metrics, arguments)) {
             let path = self.repository.join("docs").join(part.page);
             let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let page =

@@ -71,10 +71,11 @@ impl Doctor {
         }
         let count = |status| checks.iter().filter(|check| check.status == status).count();
         let (wrong, unknown) = (count(Status::Wrong), count(Status::Unknown));
+        let checks = |count: usize| if count == 1 { "1 check".to_owned() } else { format!("{count} checks") };
         Err(Failure::Found(Line::new(match (wrong, unknown) {
-            (0, unknown) => format!("{unknown} checks could not be made"),
-            (wrong, 0) => format!("{wrong} checks failed"),
-            (wrong, unknown) => format!("{wrong} checks failed, and {unknown} could not be made"),
+            (0, unknown) => format!("{} could not be made", checks(unknown)),
+            (wrong, 0) => format!("{} failed", checks(wrong)),
+            (wrong, unknown) => format!("{} failed, and {unknown} could not be made", checks(wrong)),
         })))
     }
 

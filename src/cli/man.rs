@@ -20,7 +20,8 @@ pub(super) struct Man {
     folder: PathBuf,
 }
 
-const EXIT_STATUS: &[(&str, &str)] = &[
+/// The exit codes and their meanings.
+pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "No findings at or above --fail-on; for other commands: success."),
     ("1", "There are findings. Fixed ones count, except for scan and check --fix."),
     ("2", "Bad input or usage."),

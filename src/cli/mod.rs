@@ -6,6 +6,7 @@ mod cluster_args;
 mod cluster_completion;
 mod completions;
 mod config_schema;
+mod contract;
 mod diff;
 mod disk_images;
 mod docs;
@@ -50,6 +51,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::explain::GeneratedPart;
 
 /// Makes DNS inside Kubernetes pods dependable.
 ///
@@ -102,6 +105,11 @@ enum Color {
 /// The file name that makes muslin a kubectl plugin.
 const PLUGIN: &str = "kubectl-muslin";
 
+/// Returns the parts of `docs/contract.md` that the command line writes. `metrics` is the page `docs/metrics.md`.
+pub fn contract_parts(metrics: &str) -> Vec<GeneratedPart> {
+    contract::parts(metrics, &Arguments::command())
+}
+
 /// Runs the command that the process's arguments name.
 pub fn run() -> ExitCode {
     if let Some(outcome) = completions::complete(Arguments::command) {
@@ -132,7 +140,7 @@ pub fn run() -> ExitCode {
         Command::Version(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(Arguments::command()),
-        Command::Docs(command) => command.run(),
+        Command::Docs(command) => command.run(&Arguments::command()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use super::schema::NamedSchema;
 pub(super) fn page(schemas: &[NamedSchema]) -> String {
     let mut page = String::from(
         "# JSON Schemas\n\nJSON Schemas (2020-12) of `muslin.toml` and of every JSON output, made from muslin's types by `cargo run -- docs .`. \
-         `muslin schema NAME` prints the same. [json.md](../json.md) says what stays stable.\n\n| schema | describes |\n|---|---|\n",
+         `muslin schema NAME` prints the same. [contract.md](../contract.md) says what stays stable.\n\n| schema | describes |\n|---|---|\n",
     );
     for schema in schemas {
         page.push_str(&format!("| [{0}]({0}.json) | {1} |\n", schema.name, schema.of));

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod inspections;
 mod reader;
 mod review_rights;
 mod secret;
@@ -67,6 +68,7 @@ pub async fn observe(client: Client, namespace: Option<&str>, own_version: &str)
         dry_run(&client, enforced, &image),
     );
     let replicas = replicas(&reader, &namespace, pods.as_deref().unwrap_or_default()).await;
+    let failed_inspections = inspections::failed(&reader, &namespace, &replicas).await;
     let (secret, chain) = secret;
     let now = Timestamp::now();
     let after = reader.api_metrics().await;
@@ -86,6 +88,7 @@ pub async fn observe(client: Client, namespace: Option<&str>, own_version: &str)
         deployment,
         pods,
         replicas,
+        failed_inspections,
         service,
         slices,
         secret,
@@ -146,11 +149,14 @@ async fn pods(reader: &Reader, namespace: &str, deployment: Option<&Value>) -> S
     reader.items(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await
 }
 
-/// Asks the pods that have an address, through the API server's pod proxy.
+/// Asks the pods whose container runs, through the API server's pod proxy: the silence of the others has another reason.
 async fn replicas(reader: &Reader, namespace: &str, pods: &[Value]) -> Vec<Replica> {
-    let has_address =
-        |pod: &&Value| pod["status"]["podIP"].as_str().is_some() && pod["metadata"]["deletionTimestamp"].is_null();
-    let asked = pods.iter().filter(has_address).take(REPLICAS_MAX).map(|pod| async move {
+    let runs = |pod: &&Value| {
+        pod["status"]["podIP"].is_string()
+            && pod["metadata"]["deletionTimestamp"].is_null()
+            && !pod["status"]["containerStatuses"][0]["state"]["running"].is_null()
+    };
+    let asked = pods.iter().filter(runs).take(REPLICAS_MAX).map(|pod| async move {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let path = |scheme: &str, port: u64, path: &str| {
             format!("/api/v1/namespaces/{namespace}/pods/{scheme}:{name}:{port}/proxy/{path}")

@@ -18,6 +18,7 @@ use quick_cache::unsync::Cache;
 use tokio::sync::mpsc;
 
 pub(super) use names::{event_name, stable_hash};
+pub(super) use owner::top_owner;
 pub(super) use rates::Rates;
 pub use source::{EventSource, PodEvents};
 pub use tally::EventTally;

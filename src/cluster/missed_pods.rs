@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::events::{Rates, stable_hash};
 use super::lease::Lease;
-use super::own_events::{OwnEvent, OwnPod};
+use super::own_events::{OwnEvent, OwnPod, Subject};
 use super::watch::{Watch, WatchHealth};
 use crate::pod::LIBC_LABEL;
 use crate::rules::PODS_MISSED;
@@ -92,8 +92,8 @@ impl MissedPods {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts in a task that lives as long as the process, while this replica is the leader, and writes Events on muslin's own pod. Needs
-    /// the rights get, list and watch on pods, and create on events of `events.k8s.io`.
+    /// Counts in a task that lives as long as the process, while this replica is the leader, and writes Events on muslin's Deployment.
+    /// Needs the rights get, list and watch on pods, get on replicasets, and create on events of `events.k8s.io`.
     pub fn watch(&self, client: Client, lease: Lease, source: Arc<dyn MarkSource>, own_pod: OwnPod) {
         let counter = Counter {
             client,
@@ -198,7 +198,8 @@ impl Counter {
         let note = format!(
             "run `muslin doctor`, which finds the cause: {pods} created without a review by muslin, the last of them {namespace}/{name}"
         );
-        let event = OwnEvent { prefix: "muslin-missed-", reason: PODS_MISSED, action: "CountPods", note };
+        let subject = Subject::Deployment;
+        let event = OwnEvent { subject, prefix: "muslin-missed-", reason: PODS_MISSED, action: "CountPods", note };
         if let Err(error) = self.own_pod.write(event).await {
             tracing::warn!(%error, "cannot write an Event about missed pods");
         }

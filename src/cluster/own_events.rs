@@ -1,4 +1,4 @@
-//! Events on muslin's own pod. Must not know what they report.
+//! Events on muslin's own pod, or on the Deployment that made it. Must not know what they report.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
+use super::events::top_owner;
 use super::writes::{WriteError, write};
 use crate::text::Line;
 
@@ -24,8 +25,18 @@ pub struct OwnPod {
     pub pod: String,
 }
 
+/// The object that an Event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The pod of this replica.
+    Pod,
+    /// The Deployment of all replicas; the pod, if nothing made it.
+    Deployment,
+}
+
 /// An Event of the type `Warning`.
 pub(super) struct OwnEvent {
+    pub(super) subject: Subject,
     /// The prefix of its name.
     pub(super) prefix: &'static str,
     pub(super) reason: &'static str,
@@ -39,18 +50,8 @@ impl OwnPod {
     /// Writes an Event. Each call writes a new one.
     pub(super) async fn write(&self, event: OwnEvent) -> Result<(), WriteError> {
         let Self { client, namespace, pod } = self;
-        let OwnEvent { prefix, reason, action, note } = event;
-        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        // Without its uid, `kubectl describe pod` does not show the Event.
-        let uid = write(pods.get_metadata_opt(pod)).await.ok().flatten().and_then(|pod| pod.metadata.uid);
-        let regarding = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            name: Some(pod.clone()),
-            namespace: Some(namespace.clone()),
-            uid,
-            ..ObjectReference::default()
-        };
+        let OwnEvent { subject, prefix, reason, action, note } = event;
+        let regarding = self.regarding(subject).await;
         let event = Event {
             metadata: ObjectMeta { generate_name: Some(prefix.to_owned()), ..ObjectMeta::default() },
             regarding: Some(regarding),
@@ -65,5 +66,26 @@ impl OwnPod {
         };
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
         write(events.create(&PostParams::default(), &event)).await.map(|_| ())
+    }
+
+    /// Returns a reference to the subject, with its uid: `kubectl describe` does not show Events without it.
+    async fn regarding(&self, subject: Subject) -> ObjectReference {
+        let Self { client, namespace, pod } = self;
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let found = write(pods.get_metadata_opt(pod)).await.ok().flatten().map(|pod| pod.metadata).unwrap_or_default();
+        let owner = found.owner_references.into_iter().flatten().find(|owner| owner.controller == Some(true));
+        if let (Subject::Deployment, Some(owner)) = (subject, owner)
+            && let Ok(Some(top)) = write(top_owner(client, namespace, &owner)).await
+        {
+            return top;
+        }
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.clone()),
+            namespace: Some(namespace.clone()),
+            uid: found.uid,
+            ..ObjectReference::default()
+        }
     }
 }

@@ -7,6 +7,9 @@ use serde::Serialize;
 pub(super) const APPLY: &str =
     "apply the manifests again: muslin install with the options that you installed with, piped to kubectl apply -f -";
 
+/// The advice where a check needs a pod of muslin that runs.
+pub(super) const PODS: &str = "the check pods has the reason";
+
 /// The result of a check, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -30,7 +33,7 @@ pub struct Check {
     pub status: Status,
     /// The observation in a sentence.
     pub message: String,
-    /// The advice.
+    /// The advice, for every result but `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
@@ -65,8 +68,8 @@ impl Check {
         Self { check, status: Status::Wrong, message: message.into(), fix: Some(fix.into()) }
     }
 
-    pub(super) fn unknown(check: &'static str, message: impl Into<String>, fix: Option<String>) -> Self {
-        Self { check, status: Status::Unknown, message: message.into(), fix }
+    pub(super) fn unknown(check: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, status: Status::Unknown, message: message.into(), fix: Some(fix.into()) }
     }
 }
 

@@ -12,10 +12,10 @@ mod shape;
 mod tests;
 
 pub use check::{Check, Status, is_healthy};
-pub use checks::judge;
+pub use checks::{TESTED_KUBERNETES, judge};
 pub use expected::{Right, expected_objects, rights};
 pub use observed::{
-    CallResult, CertificateFacts, DryRun, NamespaceLabels, Observed, PortAnswer, Replica, Seen, ServingSecret, Trust,
-    Unseen, WebhookTrust,
+    CallResult, CertificateFacts, DryRun, FailedInspection, NamespaceLabels, Observed, PortAnswer, Replica, Seen,
+    ServingSecret, Trust, Unseen, WebhookTrust,
 };
 pub use selector::{enforced_namespace, namespace_for_dry_run};

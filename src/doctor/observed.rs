@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::check::Check;
@@ -44,6 +45,8 @@ pub struct Observed {
     pub pods: Seen<Vec<Value>>,
     /// The answers of each pod with an address.
     pub replicas: Vec<Replica>,
+    /// The inspections of images that failed in the last minutes, by the logs of the pods, in their order.
+    pub failed_inspections: Vec<FailedInspection>,
     /// muslin's Service.
     pub service: Seen<Option<Value>>,
     /// The EndpointSlices of the Service.
@@ -82,6 +85,19 @@ pub struct Replica {
     pub webhook: PortAnswer,
     /// The pod's metrics.
     pub metrics: PortAnswer,
+}
+
+/// An inspection of an image that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct FailedInspection {
+    /// The image name.
+    pub image: String,
+    /// The registry that the name means.
+    pub registry: String,
+    /// The registry cannot be reached or does not work, whatever the image is.
+    pub unreachable: bool,
+    /// The error.
+    pub error: String,
 }
 
 /// The answer of a port.
@@ -165,6 +181,15 @@ pub enum CallResult {
     Unseen(Unseen),
 }
 
+// === impl FailedInspection ===
+
+impl FailedInspection {
+    /// Returns the failed inspection that a line of muslin's log reports.
+    pub fn of_log_line(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+}
+
 // === impl Unseen ===
 
 impl Unseen {
@@ -174,9 +199,13 @@ impl Unseen {
             Self::Forbidden(message) => Check::unknown(
                 name,
                 format!("you may not read {subject}: {message}"),
-                Some("run muslin doctor with the rights of a cluster admin".to_owned()),
+                "run muslin doctor with the rights of a cluster admin",
             ),
-            Self::Failed(message) => Check::unknown(name, format!("cannot read {subject}: {message}"), None),
+            Self::Failed(message) => Check::unknown(
+                name,
+                format!("cannot read {subject}: {message}"),
+                "run muslin doctor again; if this stays, look at the API server and at the network between",
+            ),
         }
     }
 }

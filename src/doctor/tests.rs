@@ -78,6 +78,7 @@ fn healthy() -> Observed {
             webhook: answer(200, "ok\n"),
             metrics: answer(200, "muslin_pods_missed_total 0\n"),
         }],
+        failed_inspections: Vec::new(),
         service: Ok(Some(object(&objects, "Service").clone())),
         slices: Ok(vec![json!({ "endpoints": [{ "conditions": { "ready": true } }] })]),
         secret: ServingSecret {
@@ -103,6 +104,7 @@ fn after(change: impl FnOnce(&mut Observed)) -> Vec<(&'static str, Status, Strin
     change(&mut observed);
     let checks = judge(&observed).unwrap();
     let bad = checks.into_iter().filter(|check| check.status != Status::Ok);
+    let bad = bad.inspect(|check| assert!(check.fix.is_some(), "{} says no way out: {}", check.check, check.message));
     bad.map(|check| (check.check, check.status, format!("{}\n{}", check.message, check.fix.unwrap_or_default())))
         .collect()
 }
@@ -182,6 +184,9 @@ fn the_deployment_and_its_pods() {
         let words = ["registry.example.com/muslin:0.1.0", reason, "not found", "push the image"];
         only("pods", Status::Wrong, &words, |it| it.pods = Ok(vec![pod("muslin-0"), waiting(reason, "not found")]));
     }
+    only("pods", Status::Wrong, &["does not run yet", "in ten seconds", "describe pod"], |it| {
+        it.pods = Ok(vec![pod("muslin-0"), waiting("ContainerCreating", "")]);
+    });
     only("pods", Status::Wrong, &["137", "OOMKilled", "7 restarts", "--previous"], |it| {
         it.pods = Ok(vec![pod("muslin-0"), waiting("CrashLoopBackOff", "")]);
     });
@@ -284,6 +289,12 @@ fn a_selector_is_judged_by_the_namespaces_that_it_chooses() {
     only("selectors", Status::Warning, &["objectSelector"], |it| {
         webhook_of(it, 0, PODS)["objectSelector"] = json!({ "matchLabels": { "a": "b" } });
     });
+    let label = |key: &'static str, value: &'static str| {
+        move |it: &mut Observed| it.namespaces.as_mut().unwrap().push(namespace("web", &[(key, value)]))
+    };
+    only("selectors", Status::Warning, &["of web is no mode", "off, audit, warn"], label("muslin.dev/mode", "of"));
+    only("selectors", Status::Warning, &["skips web", "muslin.dev/mode=off"], label("muslin.dev/self", "true"));
+    assert_eq!(after(label("muslin.dev/mode", "audit")), vec![]);
     // As the API server of AKS adds it: no namespace here has the label.
     assert_eq!(
         after(|it| {
@@ -431,6 +442,23 @@ fn muslins_own_metrics_tell_of_missed_pods_caches_and_registries() {
     only("registries", Status::Wrong, &["all 2 inspections", "kubectl logs"], inspections(0, 2));
     only("registries", Status::Warning, &["2 inspections", "3 did not"], inspections(3, 2));
     assert_eq!(after(inspections(3, 0)), vec![]);
+    let line = |registry: &str, unreachable: bool| {
+        let line = json!({
+            "timestamp": "2026-11-30T10:00:00Z", "level": "WARN", "message": "cannot inspect an image", "platform": "linux/amd64",
+            "image": format!("{registry}/app:1"), "registry": registry, "unreachable": unreachable, "error": "timed out"
+        });
+        FailedInspection::of_log_line(&line.to_string()).unwrap()
+    };
+    let with = |lines: Vec<FailedInspection>| {
+        move |it: &mut Observed| {
+            inspections(3, 2)(it);
+            it.failed_inspections = lines;
+        }
+    };
+    let words = ["did not reach", "b.example.com (and 1 more)", "timed out", "NetworkPolicies", "--allow-network"];
+    only("registries", Status::Wrong, &words, with(vec![line("a.example.com", true), line("b.example.com", true)]));
+    only("registries", Status::Warning, &["a.example.com/app:1: timed out"], with(vec![line("a.example.com", false)]));
+    assert_eq!(FailedInspection::of_log_line("{\"message\":\"changed a pod\"}"), None);
 }
 
 #[test]

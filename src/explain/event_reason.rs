@@ -28,7 +28,7 @@ pub(super) fn page(name: &'static str) -> Page {
     if name == CERTIFICATE_UNUSABLE {
         page.paragraph("muslin writes it on its own pod. Replace the certificate or its key; muslin reads the files again by itself.");
     } else if name == PODS_MISSED {
-        page.paragraph("muslin writes it on its own pod, at most once an hour. `muslin doctor` finds the cause; `docs/operations.md` says what counts as missed.");
+        page.paragraph("muslin writes it on its Deployment, at most once an hour. `muslin doctor` finds the cause; `docs/operations.md` says what counts as missed.");
     } else if name == RISK_NOT_ACCEPTED {
         page.paragraph("muslin writes it on a ResolverProfile that an earlier release accepted. Name the risks of its message in `acceptRisk`: the next release of muslin will not use the profile without.");
     } else if name == SEARCH_DOMAIN_BROKEN || name == SEARCH_DOMAIN_HEALTHY {

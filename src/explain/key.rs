@@ -3,9 +3,10 @@
 use super::page::Page;
 use crate::image::Evidence;
 use crate::pod::{
-    IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, LIBC_LABEL, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, LIBC_LABEL, RESOLVERS_ANNOTATION,
+    WARNINGS_ANNOTATION,
 };
-use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL, Profile};
+use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL, Profile, SELF_LABEL};
 use crate::resolver::{Family, Resolver};
 
 /// A label or an annotation.
@@ -15,11 +16,11 @@ pub struct Key {
     /// The one who writes it, and the object.
     pub(super) written: &'static str,
     /// The meaning of its value.
-    meaning: &'static str,
+    pub(super) meaning: &'static str,
 }
 
 /// All keys of objects that muslin reads or writes.
-pub(super) static KEYS: [Key; 8] = [
+pub(super) static KEYS: [Key; 13] = [
     Key {
         name: MODE_LABEL,
         written: "You write this label on a namespace.",
@@ -60,6 +61,31 @@ pub(super) static KEYS: [Key; 8] = [
         name: LIBC_LABEL,
         written: "muslin writes this label on pods, in mode `warn` and above.",
         meaning: "The value is what all containers have in common: `musl`, `glibc`, `other`, `unknown`, or `mixed` if they differ.",
+    },
+    Key {
+        name: SELF_LABEL,
+        written: "muslin's manifests write this label on muslin's namespace; with Helm, you do.",
+        meaning: "The value is `true`. The webhook configurations skip the namespace by it, whatever the namespace's name.",
+    },
+    Key {
+        name: "muslin.dev/ndots-evidence",
+        written: "You write this annotation on a ResolverProfile, as `muslin queries -o profile` prints it.",
+        meaning: "The value is a JSON object with the evidence that the profile's `ndots` loses no name.",
+    },
+    Key {
+        name: "muslin.dev/rotate",
+        written: "You write this annotation on the Secret `muslin-certificates`, and muslin removes it.",
+        meaning: "`authority` or `certificate`: what muslin makes anew at once.",
+    },
+    Key {
+        name: "muslin.dev/certificates-revision",
+        written: "muslin writes this annotation on its webhook configurations, for itself.",
+        meaning: "The value is the revision of the Secret that `caBundle` is from. It may change in any release.",
+    },
+    Key {
+        name: DOCTOR_ANNOTATION,
+        written: "`muslin doctor` writes this annotation on a pod that it asks for as a dry run, for itself.",
+        meaning: "The value is muslin's answer. It may change in any release.",
     },
 ];
 

@@ -1,5 +1,7 @@
 //! The generated parts of pages that people write: tables between two comment lines. Must not know of files.
 
+use super::event_reason::reasons;
+use super::key::KEYS;
 use super::page::{Page, code_list};
 use crate::plan::CACHE_RISKS;
 use crate::rules::{EventReason, RULES, Rule};
@@ -16,6 +18,8 @@ pub struct GeneratedPart {
 /// Returns every generated part.
 pub fn parts() -> Vec<GeneratedPart> {
     vec![
+        GeneratedPart { page: "contract.md", name: "the labels and annotations", text: keys() },
+        GeneratedPart { page: "contract.md", name: "the reasons of Events in short", text: reason_names() },
         GeneratedPart { page: "events.md", name: "the reasons of Events", text: event_reasons() },
         GeneratedPart { page: "policy.md", name: "the rules of acceptRisk", text: risks() },
         GeneratedPart { page: "policy.md", name: "the risks of a cache on the node", text: cache_risks() },
@@ -25,6 +29,11 @@ pub fn parts() -> Vec<GeneratedPart> {
 // === impl GeneratedPart ===
 
 impl GeneratedPart {
+    /// The part of this name, whose text stands between two empty lines.
+    pub fn new(page: &'static str, name: &'static str, text: impl AsRef<str>) -> Self {
+        Self { page, name, text: format!("\n{}\n", text.as_ref().trim()) }
+    }
+
     /// Returns the page with this part written anew; `None` where the page lacks the two comment lines that enclose the part.
     pub fn fill(&self, page: &str) -> Option<String> {
         let Self { page: _, name, text } = self;
@@ -34,6 +43,21 @@ impl GeneratedPart {
         let (_, after) = rest.split_once(end)?;
         Some(format!("{before}{begin}{text}\n{end}{after}"))
     }
+}
+
+fn keys() -> String {
+    let mut page = Page::default();
+    page.table(
+        &["key", "who writes it, and where", "value"],
+        KEYS.iter().map(|key| [format!("`{}`", key.name), key.written.to_owned(), key.meaning.to_owned()]),
+    );
+    page.into_text()
+}
+
+fn reason_names() -> String {
+    let mut page = Page::default();
+    page.paragraph(code_list(reasons().map(|(reason, _)| reason)));
+    page.into_text()
 }
 
 fn event_reasons() -> String {

@@ -241,6 +241,19 @@ pub enum ErrorSubject {
 // === impl Error ===
 
 impl Error {
+    /// Returns whether the registry cannot be reached or does not work, whatever the image is.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::BackedOff { .. }
+            | Self::Forbidden { .. }
+            | Self::Misdirected { .. }
+            | Self::Transport { .. }
+            | Self::Slow { .. } => true,
+            Self::Status { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
     pub(super) fn malformed(subject: ErrorSubject, problem: impl Into<String>) -> Self {
         Self::Malformed { subject, problem: problem.into() }
     }

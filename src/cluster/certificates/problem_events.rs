@@ -3,7 +3,7 @@
 use tokio::sync::watch as channel;
 
 use super::KeyHealth;
-use crate::cluster::own_events::{OwnEvent, OwnPod};
+use crate::cluster::own_events::{OwnEvent, OwnPod, Subject};
 use crate::rules::CERTIFICATE_UNUSABLE;
 
 /// A writer of Events about muslin's own certificate.
@@ -30,5 +30,7 @@ impl ProblemEvents {
 
 fn event(problem: &str) -> OwnEvent {
     let note = format!("replace the serving certificate: {problem}");
-    OwnEvent { prefix: "muslin-certificate-", reason: CERTIFICATE_UNUSABLE, action: "ReadCertificate", note }
+    // Each replica reads the files in its own pod.
+    let subject = Subject::Pod;
+    OwnEvent { subject, prefix: "muslin-certificate-", reason: CERTIFICATE_UNUSABLE, action: "ReadCertificate", note }
 }

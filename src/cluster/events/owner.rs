@@ -13,7 +13,7 @@ use super::names::is_name;
 
 /// Returns the workload at the top: the Deployment of a ReplicaSet, the CronJob of a Job, or the owner itself. Any user who may create
 /// pods can write any owner into one; as in Kubernetes' own controllers, only an owner with the right uid counts.
-pub(super) async fn top_owner(
+pub(in crate::cluster) async fn top_owner(
     client: &Client,
     namespace: &str,
     owner: &OwnerReference,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::versions::answered_version;
-use crate::doctor::check::Check;
+use crate::doctor::check::{Check, PODS};
 use crate::doctor::metrics::{label, samples};
 use crate::doctor::observed::{CallResult, Observed, PortAnswer, Replica};
 use crate::doctor::shape::text;
@@ -21,7 +21,7 @@ pub(super) fn port(observed: &Observed) -> Check {
     if observed.replicas.is_empty() {
         return match &observed.pods {
             Err(unseen) => unseen.check(NAME, "muslin's pods"),
-            Ok(_) => Check::unknown(NAME, "no pod of muslin has an address", None),
+            Ok(_) => Check::unknown(NAME, "no pod of muslin runs", PODS),
         };
     }
     let mut reached = 0;
@@ -64,7 +64,7 @@ pub(super) fn call(observed: &Observed) -> Check {
         return Check::unknown(
             NAME,
             "there is no namespace whose pods muslin reviews, so nothing proves that the API server reaches it",
-            Some("the check selectors has the reason; label a namespace muslin.dev/mode=audit".to_owned()),
+            "the check selectors has the reason; label a namespace muslin.dev/mode=audit",
         );
     };
     let (namespace, millis) = (&dry_run.namespace, dry_run.took.as_millis());
@@ -95,7 +95,7 @@ fn denied(name: &'static str, namespace: &str, message: &str) -> Check {
     Check::unknown(
         name,
         format!("the API server denied a dry-run pod in namespace {namespace}: {message}"),
-        Some("the message names what denied it; muslin denies no pod of muslin doctor".to_owned()),
+        "the message names what denied it; muslin denies no pod of muslin doctor",
     )
 }
 
@@ -122,15 +122,20 @@ pub(super) fn fail_open(observed: &Observed) -> Check {
         (Err(unseen), _) | (_, Err(unseen)) => return unseen.check(NAME, "the metrics of the API server"),
     };
     if after > before {
-        let message = format!("the API server failed to call muslin {} times while muslin doctor ran", after - before);
+        let message = format!("the API server failed to call muslin {} while muslin doctor ran", times(after - before));
         return Check::wrong(NAME, message, "the checks port, ca-bundle and call have the reason");
     }
     if after > 0.0 {
-        let message = format!("this API server failed to call muslin {after} times since its own start, but not now");
+        let message =
+            format!("this API server failed to call muslin {} since its own start, but not now", times(after));
         let fix = "alert on it: muslin install --monitoring has MuslinApiServerFailsOpen. Some are normal while muslin is installed";
         return Check::warning(NAME, message, fix);
     }
     Check::ok(NAME, "this API server never failed to call muslin")
+}
+
+fn times(count: f64) -> String {
+    if count > 1.0 { format!("{count} times") } else { "once".to_owned() }
 }
 
 /// Returns the number of calls of muslin's webhooks that failed: ignored ones, and those that denied an object.

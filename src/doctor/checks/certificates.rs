@@ -86,7 +86,11 @@ pub(super) fn ca_bundle(observed: &Observed) -> Check {
         return Check::wrong(NAME, "there is no webhook with a caBundle", "the check webhooks has the reason");
     }
     if observed.trust.iter().any(|one| one.trust == Trust::Unknown) {
-        return Check::unknown(NAME, "the serving certificate is not known, so its CA cannot be looked for", None);
+        return Check::unknown(
+            NAME,
+            "the serving certificate is not known, so its CA cannot be looked for",
+            "the check certificate has the reason",
+        );
     }
     Check::ok(NAME, format!("all {} webhooks trust the serving certificate", observed.trust.len()))
 }

@@ -1,8 +1,10 @@
 //! muslin's own metrics: missed pods, caches on the node, and registries.
 
-use crate::doctor::check::Check;
+use std::collections::BTreeSet;
+
+use crate::doctor::check::{Check, PODS};
 use crate::doctor::metrics::{label, samples, sum};
-use crate::doctor::observed::{Observed, PortAnswer};
+use crate::doctor::observed::{FailedInspection, Observed, PortAnswer};
 
 /// Returns the metrics of the replicas, or the check that cannot be made without them.
 fn metrics<'o>(name: &'static str, observed: &'o Observed) -> Result<Vec<&'o str>, Check> {
@@ -11,13 +13,13 @@ fn metrics<'o>(name: &'static str, observed: &'o Observed) -> Result<Vec<&'o str
         match &replica.metrics {
             PortAnswer::Answer(200, text) => texts.push(text.as_str()),
             PortAnswer::Answer(status, _) => {
-                return Err(Check::unknown(name, format!("the metrics of {} answer {status}", replica.pod), None));
+                return Err(Check::unknown(name, format!("the metrics of {} answer {status}", replica.pod), PODS));
             }
             PortAnswer::Silent(reason) => {
                 return Err(Check::unknown(
                     name,
                     format!("the metrics of {} do not answer: {reason}", replica.pod),
-                    None,
+                    PODS,
                 ));
             }
             PortAnswer::Unseen(unseen) => {
@@ -25,7 +27,7 @@ fn metrics<'o>(name: &'static str, observed: &'o Observed) -> Result<Vec<&'o str
             }
         }
     }
-    if texts.is_empty() { Err(Check::unknown(name, "no replica runs", None)) } else { Ok(texts) }
+    if texts.is_empty() { Err(Check::unknown(name, "no replica runs", PODS)) } else { Ok(texts) }
 }
 
 fn total(texts: &[&str], metric: &str) -> f64 {
@@ -81,14 +83,34 @@ pub(super) fn registries(observed: &Observed) -> Check {
     }
     let (read, failed) =
         (total(&texts, "muslin_inspections_read_total"), total(&texts, "muslin_inspections_failed_total"));
+    if let Some(check) = unreachable(NAME, observed) {
+        return check;
+    }
+    let last = observed.failed_inspections.last();
+    let last =
+        last.map(|FailedInspection { image, error, .. }| format!("; the last: {image}: {error}")).unwrap_or_default();
     let fix = format!(
-        "kubectl logs -n {} deployment/muslin names the registries and the reasons; private ones need credentials or an allowed network \
+        "kubectl logs -n {} deployment/muslin names the images and the reasons; private ones need credentials \
          (manifests/components/private-registries)",
         observed.namespace
     );
     match (read > 0.0, failed > 0.0) {
-        (false, true) => Check::wrong(NAME, format!("all {failed} inspections of images failed"), fix),
-        (true, true) => Check::warning(NAME, format!("{failed} inspections of images failed, and {read} did not"), fix),
+        (false, true) => Check::wrong(NAME, format!("all {failed} inspections of images failed{last}"), fix),
+        (true, true) => {
+            Check::warning(NAME, format!("{failed} inspections of images failed, and {read} did not{last}"), fix)
+        }
         (_, false) => Check::ok(NAME, format!("muslin inspected {read} images, and no inspection failed")),
     }
+}
+
+/// Returns the check of registries that muslin did not reach in the last minutes.
+fn unreachable(name: &'static str, observed: &Observed) -> Option<Check> {
+    let failed = observed.failed_inspections.iter().filter(|failed| failed.unreachable);
+    let registries: BTreeSet<&str> = failed.clone().map(|failed| failed.registry.as_str()).collect();
+    let FailedInspection { registry, error, .. } = failed.last()?;
+    let more = if registries.len() > 1 { format!(" (and {} more)", registries.len() - 1) } else { String::new() };
+    let message = format!("muslin did not reach the registry {registry}{more} in the last ten minutes: {error}");
+    let fix = "let muslin's pods reach it by TCP: NetworkPolicies, firewalls, the cluster's DNS. A registry at a private address needs \
+               --allow-network, and a mirror --mirror (manifests/components/private-registries)";
+    Some(Check::wrong(name, message, fix))
 }

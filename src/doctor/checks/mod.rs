@@ -9,6 +9,8 @@ mod versions;
 mod webhooks;
 mod workload;
 
+pub use versions::TESTED_KUBERNETES;
+
 use super::check::Check;
 use super::expected::expected_objects;
 use super::observed::Observed;

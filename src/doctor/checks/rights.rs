@@ -1,6 +1,6 @@
 //! The rights of muslin's service account.
 
-use crate::doctor::check::Check;
+use crate::doctor::check::{APPLY, Check};
 use crate::doctor::observed::Observed;
 
 /// The most missing rights that the check names.
@@ -17,7 +17,7 @@ pub(super) fn rights(observed: &Observed) -> Check {
         }
     }
     if observed.rights.is_empty() {
-        return Check::unknown(NAME, "no right was asked for", None);
+        return Check::unknown(NAME, "no right was asked for", APPLY);
     }
     if missing.is_empty() {
         return Check::ok(NAME, format!("muslin has all {} rights of its manifests", observed.rights.len()));

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::doctor::check::{APPLY, Check};
+use crate::doctor::check::{APPLY, Check, PODS};
 use crate::doctor::observed::{CallResult, Observed};
 use crate::doctor::shape::{array, difference, text};
 
-/// The oldest and the newest minor release of Kubernetes 1 with which the tests ran (`docs/releases.md`).
-const TESTED: [u32; 2] = [30, 37];
+/// The oldest and the newest minor release of Kubernetes 1 with which the tests ran (`docs/contract.md`).
+pub const TESTED_KUBERNETES: [u32; 2] = [30, 37];
 
 pub(super) fn api_server(observed: &Observed) -> Check {
     const NAME: &str = "api-server";
@@ -20,7 +20,7 @@ pub(super) fn api_server(observed: &Observed) -> Check {
     let mut parts = version.trim_start_matches('v').split(['.', '+', '-']);
     let major = parts.next().and_then(|part| part.parse::<u32>().ok());
     let minor = parts.next().and_then(|part| part.parse::<u32>().ok());
-    let [oldest, newest] = TESTED;
+    let [oldest, newest] = TESTED_KUBERNETES;
     match (major, minor) {
         (Some(1), Some(minor)) if minor < oldest => Check::wrong(
             NAME,
@@ -33,7 +33,11 @@ pub(super) fn api_server(observed: &Observed) -> Check {
             format!("Kubernetes {version} is newer than 1.{newest}, with which this muslin was tested"),
             "look for a newer release of muslin",
         ),
-        _ => Check::unknown(NAME, format!("the API server calls its version {version:?}"), None),
+        _ => Check::unknown(
+            NAME,
+            format!("the API server calls its version {version:?}"),
+            "compare it with the releases in docs/contract.md",
+        ),
     }
 }
 
@@ -96,8 +100,12 @@ pub(super) fn replicas(observed: &Observed) -> Check {
             format!("muslin in the cluster is {version}, and this muslin is {own}"),
             "use a muslin doctor of the same version, which knows what that version needs",
         ),
-        None if images.is_empty() => Check::unknown(NAME, "no replica runs", None),
-        None => Check::unknown(NAME, format!("no replica told its version; this muslin is {own}"), None),
+        None if images.is_empty() => Check::unknown(NAME, "no replica runs", PODS),
+        None => Check::unknown(
+            NAME,
+            format!("no replica told its version; this muslin is {own}"),
+            "the check call has the reason",
+        ),
     }
 }
 

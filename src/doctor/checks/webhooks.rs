@@ -6,6 +6,7 @@ use crate::doctor::check::{APPLY, Check};
 use crate::doctor::observed::{NamespaceLabels, Observed, Seen};
 use crate::doctor::selector::{chooses, webhook};
 use crate::doctor::shape::{array, difference, text};
+use crate::policy::{MODE_LABEL, Mode, SELF_LABEL};
 
 /// The kinds of the configurations, in the order of the observations.
 const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
@@ -98,11 +99,36 @@ pub(super) fn selectors(observed: &Observed, expected: &[Value]) -> Check {
             }
         }
     }
+    if let Some(check) = labels(NAME, namespaces, &observed.namespace) {
+        return check;
+    }
     let reviewed = observed.configurations[0].as_ref().ok().and_then(Option::as_ref);
     let selector = reviewed.and_then(|configuration| webhook(configuration, "pods.muslin.dev"));
     let selector = selector.map_or(&Value::Null, |webhook| &webhook["namespaceSelector"]);
     let reviewed = namespaces.iter().filter(|namespace| chooses(selector, &namespace.labels)).count();
     Check::ok(NAME, format!("muslin reviews the pods of {reviewed} of {} namespaces", namespaces.len()))
+}
+
+/// Returns the check of namespaces with a label that does not mean what its author wanted.
+fn labels(name: &'static str, namespaces: &[NamespaceLabels], own: &str) -> Option<Check> {
+    let with = |is_wrong: &dyn Fn(&NamespaceLabels) -> bool| -> Vec<&str> {
+        namespaces.iter().filter(|namespace| is_wrong(namespace)).map(|namespace| namespace.name.as_str()).collect()
+    };
+    let no_mode = with(&|namespace| namespace.labels.get(MODE_LABEL).is_some_and(|mode| mode.parse::<Mode>().is_err()));
+    if !no_mode.is_empty() {
+        let message = format!("the label {MODE_LABEL} of {} is no mode, so muslin only warns there", named(&no_mode));
+        let modes = Mode::ALL.map(Mode::name).join(", ");
+        return Some(Check::warning(name, message, format!("set it to one of {modes}")));
+    }
+    let others = with(&|namespace| {
+        namespace.name != own && namespace.labels.get(SELF_LABEL).is_some_and(|value| value == "true")
+    });
+    if !others.is_empty() {
+        let message = format!("muslin skips {}: the label {SELF_LABEL} is for its own namespace", named(&others));
+        let fix = format!("remove the label; to skip a namespace, label it {MODE_LABEL}=off");
+        return Some(Check::warning(name, message, fix));
+    }
+    None
 }
 
 /// Returns the check of a webhook whose selectors choose other namespaces or objects than those of the manifests.

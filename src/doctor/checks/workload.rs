@@ -118,6 +118,13 @@ fn waiting(pod: &Value, check: &'static str, namespace: &str) -> Option<Check> {
             format!("the kubelet cannot start the pod {name} ({reason}): {message}"),
             format!("kubectl describe pod -n {namespace} {name} has more"),
         ),
+        "ContainerCreating" | "PodInitializing" => Check::wrong(
+            check,
+            format!("the pod {name} does not run yet: the kubelet pulls its image {image}, or prepares it"),
+            format!(
+                "run muslin doctor again in ten seconds; if this stays, kubectl describe pod -n {namespace} {name} says why"
+            ),
+        ),
         _ => {
             let conditions = array(pod, "/status/conditions");
             let unscheduled = conditions

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::cache::{CacheValue, Key};
 use super::queue::Started;
 use super::state::{Found, State};
+use crate::image::Reference;
 use crate::registry::error::Error;
 
 /// The pause after a failed inspection of an image.
@@ -72,7 +73,12 @@ impl InspectionTask {
 
     fn fail(&self, error: &Error) {
         let Self { state, started: Started { key, credentials: _ } } = self;
-        tracing::warn!(image = &*key.reference, platform = %key.platform, %error, "cannot inspect an image");
+        let registry = Reference::parse(&key.reference).map_or_else(|_| "", |reference| reference.registry());
+        let unreachable = error.is_unreachable();
+        // `muslin doctor` reads the fields in the log.
+        tracing::warn!(
+            image = &*key.reference, platform = %key.platform, registry, unreachable, %error, "cannot inspect an image"
+        );
         // An earlier result is better than none, although the tag may name another image by now; but not for credentials that no longer
         // read the image.
         let is_denied = matches!(error, Error::Unauthorized { .. } | Error::NotFound { .. });
