@@ -25,6 +25,7 @@ mod cluster {
     pub(crate) mod broken_certificates;
     pub(crate) mod certificates;
     pub(crate) mod chart;
+    pub(crate) mod conformance;
     pub(crate) mod doctor;
     pub(crate) mod endurance;
     pub(crate) mod enforcement;
@@ -60,9 +61,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use cluster::impostor::{Answer, Impostor};
 use cluster::{
-    alerts, broken_certificates, certificates, chart, doctor, endurance, enforcement, events, examples, host_network,
-    inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages, pod_probe,
-    policy, profiles, queries, rights, scan, scan_page, search_domains,
+    alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
+    host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
+    pod_probe, policy, profiles, queries, rights, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -108,6 +109,7 @@ const SUITE: Suite<Test> = Suite {
         installation::TESTS,
         install::TESTS,
         chart::TESTS,
+        conformance::TESTS,
         doctor::TESTS,
         pod_probe::TESTS,
         certificates::TESTS,
@@ -116,7 +118,7 @@ const SUITE: Suite<Test> = Suite {
         installation::LAST,
         chart::LAST,
     ],
-    on_request: &[measuring::TESTS, doctor::ON_REQUEST, endurance::ON_REQUEST],
+    on_request: &[measuring::TESTS, doctor::ON_REQUEST, endurance::ON_REQUEST, conformance::ON_REQUEST],
 };
 
 fn main() -> ExitCode {

@@ -110,6 +110,14 @@ fn the_definitions_of_resources_are_up_to_date() {
     assert!(written == printed, "{}: replace its content with the output of `muslin manifests crds`", path.display());
 }
 
+/// API servers from 1.37 on warn about others (`formats.go` of k8s.io/apiextensions-apiserver).
+#[test]
+fn the_definitions_of_resources_have_formats_that_kubernetes_knows() {
+    let written = fs::read_to_string(Path::new(REPOSITORY).join("manifests/base/crds.yaml")).unwrap();
+    let formats: BTreeSet<&str> = written.lines().filter_map(|line| line.trim().strip_prefix("format: ")).collect();
+    assert_eq!(formats, BTreeSet::from(["date-time", "int32", "int64"]));
+}
+
 #[test]
 fn every_link_has_a_target() {
     let others =

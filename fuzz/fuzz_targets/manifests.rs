@@ -28,7 +28,7 @@ fn edit(document: &Document<'_>, tree: Tree<'_>) {
     let root = tree.root();
     let mut expected = root.to_value().ok();
     let mut patches = Vec::new();
-    for pointer in objects(root).iter().filter_map(|object| object.pod_pointer()) {
+    for pointer in objects(root).filter_map(|object| object.pod_pointer()) {
         // The place is for error messages; locating it must not panic.
         let span = document.file_span(root.locate(&format!("{pointer}/spec/dnsConfig/options/0")));
         assert!(span.start <= span.end);

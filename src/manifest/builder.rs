@@ -131,6 +131,12 @@ impl<'t> Builder<'t> {
         entries.into_iter().find(|entry| entry.kind.is_flow()).map(|entry| entry.span.start as usize)
     }
 
+    /// Returns the start of the innermost open list or map, and whether brackets are around it.
+    pub(super) fn innermost(&self) -> Option<(usize, bool)> {
+        let entry = self.tree.entry(self.open.last()?.at);
+        Some((entry.span.start as usize, entry.kind.is_flow()))
+    }
+
     pub(super) fn expects_key(&self) -> bool {
         self.open.last().is_some_and(|open| open.is_map && open.expects_key)
     }
@@ -138,6 +144,15 @@ impl<'t> Builder<'t> {
     /// Adds a remark.
     pub(super) fn remark(&mut self, span: Range<usize>, kind: RemarkKind) {
         self.tree.remarks.push(Remark { span, kind });
+    }
+
+    /// Adds the remark that the line with the first text from an offset, and all below it, is not read.
+    pub(super) fn remark_unread(&mut self, start: usize) {
+        let text = self.tree.text;
+        let rest = &text[start..];
+        let start = start + (rest.len() - rest.trim_start().len());
+        let end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+        self.remark(start..end, RemarkKind::UnreadText);
     }
 
     /// Adds a scalar.

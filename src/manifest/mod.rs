@@ -8,6 +8,7 @@ mod flow_tabs;
 mod inner_texts;
 mod json;
 mod json_writer;
+mod kubectl_refuses;
 mod lines;
 mod node;
 mod objects;

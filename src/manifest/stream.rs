@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::fingerprint::{self, Replaced};
+use super::kubectl_refuses::{self, Before};
 use super::lines::Position;
 use super::parse_error::ParseError;
 use super::tree::Tree;
@@ -29,6 +30,8 @@ pub struct Document<'t> {
     pub(super) body: &'t str,
     /// Byte offset of the content in the file.
     start: usize,
+    /// kubectl reads the separator line as a part of the document.
+    has_separator: bool,
     pub(super) syntax: Syntax,
 }
 
@@ -73,7 +76,8 @@ fn split_json(file: &str, start: usize) -> (Vec<Document<'_>>, usize) {
         let next = start + values.byte_offset();
         let body = file[end..next].trim_start();
         let start = next - body.len();
-        documents.push(Document { file, head: &file[end..start], body, start, syntax: Syntax::Json });
+        let head = &file[end..start];
+        documents.push(Document { file, head, body, start, has_separator: false, syntax: Syntax::Json });
         end = next;
     }
     let Some(last) = documents.last_mut() else { return (documents, 0) };
@@ -88,27 +92,33 @@ fn split_json(file: &str, start: usize) -> (Vec<Document<'_>>, usize) {
     (documents, end)
 }
 
-/// Splits at lines that begin with `---`, from an offset. No scalar can hold such a line: YAML forbids it at the start of a line
-/// everywhere (YAML 1.2.2, 9.1.2, c-forbidden).
+/// Splits at lines that begin with `---`, from an offset, as `YAMLReader` of k8s.io/apimachinery does. No scalar can hold such a line with
+/// nothing behind the dashes: YAML forbids it at the start of a line everywhere (YAML 1.2.2, 9.1.2, c-forbidden).
 fn split_yaml<'t>(file: &'t str, from: usize, documents: &mut Vec<Document<'t>>) {
     let mut head = "";
     let (mut start, mut offset) = (from, from);
+    // kubectl drops a separator that ends a document, and keeps one that follows nothing.
+    let (mut has_separator, mut follows_nothing) = (false, true);
     for line in file[from..].split_inclusive('\n') {
-        let rest = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if let Some(rest) = rest {
+        if let Some(rest) = line.strip_prefix("---") {
             if offset > from {
-                documents.push(Document { file, head, body: &file[start..offset], start, syntax: Syntax::Yaml });
+                let body = &file[start..offset];
+                documents.push(Document { file, head, body, start, has_separator, syntax: Syntax::Yaml });
             }
-            // If content follows the separator on its line, that line is part of the body.
+            // kubectl refuses content on that line: see `kubectl_refuses::separator`. It is part of the body.
             let rest = rest.trim();
             let is_bare = rest.is_empty() || rest.starts_with('#');
             let end = if is_bare { offset + line.len() } else { offset };
             head = &file[offset..end];
             start = end;
+            has_separator = follows_nothing;
+            follows_nothing = !follows_nothing;
+        } else {
+            follows_nothing = false;
         }
         offset += line.len();
     }
-    documents.push(Document { file, head, body: &file[start..], start, syntax: Syntax::Yaml });
+    documents.push(Document { file, head, body: &file[start..], start, has_separator, syntax: Syntax::Yaml });
 }
 
 // === impl Document ===
@@ -116,7 +126,7 @@ fn split_yaml<'t>(file: &'t str, from: usize, documents: &mut Vec<Document<'t>>)
 impl<'t> Document<'t> {
     /// Returns the text of the document in the file, separator included.
     pub fn text(&self) -> impl fmt::Display {
-        let Self { head, body, file: _, start: _, syntax: _ } = self;
+        let Self { head, body, file: _, start: _, has_separator: _, syntax: _ } = self;
         fmt::from_fn(move |f| write!(f, "{head}{body}"))
     }
 
@@ -142,14 +152,39 @@ impl<'t> Document<'t> {
     }
 
     fn build<'c>(&self, content: &'c str, with: fn(Builder<'c>) -> Builder<'c>) -> Result<Builder<'c>, ParseError> {
-        // Directives precede the separator and so form a document of their own; `...` ends a document.
-        let is_blank = |line: &str| line.is_empty() || line.starts_with(['#', '%']) || line == "...";
         let builder = || Ok(with(Builder::new(content, self.syntax == Syntax::Json)?));
         match self.syntax {
             Syntax::Json => json::parse(content, builder()?),
-            Syntax::Yaml if content.lines().all(|line| is_blank(line.trim())) => builder(),
-            Syntax::Yaml => yaml::parse(content, builder),
+            Syntax::Yaml => {
+                kubectl_refuses::separator(content)?;
+                match first_line(content) {
+                    None => {
+                        kubectl_refuses::between(content, 0..content.len(), Before::Line)?;
+                        builder()
+                    }
+                    Some((offset, line)) if ends_document(line) => self.nothing(builder()?, content, offset),
+                    Some(_) => yaml::parse(content, builder),
+                }
+            }
         }
+    }
+
+    /// Reads a document that ends before it begins: kubectl refuses it without its separator, and does not read what follows.
+    fn nothing<'c>(
+        &self,
+        mut builder: Builder<'c>,
+        content: &'c str,
+        offset: usize,
+    ) -> Result<Builder<'c>, ParseError> {
+        if !self.has_separator {
+            let message = "kubectl refuses `...` before a document begins; delete this line";
+            return Err(ParseError { offset, message: message.into() });
+        }
+        let end = offset + "...".len();
+        if first_line(&content[end..]).is_some() {
+            builder.remark_unread(end);
+        }
+        Ok(builder)
     }
 
     /// Returns the line of the file on which the content begins, from 1.
@@ -166,4 +201,21 @@ impl<'t> Document<'t> {
     fn position(&self, offset: usize) -> Position {
         Position::START.after(&self.file[..self.file.floor_char_boundary(self.start + offset)])
     }
+}
+
+/// Returns the first line that is neither blank nor a comment, and its offset.
+fn first_line(content: &str) -> Option<(usize, &str)> {
+    let mut offset = 0;
+    for line in content.split_inclusive('\n') {
+        let trimmed = line.trim_start();
+        if !trimmed.is_empty() && !trimmed.starts_with('#') {
+            return Some((offset, line));
+        }
+        offset += line.len();
+    }
+    None
+}
+
+fn ends_document(line: &str) -> bool {
+    line.strip_prefix("...").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }

@@ -47,9 +47,32 @@ fn the_documents_of_a_stream_are_its_text_to_the_byte() {
 
 #[test]
 fn parses_each_document() {
-    let values = read("a: 1\n---\n# nothing\n--- {b: 2}\n---\n- 3\n");
+    let values = read("a: 1\n---\n# nothing\n--- # second\n{b: 2}\n---\n- 3\n...\n");
     assert_eq!(values, [json!({ "a": 1 }), Value::Null, json!({ "b": 2 }), json!([3])]);
-    assert_eq!(read("%YAML 1.2\n---\na: 1\n...\n"), [Value::Null, json!({ "a": 1 })]);
+}
+
+/// tests/kubectl compares with kubectl's own reader.
+#[test]
+fn says_where_kubectl_refuses_a_text() {
+    for (text, line, column, message) in [
+        ("a: 1\n--- {b: 2}\n", 2, 1, "nothing but a comment behind `---`"),
+        ("a: 1\n---b\n", 2, 1, "nothing but a comment behind `---`"),
+        ("%YAML 1.2\n---\na: 1\n", 1, 1, "refuses directives"),
+        ("# a\n...\n", 2, 1, "refuses `...`"),
+        ("a:\n-\tb\n", 2, 2, "no tab here"),
+        ("a: 1\n\t# b\nc: 2\n", 2, 1, "no tab here"),
+        ("a: |\n \tb\n", 2, 2, "no tab here"),
+        ("a: [b\n\t, c]\n", 2, 1, "no tab here"),
+        ("args: [--listen, :8080]\n", 1, 18, "quote this text"),
+        ("a: {b:}\n", 1, 6, "put a space behind it"),
+        ("a: {b\n  : c}\n", 1, 5, "a key and its colon on one line"),
+        ("a: \"b\\/c\"\n", 1, 6, "write `/`"),
+        ("a: &\u{e9} b\n", 1, 4, "letters of ASCII"),
+    ] {
+        let error = Stream::new(text).documents.iter().find_map(|document| document.parse().err()).unwrap();
+        assert_eq!((error.at.line, error.at.column), (line, column), "{text:?}: {error}");
+        assert!(error.message.contains(message), "{text:?}: {error}");
+    }
 }
 
 #[test]
@@ -335,10 +358,10 @@ fn what_cannot_be_read_is_said_in_words_for_people() {
 
 #[test]
 fn tabs_that_indent_lines_in_brackets_change_no_value_and_stay() {
-    let text = "a:\n- b: {\n\tc: d,\n\t\"e\": [f, # ]\n\t\tg]}\n  h: |\n    \ti\n";
-    assert_eq!(read(text), [json!({ "a": [{ "b": { "c": "d", "e": ["f", "g"] }, "h": "\ti\n" }] })]);
-    let edited = edit(text, "", json!([{ "op": "add", "path": "/a/0/b/j", "value": "k" }]));
-    assert_eq!(edited, text.replace("g]}", "g], j: k}"));
+    let text = "a:\n- b: {\n\tc: d,\n\t\"e\": [f, # ]\n\t\tg]}\n  h: |\n    i\n    \tj\n";
+    assert_eq!(read(text), [json!({ "a": [{ "b": { "c": "d", "e": ["f", "g"] }, "h": "i\n\tj\n" }] })]);
+    let edited = edit(text, "", json!([{ "op": "add", "path": "/a/0/b/k", "value": "l" }]));
+    assert_eq!(edited, text.replace("g]}", "g], k: l}"));
 }
 
 #[test]

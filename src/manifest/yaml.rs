@@ -9,12 +9,13 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Stru
 
 use super::builder::{Builder, DEPTH_MAX};
 use super::flow_tabs;
+use super::kubectl_refuses::{self, Before};
 use super::parse_error::ParseError;
 use super::scalar::{self, Scalar};
-use super::tree::{Kind, OwnedScalar, RemarkKind};
+use super::tree::{Kind, OwnedScalar};
 use super::yaml_errors::error_message;
 
-/// Most bytes that are parsed again because brackets have lines indented by tabs; and most such brackets, if the text is small.
+/// Most bytes that are parsed again because kubectl's parser takes what this one does not; and most such places, if the text is small.
 const AGAIN_MAX: (usize, usize) = (64 << 20, 16);
 
 /// Parses the first document of a text, as kubectl does; says where another follows.
@@ -24,15 +25,14 @@ pub(super) fn parse<'t>(
 ) -> Result<Builder<'t>, ParseError> {
     let mut source = Cow::Borrowed(text);
     for again in 0.. {
-        let mut reader = Reader { text, builder: builder()?, last_is_open: false, end: 0 };
+        let mut reader = Reader::new(text, builder()?);
         let Err(failure) = reader.read(&source) else { return Ok(reader.builder) };
         let is_last = again > AGAIN_MAX.1 && again * text.len() > AGAIN_MAX.0;
-        let spaced = failure.tab.filter(|_| !is_last).and_then(|tab| {
-            let from = reader.builder.outermost_flow().unwrap_or(reader.end);
-            flow_tabs::with_spaces(&source, flow_tabs::brackets(&source, from, tab)?)
-        });
-        let Some(spaced) = spaced else { return Err(failure.error) };
-        source = Cow::Owned(spaced);
+        let from = reader.builder.outermost_flow().unwrap_or(reader.end);
+        match failure.taken.filter(|_| !is_last).and_then(|taken| taken.rewritten(&source, from)) {
+            Some(rewritten) => source = Cow::Owned(rewritten),
+            None => return Err(failure.error),
+        }
     }
     builder()
 }
@@ -40,13 +40,51 @@ pub(super) fn parse<'t>(
 /// Why the parser stopped.
 struct Failure {
     error: ParseError,
-    /// The offset of a tab that the parser does not accept as an indent.
-    tab: Option<usize>,
+    taken: Option<Taken>,
 }
+
+/// Something that kubectl's parser takes and this one does not, with its offset.
+#[derive(Clone, Copy)]
+enum Taken {
+    /// A tab that indents a line inside brackets.
+    Tab(usize),
+    /// A comment without a blank before it.
+    Comment(usize),
+    /// A dash alone inside brackets.
+    Dash(usize),
+}
+
+// === impl Taken ===
+
+impl Taken {
+    /// Returns the text with something in that place that both parsers take, byte for byte. `from` is where the last brackets may begin.
+    fn rewritten(self, source: &str, from: usize) -> Option<String> {
+        let (start, end, with) = match self {
+            Self::Tab(offset) => return flow_tabs::with_spaces(source, flow_tabs::brackets(source, from, offset)?),
+            Self::Comment(offset) => {
+                let start = offset + source[offset..].find('#')?;
+                (start, source[start..].find(['\r', '\n']).map_or(source.len(), |end| start + end), " ")
+            }
+            Self::Dash(offset) => {
+                let rest = &source[offset..];
+                let start = offset + (rest.len() - rest.trim_start().len());
+                (start, start + source[start..].strip_prefix('-').map(|_| 1)?, DASH)
+            }
+        };
+        let mut rewritten = String::with_capacity(source.len());
+        rewritten.push_str(&source[..start]);
+        rewritten.extend(std::iter::repeat_n(with, end - start));
+        rewritten.push_str(&source[end..]);
+        (rewritten != source).then_some(rewritten)
+    }
+}
+
+/// Stands for a dash alone inside brackets.
+const DASH: &str = "_";
 
 impl From<ParseError> for Failure {
     fn from(error: ParseError) -> Self {
-        Self { error, tab: None }
+        Self { error, taken: None }
     }
 }
 
@@ -58,16 +96,37 @@ struct Reader<'t> {
     last_is_open: bool,
     /// The end of the last event.
     end: usize,
+    /// The last scalar, alias or bracket, and its end.
+    before: Before,
+    before_end: usize,
+    /// The start of the list or map around the brackets.
+    around_brackets: Option<usize>,
+    has_tabs: bool,
 }
 
 // === impl Reader ===
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
+    fn new(text: &'t str, builder: Builder<'t>) -> Self {
+        let has_tabs = text.contains('\t');
+        Self {
+            text,
+            builder,
+            last_is_open: false,
+            end: 0,
+            before: Before::Line,
+            before_end: 0,
+            around_brackets: None,
+            has_tabs,
+        }
+    }
+
     /// Reads the first document. `source` is the text, or a copy with spaces in place of some tabs.
     fn read(&mut self, source: &str) -> Result<(), Failure> {
         let options = options! {
             emit_anchor_events: true,
             emit_comments: false,
+            disallow_directives: true,
             bom_inside_document_as_content: true,
             flow_nesting_limit: DEPTH_MAX,
             block_nesting_limit: DEPTH_MAX,
@@ -80,10 +139,12 @@ impl Reader<'_> {
             }
             self.event(event, &span)?;
         }
+        // What follows is not read, but for its first character.
+        self.check_between(kubectl_refuses::end_of_blanks(self.text, self.before_end))?;
         match parser.next_event() {
             None | Some(Ok((Event::StreamEnd, _))) => {}
-            Some(Ok((_, span))) => self.remark_unread(span.byte_range().unwrap_or_default().start),
-            Some(Err(error)) => self.remark_unread(offset(&error, source)),
+            Some(Ok((_, span))) => self.builder.remark_unread(span.byte_range().unwrap_or_default().start),
+            Some(Err(error)) => self.builder.remark_unread(offset(&error, source)),
         }
         Ok(())
     }
@@ -94,20 +155,25 @@ impl Reader<'_> {
         match event {
             Event::Scalar(value, style, _, tag) => {
                 self.last_is_open = false;
+                self.check_scalar(style, &range, span.indent.unwrap_or_default())?;
                 let range = self.range_of_scalar(style, range, span.indent);
                 self.scalar(value, style, tag.as_deref(), range)
             }
             Event::Alias(id) => {
+                kubectl_refuses::anchor(self.text, range.clone())?;
+                self.check_token(&range)?;
                 // The parser's numbers begin at 1.
                 self.builder.alias(id.saturating_sub(1), range)
             }
             Event::Anchor(_, _) => {
+                kubectl_refuses::anchor(self.text, range.clone())?;
                 self.builder.anchor(range, self.last_is_open);
                 Ok(())
             }
             Event::SequenceStart(style, _, _) => {
                 self.last_is_open = true;
                 if style == StructureStyle::Flow {
+                    self.check_bracket(range.start)?;
                     self.builder.open(Kind::FlowList, range.start)
                 } else {
                     self.builder.open(Kind::BlockList, self.first_dash(range.start))
@@ -116,11 +182,89 @@ impl Reader<'_> {
             Event::MappingStart(style, _, _) => {
                 self.last_is_open = true;
                 let is_flow = style == StructureStyle::Flow;
+                if is_flow && self.text[range.start..].starts_with('{') {
+                    self.check_bracket(range.start)?;
+                }
                 self.builder.open(if is_flow { Kind::FlowMap } else { Kind::BlockMap }, range.start)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.builder.close(range.end),
+            Event::SequenceEnd | Event::MappingEnd => {
+                if self.is_in_brackets() && self.text[..range.end].ends_with([']', '}']) {
+                    self.check_between(range.end - 1)?;
+                    (self.before, self.before_end) = (Before::Token, range.end);
+                }
+                self.builder.close(range.end)
+            }
             _ => Ok(()),
         }
+    }
+
+    fn is_in_brackets(&self) -> bool {
+        self.builder.innermost().is_some_and(|(_, is_flow)| is_flow)
+    }
+
+    /// Checks the text before a scalar, alias or bracket.
+    fn check_between(&self, end: usize) -> Result<(), ParseError> {
+        if !self.has_tabs || end <= self.before_end {
+            return Ok(());
+        }
+        let range = self.before_end..end;
+        match self.before {
+            _ if !self.is_in_brackets() => kubectl_refuses::between(self.text, range, self.before),
+            Before::Plain(block) => kubectl_refuses::after_plain(self.text, range, block).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the text before an opening bracket.
+    fn check_bracket(&mut self, start: usize) -> Result<(), ParseError> {
+        if !self.is_in_brackets() {
+            self.around_brackets = self.builder.innermost().map(|(start, _)| start);
+        }
+        self.check_token(&(start..start + 1))
+    }
+
+    fn check_token(&mut self, range: &Range<usize>) -> Result<(), ParseError> {
+        self.check_between(range.start)?;
+        (self.before, self.before_end) = (Before::Token, range.end);
+        Ok(())
+    }
+
+    /// Refuses a scalar that kubectl refuses. `range` and `indent` are those of the parser.
+    fn check_scalar(&mut self, style: ScalarStyle, range: &Range<usize>, indent: usize) -> Result<(), ParseError> {
+        let text = self.text;
+        if range.is_empty() {
+            return Ok(());
+        }
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            let header = text[self.before_end..].find(['|', '>']).map_or(range.start, |at| self.before_end + at);
+            self.check_between(header)?;
+            if self.has_tabs {
+                kubectl_refuses::block_scalar(text, header, range.end, indent)?;
+            }
+            (self.before, self.before_end) = (Before::Line, self.range_of_block_scalar(range.clone(), indent).end);
+            return Ok(());
+        }
+        self.check_token(range)?;
+        match style {
+            ScalarStyle::Plain => {
+                let innermost = self.builder.innermost();
+                let is_in_brackets = innermost.is_some_and(|(_, is_flow)| is_flow);
+                let block = if is_in_brackets { self.around_brackets } else { innermost.map(|(start, _)| start) };
+                self.before = Before::Plain(block);
+                if self.has_tabs {
+                    kubectl_refuses::plain_lines(text, range.clone(), block)?;
+                }
+                if is_in_brackets {
+                    kubectl_refuses::plain_in_brackets(text, range.clone(), self.builder.expects_key())?;
+                }
+            }
+            ScalarStyle::DoubleQuoted => kubectl_refuses::escapes(text, range.clone())?,
+            _ => {}
+        }
+        if self.is_in_brackets() && self.builder.expects_key() {
+            kubectl_refuses::key_in_brackets(text, range.clone())?;
+        }
+        Ok(())
     }
 
     fn scalar(
@@ -136,6 +280,7 @@ impl Reader<'_> {
         }
         let text = &self.text[range.clone()];
         let is_plain = style == ScalarStyle::Plain;
+        let value = if is_plain && *value == *DASH { Cow::Borrowed(text) } else { value };
         if is_plain && is_key {
             let Some(key) = scalar::key_text(&value) else { return Err(null_key(range.start)) };
             return if key == text {
@@ -163,7 +308,9 @@ impl Reader<'_> {
     fn tagged_scalar(&mut self, value: &str, tag: &str, range: Range<usize>) -> Result<(), ParseError> {
         let failed = |message: String| ParseError { offset: range.start, message };
         if tag.strip_prefix(scalar::CORE) == Some("binary") {
-            let bytes = BASE64_STANDARD.decode(value).map_err(|_| failed("!!binary needs base64".to_owned()))?;
+            let bytes = BASE64_STANDARD
+                .decode(value.replace(['\r', '\n'], ""))
+                .map_err(|_| failed("!!binary needs base64".to_owned()))?;
             return self.builder.owned(OwnedScalar::Text(String::from_utf8_lossy(&bytes).into()), range);
         }
         let resolved = scalar::with_tag(tag, value).map_err(failed)?;
@@ -240,13 +387,6 @@ impl Reader<'_> {
         }
         start
     }
-
-    fn remark_unread(&mut self, start: usize) {
-        let rest = &self.text[start..];
-        let start = start + (rest.len() - rest.trim_start().len());
-        let end = self.text[start..].find('\n').map_or(self.text.len(), |end| start + end);
-        self.builder.remark(start..end, RemarkKind::UnreadText);
-    }
 }
 
 fn null_key(offset: usize) -> ParseError {
@@ -259,6 +399,11 @@ fn offset(error: &ScanError, text: &str) -> usize {
 
 fn failure(error: &ScanError, text: &str) -> Failure {
     let offset = offset(error, text);
-    let tab = matches!(error.kind(), ErrorKind::TabInBlockIndentation).then_some(offset);
-    Failure { error: ParseError { offset, message: error_message(error.kind()) }, tab }
+    let taken = match error.kind() {
+        ErrorKind::TabInBlockIndentation => Some(Taken::Tab(offset)),
+        ErrorKind::CommentNotSeparated => Some(Taken::Comment(offset)),
+        ErrorKind::PlainScalarStartsWithDashFlowIndicator => Some(Taken::Dash(offset)),
+        _ => None,
+    };
+    Failure { error: ParseError { offset, message: error_message(error.kind()) }, taken }
 }

@@ -35,6 +35,7 @@ pub(super) fn error_message(kind: &ErrorKind) -> String {
             "a key cannot stand here; look at the indentation, or quote a text with a colon in it"
         }
         Kind::SimpleKeyExpected | Kind::InvalidSimpleKey => "a key of a map has no colon",
+        Kind::DirectiveDisallowed => "kubectl refuses directives such as %YAML; delete this line",
         Kind::ExpectedNodeContent => "a value is expected here",
         Kind::ExpectedFlowMappingSeparator => "a comma or } is expected here",
         Kind::ExpectedFlowSequenceSeparator => "a comma or ] is expected here",

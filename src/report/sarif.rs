@@ -35,12 +35,16 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 impl Format for Sarif {
     fn head(&self) -> Block {
-        let driver = json!({
+        let mut driver = json!({
             "name": "muslin",
+            "fullName": concat!("muslin ", env!("CARGO_PKG_VERSION")),
             "version": env!("CARGO_PKG_VERSION"),
             "semanticVersion": env!("CARGO_PKG_VERSION"),
             "rules": RULES.iter().map(|rule| self.rule_descriptor(rule)).collect::<Value>(),
         });
+        if let Some(docs) = &self.docs {
+            driver["informationUri"] = json!(docs.as_str());
+        }
         let mut head = Block::fixed(
             "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":",
         );
@@ -105,6 +109,7 @@ impl Sarif {
         let documentation = rule.documentation();
         let mut descriptor = json!({
             "id": rule.slug,
+            "name": identifier(rule.slug),
             "shortDescription": { "text": rule.summary() },
             "fullDescription": { "text": rule.summary() },
             "help": { "text": documentation, "markdown": documentation },
@@ -127,6 +132,13 @@ fn notification(unread: &Unread) -> Value {
         "message": { "text": unread.text() },
         "locations": [{ "physicalLocation": location }],
     })
+}
+
+/// Returns a slug as an identifier in Pascal case, which Azure DevOps requires as a rule's name.
+fn identifier(slug: &str) -> String {
+    slug.split('-')
+        .flat_map(|word| word.chars().enumerate().map(|(at, c)| if at == 0 { c.to_ascii_uppercase() } else { c }))
+        .collect()
 }
 
 fn sarif_level(level: Level) -> &'static str {

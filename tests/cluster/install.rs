@@ -24,7 +24,7 @@ pub(crate) const TESTS: Topic = tests![
 const IMAGE: &str = "registry.example.com/muslin:0.1.0";
 
 /// Arguments of `muslin install`, and the kustomization that has the same: its components, and more lines.
-const CHOICES: [(&[&str], &[&str], &str); 12] = [
+pub(crate) const CHOICES: [(&[&str], &[&str], &str); 12] = [
     (&[], &[], ""),
     (&["--ha"], &["high-availability"], ""),
     (&["--inspect-images", "--ha"], &["high-availability", "image-inspection"], ""),

@@ -195,6 +195,21 @@ fn applying_the_manifests_again_keeps_the_ca(cluster: &Cluster) -> Result<()> {
 
 /// Applies each overlay as a dry run, which must give no warning.
 fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
+    with_definitions(cluster, || {
+        for overlay in overlays()? {
+            let folder = overlay.to_str().context("the folder's name is not UTF-8")?;
+            let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;
+            // A dry run does not change the namespace, whose standard forbids the host's network: see host_network.rs.
+            let is_known = |line: &str| folder.ends_with("/host-network") && line.contains("would violate PodSecurity");
+            let warns = output.stderr.lines().any(|line| line.contains("Warning") && !is_known(line));
+            ensure!(output.status.success() && !warns, "{folder}: {}", output.stderr);
+        }
+        Ok(())
+    })
+}
+
+/// Calls a function while the cluster has the other projects' resource definitions.
+pub(crate) fn with_definitions<T>(cluster: &Cluster, call: impl FnOnce() -> Result<T>) -> Result<T> {
     let definitions = definitions()?;
     for definition in &definitions {
         let output = cluster.control_plane.kubectl(&["create", "-f", "-"], Some(&definition.to_string()))?;
@@ -203,23 +218,16 @@ fn each_overlay_can_be_applied(cluster: &Cluster) -> Result<()> {
     let established = ["wait", "--for=condition=Established", "--all", "customresourcedefinitions"];
     let output = cluster.control_plane.kubectl(&established, None)?;
     ensure!(output.status.success(), "{}", output.stderr);
-    for overlay in overlays()? {
-        let folder = overlay.to_str().context("the folder's name is not UTF-8")?;
-        let output = cluster.control_plane.kubectl(&["apply", "--dry-run=server", "-k", folder], None)?;
-        // A dry run does not change the namespace, whose standard forbids the host's network: see host_network.rs.
-        let is_known = |line: &str| folder.ends_with("/host-network") && line.contains("would violate PodSecurity");
-        let warns = output.stderr.lines().any(|line| line.contains("Warning") && !is_known(line));
-        ensure!(output.status.success() && !warns, "{folder}: {}", output.stderr);
-    }
+    let called = call()?;
     for definition in &definitions {
         let output = cluster.control_plane.kubectl(&["delete", "-f", "-"], Some(&definition.to_string()))?;
         ensure!(output.status.success(), "{}", output.stderr);
     }
-    Ok(())
+    Ok(called)
 }
 
 /// Returns the folders for `kubectl apply -k manifests/...`.
-fn overlays() -> Result<Vec<PathBuf>> {
+pub(crate) fn overlays() -> Result<Vec<PathBuf>> {
     let folders = fs::read_dir(MANIFESTS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
     let overlays: Vec<PathBuf> =
         folders.into_iter().filter(|folder| folder.join("kustomization.yaml").is_file()).collect();

@@ -51,18 +51,18 @@ fn metrics(expressions: &[&str]) -> BTreeSet<String> {
 }
 
 /// Starts a muslin that has every metric.
-fn muslin(cluster: &Cluster) -> Result<Muslin<'_>> {
+pub(crate) fn muslin_with_every_metric(cluster: &Cluster) -> Result<Muslin<'_>> {
     cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))
 }
 
 /// Returns a profile with a cache on the node, for which muslin has a metric. Nothing listens there.
-fn cache() -> Value {
+pub(crate) fn cache() -> Value {
     let risks = ["node-searches-lost", "nameserver-blocked", "cache-missing", "loopback-nameserver"];
     json!({ "nodeLocal": { "address": "127.53.0.9" }, "acceptRisk": risks })
 }
 
 fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster) -> Result<()> {
-    let muslin = muslin(cluster)?;
+    let muslin = muslin_with_every_metric(cluster)?;
     cluster.namespace("measured", &[])?;
     cluster.created(&pod("measured", "web", "alpine:3.19"))?;
     let (_profile, _) = applied(cluster, "measured", &cache())?;
@@ -113,7 +113,7 @@ fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster
 
 /// The API server counts a call that failed only after muslin is gone, so the queries are asked then; Prometheus keeps what it read before.
 fn prometheus_answers_every_query_of_the_dashboard(cluster: &Cluster) -> Result<()> {
-    let mut muslin = muslin(cluster)?;
+    let mut muslin = muslin_with_every_metric(cluster)?;
     cluster.namespace("watched", &[])?;
     cluster.namespace("guarded", &[("muslin.dev/mode", "enforce")])?;
     let (_profile, _) = applied(cluster, "watched", &cache())?;

@@ -11,7 +11,7 @@ use crate::cluster::inspection::registry;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::MANIFESTS;
-use crate::common::schemas::ensure_valid;
+use crate::common::schemas::{ensure_sarif, ensure_valid};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
@@ -213,6 +213,7 @@ fn a_scan_writes_sarif_and_exits_as_the_other_commands_do(cluster: &Cluster) -> 
     let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "sarif", "-o", "sarif"])?;
     ensure!(output.status.code() == Some(1));
     let document: Value = serde_json::from_slice(&output.stdout)?;
+    ensure_sarif(&document)?;
     let results = document["runs"][0]["results"].as_array().cloned().unwrap_or_default();
     let is_of_web = |result: &Value| {
         result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sarif/deployment/web"

@@ -112,7 +112,6 @@ fn accepts_unusual_but_valid_input() {
         "",
         "\n",
         "---\n",
-        "%YAML 1.2\n---\na: 1\n",
         "\u{feff}a: 1\n",
         "- 1\n",
         "text\n",

@@ -95,6 +95,7 @@ fn sarif_links_each_rule_to_its_page() {
     let log = folder().run(&["check", ".", "-o", "sarif", "--fail-on", "never", "--docs-url", docs]).ended(0).json();
     let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().clone();
     assert!(rules.len() >= 10);
+    assert_eq!(log["runs"][0]["tool"]["driver"]["informationUri"], docs);
     for rule in &rules {
         assert_eq!(rule["helpUri"], format!("{docs}/rules/{}.md", rule["id"].as_str().unwrap()));
         // The page exists where the address says.
@@ -111,7 +112,15 @@ fn sarif_describes_every_rule_and_has_the_place_of_the_value() {
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     assert!(rules.len() >= 10);
+    // As services other than GitHub's want them.
+    assert_eq!(run["tool"]["driver"]["fullName"], concat!("muslin ", env!("CARGO_PKG_VERSION")));
     for rule in rules {
+        let name = rule["name"].as_str().unwrap();
+        assert!(
+            name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(char::is_alphanumeric),
+            "{name}"
+        );
+        assert_eq!(name.to_lowercase(), rule["id"].as_str().unwrap().replace('-', ""));
         assert!(rule["help"]["markdown"].as_str().unwrap().contains("## How to fix it"), "{rule}");
     }
     let result = &run["results"][1];

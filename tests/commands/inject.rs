@@ -62,7 +62,7 @@ fn a_second_inject_of_the_output_changes_nothing() {
 
 #[test]
 fn keeps_documents_without_a_pod_byte_for_byte() {
-    let stream = format!("# head\n---\n{SERVICE}\n--- # second\n- not\n- an object\n---\n# nothing\n...\n");
+    let stream = format!("# head\n---\n{SERVICE}\n--- # second\n- not\n- an object\n...\n---\n# nothing\n");
     assert_eq!(inject(&stream, &[]).ended(0).stdout, stream);
     let mixed = inject(&format!("{SERVICE}---\n{ALPINE}---\n{SERVICE}"), &[]).ended(0).stdout;
     assert!(

@@ -37,8 +37,13 @@ pub(crate) fn without_identity(pod: &Value) -> Value {
 
 /// Returns the pod after its plan: computed by the library from the pod as the API server stores it without a webhook.
 pub(crate) fn planned(pod: &Value, namespace: &str) -> Result<Value> {
+    planned_in(pod, namespace, Mode::Inject)
+}
+
+/// Returns the pod after its plan in a mode.
+pub(crate) fn planned_in(pod: &Value, namespace: &str, mode: Mode) -> Result<Value> {
     let mut planned = without_identity(pod);
-    if let Some(plan) = plan_of(pod, namespace, Mode::Inject)? {
+    if let Some(plan) = plan_of(pod, namespace, mode)? {
         json_patch::patch(&mut planned, &plan.patch).context("the plan's patch does not apply")?;
     }
     Ok(planned)

@@ -1,6 +1,8 @@
 //! The committed JSON Schemas, against which tests hold the real outputs of muslin. A test is stricter than the schemas, which allow
 //! fields that a later release adds: each field of an output must be in its schema.
 
+#![allow(dead_code, reason = "each program uses a part of this")]
+
 use std::fs;
 use std::path::Path;
 
@@ -17,6 +19,16 @@ pub(crate) fn ensure_valid(name: &str, document: &Value) -> Result<()> {
     let faults: Vec<String> =
         validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     ensure!(faults.is_empty(), "not as docs/schemas/{name}.json: {faults:#?}\n{document:#}");
+    Ok(())
+}
+
+/// Fails unless the document has the form of SARIF 2.1.0.
+pub(crate) fn ensure_sarif(document: &Value) -> Result<()> {
+    let schema: Value = serde_json::from_str(include_str!("../data/sarif/sarif-2.1.0.json"))?;
+    let validator = jsonschema::draft7::new(&schema).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let faults: Vec<String> =
+        validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    ensure!(faults.is_empty(), "not SARIF: {faults:#?}\n{document:#}");
     Ok(())
 }
 

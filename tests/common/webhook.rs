@@ -205,13 +205,19 @@ impl Process {
 
     /// Returns the status and the body of an answer at the port for the kubelet and Prometheus.
     pub(crate) fn get(&self, path: &str) -> Result<(String, String)> {
+        let (head, body) = self.get_with_head(path)?;
+        let status = head.split(' ').nth(1).context("the answer has no status")?;
+        Ok((status.to_owned(), body))
+    }
+
+    /// Returns the status line with the headers, and the body.
+    pub(crate) fn get_with_head(&self, path: &str) -> Result<(String, String)> {
         let mut stream = TcpStream::connect(&self.metrics)?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: muslin\r\nConnection: close\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
-        let status = head.split(' ').nth(1).context("the answer has no status")?;
-        Ok((status.to_owned(), body.to_owned()))
+        Ok((head.to_owned(), body.to_owned()))
     }
 
     /// Returns the number of lines of the log so far.

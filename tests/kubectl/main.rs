@@ -6,6 +6,7 @@
 mod edits;
 mod generated;
 mod reading;
+mod suite;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -75,7 +75,9 @@ pub struct ImageFingerprintStatus {
     #[schemars(length(max = 63))]
     pub namespace: String,
     /// The number of the format of `data`. muslin inspects images with data of another format again.
+    // Kubernetes knows no unsigned formats, and warns about them from 1.37 on.
     #[serde(default)]
+    #[schemars(extend("format" = "int64"))]
     pub format: u32,
     /// The facts from which muslin derives the resolver of any command in the image. The format is internal to muslin.
     #[serde(default)]

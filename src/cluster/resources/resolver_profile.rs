@@ -133,7 +133,7 @@ pub struct Releases {
     pub except_java: bool,
     /// The most nameservers in the pod's resolv.conf, those of the cluster included; any number if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 3))]
+    #[schemars(range(min = 1, max = 3), extend("format" = "int32"))]
     pub nameservers_max: Option<u8>,
     /// The options.
     #[schemars(schema_with = "schemas::options")]
