@@ -403,22 +403,10 @@ fn alerts() -> Vec<Value> {
     resource["spec"]["groups"][0]["rules"].as_array().unwrap().clone()
 }
 
-/// Returns the sources of a folder, one after the other.
-fn sources(folder: &Path) -> String {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .map(|path| match path.extension() {
-            _ if path.is_dir() => sources(&path),
-            Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
-            _ => String::new(),
-        })
-        .collect()
-}
-
 #[test]
 fn every_alert_waits_and_has_a_page_that_exists() {
     let list = fs::read_to_string(docs().join("alerts/README.md")).unwrap();
-    let code = sources(&Path::new(REPOSITORY).join("src"));
+    let code = sources(&Path::new(REPOSITORY).join("src"), "rs").concat();
     let alerts = alerts();
     for alert in &alerts {
         let name = alert["alert"].as_str().unwrap();

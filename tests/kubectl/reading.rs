@@ -183,6 +183,13 @@ const REFUSED: &[&str] = &[
 ];
 
 #[test]
+fn muslin_reads_what_kubectl_reads() {
+    let mut kubectl = Kubectl::start();
+    let differ: Vec<String> = TEXTS.iter().filter_map(|text| difference(&mut kubectl, text)).collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
 fn muslin_refuses_what_kubectl_refuses() {
     let mut kubectl = Kubectl::start();
     let taken_by = |taken: bool, who: &'static str| taken.then_some(who);

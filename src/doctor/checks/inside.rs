@@ -105,9 +105,9 @@ pub(super) fn registries(observed: &Observed) -> Check {
 
 /// Returns the check of registries that muslin did not reach in the last minutes.
 fn unreachable(name: &'static str, observed: &Observed) -> Option<Check> {
-    let failed = observed.failed_inspections.iter().filter(|failed| failed.unreachable);
+    let mut failed = observed.failed_inspections.iter().filter(|failed| failed.unreachable);
     let registries: BTreeSet<&str> = failed.clone().map(|failed| failed.registry.as_str()).collect();
-    let FailedInspection { registry, error, .. } = failed.last()?;
+    let FailedInspection { registry, error, .. } = failed.next_back()?;
     let more = if registries.len() > 1 { format!(" (and {} more)", registries.len() - 1) } else { String::new() };
     let message = format!("muslin did not reach the registry {registry}{more} in the last ten minutes: {error}");
     let fix = "let muslin's pods reach it by TCP: NetworkPolicies, firewalls, the cluster's DNS. A registry at a private address needs \
