@@ -139,13 +139,18 @@ impl<'t> Reader<'t> {
             }
             self.event(event, &span)?;
         }
-        // What follows is not read, but for its first character.
+        let unread = match parser.next_event() {
+            None | Some(Ok((Event::StreamEnd, _))) => None,
+            Some(Ok((_, span))) => Some(span.byte_range().unwrap_or_default().start),
+            Some(Err(error)) => Some(offset(&error, source)),
+        };
+        let rest = &self.text[self.before_end..];
+        let Some(unread) = unread else {
+            return Ok(self.check_between(rest.find("\n...").map_or(self.text.len(), |end| self.before_end + end))?);
+        };
+        // kubectl reads no more than the first character behind the document.
         self.check_between(kubectl_refuses::end_of_blanks(self.text, self.before_end))?;
-        match parser.next_event() {
-            None | Some(Ok((Event::StreamEnd, _))) => {}
-            Some(Ok((_, span))) => self.builder.remark_unread(span.byte_range().unwrap_or_default().start),
-            Some(Err(error)) => self.builder.remark_unread(offset(&error, source)),
-        }
+        self.builder.remark_unread(unread);
         Ok(())
     }
 

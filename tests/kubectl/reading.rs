@@ -167,6 +167,8 @@ const REFUSED: &[&str] = &[
     "a: {b: c}\n \t\nd: e\n",
     "a:\n\t# b\n  c: d\n",
     "a: 1\n\t# b\nc: 2\n",
+    "a:\n\t\n",
+    "- a\n-\n\t\n",
     "\t# a\nb: 1\n",
     "\t# a\n",
     "a: |\n \tb\n",
