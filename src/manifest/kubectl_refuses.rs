@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::parse_error::ParseError;
 
-/// What precedes the blanks, comments and dashes between two scalars or brackets.
+/// The token that precedes the blanks, comments and dashes between two scalars or brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
     /// The beginning of the text, or a block scalar, which ends with a line.

@@ -62,7 +62,7 @@ fn says_where_kubectl_refuses_a_text() {
         ("a:\n-\tb\n", 2, 2, "no tab here"),
         ("a: 1\n\t# b\nc: 2\n", 2, 1, "no tab here"),
         ("a: |\n \tb\n", 2, 2, "no tab here"),
-        ("a: [b\n\t, c]\n", 2, 1, "no tab here"),
+        ("a: [b\n\t, c]\n", 1, 5, "a tab indents"),
         ("args: [--listen, :8080]\n", 1, 18, "quote this text"),
         ("a: {b:}\n", 1, 6, "put a space behind it"),
         ("a: {b\n  : c}\n", 1, 5, "a key and its colon on one line"),

@@ -23,6 +23,7 @@ pub(super) fn error_message(kind: &ErrorKind) -> String {
         Kind::TabNotAllowed | Kind::TabInBlockIndentation | Kind::TabInIndentation => {
             "a tab indents this line; YAML needs spaces"
         }
+        Kind::TabInPlainScalar => "a tab indents the line behind this text; YAML needs spaces",
         Kind::UndeclaredTagHandle => "the prefix of this tag (!) is not declared",
         Kind::ExpectedBlockMappingKey | Kind::InvalidIndentation => {
             "a key of a map is expected here; look at the indentation"
