@@ -2,7 +2,7 @@
 //! folder that `scripts/release` filled, in the variable `MUSLIN_RELEASE`, and root:
 //!
 //! ```text
-//! scripts/release /tmp/release --repository https://git.example.com/muslin
+//! scripts/release /tmp/release
 //! MUSLIN_RELEASE=/tmp/release cargo test --test release -- --ignored
 //! ```
 

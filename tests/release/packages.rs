@@ -12,8 +12,8 @@ use crate::release::release_folder::{ARCHITECTURES, Architecture, REPOSITORY, VE
 /// The program that runs a formula as Homebrew does.
 const RUN_FORMULA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/release/formula.rb");
 
-/// The address of the repository in these tests.
-const ADDRESS: &str = "https://git.example.com/muslin";
+/// The address of the repository, which is the default of `scripts/release`.
+const ADDRESS: &str = env!("CARGO_PKG_REPOSITORY");
 
 fn package(arguments: &[&OsStr]) -> String {
     run(&format!("{REPOSITORY}/scripts/package"), arguments, None)
@@ -24,20 +24,16 @@ fn tools() -> PathBuf {
     PathBuf::from(run(&format!("{REPOSITORY}/tests/release/tools"), [""; 0], None).trim_end())
 }
 
-fn archive(Architecture { machine, .. }: Architecture) -> String {
-    format!("muslin-{VERSION}-{machine}-linux.tar.gz")
-}
-
 /// A manifest names each archive once, for its platform, with its digest.
-fn check_krew_manifest(text: &str, folder: &Path) {
+fn check_krew_manifest(text: &str, folder: &Path, architectures: &[Architecture]) {
     let manifest: Value = serde_saphyr::from_str(text).unwrap();
     let platforms = manifest["spec"]["platforms"].as_array().unwrap();
-    assert_eq!(platforms.len(), ARCHITECTURES.len());
-    for architecture in ARCHITECTURES {
+    assert_eq!(platforms.len(), architectures.len());
+    for architecture in architectures {
         let is_own = |platform: &&Value| platform["selector"]["matchLabels"]["arch"] == architecture.name;
         let platform = platforms.iter().find(is_own).unwrap();
         assert_eq!(platform["selector"]["matchLabels"]["os"], "linux");
-        let archive = archive(architecture);
+        let archive = architecture.archive();
         assert_eq!(platform["uri"], format!("{ADDRESS}/releases/download/v{VERSION}/{archive}"));
         let digest = Digest::sha256(&fs::read(folder.join(archive)).unwrap()).to_string();
         assert_eq!(format!("sha256:{}", platform["sha256"].as_str().unwrap()), digest);
@@ -48,16 +44,16 @@ fn check_krew_manifest(text: &str, folder: &Path) {
 fn manifests_name_the_archives_by_their_digests() {
     let folder = tempfile::tempdir().unwrap();
     for architecture in ARCHITECTURES {
-        fs::write(folder.path().join(archive(architecture)), architecture.name).unwrap();
+        fs::write(folder.path().join(architecture.archive()), architecture.name).unwrap();
     }
     let krew = package(&["krew".as_ref(), folder.path().as_os_str(), ADDRESS.as_ref()]);
-    check_krew_manifest(&krew, folder.path());
+    check_krew_manifest(&krew, folder.path(), &ARCHITECTURES);
     let formula = package(&["homebrew".as_ref(), folder.path().as_os_str(), ADDRESS.as_ref()]);
     for architecture in ARCHITECTURES {
         let digest = Digest::sha256(architecture.name.as_bytes()).to_string().replace("sha256:", "");
         let expected = format!(
             "    url \"{ADDRESS}/releases/download/v{VERSION}/{}\"\n    sha256 \"{digest}\"\n",
-            archive(architecture)
+            architecture.archive()
         );
         assert!(formula.contains(&expected), "{formula}");
     }
@@ -69,11 +65,11 @@ fn the_formula_installs_what_the_archive_has() {
     tools();
     let formula = release().folder.join("muslin.rb");
     run("ruby", ["-wc".as_ref(), formula.as_os_str()], None);
-    for architecture in ARCHITECTURES {
+    for &architecture in &release().architectures {
         let root = release().root(architecture);
         let printed = run("ruby", [RUN_FORMULA.as_ref(), formula.as_os_str()], Some(&root));
-        let digest = Digest::sha256(&fs::read(release().folder.join(archive(architecture))).unwrap()).to_string();
-        let expected = format!("{}\nsha256 {}\n", archive(architecture), digest.replace("sha256:", ""));
+        let digest = Digest::sha256(&fs::read(release().folder.join(architecture.archive())).unwrap()).to_string();
+        let expected = format!("{}\nsha256 {}\n", architecture.archive(), digest.replace("sha256:", ""));
         assert!(printed.contains(&expected), "{printed}");
     }
 }
@@ -83,15 +79,15 @@ fn the_formula_installs_what_the_archive_has() {
 fn krew_accepts_the_manifest_and_installs_the_archive() {
     let tools = tools();
     let manifest = release().folder.join("muslin.yaml");
-    check_krew_manifest(&fs::read_to_string(&manifest).unwrap(), &release().folder);
+    check_krew_manifest(&fs::read_to_string(&manifest).unwrap(), &release().folder, &release().architectures);
     let validator = tools.join("validate-krew-manifest").display().to_string();
     run(&validator, ["-skip-install".as_ref(), "-manifest".as_ref(), manifest.as_os_str()], None);
-    for architecture in ARCHITECTURES {
+    for &architecture in &release().architectures {
         let home = tempfile::tempdir().unwrap();
         let root = format!("KREW_ROOT={}", home.path().display());
         let (os, arch) = ("KREW_OS=linux", format!("KREW_ARCH={}", architecture.name));
         let manifest = format!("--manifest={}", manifest.display());
-        let archive = format!("--archive={}", release().folder.join(archive(architecture)).display());
+        let archive = format!("--archive={}", release().folder.join(architecture.archive()).display());
         let krew = tools.join("krew").display().to_string();
         run("env", [&root, os, &arch, &krew, "install", &manifest, &archive], None);
         let plugin = home.path().join("bin/kubectl-muslin");
@@ -106,7 +102,7 @@ fn krew_accepts_the_manifest_and_installs_the_archive() {
 #[ignore = "needs a release: MUSLIN_RELEASE, lintian, and root"]
 fn debian_packages_install_and_lintian_accepts_them() {
     tools();
-    for architecture in ARCHITECTURES {
+    for &architecture in &release().architectures {
         let package = release().folder.join(format!("muslin_{VERSION}-1_{}.deb", architecture.name));
         run("lintian", ["--fail-on=error,warning".as_ref(), package.as_os_str()], None);
         let control = run("dpkg-deb", ["--info".as_ref(), package.as_os_str()], None);

@@ -26,6 +26,8 @@ pub(crate) const ARCHITECTURES: [Architecture; 2] = [
 /// A release.
 pub(crate) struct Release {
     pub(crate) folder: PathBuf,
+    /// Both; one if `scripts/release` was called with `--arch`.
+    pub(crate) architectures: Vec<Architecture>,
     unpacked: TempDir,
 }
 
@@ -36,21 +38,24 @@ pub(crate) fn release() -> &'static Release {
         let folder = std::env::var_os("MUSLIN_RELEASE")
             .unwrap_or_else(|| panic!("set MUSLIN_RELEASE to the folder of scripts/release"));
         let (folder, unpacked) = (PathBuf::from(folder), tempfile::tempdir().unwrap());
-        for Architecture { machine, .. } in ARCHITECTURES {
-            let archive = folder.join(format!("muslin-{VERSION}-{machine}-linux.tar.gz"));
-            run(
-                "tar",
-                ["--extract", "--file"].map(OsStr::new).iter().copied().chain([archive.as_os_str()]),
-                Some(unpacked.path()),
-            );
+        let made = ARCHITECTURES.into_iter().filter(|architecture| folder.join(architecture.archive()).is_file());
+        let architectures: Vec<Architecture> = made.collect();
+        for architecture in &architectures {
+            let archive = folder.join(architecture.archive());
+            run("tar", ["--extract".as_ref(), "--file".as_ref(), archive.as_os_str()], Some(unpacked.path()));
         }
-        Release { folder, unpacked }
+        Release { folder, architectures, unpacked }
     })
 }
 
 // === impl Architecture ===
 
 impl Architecture {
+    /// Returns the name of its archive.
+    pub(crate) fn archive(self) -> String {
+        format!("muslin-{VERSION}-{}-linux.tar.gz", self.machine)
+    }
+
     /// Returns true if this machine runs its programs.
     pub(crate) fn is_own(self) -> bool {
         self.machine == std::env::consts::ARCH
