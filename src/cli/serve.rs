@@ -37,7 +37,7 @@ use super::{terminal, version};
 ///
 /// In a cluster, or with a kubeconfig, the namespace's label muslin.dev/mode decides what happens to a pod, and muslin issues, renews
 /// and publishes its serving certificate, unless you give one. With --standalone muslin needs no cluster: it issues a certificate,
-/// listens on loopback, and prints its address and its CA. It runs on Linux only.
+/// listens on loopback, and prints its address and its CA. The server needs Linux.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address and port of the webhook (HTTPS), or a port of every address [default: 8443; standalone 127.0.0.1:8443]
