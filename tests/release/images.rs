@@ -22,6 +22,7 @@ fn layout(binaries: &[PathBuf], folder: &Path) {
 
 /// Pulls the image of an architecture, checks its configuration, and unpacks its files into a folder.
 fn pull(registry: &Registry, architecture: Architecture, folder: &Path) -> BTreeSet<String> {
+    fs::create_dir_all(folder).unwrap();
     let (from, to) =
         (format!("docker://{}/muslin:{VERSION}", registry.address), format!("dir:{}/image", folder.display()));
     let platform = format!("--override-arch={}", architecture.name);
