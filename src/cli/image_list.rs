@@ -143,12 +143,12 @@ impl ScannedImage {
             None => Cgo::Unknown,
             Some("none") => Cgo::Absent,
             Some(libc) => {
-                let Resolver { family, version, cgo: _ } = libc.parse()?;
+                let Resolver { family, version, cgo: _ } = libc.parse::<Resolver>()?;
                 Cgo::Linked { libc: family, version }
             }
         };
         let second = |text: String| {
-            let resolver = text.parse()?;
+            let resolver = text.parse::<Resolver>()?;
             anyhow::Ok(SecondResolver { resolver, in_program: true, reason: reason.clone() })
         };
         let beside = beside.map(second).transpose()?;
