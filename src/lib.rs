@@ -11,6 +11,7 @@
 //! | [`policy`] | modes, levels and profiles (pure) |
 //! | [`rules`] | what can be wrong with a pod, one file a rule (pure) |
 //! | [`plan`] | (pod, fingerprints, profile, mode) → plan → JSON Patch (pure) |
+//! | [`compilation`] | a profile as admission policies, which the API server evaluates by itself (pure) |
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
@@ -32,6 +33,7 @@ pub mod admission;
 mod budget;
 pub mod cli;
 pub mod cluster;
+pub mod compilation;
 pub mod doctor;
 mod documentation;
 pub mod explain;

@@ -44,6 +44,8 @@ mod cluster {
     pub(crate) mod node_cache;
     pub(crate) mod outages;
     pub(crate) mod pod_probe;
+    pub(crate) mod policies;
+    pub(crate) mod policies_measuring;
     pub(crate) mod policy;
     pub(crate) mod profiles;
     pub(crate) mod prometheus;
@@ -53,6 +55,7 @@ mod cluster {
     pub(crate) mod scan;
     pub(crate) mod scan_page;
     pub(crate) mod search_domains;
+    pub(crate) mod written_pods;
 }
 
 use std::path::PathBuf;
@@ -63,7 +66,7 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policy, profiles, queries, rights, scan, scan_page, search_domains,
+    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -90,6 +93,7 @@ const SUITE: Suite<Test> = Suite {
     topics: &[
         mutation::TESTS,
         policy::TESTS,
+        policies::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
         queries::TESTS,
@@ -118,7 +122,14 @@ const SUITE: Suite<Test> = Suite {
         installation::LAST,
         chart::LAST,
     ],
-    on_request: &[measuring::TESTS, doctor::ON_REQUEST, endurance::ON_REQUEST, conformance::ON_REQUEST],
+    on_request: &[
+        measuring::TESTS,
+        doctor::ON_REQUEST,
+        endurance::ON_REQUEST,
+        conformance::ON_REQUEST,
+        policies::ON_REQUEST,
+        policies_measuring::ON_REQUEST,
+    ],
 };
 
 fn main() -> ExitCode {
@@ -135,7 +146,7 @@ fn main() -> ExitCode {
 impl Cluster {
     fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let control_plane = ControlPlane::start()?;
+        let control_plane = ControlPlane::start_with(policies::api_server_flags())?;
         installation::apply(&control_plane)?;
         installation::unregister(&control_plane)?;
         let account = control_plane.service_account_kubeconfig("muslin", "muslin")?;

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 20] = [
+const FLOORS: [&str; 21] = [
     "resolver",
     "pod",
     "image",
     "policy",
     "rules",
     "plan",
+    "compilation",
     "verdicts",
     "explain",
     "manifest",
@@ -34,13 +35,14 @@ const FLOORS: [&str; 20] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "resolver",
     "pod",
     "image",
     "policy",
     "rules",
     "plan",
+    "compilation",
     "verdicts",
     "explain",
     "manifest",

@@ -4,6 +4,7 @@ mod bind;
 mod check;
 mod cluster_args;
 mod cluster_completion;
+mod compile;
 mod completions;
 mod config_schema;
 mod contract;
@@ -16,6 +17,7 @@ mod explain;
 mod files;
 mod fix;
 mod image_cache;
+mod image_list;
 mod inject;
 mod inspect;
 mod install;
@@ -83,6 +85,7 @@ enum Command {
     Probe(Box<probe::ProbeArgs>),
     Queries(Box<queries::QueriesArgs>),
     Explain(explain::Explain),
+    Compile(compile::Compile),
     Doctor(doctor::Doctor),
     Install(install::Install),
     Uninstall(install::Uninstall),
@@ -132,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::Probe(command) => command.run(),
         Command::Queries(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Compile(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Install(command) => command.run(),
         Command::Uninstall(command) => command.run(),

@@ -16,6 +16,7 @@ mod prefix;
 mod reason;
 mod reference;
 
+pub(crate) use by_name::ALPINE_PROGRAMS_WITH_C_ARES;
 pub use by_name::{assume, assume_started, publishers, suggest};
 pub use fingerprint::{Evidence, Fingerprint, SecondResolver};
 pub use prefix::{InvalidPrefix, Prefix};

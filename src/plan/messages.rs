@@ -15,16 +15,16 @@ use crate::text::Line;
 pub const ANNOTATION_LINE_MAX: usize = 138;
 
 /// The most lines of the annotation; the rest is counted.
-const ANNOTATION_LINES_MAX: usize = 20;
+pub(crate) const ANNOTATION_LINES_MAX: usize = 20;
 
 /// The longest list of containers, in bytes: a pod can have thousands of them.
 const LIST_MAX: usize = 4096;
 
 /// The most containers that a line names; the rest is counted.
-pub(super) const NAMES_MAX: usize = 3;
+pub(crate) const NAMES_MAX: usize = 3;
 
 /// The end of the line of a finding that the plan fixes.
-pub(super) const FIXED: &str = " (fixed)";
+pub(crate) const FIXED: &str = " (fixed)";
 
 // === impl Plan ===
 

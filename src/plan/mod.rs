@@ -24,6 +24,7 @@ pub use context::Context;
 pub use events::{EventNote, pod_events};
 pub use libc_label::{Libc, libc_of};
 pub use messages::{ANNOTATION_LINE_MAX, count_inspected};
+pub(crate) use messages::{ANNOTATION_LINES_MAX, FIXED, NAMES_MAX};
 pub use planning::{count_containers, findings_as_is, plan, plan_settings};
 pub use pod_plan::{ContainerCounts, Plan, Planned};
 pub use profile_check::{option_fault, unknown_rule};

@@ -13,13 +13,13 @@ use super::keys::{
 use super::text::Text;
 
 /// Annotation with the settings of a pod's Istio proxy, as YAML (istio.io, "DNS Proxying").
-const ISTIO_CONFIG_ANNOTATION: &str = "proxy.istio.io/config";
+pub(crate) const ISTIO_CONFIG_ANNOTATION: &str = "proxy.istio.io/config";
 /// Annotation that opts a pod of Istio's ambient mode out of the DNS proxy: `"false"` (istio.io, "DNS Proxying").
-const AMBIENT_DNS_ANNOTATION: &str = "ambient.istio.io/dns-capture";
+pub(crate) const AMBIENT_DNS_ANNOTATION: &str = "ambient.istio.io/dns-capture";
 
 /// Annotation that a kubelet sets on the mirror of a static pod, which must not be changed
 /// (kubernetes `pkg/apis/core/annotation_key_constants.go`, `MirrorPodAnnotationKey`).
-const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+pub(crate) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// The API server's limit on all keys and values of one object's annotations, in bytes
 /// (kubernetes `staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go`, `TotalAnnotationSizeLimitB`).

@@ -13,6 +13,12 @@ use super::expansion::{Variables, has_reference};
 use super::text::Text;
 use crate::budget::{Exceeded, Work, charge};
 
+/// The variable that makes Istio's sidecar take the pod's DNS queries.
+pub(crate) const MESH_PROXY_VARIABLE: &str = "ISTIO_META_DNS_CAPTURE";
+
+/// The variables that change how a program resolves names, whatever its image. `PATH` only chooses the program.
+pub(crate) const RESOLVER_VARIABLES: [&str; 4] = ["GODEBUG", "RES_OPTIONS", "LOCALDOMAIN", MESH_PROXY_VARIABLE];
+
 /// The values of the variables that matter, with references to other variables replaced as the kubelet does. A value that only the cluster
 /// knows (`valueFrom`, also by a reference to such a variable) is unknown and counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +49,7 @@ impl<'a> ResolverEnv<'a> {
             "RES_OPTIONS" => &self.res_options,
             "LOCALDOMAIN" => &self.local_domain,
             "PATH" => &self.path,
-            "ISTIO_META_DNS_CAPTURE" => &self.istio_dns_capture,
+            MESH_PROXY_VARIABLE => &self.istio_dns_capture,
             _ => &None,
         };
         value.as_deref()
@@ -57,7 +63,7 @@ impl<'a> ResolverEnv<'a> {
             ("RES_OPTIONS", res_options),
             ("LOCALDOMAIN", local_domain),
             ("PATH", path),
-            ("ISTIO_META_DNS_CAPTURE", istio_dns_capture),
+            (MESH_PROXY_VARIABLE, istio_dns_capture),
         ];
         let mut variables = None;
         for (name, value) in values {
@@ -75,7 +81,7 @@ impl<'a> ResolverEnv<'a> {
             "RES_OPTIONS" => Some(&mut self.res_options),
             "LOCALDOMAIN" => Some(&mut self.local_domain),
             "PATH" => Some(&mut self.path),
-            "ISTIO_META_DNS_CAPTURE" => Some(&mut self.istio_dns_capture),
+            MESH_PROXY_VARIABLE => Some(&mut self.istio_dns_capture),
             _ => None,
         }
     }

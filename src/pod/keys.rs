@@ -17,7 +17,7 @@ pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
 pub const DOCTOR_ANNOTATION: &str = "muslin.dev/doctor";
 
 /// The prefix of every key that muslin reads or writes.
-const PREFIX: &str = "muslin.dev/";
+pub(crate) const PREFIX: &str = "muslin.dev/";
 
 /// The most keys of one object that are reported because nothing reads them.
 const UNREAD_MAX: usize = 4;

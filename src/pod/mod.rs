@@ -16,17 +16,21 @@ mod placement;
 mod text;
 pub mod workload;
 
+pub(crate) use annotations::{AMBIENT_DNS_ANNOTATION, ISTIO_CONFIG_ANNOTATION, MIRROR_ANNOTATION};
 pub use annotations::{Annotations, ignored_rules};
 pub use dns::{Base, Dns, DnsOption, Policy, ResolvConf, cluster_searches};
 pub use env::ResolverEnv;
+pub(crate) use env::{MESH_PROXY_VARIABLE, RESOLVER_VARIABLES};
 pub use expansion::{ExpandedTooLong, Variables};
 pub use injected::{Injected, InjectedOption};
-pub(crate) use keys::keep_unread;
 pub use keys::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, KeyPlace,
     RESOLVERS_ANNOTATION, UnreadKey, WARNINGS_ANNOTATION,
 };
+pub(crate) use keys::{PREFIX as KEY_PREFIX, keep_unread};
+pub(crate) use object::ISTIO_MODE_LABEL;
 pub use object::{Container, DnsConfigShape, LIBC_LABEL, Labels, Metadata, Pod, RunningPod, Spec};
+pub(crate) use placement::OS_LABELS;
 pub use text::Text;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::annotations::Annotations;
 use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
-use super::env::ResolverEnv;
+use super::env::{MESH_PROXY_VARIABLE, ResolverEnv};
 use super::expansion::{Variables, has_reference};
 use super::keys::{KeyOwner, KeyPlace, UnreadKey, keep_unread};
 use super::objects_only::deserialize_objects_only;
@@ -22,7 +22,7 @@ use super::text::Text;
 pub const LIBC_LABEL: &str = "muslin.dev/libc";
 
 /// Label with which a pod joins Istio's ambient mode.
-const ISTIO_MODE_LABEL: &str = "istio.io/dataplane-mode";
+pub(crate) const ISTIO_MODE_LABEL: &str = "istio.io/dataplane-mode";
 
 /// A pod, or a pod template.
 #[derive(Debug, Default, Deserialize)]
@@ -313,13 +313,13 @@ impl<'a> Pod<'a> {
     /// Returns whether the pod shows that Istio's proxy takes its DNS queries: by the environment of an injected sidecar, by the pod's own
     /// `proxyMetadata`, or by ambient mode, which takes them by default from Istio 1.25 on (istio.io, "DNS Proxying").
     fn has_mesh_dns_proxy(&self) -> bool {
-        const SETTING: &str = "ISTIO_META_DNS_CAPTURE";
         let is_on = |value: &str| value.trim_start_matches([':', ' ', '\t', '"', '\'']).starts_with("true");
-        let in_sidecar = || self.containers().any(|container| container.env.get(SETTING).is_some_and(is_on));
+        let in_sidecar =
+            || self.containers().any(|container| container.env.get(MESH_PROXY_VARIABLE).is_some_and(is_on));
         let annotations = self.annotations();
         let in_config = || {
             let config = annotations.istio_config.as_deref().unwrap_or_default();
-            config.split_once(SETTING).is_some_and(|(_, value)| is_on(value))
+            config.split_once(MESH_PROXY_VARIABLE).is_some_and(|(_, value)| is_on(value))
         };
         let in_ambient = || {
             let labels = self.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());

@@ -29,6 +29,11 @@ impl Exemptions {
         self.accounts.insert(account.into());
     }
 
+    /// Returns the exempt service accounts, each `namespace/name`.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(String::as_str)
+    }
+
     /// Returns whether an image is exempt.
     pub fn is_exempt_image(&self, image: &str) -> bool {
         !self.images.is_empty()

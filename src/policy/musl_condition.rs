@@ -30,15 +30,13 @@ pub struct MuslCondition {
 // === impl MuslCondition ===
 
 impl MuslCondition {
-    pub(super) fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
-        let Self { from, before, except_java, nameservers_max } = self;
+    /// Returns whether one container meets the condition, whatever the nameservers.
+    pub(super) fn is_met_by(self, one: ContainerResolver) -> bool {
+        let Self { from, before, except_java, nameservers_max: _ } = self;
         let is_in_range =
             |version: Version| from.is_none_or(|from| from <= version) && before.is_none_or(|before| version < before);
-        nameservers_max.is_none_or(|max| nameservers <= max)
-            && resolvers.all(|one| {
-                let version = one.resolver.version.filter(|_| one.is_known_musl());
-                version.is_some_and(is_in_range) && !(except_java && one.holds_java)
-            })
+        let version = one.resolver.version.filter(|_| one.is_known_musl());
+        version.is_some_and(is_in_range) && !(except_java && one.holds_java)
     }
 }
 
@@ -58,6 +56,7 @@ impl ContainerResolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Profile, Releases};
 
     #[test]
     fn a_condition_on_releases_can_exclude_java_and_several_nameservers() {
@@ -72,7 +71,10 @@ mod tests {
         let glibc = ContainerResolver::inspected(Family::Glibc.unversioned());
         let assumed = ContainerResolver { evidence: Evidence::Assumed, ..musl };
         let java = ContainerResolver { holds_java: true, ..musl };
-        let holds = |pod: &[ContainerResolver], nameservers| condition.holds(pod.iter().copied(), nameservers);
+        let releases = Releases { condition, options: vec!["attempts:3".to_owned()] };
+        let profile = Profile { musl_releases: vec![releases], ..Profile::nothing() };
+        let holds =
+            |pod: &[ContainerResolver], nameservers| !profile.options_for(pod.iter().copied(), nameservers).is_empty();
         assert!(holds(&[musl, musl], 1));
         assert!(!holds(&[musl], 2), "two nameservers");
         for other in [old, assumed, glibc, java] {

@@ -72,12 +72,35 @@ impl Profile {
 
 impl Condition {
     fn holds(self, mut resolvers: impl Iterator<Item = ContainerResolver>, nameservers: usize) -> bool {
+        self.admits(nameservers)
+            && if self.is_for_all() {
+                resolvers.all(|one| self.is_met_by(one))
+            } else {
+                resolvers.any(|one| self.is_met_by(one))
+            }
+    }
+
+    /// Returns whether a pod with this number of nameservers can meet the condition.
+    pub(crate) fn admits(self, nameservers: usize) -> bool {
         match self {
-            Self::MuslReleases(condition) => condition.holds(resolvers, nameservers),
-            Self::Musl => resolvers.all(ContainerResolver::is_known_musl),
-            Self::Mixed => resolvers.any(|one| one.resolver.family == Family::Musl),
-            Self::Glibc => resolvers.all(|one| one.resolver.family == Family::Glibc),
-            Self::Go => resolvers.all(|one| one.resolver.family == Family::Go),
+            Self::MuslReleases(condition) => condition.nameservers_max.is_none_or(|max| nameservers <= max),
+            Self::Musl | Self::Mixed | Self::Glibc | Self::Go | Self::Others => true,
+        }
+    }
+
+    /// Returns whether every container has to meet the condition; otherwise one is enough.
+    pub(crate) const fn is_for_all(self) -> bool {
+        !matches!(self, Self::Mixed)
+    }
+
+    /// Returns whether one container meets the condition.
+    pub(crate) fn is_met_by(self, one: ContainerResolver) -> bool {
+        match self {
+            Self::MuslReleases(condition) => condition.is_met_by(one),
+            Self::Musl => one.is_known_musl(),
+            Self::Mixed => one.resolver.family == Family::Musl,
+            Self::Glibc => one.resolver.family == Family::Glibc,
+            Self::Go => one.resolver.family == Family::Go,
             Self::Others => true,
         }
     }

@@ -164,13 +164,17 @@ pub fn precedence(inputs: &ModeInputs) -> Result<ModeDecision, Skip> {
 // === impl InjectAnnotation ===
 
 impl InjectAnnotation {
+    /// The words for true.
+    pub(crate) const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
+    const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+
     /// Returns the meaning of the annotation's value, by the words that Kubernetes itself reads as booleans in annotations (Go:
     /// `strconv.ParseBool`).
     pub fn from_value(annotation: Option<&str>) -> Self {
         match annotation {
             None => Self::Absent,
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Self::True,
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Self::False,
+            Some(word) if Self::TRUE.contains(&word) => Self::True,
+            Some(word) if Self::FALSE.contains(&word) => Self::False,
             Some(_) => Self::Invalid,
         }
     }

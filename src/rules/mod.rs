@@ -28,6 +28,7 @@ pub use event_reason::{
 };
 pub use rule::{CHANGE_MAX, Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};
+pub(crate) use strict_parser_breaks::is_judged_by_image_name;
 pub use unread_key::unread_key_texts;
 
 /// Returns the findings of every rule on a pod, the most serious first, in the order of [`RULES`] among equals.

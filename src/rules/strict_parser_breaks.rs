@@ -83,11 +83,20 @@ fn may_use_the_crate(container: &Container<'_>) -> bool {
     !matches!(container.resolver().family, Family::Go | Family::CAres) && !is_stopping_linkerd(container)
 }
 
+/// Returns whether the rule has a finding of its own about an image with this name.
+pub(crate) fn is_judged_by_image_name(image: &str) -> bool {
+    Reference::parse(image).is_ok_and(|reference| is_linkerd_proxy(&reference))
+}
+
+fn is_linkerd_proxy(reference: &Reference<'_>) -> bool {
+    let before = reference.path().strip_suffix(LINKERD_PROXY);
+    before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
 /// Returns whether the container is linkerd's proxy in a release that is known to stop.
 fn is_stopping_linkerd(container: &Container<'_>) -> bool {
     let Ok(reference) = Reference::parse(container.image) else { return false };
-    let before = reference.path().strip_suffix(LINKERD_PROXY);
-    if !before.is_some_and(|before| before.is_empty() || before.ends_with('/')) {
+    if !is_linkerd_proxy(&reference) {
         return false;
     }
     let Some((line, release)) = reference.tag().and_then(|tag| tag.split_once('-')) else { return false };

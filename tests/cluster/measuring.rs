@@ -129,7 +129,7 @@ fn measures_the_memory_with_5000_namespaces_and_10000_images(cluster: &Cluster) 
 }
 
 /// Returns the resident memory of a process in KiB.
-fn resident(process: u32) -> Result<u64> {
+pub(crate) fn resident(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)

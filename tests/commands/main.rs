@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod check;
+mod compile;
 mod config;
 mod fix;
 mod folders;

@@ -79,6 +79,11 @@ impl Component {
         Ok(())
     }
 
+    /// Returns the program's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the program to end, and kills it if it takes too long, as the kubelet does.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let name = self.name;

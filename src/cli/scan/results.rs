@@ -11,6 +11,7 @@ use crate::image::Fingerprint;
 use crate::plan::ContainerCounts;
 use crate::policy::Level;
 use crate::report::{SchemaVersion, Summary};
+use crate::resolver::{Cgo, Resolver};
 use crate::rules::{Finding, HOLDER};
 use crate::text::Line;
 
@@ -86,6 +87,15 @@ pub(crate) struct ImageInUse {
     pub(super) evidence: &'static str,
     /// The reason for this result.
     pub(super) because: String,
+    /// Another resolver that the image's own program has, such as `c-ares 1.34.5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
+    /// The C library in a Go program, such as `musl 1.2.5`; `none` for a program without one. Absent if that is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgo: Option<String>,
+    /// True if the image holds a JVM.
+    #[serde(rename = "holdsJava")]
+    holds_java: bool,
     /// Number of pods.
     pub(super) pods: usize,
 }
@@ -170,6 +180,13 @@ impl ScanResults {
             resolver: fingerprint.resolver.to_string(),
             evidence: fingerprint.evidence.name(),
             because: fingerprint.reason.to_string(),
+            beside: fingerprint.beside.as_ref().filter(|one| one.in_program).map(|one| one.resolver.to_string()),
+            cgo: match fingerprint.resolver.cgo {
+                Cgo::Unknown => None,
+                Cgo::Absent => Some("none".to_owned()),
+                Cgo::Linked { libc, version } => Some(Resolver { version, ..libc.unversioned() }.to_string()),
+            },
+            holds_java: fingerprint.holds_java,
             pods: *pods,
         };
         self.images.iter().map(image).collect()

@@ -14,4 +14,5 @@ mod tag;
 mod tests;
 mod words;
 
+pub(crate) use suggest::ALPINE_PROGRAMS_WITH_C_ARES;
 pub use suggest::{assume, assume_started, suggest};

@@ -18,6 +18,8 @@ const SHELLS: &[&str] = &["ash", "bash", "busybox", "sh"];
 /// The first Alpine whose curl asks by c-ares (alpinelinux/docker-alpine#366, c-ares/c-ares#683, curl/curl#12558). The curl of
 /// curlimages/curl is built without c-ares (curl/curl-container@068ec09 Makefile `build_opts`, curl/curl-container#59).
 const CURL_HAS_C_ARES_SINCE: Release = Release::new(3, 19);
+/// The programs of such an Alpine that ask by c-ares.
+pub(crate) const ALPINE_PROGRAMS_WITH_C_ARES: [&str; 1] = ["curl"];
 /// The reason for c-ares in such an Alpine.
 const CURL_OF_ALPINE: Reason = Reason::Fixed("curl of Alpine asks by c-ares since Alpine 3.19");
 
@@ -65,7 +67,7 @@ fn with_curl_of_alpine(base: Fingerprint, command: Option<&str>) -> Fingerprint 
         return base;
     }
     let resolver = Family::CAres.unversioned();
-    if command.is_some_and(|command| program_of(command) == "curl") {
+    if command.is_some_and(|command| ALPINE_PROGRAMS_WITH_C_ARES.contains(&program_of(command))) {
         return Fingerprint::assumed(resolver, CURL_OF_ALPINE);
     }
     let second = SecondResolver { resolver, in_program: false, reason: CURL_OF_ALPINE };

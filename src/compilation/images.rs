@@ -1,0 +1,205 @@
+//! The images that policies know, and their kinds: images of one kind get the same answers. Must not know situations.
+
+use std::collections::BTreeMap;
+
+use crate::image::{self, Evidence, Fingerprint, Reference};
+use crate::policy::Profile;
+use crate::resolver::Resolver;
+use crate::rules::is_judged_by_image_name;
+
+/// An image, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct KnownImage {
+    image: String,
+    /// The resolver of the image's own program; `None` if the name has to do.
+    fingerprint: Option<Fingerprint>,
+}
+
+/// An image that the policies do not know, so that pods with it stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The image.
+    pub image: String,
+    /// The reason, which follows the image in a sentence.
+    pub why: &'static str,
+}
+
+/// What the answers depend on: the resolver with its evidence, whether the image holds a JVM, and a resolver beside it.
+type Class = (String, Resolver, bool, Option<(Resolver, bool)>);
+
+/// Images with the same answers.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    /// One of the images.
+    pub(super) image: String,
+    /// Its fingerprint.
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// The known images and their kinds.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    /// The kinds, in the order in which they were found.
+    pub(super) kinds: Vec<Kind>,
+    /// The key of a container → the index of its kind: the image, for its own program; with a space and the first word of the command,
+    /// [`USUAL_COMMAND`] or [`ANY_COMMAND`], for another one.
+    pub(super) entries: BTreeMap<String, usize>,
+    /// The images that are left out.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// The end of the key for every command of [`COMMANDS`], and for every command that starts no program with a resolver of its own.
+pub(super) const USUAL_COMMAND: &str = " ";
+pub(super) const ANY_COMMAND: &str = " *";
+
+/// The first words of commands with which containers often start another program than their image's own.
+pub(super) const COMMANDS: [&str; 12] = [
+    "sh",
+    "/bin/sh",
+    "bash",
+    "/bin/bash",
+    "/bin/ash",
+    "sleep",
+    "/bin/sleep",
+    "python",
+    "python3",
+    "node",
+    "java",
+    "/usr/bin/env",
+];
+
+/// The tags of official images that a pod is likely to have.
+const USUAL_TAGS: [&str; 3] = ["", ":latest", ":alpine"];
+
+/// The newest branch of Alpine with a musl that muslin knows.
+const NEWEST_ALPINE: u16 = 24;
+
+/// Returns images that many clusters run: Docker's official images without a release, and the releases of Alpine. The names of others
+/// come from the cluster.
+pub fn usual_images() -> impl Iterator<Item = KnownImage> {
+    let official = image::publishers::rows().filter(|(registry, _)| registry.is_none()).map(|(_, row)| row.name);
+    let official = official.flat_map(|name| USUAL_TAGS.map(|tag| format!("{name}{tag}")));
+    let alpine = (1..=NEWEST_ALPINE).map(|branch| format!("alpine:3.{branch}"));
+    let known = |name: String| {
+        let image = KnownImage::by_name(name);
+        image.fingerprint(None).is_some_and(|fingerprint| fingerprint.evidence > Evidence::None).then_some(image)
+    };
+    official.chain(alpine).filter(|name| !name.contains("/:") && !name.ends_with('/')).filter_map(known)
+}
+
+// === impl KnownImage ===
+
+impl KnownImage {
+    /// An image whose name has to tell.
+    pub fn by_name(image: impl Into<String>) -> Self {
+        Self { image: image.into(), fingerprint: None }
+    }
+
+    /// An image whose own program has a known resolver.
+    pub fn with(image: impl Into<String>, fingerprint: Fingerprint) -> Self {
+        Self { image: image.into(), fingerprint: Some(fingerprint) }
+    }
+
+    /// Returns the fingerprint of a container with this image whose command begins with a word; `None` if it is not known.
+    pub fn fingerprint(&self, command: Option<&str>) -> Option<Fingerprint> {
+        match (&self.fingerprint, command) {
+            (None, command) => Some(image::assume_started(&self.image, command)),
+            (Some(known), None) => Some(known.clone()),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Returns the image as pods write it.
+    pub fn name(&self) -> &str {
+        &self.image
+    }
+
+    /// Returns why the policies cannot know the image.
+    fn obstacle(&self, profile: &Profile) -> Option<&'static str> {
+        let is_windows = self.fingerprint(None).is_some_and(|fingerprint| fingerprint.is_windows());
+        if Reference::parse(&self.image).is_err() {
+            Some("is no image reference")
+        } else if is_windows {
+            Some("is for Windows, which has no resolv.conf")
+        } else if profile.exempt.is_exempt_image(&self.image) {
+            Some("is exempt by the profile")
+        } else if is_judged_by_image_name(&self.image) {
+            Some("has findings of its own, by its name")
+        } else {
+            None
+        }
+    }
+}
+
+// === impl Images ===
+
+impl Images {
+    /// Sorts images into kinds, as the profile declares them.
+    pub(super) fn new(known: &[KnownImage], profile: &Profile) -> Self {
+        let mut images = Self::default();
+        let mut indexes: BTreeMap<Class, usize> = BTreeMap::new();
+        for one in known {
+            if let Some(why) = one.obstacle(profile) {
+                images.left_out.push(LeftOut { image: one.image.clone(), why });
+                continue;
+            }
+            let mut kind_of = |kinds: &mut Vec<Kind>, command| {
+                let fingerprint = one.fingerprint(command)?;
+                let class = class(&profile.images.apply(&one.image, fingerprint.clone()));
+                Some(*indexes.entry(class).or_insert_with(|| {
+                    kinds.push(Kind { image: one.image.clone(), fingerprint });
+                    kinds.len() - 1
+                }))
+            };
+            let Some(own) = kind_of(&mut images.kinds, None) else { continue };
+            let by_command: Vec<(&str, Option<usize>)> =
+                COMMANDS.iter().map(|command| (*command, kind_of(&mut images.kinds, Some(*command)))).collect();
+            let is_uniform = by_command.iter().all(|(_, kind)| *kind == by_command[0].1);
+            // The first of several images with one name counts, also for commands.
+            let names = spellings(&one.image).into_iter().filter(|name| !images.entries.contains_key(name));
+            for name in names.collect::<Vec<_>>() {
+                images.entries.insert(name.clone(), own);
+                let (true, Some(kind)) = (is_uniform, by_command[0].1) else {
+                    let known =
+                        by_command.iter().filter_map(|(command, kind)| Some((format!("{name} {command}"), (*kind)?)));
+                    images.entries.extend(known);
+                    continue;
+                };
+                images.entries.insert(format!("{name}{USUAL_COMMAND}"), kind);
+                // The image's own program has no resolver of its own, so that others have none either.
+                if kind == own {
+                    images.entries.insert(format!("{name}{ANY_COMMAND}"), own);
+                }
+            }
+        }
+        images
+    }
+}
+
+fn class(fingerprint: &Fingerprint) -> Class {
+    let Fingerprint { resolver, evidence, reason: _, holds_java, beside } = fingerprint;
+    let beside = beside.as_ref().map(|second| (second.resolver, second.in_program));
+    (evidence.name().to_owned(), *resolver, *holds_java, beside)
+}
+
+/// Returns the ways to write an image: as it is, in full, and without the default registry.
+fn spellings(image: &str) -> Vec<String> {
+    let mut spellings = vec![image.to_owned()];
+    if let Ok(reference) = Reference::parse(image) {
+        let full = reference.to_string();
+        for prefix in ["", "docker.io/", "docker.io/library/"] {
+            spellings.extend(full.strip_prefix(prefix).filter(|name| same(name, image)).map(str::to_owned));
+        }
+    }
+    spellings.sort_unstable();
+    spellings.dedup();
+    spellings
+}
+
+/// Returns whether both names mean one image.
+fn same(name: &str, image: &str) -> bool {
+    match (Reference::parse(name), Reference::parse(image)) {
+        (Ok(name), Ok(image)) => name == image,
+        _ => false,
+    }
+}

@@ -1,0 +1,55 @@
+//! What policies leave to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know
+//! how a policy decides.
+
+/// One thing that the policies do not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The pods, or the feature.
+    pub what: &'static str,
+    /// The result for such pods.
+    pub instead: &'static str,
+}
+
+const STAYS: &str = "the pod stays as it is";
+
+/// All limits.
+pub const LIMITS: &[Limit] = &[
+    Limit {
+        what: "an image that is not in the table",
+        instead: "the pod stays as it is: CEL reads neither images nor image names",
+    },
+    Limit {
+        what: "a command that is not in the table",
+        instead: "the pod stays as it is: the program may have another resolver",
+    },
+    Limit { what: "nameservers or searches of the pod's author, and `dnsPolicy: None`", instead: STAYS },
+    Limit { what: "options of the pod's author that are not in the table", instead: STAYS },
+    Limit { what: "the variables GODEBUG, RES_OPTIONS, LOCALDOMAIN and ISTIO_META_DNS_CAPTURE", instead: STAYS },
+    Limit { what: "a DNS proxy of Istio", instead: STAYS },
+    Limit { what: "`muslin.dev/ignore`, and keys of muslin that nothing reads", instead: STAYS },
+    Limit {
+        what: "`muslin.dev/inject` with another value than true",
+        instead: "the pod stays as it is; in mode `enforce` it can be denied",
+    },
+    Limit { what: "more than 16 containers or 16 options", instead: STAYS },
+    Limit { what: "a pod that muslin changed before, if it would get something else now", instead: STAYS },
+    Limit { what: "`nodeLocal` and `search` of a profile", instead: "pods that would get them stay as they are" },
+    Limit {
+        what: "`namespaces` of a profile, and broken search domains of nodes",
+        instead: "muslin compile refuses the profile; no policy knows a domain",
+    },
+    Limit {
+        what: "Events, metrics, previews, warnings about workloads, and the inspection of images",
+        instead: "only muslin in the cluster has them",
+    },
+];
+
+// === impl Limit ===
+
+impl Limit {
+    /// Returns the limit as one sentence.
+    pub fn sentence(&self) -> String {
+        let Self { what, instead } = self;
+        format!("{what}: {instead}")
+    }
+}

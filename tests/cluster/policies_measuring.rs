@@ -1,0 +1,162 @@
+//! What admission policies cost, on request: their expressions, by the code of the API server, and creating pods with a webhook, with
+//! policies, and with both, in turn. `cargo test --test cluster -- --ignored polic`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, iter};
+
+use anyhow::{Context as _, Result, ensure};
+use kube::Client;
+use muslin::compilation::{ApiVersion, KnownImage, Settings, compile, usual_images};
+use muslin::policy::{Mode, Profile};
+use serde_json::{Value, json};
+
+use crate::cluster::measuring::resident;
+use crate::cluster::policies::{apply, create, kubernetes};
+use crate::cluster::written_pods::{IMAGES, written_pods};
+use crate::common::harness::tests;
+use crate::common::pods::{awkward_pods, pod};
+use crate::{Cluster, Topic};
+
+pub(crate) const ON_REQUEST: Topic =
+    tests![a_policy_costs_less_than_a_hundredth_of_the_budget, measures_policies_beside_the_webhook];
+
+/// The API server's budgets for one policy on one request (k8s.io/apiserver `pkg/apis/cel/config.go`, `RuntimeCELCostBudget` and
+/// `RuntimeCELCostBudgetMatchConditions`).
+const BUDGET: u64 = 10_000_000;
+const CONDITIONS_BUDGET: u64 = 2_500_000;
+
+/// Creates in each namespace for one measurement.
+const CREATES: usize = 400;
+
+/// The images of the large table.
+const MANY: usize = 5_000;
+
+/// Returns the objects of the profile `fast`, with these images.
+fn objects(images: &[KnownImage]) -> Result<Vec<Value>> {
+    let profile = Profile::builtin("fast")?;
+    let version = if kubernetes() == Some("1.34") { ApiVersion::V1Beta1 } else { ApiVersion::V1 };
+    let settings = Settings {
+        profile: &profile,
+        pod_selector: None,
+        images,
+        cluster_domain: "cluster.local",
+        cluster_nameservers: 1,
+        default_mode: Mode::Inject,
+        default_profile: "fast",
+        version,
+    };
+    Ok(compile(&settings)?.objects)
+}
+
+fn images() -> Vec<KnownImage> {
+    IMAGES.map(KnownImage::by_name).into_iter().chain(usual_images()).collect()
+}
+
+fn a_policy_costs_less_than_a_hundredth_of_the_budget(_: &Cluster) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("policy-cost");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/policy-cost");
+    let built = Command::new("go")
+        .args(["build", "-mod=readonly", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(source)
+        .status()?;
+    ensure!(built.success(), "go build ended with {built}");
+    let mut pods = written_pods(1000);
+    pods.extend(awkward_pods());
+    let file = |name: &str, value: &Value| {
+        let path = folder.path().join(name);
+        fs::write(&path, value.to_string()).map(|()| path)
+    };
+    let pods = file("pods.json", &json!(pods))?;
+    for object in objects(&images())?.iter().filter(|object| !object["spec"]["variables"].is_null()) {
+        let policy = file("policy.json", object)?;
+        let output = Command::new(&program).args([&policy, &pods]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (mut most, mut conditions) = (0, 0);
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let cost: Value = serde_json::from_str(line)?;
+            ensure!(cost["error"].is_null(), "{line}");
+            most = most.max(cost["policy"].as_u64().context("a cost")?);
+            conditions = conditions.max(cost["conditions"].as_u64().context("a cost")?);
+        }
+        eprintln!(
+            "{}: at most {most} of {BUDGET}, conditions {conditions} of {CONDITIONS_BUDGET}",
+            object["metadata"]["name"]
+        );
+        ensure!(most > 0 && most < BUDGET / 100, "{most}");
+        ensure!(conditions < CONDITIONS_BUDGET / 100, "{conditions}");
+    }
+    Ok(())
+}
+
+/// Creates pods in turn with nothing, with the webhook, with policies, and with both, and then with policies alone while muslin is down.
+fn measures_policies_beside_the_webhook(cluster: &Cluster) -> Result<()> {
+    if kubernetes().is_none() {
+        return Ok(());
+    }
+    let (own, measured) = (("muslin.dev/self", "true"), ("measured", "yes"));
+    cluster.namespace("measured-nothing", &[own])?;
+    cluster.namespace("measured-webhook", &[("muslin.dev/profile", "fast")])?;
+    cluster.namespace("measured-policies", &[own, measured])?;
+    cluster.namespace("measured-both", &[("muslin.dev/profile", "fast"), measured])?;
+    let namespaces = ["measured-nothing", "measured-webhook", "measured-policies", "measured-both"];
+    let api_server = cluster.control_plane.api_server_process();
+    for count in [0, MANY] {
+        let many =
+            (0..count).map(|number| KnownImage::by_name(format!("registry.example.com/team/s-{number}:1-alpine3.20")));
+        let images: Vec<KnownImage> = images().into_iter().chain(many).collect();
+        let before = resident(api_server)?;
+        let _applied = apply(cluster, &selecting_measured(objects(&images)?)?, "measured-policies")?;
+        let after = resident(api_server)?;
+        eprintln!("{} images: the API server has {before} KiB before and {after} KiB after", images.len());
+        let muslin = cluster.muslin()?;
+        let taken = cluster.runtime.block_on(async {
+            let client = cluster.control_plane.client().await?;
+            let mut taken = [const { Vec::new() }; 4];
+            for _ in 0..CREATES {
+                for (namespace, taken) in iter::zip(namespaces, &mut taken) {
+                    taken.push(timed(&client, namespace, namespace != "measured-nothing").await?);
+                }
+            }
+            anyhow::Ok(taken)
+        })?;
+        for (namespace, mut taken) in iter::zip(namespaces, taken) {
+            taken.sort();
+            let (half, most) = (taken[taken.len() / 2], taken[taken.len() * 95 / 100]);
+            eprintln!("{namespace}: p50 {half:?}, p95 {most:?}, of {}", taken.len());
+        }
+        drop(muslin);
+        cluster.runtime.block_on(async {
+            let client = cluster.control_plane.client().await?;
+            for _ in 0..CREATES {
+                timed(&client, "measured-policies", true).await?;
+            }
+            anyhow::Ok(())
+        })?;
+        eprintln!("{CREATES} of {CREATES} pods changed while muslin is down");
+    }
+    Ok(())
+}
+
+/// Creates a pod, and checks whether it was changed. Returns how long that took.
+async fn timed(client: &Client, namespace: &str, is_changed: bool) -> Result<Duration> {
+    let start = Instant::now();
+    let pod =
+        create(client, namespace, &pod(namespace, "measured", "alpine:3.19")).await?.context("the pod is denied")?;
+    let taken = start.elapsed();
+    ensure!(pod["spec"]["dnsConfig"]["options"].is_array() == is_changed, "{namespace}: {pod:#}");
+    Ok(taken)
+}
+
+/// Returns the objects as YAML, with bindings that select the measured namespaces.
+fn selecting_measured(mut objects: Vec<Value>) -> Result<String> {
+    for object in &mut objects {
+        if let Some(selector) = object.pointer_mut("/spec/matchResources/namespaceSelector") {
+            *selector = json!({ "matchLabels": { "measured": "yes" } });
+        }
+    }
+    Ok(json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string())
+}
