@@ -14,6 +14,7 @@ mod common {
     pub(crate) mod harness;
     pub(crate) mod image;
     pub(crate) mod pods;
+    pub(crate) mod process;
     pub(crate) mod registration;
     pub(crate) mod registry;
     pub(crate) mod schemas;
@@ -50,6 +51,7 @@ mod cluster {
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
+    pub(crate) mod scale;
     pub(crate) mod scan;
     pub(crate) mod scan_page;
     pub(crate) mod search_domains;
@@ -63,7 +65,7 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policy, profiles, queries, rights, scan, scan_page, search_domains,
+    pod_probe, policy, profiles, queries, rights, scale, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -118,7 +120,13 @@ const SUITE: Suite<Test> = Suite {
         installation::LAST,
         chart::LAST,
     ],
-    on_request: &[measuring::TESTS, doctor::ON_REQUEST, endurance::ON_REQUEST, conformance::ON_REQUEST],
+    on_request: &[
+        measuring::TESTS,
+        doctor::ON_REQUEST,
+        endurance::ON_REQUEST,
+        conformance::ON_REQUEST,
+        scale::ON_REQUEST,
+    ],
 };
 
 fn main() -> ExitCode {

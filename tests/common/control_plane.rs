@@ -168,6 +168,11 @@ impl ControlPlane {
         command
     }
 
+    /// Returns the process id of the API server.
+    pub(crate) fn api_server_id(&self) -> u32 {
+        self.api_server.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     /// Returns the last lines of the API server's log, which names failed webhooks.
     pub(crate) fn api_server_log(&self) -> String {
         self.api_server.lock().unwrap_or_else(PoisonError::into_inner).log_tail()
