@@ -14,6 +14,7 @@ mod common {
     pub(crate) mod harness;
     pub(crate) mod image;
     pub(crate) mod pods;
+    pub(crate) mod process;
     pub(crate) mod registration;
     pub(crate) mod registry;
     pub(crate) mod schemas;
@@ -52,6 +53,7 @@ mod cluster {
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
+    pub(crate) mod scale;
     pub(crate) mod scan;
     pub(crate) mod scan_page;
     pub(crate) mod search_domains;
@@ -66,7 +68,7 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scan, scan_page, search_domains,
+    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scale, scan, scan_page, search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -129,6 +131,7 @@ const SUITE: Suite<Test> = Suite {
         conformance::ON_REQUEST,
         policies::ON_REQUEST,
         policies_measuring::ON_REQUEST,
+        scale::ON_REQUEST,
     ],
 };
 

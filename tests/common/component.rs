@@ -99,6 +99,11 @@ impl Component {
         Ok(())
     }
 
+    /// Returns the process id, which setpriv leaves to the program.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the last lines of the program's output.
     pub(crate) fn log_tail(&self) -> String {
         match fs::read(&self.log) {
