@@ -16,7 +16,7 @@ use crate::resolver::{Cgo, Resolver};
 pub(super) struct ImageList {
     /// The images.
     pub(super) images: Vec<KnownImage>,
-    /// What was left out, in sentences.
+    /// The images that were left out, in sentences.
     pub(super) notes: Vec<String>,
 }
 

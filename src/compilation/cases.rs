@@ -24,7 +24,7 @@ pub(super) struct Row {
     pub(super) is_for_all: bool,
 }
 
-/// What muslin does in one situation.
+/// The answer for one situation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Case {
     pub(super) added: Vec<String>,

@@ -33,7 +33,7 @@ pub(super) struct Question<'q> {
     pub(super) kinds: &'q [&'q Kind],
 }
 
-/// What muslin does with the pod.
+/// The engine's answer for the pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     /// The options that are added, in order.

@@ -24,7 +24,7 @@ pub struct LeftOut {
     pub why: &'static str,
 }
 
-/// What the answers depend on: the resolver with its evidence, whether the image holds a JVM, and a resolver beside it.
+/// The properties of an image on which answers depend: the resolver with its evidence, whether the image holds a JVM, and a resolver beside it.
 type Class = (String, Resolver, bool, Option<(Resolver, bool)>);
 
 /// Images with the same answers.
@@ -32,7 +32,7 @@ type Class = (String, Resolver, bool, Option<(Resolver, bool)>);
 pub(super) struct Kind {
     /// One of the images.
     pub(super) image: String,
-    /// Its fingerprint.
+    /// The fingerprint of that image.
     pub(super) fingerprint: Fingerprint,
 }
 

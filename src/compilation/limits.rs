@@ -1,4 +1,4 @@
-//! What policies leave to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know
+//! The limits of policies, which leave the rest to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know
 //! how a policy decides.
 
 /// One thing that the policies do not do.

@@ -80,7 +80,7 @@ pub fn compile(settings: &Settings<'_>) -> Result<Compilation, TooLarge> {
     Ok(Compilation { objects, left_out, images, kinds: kinds.len(), cases: cases.by_key.len() })
 }
 
-/// What the policies of a profile have in common.
+/// The common parts of the policies of a profile.
 struct Policy<'s> {
     settings: &'s Settings<'s>,
     conditions: Vec<MatchCondition>,

@@ -69,7 +69,7 @@ fn texts_of(kinds: &[KindTexts], text: fn(&KindTexts) -> &String) -> String {
 /// The options of the pod, as texts.
 pub(super) const OPTIONS: &str = "variables.texts";
 
-/// What the policy reads in the pod.
+/// The variables of the pod as a whole.
 fn pod_variables() -> Vec<Variable> {
     let injected = cel::text(INJECTED_ANNOTATION);
     let numbers: Vec<String> = (0..ITEMS_MAX).map(|number| number.to_string()).collect();
