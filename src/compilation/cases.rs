@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::thread;
 
 use super::engine::{Answer, Engine, Found, Place, Question, name};
@@ -77,7 +78,7 @@ impl Cases {
                 .chunks(part)
                 .map(|part| scope.spawn(move || part.iter().filter_map(case).collect::<Vec<_>>()))
                 .collect();
-            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+            parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         Self { rows, by_key }
     }

@@ -120,6 +120,7 @@ fn explain_writes_what_its_schema_says_of_every_kind_of_topic() {
         "fast",
         "enforce",
         "MuslResolver",
+        "MuslinIsGone",
         "muslin.dev/mode",
         "glibc-2.36+c-ares",
         "alpine:3.17",

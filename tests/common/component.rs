@@ -79,7 +79,7 @@ impl Component {
         Ok(())
     }
 
-    /// Returns the program's process.
+    /// Returns the program's process id, which setpriv leaves to it.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
@@ -97,11 +97,6 @@ impl Component {
             thread::sleep(POLL_INTERVAL);
         }
         Ok(())
-    }
-
-    /// Returns the process id, which setpriv leaves to the program.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Returns the last lines of the program's output.
