@@ -216,7 +216,7 @@ fn odd_annotations() -> impl Strategy<Value = Value> {
 
 fn odd() -> impl Strategy<Value = Value> {
     let options = prop_oneof![
-        2 => select(LISTS.to_vec()).prop_map(|list| options(list)),
+        2 => select(LISTS.to_vec()).prop_map(options),
         3 => prop::collection::vec(odd_option(), 0..5).prop_map(|options| json!(options)),
     ];
     let env = prop_oneof![
