@@ -1,6 +1,6 @@
 //! A profile as admission policies, which the API server evaluates by itself, with no muslin in the cluster. The engine is asked: for each
-//! situation of a pod that policies can tell apart ([`vocabulary`]), `plan` gives the answer ([`engine`]), and the policy looks it up
-//! ([`cases`]). So no rule and no row of options is written twice, and a pod in another situation stays as it is. Pure data; must not know
+//! situation of a pod that policies can tell apart (`vocabulary`), `plan` gives the answer (`engine`), and the policy looks it up
+//! (`cases`). So no rule and no row of options is written twice, and a pod in another situation stays as it is. Pure data; must not know
 //! files or clusters.
 
 mod cases;
