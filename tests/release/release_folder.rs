@@ -56,6 +56,11 @@ impl Architecture {
         format!("muslin-{VERSION}-{}-linux.tar.gz", self.machine)
     }
 
+    /// Returns the name of the archive for krew.
+    pub(crate) fn krew_archive(self) -> String {
+        format!("kubectl-{}", self.archive())
+    }
+
     /// Returns true if this machine runs its programs.
     pub(crate) fn is_own(self) -> bool {
         self.machine == std::env::consts::ARCH
