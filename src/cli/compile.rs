@@ -30,7 +30,7 @@ use crate::text::Line;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   muslin compile default | kubectl apply -f -
-  muslin scan -A --images -o json > images.json && muslin compile fast --images images.json | kubectl apply -f -
+  muslin scan -A --images --fail-on never -o json > images.json && muslin compile fast --images images.json | kubectl apply -f -
   kubectl get imagefingerprints -o json | muslin compile default --images - | kubectl apply -f -
   muslin compile --file profile.yaml --images images.txt --kubernetes 1.34")]
 pub(super) struct Compile {

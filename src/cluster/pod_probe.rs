@@ -121,8 +121,12 @@ impl PodProbe {
         match request(Request::CreatePod, settings, pods.create(&PostParams::default(), &pod)).await {
             Ok(made) => target.check_same_dns(&made),
             Err(error) => {
-                // Only an answer shows that there is no pod.
-                is_made.store(matches!(error, PodProbeError::Silent(_)), Ordering::Relaxed);
+                // Only a refusal shows that there is no pod; deleting one that does not exist is no error.
+                let is_refused = matches!(
+                    error,
+                    PodProbeError::NoRight { .. } | PodProbeError::PodSecurity(_) | PodProbeError::Refused { .. }
+                );
+                is_made.store(!is_refused, Ordering::Relaxed);
                 Err(error)
             }
         }

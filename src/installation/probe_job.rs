@@ -27,13 +27,13 @@ impl ProbeJob {
         for line in text.lines().skip_while(|line| line.starts_with('#')) {
             let indent = &line[..line.len() - line.trim_start().len()];
             match line.trim() {
-                "image: muslin" => lines.push(format!("{indent}image: {}", self.image)),
+                "image: muslin" => lines.push(format!("{indent}image: \"{}\"", self.image)),
                 "# nodeName: worker-1" if self.node.is_some() => {
-                    lines.push(format!("{indent}nodeName: {}", self.node.as_deref().unwrap_or_default()));
+                    lines.push(format!("{indent}nodeName: \"{}\"", self.node.as_deref().unwrap_or_default()));
                 }
                 "metadata:" if indent.is_empty() && self.namespace.is_some() => {
                     lines.push(line.to_owned());
-                    lines.push(format!("  namespace: {}", self.namespace.as_deref().unwrap_or_default()));
+                    lines.push(format!("  namespace: \"{}\"", self.namespace.as_deref().unwrap_or_default()));
                 }
                 _ => lines.push(line.to_owned()),
             }

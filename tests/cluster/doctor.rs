@@ -44,6 +44,8 @@ fn the_doctor_proves_the_call_in_each_mode_but_off(cluster: &Cluster) -> Result<
         ensure!(output.status.success(), "{}", output.stderr);
         Ok(())
     };
+    // Other tests have such namespaces, too.
+    cluster.namespace("mislabelled", &[("muslin.dev/mode", "on")])?;
     let muslin = cluster.muslin()?;
     for mode in ["audit", "warn", "inject", "enforce"] {
         label(&format!("={mode}"))?;
@@ -63,7 +65,7 @@ fn the_doctor_proves_the_call_in_each_mode_but_off(cluster: &Cluster) -> Result<
     found.expect("api-server", "ok", &["Kubernetes v1."])?;
     found.expect("definitions", "ok", &["current"])?;
     found.expect("rights", "ok", &["all"])?;
-    found.expect("selectors", "ok", &["reviews the pods of"])?;
+    found.expect("selectors", "warning", &["muslin.dev/mode", "is no mode"])?;
     // Tests register muslin by its address.
     found.expect("webhooks", "warning", &["https://127.0.0.1"])?;
     found.expect("deployment", "wrong", &["0 of 1 replicas"])?;

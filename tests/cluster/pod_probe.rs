@@ -337,7 +337,7 @@ fn pods_without_a_resolver_to_probe_are_refused(cluster: &Cluster) -> Result<()>
 
 /// In mode `enforce` muslin ignores opt-outs.
 fn a_pod_that_muslin_must_change_is_not_probed(cluster: &Cluster) -> Result<()> {
-    let namespace = "strict";
+    let namespace = "refuses-changes";
     cluster.namespace(namespace, &[])?;
     running(cluster, namespace, "web", &json!({}))?;
     kubectl(cluster, &["label", "namespace", namespace, "muslin.dev/mode=enforce"])?;

@@ -135,7 +135,7 @@ From the archive of a release to a changed pod, on a cluster of one node ([tests
 node reaches no public registry: its registry has muslin's image, and a stand-in for `alpine:3.19`.
 
 **{:.0} seconds** from the packed archive to the first changed pod, in step 4, with all commands run by a script: unpacking, pushing the
-image, installing, and creating the pod three times. You need the time to read besides. Measured on {today}, {cores} cores and {gib} GiB,
+image, installing, creating the pod, and replacing it three times. You need the time to read besides. Measured on {today}, {cores} cores and {gib} GiB,
 {}, with {} other programs waiting for a core on average.
 {}",
             took.as_secs_f64().ceil(),
