@@ -58,9 +58,9 @@ mod tests {
             let job: Value = serde_saphyr::from_str(&text).unwrap();
             assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["image"], image);
             assert_eq!(job["metadata"]["namespace"], Value::Null);
-            let placed = ProbeJob { namespace: Some("shop".to_owned()), node: Some("worker-2".to_owned()), ..plain };
+            let placed = ProbeJob { namespace: Some("123".to_owned()), node: Some("worker-2".to_owned()), ..plain };
             let job: Value = serde_saphyr::from_str(&placed.manifest()).unwrap();
-            assert_eq!(job["metadata"]["namespace"], "shop");
+            assert_eq!(job["metadata"]["namespace"], "123");
             assert_eq!(job["spec"]["template"]["spec"]["nodeName"], "worker-2");
         }
     }

@@ -52,8 +52,8 @@ fn both_ways_probe_a_pod_and_show_its_settings(node: &mut Node) -> Result<()> {
     // The Job has the same image.
     let job = node.command(env!("CARGO_BIN_EXE_muslin")).args(["install", "probe", "-n", NAMESPACE]).output()?;
     let (job, complaint) = texts(&job);
-    let image = format!("image: {REGISTRY}/muslin:{}\n", env!("CARGO_PKG_VERSION"));
-    ensure!(job.contains(&image) && job.contains("namespace: inspected\n"), "{job}{complaint}");
+    let image = format!("image: \"{REGISTRY}/muslin:{}\"\n", env!("CARGO_PKG_VERSION"));
+    ensure!(job.contains(&image) && job.contains("namespace: \"inspected\"\n"), "{job}{complaint}");
     node.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     Ok(())
 }
