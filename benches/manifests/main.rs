@@ -68,7 +68,7 @@ struct Options {
     bench: bool,
 }
 
-/// What `check` is compared with.
+/// A reader of YAML that `check` is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Reader {
     /// serde-saphyr into `serde_json::Value`, as most programs read YAML.

@@ -1,5 +1,5 @@
-//! The limits of policies, which leave the rest to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know
-//! how a policy decides.
+//! The limits of policies, which leave the rest to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know the
+//! expressions of policies.
 
 /// One thing that the policies do not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Texts that kubectl's parser refuses and the parser here takes: go.yaml.in/yaml/v2 reads YAML 1.1, and YAML 1.2 allows more. A manifest
-//! that kubectl refuses must not look fine. Names in comments are functions of its scannerc.go. Must not know of trees.
+//! that kubectl refuses must not look fine. Comments name functions of that parser's scannerc.go. Must not know of trees.
 
 use std::ops::Range;
 
