@@ -17,10 +17,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, SearchDomains, WatchHealth};
-use crate::policy::{Level, Mode};
+use crate::plan::Planned;
+use crate::policy::Mode;
 use crate::registry::{Images, InspectionCounts};
 use crate::resolver::known_options;
-use crate::rules::Rule;
 
 use super::namespace_findings::NamespaceFindings;
 #[cfg(target_os = "linux")]
@@ -265,11 +265,14 @@ impl Metrics {
         let _ = self.duration.get_or_create(&HookLabels { hook });
     }
 
-    /// Counts a finding on a pod of a namespace.
-    pub(super) fn count_finding(&self, rule: &'static Rule, level: Level, is_fixed: bool, namespace: &str) {
-        let fixed = if is_fixed { "true" } else { "false" };
-        self.findings.get_or_create(&FindingLabels { rule: rule.slug, level: level.name(), fixed }).inc();
-        self.namespace_findings.count(namespace, level, is_fixed);
+    /// Counts the findings on a pod of a namespace.
+    pub(super) fn count_findings(&self, findings: &[Planned], namespace: &str) {
+        for Planned { finding, fixed } in findings {
+            let fixed = if *fixed { "true" } else { "false" };
+            let labels = FindingLabels { rule: finding.rule.slug, level: finding.level.name(), fixed };
+            self.findings.get_or_create(&labels).inc();
+        }
+        self.namespace_findings.count(namespace, findings.iter().map(|planned| (planned.finding.level, planned.fixed)));
     }
 
     /// Counts an injected option such as `timeout:5`, by its name.

@@ -48,11 +48,17 @@ struct Labels {
 // === impl NamespaceFindings ===
 
 impl NamespaceFindings {
-    pub(super) fn count(&self, namespace: &str, level: Level, is_fixed: bool) {
-        self.count_at(Instant::now(), namespace, level, is_fixed);
+    /// Counts the findings of one pod: the level of each, and whether muslin fixed it. The namespace is looked up once, as a pod can have
+    /// thousands.
+    pub(super) fn count(&self, namespace: &str, findings: impl IntoIterator<Item = (Level, bool)>) {
+        self.count_at(Instant::now(), namespace, findings);
     }
 
-    fn count_at(&self, now: Instant, namespace: &str, level: Level, is_fixed: bool) {
+    fn count_at(&self, now: Instant, namespace: &str, findings: impl IntoIterator<Item = (Level, bool)>) {
+        let mut findings = findings.into_iter().peekable();
+        if findings.peek().is_none() {
+            return;
+        }
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let name = if has_room(&mut counts, namespace, now) { namespace } else { OTHERS };
         if !counts.contains_key(name) {
@@ -60,8 +66,10 @@ impl NamespaceFindings {
         }
         let Some(found) = counts.get_mut(name) else { return };
         found.latest = now;
-        if let Some(index) = LEVELS.iter().position(|known| *known == level) {
-            found.counts[index][usize::from(is_fixed)] += 1;
+        for (level, is_fixed) in findings {
+            if let Some(index) = LEVELS.iter().position(|known| *known == level) {
+                found.counts[index][usize::from(is_fixed)] += 1;
+            }
         }
     }
 }
@@ -124,9 +132,8 @@ mod tests {
     #[test]
     fn counts_by_namespace_level_and_outcome() {
         let findings = NamespaceFindings::default();
-        findings.count("shop", Level::Warn, false);
-        findings.count("shop", Level::Warn, false);
-        findings.count("shop", Level::Deny, true);
+        findings.count("shop", [(Level::Warn, false), (Level::Warn, false)]);
+        findings.count("shop", [(Level::Deny, true)]);
         let text = text(&findings);
         for line in [
             r#"namespace_findings_total{pod_namespace="shop",level="warn",fixed="false"} 2"#,
@@ -138,10 +145,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_without_findings_takes_no_namespaces_room() {
+        let findings = NamespaceFindings::default();
+        findings.count("shop", []);
+        assert!(findings.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn more_namespaces_share_one_label() {
         let findings = NamespaceFindings::default();
         for index in 0..NAMESPACES_MAX + 50 {
-            findings.count(&format!("preview-{index}"), Level::Warn, false);
+            findings.count(&format!("preview-{index}"), [(Level::Warn, false)]);
         }
         assert_eq!(series(&findings), NAMESPACES_MAX + 1);
         assert!(text(&findings).contains(r#"pod_namespace="_others",level="warn",fixed="false"} 50"#));
@@ -152,11 +166,11 @@ mod tests {
         let findings = NamespaceFindings::default();
         let began = Instant::now();
         for index in 0..NAMESPACES_MAX {
-            findings.count_at(began, &format!("preview-{index}"), Level::Warn, false);
+            findings.count_at(began, &format!("preview-{index}"), [(Level::Warn, false)]);
         }
         let later = began + IDLE + Duration::from_secs(1);
-        findings.count_at(later, "preview-7", Level::Warn, false);
-        findings.count_at(later, "shop", Level::Warn, false);
+        findings.count_at(later, "preview-7", [(Level::Warn, false)]);
+        findings.count_at(later, "shop", [(Level::Warn, false)]);
         let text = text(&findings);
         assert!(text.contains(r#"pod_namespace="shop""#) && text.contains(r#"pod_namespace="preview-7""#), "{text}");
         assert!(!text.contains(OTHERS), "{text}");
@@ -167,7 +181,7 @@ mod tests {
     fn a_text_that_no_namespace_has_gets_no_label() {
         let findings = NamespaceFindings::default();
         for name in ["a\"b", "A", "", &"a".repeat(64), "_others", "a.b"] {
-            findings.count(name, Level::Info, false);
+            findings.count(name, [(Level::Info, false)]);
         }
         assert!(text(&findings).contains(r#"pod_namespace="_others",level="info",fixed="false"} 6"#));
         assert_eq!(series(&findings), 1);

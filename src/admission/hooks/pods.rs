@@ -117,9 +117,7 @@ fn plan_and_answer(
 
 /// Counts the plan's findings, and the options that it injects. An earlier pass has counted the options of a pod that stays as it is.
 fn count(metrics: &Metrics, plan: &Plan, namespace: &str) {
-    for planned in &plan.findings {
-        metrics.count_finding(planned.finding.rule, planned.finding.level, planned.fixed, namespace);
-    }
+    metrics.count_findings(&plan.findings, namespace);
     if !plan.patch.is_empty() {
         plan.injected.options.iter().for_each(|injected| metrics.count_injected(&injected.option));
     }
