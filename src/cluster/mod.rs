@@ -18,6 +18,7 @@ mod profiles;
 mod pull_secrets;
 mod resources;
 mod search_domains;
+mod status;
 mod warm_up;
 mod watch;
 mod writes;
@@ -51,6 +52,7 @@ pub use resources::{
     ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen, StandingVerdict, WatchedNameserver,
 };
 pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations, publish_watch};
+pub use status::{StatusSettings, observe_status};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
 pub use writes::WriteError;
