@@ -17,6 +17,7 @@
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
 //! | [`installation`] | muslin's own manifests, with the components that are chosen (pure) |
 //! | [`doctor`] | what is wrong with an installation of muslin, one file a subject (pure) |
+//! | [`status`] | observations of a cluster → one picture of its DNS, the worst first (pure) |
 //! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
 //! | [`queries`] | lookups behind a query log, and the lowest `ndots` of each workload (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
@@ -51,6 +52,7 @@ pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
+pub mod status;
 pub mod text;
 pub mod verdicts;
 

@@ -57,6 +57,7 @@ mod cluster {
     pub(crate) mod scan;
     pub(crate) mod scan_page;
     pub(crate) mod search_domains;
+    pub(crate) mod status;
     pub(crate) mod written_pods;
 }
 
@@ -69,6 +70,7 @@ use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
     pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scale, scan, scan_page, search_domains,
+    status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -103,6 +105,7 @@ const SUITE: Suite<Test> = Suite {
         events::TESTS,
         scan::TESTS,
         scan_page::TESTS,
+        status::TESTS,
         search_domains::TESTS,
         monitoring::TESTS,
         alerts::TESTS,

@@ -18,6 +18,7 @@ mod profiles;
 mod pull_secrets;
 mod resources;
 mod search_domains;
+mod status;
 mod warm_up;
 mod watch;
 mod writes;
@@ -46,12 +47,15 @@ pub use pod_probe::{
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
-    DNSObservation, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, NDOTS_EVIDENCE_ANNOTATION,
-    NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen,
+    DNSObservation, DNSObservationSpec, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus,
+    NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedWatch, ProfileProblem,
+    ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen, StandingVerdict, WatchedNameserver,
 };
-pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations};
+pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations, publish_watch};
+pub use status::{StatusSettings, observe_status};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
+pub use writes::WriteError;
 
 /// The reason why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 mod cleanup;
 mod observation;
 mod round;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ use crate::verdicts::DomainCheck;
 
 pub use self::cleanup::delete_old_observations;
 pub use self::observation::ObservedDns;
+pub use self::watched::publish_watch;
 
 /// Pause between two looks at whether a profile uses the checks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -208,7 +210,7 @@ impl<U: Fn() -> bool> Checker<U> {
         let is_settled = self.is_settled();
         self.due = Instant::now() + self.pace.after(is_settled);
         // Until then the observation of an earlier pod on this node says more.
-        if is_settled || !changed.is_empty() || self.pace.gave_up() {
+        if !self.is_watched() && (is_settled || !changed.is_empty() || self.pace.gave_up()) {
             self.publisher.publish(&self.own, &changed, &self.settings.nameservers).await;
         }
     }
@@ -216,6 +218,12 @@ impl<U: Fn() -> bool> Checker<U> {
     /// Returns whether each domain has a result that needs no confirmation.
     fn is_settled(&self) -> bool {
         self.own.len() == self.settings.domains.len() && self.own.iter().all(CheckedDomain::is_settled)
+    }
+
+    /// Returns whether a watcher on this node publishes the same domains: of two writers, the one that is there on every node wins.
+    fn is_watched(&self) -> bool {
+        let observation = self.settings.node.as_ref().and_then(|node| self.others.get(node));
+        observation.is_some_and(|observation| observation.is_watched(Timestamp::now()))
     }
 
     /// Returns a name that the cluster's DNS must know.

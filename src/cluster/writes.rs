@@ -6,12 +6,14 @@ use tokio::time::timeout;
 
 /// The field manager of everything that muslin writes.
 pub(super) const FIELD_MANAGER: &str = "muslin";
+/// The field manager of what watchers write beside `muslin serve` in the same objects.
+pub(super) const WATCH_FIELD_MANAGER: &str = "muslin-watch";
 /// Time limit of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The reason why a write failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
+pub enum WriteError {
     /// The API server refused, or the request failed.
     #[error(transparent)]
     Api(#[from] Box<kube::Error>),

@@ -1,5 +1,5 @@
-//! The resource `DNSObservation`: what muslin's pod on one node saw of the search domains in its resolv.conf. Must not know how a domain
-//! is checked.
+//! The resource `DNSObservation`: what muslin's pods on one node saw of the search domains in their resolv.conf, and what the watcher there
+//! saw of DNS. Must not know how a domain is checked.
 
 #![allow(unreachable_pub, reason = "kube's macros write the types once more, inside of functions")]
 #![allow(clippy::duplicated_attributes, reason = "columns have types in common")]
@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::observed_watch::ObservedWatch;
 use super::schemas;
 
 /// The search domains as muslin's pod on this node sees them.
@@ -20,9 +21,11 @@ use super::schemas;
     shortname = "dnsobs",
     category = "muslin",
     derive = "PartialEq",
-    doc = "The search domains of a node's resolv.conf and their answers to names that do not exist, as muslin's pod on the node saw them. \
-           The resource is named for the node. Only muslin writes it, while a profile uses `search`.",
+    doc = "The search domains of a node's resolv.conf and their answers to names that do not exist, as muslin's pod on the node saw them, \
+           and DNS on the node as its watcher sees it. The resource is named for the node. Only muslin writes it: `muslin serve` while a \
+           profile uses `search`, and `muslin probe --watch`.",
     printcolumn(json_path = ".spec.broken", name = "Broken", type_ = "string"),
+    printcolumn(json_path = ".spec.watch.verdicts[0].verdict", name = "Verdict", type_ = "string", priority = 1),
     printcolumn(json_path = ".spec.nameservers", name = "Nameservers", type_ = "string"),
     printcolumn(json_path = ".spec.checkedAt", name = "Checked", type_ = "date"),
     printcolumn(json_path = ".spec.pod", name = "Pod", type_ = "string", priority = 1),
@@ -40,13 +43,17 @@ pub struct DNSObservationSpec {
     #[schemars(schema_with = "schemas::date_time")]
     pub checked_at: Time,
     /// The domains that break lookups.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    // Written also if empty: in a server-side apply a field that is left out stays as its other manager wrote it.
+    #[serde(default)]
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "atomic"))]
     pub broken: Vec<String>,
     /// Every domain of the search list.
     #[serde(default)]
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "atomic"))]
     pub domains: Vec<ObservedDomain>,
+    /// DNS on the node, as the watcher sees it; absent without a watcher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<ObservedWatch>,
 }
 
 /// One search domain.

@@ -3,17 +3,18 @@
 mod dns_observation;
 mod image_fingerprint;
 mod ndots_evidence;
+mod observed_watch;
 mod profile_condition;
 mod profile_conversion;
 mod resolver_profile;
 mod schemas;
 
-pub use dns_observation::DNSObservation;
+pub use dns_observation::{DNSObservation, DNSObservationSpec, ObservedDomain};
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use ndots_evidence::{NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence};
+pub use observed_watch::{ObservedOrigin, ObservedWatch, StandingVerdict, WatchedNameserver};
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 
-pub(super) use dns_observation::{DNSObservationSpec, ObservedDomain};
 pub(super) use profile_condition::risk_sentence;
 pub(super) use resolver_profile::Condition;

@@ -22,6 +22,26 @@ pub(super) fn date_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
+/// The same, or null.
+pub(super) fn optional_date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "nullable": true })
+}
+
+/// A time in milliseconds, with fractions, or null.
+pub(super) fn milliseconds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 0, "nullable": true })
+}
+
+/// The number of a line, or null.
+pub(super) fn line_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int64", "minimum": 1, "nullable": true })
+}
+
+/// A severity.
+pub(super) fn level(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["deny", "warn", "info"] })
+}
+
 /// A list of resolv.conf options, each named once.
 pub(super) fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -39,6 +39,8 @@ pub(super) struct Observation {
     broken: Vec<BrokenDomain>,
     /// The addresses of the cluster's DNS, as the pod used them.
     nameservers: Vec<IpAddr>,
+    /// The watcher on the node wrote the domains, not a pod of `muslin serve`.
+    is_by_watcher: bool,
 }
 
 /// The broken search domains of all nodes, and the addresses of the cluster's DNS, by fresh observations.
@@ -70,12 +72,18 @@ impl Observation {
             checked_at: object.spec.checked_at.0,
             broken: broken.collect(),
             nameservers: nameservers.filter_map(|address| address.parse().ok()).collect(),
+            is_by_watcher: object.spec.watch.as_ref().is_some_and(|watch| watch.pod == object.spec.pod),
         }
     }
 
     /// Returns the broken domains; none if the observation is stale, or of a time to come.
     pub(super) fn broken(&self, now: Timestamp) -> &[BrokenDomain] {
         if self.is_fresh(now) { &self.broken } else { &[] }
+    }
+
+    /// Returns whether a watcher renews the domains.
+    pub(super) fn is_watched(&self, now: Timestamp) -> bool {
+        self.is_by_watcher && self.is_fresh(now)
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
@@ -142,6 +150,8 @@ impl Publisher {
             checked_at: Time(Timestamp::now()),
             broken: domains.iter().filter_map(CheckedDomain::broken).map(|broken| broken.domain).collect(),
             domains: domains.iter().map(observed).collect(),
+            // A watcher's fields have a manager of their own, so they stay.
+            watch: None,
         };
         let api: Api<DNSObservation> = Api::all(self.client.clone());
         let object = DNSObservation::new(node, spec);
@@ -214,7 +224,7 @@ mod tests {
     fn observation(age: SignedDuration, domain: &str, nameserver: &str) -> Observation {
         let broken = vec![BrokenDomain { domain: domain.to_owned(), fault: DomainFault::NoData }];
         let checked_at = Timestamp::UNIX_EPOCH - age;
-        Observation { checked_at, broken, nameservers: vec![nameserver.parse().unwrap()] }
+        Observation { checked_at, broken, nameservers: vec![nameserver.parse().unwrap()], is_by_watcher: false }
     }
 
     fn domains(observed: &ObservedDns) -> Vec<&str> {
