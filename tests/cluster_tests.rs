@@ -46,6 +46,7 @@ mod cluster {
     pub(crate) mod outages;
     pub(crate) mod pod_probe;
     pub(crate) mod policies;
+    pub(crate) mod policies_beside_webhook;
     pub(crate) mod policies_measuring;
     pub(crate) mod policy;
     pub(crate) mod profiles;
@@ -69,8 +70,8 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scale, scan, scan_page, search_domains,
-    status,
+    pod_probe, policies, policies_beside_webhook, policies_measuring, policy, profiles, queries, rights, scale, scan,
+    scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -98,6 +99,7 @@ const SUITE: Suite<Test> = Suite {
         mutation::TESTS,
         policy::TESTS,
         policies::TESTS,
+        policies_beside_webhook::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
         queries::TESTS,

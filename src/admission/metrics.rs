@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, SearchDomains, WatchHealth};
+use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, SearchDomains, WatchHealth};
 use crate::plan::Planned;
 use crate::policy::Mode;
 use crate::registry::{Images, InspectionCounts};
@@ -121,6 +121,10 @@ struct EventCounts(Events);
 /// The number of missed pods, collected at scrape time.
 #[derive(Debug)]
 struct MissedPodCount(MissedPods);
+
+/// The admission policies, collected at scrape time.
+#[derive(Debug)]
+struct PolicyMetrics(Policies);
 
 /// The trials of caches on the node, collected at scrape time. The addresses are an admin's, and few.
 #[derive(Debug)]
@@ -232,6 +236,11 @@ impl Metrics {
         self.muslin().register_collector(Box::new(MissedPodCount(missed.clone())));
     }
 
+    /// Adds the admission policies that the leader keeps.
+    pub fn register_policies(&mut self, policies: &Policies) {
+        self.muslin().register_collector(Box::new(PolicyMetrics(policies.clone())));
+    }
+
     /// Adds the results of the trials of caches on the node.
     pub fn register_node_caches(&mut self, caches: &NodeCaches) {
         self.muslin().register_collector(Box::new(CacheTrials(caches.clone())));
@@ -315,6 +324,36 @@ impl Collector for Inspections {
         let waiting = ConstGauge::new(i64::try_from(self.0.waiting()).unwrap_or(i64::MAX));
         let help = "Images waiting for their inspection";
         waiting.encode(encoder.encode_descriptor("inspections_waiting", help, None, waiting.metric_type())?)
+    }
+}
+
+// === impl PolicyMetrics ===
+
+impl Collector for PolicyMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let PolicyCounts { objects, images, left_out, profiles, other_profiles, is_separated, failures, pods } =
+            self.0.state().counts();
+        let mut count = |name, help, value| {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+        };
+        count("policy_pods", "Pods that admission policies changed instead of the webhook", pods)?;
+        count("policy_failures", "Problems in keeping the admission policies", failures)?;
+        let mut gauge = |name, help, value: usize| {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        gauge("policy_objects", "Admission policies and bindings that the leader keeps", objects)?;
+        gauge("policy_images", "Images that the admission policies know", images)?;
+        gauge(
+            "policy_images_left_out",
+            "Known images for which the admission policies have no room or no answer",
+            left_out,
+        )?;
+        gauge("policy_profiles", "Profiles in use with admission policies", profiles)?;
+        gauge("policy_profiles_left_out", "Profiles in use whose pods only the webhook changes", other_profiles)?;
+        let help = "1 if API servers do not call the webhook for pods that admission policies changed";
+        gauge("policies_replace_webhook", help, usize::from(is_separated))
     }
 }
 

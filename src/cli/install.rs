@@ -63,6 +63,11 @@ pub(super) struct Install {
     #[arg(long)]
     pull_secrets: bool,
 
+    /// Let API servers change and deny pods whose images muslin knows by admission policies, so that such pods need no webhook. No webhook
+    /// then fails closed. muslin may write admission policies
+    #[arg(long)]
+    policies: bool,
+
     /// A NetworkPolicy to start from; adapt its addresses before you apply it
     #[arg(long)]
     network_policy: bool,
@@ -151,6 +156,7 @@ impl Install {
             (self.inspect_images, Component::ImageInspection),
             (self.private_registries, Component::PrivateRegistries),
             (self.pull_secrets, Component::PullSecrets),
+            (self.policies, Component::Policies),
             (self.own_certificate, Component::OwnCertificate),
             (self.parts.cert_manager, Component::CertManager),
             (self.network_policy, Component::NetworkPolicy),

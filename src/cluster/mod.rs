@@ -4,6 +4,7 @@ mod certificates;
 mod corefile;
 mod doctor;
 mod events;
+mod fingerprint_names;
 mod fingerprints;
 mod image_inspection;
 mod lease;
@@ -13,6 +14,7 @@ mod namespaces;
 mod node_caches;
 mod own_events;
 mod pod_probe;
+mod policies;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
@@ -33,6 +35,7 @@ pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHea
 pub use corefile::corefile;
 pub use doctor::{ObserveError, observe};
 pub use events::{EventSource, EventTally, Events, PodEvents};
+pub use fingerprint_names::{FingerprintFacts, FingerprintNames, NamedImage};
 pub use fingerprints::{FACTS_FORMAT, Fingerprints};
 pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
@@ -44,6 +47,7 @@ pub use own_events::OwnPod;
 pub use pod_probe::{
     NoInstalledImage, PodProbe, PodProbeError, PodProbeEvent, PodProbeSettings, ProbePlace, installed_image,
 };
+pub use policies::{ImageNames, Policies, PolicyCounts, PolicySettings, PolicyState, withdraw_policies};
 pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
 pub use pull_secrets::PullSecrets;
 pub use resources::{

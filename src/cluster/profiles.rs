@@ -5,7 +5,7 @@ mod entry;
 mod follower;
 mod shared;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -129,6 +129,13 @@ impl Profiles {
         let custom = self.0.custom.load();
         let mut accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
         accepted.any(|selected| selected.profile.search != SearchList::Inherit)
+    }
+
+    /// Returns the namespaces whose pods get the `ndots` of another profile beside their own.
+    pub fn refined_namespaces(&self) -> BTreeSet<String> {
+        let custom = self.0.custom.load();
+        let accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
+        accepted.flat_map(|selected| selected.namespaces().iter().cloned()).collect()
     }
 
     /// Returns the health of the watch.

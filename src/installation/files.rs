@@ -94,6 +94,13 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "components/own-certificate/kustomization.yaml",
         include_str!("../../manifests/components/own-certificate/kustomization.yaml"),
     ),
+    ("components/policies/cluster-role.yaml", include_str!("../../manifests/components/policies/cluster-role.yaml")),
+    ("components/policies/deployment.yaml", include_str!("../../manifests/components/policies/deployment.yaml")),
+    ("components/policies/kustomization.yaml", include_str!("../../manifests/components/policies/kustomization.yaml")),
+    (
+        "components/policies/validating-webhook.yaml",
+        include_str!("../../manifests/components/policies/validating-webhook.yaml"),
+    ),
     (
         "components/private-registries/deployment.yaml",
         include_str!("../../manifests/components/private-registries/deployment.yaml"),

@@ -34,6 +34,8 @@ pub enum Component {
     PrivateRegistries,
     /// The pods' own credentials for inspections.
     PullSecrets,
+    /// Admission policies beside the webhook.
+    Policies,
     /// A certificate from the Secret `muslin-tls`.
     OwnCertificate,
     /// A certificate from cert-manager.
@@ -74,6 +76,7 @@ impl Component {
             Self::ImageInspection => "image-inspection",
             Self::PrivateRegistries => "private-registries",
             Self::PullSecrets => "pull-secrets",
+            Self::Policies => "policies",
             Self::OwnCertificate => "own-certificate",
             Self::CertManager => "cert-manager",
             Self::NetworkPolicy => "network-policy",
@@ -143,8 +146,13 @@ pub fn objects_to_delete(
     has_monitoring: bool,
     keeps_definitions: bool,
 ) -> Result<Vec<Value>, ManifestError> {
-    let everywhere =
-        [Component::HighAvailability, Component::ImageInspection, Component::PullSecrets, Component::NetworkPolicy];
+    let everywhere = [
+        Component::HighAvailability,
+        Component::ImageInspection,
+        Component::PullSecrets,
+        Component::Policies,
+        Component::NetworkPolicy,
+    ];
     let mut objects = kustomization::build("base")?;
     for component in everywhere.into_iter().chain(has_cert_manager.then_some(Component::CertManager)) {
         kustomization::add_resources(&mut objects, &component.folder())?;

@@ -12,6 +12,9 @@ pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
 pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
 /// Annotation with the findings, one on each line.
 pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
+/// Annotation of a pod that admission policies changed instead of the webhook, with the images that they knew. They remove it from every
+/// other pod, so that its author's does not count.
+pub const POLICIES_ANNOTATION: &str = "muslin.dev/policies";
 /// Annotation of the pod that `muslin doctor` asks the API server to create as a dry run. The webhook answers in it; other pods get
 /// nothing for it.
 pub const DOCTOR_ANNOTATION: &str = "muslin.dev/doctor";

@@ -52,7 +52,7 @@ fn metrics(expressions: &[&str]) -> BTreeSet<String> {
 
 /// Starts a muslin that has every metric.
 pub(crate) fn muslin_with_every_metric(cluster: &Cluster) -> Result<Muslin<'_>> {
-    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))
+    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0", "--policies"].map(str::to_owned))
 }
 
 /// Returns a profile with a cache on the node, for which muslin has a metric. Nothing listens there.

@@ -211,7 +211,7 @@ fn policies_warn_about_findings_and_deny_them_without_muslin(cluster: &Cluster) 
     };
     let output = create(&pod(namespace, "warned", "alpine:3.17"))?;
     ensure!(output.status.success(), "{}", output.stderr);
-    let warning = "'muslin-default-findings': muslin: app: use Alpine 3.18+ (musl 1.2.3 cannot ask by TCP: answers over 512 bytes are cut \
+    let warning = "'muslin-default-findings-unlabelled': muslin: app: use Alpine 3.18+ (musl 1.2.3 cannot ask by TCP: answers over 512 bytes are cut \
                    or lost) [musl-no-tcp]";
     ensure!(output.stderr.contains(warning), "{}", output.stderr);
 

@@ -43,8 +43,10 @@ fn objects(images: &[KnownImage]) -> Result<Vec<Value>> {
         cluster_domain: "cluster.local",
         cluster_nameservers: 1,
         default_mode: Mode::Inject,
-        default_profile: "fast",
+        // Every binding is made to select the measured namespaces, so that there must be one.
+        default_profile: "default",
         version,
+        webhooks: None,
     };
     Ok(compile(&settings)?.objects)
 }

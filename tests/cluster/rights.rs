@@ -291,6 +291,7 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("image-inspection", inspection.clone()),
         ("private-registries", inspection.clone()),
         ("pull-secrets", inspection.union(&listed("pull-secrets")).cloned().collect()),
+        ("policies", base.union(&listed("policies")).cloned().collect()),
         ("scan", listed("scan")),
     ] {
         let granted = rules(folder)?;

@@ -44,6 +44,9 @@ pub(in crate::admission) async fn mutate(
         Err(error) => return unchanged_without_policy(uid, namespace, &error),
     };
     let mode = state.mode(&policy);
+    if let Some(names) = state.settings.image_names.as_ref().filter(|_| !effort.is_dry_run) {
+        names.note(pod);
+    }
     let images = state.images(pod, namespace, mode, effort, deadline).await;
     let plan_and_answer = || plan_and_answer(state, uid, pod, &images, namespace, &policy);
     match state.work(uid, effort, deadline, plan_and_answer).await {

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
+use serde_json::Value;
 
 use crate::cluster::resources::{Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileStatus};
 use crate::plan::RiskCause;
@@ -90,6 +92,12 @@ impl SelectedProfile {
     /// Returns the namespaces whose pods get the profile's `ndots` beside the options of their own profile.
     pub fn namespaces(&self) -> &[String] {
         &self.namespaces
+    }
+
+    /// Returns the selector of the profile's pods as the API has it; `None` for all pods.
+    pub fn label_selector(&self) -> Option<Value> {
+        let selector = LabelSelector::from(Selector::clone(self.selector.as_deref()?));
+        serde_json::to_value(selector).ok()
     }
 
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.

@@ -37,6 +37,7 @@ pub fn judge(observed: &Observed) -> Result<Vec<Check>, ManifestError> {
     checks.push(calls::call(observed));
     checks.push(calls::fail_open(observed));
     checks.push(inside::missed_pods(observed));
+    checks.extend(inside::policies(observed));
     checks.push(inside::node_cache(observed));
     checks.push(inside::registries(observed));
     Ok(checks)
