@@ -47,6 +47,7 @@ mod cluster {
     pub(crate) mod pod_probe;
     pub(crate) mod policies;
     pub(crate) mod policies_beside_webhook;
+    pub(crate) mod policies_endurance;
     pub(crate) mod policies_measuring;
     pub(crate) mod policy;
     pub(crate) mod profiles;
@@ -70,8 +71,8 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_beside_webhook, policies_measuring, policy, profiles, queries, rights, scale, scan,
-    scan_page, search_domains, status,
+    pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policy, profiles, queries,
+    rights, scale, scan, scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -135,6 +136,7 @@ const SUITE: Suite<Test> = Suite {
         endurance::ON_REQUEST,
         conformance::ON_REQUEST,
         policies::ON_REQUEST,
+        policies_endurance::ON_REQUEST,
         policies_measuring::ON_REQUEST,
         scale::ON_REQUEST,
     ],

@@ -22,12 +22,12 @@ pub(crate) const TESTS: Topic = tests![policies_and_the_webhook_share_the_pods];
 const MARK: &str = "muslin.dev/policies";
 
 /// Images that no registry has. An administrator declares the first ones.
-const KNOWN: &str = "registry.example.com/policies/known:1";
+pub(crate) const KNOWN: &str = "registry.example.com/policies/known:1";
 const NEW: &str = "registry.example.com/policies/new:1";
 const UNKNOWN: &str = "registry.example.com/policies/unknown:1";
 
 /// The profile of the test, and its namespaces.
-const PROFILE: &str = "beside";
+pub(crate) const PROFILE: &str = "beside";
 const NAMESPACE: &str = "beside";
 const AUDITED: &str = "beside-audited";
 const ENFORCING: &str = "beside-enforcing";
@@ -77,7 +77,7 @@ fn arguments() -> Vec<String> {
 }
 
 /// Declares the resolver of an image that a pod has used.
-fn declare(cluster: &Cluster, digit: char, image: &str, resolver: &str) -> Result<()> {
+pub(crate) fn declare(cluster: &Cluster, digit: char, image: &str, resolver: &str) -> Result<()> {
     let digest = digit.to_string().repeat(64);
     let name = format!("sha256-{digest}");
     let now = jiff::Timestamp::now().to_string();
@@ -119,12 +119,22 @@ fn options(pod: &Value) -> String {
     options.map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn has_condition(cluster: &Cluster) -> Result<bool> {
+pub(crate) fn has_condition(cluster: &Cluster) -> Result<bool> {
     let place = "jsonpath={.webhooks[0].matchConditions[*].name}";
     let output = cluster
         .control_plane
         .kubectl(&["get", "mutatingwebhookconfiguration", MUSLIN, "--ignore-not-found", "-o", place], None)?;
     Ok(output.stdout.contains("not-changed-by-policies"))
+}
+
+/// Sets the failure policy that the component has.
+pub(crate) fn let_the_webhook_of_enforce_fail_open(cluster: &Cluster) -> Result<()> {
+    let patch = json!([{ "op": "replace", "path": "/webhooks/3/failurePolicy", "value": "Ignore" }]).to_string();
+    let names = ["get", "validatingwebhookconfiguration", MUSLIN, "-o", "jsonpath={.webhooks[3].name}"];
+    ensure!(cluster.control_plane.kubectl(&names, None)?.stdout == "enforce.muslin.dev", "another order");
+    let patched = ["patch", "validatingwebhookconfiguration", MUSLIN, "--type=json", "-p", &patch];
+    ensure!(cluster.control_plane.kubectl(&patched, None)?.status.success(), "not patched");
+    Ok(())
 }
 
 /// Returns the number of pods that the webhook has reviewed.
@@ -135,7 +145,7 @@ fn reviews(muslin: &Muslin<'_>) -> Result<u64> {
 }
 
 /// Waits until the policies change a pod with this image without the webhook.
-fn wait_for_mark(cluster: &Cluster, image: &str) -> Result<Duration> {
+pub(crate) fn wait_for_mark(cluster: &Cluster, image: &str) -> Result<Duration> {
     let begin = Instant::now();
     let known = pod(NAMESPACE, "awaited", image);
     wait("changed by the policies", || {
@@ -167,12 +177,7 @@ fn policies_and_the_webhook_share_the_pods(cluster: &Cluster) -> Result<()> {
     a_new_image_and_a_new_profile_count_within_seconds(cluster)?;
     each_object_belongs_to_the_role(cluster)?;
 
-    // As the component has it.
-    let patch = json!([{ "op": "replace", "path": "/webhooks/3/failurePolicy", "value": "Ignore" }]).to_string();
-    let names = ["get", "validatingwebhookconfiguration", MUSLIN, "-o", "jsonpath={.webhooks[3].name}"];
-    ensure!(cluster.control_plane.kubectl(&names, None)?.stdout == "enforce.muslin.dev", "another order");
-    let patched = ["patch", "validatingwebhookconfiguration", MUSLIN, "--type=json", "-p", &patch];
-    ensure!(cluster.control_plane.kubectl(&patched, None)?.status.success(), "not patched");
+    let_the_webhook_of_enforce_fail_open(cluster)?;
     muslin.kill()?;
     policies_work_without_muslin(cluster)?;
 
