@@ -79,6 +79,8 @@ start_cache() {
     inside ip address add "$cache_address/32" dev lo
     nsenter --target="$node_inside" --net --pid -- "$node_folder/bin/coredns" -conf "$node_folder/cache" \
         </dev/null >"$node_folder/logs/cache" 2>&1 &
+    # The shell says nothing when the end of the node kills it.
+    disown
     local deadline=$((SECONDS + 60))
     until inside dig +time=1 +tries=1 +short "@$cache_address" kubernetes.default.svc.cluster.local | grep -q .; do
         ((SECONDS < deadline)) || { say "the cache on the node does not answer:"; tail -n 5 "$node_folder/logs/cache" >&2; exit 3; }
