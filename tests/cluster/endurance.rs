@@ -69,7 +69,8 @@ pub(crate) struct Made {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Fixed,
-    Missed,
+    /// With the pod's metadata as it is stored.
+    Missed(String),
     Failed(String),
 }
 
@@ -152,7 +153,7 @@ async fn create(shared: Arc<Shared>, client: Client) -> Result<()> {
             };
             match created {
                 Ok(pod) if shared.is_fixed(&serde_json::to_value(&pod)?) => break Outcome::Fixed,
-                Ok(_) => break Outcome::Missed,
+                Ok(pod) => break Outcome::Missed(serde_json::to_string(&pod.metadata)?),
                 Err(_) if was_restarting || shared.is_restarting.load(Ordering::Relaxed) => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -204,7 +205,7 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     for Made { outcome, .. } in &made {
         match outcome {
             Outcome::Fixed => {}
-            Outcome::Missed => anyhow::bail!("a pod of {} was missed", made.len()),
+            Outcome::Missed(pod) => anyhow::bail!("a pod of {} was missed: {pod}", made.len()),
             Outcome::Failed(error) => anyhow::bail!("a pod of {} failed: {error}", made.len()),
         }
     }
@@ -319,7 +320,7 @@ fn table(made: &[Made], phases: &[Phase]) -> Result<String> {
         let made: Vec<&Made> = made.iter().filter(of).collect();
         let count = |is: fn(&Outcome) -> bool| made.iter().filter(|made| is(&made.outcome)).count();
         let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
-        let missed = count(|outcome| matches!(outcome, Outcome::Missed));
+        let missed = count(|outcome| matches!(outcome, Outcome::Missed(_)));
         let again = made.iter().filter(|made| made.tries > 0).count();
         let mut took: Vec<f64> = made.iter().map(|made| (made.ended - made.began).as_secs_f64() * 1000.0).collect();
         took.sort_by(f64::total_cmp);
