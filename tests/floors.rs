@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 21] = [
+const FLOORS: [&str; 22] = [
     "resolver",
     "pod",
     "image",
@@ -19,6 +19,7 @@ const FLOORS: [&str; 21] = [
     "plan",
     "compilation",
     "verdicts",
+    "watching",
     "explain",
     "manifest",
     "installation",
@@ -35,7 +36,7 @@ const FLOORS: [&str; 21] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "resolver",
     "pod",
     "image",
@@ -44,6 +45,7 @@ const PURE: [&str; 15] = [
     "plan",
     "compilation",
     "verdicts",
+    "watching",
     "explain",
     "manifest",
     "installation",

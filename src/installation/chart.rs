@@ -18,7 +18,7 @@ pub struct Template {
 }
 
 /// The components in the order in which `muslin install` adds them, with the conditions on the chart's values.
-const COMPONENTS: [(Component, &str); 13] = [
+const COMPONENTS: [(Component, &str); 17] = [
     (Component::HighAvailability, r#"or .Values.highAvailability (eq .Values.mode "enforce")"#),
     (Component::EnforceEverywhereButSystem, r#"eq .Values.mode "enforce""#),
     (Component::ImageInspection, "or .Values.imageInspection .Values.privateRegistries .Values.pullSecrets"),
@@ -32,6 +32,10 @@ const COMPONENTS: [(Component, &str); 13] = [
     (Component::Platform(Platform::Aks), r#"eq .Values.platform "aks""#),
     (Component::Platform(Platform::OpenShift), r#"eq .Values.platform "openshift""#),
     (Component::HostNetwork, ".Values.hostNetwork"),
+    (Component::WatchRights, ".Values.watch"),
+    (Component::WatchNodes, r#"eq .Values.watch "nodes""#),
+    (Component::WatchZones, r#"eq .Values.watch "zones""#),
+    (Component::WatchNodeFiles, ".Values.watchNodeFiles"),
 ];
 
 /// Returns the templates.
