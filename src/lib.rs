@@ -13,6 +13,7 @@
 //! | [`plan`] | (pod, fingerprints, profile, mode) → plan → JSON Patch (pure) |
 //! | [`compilation`] | a profile as admission policies, which the API server evaluates by itself (pure) |
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
+//! | [`watching`] | when DNS on a node has turned bad, round by round (pure) |
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
 //! | [`installation`] | muslin's own manifests, with the components that are chosen (pure) |
@@ -55,6 +56,7 @@ pub mod rules;
 pub mod status;
 pub mod text;
 pub mod verdicts;
+pub mod watching;
 
 #[cfg(any(test, debug_assertions))]
 #[doc(hidden)]

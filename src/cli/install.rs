@@ -1,5 +1,6 @@
 //! `muslin install` and `muslin uninstall`: muslin's own manifests.
 
+use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 
@@ -77,6 +78,15 @@ pub(super) struct Install {
     #[arg(long)]
     host_network: bool,
 
+    /// Watch DNS from each node, or in each zone: metrics, Events and a DNSObservation for each node (docs/probe.md)
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "nodes",
+          value_parser = PossibleValuesParser::new(["nodes", "zones"]))]
+    watch: Option<String>,
+
+    /// Let the watch on each node read the node's files, to show where its nameservers come from; the namespace is then without Pod Security
+    #[arg(long, requires = "watch")]
+    watch_node_files: bool,
+
     #[command(flatten)]
     parts: Parts,
 
@@ -146,6 +156,11 @@ impl Install {
         if let Some(Part::Probe(probe)) = self.part {
             return probe.run();
         }
+        if self.watch_node_files && self.watch.as_deref() == Some("zones") {
+            return Err(Failure::Input(anyhow!(
+                "--watch-node-files needs --watch=nodes: other nodes have other files"
+            )));
+        }
         let objects = self.installation().objects().map_err(|error| Failure::Outside(error.into()))?;
         print(&objects)
     }
@@ -161,6 +176,9 @@ impl Install {
             (self.parts.cert_manager, Component::CertManager),
             (self.network_policy, Component::NetworkPolicy),
             (self.host_network, Component::HostNetwork),
+            (self.watch.as_deref() == Some("nodes"), Component::WatchNodes),
+            (self.watch.as_deref() == Some("zones"), Component::WatchZones),
+            (self.watch_node_files, Component::WatchNodeFiles),
         ];
         let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, component)| component);
         let docs = self.docs_url.map(|docs| (DOCS_VARIABLE.to_owned(), docs.as_str().to_owned()));

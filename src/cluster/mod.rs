@@ -23,6 +23,7 @@ mod search_domains;
 mod status;
 mod warm_up;
 mod watch;
+mod watch_writer;
 mod writes;
 
 use std::path::Path;
@@ -55,10 +56,13 @@ pub use resources::{
     NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedWatch, ProfileProblem,
     ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen, StandingVerdict, WatchedNameserver,
 };
-pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations, publish_watch};
+pub use search_domains::{
+    ObservedDns, SearchCheckSettings, SearchDomains, SearchRounds, delete_old_observations, publish_watch,
+};
 pub use status::{StatusSettings, observe_status};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
+pub use watch_writer::{VerdictChange, WatchReport, WatchWriter, WatcherPod};
 pub use writes::WriteError;
 
 /// The reason why there is no connection to a cluster.

@@ -18,7 +18,7 @@ pub struct Template {
 }
 
 /// The components in the order in which `muslin install` adds them, with the conditions on the chart's values.
-const COMPONENTS: [(Component, &str); 14] = [
+const COMPONENTS: [(Component, &str); 18] = [
     (Component::HighAvailability, r#"or .Values.highAvailability (eq .Values.mode "enforce")"#),
     (Component::EnforceEverywhereButSystem, r#"eq .Values.mode "enforce""#),
     (Component::ImageInspection, "or .Values.imageInspection .Values.privateRegistries .Values.pullSecrets"),
@@ -33,6 +33,10 @@ const COMPONENTS: [(Component, &str); 14] = [
     (Component::Platform(Platform::Aks), r#"eq .Values.platform "aks""#),
     (Component::Platform(Platform::OpenShift), r#"eq .Values.platform "openshift""#),
     (Component::HostNetwork, ".Values.hostNetwork"),
+    (Component::WatchRights, ".Values.watch"),
+    (Component::WatchNodes, r#"eq .Values.watch "nodes""#),
+    (Component::WatchZones, r#"eq .Values.watch "zones""#),
+    (Component::WatchNodeFiles, ".Values.watchNodeFiles"),
 ];
 
 /// Returns the templates.

@@ -46,6 +46,14 @@ pub enum Component {
     Platform(Platform),
     /// The network of the nodes, with ports that outrank a platform's.
     HostNetwork,
+    /// The account and the rights of a watch.
+    WatchRights,
+    /// A watch of DNS on each node.
+    WatchNodes,
+    /// A watch of DNS in each zone.
+    WatchZones,
+    /// The node's files for a watch on each node.
+    WatchNodeFiles,
 }
 
 /// The choices of an administrator.
@@ -82,6 +90,10 @@ impl Component {
             Self::NetworkPolicy => "network-policy",
             Self::Platform(platform) => platform.name(),
             Self::HostNetwork => "host-network",
+            Self::WatchRights => "watch-rights",
+            Self::WatchNodes => "watch",
+            Self::WatchZones => "watch-zones",
+            Self::WatchNodeFiles => "watch-node-files",
         };
         format!("components/{name}")
     }
@@ -125,6 +137,9 @@ impl Installation {
         {
             components.push(Component::ImageInspection);
         }
+        if components.iter().any(|component| matches!(component, Component::WatchNodes | Component::WatchZones)) {
+            components.push(Component::WatchRights);
+        }
         components.sort_unstable();
         components.dedup();
         components
@@ -152,6 +167,9 @@ pub fn objects_to_delete(
         Component::PullSecrets,
         Component::Policies,
         Component::NetworkPolicy,
+        Component::WatchRights,
+        Component::WatchNodes,
+        Component::WatchZones,
     ];
     let mut objects = kustomization::build("base")?;
     for component in everywhere.into_iter().chain(has_cert_manager.then_some(Component::CertManager)) {
