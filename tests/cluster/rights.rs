@@ -293,7 +293,7 @@ fn a_watch_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> 
     let events = |namespace: &str, reason: &str| -> Result<String> {
         let arguments = ["get", "events.events.k8s.io", "-n", namespace, "--field-selector"];
         let selector = format!("reason={reason}");
-        kubectl(cluster, &[&arguments[..], &[&selector, "-o", "jsonpath={.items[*].note}"]].concat())
+        kubectl(cluster, &[&arguments[..], &[selector.as_str(), "-o", "jsonpath={.items[*].note}"]].concat())
     };
     wait("the first observation", || Ok(observed()?["watch"]["verdicts"] == json!([])))?;
     server.answer(Manners::BrokenSearchDomain);
@@ -303,12 +303,17 @@ fn a_watch_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> 
     ensure!(seen["nameservers"] == json!([address]) && seen["pod"] == "muslin-watch-0", "{seen:#}");
     ensure!(seen["watch"]["nameservers"][0]["queries"].as_u64() > Some(0), "{seen:#}");
     for namespace in ["muslin", "kube-system"] {
-        wait("the Event of the beginning", || Ok(events(namespace, "DNSFault")?.contains("DNS on node watched-node: search-expansion")))?;
+        wait("the Event of the beginning", || {
+            Ok(events(namespace, "DNSFault")?.contains("DNS on node watched-node: search-expansion"))
+        })?;
     }
     server.answer(Manners::HealthySearchDomain);
     wait("the end of the verdict", || Ok(observed()?["watch"]["verdicts"] == json!([])))?;
     for namespace in ["muslin", "kube-system"] {
-        wait("the Event of the end", || Ok(events(namespace, "DNSFaultEnded")?.contains("search-expansion has ended")))?;
+        wait(
+            "the Event of the end",
+            || Ok(events(namespace, "DNSFaultEnded")?.contains("search-expansion has ended")),
+        )?;
     }
     let result = log.is_exactly(&role);
     kubectl(cluster, &["delete", "dnsobservation", NODE])?;
