@@ -13,9 +13,14 @@ use super::problem::{Kind, Problem};
 use crate::policy::{DomainFault, Level};
 use crate::verdicts::DIAGNOSES;
 
+/// A verdict with its level and its subject.
+type Subject<'s> = (Level, &'s str, &'s str);
+/// A node where a verdict stands.
+type Place<'s> = (&'s NodeState, &'s NodeWatch, &'s Standing);
+
 /// Returns one problem for each verdict with its subject, and the nodes where it stands.
 pub(super) fn verdicts(states: &[NodeState], now: Timestamp) -> Vec<Problem> {
-    let mut groups: BTreeMap<(Level, &str, &str), Vec<(&NodeState, &NodeWatch, &Standing)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Subject<'_>, Vec<Place<'_>>> = BTreeMap::new();
     for state in states {
         let Some(watch) = state.fresh() else { continue };
         for standing in &watch.verdicts {
@@ -24,29 +29,28 @@ pub(super) fn verdicts(states: &[NodeState], now: Timestamp) -> Vec<Problem> {
         }
     }
     let watched = states.iter().filter(|state| state.fresh().is_some()).count();
-    let problem =
-        |((level, verdict, subject), mut group): ((Level, &str, &str), Vec<(&NodeState, &NodeWatch, &Standing)>)| {
-            group.sort_by(|(a, _, one), (b, _, other)| one.since.cmp(&other.since).then_with(|| a.node.cmp(&b.node)));
-            let names: Vec<&str> = group.iter().map(|(state, ..)| state.node.as_str()).collect();
-            let on = nodes(&names, watched);
-            let since = group.first().map(|(_, _, standing)| standing.since);
-            let of = if subject.is_empty() { String::new() } else { format!(" ({subject})") };
-            let lasting = since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
-            let title = format!("{verdict}{of} on {on}{lasting}");
-            let mut problem = Problem::new(level, Kind::Verdict, title).on(&names);
-            problem.details.extend(group.first().map(|(_, _, standing)| standing.text.clone()));
-            if subject.parse::<IpAddr>().is_ok() {
-                let origins = group
-                    .iter()
-                    .flat_map(|(state, watch, _)| watch.origins.iter().map(|origin| (state.node.as_str(), origin)));
-                problem.details.extend(sentences(subject, origins));
-            }
-            if DIAGNOSES.iter().any(|diagnosis| diagnosis.slug == verdict) {
-                problem.details.push(format!("muslin explain {verdict} says what that is, and what to do"));
-            }
-            (problem.name, problem.since) = (Some(verdict.to_owned()), since);
-            problem
-        };
+    let problem = |((level, verdict, subject), mut group): (Subject<'_>, Vec<Place<'_>>)| {
+        group.sort_by(|(a, _, one), (b, _, other)| one.since.cmp(&other.since).then_with(|| a.node.cmp(&b.node)));
+        let names: Vec<&str> = group.iter().map(|(state, ..)| state.node.as_str()).collect();
+        let on = nodes(&names, watched);
+        let since = group.first().map(|(_, _, standing)| standing.since);
+        let of = if subject.is_empty() { String::new() } else { format!(" ({subject})") };
+        let lasting = since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
+        let title = format!("{verdict}{of} on {on}{lasting}");
+        let mut problem = Problem::new(level, Kind::Verdict, title).on(&names);
+        problem.details.extend(group.first().map(|(_, _, standing)| standing.text.clone()));
+        if subject.parse::<IpAddr>().is_ok() {
+            let origins = group
+                .iter()
+                .flat_map(|(state, watch, _)| watch.origins.iter().map(|origin| (state.node.as_str(), origin)));
+            problem.details.extend(sentences(subject, origins));
+        }
+        if DIAGNOSES.iter().any(|diagnosis| diagnosis.slug == verdict) {
+            problem.details.push(format!("muslin explain {verdict} says what that is, and what to do"));
+        }
+        (problem.name, problem.since) = (Some(verdict.to_owned()), since);
+        problem
+    };
     groups.into_iter().map(problem).collect()
 }
 
