@@ -37,7 +37,7 @@ const FLOORS: [&str; 22] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "resolver",
     "pod",
     "image",

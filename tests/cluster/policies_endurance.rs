@@ -36,7 +36,7 @@ fn known(shared: &Shared, number: usize) -> Value {
 /// Returns a pod for the enforcing namespace.
 fn known_or_broken(shared: &Shared, number: usize) -> Value {
     let mut pod = known(shared, number);
-    if number % BROKEN_EACH == 0 {
+    if number.is_multiple_of(BROKEN_EACH) {
         let zero = json!([{ "name": "attempts", "value": "0" }]);
         pod["spec"]["dnsConfig"] = json!({ "options": zero, "searches": ["example.com"] });
     }
