@@ -26,6 +26,13 @@ const CONNECTION: usize = BUFFER_MAX + 40 * 1024;
 /// The bytes that a review holds for each step of its work (`tests/bounds.rs`).
 const STEP: usize = 64;
 
+/// The memory limit in the manifests with the component `policies`.
+const LIMIT_WITH_POLICIES: usize = 640 * MIB;
+
+/// The admission policies, with `--policies`: what is known of 5,000 images, the answers for four profiles and their objects. `muslin compile
+/// default` takes 50 MiB in all for one profile with 428 images.
+const POLICIES: usize = 40 * MIB;
+
 const MIB: usize = 1024 * 1024;
 
 /// The most that each part holds, in bytes: the program, what is known of images and is being read of them, connections, the bodies of
@@ -46,6 +53,10 @@ const _: () = {
         part += 1;
     }
     assert!(2 * sum < LIMIT, "muslin may hold more than half of its memory limit");
+    assert!(
+        2 * (sum + POLICIES) < LIMIT_WITH_POLICIES,
+        "muslin with policies may hold more than half of its memory limit"
+    );
 };
 
 #[cfg(test)]
@@ -55,7 +66,9 @@ mod tests {
     #[test]
     fn the_limit_is_the_manifest_s() {
         const MANIFEST: &str = include_str!("../../manifests/base/deployment.yaml");
+        const POLICIES: &str = include_str!("../../manifests/components/policies/deployment.yaml");
         let limits = MANIFEST.split("limits:").nth(1).unwrap();
         assert!(limits.contains(&format!("memory: {}Mi\n", LIMIT / MIB)), "{limits}");
+        assert!(POLICIES.contains(&format!("memory: {}Mi\n", LIMIT_WITH_POLICIES / MIB)), "{POLICIES}");
     }
 }

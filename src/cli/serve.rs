@@ -1,21 +1,21 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
+mod metrics;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::admission::{
-    CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, PROBE_CONNECTIONS_MAX, Server, Settings, Shutdown, Webhook,
-    memory, server_config,
+    CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, memory, server_config,
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, MissedPods,
@@ -24,6 +24,8 @@ use crate::cluster::{
 use crate::os::{self, Signals};
 use crate::policy::{Mode, NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
+
+use metrics::{register_cluster, serve_probes};
 
 use super::bind::Bind;
 use super::docs_args::DocsArgs;
@@ -474,56 +476,10 @@ impl Serve {
     }
 }
 
-/// Serves the kubelet's probes and Prometheus on a thread of their own, so that busy webhooks do not keep them waiting. The receiver
-/// returns when the server has drained.
-fn serve_probes(
-    listener: TcpListener,
-    webhook: &Webhook,
-    metrics: Arc<Metrics>,
-    shutdown: Shutdown,
-) -> anyhow::Result<oneshot::Receiver<()>> {
-    // Looks for new bytes after every few tasks, so that a probe is seen while others flood the port.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(8).build();
-    let runtime = runtime.context("cannot start the runtime of the probes")?;
-    let listener = {
-        let _context = runtime.enter();
-        tokio::net::TcpListener::from_std(listener).context("cannot serve the socket of the probes")?
-    };
-    let server = Server::new(listener, None, Limits::new(PROBE_CONNECTIONS_MAX), metrics);
-    let serving = server.run(webhook.metrics_router(), shutdown);
-    let (ended, receiver) = oneshot::channel();
-    let serve = move || {
-        runtime.block_on(serving);
-        let _ = ended.send(());
-    };
-    thread::Builder::new().name("probes".to_owned()).spawn(serve).context("cannot start the thread of the probes")?;
-    Ok(receiver)
-}
-
 /// Returns a name for this replica that no other has.
 fn own_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
-}
-
-/// Adds the metrics about the cluster.
-fn register_cluster(
-    metrics: &mut Metrics,
-    namespaces: &Namespaces,
-    profiles: &Profiles,
-    certificates: Option<&Certificates>,
-    events: &Events,
-    missed: &MissedPods,
-) {
-    if let Some(watch) = namespaces.health() {
-        let certificates = certificates.into_iter().flat_map(Certificates::health);
-        metrics.register_watches([watch, profiles.health(), events.health()].into_iter().chain(certificates).collect());
-        metrics.register_events(events);
-        metrics.register_missed_pods(missed);
-    }
-    if let Some(caches) = profiles.caches() {
-        metrics.register_node_caches(caches);
-    }
 }
 
 /// Issues a certificate for loopback; returns its key and the CA as PEM. Both live as long as the process.

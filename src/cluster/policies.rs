@@ -38,7 +38,7 @@ use super::profiles::Profiles;
 use super::resources::ImageFingerprint;
 use super::search_domains::SearchDomains;
 use super::warm_up::{images_in_use, keep_inspected};
-use super::watch::{Watch, WatchHealth};
+use super::watch::{Watch, WatchFailed, WatchHealth};
 use super::writes::{FIELD_MANAGER, WriteError, write};
 use crate::compilation::{ApiVersion, Webhooks};
 use crate::registry::Platform;
@@ -54,6 +54,8 @@ const TICK: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Pause between two questions which policies the API server has, and two lists of all pods.
 const SLOW_INTERVAL: Duration = Duration::from_mins(10);
+/// Pause between two collections of the same images.
+const TABLE_INTERVAL: Duration = Duration::from_mins(1);
 /// ImageFingerprints in one page of the list.
 const PAGE: u32 = 20;
 
@@ -73,6 +75,14 @@ pub(super) struct Sources {
     settings: PolicySettings,
 }
 
+/// The table of images, and what it was made of.
+#[derive(Default)]
+struct Table {
+    images: Arc<ImageTable>,
+    /// The revision of the names or facts, and the time.
+    made: Option<(u64, Instant)>,
+}
+
 /// Keeps the policies while this replica is the leader.
 struct Keeper {
     client: Client,
@@ -81,8 +91,11 @@ struct Keeper {
     policies: Policies,
     /// The ImageFingerprints, where muslin inspects images.
     facts: Option<Facts>,
+    table: Table,
     /// The configurations of mutating webhooks, by name, and muslin's validating ones. `None` before the first list.
     mutating: Option<BTreeMap<String, DynamicObject>>,
+    /// The part of a list of them that was read.
+    listing: BTreeMap<String, DynamicObject>,
     validating: Option<Option<DynamicObject>>,
     /// Outer `None` before the API server was asked.
     version: Option<Option<ApiVersion>>,
@@ -132,7 +145,9 @@ impl Policies {
             sources,
             policies: self.clone(),
             facts,
+            table: Table::default(),
             mutating: None,
+            listing: BTreeMap::new(),
             validating: None,
             version: None,
             asked_at: None,
@@ -210,8 +225,11 @@ impl Keeper {
             tokio::select! {
                 Ok(event) = mutating.next() => self.note_configuration(event),
                 Ok(object) = validating.next() => self.validating = Some(object),
-                Ok(event) = fingerprints.next(), if has_facts => if let Some(facts) = &mut self.facts {
-                    facts.apply(event);
+                event = fingerprints.next(), if has_facts => if let Some(facts) = &mut self.facts {
+                    match event {
+                        Ok(event) => facts.apply(event),
+                        Err(WatchFailed) => facts.is_settled = true,
+                    }
                 },
                 _ = tick.tick() => {
                     let problem = self.step().await.err().map(|error| error.to_string());
@@ -223,11 +241,11 @@ impl Keeper {
 
     fn note_configuration(&mut self, event: Event<DynamicObject>) {
         match event {
-            Event::Init => self.mutating = None,
-            Event::InitApply(object) | Event::Apply(object) => {
-                self.mutating.get_or_insert_default().insert(object.name_any(), object);
-            }
-            Event::InitDone => drop(self.mutating.get_or_insert_default()),
+            Event::Init => self.listing.clear(),
+            Event::InitApply(object) => drop(self.listing.insert(object.name_any(), object)),
+            // A part of a list could lack a webhook that comes later.
+            Event::InitDone => self.mutating = Some(std::mem::take(&mut self.listing)),
+            Event::Apply(object) => drop(self.mutating.get_or_insert_default().insert(object.name_any(), object)),
             Event::Delete(object) => drop(self.mutating.get_or_insert_default().remove(&object.name_any())),
         }
     }
@@ -251,6 +269,7 @@ impl Keeper {
             }
             (self.version, self.asked_at) = (Some(version), Some(Instant::now()));
         }
+        self.update_table();
         let Some(ingredients) = self.ingredients() else { return Ok(()) };
         if !ingredients.webhooks.is_separated {
             // The webhook sees all pods before a policy goes.
@@ -276,21 +295,18 @@ impl Keeper {
 
     /// Returns what the policies are made of; `None` while a part is not known.
     fn ingredients(&self) -> Option<Ingredients> {
-        let Sources { namespaces, profiles, search_domains, inspection, settings } = &self.sources;
+        let Sources { namespaces, profiles, search_domains, inspection: _, settings } = &self.sources;
         let (Some(configurations), Some(Some(validating)), Some(version)) =
             (&self.mutating, &self.validating, self.version)
         else {
             return None;
         };
         let changed = changed(configurations.get(CONFIGURATION)?)?;
-        if !namespaces.is_ready() || !profiles.is_ready() {
+        let is_settled = self.facts.as_ref().is_none_or(|facts| facts.is_settled);
+        if !is_settled || !namespaces.is_ready() || !profiles.is_ready() {
             return None;
         }
         let (covered, others) = CoveredProfile::in_use(namespaces, profiles, settings);
-        let images = match (&self.facts, inspection) {
-            (Some(facts), Some(inspection)) => facts.table(&inspection.architectures, Timestamp::now()),
-            _ => self.policies.names.table(),
-        };
         self.policies.state.set_profiles(covered.len(), others);
         let later = configurations.values().filter(|configuration| comes_later(configuration)).count();
         let is_separated = version.is_some()
@@ -306,8 +322,24 @@ impl Keeper {
                 left: profiles.refined_namespaces().into_iter().collect(),
                 is_separated,
             },
-            images,
+            images: Arc::clone(&self.table.images),
         })
+    }
+
+    /// Collects the images anew if they changed, and from time to time, because names grow old.
+    fn update_table(&mut self) {
+        let revision = self.facts.as_ref().map_or_else(|| self.policies.names.revision(), |facts| facts.revision);
+        if self.table.made.is_some_and(|(made_of, at)| made_of == revision && at.elapsed() < TABLE_INTERVAL) {
+            return;
+        }
+        let images = match (&self.facts, &self.sources.inspection) {
+            (Some(facts), Some(inspection)) => facts.table(&inspection.architectures, Timestamp::now()),
+            _ => self.policies.names.table(),
+        };
+        if *self.table.images != images {
+            self.table.images = Arc::new(images);
+        }
+        self.table.made = Some((revision, Instant::now()));
     }
 
     /// Makes the objects on a thread of their own, because the engine is asked for many pods.
@@ -321,7 +353,7 @@ impl Keeper {
             tracing::error!("muslin failed on its admission policies; please report that");
             return;
         };
-        let ImageTable { images, left_out } = &ingredients.images;
+        let ImageTable { images, left_out } = &*ingredients.images;
         if *left_out > 0 && self.wanted.left_out == 0 {
             tracing::warn!(
                 known = images.len(),

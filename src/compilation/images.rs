@@ -8,7 +8,7 @@ use crate::resolver::Resolver;
 use crate::rules::is_judged_by_image_name;
 
 /// An image, and what is known of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownImage {
     image: String,
     /// The resolver of the image's own program; `None` if the name has to do.

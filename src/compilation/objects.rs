@@ -114,14 +114,17 @@ impl Policy<'_> {
     }
 
     /// Returns the policy that changes pods. Beside the webhook it looks at each pod that the webhook would see, because it has to remove
-    /// marks.
+    /// marks. It does that first, so that no pod keeps one on which the other expression fails.
     fn mutating(&self) -> Value {
-        let (conditions, patch) = match self.settings.webhooks {
-            None => (self.match_conditions(), patch(&self.is_known(), "[]", "[]")),
+        let mutation =
+            |expression: String| json!({ "patchType": "JSONPatch", "jsonPatch": { "expression": expression } });
+        let (conditions, mutations) = match self.settings.webhooks {
+            None => (self.match_conditions(), vec![mutation(patch(&self.is_known(), None))]),
             Some(webhooks) => {
-                let path = format!("/metadata/annotations/{}", escaped(POLICIES_ANNOTATION));
-                let mark = format!("[JSONPatch{{op: 'add', path: {}, value: {}}}]", cel::text(&path), mark::mark());
-                (webhooks.changed.conditions.clone(), patch(&self.is_known(), &mark, &mark::removal()))
+                let path = cel::text(&format!("/metadata/annotations/{}", escaped(POLICIES_ANNOTATION)));
+                let mark = format!("[JSONPatch{{op: 'add', path: {path}, value: {}}}]", mark::mark());
+                let mutations = vec![mutation(mark::removal()), mutation(patch(&self.is_known(), Some(&mark)))];
+                (webhooks.changed.conditions.clone(), mutations)
             }
         };
         json!({
@@ -136,7 +139,7 @@ impl Policy<'_> {
                 "matchConstraints": constraints(),
                 "matchConditions": conditions,
                 "variables": self.variables(&[]),
-                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch } }],
+                "mutations": mutations,
             },
         })
     }
@@ -378,8 +381,8 @@ fn warnings() -> String {
     )
 }
 
-/// Returns the expression with the operations of the patch: for a pod whose answer is known, with `more` of them, or else `otherwise`.
-fn patch(is_known: &str, more: &str, otherwise: &str) -> String {
+/// Returns the expression with the operations of the patch, for a pod whose answer is known.
+fn patch(is_known: &str, mark: Option<&str>) -> String {
     let resolvers = "variables.indexes.map(index, variables.containers[index].name + '=' + \
                      variables.resolverOf[variables.kinds[index]]).join(', ')";
     let injected = list("injected");
@@ -393,10 +396,8 @@ fn patch(is_known: &str, more: &str, otherwise: &str) -> String {
     let parents = "(has(object.metadata.annotations) ? [] : [JSONPatch{op: 'add', path: '/metadata/annotations', \
                    value: {'muslin.dev/resolvers': ''}}])";
     let all = format!("{} + {parents} + {annotations} + {} + {}", label(), replaced(), added());
-    if more == "[]" {
-        return format!("!({is_known}) ? {otherwise} : {all}");
-    }
-    format!("!({is_known}) ? {otherwise} : {all} + {more}")
+    let mark = mark.map(|mark| format!(" + {mark}")).unwrap_or_default();
+    format!("!({is_known}) ? [] : {all}{mark}")
 }
 
 /// Returns the operations that set the label.

@@ -229,6 +229,14 @@ fn a_mark_of_the_author_does_not_count(cluster: &Cluster) -> Result<()> {
         ensure!(mark(&forged).is_null(), "{namespace}: {forged:#}");
         ensure!(is_reviewed(&forged) == (namespace != AUDITED), "{namespace}: {forged:#}");
     }
+    // A pod for which the expressions cost too much.
+    let mut costly = pod(NAMESPACE, "costly", KNOWN);
+    let claims = (0..20_000).map(|_| "x").collect::<Vec<_>>().join(" ");
+    costly["metadata"]["annotations"] = json!({ MARK: KNOWN, "muslin.dev/injected": claims });
+    costly["spec"]["dnsConfig"] =
+        json!({ "options": (0..2_000).map(|index| json!({ "name": format!("o{index}") })).collect::<Vec<_>>() });
+    let (costly, _) = dry_run(cluster, &costly)?;
+    ensure!(mark(&costly).is_null() && is_reviewed(&costly), "{:#}", costly["metadata"]);
     // A copy of a pod of the policies, with other settings that they do not know.
     let mut copied = pod(NAMESPACE, "copied", KNOWN);
     copied["metadata"]["annotations"] = json!({ MARK: KNOWN });

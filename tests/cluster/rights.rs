@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::certificates::is_settled;
 use crate::cluster::inspection::{Fingerprints, PULL_SECRETS, overlay, reading, registry};
+use crate::cluster::policies::kubernetes;
+use crate::cluster::policies_beside_webhook::Rights as PolicyRights;
 use crate::cluster::replicas::{Replicas, wait};
 use crate::cluster::search_domains::{old_observation, on_node, resolv_conf};
 use crate::common::dns_server::{DnsServer, Manners};
@@ -21,6 +23,7 @@ use crate::{Cluster, Topic};
 pub(crate) const TESTS: Topic = tests![
     the_server_uses_exactly_the_rights_of_the_base,
     image_inspection_uses_exactly_the_rights_of_its_overlays,
+    policies_use_exactly_the_rights_of_their_component,
     a_scan_uses_exactly_the_rights_of_its_role,
     a_watch_uses_exactly_the_rights_of_its_role,
     security_md_lists_every_right
@@ -234,6 +237,70 @@ fn image_inspection_uses_exactly_the_rights_of_its_overlays(cluster: &Cluster) -
     })();
     kept.kubectl(&["delete", "-f", &overlay(PULL_SECRETS)])?;
     result
+}
+
+fn policies_use_exactly_the_rights_of_their_component(cluster: &Cluster) -> Result<()> {
+    if kubernetes().is_none() {
+        return Ok(());
+    }
+    let own = granted(&std::fs::read_to_string(overlay("components/policies/cluster-role.yaml"))?)?;
+    let base = granted(&kubectl(cluster, &["kustomize", MANIFESTS])?)?;
+    let _rights = PolicyRights::apply(cluster)?;
+    old_policies(cluster)?;
+    let log = Log::of(cluster, MUSLIN);
+    let names = ["--policies", "--inspect-images", "--keep-fingerprints", "0"].map(str::to_owned);
+    let _fingerprints = Fingerprints::apply(cluster)?;
+    let inspection = granted(&std::fs::read_to_string(overlay("components/image-inspection/cluster-role.yaml"))?)?;
+    let _muslin = cluster.muslin_with(&names)?;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let used = log.used()?;
+        let unused: Vec<_> = own.difference(&used).collect();
+        let is_granted = |right: &Right| [&own, &base, &inspection].iter().any(|rights| rights.contains(right));
+        let missing: Vec<_> = used.iter().filter(|right| !is_granted(right)).collect();
+        let refused = log.refused()?;
+        ensure!(missing.is_empty() && refused.is_empty(), "used, and not granted: {missing:?}\n{refused:#?}");
+        if unused.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "granted, and not used: {unused:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Creates policies and bindings as an earlier leader may have left them, which the leader deletes.
+fn old_policies(cluster: &Cluster) -> Result<()> {
+    let group = "admissionregistration.k8s.io";
+    let mutating = if kubernetes() == Some("1.34") { "v1beta1" } else { "v1" };
+    let constraints = json!({ "resourceRules": [{
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"],
+    }] });
+    for (kind, version, spec) in [
+        (
+            "MutatingAdmissionPolicy",
+            mutating,
+            json!({
+                "failurePolicy": "Ignore", "reinvocationPolicy": "Never", "matchConstraints": constraints,
+                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": "[]" } }],
+            }),
+        ),
+        ("MutatingAdmissionPolicyBinding", mutating, json!({ "policyName": "rightful" })),
+        (
+            "ValidatingAdmissionPolicy",
+            "v1",
+            json!({
+                "failurePolicy": "Ignore", "matchConstraints": constraints, "validations": [{ "expression": "true" }],
+            }),
+        ),
+        ("ValidatingAdmissionPolicyBinding", "v1", json!({ "policyName": "rightful", "validationActions": ["Audit"] })),
+    ] {
+        let labels = json!({ "app.kubernetes.io/managed-by": "muslin" });
+        cluster.create(&json!({
+            "apiVersion": format!("{group}/{version}"), "kind": kind,
+            "metadata": { "name": "rightful", "labels": labels }, "spec": spec,
+        }))?;
+    }
+    Ok(())
 }
 
 fn a_scan_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {

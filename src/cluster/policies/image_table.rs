@@ -24,10 +24,17 @@ const USED_MAX: SignedDuration = SignedDuration::from_hours(36);
 
 /// The names of images in pods, as reviews and lists of pods bring them.
 #[derive(Clone, Debug, Default)]
-pub struct ImageNames(Arc<Mutex<BTreeSet<Box<str>>>>);
+pub struct ImageNames(Arc<Mutex<Names>>);
+
+#[derive(Debug, Default)]
+struct Names {
+    known: BTreeSet<Box<str>>,
+    /// Changes with the names.
+    revision: u64,
+}
 
 /// The images that policies know.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ImageTable {
     pub(super) images: Vec<KnownImage>,
     /// The images for which there is no room.
@@ -36,7 +43,15 @@ pub(super) struct ImageTable {
 
 /// The facts of the cluster's ImageFingerprints, by the name of the resource.
 #[derive(Default)]
-pub(super) struct Facts(HashMap<String, FingerprintFacts>);
+pub(super) struct Facts {
+    known: HashMap<String, FingerprintFacts>,
+    /// The part of a list that was read.
+    listing: HashMap<String, FingerprintFacts>,
+    /// The resources were listed once, or cannot be listed.
+    pub(super) is_settled: bool,
+    /// Changes with the facts.
+    pub(super) revision: u64,
+}
 
 // === impl ImageNames ===
 
@@ -47,49 +62,77 @@ impl ImageNames {
     }
 
     pub(super) fn add(&self, image: &str) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if image.len() <= NAME_MAX_BYTES && names.len() < NAMES_MAX && !names.contains(image) {
-            names.insert(image.into());
-        }
+        self.change(|names| names.add(image));
     }
 
     /// Replaces the names by those of a list of all pods.
     pub(super) fn replace<'n>(&self, images: impl Iterator<Item = &'n str>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        images.for_each(|image| self.add(image));
+        let mut listed = Names::default();
+        images.for_each(|image| listed.add(image));
+        self.change(|names| {
+            names.revision += u64::from(names.known != listed.known);
+            names.known = listed.known;
+        });
+    }
+
+    /// Returns a number that changes with the names.
+    pub(super) fn revision(&self) -> u64 {
+        self.change(|names| names.revision)
     }
 
     /// Returns the images by their names: those that every cluster has, and those in use.
     pub(super) fn table(&self) -> ImageTable {
-        let names: Vec<String> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|name| (**name).to_owned()).collect();
+        let names: Vec<String> = self.change(|names| names.known.iter().map(|name| (**name).to_owned()).collect());
         let in_use: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let usual: Vec<KnownImage> = usual_images().filter(|image| !in_use.contains(image.name())).collect();
         ImageTable::bounded(names.into_iter().map(KnownImage::by_name).chain(usual))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Names) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn add(&mut self, image: &str) {
+        if image.len() <= NAME_MAX_BYTES && self.known.len() < NAMES_MAX && !self.known.contains(image) {
+            self.known.insert(image.into());
+            self.revision += 1;
+        }
     }
 }
 
 // === impl Facts ===
 
 impl Facts {
-    /// Applies a change.
+    /// Applies a change. A new list counts when it is complete.
     pub(super) fn apply(&mut self, event: Event<ImageFingerprint>) {
         match event {
-            Event::Init => self.0.clear(),
-            Event::InitApply(object) | Event::Apply(object) => {
-                self.0.insert(object.name_any(), FingerprintFacts::new(&object));
+            Event::Init => return self.listing.clear(),
+            Event::InitApply(object) => {
+                self.listing.insert(object.name_any(), FingerprintFacts::new(&object));
+                return;
+            }
+            Event::InitDone => {
+                self.known = std::mem::take(&mut self.listing);
+                self.is_settled = true;
+            }
+            Event::Apply(object) => {
+                self.known.insert(object.name_any(), FingerprintFacts::new(&object));
             }
             Event::Delete(object) => {
-                self.0.remove(&object.name_any());
+                self.known.remove(&object.name_any());
             }
-            Event::InitDone => {}
         }
+        self.revision += 1;
     }
 
     /// Returns the images that are known on each of these architectures, by the names that everybody may know, the latest first. A name
     /// with a digest never means another image.
     pub(super) fn table(&self, architectures: &[String], now: Timestamp) -> ImageTable {
-        let FingerprintNames { images, .. } = FingerprintNames::of(self.0.values());
+        let FingerprintNames { images, .. } = FingerprintNames::of(self.known.values());
         let mut known: Vec<(String, NamedImage)> = images
             .into_iter()
             .filter(|(name, image)| {

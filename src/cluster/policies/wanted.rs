@@ -39,7 +39,7 @@ pub(super) struct Ingredients {
     pub(super) version: Option<ApiVersion>,
     pub(super) profiles: Vec<CoveredProfile>,
     pub(super) webhooks: Webhooks,
-    pub(super) images: ImageTable,
+    pub(super) images: Arc<ImageTable>,
 }
 
 /// A profile that policies can follow.
