@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::policy::DomainFault;
 use crate::verdicts::observations::{AskedQuery, Code, Purpose, QueryOutcome, Via};
 use crate::verdicts::statistics::Rate;
-use crate::verdicts::{is_benchmark, is_global};
+use crate::verdicts::is_benchmark;
 
 /// A slower answer came on a second try of a forwarder: CoreDNS's `forward` gives a server up to 2 s.
 const SLOW: Duration = Duration::from_secs(1);
@@ -64,7 +64,6 @@ fn of_question(tries: &[&AskedQuery]) -> Vec<Symptom> {
     let is_slow = *took >= SLOW;
     let is_made_up = |ip: &IpAddr| match purpose {
         Purpose::Invented => true,
-        Purpose::External => !is_global(*ip),
         _ => is_benchmark(*ip),
     };
     let mut found = Vec::new();

@@ -91,6 +91,8 @@ pub struct Watcher {
     recent: VecDeque<BTreeSet<Symptom>>,
     /// Symptoms that a full probe has looked at, with the number of rounds since they were last seen.
     known: BTreeMap<Symptom, u32>,
+    /// Symptoms for which the last full probe without any verdict was made. They say nothing of a verdict that stands.
+    harmless: BTreeSet<Symptom>,
     /// Lost packets of the last rounds.
     losses: VecDeque<Rate>,
     /// Number of rounds in a row with a new symptom.
@@ -138,6 +140,7 @@ impl Watcher {
             last_probe: Duration::ZERO,
             recent: VecDeque::new(),
             known: BTreeMap::new(),
+            harmless: BTreeSet::new(),
             losses: VecDeque::new(),
             sooner: 0,
             clean: 0,
@@ -204,8 +207,9 @@ impl Watcher {
         while self.recent.len() >= ROUNDS {
             self.recent.pop_front();
         }
-        self.clean = if seen.is_empty() { self.clean + 1 } else { 0 };
-        self.is_seen |= !seen.is_empty();
+        let is_clean = seen.is_subset(&self.harmless);
+        self.clean = if is_clean { self.clean + 1 } else { 0 };
+        self.is_seen |= !is_clean;
         if self.clean >= FORGOTTEN {
             self.again = AGAIN;
         }
@@ -271,8 +275,9 @@ impl Watcher {
 
     /// Returns whether a standing verdict may have ended.
     fn has_ended(&self, now: Duration) -> bool {
-        let waited = now >= self.last_probe + self.interval * UNSEEN;
-        !self.standing.is_empty() && self.clean >= CLEAN && (self.is_seen || waited)
+        let waited = now.saturating_sub(self.last_probe);
+        let is_over = self.clean >= CLEAN && (self.is_seen || waited >= self.interval * UNSEEN);
+        !self.standing.is_empty() && (is_over || waited >= 2 * self.interval * UNSEEN)
     }
 
     /// Returns whether a full probe should look once more at symptoms for which the last one had no verdict.
@@ -288,6 +293,9 @@ impl Watcher {
     /// Notes that a full probe has looked at the symptoms of the last rounds.
     fn look_away(&mut self) {
         self.known.extend(self.recent.drain(..).flatten().map(|symptom| (symptom, 0)));
+        if self.standing.is_empty() && self.pending.is_empty() {
+            self.harmless = self.known.keys().cloned().collect();
+        }
         self.losses.clear();
         (self.sooner, self.clean, self.is_seen) = (0, 0, false);
     }

@@ -140,7 +140,7 @@ pub(crate) fn is_benchmark(ip: IpAddr) -> bool {
 
 /// Returns whether an Internet host can have an address (IANA's registries of special-purpose addresses; the method of this name in
 /// `std` is unstable).
-pub(crate) fn is_global(ip: IpAddr) -> bool {
+pub(super) fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
