@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bindings::{BindingPlace, NAME_LABEL, expression};
 use super::cel;
 use super::conditions::CONTAINERS;
-use super::objects::{GROUP, constraints, labels};
+use super::object_parts::{GROUP, constraints, escaped, labels};
 use super::settings::ApiVersion;
 use crate::pod::POLICIES_ANNOTATION;
 use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL};
@@ -67,7 +67,7 @@ pub fn webhook_condition() -> Value {
 
 /// Returns the operations that remove the mark, if the pod has it.
 pub(super) fn removal() -> String {
-    let path = cel::text(&format!("/metadata/annotations/{}", super::objects::escaped(POLICIES_ANNOTATION)));
+    let path = cel::text(&format!("/metadata/annotations/{}", escaped(POLICIES_ANNOTATION)));
     format!("({} ? [JSONPatch{{op: 'remove', path: {path}}}] : [])", has_mark())
 }
 

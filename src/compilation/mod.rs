@@ -15,6 +15,7 @@ mod images;
 mod label_selector;
 mod limits;
 mod mark;
+mod object_parts;
 mod objects;
 mod settings;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::denials;
 use super::images::{Images, LeftOut};
 use super::label_selector::selects;
 use super::mark;
+use super::object_parts::{GROUP, constraints, escaped, labels, rule};
 use super::settings::{Reach, Settings};
 use super::variables::{
     OPTIONS, Variable, dns_variables, image_table, kind_of_container, list, listed, of_each_message, variables,
@@ -25,9 +26,6 @@ const WARNINGS_MAX: usize = 5;
 
 /// The longest mark of a pod, in characters: 16 images and their commands have fewer.
 const MARK_MAX: usize = 8_000;
-
-/// The API group of policies.
-pub(super) const GROUP: &str = "admissionregistration.k8s.io";
 
 /// A profile as objects to apply.
 #[derive(Clone, Debug)]
@@ -318,20 +316,6 @@ impl Policy<'_> {
     }
 }
 
-pub(super) fn labels() -> Value {
-    json!({ "app.kubernetes.io/name": "muslin", "app.kubernetes.io/component": "policies" })
-}
-
-pub(super) fn constraints() -> Value {
-    json!({ "matchPolicy": "Equivalent", "resourceRules": [rule(&["CREATE"], "pods")] })
-}
-
-fn rule(operations: &[&str], resource: &str) -> Value {
-    json!({
-        "apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": [resource], "scope": "Namespaced",
-    })
-}
-
 fn literals(conditions: &[MatchCondition]) -> Vec<Value> {
     let literal =
         |MatchCondition { name, expression }: &MatchCondition| json!({ "name": name, "expression": expression });
@@ -421,10 +405,6 @@ fn annotation(key: &str, wanted: &str, value: &str) -> String {
          {has} && object.metadata.annotations[{key}] == {value} ? [] : \
          [JSONPatch{{op: 'add', path: {path}, value: {value}}}])"
     )
-}
-
-pub(super) fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Returns the operations that change the numbers of the author's options.

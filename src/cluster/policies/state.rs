@@ -1,4 +1,4 @@
-//! What the metrics show of the policies. Must not know how the policies are kept.
+//! The values that the metrics show of the policies. Must not know how the policies are kept.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
