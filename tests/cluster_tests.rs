@@ -53,6 +53,7 @@ mod cluster {
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
+    pub(crate) mod rollouts;
     pub(crate) mod scale;
     pub(crate) mod scan;
     pub(crate) mod scan_page;
@@ -68,7 +69,8 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, scale, scan, scan_page, search_domains,
+    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, rollouts, scale, scan, scan_page,
+    search_domains,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -98,6 +100,7 @@ const SUITE: Suite<Test> = Suite {
         policies::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        rollouts::TESTS,
         queries::TESTS,
         node_cache::TESTS,
         events::TESTS,

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, SearchDomains, WatchHealth};
+use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, Profiles, RolloutPhase, SearchDomains, WatchHealth};
 use crate::plan::Planned;
 use crate::policy::Mode;
 use crate::registry::{Images, InspectionCounts};
@@ -135,6 +135,15 @@ struct AddressLabels {
     address: String,
 }
 
+/// The rollouts of profiles, collected at scrape time. The profiles are an admin's, and few.
+struct Rollouts(Profiles);
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PhaseLabels {
+    profile: String,
+    phase: &'static str,
+}
+
 /// The number of dropped log lines, collected at scrape time.
 struct DroppedLogLines(Box<dyn Fn() -> u64 + Send + Sync>);
 
@@ -240,6 +249,11 @@ impl Metrics {
     /// Adds the results of the checks of search domains.
     pub fn register_search_domains(&mut self, domains: &SearchDomains) {
         self.muslin().register_collector(Box::new(DomainChecks(domains.clone())));
+    }
+
+    /// Adds the rollouts of profiles.
+    pub fn register_rollouts(&mut self, profiles: &Profiles) {
+        self.muslin().register_collector(Box::new(Rollouts(profiles.clone())));
     }
 
     /// Adds the number of log lines that were dropped, which `count` returns.
@@ -355,6 +369,28 @@ impl Collector for CacheTrials {
             reachable.get_or_create(&labels).set(i64::from(fault.is_none()));
         }
         reachable.encode(encoder.encode_descriptor("node_local_reachable", help, None, reachable.metric_type())?)
+    }
+}
+
+// === impl Rollouts ===
+
+impl fmt::Debug for Rollouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rollouts")
+    }
+}
+
+impl Collector for Rollouts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let phases = Family::<PhaseLabels, Gauge>::default();
+        for (profile, phase) in self.0.rollouts() {
+            for known in RolloutPhase::ALL {
+                let labels = PhaseLabels { profile: profile.clone(), phase: known.name() };
+                phases.get_or_create(&labels).set(i64::from(known == phase));
+            }
+        }
+        let help = "1 for the phase of a profile's rollout, 0 for the others";
+        phases.encode(encoder.encode_descriptor("profile_rollout", help, None, phases.metric_type())?)
     }
 }
 

@@ -254,12 +254,15 @@ impl Serve {
         let search_domains = self.search.check(client.as_ref(), &profiles, &self.cluster_domain, self.identity());
         metrics.register_search_domains(&search_domains);
         let metrics = Arc::new(metrics);
+        let (judged, judged_namespaces) = (profiles.clone(), namespaces.clone());
         let settings = self.settings(profiles, inspection, certificates, search_domains);
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(own_pod), Some(lease)) = (own_pod, &lease) {
             let client = own_pod.client.clone();
             cluster::delete_old_observations(client.clone(), lease.clone());
             events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+            let (names, default) = (judged_namespaces, self.profile.clone());
+            judged.judge_rollouts(client.clone(), names, lease.clone(), default, Arc::new(webhook.clone()));
             missed.watch(client, lease.clone(), Arc::new(webhook.clone()), own_pod);
         }
         self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;
@@ -481,6 +484,7 @@ fn register_cluster(
     }
     if let Some(caches) = profiles.caches() {
         metrics.register_node_caches(caches);
+        metrics.register_rollouts(profiles);
     }
 }
 

@@ -12,6 +12,9 @@ pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
 pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
 /// Annotation with the findings, one on each line.
 pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
+/// Annotation and label with the settings that a pod got from a profile that rolled out when the pod was created: the label has the stage,
+/// the annotation also the profile and its settings.
+pub const ROLLOUT_KEY: &str = "muslin.dev/rollout";
 /// Annotation of the pod that `muslin doctor` asks the API server to create as a dry run. The webhook answers in it; other pods get
 /// nothing for it.
 pub const DOCTOR_ANNOTATION: &str = "muslin.dev/doctor";

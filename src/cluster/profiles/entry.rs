@@ -8,10 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
+use serde_json::Value;
 
-use crate::cluster::resources::{Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileStatus};
+use super::rollout::{Look, Reach, RolloutState};
+use crate::cluster::resources::{
+    Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus,
+    RolloutStatus,
+};
 use crate::plan::RiskCause;
-use crate::policy::{CacheFault, NodeLocal, Profile, SearchList};
+use crate::policy::{CacheFault, NodeLocal, PodStages, Profile, SearchList, Stage};
 
 /// The cluster's profiles, by name.
 pub(super) type Entries = HashMap<String, Entry>;
@@ -31,17 +36,31 @@ pub struct SelectedProfile {
     namespaces: Arc<[String]>,
     /// The risks of the cache on the node that the resource does not accept, and a missing evidence for its `ndots`.
     unaccepted: Arc<[ProfileProblem]>,
+    /// The new settings of a share of the pods, while the profile rolls out.
+    canary: Option<Arc<Canary>>,
+}
+
+/// New settings, and the share of new pods that get them.
+struct Canary {
+    settings: SelectedProfile,
+    revision: String,
+    percent: u8,
 }
 
 /// One resource.
 #[derive(Clone)]
 pub(super) struct Entry {
+    /// The settings of pods, with those that roll out.
     pub(super) selected: Result<SelectedProfile, Vec<ProfileProblem>>,
+    /// The settings of the spec.
+    pub(super) accepted: Result<SelectedProfile, Vec<ProfileProblem>>,
+    pub(super) spec: Arc<ResolverProfileSpec>,
+    pub(super) rollout: Arc<RolloutState>,
     pub(super) generation: i64,
     pub(super) uid: Option<String>,
     pub(super) version: Option<String>,
     /// The status as the cluster has it.
-    status: Option<ResolverProfileStatus>,
+    pub(super) status: Option<Arc<ResolverProfileStatus>>,
 }
 
 // === impl SelectedProfile ===
@@ -49,7 +68,7 @@ pub(super) struct Entry {
 impl SelectedProfile {
     /// Selects all pods.
     pub(super) fn built_in(profile: Arc<Profile>) -> Self {
-        Self { profile, selector: None, namespaces: Arc::default(), unaccepted: Arc::default() }
+        Self { profile, selector: None, namespaces: Arc::default(), unaccepted: Arc::default(), canary: None }
     }
 
     /// Converts the selector of a resource alone, whatever its other problems are.
@@ -92,6 +111,30 @@ impl SelectedProfile {
         &self.namespaces
     }
 
+    /// Returns the settings of one pod: while the profile rolls out, those of its stage. The stage of a pod that neither settings select
+    /// is not asked for, so that it is not recorded.
+    pub(super) fn at(&self, stages: &PodStages<'_>, labels: &impl Fn() -> BTreeMap<String, String>) -> &Self {
+        let Some(canary) = &self.canary else { return self };
+        let Canary { settings, revision, percent } = &**canary;
+        if !self.selects(labels) && !settings.selects(labels) {
+            return self;
+        }
+        match stages.stage(&self.profile.name, revision, *percent) {
+            Stage::Stable => self,
+            Stage::Canary => settings,
+        }
+    }
+
+    /// Returns the settings, and those that roll out.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Self> {
+        [self].into_iter().chain(self.canary.iter().map(|canary| &canary.settings))
+    }
+
+    /// Returns the share of new pods with new settings, in percent, while the profile rolls out.
+    pub fn rolls_out(&self) -> Option<u8> {
+        self.canary.as_ref().map(|canary| canary.percent)
+    }
+
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.
     pub fn selects(&self, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
         self.selector.as_ref().is_none_or(|selector| selector.matches(&labels()))
@@ -111,13 +154,23 @@ impl Entry {
             let problems = ProfileProblem::join(problems);
             tracing::warn!(name = object.name_any(), problems, "a profile is not accepted");
         }
+        let rollout = RolloutState::of(object);
         Self {
-            selected,
+            selected: selected.clone().map(|accepted| rolling_out(accepted, &rollout)),
+            accepted: selected,
+            spec: Arc::new(object.spec.clone()),
+            rollout: Arc::new(rollout),
             generation: object.metadata.generation.unwrap_or_default(),
             uid: object.metadata.uid.clone(),
             version: object.metadata.resource_version.clone(),
-            status: object.status.clone(),
+            status: object.status.clone().map(Arc::new),
         }
+    }
+
+    /// Returns the namespaces that the settings add an `ndots` in, those that roll out included.
+    pub(super) fn refined_namespaces(&self) -> Vec<String> {
+        let all = self.selected.iter().flat_map(SelectedProfile::all);
+        all.flat_map(SelectedProfile::namespaces).cloned().collect()
     }
 
     /// Returns the status to write; `None` if the cluster has it already.
@@ -125,10 +178,12 @@ impl Entry {
         &self,
         namespaces: i64,
         cache_fault: impl Fn(IpAddr) -> Option<CacheFault>,
+        look: Option<&Look>,
     ) -> Option<ResolverProfileStatus> {
-        let Self { selected, generation, uid: _, version: _, status } = self;
-        let mut conditions = vec![Condition::accepted(selected.as_ref().err().map(Vec::as_slice))];
-        if let Ok(SelectedProfile { profile, unaccepted, .. }) = selected {
+        let Self { accepted, generation, status, .. } = self;
+        let status = status.as_deref();
+        let mut conditions = vec![Condition::accepted(accepted.as_ref().err().map(Vec::as_slice))];
+        if let Ok(SelectedProfile { profile, unaccepted, .. }) = accepted {
             if profile.node_local.is_some() || !unaccepted.is_empty() {
                 conditions.push(Condition::risks_accepted(unaccepted));
             }
@@ -136,9 +191,13 @@ impl Entry {
                 conditions.push(Condition::node_local_reachable(address, cache_fault(address)));
             }
         }
+        let (stable, rollout) = self.rollout_update(look);
+        conditions.extend(rollout.iter().flat_map(Condition::of_rollout));
         if let Some(status) = status {
             let before = &status.conditions;
-            let is_current = status.namespaces == namespaces && status.observed_generation == *generation;
+            let is_current = status.namespaces == namespaces
+                && status.observed_generation == *generation
+                && (&status.stable, &status.rollout) == (&stable, &rollout);
             let says_the_same = before.len() == conditions.len()
                 && before.iter().zip(&conditions).all(|(before, condition)| before.says_the_same_as(condition));
             if is_current && says_the_same {
@@ -152,6 +211,60 @@ impl Entry {
                 }
             }
         }
-        Some(ResolverProfileStatus { conditions, observed_generation: *generation, namespaces })
+        Some(ResolverProfileStatus { conditions, observed_generation: *generation, namespaces, stable, rollout })
+    }
+
+    /// Returns the last promoted settings and the state of the rollout, for the status.
+    fn rollout_update(&self, look: Option<&Look>) -> (Option<Value>, Option<RolloutStatus>) {
+        let Self { accepted, spec, rollout, generation, status, .. } = self;
+        let recorded = || status.as_ref().and_then(|status| status.stable.clone());
+        let before = status.as_ref().and_then(|status| status.rollout.as_ref());
+        if accepted.is_err() {
+            // Pods get the profile `default`. The next settings that are accepted roll out from what they had before.
+            let is_new = status.as_ref().is_none_or(|status| status.observed_generation == 0);
+            let stable = recorded().or_else(|| rollout.stable.settings_to_store().filter(|_| is_new));
+            return (stable, before.cloned());
+        }
+        let (next, is_promoted) = rollout.next(spec, *generation, before, look, Timestamp::now());
+        let stable = if is_promoted {
+            spec.settings_to_store()
+        } else {
+            recorded().or_else(|| rollout.stable.settings_to_store())
+        };
+        (stable, next)
+    }
+}
+
+/// Returns the settings of pods while those of the spec roll out.
+fn rolling_out(accepted: SelectedProfile, rollout: &RolloutState) -> SelectedProfile {
+    let percent = match rollout.reach {
+        Reach::All => return accepted,
+        Reach::Share(percent) => Some(percent),
+        Reach::Nobody => None,
+    };
+    let name = &accepted.profile.name;
+    let stable = match rollout.stable.to_profile(name) {
+        Ok(profile) => profile,
+        // Another release promoted settings that this one does not accept, as if they were those of the spec.
+        Err(problems) => {
+            let problems = ProfileProblem::join(&problems);
+            tracing::warn!(
+                name,
+                problems,
+                "the last promoted settings of a profile are not accepted: pods get none of them"
+            );
+            Profile { name: name.clone(), ..Profile::default() }
+        }
+    };
+    let selector = rollout.stable.selector().ok().flatten().map(Arc::new);
+    let stable = SelectedProfile {
+        selector,
+        namespaces: rollout.stable.namespaces.clone().into(),
+        ..SelectedProfile::built_in(Arc::new(stable))
+    };
+    let revision = rollout.revision.clone();
+    SelectedProfile {
+        canary: percent.map(|percent| Arc::new(Canary { settings: accepted, revision, percent })),
+        ..stable
     }
 }

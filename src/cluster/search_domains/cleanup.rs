@@ -120,7 +120,8 @@ mod tests {
     use super::*;
 
     fn old_at(checked: Timestamp, watched: Option<Timestamp>) -> Old {
-        let watch = watched.map_or(Value::Null, |at| json!({ "pod": "w", "version": "1", "checkedAt": at, "rounds": 1 }));
+        let watch =
+            watched.map_or(Value::Null, |at| json!({ "pod": "w", "version": "1", "checkedAt": at, "rounds": 1 }));
         let spec = json!({ "pod": "m", "nameservers": [], "checkedAt": checked, "watch": watch });
         old(&serde_json::from_value(spec).unwrap(), Timestamp::UNIX_EPOCH)
     }
