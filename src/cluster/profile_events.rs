@@ -32,7 +32,7 @@ pub(super) struct ProfileEvents {
 /// An Event about a profile.
 pub(super) struct ProfileEvent {
     pub(super) reason: &'static str,
-    /// What happened to the profile: `ReadProfile`, for example.
+    /// The action of the Event, such as `ReadProfile`.
     pub(super) action: &'static str,
     /// Is true if an administrator needs to act.
     pub(super) is_warning: bool,

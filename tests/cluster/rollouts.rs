@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::profiles::{SOON, applied, apply, becomes};
+use super::scan::scan;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::{Cluster, Topic};
@@ -243,14 +244,48 @@ fn settings_that_would_deny_pods_deny_none_and_are_rolled_back(cluster: &Cluster
     cluster.delete_pods("stricter")
 }
 
+/// A second pass of the webhook sees the pod as the first left it, in a review with another uid. So does a pod that is made from a copy.
+fn keeps_its_draw_in_a_second_pass(cluster: &Cluster, created: &[Value]) -> Result<()> {
+    let mut copies = Vec::new();
+    for pod in &created[..20] {
+        let mut copy = pod.clone();
+        let metadata = &pod["metadata"];
+        copy["metadata"] = json!({
+            "generateName": "copy-", "namespace": metadata["namespace"],
+            "labels": metadata["labels"], "annotations": metadata["annotations"],
+        });
+        copy["status"] = Value::Null;
+        copies.push(copy);
+    }
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": copies });
+    let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+    let output = cluster.control_plane.kubectl(&arguments, Some(&list.to_string()))?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let again: Value = serde_json::from_str(&output.stdout)?;
+    for (copy, again) in copies.iter().zip(again["items"].as_array().context("no pods")?) {
+        for field in ["/metadata/labels", "/metadata/annotations", "/spec/dnsConfig"] {
+            ensure!(copy.pointer(field) == again.pointer(field), "{field} changed: {copy:#}{again:#}");
+        }
+    }
+    Ok(())
+}
+
 fn a_new_profile_rolls_out_from_nothing(cluster: &Cluster) -> Result<()> {
     let _muslin = cluster.muslin()?;
     cluster.namespace("from-nothing", &[("muslin.dev/profile", "from-nothing")])?;
     let rollout = json!({ "percent": 50, "soak": "1h" });
     let (profile, _) = applied(cluster, "from-nothing", &settings("timeout:8", rollout.clone()))?;
     wait_for(cluster, "from-nothing", "Progressing", "WaitingForPods")?;
+    let created = create_pods(cluster, "from-nothing", 40)?;
+    keeps_its_draw_in_a_second_pass(cluster, &created)?;
+    let output = scan(cluster.control_plane.admin_kubeconfig(), &["-n", "from-nothing", "--fail-on", "never"])?;
+    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        output.status.success() && notes.contains("the profile from-nothing rolls out to 50 % of new pods"),
+        "{notes}"
+    );
     let mut seen = [0, 0];
-    for pod in create_pods(cluster, "from-nothing", 40)? {
+    for pod in created {
         let is_canary = pod["metadata"]["labels"]["muslin.dev/rollout"] == "canary";
         ensure!(timeout_of(&pod) == if is_canary { "8" } else { "" }, "{pod:#}");
         seen[usize::from(is_canary)] += 1;

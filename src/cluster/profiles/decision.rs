@@ -15,7 +15,7 @@ pub(super) struct RolloutLimits {
     pub(super) max_findings: u64,
 }
 
-/// What was seen of a rollout in one round.
+/// The evidence about a rollout from one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
     /// The pods with the new settings, and how many of them have a container that restarted.
@@ -55,7 +55,7 @@ pub(super) struct RaisedVerdict {
     pub(super) since: Timestamp,
 }
 
-/// What becomes of a rollout, with the reason in one word and in sentences.
+/// A decision about a rollout, with the reason in one word and in sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Continue(&'static str, String),

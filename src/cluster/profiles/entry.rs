@@ -268,3 +268,76 @@ fn rolling_out(accepted: SelectedProfile, rollout: &RolloutState) -> SelectedPro
         ..stable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A profile whose pods had `attempts:3`, and get `attempts:4` in a rollout.
+    fn object(status: &Value) -> ResolverProfile {
+        let object = json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "web", "generation": 2 },
+            "spec": {
+                "options": { "mixed": ["attempts:4"] }, "podSelector": { "matchLabels": { "tier": "web" } },
+                "rollout": { "percent": 10 },
+            },
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn stable() -> Value {
+        let settings =
+            json!({ "options": { "mixed": ["attempts:3"] }, "podSelector": { "matchLabels": { "tier": "web" } } });
+        json!({ "observedGeneration": 1, "stable": settings })
+    }
+
+    fn entry(object: &ResolverProfile) -> Entry {
+        Entry::new(object, true)
+    }
+
+    #[test]
+    fn a_pod_of_a_rollout_gets_the_settings_of_its_stage() {
+        let selected = entry(&object(&stable())).selected.unwrap();
+        let labels = |tier: &'static str| move || BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
+        for (stage, options) in [(Stage::Stable, "attempts:3"), (Stage::Canary, "attempts:4")] {
+            let stages = PodStages::recorded(None).with(None, stage);
+            assert_eq!(selected.at(&stages, &labels("web")).profile.mixed, [options]);
+            assert_eq!(stages.decided().label(), Some(stage));
+        }
+        // A pod that has another profile anyway is part of no rollout.
+        let stages = PodStages::drawn(None, "shop", "batch-0");
+        assert!(!selected.at(&stages, &labels("batch")).selects(labels("batch")));
+        assert!(stages.decided().is_empty());
+        assert_eq!(selected.rolls_out(), Some(10));
+    }
+
+    #[test]
+    fn a_status_that_says_all_is_not_written_again() {
+        let mut object = object(&stable());
+        let first = entry(&object).status_update(1, |_| None, None).unwrap();
+        assert_eq!(first.stable, Some(stable()["stable"].clone()));
+        assert_eq!(first.rollout.as_ref().unwrap().phase, "Progressing");
+        let types: Vec<&str> = first.conditions.iter().map(|condition| &*condition.type_).collect();
+        assert_eq!(types, ["Accepted", "Progressing", "Promoted", "RolledBack"]);
+        let stored = serde_json::to_value(&first).unwrap();
+        object.status = serde_json::from_value(stored).unwrap();
+        assert_eq!(entry(&object).status_update(1, |_| None, None), None);
+        assert!(entry(&object).status_update(2, |_| None, None).is_some());
+    }
+
+    #[test]
+    fn every_accepted_profile_records_its_settings_and_another_keeps_those_of_before() {
+        let mut plain = object(&Value::Null);
+        plain.spec.rollout = None;
+        let recorded = entry(&plain).status_update(0, |_| None, None).unwrap();
+        assert_eq!(recorded.stable, plain.spec.settings_to_store());
+        assert_eq!(recorded.rollout, None);
+        let mut refused = object(&stable());
+        refused.spec.options.mixed = vec!["atempts:4".to_owned()];
+        let kept = entry(&refused).status_update(0, |_| None, None).unwrap();
+        assert_eq!(kept.stable, Some(stable()["stable"].clone()));
+    }
+}

@@ -35,12 +35,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// a bad change shows early, and a look lists pods.
 const LOOK_EVERY_MIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY_MAX: Duration = Duration::from_mins(1);
-/// The longest look at one rollout.
-const LOOK_MAX: Duration = Duration::from_secs(30);
-/// The most pods of one rollout that are looked at, as in previews.
+/// The longest look at one namespace, and the most pods without a place in the rollout that are passed over there. A user who fills a
+/// namespace with pods hides pods of that namespace alone.
+const NAMESPACE_TIME_MAX: Duration = Duration::from_secs(5);
+const OTHERS_MAX: usize = 5000;
+/// The most pods of one rollout that are looked at, as in previews. Each namespace has its part, and at least so many.
 const PODS_MAX: usize = 3000;
-/// The most pods of earlier rollouts that are passed over in one look.
-const OTHERS_MAX: usize = 10_000;
+const NAMESPACE_PODS_MIN: usize = 20;
 /// Observations on one page of a list.
 const PAGE: u32 = 500;
 
@@ -179,13 +180,9 @@ impl Judge {
     }
 
     async fn look_at(&self, name: &str, entry: &Entry) {
-        // What happens during the look counts in the next one.
+        // Changes during the look count in the next one.
         let at = Timestamp::now();
-        let seen = match timeout(LOOK_MAX, self.evidence(name, entry)).await {
-            Ok(Ok(evidence)) => Ok(evidence),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the API server is too slow".to_owned()),
-        };
+        let seen = self.evidence(name, entry).await.map_err(|error| error.to_string());
         if let Err(problem) = &seen {
             tracing::warn!(name, problem, "cannot look at the rollout of a profile");
         }
@@ -195,31 +192,13 @@ impl Judge {
 
     async fn evidence(&self, profile: &str, entry: &Entry) -> Result<Evidence, kube::Error> {
         let mut evidence = Evidence::default();
-        let (mut counted, mut others) = (0, 0);
-        for (namespace, _) in self.namespaces.using(profile, &self.default, &entry.refined_namespaces()) {
-            let Some(pods) = self.namespaces.pods(&namespace) else { continue };
-            let mut pods = pods.labels(ROLLOUT_KEY);
-            while let Some(page) = pods.next().await? {
-                for json in page.raw()? {
-                    // A pod that cannot be read is none of a rollout: the API server writes valid pods.
-                    let Ok(pod) = serde_json::from_str::<SeenPod<'_>>(json.get()) else { continue };
-                    let Some(stage) = pod.stage(profile, &entry.rollout.revision) else {
-                        others += 1;
-                        continue;
-                    };
-                    if counted >= PODS_MAX || others >= OTHERS_MAX {
-                        evidence.is_cut = true;
-                        break;
-                    }
-                    counted += 1;
-                    let rules = self.source.new_findings(&namespace, json.get(), profile).await;
-                    evidence.add(&namespace, &pod, stage, rules);
-                }
-                // Planning a page takes some milliseconds; others may run now.
-                tokio::task::yield_now().await;
-                if evidence.is_cut {
-                    break;
-                }
+        let namespaces = self.namespaces.using(profile, &self.default, &entry.refined_namespaces());
+        let pods_max = (PODS_MAX / namespaces.len().max(1)).max(NAMESPACE_PODS_MIN);
+        for (namespace, _) in namespaces {
+            let adding = self.add_namespace(&mut evidence, &namespace, (profile, entry), pods_max);
+            match timeout(NAMESPACE_TIME_MAX, adding).await {
+                Ok(added) => added?,
+                Err(_) => evidence.is_cut = true,
             }
         }
         let started = entry.status.as_ref().and_then(|status| Some(status.rollout.as_ref()?.started_at.0));
@@ -227,6 +206,43 @@ impl Judge {
             self.add_verdicts(&mut evidence, started).await?;
         }
         Ok(evidence)
+    }
+
+    /// Adds the pods of a namespace, up to so many.
+    async fn add_namespace(
+        &self,
+        evidence: &mut Evidence,
+        namespace: &str,
+        (profile, entry): (&str, &Entry),
+        pods_max: usize,
+    ) -> Result<(), kube::Error> {
+        let Some(pods) = self.namespaces.pods(namespace) else { return Ok(()) };
+        let (mut pods, mut counted, mut others) = (pods.labels(ROLLOUT_KEY), 0, 0);
+        while let Some(page) = pods.next().await? {
+            for json in page.raw()? {
+                // A pod that cannot be read is none of a rollout: the API server writes valid pods.
+                let pod = serde_json::from_str::<SeenPod<'_>>(json.get()).ok();
+                let staged = pod.and_then(|pod| Some((pod.stage(profile, &entry.rollout.revision)?, pod)));
+                let Some((stage, pod)) = staged else {
+                    others += 1;
+                    continue;
+                };
+                if counted >= pods_max {
+                    evidence.is_cut = true;
+                    return Ok(());
+                }
+                counted += 1;
+                let rules = self.source.new_findings(namespace, json.get(), profile).await;
+                evidence.add(namespace, &pod, stage, rules);
+            }
+            if others >= OTHERS_MAX {
+                evidence.is_cut = true;
+                return Ok(());
+            }
+            // Planning a page takes some milliseconds; others may run now.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Adds the verdicts that watchers raised since the rollout began.
@@ -340,7 +356,7 @@ mod tests {
         add(&mut evidence, &pod("a", "web@1=canary", "1970-01-01T00:00:20Z", 3), &[]);
         add(&mut evidence, &pod("b", "ndots@9=stable web@1=canary", "1970-01-01T00:00:10Z", 0), &["musl-no-tcp"]);
         add(&mut evidence, &pod("c", "web@1=stable", "1970-01-01T00:00:01Z", 0), &["musl-no-tcp"]);
-        // Those of other settings, without a record, and on their way out do not.
+        // Pods of other settings, without a record, and on their way out do not count.
         add(&mut evidence, &pod("d", "web@2=canary", "1970-01-01T00:00:01Z", 9), &["musl-no-tcp"]);
         add(&mut evidence, &json!({ "metadata": { "name": "e" } }), &["musl-no-tcp"]);
         let mut leaving = pod("f", "web@1=canary", "1970-01-01T00:00:01Z", 9);

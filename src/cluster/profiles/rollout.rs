@@ -34,7 +34,7 @@ pub(super) struct RolloutState {
     pub(super) stable: ResolverProfileSpec,
 }
 
-/// What a round saw of the rollout of these settings; an error if it could not look.
+/// One look at the rollout of these settings: the evidence, or the reason why there is none.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) uid: Option<String>,
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!((status.started_at.0, status.generation), (at(1000), 3));
         assert!(status.message.starts_with("50 % of new pods"), "{}", status.message);
         let other = object("attempts:5", ten(), 4, stable(value(Some(status))));
-        // What was seen of the earlier settings does not count.
+        // Evidence about the earlier settings does not count.
         let (status, _) = next(&other, Some(&look(&wider, 1200, Evidence { worse: 5, ..Evidence::default() })), 1200);
         assert_eq!(
             status.map(|status| (status.started_at.0, status.phase)),
