@@ -215,7 +215,7 @@ fn a_watchers_verdict_on_a_node_of_the_share_rolls_back(cluster: &Cluster) -> Re
     ensure!(condition["status"] == "True" && message.starts_with("slow-server on node canary-node"), "{condition:#}");
     becomes(cluster, "watched", &pod("watched", "after", "alpine:3.19"), |pod, _| timeout_of(pod) == "9")?;
     ensure!(versions(&pods(cluster, "watched", "")?) == before, "a running pod changed");
-    // Without rollout the administrator takes the settings all the same, and is told so.
+    // Without rollout the administrator takes the settings all the same, and gets a warning.
     let told = edit(cluster, "watched", &settings("timeout:8", Value::Null))?;
     ensure!(told.contains("without rollout, all new pods get these settings at once"), "{told}");
     becomes(cluster, "watched", &pod("watched", "forced", "alpine:3.19"), |pod, _| timeout_of(pod) == "8")?;
