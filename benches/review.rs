@@ -97,6 +97,7 @@ fn router_with(inspection: Option<ImageInspection>) -> Router {
         search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection,
+        image_names: None,
         docs_url: None,
         certificates: None,
     };

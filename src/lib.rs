@@ -13,10 +13,12 @@
 //! | [`plan`] | (pod, fingerprints, profile, mode) → plan → JSON Patch (pure) |
 //! | [`compilation`] | a profile as admission policies, which the API server evaluates by itself (pure) |
 //! | [`verdicts`] | what can be wrong with DNS where a probe ran, one file a fault (pure) |
+//! | [`watching`] | when DNS on a node has turned bad, round by round (pure) |
 //! | [`explain`] | pages about rules, verdicts, options, resolvers and images (pure) |
 //! | [`manifest`] | manifest files: documents, pod templates, edits that keep layout (pure) |
 //! | [`installation`] | muslin's own manifests, with the components that are chosen (pure) |
 //! | [`doctor`] | what is wrong with an installation of muslin, one file a subject (pure) |
+//! | [`status`] | observations of a cluster → one picture of its DNS, the worst first (pure) |
 //! | [`origins`] | where a node's nameservers come from, one file a mechanism (pure) |
 //! | [`queries`] | lookups behind a query log, and the lowest `ndots` of each workload (pure) |
 //! | [`report`] | findings and verdicts in output formats (pure) |
@@ -51,8 +53,10 @@ pub mod registry;
 pub mod report;
 pub mod resolver;
 pub mod rules;
+pub mod status;
 pub mod text;
 pub mod verdicts;
+pub mod watching;
 
 #[cfg(any(test, debug_assertions))]
 #[doc(hidden)]

@@ -46,6 +46,8 @@ mod cluster {
     pub(crate) mod outages;
     pub(crate) mod pod_probe;
     pub(crate) mod policies;
+    pub(crate) mod policies_beside_webhook;
+    pub(crate) mod policies_endurance;
     pub(crate) mod policies_measuring;
     pub(crate) mod policy;
     pub(crate) mod profiles;
@@ -58,6 +60,7 @@ mod cluster {
     pub(crate) mod scan;
     pub(crate) mod scan_page;
     pub(crate) mod search_domains;
+    pub(crate) mod status;
     pub(crate) mod written_pods;
 }
 
@@ -69,8 +72,8 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_measuring, policy, profiles, queries, rights, rollouts, scale, scan, scan_page,
-    search_domains,
+    pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policy, profiles, queries,
+    rights, rollouts, scale, scan, scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -98,6 +101,7 @@ const SUITE: Suite<Test> = Suite {
         mutation::TESTS,
         policy::TESTS,
         policies::TESTS,
+        policies_beside_webhook::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
         rollouts::TESTS,
@@ -106,6 +110,7 @@ const SUITE: Suite<Test> = Suite {
         events::TESTS,
         scan::TESTS,
         scan_page::TESTS,
+        status::TESTS,
         search_domains::TESTS,
         monitoring::TESTS,
         alerts::TESTS,
@@ -133,6 +138,7 @@ const SUITE: Suite<Test> = Suite {
         endurance::ON_REQUEST,
         conformance::ON_REQUEST,
         policies::ON_REQUEST,
+        policies_endurance::ON_REQUEST,
         policies_measuring::ON_REQUEST,
         scale::ON_REQUEST,
     ],

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the ground up.
-const FLOORS: [&str; 21] = [
+const FLOORS: [&str; 22] = [
     "resolver",
     "pod",
     "image",
@@ -19,10 +19,12 @@ const FLOORS: [&str; 21] = [
     "plan",
     "compilation",
     "verdicts",
+    "watching",
     "explain",
     "manifest",
     "installation",
     "doctor",
+    "status",
     "origins",
     "queries",
     "report",
@@ -35,7 +37,7 @@ const FLOORS: [&str; 21] = [
 ];
 
 /// Do no I/O, and know neither the cluster nor a runtime.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "resolver",
     "pod",
     "image",
@@ -44,10 +46,12 @@ const PURE: [&str; 15] = [
     "plan",
     "compilation",
     "verdicts",
+    "watching",
     "explain",
     "manifest",
     "installation",
     "doctor",
+    "status",
     "origins",
     "queries",
     "report",
@@ -73,10 +77,10 @@ const PRINTING: [(&[&str], &[&str]); 5] = [
         &["crate", "text", "Block", "rendered"],
         &[
             "src/cli/explain.rs",
-            "src/cli/scan/markup.rs",
             "src/report/compiler_style.rs",
             "src/report/github.rs",
             "src/report/junit.rs",
+            "src/report/markup.rs",
         ],
     ),
 ];

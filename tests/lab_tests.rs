@@ -60,7 +60,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use common::harness::{self, Suite};
-use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, release, servers};
+use lab::probe::{answers, getaddrinfo, healthy, libraries, losses, matrix, names, release, servers, watch};
 use lab::world::World;
 use lab::{coarse_clock, coredns, proof, queries, scripted, storms};
 use libtest_mimic::Arguments;
@@ -82,6 +82,7 @@ const SUITE: Suite<Test> = Suite {
         losses::TESTS,
         answers::TESTS,
         names::TESTS,
+        watch::TESTS,
         matrix::TESTS,
         getaddrinfo::TESTS,
         libraries::TESTS,
@@ -90,7 +91,14 @@ const SUITE: Suite<Test> = Suite {
         proof::node_domain::TESTS,
         storms::TESTS,
     ],
-    on_request: &[matrix::BY_HAND, release::BY_HAND, proof::BY_HAND, proof::node_domain::BY_HAND, storms::BY_HAND],
+    on_request: &[
+        matrix::BY_HAND,
+        release::BY_HAND,
+        watch::BY_HAND,
+        proof::BY_HAND,
+        proof::node_domain::BY_HAND,
+        storms::BY_HAND,
+    ],
 };
 
 fn main() -> ExitCode {

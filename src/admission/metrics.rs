@@ -16,7 +16,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, Profiles, RolloutPhase, SearchDomains, WatchHealth};
+use crate::cluster::{
+    EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, Profiles, SearchDomains, WatchHealth,
+};
 use crate::plan::Planned;
 use crate::policy::Mode;
 use crate::registry::{Images, InspectionCounts};
@@ -25,6 +27,7 @@ use crate::resolver::known_options;
 use super::namespace_findings::NamespaceFindings;
 #[cfg(target_os = "linux")]
 use super::process_metrics::ProcessMetrics;
+use super::rollout_metrics::Rollouts;
 use super::serving::Keys;
 
 /// The bounds of the duration histogram, in seconds: from well below an ordinary review to the API server's longest wait.
@@ -122,6 +125,10 @@ struct EventCounts(Events);
 #[derive(Debug)]
 struct MissedPodCount(MissedPods);
 
+/// The admission policies, collected at scrape time.
+#[derive(Debug)]
+struct PolicyMetrics(Policies);
+
 /// The trials of caches on the node, collected at scrape time. The addresses are an admin's, and few.
 #[derive(Debug)]
 struct CacheTrials(NodeCaches);
@@ -133,15 +140,6 @@ struct DomainChecks(SearchDomains);
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AddressLabels {
     address: String,
-}
-
-/// The rollouts of profiles, collected at scrape time. The profiles are an admin's, and few.
-struct Rollouts(Profiles);
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PhaseLabels {
-    profile: String,
-    phase: &'static str,
 }
 
 /// The number of dropped log lines, collected at scrape time.
@@ -241,6 +239,11 @@ impl Metrics {
         self.muslin().register_collector(Box::new(MissedPodCount(missed.clone())));
     }
 
+    /// Adds the admission policies that the leader keeps.
+    pub fn register_policies(&mut self, policies: &Policies) {
+        self.muslin().register_collector(Box::new(PolicyMetrics(policies.clone())));
+    }
+
     /// Adds the results of the trials of caches on the node.
     pub fn register_node_caches(&mut self, caches: &NodeCaches) {
         self.muslin().register_collector(Box::new(CacheTrials(caches.clone())));
@@ -332,6 +335,36 @@ impl Collector for Inspections {
     }
 }
 
+// === impl PolicyMetrics ===
+
+impl Collector for PolicyMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let PolicyCounts { objects, images, left_out, profiles, other_profiles, is_separated, failures, pods } =
+            self.0.state().counts();
+        let mut count = |name, help, value| {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+        };
+        count("policy_pods", "Pods that admission policies changed instead of the webhook", pods)?;
+        count("policy_failures", "Problems in keeping the admission policies", failures)?;
+        let mut gauge = |name, help, value: usize| {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        gauge("policy_objects", "Admission policies and bindings that the leader keeps", objects)?;
+        gauge("policy_images", "Images that the admission policies know", images)?;
+        gauge(
+            "policy_images_left_out",
+            "Known images for which the admission policies have no room or no answer",
+            left_out,
+        )?;
+        gauge("policy_profiles", "Profiles in use with admission policies", profiles)?;
+        gauge("policy_profiles_left_out", "Profiles in use whose pods only the webhook changes", other_profiles)?;
+        let help = "1 if API servers do not call the webhook for pods that admission policies changed";
+        gauge("policies_replace_webhook", help, usize::from(is_separated))
+    }
+}
+
 // === impl EventCounts ===
 
 impl Collector for EventCounts {
@@ -369,28 +402,6 @@ impl Collector for CacheTrials {
             reachable.get_or_create(&labels).set(i64::from(fault.is_none()));
         }
         reachable.encode(encoder.encode_descriptor("node_local_reachable", help, None, reachable.metric_type())?)
-    }
-}
-
-// === impl Rollouts ===
-
-impl fmt::Debug for Rollouts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rollouts")
-    }
-}
-
-impl Collector for Rollouts {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let phases = Family::<PhaseLabels, Gauge>::default();
-        for (profile, phase) in self.0.rollouts() {
-            for known in RolloutPhase::ALL {
-                let labels = PhaseLabels { profile: profile.clone(), phase: known.name() };
-                phases.get_or_create(&labels).set(i64::from(known == phase));
-            }
-        }
-        let help = "1 for the phase of a profile's rollout, 0 for the others";
-        phases.encode(encoder.encode_descriptor("profile_rollout", help, None, phases.metric_type())?)
     }
 }
 

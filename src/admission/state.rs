@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Budget, Exceeded};
 use crate::cluster::{
-    Certificates, ImageInspection, LookupError, Namespaces, NoProfile, PodImages, Profiles, SearchDomains,
+    Certificates, ImageInspection, ImageNames, LookupError, Namespaces, NoProfile, PodImages, Profiles, SearchDomains,
     SelectedProfile,
 };
 use crate::image::Fingerprint;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub own_namespace: Option<String>,
     /// Reads images; without it, muslin goes by image names alone.
     pub inspection: Option<ImageInspection>,
+    /// The names of images, for admission policies: reviews add those of their pods.
+    pub image_names: Option<ImageNames>,
     /// The address of the pages about rules, for a last line of warnings.
     pub docs_url: Option<DocsUrl>,
     /// The source of the serving certificate; without it, the certificate is there from the start.

@@ -32,6 +32,7 @@ fn settings() -> Settings {
         search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        image_names: None,
         docs_url: None,
         certificates: None,
     }

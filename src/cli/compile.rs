@@ -131,6 +131,7 @@ impl Compile {
                 Kubernetes::Beta => ApiVersion::V1Beta1,
                 Kubernetes::Stable => ApiVersion::V1,
             },
+            webhooks: None,
         };
         compile(&settings).map_err(|error| Failure::Input(error.into()))
     }

@@ -1,13 +1,10 @@
 //! Lists of images and of their resolvers, as people and muslin write them. Must not know what they are for.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 
-use crate::cluster::{FACTS_FORMAT, ImageFingerprint, ImageFingerprintStatus};
+use crate::cluster::{FingerprintFacts, FingerprintNames, ImageFingerprint, NamedImage};
 use crate::compilation::KnownImage;
-use crate::image::contents::{ImageFacts, Invocation};
 use crate::image::{Evidence, Fingerprint, Reason, SecondResolver};
 use crate::resolver::{Cgo, Resolver};
 
@@ -69,37 +66,15 @@ pub(super) fn parse_images(text: &str) -> anyhow::Result<ImageList> {
     Ok(ImageList { images: images.collect::<anyhow::Result<_>>()?, notes: Vec::new() })
 }
 
-/// Returns the images that everybody may read. What muslin knows of a private image is for those with its credentials alone.
+/// Returns the images that everybody may read, and notes on the others.
 fn of_fingerprints(items: &[ImageFingerprint]) -> ImageList {
-    let mut by_name: BTreeMap<&str, Option<Fingerprint>> = BTreeMap::new();
-    let (mut private, mut unread) = (0, 0);
-    for item in items {
-        let Some(status) = &item.status else { continue };
-        let Some(fingerprint) = fingerprint(item, status) else {
-            unread += 1;
-            continue;
-        };
-        for seen in &status.references {
-            if seen.reader.is_some() {
-                private += 1;
-                continue;
-            }
-            let same = |known: &mut Option<Fingerprint>| {
-                // A name of several images: on other platforms, or before the tag moved.
-                let is_same = known.as_ref().is_some_and(|known| is_alike(known, &fingerprint));
-                if !is_same {
-                    *known = None;
-                }
-            };
-            by_name.entry(&seen.name).and_modify(same).or_insert_with(|| Some(fingerprint.clone()));
-        }
-    }
+    let FingerprintNames { images, unclear, private, unread } =
+        FingerprintNames::of(items.iter().map(FingerprintFacts::new).collect::<Vec<_>>().iter());
     let mut notes = Vec::new();
-    let differ: Vec<&str> = by_name.iter().filter(|(_, known)| known.is_none()).map(|(name, _)| *name).collect();
-    if let Some(first) = differ.first() {
+    if let Some(first) = unclear.first() {
         notes.push(format!(
             "{} names mean images with different resolvers, such as {first}, and are left out",
-            differ.len()
+            unclear.len()
         ));
     }
     if private > 0 {
@@ -108,25 +83,8 @@ fn of_fingerprints(items: &[ImageFingerprint]) -> ImageList {
     if unread > 0 {
         notes.push(format!("{unread} ImageFingerprints of another release of muslin are left out"));
     }
-    let known = by_name.into_iter().filter_map(|(name, fingerprint)| Some(KnownImage::with(name, fingerprint?)));
-    ImageList { images: known.collect(), notes }
-}
-
-/// Returns the fingerprint of the image's own program.
-fn fingerprint(item: &ImageFingerprint, status: &ImageFingerprintStatus) -> Option<Fingerprint> {
-    if let Some(declared) = item.spec.declared.as_deref().and_then(|text| text.parse().ok()) {
-        return Some(Fingerprint::declared(declared, Reason::Fixed("an administrator declared it")));
-    }
-    let facts: ImageFacts = serde_json::from_str(&status.data).ok().filter(|_| status.format == FACTS_FORMAT)?;
-    Some(facts.fingerprint(&Invocation::default()))
-}
-
-fn is_alike(one: &Fingerprint, other: &Fingerprint) -> bool {
-    let parts = |of: &Fingerprint| {
-        let Fingerprint { resolver, evidence, reason: _, holds_java, beside } = of;
-        (*resolver, *evidence, *holds_java, beside.as_ref().map(|second| (second.resolver, second.in_program)))
-    };
-    parts(one) == parts(other)
+    let images = images.into_iter().map(|(name, NamedImage { fingerprint, .. })| KnownImage::with(name, fingerprint));
+    ImageList { images: images.collect(), notes }
 }
 
 // === impl ScannedImage ===

@@ -1,5 +1,6 @@
 //! `muslin install` and `muslin uninstall`: muslin's own manifests.
 
+use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 
@@ -63,6 +64,11 @@ pub(super) struct Install {
     #[arg(long)]
     pull_secrets: bool,
 
+    /// Let API servers change and deny pods whose images muslin knows by admission policies, so that such pods need no webhook. No webhook
+    /// then fails closed. muslin may write admission policies
+    #[arg(long)]
+    policies: bool,
+
     /// A NetworkPolicy to start from; adapt its addresses before you apply it
     #[arg(long)]
     network_policy: bool,
@@ -71,6 +77,15 @@ pub(super) struct Install {
     /// network plugin than Amazon's
     #[arg(long)]
     host_network: bool,
+
+    /// Watch DNS from each node, or in each zone: metrics, Events and a DNSObservation for each node (docs/probe.md)
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "nodes",
+          value_parser = PossibleValuesParser::new(["nodes", "zones"]))]
+    watch: Option<String>,
+
+    /// Let the watch on each node read the node's files, to show where its nameservers come from; the namespace is then without Pod Security
+    #[arg(long, requires = "watch")]
+    watch_node_files: bool,
 
     #[command(flatten)]
     parts: Parts,
@@ -141,6 +156,11 @@ impl Install {
         if let Some(Part::Probe(probe)) = self.part {
             return probe.run();
         }
+        if self.watch_node_files && self.watch.as_deref() == Some("zones") {
+            return Err(Failure::Input(anyhow!(
+                "--watch-node-files needs --watch=nodes: other nodes have other files"
+            )));
+        }
         let objects = self.installation().objects().map_err(|error| Failure::Outside(error.into()))?;
         print(&objects)
     }
@@ -151,10 +171,14 @@ impl Install {
             (self.inspect_images, Component::ImageInspection),
             (self.private_registries, Component::PrivateRegistries),
             (self.pull_secrets, Component::PullSecrets),
+            (self.policies, Component::Policies),
             (self.own_certificate, Component::OwnCertificate),
             (self.parts.cert_manager, Component::CertManager),
             (self.network_policy, Component::NetworkPolicy),
             (self.host_network, Component::HostNetwork),
+            (self.watch.as_deref() == Some("nodes"), Component::WatchNodes),
+            (self.watch.as_deref() == Some("zones"), Component::WatchZones),
+            (self.watch_node_files, Component::WatchNodeFiles),
         ];
         let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, component)| component);
         let docs = self.docs_url.map(|docs| (DOCS_VARIABLE.to_owned(), docs.as_str().to_owned()));

@@ -44,7 +44,7 @@ const FILES: &[(&str, &str, &[&str])] = &[
     (
         "~/.kube/config",
         "The cluster and its credentials, outside of a pod.",
-        &["scan", "serve", "queries", "doctor", "probe"],
+        &["scan", "status", "serve", "queries", "doctor", "probe"],
     ),
     ("/etc/resolv.conf", "The nameservers, search domains and options that are examined.", &["probe"]),
 ];

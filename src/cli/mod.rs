@@ -45,6 +45,7 @@ mod schema;
 mod schema_page;
 mod search_args;
 mod serve;
+mod status;
 mod terminal;
 mod tracked_files;
 mod version;
@@ -82,6 +83,7 @@ enum Command {
     Inject(inject::Inject),
     Inspect(inspect::Inspect),
     Scan(Box<scan::Scan>),
+    Status(status::StatusArgs),
     Probe(Box<probe::ProbeArgs>),
     Queries(Box<queries::QueriesArgs>),
     Explain(explain::Explain),
@@ -132,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Inject(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Scan(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Probe(command) => command.run(),
         Command::Queries(command) => command.run(),
         Command::Explain(command) => command.run(),

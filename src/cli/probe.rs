@@ -3,6 +3,8 @@
 mod args;
 mod in_pod;
 mod pod_args;
+mod watch;
+mod watch_args;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -54,6 +56,9 @@ impl ProbeArgs {
         }
         if let Some(pod) = &self.pod.pod {
             return in_pod::run(self, pod);
+        }
+        if self.watch.watch {
+            return watch::run(self);
         }
         if self.origins_only {
             return self.show_origins();
@@ -110,15 +115,10 @@ impl ProbeArgs {
 
     async fn probe(&self) -> anyhow::Result<Probe> {
         anyhow::ensure!(os::IS_LINUX || self.pid.is_empty(), "leave --pid out: muslin reads processes on Linux only");
-        let path = self.resolv_conf.as_deref().unwrap_or(Path::new(RESOLV_CONF));
-        let conf = match probe::read_resolv_conf(path) {
-            // If servers are given, the file may be missing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.server.is_empty() => ResolvConf::default(),
-            conf => conf.with_context(|| format!("cannot read {}", path.display()))?,
-        };
+        let conf = self.read_resolv_conf()?;
         let targets = self.targets(&conf)?;
-        let is_systems = self.server.is_empty() && self.resolv_conf.is_none();
-        let libraries = if self.no_getaddrinfo || !is_systems {
+        let is_systems = self.uses_the_systems_file();
+        let libraries = if self.no_getaddrinfo || self.watch.watch || !is_systems {
             Libraries::default()
         } else {
             let program = self.lookup_program.as_deref();
@@ -135,7 +135,8 @@ impl ProbeArgs {
         let read = given.map(|origins| origins.nameservers.iter().map(ToString::to_string).collect());
         let from = given.map_or_else(String::new, |origins| format!("the node's {}", origins.resolv_conf));
         let known = self.known_upstreams(&of_node, &from).await?;
-        let first = ProgramSource::first_of_pod().filter(|_| self.pid.is_empty() && self.binary.is_empty());
+        let first = ProgramSource::first_of_pod()
+            .filter(|_| self.pid.is_empty() && self.binary.is_empty() && !self.watch.watch);
         Ok(Probe {
             targets,
             nsswitch: NSSWITCH.into(),
@@ -153,6 +154,22 @@ impl ProbeArgs {
             nameserver_origins: origins,
             resolv_conf: conf,
         })
+    }
+
+    fn read_resolv_conf(&self) -> anyhow::Result<ResolvConf> {
+        let path = self.resolv_conf.as_deref().unwrap_or(Path::new(RESOLV_CONF));
+        match probe::read_resolv_conf(path) {
+            // If servers are given, the file may be missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.server.is_empty() => {
+                Ok(ResolvConf::default())
+            }
+            conf => conf.with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Returns whether the nameservers are those of this system.
+    fn uses_the_systems_file(&self) -> bool {
+        self.server.is_empty() && self.resolv_conf.is_none()
     }
 
     fn targets(&self, conf: &ResolvConf) -> anyhow::Result<Targets> {

@@ -3,7 +3,6 @@
 mod cluster;
 mod custom_kinds;
 mod html;
-mod markup;
 mod metadata;
 mod output;
 mod results;

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use crate::report::{CheckDocument, OriginsDocument, ProbeDocument, table};
+use crate::report::{CheckDocument, OriginsDocument, ProbeDocument, StatusDocument, table};
 use crate::text::{Block, Line};
 
 use super::config_schema::ConfigFile;
@@ -46,7 +46,7 @@ pub(super) struct NamedSchema {
 }
 
 /// Every schema.
-pub(super) const SCHEMAS: [NamedSchema; 11] = [
+pub(super) const SCHEMAS: [NamedSchema; 12] = [
     NamedSchema {
         name: "muslin.toml",
         of: "the configuration file of `check` and `inject`",
@@ -55,6 +55,7 @@ pub(super) const SCHEMAS: [NamedSchema; 11] = [
     NamedSchema { name: "check", of: "`muslin check -o json`", make: of_output::<CheckDocument<'_>> },
     NamedSchema { name: "scan", of: "`muslin scan -o json`", make: of_output::<ScanDocument<'_>> },
     NamedSchema { name: "scan-images", of: "`muslin scan --images -o json`", make: of_output::<Vec<ImageInUse>> },
+    NamedSchema { name: "status", of: "`muslin status -o json`", make: of_output::<StatusDocument<'_>> },
     NamedSchema { name: "inspect", of: "`muslin inspect -o json`", make: of_output::<Vec<Inspected<'_>>> },
     NamedSchema { name: "probe", of: "`muslin probe -o json`", make: of_output::<ProbeDocument<'_>> },
     NamedSchema {

@@ -19,7 +19,7 @@ use crate::admission::{
 };
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, MissedPods,
-    Namespaces, OwnPod, ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
+    Namespaces, OwnPod, Policies, PolicySettings, ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
 };
 use crate::os::{self, Signals};
 use crate::policy::{Mode, NamespacePolicy, Profile};
@@ -134,6 +134,11 @@ pub(super) struct Serve {
     /// The number of images whose inspection is kept in the cluster as ImageFingerprints, for the time after a restart; 0 keeps none
     #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
     keep_fingerprints: usize,
+
+    /// Let API servers change pods whose images muslin knows by admission policies, which the leader keeps, so that such pods need no webhook.
+    /// Needs Kubernetes 1.36, or 1.34 with MutatingAdmissionPolicy enabled; before that, policies only deny pods
+    #[arg(long, env = "MUSLIN_POLICIES", conflicts_with = "standalone")]
+    policies: bool,
 
     /// The name of this replica in the lease [default: the host's name and the process id]
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
@@ -253,14 +258,24 @@ impl Serve {
         register_cluster(&mut metrics, &namespaces, &profiles, certificates.as_ref(), &events, &missed);
         let search_domains = self.search.check(client.as_ref(), &profiles, &self.cluster_domain, self.identity());
         metrics.register_search_domains(&search_domains);
+        let policies = self.policies.then(Policies::default);
+        if let (Some(client), Some(lease)) = (&client, &lease) {
+            let sources = (namespaces.clone(), profiles.clone(), search_domains.clone(), inspection.clone());
+            self.keep_policies(policies.as_ref(), client, lease, sources);
+        }
+        if let Some(policies) = &policies {
+            metrics.register_policies(policies);
+        }
         let metrics = Arc::new(metrics);
         let (judged, judged_namespaces) = (profiles.clone(), namespaces.clone());
-        let settings = self.settings(profiles, inspection, certificates, search_domains);
+        let mut settings = self.settings(profiles, inspection, certificates, search_domains);
+        settings.image_names = policies.as_ref().map(|policies| policies.names().clone());
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
         if let (Some(own_pod), Some(lease)) = (own_pod, &lease) {
             let client = own_pod.client.clone();
             cluster::delete_old_observations(client.clone(), lease.clone());
-            events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()));
+            let policies = policies.as_ref().map(|policies| Arc::clone(policies.state()));
+            events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()), policies);
             let (names, default) = (judged_namespaces, self.profile.clone());
             judged.judge_rollouts(client.clone(), names, lease.clone(), default, Arc::new(webhook.clone()));
             missed.watch(client, lease.clone(), Arc::new(webhook.clone()), own_pod);
@@ -291,20 +306,47 @@ impl Serve {
         search_domains: SearchDomains,
     ) -> Settings {
         let cluster_addresses = self.search.cluster_dns(&self.cluster_domain);
-        let known = Some(cluster_addresses.len()).filter(|known| *known > 0);
         Settings {
             default_mode: self.default_mode,
             profile: self.profile.clone(),
             profiles,
             cluster_domain: self.cluster_domain.clone(),
-            cluster_nameservers: self.cluster_nameservers.or(known).unwrap_or(1),
+            cluster_nameservers: self.known_nameservers(),
             cluster_addresses,
             search_domains,
             own_namespace: self.own_namespace.clone(),
             inspection,
+            image_names: None,
             docs_url: self.docs.docs_url.clone(),
             certificates,
         }
+    }
+
+    /// Keeps the admission policies, or removes the condition that an earlier muslin has set for them.
+    fn keep_policies(
+        &self,
+        policies: Option<&Policies>,
+        client: &kube::Client,
+        lease: &Lease,
+        sources: (Namespaces, Profiles, SearchDomains, Option<ImageInspection>),
+    ) {
+        let Some(policies) = policies else {
+            return cluster::withdraw_policies(client.clone(), lease.clone());
+        };
+        let (namespaces, profiles, search_domains, inspection) = sources;
+        let settings = PolicySettings {
+            default_mode: self.default_mode,
+            default_profile: self.profile.clone(),
+            cluster_domain: self.cluster_domain.clone(),
+            cluster_nameservers: self.known_nameservers(),
+        };
+        policies.keep(client.clone(), lease.clone(), namespaces, profiles, search_domains, inspection, settings);
+    }
+
+    /// Returns the number of nameservers of pods that use the cluster's DNS.
+    fn known_nameservers(&self) -> usize {
+        let known = Some(self.search.cluster_dns(&self.cluster_domain).len()).filter(|known| *known > 0);
+        self.cluster_nameservers.or(known).unwrap_or(1)
     }
 
     fn inspection(&self) -> Result<Option<ImageInspection>, Failure> {

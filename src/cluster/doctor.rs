@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use kube::Client;
 use serde_json::Value;
 
-use crate::doctor::{self, NamespaceLabels, Observed, PortAnswer, Replica, Seen, WebhookTrust};
+use crate::doctor::{self, NamespaceLabels, Observed, PortAnswer, Replica, Seen, Unseen, WebhookTrust};
 use crate::installation::NAMESPACE;
 
 use super::certificates::trust_in;
 use answers::MUSLIN;
 pub use answers::ObserveError;
+pub(super) use answers::unseen;
 use calls::{dry_run, dry_run_image};
 use reader::{METRICS_TIMEOUT, PROXY_TIMEOUT, Reader};
 
@@ -31,17 +32,12 @@ pub async fn observe(client: Client, namespace: Option<&str>, own_version: &str)
     let reader = Reader::new(client.clone());
     let server = reader.version().await?;
     let configurations = configurations(&reader).await;
-    let named = || configurations.iter().find_map(|found| service_namespace(found.as_ref().ok()?.as_ref()?));
-    let namespace = namespace.map(str::to_owned).or_else(named).unwrap_or_else(|| NAMESPACE.to_owned());
-    let deployment_path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{MUSLIN}");
-    let service_path = format!("/api/v1/namespaces/{namespace}/services/{MUSLIN}");
-    let slices_path = format!(
-        "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{MUSLIN}"
-    );
+    let namespace = muslins_namespace(namespace, &configurations);
+    let paths = Paths::of(&namespace);
     let (deployment, service, slices, namespaces, before) = tokio::join!(
-        reader.get(&deployment_path),
-        reader.get(&service_path),
-        reader.items(&slices_path),
+        reader.get(&paths.deployment),
+        reader.get(&paths.service),
+        reader.items(&paths.slices),
         namespaces(&reader),
         reader.api_metrics(),
     );
@@ -75,11 +71,7 @@ pub async fn observe(client: Client, namespace: Option<&str>, own_version: &str)
     Ok(Observed {
         now,
         own_version: own_version.to_owned(),
-        trust: configurations
-            .iter()
-            .filter_map(|found| found.as_ref().ok()?.as_ref())
-            .flat_map(|configuration| trust(configuration, &chain, now))
-            .collect(),
+        trust: trust_of(&configurations, &chain, now),
         namespace,
         server,
         definitions,
@@ -97,6 +89,85 @@ pub async fn observe(client: Client, namespace: Option<&str>, own_version: &str)
         enforced_dry_run,
         api_metrics: [before, after],
     })
+}
+
+/// Observes the parts of a muslin that [`doctor::judge_parts`] judges: by a few requests, and without a dry run.
+///
+/// # Errors
+/// The API server cannot be reached. What the caller may not read is part of the observations.
+pub(super) async fn observe_parts(
+    client: Client,
+    namespace: Option<&str>,
+    own_version: &str,
+) -> Result<Observed, ObserveError> {
+    let reader = Reader::new(client);
+    let server = reader.version().await?;
+    let configurations = configurations(&reader).await;
+    let namespace = muslins_namespace(namespace, &configurations);
+    let paths = Paths::of(&namespace);
+    let (deployment, service, slices, namespaces) = tokio::join!(
+        reader.get(&paths.deployment),
+        reader.get(&paths.service),
+        reader.items(&paths.slices),
+        namespaces(&reader),
+    );
+    let found = deployment.as_ref().ok().and_then(Option::as_ref);
+    let (pods, (secret, chain)) =
+        tokio::join!(pods(&reader, &namespace, found), secret::read(&reader, &namespace, found));
+    let now = Timestamp::now();
+    let unasked = || Unseen::Failed("it was not asked for".to_owned());
+    Ok(Observed {
+        now,
+        own_version: own_version.to_owned(),
+        trust: trust_of(&configurations, &chain, now),
+        namespace,
+        server,
+        definitions: Err(unasked()),
+        configurations,
+        namespaces,
+        deployment,
+        pods,
+        replicas: Vec::new(),
+        failed_inspections: Vec::new(),
+        service,
+        slices,
+        secret,
+        rights: Vec::new(),
+        dry_run: None,
+        enforced_dry_run: None,
+        api_metrics: [Err(unasked()), Err(unasked())],
+    })
+}
+
+/// The paths of muslin's objects.
+struct Paths {
+    deployment: String,
+    service: String,
+    slices: String,
+}
+
+impl Paths {
+    fn of(namespace: &str) -> Self {
+        Self {
+            deployment: format!("/apis/apps/v1/namespaces/{namespace}/deployments/{MUSLIN}"),
+            service: format!("/api/v1/namespaces/{namespace}/services/{MUSLIN}"),
+            slices: format!(
+                "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{MUSLIN}"
+            ),
+        }
+    }
+}
+
+/// Returns muslin's namespace: the caller's word, or that of the Service in the webhook configurations.
+fn muslins_namespace(namespace: Option<&str>, configurations: &[Seen<Option<Value>>; 2]) -> String {
+    let named = || configurations.iter().find_map(|found| service_namespace(found.as_ref().ok()?.as_ref()?));
+    namespace.map(str::to_owned).or_else(named).unwrap_or_else(|| NAMESPACE.to_owned())
+}
+
+/// Returns the trust of each webhook in the certificates of a chain.
+fn trust_of(configurations: &[Seen<Option<Value>>; 2], chain: &[u8], now: Timestamp) -> Vec<WebhookTrust> {
+    let found = configurations.iter().filter_map(|found| found.as_ref().ok()?.as_ref());
+    found.flat_map(|configuration| trust(configuration, chain, now)).collect()
 }
 
 async fn configurations(reader: &Reader) -> [Seen<Option<Value>>; 2] {

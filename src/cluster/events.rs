@@ -24,6 +24,7 @@ pub use source::{EventSource, PodEvents};
 pub use tally::EventTally;
 
 use super::lease::Lease;
+use super::policies::PolicyState;
 use super::watch::WatchHealth;
 use finder::Finder;
 use writer::Writer;
@@ -66,8 +67,16 @@ impl Events {
     }
 
     /// Writes Events in tasks that live as long as the process, while this replica is the leader. `instance` names the replica. Needs
-    /// the rights get, list and watch on pods, get on replicasets and jobs, and create on events of `events.k8s.io`.
-    pub fn write(&self, client: Client, lease: Lease, instance: &str, source: Arc<dyn EventSource>) {
+    /// the rights get, list and watch on pods, get on replicasets and jobs, and create on events of `events.k8s.io`. Pods that admission
+    /// policies changed are counted in `policies`.
+    pub fn write(
+        &self,
+        client: Client,
+        lease: Lease,
+        instance: &str,
+        source: Arc<dyn EventSource>,
+        policies: Option<Arc<PolicyState>>,
+    ) {
         let Self { tally, health } = self.clone();
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let finder = Finder {
@@ -76,6 +85,8 @@ impl Events {
             health,
             tally: Arc::clone(&tally),
             passed_on: Cache::new(REMEMBERED),
+            policies,
+            counted: Cache::new(REMEMBERED),
             queue,
         };
         let writer = Writer {

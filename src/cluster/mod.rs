@@ -4,6 +4,7 @@ mod certificates;
 mod corefile;
 mod doctor;
 mod events;
+mod fingerprint_names;
 mod fingerprints;
 mod image_inspection;
 mod lease;
@@ -13,13 +14,16 @@ mod namespaces;
 mod node_caches;
 mod own_events;
 mod pod_probe;
+mod policies;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
 mod resources;
 mod search_domains;
+mod status;
 mod warm_up;
 mod watch;
+mod watch_writer;
 mod writes;
 
 use std::path::Path;
@@ -32,6 +36,7 @@ pub use certificates::{CertificateSpec, Certificates, IssueError, Issued, KeyHea
 pub use corefile::corefile;
 pub use doctor::{ObserveError, observe};
 pub use events::{EventSource, EventTally, Events, PodEvents};
+pub use fingerprint_names::{FingerprintFacts, FingerprintNames, NamedImage};
 pub use fingerprints::{FACTS_FORMAT, Fingerprints};
 pub use image_inspection::{ImageInspection, PodImages};
 pub use lease::Lease;
@@ -43,6 +48,7 @@ pub use own_events::OwnPod;
 pub use pod_probe::{
     NoInstalledImage, PodProbe, PodProbeError, PodProbeEvent, PodProbeSettings, ProbePlace, installed_image,
 };
+pub use policies::{ImageNames, Policies, PolicyCounts, PolicySettings, PolicyState, withdraw_policies};
 pub use profiles::{
     NoProfile, ProfileSettings, Profiles, RolloutSource, SelectedProfile, rollout_note, unrecorded_settings,
 };
@@ -53,9 +59,13 @@ pub use resources::{
     ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Rollout, RolloutPhase, RolloutStatus, Seen,
     StandingVerdict, WatchedNameserver,
 };
-pub use search_domains::{ObservedDns, SearchCheckSettings, SearchDomains, delete_old_observations, publish_watch};
+pub use search_domains::{
+    ObservedDns, SearchCheckSettings, SearchDomains, SearchRounds, delete_old_observations, publish_watch,
+};
+pub use status::{StatusSettings, observe_status};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
+pub use watch_writer::{VerdictChange, WatchReport, WatchWriter, WatcherPod};
 pub use writes::WriteError;
 
 /// The reason why there is no connection to a cluster.

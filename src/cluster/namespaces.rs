@@ -3,7 +3,7 @@
 
 mod fetches;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use fetches::Fetches;
 
 use super::listing::Listing;
 use super::watch::{Watch, WatchHealth};
-use crate::policy::{MODE_LABEL, NamespacePolicy, PROFILE_LABEL};
+use crate::policy::{MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL};
 
 /// The policies of the cluster's namespaces.
 #[derive(Clone)]
@@ -170,6 +170,20 @@ impl Namespaces {
                 using.map(|(name, policy)| (name.clone(), policy.clone())).collect()
             }
         }
+    }
+
+    /// Returns the names of the profiles of all namespaces whose mode is one of these, each with the number of namespaces. `default` are
+    /// the mode and the profile of namespaces without labels.
+    pub fn profiles_in_use(&self, modes: &[Mode], default: (Mode, &str)) -> BTreeMap<String, usize> {
+        let (default_mode, default_profile) = default;
+        let mut names = BTreeMap::new();
+        if let Source::Cluster(watched) = &self.0 {
+            let known = watched.known.read().unwrap_or_else(PoisonError::into_inner);
+            for policy in known.values().filter(|policy| modes.contains(&policy.mode(default_mode))) {
+                *names.entry(policy.profile().unwrap_or(default_profile).to_owned()).or_default() += 1;
+            }
+        }
+        names
     }
 
     /// Returns whether a namespace's label names the profile.

@@ -9,7 +9,7 @@ mod judge;
 mod rollout;
 mod shared;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -164,6 +164,13 @@ impl Profiles {
         let custom = self.0.custom.load();
         let share = |(name, entry): (&String, &Entry)| Some((name.clone(), entry.selected.as_ref().ok()?.rolls_out()?));
         custom.iter().filter_map(share).collect()
+    }
+
+    /// Returns the namespaces whose pods get the `ndots` of another profile beside their own.
+    pub fn refined_namespaces(&self) -> BTreeSet<String> {
+        let custom = self.0.custom.load();
+        let accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
+        accepted.flat_map(|selected| selected.namespaces().iter().cloned()).collect()
     }
 
     /// Returns the health of the watch.

@@ -4,6 +4,7 @@
 mod cleanup;
 mod observation;
 mod round;
+mod search_rounds;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::verdicts::DomainCheck;
 
 pub use self::cleanup::delete_old_observations;
 pub use self::observation::ObservedDns;
+pub use self::search_rounds::SearchRounds;
 pub use self::watched::publish_watch;
 
 /// Pause between two looks at whether a profile uses the checks.

@@ -25,11 +25,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LEASE_MAX: Duration = Duration::from_secs(60);
 
 /// The images in use, each with the namespace and the credentials of a pod that uses it, by the identity of the credentials.
-type InUse = BTreeMap<(String, String), User>;
+pub(super) type InUse = BTreeMap<(String, String), User>;
 
 /// A pod that uses an image.
 #[derive(Clone)]
-struct User {
+pub(super) struct User {
     namespace: String,
     credentials: Option<Arc<dyn CredentialSource>>,
 }
@@ -45,6 +45,31 @@ pub fn warm_up(client: Client, images: Images, platforms: Vec<Platform>, secrets
             Ok(references) => inspect_all(&images, &references, &platforms).await,
             Err(error) => {
                 tracing::warn!(%error, "cannot list the pods; their images are inspected when a review needs them")
+            }
+        }
+    });
+}
+
+/// Looks at the images of running pods again and again while this replica is the leader, in a task: admission policies change pods that no
+/// review sees, and a tag may have moved. `pause` is the time between two rounds.
+pub(super) fn keep_inspected(
+    client: Client,
+    images: Images,
+    platforms: Vec<Platform>,
+    secrets: Option<PullSecrets>,
+    lease: Lease,
+    pause: Duration,
+) {
+    tokio::spawn(async move {
+        loop {
+            lease.clone().wait().await;
+            tokio::time::sleep(pause).await;
+            if !lease.is_held() {
+                continue;
+            }
+            match images_in_use(client.clone(), secrets.as_ref()).await {
+                Ok(references) => inspect_all(&images, &references, &platforms).await,
+                Err(error) => tracing::warn!(%error, "cannot list the pods, whose images are not looked at again"),
             }
         }
     });
@@ -66,7 +91,7 @@ async fn inspect_all(images: &Images, references: &InUse, platforms: &[Platform]
 }
 
 /// Returns the images of the cluster's pods, each once for each identity of credentials. The list is read in pages of bounded size.
-async fn images_in_use(client: Client, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
+pub(super) async fn images_in_use(client: Client, secrets: Option<&PullSecrets>) -> Result<InUse, kube::Error> {
     let mut references = InUse::new();
     let mut pods = Listing::new(client, "/api/v1/pods", PAGE);
     while let Some(page) = pods.next().await? {

@@ -10,6 +10,8 @@ pub(super) const FIELD_MANAGER: &str = "muslin";
 pub(super) const WATCH_FIELD_MANAGER: &str = "muslin-watch";
 /// Time limit of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit of one write of an object with about a megabyte of expressions, which the API server compiles before it answers.
+const LARGE_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The reason why a write failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,14 @@ impl WriteError {
             },
             Self::Timeout => None,
         }
+    }
+}
+
+/// Runs a write of a large object within a longer time limit.
+pub(super) async fn write_large<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, WriteError> {
+    match timeout(LARGE_WRITE_TIMEOUT, request).await {
+        Ok(result) => result.map_err(|error| WriteError::Api(Box::new(error))),
+        Err(_) => Err(WriteError::Timeout),
     }
 }
 

@@ -56,8 +56,8 @@ pub(super) struct KindTexts {
 // === impl Cases ===
 
 impl Cases {
-    /// Asks the engine for every case.
-    pub(super) fn ask(engine: &Engine<'_>, kinds: &[Kind]) -> Self {
+    /// Asks the engine for every case, on this number of threads, or one for each processor.
+    pub(super) fn ask(engine: &Engine<'_>, kinds: &[Kind], threads: Option<usize>) -> Self {
         let rows = rows(engine.profile, kinds, engine.cluster_nameservers);
         let situations = situations();
         let asker = |situation, mode, row: Option<usize>| {
@@ -70,7 +70,7 @@ impl Cases {
             let distinct = (0..rows.len()).filter(|index| rows[*index].same_as == *index);
             askers.extend(distinct.map(|index| asker(situation, Mode::Inject, Some(index))));
         }
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
         let part = askers.len().div_ceil(threads).max(1);
         let by_key = thread::scope(|scope| {
             let case = |asker: &Asker<'_>| Some((case_key(asker.row, asker.situation), asker.case()?));

@@ -4,7 +4,7 @@
 use super::cel;
 use crate::pod::{
     AMBIENT_DNS_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, ISTIO_CONFIG_ANNOTATION, ISTIO_MODE_LABEL,
-    KEY_PREFIX, LIBC_LABEL, MESH_PROXY_VARIABLE, MIRROR_ANNOTATION, OS_LABELS, RESOLVER_VARIABLES,
+    KEY_PREFIX, LIBC_LABEL, MESH_PROXY_VARIABLE, MIRROR_ANNOTATION, OS_LABELS, POLICIES_ANNOTATION, RESOLVER_VARIABLES,
     RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION,
 };
 use crate::policy::{InjectAnnotation, Profile};
@@ -99,7 +99,7 @@ pub(super) fn inherits() -> String {
 /// reads.
 fn keys() -> String {
     let prefix = cel::text(KEY_PREFIX);
-    let known = cel::texts([INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION]);
+    let known = cel::texts([INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION, POLICIES_ANNOTATION]);
     let (inject, words) = (cel::text(INJECT_ANNOTATION), cel::texts(InjectAnnotation::TRUE));
     let annotations = format!(
         "!has(object.metadata.annotations) || object.metadata.annotations.all(key, !key.startsWith({prefix}) || \

@@ -8,7 +8,7 @@ use crate::resolver::Resolver;
 use crate::rules::is_judged_by_image_name;
 
 /// An image, and what is known of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KnownImage {
     image: String,
     /// The resolver of the image's own program; `None` if the name has to do.
@@ -134,10 +134,15 @@ impl KnownImage {
 // === impl Images ===
 
 impl Images {
-    /// Sorts images into kinds, as the profile declares them.
-    pub(super) fn new(known: &[KnownImage], profile: &Profile) -> Self {
-        let mut images = Self::default();
+    /// Sorts images into kinds, as the profile declares them. `earlier` kinds keep their indexes; images beyond `most` kinds are left out.
+    pub(super) fn new(known: &[KnownImage], profile: &Profile, earlier: Vec<Kind>, most: usize) -> Self {
+        let class_of =
+            |image: &str, fingerprint: &Fingerprint| class(&profile.images.apply(image, fingerprint.clone()));
         let mut indexes: BTreeMap<Class, usize> = BTreeMap::new();
+        for (index, Kind { image, fingerprint }) in earlier.iter().enumerate() {
+            indexes.entry(class_of(image, fingerprint)).or_insert(index);
+        }
+        let mut images = Self { kinds: earlier, ..Self::default() };
         for one in known {
             if let Some(why) = one.obstacle(profile) {
                 images.left_out.push(LeftOut { image: one.image.clone(), why });
@@ -145,13 +150,19 @@ impl Images {
             }
             let mut kind_of = |kinds: &mut Vec<Kind>, command| {
                 let fingerprint = one.fingerprint(command)?;
-                let class = class(&profile.images.apply(&one.image, fingerprint.clone()));
+                let class = class_of(&one.image, &fingerprint);
+                if kinds.len() >= most && !indexes.contains_key(&class) {
+                    return None;
+                }
                 Some(*indexes.entry(class).or_insert_with(|| {
                     kinds.push(Kind { image: one.image.clone(), fingerprint });
                     kinds.len() - 1
                 }))
             };
-            let Some(own) = kind_of(&mut images.kinds, None) else { continue };
+            let Some(own) = kind_of(&mut images.kinds, None) else {
+                images.left_out.push(LeftOut { image: one.image.clone(), why: "is of one kind too many" });
+                continue;
+            };
             let by_command: Vec<(&str, Option<usize>)> =
                 COMMANDS.iter().map(|command| (*command, kind_of(&mut images.kinds, Some(*command)))).collect();
             let is_uniform = by_command.iter().all(|(_, kind)| *kind == by_command[0].1);

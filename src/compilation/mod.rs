@@ -3,6 +3,8 @@
 //! (`cases`). So no rule and no row of options is written twice, and a pod in another situation stays as it is. Pure data; must not know
 //! files or clusters.
 
+mod answers;
+mod bindings;
 mod cases;
 mod cel;
 mod conditions;
@@ -10,7 +12,9 @@ mod denials;
 mod engine;
 mod groups;
 mod images;
+mod label_selector;
 mod limits;
+mod mark;
 mod objects;
 mod settings;
 #[cfg(test)]
@@ -18,7 +22,9 @@ mod tests;
 mod variables;
 mod vocabulary;
 
+pub use answers::Answers;
 pub use images::{KnownImage, LeftOut, usual_images};
 pub use limits::{LIMITS, Limit};
-pub use objects::{Compilation, TooLarge, compile};
-pub use settings::{ApiVersion, Settings};
+pub use mark::{Covered, WEBHOOK_CONDITION, marks, webhook_condition};
+pub use objects::{Compilation, TooLarge, compile, compile_again};
+pub use settings::{ApiVersion, Reach, Settings, Webhooks};

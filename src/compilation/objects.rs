@@ -2,18 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::cases::{Cases, kind_texts};
+use super::answers::Answers;
+use super::bindings::{self, BindingPlace};
 use super::cel;
 use super::conditions::{MatchCondition, conditions_on_starts, match_conditions};
 use super::denials;
-use super::engine::Engine;
 use super::images::{Images, LeftOut};
-use super::settings::Settings;
+use super::label_selector::selects;
+use super::mark;
+use super::settings::{Reach, Settings};
 use super::variables::{
     OPTIONS, Variable, dns_variables, image_table, kind_of_container, list, listed, of_each_message, variables,
 };
-use crate::pod::{INJECTED_ANNOTATION, LIBC_LABEL, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION};
-use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL, Profile, SELF_LABEL, SYSTEM_NAMESPACE};
+use crate::pod::{INJECTED_ANNOTATION, LIBC_LABEL, POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION};
+use crate::policy::Mode;
 
 /// The most bytes of one policy. etcd takes requests of 1.5 MiB (etcd `--max-request-bytes`).
 const POLICY_MAX: usize = 1_400_000;
@@ -21,8 +23,11 @@ const POLICY_MAX: usize = 1_400_000;
 /// The most warnings on one pod; the last one counts the rest.
 const WARNINGS_MAX: usize = 5;
 
+/// The longest mark of a pod, in characters: 16 images and their commands have fewer.
+const MARK_MAX: usize = 8_000;
+
 /// The API group of policies.
-const GROUP: &str = "admissionregistration.k8s.io";
+pub(super) const GROUP: &str = "admissionregistration.k8s.io";
 
 /// A profile as objects to apply.
 #[derive(Clone, Debug)]
@@ -52,22 +57,32 @@ pub struct TooLarge {
 /// # Errors
 /// The table of images does not fit.
 pub fn compile(settings: &Settings<'_>) -> Result<Compilation, TooLarge> {
-    let Settings { profile, images, cluster_domain, cluster_nameservers, default_mode, .. } = *settings;
-    let engine = Engine { profile, cluster_domain, cluster_nameservers };
-    let images = Images::new(images, profile);
-    let cases = Cases::ask(&engine, &images.kinds);
-    let kinds = kind_texts(&engine, &images.kinds);
+    compile_again(settings, &mut Answers::default())
+}
+
+/// Returns the policies of a profile. `answers` keeps the engine's answers for the next time.
+///
+/// # Errors
+/// The table of images does not fit.
+pub fn compile_again(settings: &Settings<'_>, answers: &mut Answers) -> Result<Compilation, TooLarge> {
+    let images = answers.ask(settings);
+    let Answers { cases, texts, denied, .. } = answers;
     let policy = Policy {
         settings,
-        conditions: match_conditions(profile),
-        variables: variables(&images, &kinds, &cases, default_mode),
+        conditions: match_conditions(settings.profile),
+        variables: variables(&images, texts, cases, settings.default_mode),
     };
-    let denied = denials::entries(&engine, &images.kinds);
-    let objects = [policy.mutating(), policy.mutating_binding(), policy.findings()];
-    let mut objects: Vec<Value> = objects.into_iter().chain(policy.findings_bindings()).collect();
+    let mut objects = vec![policy.mutating()];
+    objects.extend(policy.mutating_bindings());
+    // The webhook warns of the pods that it sees.
+    if settings.webhooks.is_none_or(|webhooks| webhooks.is_separated) {
+        objects.push(policy.findings());
+        objects.extend(policy.findings_bindings());
+    }
     // A profile may have no rule of level `deny`.
     if !denied.is_empty() {
-        objects.extend([policy.denying(denying_variables(&images, &denied)), policy.denying_binding()]);
+        objects.push(policy.denying(denying_variables(&images, denied)));
+        objects.extend(policy.denying_bindings());
     }
     for object in &objects {
         let bytes = object.to_string().len();
@@ -98,8 +113,17 @@ impl Policy<'_> {
         format!("{}-findings", self.name())
     }
 
-    /// Returns the policy that changes pods.
+    /// Returns the policy that changes pods. Beside the webhook it looks at each pod that the webhook would see, because it has to remove
+    /// marks.
     fn mutating(&self) -> Value {
+        let (conditions, patch) = match self.settings.webhooks {
+            None => (self.match_conditions(), patch(&self.is_known(), "[]", "[]")),
+            Some(webhooks) => {
+                let path = format!("/metadata/annotations/{}", escaped(POLICIES_ANNOTATION));
+                let mark = format!("[JSONPatch{{op: 'add', path: {}, value: {}}}]", cel::text(&path), mark::mark());
+                (webhooks.changed.conditions.clone(), patch(&self.is_known(), &mark, &mark::removal()))
+            }
+        };
         json!({
             "apiVersion": self.mutating_version(),
             "kind": "MutatingAdmissionPolicy",
@@ -110,23 +134,43 @@ impl Policy<'_> {
                 // A webhook may add a container with another resolver.
                 "reinvocationPolicy": "IfNeeded",
                 "matchConstraints": constraints(),
-                "matchConditions": self.match_conditions(),
+                "matchConditions": conditions,
                 "variables": self.variables(&[]),
-                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch() } }],
+                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch } }],
             },
         })
     }
 
-    fn mutating_binding(&self) -> Value {
-        json!({
-            "apiVersion": self.mutating_version(),
-            "kind": "MutatingAdmissionPolicyBinding",
-            "metadata": { "name": self.name(), "labels": labels() },
-            "spec": {
-                "policyName": self.name(),
-                "matchResources": self.resources(&[Mode::Warn, Mode::Inject, Mode::Enforce]),
-            },
-        })
+    fn mutating_bindings(&self) -> Vec<Value> {
+        let left = self.settings.webhooks.and_then(|webhooks| bindings::without(&webhooks.left));
+        let binding = |(suffix, mut expressions): BindingPlace| {
+            expressions.extend(left.clone());
+            let reach = self.settings.webhooks.map(|webhooks| &webhooks.changed);
+            json!({
+                "apiVersion": self.mutating_version(),
+                "kind": "MutatingAdmissionPolicyBinding",
+                "metadata": { "name": format!("{}{suffix}", self.name()), "labels": labels() },
+                "spec": {
+                    "policyName": self.name(),
+                    "matchResources": bindings::resources(self.settings, reach, expressions),
+                },
+            })
+        };
+        bindings::places(self.settings, &mark::CHANGING).into_iter().map(binding).collect()
+    }
+
+    /// Returns whether the policy has the answer for a pod. Beside the webhook, that is also what the conditions ask for standalone.
+    fn is_known(&self) -> String {
+        let Settings { webhooks, pod_selector, .. } = self.settings;
+        if webhooks.is_none() {
+            return "variables.isKnown".to_owned();
+        }
+        let mut all: Vec<String> =
+            self.conditions.iter().map(|MatchCondition { expression, .. }| format!("({expression})")).collect();
+        all.extend(pod_selector.map(|selector| format!("({})", selects(selector))));
+        all.push(format!("size({}) <= {MARK_MAX}", mark::mark()));
+        all.push("variables.isKnown".to_owned());
+        all.join(" && ")
     }
 
     fn mutating_version(&self) -> String {
@@ -156,7 +200,7 @@ impl Policy<'_> {
             "spec": {
                 "failurePolicy": "Ignore",
                 "matchConstraints": constraints(),
-                "matchConditions": self.match_conditions(),
+                "matchConditions": self.findings_conditions(),
                 "variables": self.variables(&[("warnings".to_owned(), warnings())]),
                 "validations": validations,
                 "auditAnnotations": [
@@ -168,24 +212,44 @@ impl Policy<'_> {
         })
     }
 
-    /// Returns two bindings: in mode `audit` the findings are written to the audit log alone.
-    fn findings_bindings(&self) -> [Value; 2] {
-        let binding = |suffix: &str, actions: &[&str], modes: &[Mode]| {
+    /// Returns the conditions on pods whose findings the policy reports: beside the webhook, those with a mark.
+    fn findings_conditions(&self) -> Vec<Value> {
+        let mut conditions = self.match_conditions();
+        if self.settings.webhooks.is_some() {
+            conditions.insert(0, json!({ "name": "changed-by-policies", "expression": mark::is_marked() }));
+        }
+        conditions
+    }
+
+    /// Returns the bindings. In mode `audit` the findings are written to the audit log alone; beside the webhook, it does that.
+    fn findings_bindings(&self) -> Vec<Value> {
+        let reach = self.settings.webhooks.map(|webhooks| &webhooks.changed);
+        let mut bindings = self.validating_bindings(&self.findings_name(), "Warn", reach, &mark::CHANGING);
+        if reach.is_none() {
+            for mut binding in self.validating_bindings(&self.findings_name(), "Audit", reach, &[Mode::Audit]) {
+                let name = binding["metadata"]["name"].as_str().unwrap_or_default();
+                let name = name.replacen("-findings", "-findings-audit", 1);
+                binding["metadata"]["name"] = json!(name);
+                bindings.push(binding);
+            }
+        }
+        bindings
+    }
+
+    fn validating_bindings(&self, policy: &str, action: &str, reach: Option<&Reach>, modes: &[Mode]) -> Vec<Value> {
+        let binding = |(suffix, expressions): BindingPlace| {
             json!({
                 "apiVersion": format!("{GROUP}/v1"),
                 "kind": "ValidatingAdmissionPolicyBinding",
-                "metadata": { "name": format!("{}{suffix}", self.findings_name()), "labels": labels() },
+                "metadata": { "name": format!("{policy}{suffix}"), "labels": labels() },
                 "spec": {
-                    "policyName": self.findings_name(),
-                    "validationActions": actions,
-                    "matchResources": self.resources(modes),
+                    "policyName": policy,
+                    "validationActions": [action],
+                    "matchResources": bindings::resources(self.settings, reach, expressions),
                 },
             })
         };
-        [
-            binding("", &["Warn"], &[Mode::Warn, Mode::Inject, Mode::Enforce]),
-            binding("-audit", &["Audit"], &[Mode::Audit]),
-        ]
+        bindings::places(self.settings, modes).into_iter().map(binding).collect()
     }
 
     /// Returns the policy that denies pods with findings of level `deny`. If it fails, the pod is denied.
@@ -205,7 +269,7 @@ impl Policy<'_> {
                         rule(&["UPDATE"], "pods/ephemeralcontainers"),
                     ],
                 },
-                "matchConditions": literals(&conditions_on_starts(self.settings.profile)),
+                "matchConditions": self.denying_conditions(),
                 "variables": variables.iter().map(variable).collect::<Vec<_>>(),
                 "validations": [{
                     "expression": "size(variables.denials) == 0",
@@ -217,17 +281,25 @@ impl Policy<'_> {
         })
     }
 
-    fn denying_binding(&self) -> Value {
-        json!({
-            "apiVersion": format!("{GROUP}/v1"),
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": { "name": self.denials_name(), "labels": labels() },
-            "spec": {
-                "policyName": self.denials_name(),
-                "validationActions": ["Deny"],
-                "matchResources": self.resources(&[Mode::Enforce]),
-            },
-        })
+    /// Returns the conditions on pods that can be denied. Those of the webhook that an administrator added hold here, too.
+    fn denying_conditions(&self) -> Vec<Value> {
+        let Settings { profile, webhooks, pod_selector, .. } = self.settings;
+        let mut conditions = literals(&conditions_on_starts(profile));
+        let Some(webhooks) = webhooks else { return conditions };
+        if let Some(selector) = pod_selector {
+            conditions.push(json!({ "name": "selected-by-the-profile", "expression": selects(selector) }));
+        }
+        for condition in &webhooks.denied.conditions {
+            if conditions.iter().all(|own| own["name"] != condition["name"]) {
+                conditions.push(condition.clone());
+            }
+        }
+        conditions
+    }
+
+    fn denying_bindings(&self) -> Vec<Value> {
+        let reach = self.settings.webhooks.map(|webhooks| &webhooks.denied);
+        self.validating_bindings(&self.denials_name(), "Deny", reach, &[Mode::Enforce])
     }
 
     fn denials_name(&self) -> String {
@@ -241,47 +313,13 @@ impl Policy<'_> {
     fn variables(&self, more: &[Variable]) -> Vec<Value> {
         self.variables.iter().chain(more).map(variable).collect()
     }
-
-    /// Returns the pods of the profile, in namespaces in one of these modes.
-    fn resources(&self, modes: &[Mode]) -> Value {
-        let mut resources = json!({ "namespaceSelector": self.selector(modes) });
-        if let Some(selector) = self.settings.pod_selector {
-            resources["objectSelector"] = selector.clone();
-        }
-        resources
-    }
-
-    /// Returns the selector of namespaces with the profile in one of these modes.
-    fn selector(&self, modes: &[Mode]) -> Value {
-        let Settings { profile, default_mode, default_profile, .. } = self.settings;
-        let expression = |key: &str, operator: &str, values: Vec<&str>| json!({ "key": key, "operator": operator, "values": values });
-        let mut expressions = vec![
-            expression("kubernetes.io/metadata.name", "NotIn", vec![SYSTEM_NAMESPACE]),
-            expression(SELF_LABEL, "NotIn", vec!["true"]),
-        ];
-        // An absent label is in no list.
-        expressions.push(if modes.contains(default_mode) {
-            let others: Vec<&str> =
-                Mode::ALL.into_iter().filter(|mode| !modes.contains(mode)).map(Mode::name).collect();
-            expression(MODE_LABEL, "NotIn", others)
-        } else {
-            expression(MODE_LABEL, "In", modes.iter().map(|mode| mode.name()).collect())
-        });
-        expressions.push(if profile.name == **default_profile {
-            let others = Profile::NAMES.into_iter().filter(|name| *name != profile.name).collect();
-            expression(PROFILE_LABEL, "NotIn", others)
-        } else {
-            expression(PROFILE_LABEL, "In", vec![&profile.name])
-        });
-        json!({ "matchExpressions": expressions })
-    }
 }
 
-fn labels() -> Value {
+pub(super) fn labels() -> Value {
     json!({ "app.kubernetes.io/name": "muslin", "app.kubernetes.io/component": "policies" })
 }
 
-fn constraints() -> Value {
+pub(super) fn constraints() -> Value {
     json!({ "matchPolicy": "Equivalent", "resourceRules": [rule(&["CREATE"], "pods")] })
 }
 
@@ -340,8 +378,8 @@ fn warnings() -> String {
     )
 }
 
-/// Returns the expression with the operations of the patch.
-fn patch() -> String {
+/// Returns the expression with the operations of the patch: for a pod whose answer is known, with `more` of them, or else `otherwise`.
+fn patch(is_known: &str, more: &str, otherwise: &str) -> String {
     let resolvers = "variables.indexes.map(index, variables.containers[index].name + '=' + \
                      variables.resolverOf[variables.kinds[index]]).join(', ')";
     let injected = list("injected");
@@ -354,7 +392,11 @@ fn patch() -> String {
     );
     let parents = "(has(object.metadata.annotations) ? [] : [JSONPatch{op: 'add', path: '/metadata/annotations', \
                    value: {'muslin.dev/resolvers': ''}}])";
-    format!("!variables.isKnown ? [] : {} + {parents} + {annotations} + {} + {}", label(), replaced(), added())
+    let all = format!("{} + {parents} + {annotations} + {} + {}", label(), replaced(), added());
+    if more == "[]" {
+        return format!("!({is_known}) ? {otherwise} : {all}");
+    }
+    format!("!({is_known}) ? {otherwise} : {all} + {more}")
 }
 
 /// Returns the operations that set the label.
@@ -380,7 +422,7 @@ fn annotation(key: &str, wanted: &str, value: &str) -> String {
     )
 }
 
-fn escaped(key: &str) -> String {
+pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -24,6 +24,32 @@ pub struct Settings<'s> {
     pub default_profile: &'s str,
     /// The API version of MutatingAdmissionPolicy.
     pub version: ApiVersion,
+    /// The webhooks that handle all other pods; `None` without muslin in the cluster.
+    pub webhooks: Option<&'s Webhooks>,
+}
+
+/// muslin's webhooks in the cluster, beside which the policies stand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Webhooks {
+    /// The pods that the webhook changes.
+    pub changed: Reach,
+    /// The pods that the webhook denies.
+    pub denied: Reach,
+    /// The namespaces of whose pods only the webhook knows the answer.
+    pub left: Vec<String>,
+    /// The webhook does not see the pods that the policies change, so that the policies also warn.
+    pub is_separated: bool,
+}
+
+/// The objects that a webhook is called for, as its configuration says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reach {
+    /// `namespaceSelector`.
+    pub namespaces: Value,
+    /// `objectSelector`.
+    pub objects: Value,
+    /// `matchConditions`, without those of muslin itself.
+    pub conditions: Vec<Value>,
 }
 
 /// An API version of MutatingAdmissionPolicy.

@@ -20,6 +20,7 @@ fn compiled(profile: &Profile, images: &[KnownImage]) -> Compilation {
         default_mode: Mode::Inject,
         default_profile: "default",
         version: ApiVersion::V1,
+        webhooks: None,
     };
     compile(&settings).unwrap()
 }
@@ -39,7 +40,7 @@ fn an_image_that_is_exempt_or_for_windows_is_left_out() {
         "ghcr.io/linkerd/proxy:edge-26.1.1",
         "::",
     ]);
-    let found = images::Images::new(&images, &profile);
+    let found = images::Images::new(&images, &profile, Vec::new(), usize::MAX);
     let left_out: Vec<&str> = found.left_out.iter().map(|one| &*one.image).collect();
     assert_eq!(left_out, images[1..].iter().map(KnownImage::name).collect::<Vec<_>>());
     let kind = |key: &str| found.entries.get(key).copied();
@@ -53,7 +54,7 @@ fn what_a_file_says_of_an_image_outranks_its_name_with_any_command() {
     let declared = "glibc".parse().unwrap();
     let declared = Fingerprint::declared(declared, Reason::Fixed("a test says so"));
     let images = [KnownImage::with("alpine:3.19", declared), KnownImage::by_name("docker.io/library/alpine:3.19")];
-    let found = images::Images::new(&images, &Profile::default());
+    let found = images::Images::new(&images, &Profile::default(), Vec::new(), usize::MAX);
     assert_eq!(found.entries.get("alpine:3.19"), Some(&0));
     assert_eq!(found.entries.get("docker.io/library/alpine:3.19"), Some(&0));
     assert_eq!(found.entries.get("alpine:3.19 "), None, "the file says nothing of other commands");
@@ -97,8 +98,8 @@ fn most_situations_have_an_answer_and_the_page_lists_the_rules_in_it() {
     for name in ["default", "fast"] {
         let profile = Profile::builtin(name).unwrap();
         let engine = engine::Engine { profile: &profile, cluster_domain: "cluster.local", cluster_nameservers: 1 };
-        let kinds = images::Images::new(&images, &profile).kinds;
-        let cases = cases::Cases::ask(&engine, &kinds);
+        let kinds = images::Images::new(&images, &profile, Vec::new(), usize::MAX).kinds;
+        let cases = cases::Cases::ask(&engine, &kinds, None);
         let excluded: usize = cases.by_key.values().map(|case| case.excluded.len()).sum();
         let conflicts: usize = cases.by_key.values().map(|case| case.conflicts.len()).sum();
         let (asked, all) = (vocabulary::situations().len() * 2, cases.by_key.len());

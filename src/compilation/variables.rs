@@ -32,7 +32,11 @@ pub(super) fn variables(images: &Images, kinds: &[KindTexts], cases: &Cases, def
              namespaceObject.metadata.labels[{mode}] : {default}"
         ),
     ));
-    variables.extend(dns_variables(&format!("{OPTIONS}.filter(text, !(text in variables.claimed))")));
+    // What an earlier pass set is not the author's, but what it replaced is: `attempts:2 (was attempts:0)`.
+    variables.extend(dns_variables(&format!(
+        "{OPTIONS}.filter(text, !(text in variables.claimed)) + variables.claimed.filter(text, text.endsWith(')')).map(text, \
+         text.substring(0, size(text) - 1))"
+    )));
     let table = image_table(images);
     variables.extend(table.variables());
     variables.push(variable("kinds", format!("variables.containers.map(c, {})", kind_of_container(&table))));
@@ -287,9 +291,12 @@ fn is_known() -> String {
         format!("variables.kinds.all(kind, !(kind in {}))", list("excluded")),
         format!("{}.all(pair, !pair.split(' ').all(kind, kind in variables.kinds))", list("conflicts")),
         format!(
-            "size(variables.claimed) == 0 || (variables.claimed == {} && \
-             variables.texts.filter(text, text in variables.claimed) == variables.claimed)",
-            list("added")
+            "size(variables.claimed) == 0 || (variables.claimed.join(' ') == {injected}.join('') && \
+             variables.texts.filter(text, text in {added}) == {added} && {replaced}.all(text, \
+             size(variables.texts.filter(other, other == text)) == 1))",
+            injected = list("injected"),
+            added = list("added"),
+            replaced = list("replaced"),
         ),
         format!("variables.lines.map(lines, size(lines)).sum() <= {ANNOTATION_LINES_MAX}"),
     ];

@@ -12,7 +12,7 @@ mod shape;
 mod tests;
 
 pub use check::{Check, Status, is_healthy};
-pub use checks::{TESTED_KUBERNETES, judge};
+pub use checks::{TESTED_KUBERNETES, judge, judge_parts};
 pub use expected::{Right, expected_objects, rights};
 pub use observed::{
     CallResult, CertificateFacts, DryRun, FailedInspection, NamespaceLabels, Observed, PortAnswer, Replica, Seen,

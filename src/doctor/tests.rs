@@ -436,6 +436,17 @@ fn muslins_own_metrics_tell_of_missed_pods_caches_and_registries() {
     let cache = "muslin_node_local_reachable{address=\"169.254.20.10\"} ";
     only("node-cache", Status::Wrong, &["169.254.20.10"], metrics(&format!("{cache}0\n")));
     assert_eq!(after(metrics(&format!("{cache}1\n"))), vec![]);
+    let policies = |objects: u32, left_out: u32| {
+        metrics(&format!(
+            "muslin_policy_objects {objects}\nmuslin_policy_images 9\nmuslin_policy_images_left_out {left_out}\nmuslin_policy_pods_total 5\n\
+             muslin_reviews_total{{hook=\"mutate\",outcome=\"changed\",mode=\"inject\"}} 3\n\
+             muslin_reviews_total{{hook=\"enforce\",outcome=\"denied\",mode=\"enforce\"}} 7\n"
+        ))
+    };
+    assert_eq!(after(policies(12, 0)), vec![]);
+    let ways = "know 9 images changed 5 pods since the leader started, and the webhook reviewed 3";
+    only("policies", Status::Warning, &[ways, "2 more images"], policies(12, 2));
+    only("policies", Status::Warning, &["1.36"], policies(0, 0));
     let inspections = |read, failed| {
         metrics(&format!("muslin_inspections_read_total {read}\nmuslin_inspections_failed_total {failed}\n"))
     };

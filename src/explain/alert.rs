@@ -14,7 +14,7 @@ macro_rules! alerts {
 }
 
 /// All alerts; a test compares them with the manifest.
-pub(super) static ALERTS: [Alert; 13] = alerts![
+pub(super) static ALERTS: [Alert; 16] = alerts![
     "MuslinIsGone",
     "MuslinMissesPods",
     "MuslinApiServerFailsOpen",
@@ -28,6 +28,9 @@ pub(super) static ALERTS: [Alert; 13] = alerts![
     "MuslinSearchDomainBroken",
     "MuslinNodeLocalUnreachable",
     "MuslinProfileRolledBack",
+    "MuslinDnsFault",
+    "MuslinDnsFaultOnManyNodes",
+    "MuslinDnsWatchStopped",
 ];
 
 // === impl Alert ===

@@ -2,8 +2,8 @@
 
 use super::page::Page;
 use crate::rules::{
-    CERTIFICATE_UNUSABLE, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, ROLLOUT_PROMOTED, ROLLOUT_ROLLED_BACK, RULES,
-    SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+    CERTIFICATE_UNUSABLE, DNS_FAULT, DNS_FAULT_ENDED, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, ROLLOUT_PROMOTED,
+    ROLLOUT_ROLLED_BACK, RULES, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
 };
 
 /// The reasons of all Events of muslin, and the subject of each.
@@ -17,6 +17,8 @@ pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
         (ROLLOUT_ROLLED_BACK, "new settings of a ResolverProfile that no new pod gets any more"),
         (SEARCH_DOMAIN_BROKEN, "a search domain of a node that breaks lookups of names outside the cluster"),
         (SEARCH_DOMAIN_HEALTHY, "a search domain of a node that no longer breaks lookups"),
+        (DNS_FAULT, "a verdict about DNS on a node, which a watch there found twice"),
+        (DNS_FAULT_ENDED, "a verdict about DNS on a node, which a watch there no longer finds"),
     ])
 }
 
@@ -43,6 +45,11 @@ pub(super) fn page(name: &'static str) -> Page {
         page.paragraph(
             "muslin writes it on the DNSObservation of the node. `kubectl get dnsobservations` has the domains and their answers, and \
              `muslin explain broken-search-domain` says what they do to lookups.",
+        );
+    } else if name == DNS_FAULT || name == DNS_FAULT_ENDED {
+        page.paragraph(
+            "`muslin probe --watch` writes it on its own pod and on CoreDNS's Deployment. `muslin explain` and the name of the verdict say \
+             what to do.",
         );
     } else {
         page.paragraph("The type `Warning` means that the pod needs a change, which the message names. `Normal` means that muslin fixed it.");

@@ -3,8 +3,8 @@
 use super::page::Page;
 use crate::image::Evidence;
 use crate::pod::{
-    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, LIBC_LABEL, RESOLVERS_ANNOTATION,
-    ROLLOUT_KEY, WARNINGS_ANNOTATION,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, LIBC_LABEL, POLICIES_ANNOTATION,
+    RESOLVERS_ANNOTATION, ROLLOUT_KEY, WARNINGS_ANNOTATION,
 };
 use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL, Profile, SELF_LABEL};
 use crate::resolver::{Family, Resolver};
@@ -20,7 +20,7 @@ pub struct Key {
 }
 
 /// All keys of objects that muslin reads or writes.
-pub(super) static KEYS: [Key; 14] = [
+pub(super) static KEYS: [Key; 15] = [
     Key {
         name: MODE_LABEL,
         written: "You write this label on a namespace.",
@@ -56,6 +56,11 @@ pub(super) static KEYS: [Key; 14] = [
         name: INJECTED_ANNOTATION,
         written: "muslin writes this annotation on pods, in mode `inject` and above.",
         meaning: "The value lists the options that muslin set, and the author's values that they replaced.",
+    },
+    Key {
+        name: POLICIES_ANNOTATION,
+        written: "muslin's admission policies write this annotation on pods that they change instead of the webhook, with `serve --policies`.",
+        meaning: "The value lists the images that they knew, for the webhook's configuration. It may change in any release.",
     },
     Key {
         name: LIBC_LABEL,

@@ -18,12 +18,13 @@ pub struct Template {
 }
 
 /// The components in the order in which `muslin install` adds them, with the conditions on the chart's values.
-const COMPONENTS: [(Component, &str); 13] = [
+const COMPONENTS: [(Component, &str); 18] = [
     (Component::HighAvailability, r#"or .Values.highAvailability (eq .Values.mode "enforce")"#),
     (Component::EnforceEverywhereButSystem, r#"eq .Values.mode "enforce""#),
     (Component::ImageInspection, "or .Values.imageInspection .Values.privateRegistries .Values.pullSecrets"),
     (Component::PrivateRegistries, ".Values.privateRegistries"),
     (Component::PullSecrets, ".Values.pullSecrets"),
+    (Component::Policies, ".Values.policies"),
     (Component::OwnCertificate, "or .Values.ownCertificate .Values.certManager"),
     (Component::CertManager, ".Values.certManager"),
     (Component::NetworkPolicy, ".Values.networkPolicy"),
@@ -32,6 +33,10 @@ const COMPONENTS: [(Component, &str); 13] = [
     (Component::Platform(Platform::Aks), r#"eq .Values.platform "aks""#),
     (Component::Platform(Platform::OpenShift), r#"eq .Values.platform "openshift""#),
     (Component::HostNetwork, ".Values.hostNetwork"),
+    (Component::WatchRights, ".Values.watch"),
+    (Component::WatchNodes, r#"eq .Values.watch "nodes""#),
+    (Component::WatchZones, r#"eq .Values.watch "zones""#),
+    (Component::WatchNodeFiles, ".Values.watchNodeFiles"),
 ];
 
 /// Returns the templates.

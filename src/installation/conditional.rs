@@ -32,6 +32,11 @@ impl<'v> Conditional<'v> {
         Self::of(value).map_or(value, |conditional| conditional.value)
     }
 
+    /// Returns the same as [`Self::inner`], to change it.
+    pub(super) fn inner_mut(value: &mut Value) -> &mut Value {
+        if value.get(CONDITION).is_some() { &mut value[VALUE] } else { value }
+    }
+
     /// Returns the values of a conditional value, which any other does not have.
     pub(super) fn values_mut(value: &mut Value) -> Option<Vec<&mut Value>> {
         let fields = value.as_object_mut().filter(|fields| fields.contains_key(CONDITION))?;

@@ -94,6 +94,13 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "components/own-certificate/kustomization.yaml",
         include_str!("../../manifests/components/own-certificate/kustomization.yaml"),
     ),
+    ("components/policies/cluster-role.yaml", include_str!("../../manifests/components/policies/cluster-role.yaml")),
+    ("components/policies/deployment.yaml", include_str!("../../manifests/components/policies/deployment.yaml")),
+    ("components/policies/kustomization.yaml", include_str!("../../manifests/components/policies/kustomization.yaml")),
+    (
+        "components/policies/validating-webhook.yaml",
+        include_str!("../../manifests/components/policies/validating-webhook.yaml"),
+    ),
     (
         "components/private-registries/deployment.yaml",
         include_str!("../../manifests/components/private-registries/deployment.yaml"),
@@ -114,6 +121,37 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "components/pull-secrets/kustomization.yaml",
         include_str!("../../manifests/components/pull-secrets/kustomization.yaml"),
     ),
+    (
+        "components/watch-node-files/daemon-set.yaml",
+        include_str!("../../manifests/components/watch-node-files/daemon-set.yaml"),
+    ),
+    (
+        "components/watch-node-files/kustomization.yaml",
+        include_str!("../../manifests/components/watch-node-files/kustomization.yaml"),
+    ),
+    (
+        "components/watch-node-files/namespace.yaml",
+        include_str!("../../manifests/components/watch-node-files/namespace.yaml"),
+    ),
+    (
+        "components/watch-rights/cluster-role.yaml",
+        include_str!("../../manifests/components/watch-rights/cluster-role.yaml"),
+    ),
+    (
+        "components/watch-rights/kustomization.yaml",
+        include_str!("../../manifests/components/watch-rights/kustomization.yaml"),
+    ),
+    (
+        "components/watch-rights/service-account.yaml",
+        include_str!("../../manifests/components/watch-rights/service-account.yaml"),
+    ),
+    ("components/watch-zones/deployment.yaml", include_str!("../../manifests/components/watch-zones/deployment.yaml")),
+    (
+        "components/watch-zones/kustomization.yaml",
+        include_str!("../../manifests/components/watch-zones/kustomization.yaml"),
+    ),
+    ("components/watch/daemon-set.yaml", include_str!("../../manifests/components/watch/daemon-set.yaml")),
+    ("components/watch/kustomization.yaml", include_str!("../../manifests/components/watch/kustomization.yaml")),
     ("monitoring/dashboard.json", include_str!("../../manifests/monitoring/dashboard.json")),
     ("monitoring/kustomization.yaml", include_str!("../../manifests/monitoring/kustomization.yaml")),
     ("monitoring/pod-monitor.yaml", include_str!("../../manifests/monitoring/pod-monitor.yaml")),

@@ -205,8 +205,10 @@ fn change(object: &mut Value, operations: &Patch, condition: Option<&str>) -> Re
 
 /// Applies a strategic merge patch to the object that it names; with a condition, only where it holds in a chart.
 pub(super) fn patch(objects: &mut Vec<Value>, patch: &Value, condition: Option<&str>) -> Result<(), ManifestError> {
-    let is_named =
-        |object: &Value| object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"];
+    let is_named = |object: &Value| {
+        let object = Conditional::inner(object);
+        object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"]
+    };
     let index = objects
         .iter()
         .position(is_named)
@@ -214,7 +216,7 @@ pub(super) fn patch(objects: &mut Vec<Value>, patch: &Value, condition: Option<&
     match (patch["$patch"] == "delete", condition) {
         (true, None) => drop(objects.remove(index)),
         (true, Some(condition)) => objects[index] = Conditional::and_not(objects[index].take(), condition),
-        (false, condition) => merge(&mut objects[index], patch, condition),
+        (false, condition) => merge(Conditional::inner_mut(&mut objects[index]), patch, condition),
     }
     Ok(())
 }
@@ -222,6 +224,7 @@ pub(super) fn patch(objects: &mut Vec<Value>, patch: &Value, condition: Option<&
 /// Sets the image of muslin's containers.
 pub(super) fn set_image(objects: &mut [Value], image: &str) {
     for object in objects {
+        let object = Conditional::inner_mut(object);
         let Some(Value::Array(containers)) = object.pointer_mut("/spec/template/spec/containers") else { continue };
         for container in containers {
             container["image"] = json!(image);

@@ -34,6 +34,8 @@ pub enum Component {
     PrivateRegistries,
     /// The pods' own credentials for inspections.
     PullSecrets,
+    /// Admission policies beside the webhook.
+    Policies,
     /// A certificate from the Secret `muslin-tls`.
     OwnCertificate,
     /// A certificate from cert-manager.
@@ -44,6 +46,14 @@ pub enum Component {
     Platform(Platform),
     /// The network of the nodes, with ports that outrank a platform's.
     HostNetwork,
+    /// The account and the rights of a watch.
+    WatchRights,
+    /// A watch of DNS on each node.
+    WatchNodes,
+    /// A watch of DNS in each zone.
+    WatchZones,
+    /// The node's files for a watch on each node.
+    WatchNodeFiles,
 }
 
 /// The choices of an administrator.
@@ -74,11 +84,16 @@ impl Component {
             Self::ImageInspection => "image-inspection",
             Self::PrivateRegistries => "private-registries",
             Self::PullSecrets => "pull-secrets",
+            Self::Policies => "policies",
             Self::OwnCertificate => "own-certificate",
             Self::CertManager => "cert-manager",
             Self::NetworkPolicy => "network-policy",
             Self::Platform(platform) => platform.name(),
             Self::HostNetwork => "host-network",
+            Self::WatchRights => "watch-rights",
+            Self::WatchNodes => "watch",
+            Self::WatchZones => "watch-zones",
+            Self::WatchNodeFiles => "watch-node-files",
         };
         format!("components/{name}")
     }
@@ -122,6 +137,9 @@ impl Installation {
         {
             components.push(Component::ImageInspection);
         }
+        if components.iter().any(|component| matches!(component, Component::WatchNodes | Component::WatchZones)) {
+            components.push(Component::WatchRights);
+        }
         components.sort_unstable();
         components.dedup();
         components
@@ -143,8 +161,16 @@ pub fn objects_to_delete(
     has_monitoring: bool,
     keeps_definitions: bool,
 ) -> Result<Vec<Value>, ManifestError> {
-    let everywhere =
-        [Component::HighAvailability, Component::ImageInspection, Component::PullSecrets, Component::NetworkPolicy];
+    let everywhere = [
+        Component::HighAvailability,
+        Component::ImageInspection,
+        Component::PullSecrets,
+        Component::Policies,
+        Component::NetworkPolicy,
+        Component::WatchRights,
+        Component::WatchNodes,
+        Component::WatchZones,
+    ];
     let mut objects = kustomization::build("base")?;
     for component in everywhere.into_iter().chain(has_cert_manager.then_some(Component::CertManager)) {
         kustomization::add_resources(&mut objects, &component.folder())?;

@@ -78,6 +78,9 @@ fn whatever_is_installed_is_deleted() {
         Component::NetworkPolicy,
         Component::Platform(Platform::OpenShift),
         Component::HostNetwork,
+        Component::WatchNodes,
+        Component::WatchZones,
+        Component::WatchNodeFiles,
     ];
     for components in [Vec::new(), components] {
         let namespace = "dns-system".to_owned();
@@ -160,6 +163,24 @@ fn a_chart_says_where_each_part_is() {
     ] {
         assert!(deployment.text.contains(part), "{part}\n{}", deployment.text);
     }
+}
+
+#[test]
+fn a_watch_on_nodes_and_one_in_zones_differ_in_their_kind_and_in_where_they_run_alone() {
+    let watch = |component, kind: &str| {
+        let objects = Installation { components: vec![component], ..installation() }.objects().unwrap();
+        let object =
+            objects.into_iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == "muslin-watch");
+        object.unwrap()["spec"]["template"]["spec"].take()
+    };
+    let (mut nodes, mut zones) =
+        (watch(Component::WatchNodes, "DaemonSet"), watch(Component::WatchZones, "Deployment"));
+    assert!(nodes["tolerations"].take().is_array() && zones["topologySpreadConstraints"].take().is_array());
+    for spec in [&mut nodes, &mut zones] {
+        spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    }
+    assert_eq!(nodes, zones);
+    assert_eq!(nodes["containers"][0]["image"], "registry.example.com/muslin:0.1.0");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::keys::{
-    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, RESOLVERS_ANNOTATION, ROLLOUT_KEY,
-    WARNINGS_ANNOTATION, keep_unread,
+    DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, POLICIES_ANNOTATION,
+    RESOLVERS_ANNOTATION, ROLLOUT_KEY, WARNINGS_ANNOTATION, keep_unread,
 };
 use super::text::Text;
 
@@ -109,6 +109,8 @@ impl<'a> Annotations<'a> {
                     DOCTOR_ANNOTATION => &mut self.doctor,
                     ISTIO_CONFIG_ANNOTATION => &mut self.istio_config,
                     AMBIENT_DNS_ANNOTATION => &mut self.ambient_dns_capture,
+                    // Only the webhook's configuration reads it.
+                    POLICIES_ANNOTATION => return Ok(()),
                     _ => {
                         keep_unread(&mut self.unread, key);
                         return Ok(());

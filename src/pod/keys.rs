@@ -15,6 +15,9 @@ pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
 /// Annotation and label with the settings that a pod got from a profile that rolled out when the pod was created: the label has the stage,
 /// the annotation also the profile and its settings.
 pub const ROLLOUT_KEY: &str = "muslin.dev/rollout";
+/// Annotation of a pod that admission policies changed instead of the webhook, with the images that they knew. They remove it from every
+/// other pod, so that its author's does not count.
+pub const POLICIES_ANNOTATION: &str = "muslin.dev/policies";
 /// Annotation of the pod that `muslin doctor` asks the API server to create as a dry run. The webhook answers in it; other pods get
 /// nothing for it.
 pub const DOCTOR_ANNOTATION: &str = "muslin.dev/doctor";

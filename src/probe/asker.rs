@@ -146,6 +146,23 @@ async fn open_socket(server: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Receives a message. The buffer for the largest one exists only once there is a message: hundreds of queries may wait at once.
+async fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
+    loop {
+        socket.readable().await?;
+        let mut buffer = vec![0; MESSAGE_MAX];
+        match socket.try_recv(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                buffer.shrink_to_fit();
+                return Ok(buffer);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn encode(question: &DnsQuestion, id: u16) -> io::Result<Vec<u8>> {
     question
         .encode(id)
@@ -156,10 +173,8 @@ async fn by_udp(server: SocketAddr, question: &DnsQuestion, id: u16) -> io::Resu
     let message = encode(question, id)?;
     let socket = open_socket(server).await?;
     socket.send(&message).await?;
-    let mut buffer = vec![0; MESSAGE_MAX];
     loop {
-        let length = socket.recv(&mut buffer).await?;
-        match question.read_message(id, &buffer[..length]) {
+        match question.read_message(id, &receive(&socket).await?) {
             Reading::Answer(answer) => return Ok(QueryOutcome::Answer(answer)),
             Reading::Malformed(why) => return Ok(QueryOutcome::Malformed(why)),
             Reading::WrongQuestion | Reading::Unrelated => {}
@@ -244,10 +259,9 @@ async fn send_alone(server: SocketAddr, waiting: PendingQuestion<'_>, until: Ins
 
 /// Receives until each of these has its answer.
 async fn receive_answers(socket: &UdpSocket, waiting: &mut [PendingQuestion<'_>], began: Instant) -> io::Result<()> {
-    let mut buffer = vec![0; MESSAGE_MAX];
     while waiting.iter().any(|waiting| waiting.half.is_none()) {
-        let length = socket.recv(&mut buffer).await?;
-        assign_message(waiting, &buffer[..length], began.elapsed());
+        let message = receive(socket).await?;
+        assign_message(waiting, &message, began.elapsed());
     }
     Ok(())
 }

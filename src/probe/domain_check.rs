@@ -27,7 +27,7 @@ const AT_ONCE: usize = 4;
 
 /// Limit of the queries of one round. Each name takes two queries, for A and AAAA, which go to the next nameserver if one is silent. A
 /// healthy domain takes one name.
-const QUERIES_MAX: u32 = 120;
+pub const QUERIES_MAX: u32 = 120;
 
 /// Time limit of one round.
 const ROUND_MAX: Duration = Duration::from_secs(60);

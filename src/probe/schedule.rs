@@ -184,7 +184,7 @@ pub(super) fn fraction(index: usize, of: usize, time: Duration) -> Duration {
 }
 
 /// Returns a label that no domain has.
-fn invented_label() -> String {
+pub(super) fn invented_label() -> String {
     (0..INVENTED_LETTERS).map(|_| char::from(b'a' + u8::try_from(random::<u32>() % 26).unwrap_or(0))).collect()
 }
 

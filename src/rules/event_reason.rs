@@ -44,6 +44,12 @@ pub const SEARCH_DOMAIN_BROKEN: &str = "SearchDomainBroken";
 /// The reason of the Events on a DNSObservation about a search domain that no longer breaks lookups.
 pub const SEARCH_DOMAIN_HEALTHY: &str = "SearchDomainHealthy";
 
+/// The reason of the Events on a watcher's pod and on CoreDNS about a verdict that begins to stand.
+pub const DNS_FAULT: &str = "DNSFault";
+
+/// The reason of the Events on a watcher's pod and on CoreDNS about a verdict that has ended.
+pub const DNS_FAULT_ENDED: &str = "DNSFaultEnded";
+
 // === impl EventReason ===
 
 impl EventReason {

@@ -14,7 +14,7 @@ use super::rule::{Findings, HOLDER, Rule, Texts};
 use super::rule_input::{RuleInput, excerpt, short};
 use crate::pod::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, LIBC_LABEL,
-    RESOLVERS_ANNOTATION, ROLLOUT_KEY, UnreadKey, WARNINGS_ANNOTATION,
+    POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, ROLLOUT_KEY, UnreadKey, WARNINGS_ANNOTATION,
 };
 use crate::policy::{Level, MODE_LABEL, PROFILE_LABEL, meant_word};
 
@@ -30,8 +30,15 @@ pub(super) static RULE: Rule = Rule {
 /// The keys that a person writes.
 const WRITTEN: [&str; 4] = [INJECT_ANNOTATION, IGNORE_ANNOTATION, MODE_LABEL, PROFILE_LABEL];
 /// The keys that muslin writes.
-const MUSLINS: [&str; 6] =
-    [LIBC_LABEL, RESOLVERS_ANNOTATION, INJECTED_ANNOTATION, WARNINGS_ANNOTATION, ROLLOUT_KEY, DOCTOR_ANNOTATION];
+const MUSLINS: [&str; 7] = [
+    LIBC_LABEL,
+    RESOLVERS_ANNOTATION,
+    INJECTED_ANNOTATION,
+    WARNINGS_ANNOTATION,
+    POLICIES_ANNOTATION,
+    ROLLOUT_KEY,
+    DOCTOR_ANNOTATION,
+];
 
 fn check(input: &RuleInput<'_>, findings: &mut Findings<'_>) {
     for unread in input.unread {

@@ -130,6 +130,7 @@ fn router(policy: NamespacePolicy, metrics: &Arc<Metrics>) -> Router {
         search_domains: SearchDomains::default(),
         own_namespace: Some("muslin".to_owned()),
         inspection: None,
+        image_names: None,
         docs_url: None,
         certificates: None,
     };

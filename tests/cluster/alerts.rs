@@ -39,7 +39,7 @@ const QUICK: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="0
 const SLOW: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="2.0"}"#;
 const ALL: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="+Inf"}"#;
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 16] = [
     Case {
         alert: "MuslinIsGone",
         labels: &[],
@@ -140,6 +140,41 @@ const CASES: [Case; 13] = [
             (r#"muslin_profile_rollout{profile="web",phase="RolledBack",pod="two"}"#, "0x30 1x90"),
         ],
         silent: &[(r#"muslin_profile_rollout{profile="web",phase="Promoted",pod="one"}"#, "0x30 1x90")],
+    },
+    Case {
+        alert: "MuslinDnsFault",
+        labels: &[("node", "worker-1"), ("verdict", "fake-ip")],
+        fires: &[
+            (r#"muslin_probe_verdict{node="worker-1",verdict="fake-ip"}"#, "0x30 1x90"),
+            (r#"muslin_probe_verdict{node="worker-2",verdict="fake-ip"}"#, "0x120"),
+        ],
+        silent: &[(r#"muslin_probe_verdict{node="worker-1",verdict="fake-ip"}"#, "0x120")],
+    },
+    Case {
+        alert: "MuslinDnsFaultOnManyNodes",
+        labels: &[("verdict", "stale-nameserver")],
+        fires: &[
+            (r#"muslin_probe_verdict{node="worker-1",verdict="stale-nameserver"}"#, "0x30 1x90"),
+            (r#"muslin_probe_verdict{node="worker-2",verdict="stale-nameserver"}"#, "0x30 1x90"),
+            (r#"muslin_probe_verdict{node="worker-3",verdict="stale-nameserver"}"#, "0x30 1x90"),
+            (r#"muslin_probe_verdict{node="worker-4",verdict="stale-nameserver"}"#, "0x120"),
+        ],
+        // Two of three nodes are the fault of these nodes.
+        silent: &[
+            (r#"muslin_probe_verdict{node="worker-1",verdict="stale-nameserver"}"#, "1x120"),
+            (r#"muslin_probe_verdict{node="worker-2",verdict="stale-nameserver"}"#, "1x120"),
+            (r#"muslin_probe_verdict{node="worker-3",verdict="stale-nameserver"}"#, "0x120"),
+        ],
+    },
+    Case {
+        alert: "MuslinDnsWatchStopped",
+        labels: &[("node", "worker-1")],
+        // After ten minutes without a round the increase is 0.
+        fires: &[
+            (r#"muslin_probe_rounds_total{node="worker-1"}"#, "0+2x21 42x99"),
+            (r#"muslin_probe_rounds_total{node="worker-2"}"#, "0+2x120"),
+        ],
+        silent: &[(r#"muslin_probe_rounds_total{node="worker-1"}"#, "0+1x120")],
     },
 ];
 

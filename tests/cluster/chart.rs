@@ -26,7 +26,7 @@ const MANIFESTS_0_1_0: &str = include_str!("../data/manifests-0.1.0.yaml");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/muslin");
 
 /// The chart's values, and the arguments of `muslin install` that mean the same.
-const CHOICES: [(&[&str], &[&str]); 16] = [
+const CHOICES: [(&[&str], &[&str]); 21] = [
     (&[], &[]),
     (&["mode=audit"], &["--mode", "audit"]),
     (
@@ -43,7 +43,12 @@ const CHOICES: [(&[&str], &[&str]); 16] = [
         &["--monitoring", "--env", "MUSLIN_DOCS_URL=https://docs.example.com/a/"],
     ),
     (&["ownCertificate=true", "privateRegistries=true"], &["--own-certificate", "--private-registries"]),
+    (&["policies=true"], &["--policies"]),
+    (&["policies=true", "mode=enforce"], &["--policies", "--mode", "enforce"]),
     (&["platform=gke"], &["--platform", "gke"]),
+    (&["watch=nodes", "monitoring=true"], &["--watch", "--monitoring"]),
+    (&["watch=nodes", "watchNodeFiles=true"], &["--watch", "--watch-node-files"]),
+    (&["watch=zones", "platform=gke"], &["--watch=zones", "--platform", "gke"]),
     (&["hostNetwork=true", "highAvailability=true"], &["--host-network", "--ha"]),
     (&["hostNetwork=true", "platform=gke"], &["--host-network", "--platform", "gke"]),
     (&["platform=eks"], &["--platform", "eks"]),

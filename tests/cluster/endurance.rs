@@ -33,20 +33,21 @@ pub(crate) const ON_REQUEST: Topic = tests![measures_how_many_of_20000_pods_are_
 const CLIENTS: usize = 8;
 
 /// The least number of pods of the measurement.
-const PODS: usize = 20_000;
+pub(crate) const PODS: usize = 20_000;
 
 /// Clients that create pods until they are stopped.
-struct Load {
+pub(crate) struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Result<()>>>,
 }
 
-struct Shared {
-    namespace: String,
+/// What the clients of a load know.
+pub(crate) struct Shared {
+    pub(crate) namespace: String,
     /// Returns the pod to create, by its number.
     pod: fn(&Shared, usize) -> Value,
     /// The image that muslin has inspected, if any.
-    image: String,
+    pub(crate) image: String,
     /// The options that muslin injects for it.
     options: Value,
     number: AtomicUsize,
@@ -57,17 +58,19 @@ struct Shared {
 }
 
 /// The outcome of one pod.
-struct Made {
-    began: Instant,
-    ended: Instant,
-    outcome: Outcome,
+pub(crate) struct Made {
+    pub(crate) began: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) outcome: Outcome,
     /// Number of retries while the API server was away.
     tries: usize,
 }
 
-enum Outcome {
+#[derive(Debug)]
+pub(crate) enum Outcome {
     Fixed,
-    Missed,
+    /// With the pod's metadata as it is stored.
+    Missed(String),
     Failed(String),
 }
 
@@ -100,8 +103,9 @@ impl Phases<'_> {
 // === impl Load ===
 
 impl Load {
-    fn start(cluster: &Cluster, shared: Shared) -> Result<Self> {
-        cluster.namespace(&shared.namespace, &[])?;
+    /// Makes the namespace with these labels, and starts the clients.
+    pub(crate) fn start(cluster: &Cluster, labels: &[(&str, &str)], shared: Shared) -> Result<Self> {
+        cluster.namespace(&shared.namespace, labels)?;
         let shared = Arc::new(shared);
         let mut clients = Vec::new();
         for _ in 0..CLIENTS {
@@ -111,19 +115,19 @@ impl Load {
         Ok(Self { shared, clients })
     }
 
-    fn made(&self) -> usize {
+    pub(crate) fn made(&self) -> usize {
         self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Waits until this many more pods were created.
-    fn go_on(&self, pods: usize) {
+    pub(crate) fn go_on(&self, pods: usize) {
         let until = self.made() + pods;
         while self.made() < until {
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn stop(self, cluster: &Cluster) -> Result<Vec<Made>> {
+    pub(crate) fn stop(self, cluster: &Cluster) -> Result<Vec<Made>> {
         self.shared.is_stopped.store(true, Ordering::Relaxed);
         for client in self.clients {
             cluster.runtime.block_on(client)??;
@@ -149,7 +153,7 @@ async fn create(shared: Arc<Shared>, client: Client) -> Result<()> {
             };
             match created {
                 Ok(pod) if shared.is_fixed(&serde_json::to_value(&pod)?) => break Outcome::Fixed,
-                Ok(_) => break Outcome::Missed,
+                Ok(pod) => break Outcome::Missed(serde_json::to_string(&pod.metadata)?),
                 Err(_) if was_restarting || shared.is_restarting.load(Ordering::Relaxed) => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -166,7 +170,7 @@ async fn create(shared: Arc<Shared>, client: Client) -> Result<()> {
 // === impl Shared ===
 
 impl Shared {
-    fn new(namespace: &str, image: &str, options: Value, pod: fn(&Self, usize) -> Value) -> Self {
+    pub(crate) fn new(namespace: &str, image: &str, options: Value, pod: fn(&Self, usize) -> Value) -> Self {
         Self {
             namespace: namespace.to_owned(),
             pod,
@@ -191,7 +195,7 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     let replicas = Replicas::start(cluster, 2, &["--certificate-overlap", "1", "--shutdown-delay", "2"])?;
     wait("settled", || is_settled(cluster))?;
     let alpine = |shared: &Shared, number| pod(&shared.namespace, &format!("pod-{number}"), &shared.image);
-    let load = Load::start(cluster, Shared::new("rolled", "alpine:3.19", injected_options(), alpine))?;
+    let load = Load::start(cluster, &[], Shared::new("rolled", "alpine:3.19", injected_options(), alpine))?;
     let old = stored(cluster, "ca.crt")?;
     request_rotation(cluster, "authority")?;
     replicas.roll()?;
@@ -201,7 +205,7 @@ fn a_rolling_restart_and_a_rotation_of_the_ca_miss_no_pod(cluster: &Cluster) -> 
     for Made { outcome, .. } in &made {
         match outcome {
             Outcome::Fixed => {}
-            Outcome::Missed => anyhow::bail!("a pod of {} was missed", made.len()),
+            Outcome::Missed(pod) => anyhow::bail!("a pod of {} was missed: {pod}", made.len()),
             Outcome::Failed(error) => anyhow::bail!("a pod of {} failed: {error}", made.len()),
         }
     }
@@ -226,7 +230,7 @@ fn measures_how_many_of_20000_pods_are_missed_while_everything_changes(cluster: 
         let image = if number % 20 == 0 { &nowhere } else { &shared.image };
         pod(&shared.namespace, &format!("pod-{number}"), image)
     };
-    let load = Load::start(cluster, Shared::new("endured", &image, options, mixed))?;
+    let load = Load::start(cluster, &[], Shared::new("endured", &image, options, mixed))?;
     let mut phases = Phases { load: &load, done: Vec::new() };
     let outcome = change_everything(cluster, &replicas, registry, &mut phases);
     let phases = phases.done;
@@ -316,7 +320,7 @@ fn table(made: &[Made], phases: &[Phase]) -> Result<String> {
         let made: Vec<&Made> = made.iter().filter(of).collect();
         let count = |is: fn(&Outcome) -> bool| made.iter().filter(|made| is(&made.outcome)).count();
         let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
-        let missed = count(|outcome| matches!(outcome, Outcome::Missed));
+        let missed = count(|outcome| matches!(outcome, Outcome::Missed(_)));
         let again = made.iter().filter(|made| made.tries > 0).count();
         let mut took: Vec<f64> = made.iter().map(|made| (made.ended - made.began).as_secs_f64() * 1000.0).collect();
         took.sort_by(f64::total_cmp);

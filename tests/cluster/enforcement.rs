@@ -51,10 +51,14 @@ fn set_image(cluster: &Cluster, namespace: &str, pod: &str, image: &str) -> Resu
     kubectl(cluster, &["set", "image", &format!("pod/{pod}"), image, "-n", namespace])
 }
 
-/// Adds an ephemeral container, as `kubectl debug` does.
-fn debug(cluster: &Cluster, namespace: &str, pod: &str, name: &str, image: &str) -> Result<KubectlOutput> {
-    let patch = json!({ "spec": { "ephemeralContainers": [{ "name": name, "image": image }] } }).to_string();
-    kubectl(cluster, &["patch", "pod", pod, "-n", namespace, "--subresource=ephemeralcontainers", "-p", &patch])
+/// Adds an ephemeral container, as `kubectl debug` does. `kubectl patch` of Kubernetes 1.30 does not know the subresource.
+pub(crate) fn debug(cluster: &Cluster, namespace: &str, pod: &str, name: &str, image: &str) -> Result<KubectlOutput> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/ephemeralcontainers");
+    let mut wanted = cluster.pod(namespace, pod)?;
+    let mut containers = wanted["spec"]["ephemeralContainers"].as_array().cloned().unwrap_or_default();
+    containers.push(json!({ "name": name, "image": image }));
+    wanted["spec"]["ephemeralContainers"] = containers.into();
+    cluster.control_plane.kubectl(&["replace", "--raw", &path, "-f", "-"], Some(&wanted.to_string()))
 }
 
 fn is_denied_for(output: &KubectlOutput, finding: &str) -> Result<()> {

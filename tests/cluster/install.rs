@@ -24,12 +24,18 @@ pub(crate) const TESTS: Topic = tests![
 const IMAGE: &str = "registry.example.com/muslin:0.1.0";
 
 /// Arguments of `muslin install`, and the kustomization that has the same: its components, and more lines.
-pub(crate) const CHOICES: [(&[&str], &[&str], &str); 12] = [
+pub(crate) const CHOICES: [(&[&str], &[&str], &str); 17] = [
     (&[], &[], ""),
     (&["--ha"], &["high-availability"], ""),
     (&["--inspect-images", "--ha"], &["high-availability", "image-inspection"], ""),
     (&["--private-registries"], &["image-inspection", "private-registries"], ""),
     (&["--pull-secrets", "--inspect-images"], &["image-inspection", "pull-secrets"], ""),
+    (&["--policies"], &["policies"], ""),
+    (
+        &["--policies", "--mode", "enforce", "--namespace", "dns-system"],
+        &["high-availability", "enforce-everywhere-but-system", "policies"],
+        "namespace: dns-system\n",
+    ),
     (&["--own-certificate"], &["own-certificate"], ""),
     (&["--host-network", "--ha"], &["high-availability", "host-network"], ""),
     (&["--cert-manager", "--network-policy"], &["cert-manager", "network-policy"], ""),
@@ -45,6 +51,9 @@ pub(crate) const CHOICES: [(&[&str], &[&str], &str); 12] = [
     ),
     (&["--platform", "gke", "--monitoring"], &["gke"], "resources: [manifests/base, manifests/monitoring]\n"),
     (&["--platform", "openshift", "--cert-manager"], &["cert-manager", "openshift"], ""),
+    (&["--watch"], &["watch-rights", "watch"], ""),
+    (&["--watch", "--watch-node-files"], &["watch-rights", "watch", "watch-node-files"], ""),
+    (&["--watch=zones", "--namespace", "dns-system"], &["watch-rights", "watch-zones"], "namespace: dns-system\n"),
 ];
 
 fn install_prints_what_kustomize_builds(cluster: &Cluster) -> Result<()> {

@@ -52,7 +52,60 @@ fn metrics(expressions: &[&str]) -> BTreeSet<String> {
 
 /// Starts a muslin that has every metric.
 pub(crate) fn muslin_with_every_metric(cluster: &Cluster) -> Result<Muslin<'_>> {
-    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0"].map(str::to_owned))
+    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0", "--policies"].map(str::to_owned))
+}
+
+/// A watch whose nameserver has a closed port, which has every metric.
+struct DnsWatch {
+    child: std::process::Child,
+    address: String,
+    _folder: TempDir,
+}
+
+impl DnsWatch {
+    fn start() -> Result<Self> {
+        let folder = TempDir::new()?;
+        let (conf, log) = (folder.path().join("resolv.conf"), folder.path().join("log"));
+        fs::write(&conf, "search corp.example.com\n")?;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_muslin"));
+        command.args(["probe", "--watch", "--interval", "500ms", "--no-interception-query", "--no-cluster"]);
+        command.args([
+            "--server",
+            "127.53.0.10:9",
+            "--metrics-bind",
+            "127.0.0.1:0",
+            "--node",
+            "worker-1",
+            "--resolv-conf",
+        ]);
+        let child = command.arg(&conf).stdout(std::process::Stdio::null()).stderr(fs::File::create(&log)?).spawn()?;
+        let mut watch = Self { child, address: String::new(), _folder: folder };
+        wait("the watch's metrics", || {
+            let text = fs::read_to_string(&log)?;
+            watch.address = text
+                .lines()
+                .find_map(|line| line.rsplit_once("/metrics at "))
+                .map_or("", |(_, address)| address)
+                .to_owned();
+            Ok(!watch.address.is_empty() && watch.metrics()?.contains("muslin_probe_search_domain{"))
+        })?;
+        Ok(watch)
+    }
+
+    fn metrics(&self) -> Result<String> {
+        let mut stream = std::net::TcpStream::connect(&self.address)?;
+        std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut text)?;
+        Ok(text.split_once("\r\n\r\n").context("no answer")?.1.to_owned())
+    }
+}
+
+impl Drop for DnsWatch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Returns a profile with a cache on the node, for which muslin has a metric. Nothing listens there.
@@ -69,7 +122,8 @@ fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster
     for metric in ["muslin_node_local_reachable{", "muslin_profile_rollout{"] {
         wait("the trial of the cache and the rollout", || Ok(muslin.metrics()?.contains(metric)))?;
     }
-    let text = muslin.metrics()?;
+    let watch = DnsWatch::start()?;
+    let text = muslin.metrics()? + &watch.metrics()?;
     let there: BTreeSet<&str> =
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next()).collect();
     let dashboard = dashboard()?;
@@ -124,9 +178,14 @@ fn prometheus_answers_every_query_of_the_dashboard(cluster: &Cluster) -> Result<
     let labels: BTreeMap<_, _> = TARGET.into_iter().collect();
     let own = json!({
         "job_name": "muslin",
-        "static_configs": [{ "targets": [muslin.process().metrics], "labels": labels }],
+        "static_configs": [{ "targets": [muslin.process().metrics], "labels": &labels }],
     });
-    let prometheus = Prometheus::start(&[own, api_server])?;
+    let watch = DnsWatch::start()?;
+    let of_nodes = json!({
+        "job_name": "watch",
+        "static_configs": [{ "targets": [&watch.address], "labels": &labels }],
+    });
+    let prometheus = Prometheus::start(&[own, of_nodes, api_server])?;
     let dashboard = dashboard()?;
     let review = |round: usize| -> Result<()> {
         // One finding that muslin leaves, one that it fixes, and one for which it denies a pod.
@@ -175,6 +234,7 @@ fn queries(dashboard: &Value, values: &[(&str, &str)]) -> Result<Vec<String>> {
         ("$cluster", value("cluster")),
         ("$namespace", value("namespace")),
         ("$replica", value("pod")),
+        ("$node", ".*"),
         ("$__rate_interval", "10s"),
         ("$__range", "1m"),
     ];

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::cluster::enforcement::debug;
 use crate::cluster::impostor::{self, Impostor};
 use crate::common::harness::tests;
 use crate::common::pods::{awkward_pods, injected_options, planned, pod, without_identity};
@@ -233,12 +234,8 @@ fn ephemeral_containers_can_be_added_to_a_fixed_pod(cluster: &Cluster) -> Result
     let _muslin = cluster.muslin()?;
     cluster.namespace("ephemeral", &[])?;
     let (before, _) = cluster.created(&pod("ephemeral", "web", "alpine:3.19"))?;
-    let patch = json!({ "spec": { "ephemeralContainers": [{ "name": "debug", "image": "alpine:3.19" }] } }).to_string();
-    let patched = cluster.control_plane.kubectl(
-        &["patch", "pod", "web", "-n", "ephemeral", "--subresource=ephemeralcontainers", "-p", &patch],
-        None,
-    )?;
-    ensure!(patched.status.success(), "{}", patched.stderr);
+    let changed = debug(cluster, "ephemeral", "web", "debug", "alpine:3.19")?;
+    ensure!(changed.status.success(), "{}", changed.stderr);
     let after = cluster.pod("ephemeral", "web")?;
     ensure!(after["spec"]["ephemeralContainers"][0]["name"] == "debug", "{after:#}");
     ensure!(after["spec"]["dnsConfig"] == before["spec"]["dnsConfig"], "{after:#}");

@@ -35,17 +35,20 @@ const SOON: Duration = Duration::from_secs(60);
 /// Concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// The release in which MutatingAdmissionPolicy is served by default.
+/// The release that serves MutatingAdmissionPolicy by default.
 const STABLE: &str = "1.37";
 
-/// Flags of the API server that serve MutatingAdmissionPolicy. Releases that `MUSLIN_KUBERNETES` names have it by default, or not at all.
+/// The releases' version for `muslin compile` in which an administrator has to enable MutatingAdmissionPolicy.
+pub(crate) const BETA: &str = "1.34";
+
+/// Flags of the API server that serve MutatingAdmissionPolicy. Other releases than those with the beta have it by default, or not at all.
 pub(crate) fn api_server_flags() -> &'static [&'static str] {
-    match env::var("MUSLIN_KUBERNETES") {
-        Ok(_) => &[],
-        Err(_) => &[
+    match kubernetes() {
+        Some(BETA) => &[
             "--feature-gates=MutatingAdmissionPolicy=true",
             "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
         ],
+        _ => &[],
     }
 }
 
@@ -208,7 +211,7 @@ fn policies_warn_about_findings_and_deny_them_without_muslin(cluster: &Cluster) 
     };
     let output = create(&pod(namespace, "warned", "alpine:3.17"))?;
     ensure!(output.status.success(), "{}", output.stderr);
-    let warning = "'muslin-default-findings': muslin: app: use Alpine 3.18+ (musl 1.2.3 cannot ask by TCP: answers over 512 bytes are cut \
+    let warning = "'muslin-default-findings-unlabelled': muslin: app: use Alpine 3.18+ (musl 1.2.3 cannot ask by TCP: answers over 512 bytes are cut \
                    or lost) [musl-no-tcp]";
     ensure!(output.stderr.contains(warning), "{}", output.stderr);
 
@@ -253,9 +256,10 @@ fn policies_warn_about_findings_and_deny_them_without_muslin(cluster: &Cluster) 
 
 /// Returns the version for `muslin compile`; none where the API server has no such policies.
 pub(crate) fn kubernetes() -> Option<&'static str> {
-    match env::var("MUSLIN_KUBERNETES") {
-        Err(_) => Some("1.34"),
-        Ok(version) => (version == STABLE).then_some("1.36"),
+    match env::var("MUSLIN_KUBERNETES").as_deref() {
+        Err(_) | Ok("" | "1.35") => Some(BETA),
+        Ok(STABLE) => Some("1.36"),
+        Ok(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use muslin::policy::{Mode, Profile};
 use serde_json::{Value, json};
 
 use crate::cluster::measuring::resident;
-use crate::cluster::policies::{apply, create, kubernetes};
+use crate::cluster::policies::{BETA, apply, create, kubernetes};
 use crate::cluster::written_pods::{IMAGES, written_pods};
 use crate::common::harness::tests;
 use crate::common::pods::{awkward_pods, pod};
@@ -35,7 +35,7 @@ const MANY: usize = 5_000;
 /// Returns the objects of the profile `fast`, with these images.
 fn objects(images: &[KnownImage]) -> Result<Vec<Value>> {
     let profile = Profile::builtin("fast")?;
-    let version = if kubernetes() == Some("1.34") { ApiVersion::V1Beta1 } else { ApiVersion::V1 };
+    let version = if kubernetes() == Some(BETA) { ApiVersion::V1Beta1 } else { ApiVersion::V1 };
     let settings = Settings {
         profile: &profile,
         pod_selector: None,
@@ -43,8 +43,10 @@ fn objects(images: &[KnownImage]) -> Result<Vec<Value>> {
         cluster_domain: "cluster.local",
         cluster_nameservers: 1,
         default_mode: Mode::Inject,
-        default_profile: "fast",
+        // Every binding is made to select the measured namespaces, so that there must be one.
+        default_profile: "default",
         version,
+        webhooks: None,
     };
     Ok(compile(&settings)?.objects)
 }

@@ -425,7 +425,7 @@ fn every_workload_kind_gets_at_most_three_warnings(cluster: &Cluster) -> Result<
         { "name": "app", "image": "debian:12" }, { "name": "sidecar", "image": "alpine:3.16" }
     ]);
     specification["dnsConfig"] = json!({
-        "searches": ["."], "options": [
+        "options": [
             { "name": "attempts", "value": "x" }, { "name": "ndots", "value": "1" }, { "name": "rotate" },
             { "name": "use-vc" }, { "name": "ndots:2" }
         ]

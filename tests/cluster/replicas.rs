@@ -118,6 +118,15 @@ impl<'c> Replicas<'c> {
         Ok(holder)
     }
 
+    /// Kills all replicas, as when all of their nodes are lost.
+    pub(crate) fn kill_all(&self) -> Result<()> {
+        for Replica { mut process, .. } in self.running().drain(..) {
+            process.kill()?;
+            self.service.remove(&process)?;
+        }
+        Ok(())
+    }
+
     /// Suspends the leader, removes it from the Service, and returns its name.
     pub(crate) fn suspend_the_leader(&self) -> Result<String> {
         let holder = self.leader()?;

@@ -22,6 +22,7 @@ pub(crate) const TESTS: Topic = tests![
     the_server_uses_exactly_the_rights_of_the_base,
     image_inspection_uses_exactly_the_rights_of_its_overlays,
     a_scan_uses_exactly_the_rights_of_its_role,
+    a_watch_uses_exactly_the_rights_of_its_role,
     security_md_lists_every_right
 ];
 
@@ -254,6 +255,74 @@ fn a_scan_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {
     result
 }
 
+/// A process that ends with its value.
+struct Watch(std::process::Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A search domain breaks and is healthy again while a watch runs: the watch writes the observation, and Events on its pod and on CoreDNS.
+fn a_watch_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {
+    const NODE: &str = "watched-node";
+    let folder = overlay("components/watch-rights");
+    let role = granted(&std::fs::read_to_string(format!("{folder}/cluster-role.yaml"))?)?;
+    for file in ["service-account.yaml", "cluster-role.yaml"] {
+        kubectl(cluster, &["apply", "-f", &format!("{folder}/{file}")])?;
+    }
+    let coredns = ["-n", "kube-system", "create", "deployment", "coredns", "--image=coredns"];
+    let made = cluster.control_plane.kubectl(&coredns, None)?;
+    ensure!(made.status.success() || made.stderr.contains("already exists"), "{}", made.stderr);
+    let account = cluster.control_plane.service_account_kubeconfig("muslin", "muslin-watch")?;
+    let log = Log::of(cluster, "system:serviceaccount:muslin:muslin-watch");
+    let address = Ipv4Addr::new(127, 53, 2, 2);
+    let server = DnsServer::start(address, Manners::HealthySearchDomain)?;
+    let file = resolv_conf(address)?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muslin"));
+    command.args(["probe", "--watch", "--interval", "300ms", "--inside-only", "--node", NODE, "--resolv-conf"]);
+    command.arg(file.path()).arg("--kubeconfig").arg(&account);
+    command.envs([("POD_NAME", "muslin-watch-0"), ("POD_NAMESPACE", "muslin"), ("POD_UID", "705ab4f5")]);
+    let _watch = Watch(command.stdout(std::process::Stdio::null()).spawn()?);
+    let observed = || -> Result<Value> {
+        let output = cluster.control_plane.kubectl(&["get", "dnsobservation", NODE, "-o", "json"], None)?;
+        Ok(serde_json::from_str::<Value>(&output.stdout).unwrap_or_default()["spec"].take())
+    };
+    let events = |namespace: &str, reason: &str| -> Result<String> {
+        let arguments = ["get", "events.events.k8s.io", "-n", namespace, "--field-selector"];
+        let selector = format!("reason={reason}");
+        kubectl(cluster, &[&arguments[..], &[&selector, "-o", "jsonpath={.items[*].note}"]].concat())
+    };
+    wait("the first observation", || Ok(observed()?["watch"]["verdicts"] == json!([])))?;
+    server.answer(Manners::BrokenSearchDomain);
+    wait("the verdict", || Ok(observed()?["watch"]["verdicts"][0]["verdict"] == "search-expansion"))?;
+    wait("the broken domain", || Ok(observed()?["broken"] == json!(["corp.example.com"])))?;
+    let seen = observed()?;
+    ensure!(seen["nameservers"] == json!([address]) && seen["pod"] == "muslin-watch-0", "{seen:#}");
+    ensure!(seen["watch"]["nameservers"][0]["queries"].as_u64() > Some(0), "{seen:#}");
+    for namespace in ["muslin", "kube-system"] {
+        wait("the Event of the beginning", || {
+            Ok(events(namespace, "DNSFault")?.contains("DNS on node watched-node: search-expansion"))
+        })?;
+    }
+    server.answer(Manners::HealthySearchDomain);
+    wait("the end of the verdict", || Ok(observed()?["watch"]["verdicts"] == json!([])))?;
+    for namespace in ["muslin", "kube-system"] {
+        wait(
+            "the Event of the end",
+            || Ok(events(namespace, "DNSFaultEnded")?.contains("search-expansion has ended")),
+        )?;
+    }
+    let result = log.is_exactly(&role);
+    kubectl(cluster, &["delete", "dnsobservation", NODE])?;
+    if made.status.success() {
+        kubectl(cluster, &["-n", "kube-system", "delete", "deployment", "coredns"])?;
+    }
+    result
+}
+
 /// Compares the rules of all roles in the manifests with the table of `SECURITY.md`.
 fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
     const PAGE: &str = include_str!("../../SECURITY.md");
@@ -291,7 +360,9 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("image-inspection", inspection.clone()),
         ("private-registries", inspection.clone()),
         ("pull-secrets", inspection.union(&listed("pull-secrets")).cloned().collect()),
+        ("policies", base.union(&listed("policies")).cloned().collect()),
         ("scan", listed("scan")),
+        ("watch", base.union(&listed("watch")).cloned().collect()),
     ] {
         let granted = rules(folder)?;
         let (missing, more): (Vec<_>, Vec<_>) =

@@ -105,17 +105,18 @@ fn a_scan_writes_a_page_for_a_browser(cluster: &Cluster) -> Result<()> {
             .filter((id) => !document.getElementById(id))",
     )?;
     ensure!(dangling == json!([]), "{dangling}");
-    is_readable(&mut browser)
+    is_readable(&mut browser, "scan")
 }
 
-/// Fails if a text lacks contrast, or the page is wider than the window. Pictures go to the folder that MUSLIN_SCREENSHOTS names.
-fn is_readable(browser: &mut Browser) -> Result<()> {
+/// Fails if a text lacks contrast, or the page is wider than the window. Pictures go to the folder that MUSLIN_SCREENSHOTS names, with
+/// this name of the page.
+pub(crate) fn is_readable(browser: &mut Browser, name: &str) -> Result<()> {
     let pictures = std::env::var_os("MUSLIN_SCREENSHOTS").map(PathBuf::from);
     let mut grounds = Vec::new();
     for (width, scheme) in [(400, "light"), (400, "dark"), (1400, "light"), (1400, "dark")] {
         browser.show_as(width, scheme)?;
         if let Some(folder) = &pictures {
-            browser.screenshot(&Path::new(folder).join(format!("scan-{width}-{scheme}.png")))?;
+            browser.screenshot(&Path::new(folder).join(format!("{name}-{width}-{scheme}.png")))?;
         }
         let (inner, outer) = (browser.value("document.documentElement.scrollWidth")?, browser.value("innerWidth")?);
         ensure!(

@@ -19,6 +19,7 @@ pub(crate) const TESTS: Topic = tests![
     old_observations_are_deleted_and_fresh_ones_stay,
     a_scan_names_the_domains_that_muslin_saw,
     with_the_checks_off_no_query_is_sent,
+    a_watcher_publishes_for_its_node_and_keeps_its_part,
     without_the_address_of_the_cluster_s_dns_the_profile_is_not_accepted
 ];
 
@@ -165,6 +166,46 @@ fn with_the_checks_off_no_query_is_sent(cluster: &Cluster) -> Result<()> {
     let metrics = muslin.metrics()?;
     ensure!(metrics.contains("muslin_search_domains_broken 0\n"), "{metrics}");
     Ok(())
+}
+
+fn a_watcher_publishes_for_its_node_and_keeps_its_part(cluster: &Cluster) -> Result<()> {
+    const WATCHED: &str = "watched-node";
+    const TAKEN_OVER: &str = "taken-over-node";
+    let address = Ipv4Addr::new(127, 53, 1, 4);
+    let server = DnsServer::start(address, Manners::BrokenSearchDomain)?;
+    let mut file = NamedTempFile::new()?;
+    writeln!(file, "search svc.cluster.local cluster.local\nnameserver {address}")?;
+    let (_profile, _) = applied(cluster, "search-watched", &when_broken())?;
+    cluster.namespace("search-watched", &[("muslin.dev/profile", "search-watched")])?;
+    let at = now();
+    // The pod that wrote the domains of the first node is the watcher, that of the second is not.
+    for (node, pod) in [(WATCHED, "watcher"), (TAKEN_OVER, "muslin-0")] {
+        let mut object = observed(node, &at);
+        object["spec"]["pod"] = json!(pod);
+        object["spec"]["watch"] = json!({
+            "pod": "watcher", "version": "1", "checkedAt": at, "rounds": 1,
+            "nameservers": [{ "address": "10.96.0.10", "queries": 2, "lost": 0, "p50Milliseconds": 0.5 }],
+        });
+        let arguments = ["apply", "--server-side", "--field-manager=muslin-watch", "-f", "-"];
+        let output = cluster.control_plane.kubectl(&arguments, Some(&object.to_string()))?;
+        ensure!(output.status.success(), "{}", output.stderr);
+    }
+    let watched = observation(cluster, WATCHED)?;
+    {
+        let _muslin = cluster.muslin_with(&on_node(WATCHED, &file))?;
+        // Two for the cluster's name, and two for each domain.
+        wait("a whole round", || Ok(server.queries() >= 6))?;
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        ensure!(observation(cluster, WATCHED)? == watched, "a serving pod wrote, too");
+    }
+    let _muslin = cluster.muslin_with(&on_node(TAKEN_OVER, &file))?;
+    wait("published", || Ok(observation(cluster, TAKEN_OVER)?["spec"]["broken"] == json!([])))?;
+    let taken = observation(cluster, TAKEN_OVER)?["spec"].clone();
+    ensure!(
+        taken["watch"] == watched["spec"]["watch"] && taken["domains"].to_string().contains("svc.cluster.local"),
+        "{taken:#}"
+    );
+    forget(cluster, &[WATCHED, TAKEN_OVER])
 }
 
 /// Deletes observations, which would count in other tests.

@@ -143,3 +143,31 @@ fn a_whole_report_names_the_origins_too() {
     assert_eq!(json["surroundings"]["nameserver_origins"]["nameservers"][1], "10.0.0.2");
     assert_eq!(json["surroundings"]["upstreams"][1]["from"], "the node's /etc/resolv.conf");
 }
+
+#[test]
+fn a_watch_rejects_arguments_of_a_single_probe_and_times_that_are_none() {
+    let folder = Folder::new().with("resolv.conf", "search default.svc.cluster.local\nnameserver 127.0.0.9\n");
+    for (arguments, says) in [
+        (&["--watch", "web-0"][..], "cannot be used with"),
+        (&["--watch", "--from-cluster"], "cannot be used with"),
+        (&["--watch", "--timeout", "5"], "cannot be used with"),
+        (&["--watch", "--fail-on", "warn"], "cannot be used with"),
+        (&["--watch", "--pid", "1"], "cannot be used with"),
+        (&["--watch", "--origins-only"], "cannot be used with"),
+        (&["--interval", "10s"], "--watch"),
+        (&["--metrics-bind", "127.0.0.1:0"], "--watch"),
+        (&["--no-cluster"], "--watch"),
+        (&["--watch", "--interval", "30"], "not a time such as 30s"),
+        (&["--watch", "--interval", "0s"], "use a time between 100ms and 10m"),
+        (&["--watch", "--metrics-bind", "localhost:1"], "use an address with a port"),
+        (&["--watch", "--node", "a/b"], "--node"),
+        (&["--watch", "--resolv-conf", "missing"], "cannot read missing"),
+    ] {
+        let run = folder.run(&[&["probe"], arguments].concat()).ended(2);
+        assert!(run.stderr.contains(says) && run.stdout.is_empty(), "{arguments:?}: {}", run.stderr);
+    }
+    // Metrics at an address that is not this machine's.
+    let arguments = ["probe", "--watch", "--resolv-conf", "resolv.conf", "--metrics-bind", "192.0.2.1:1"];
+    let run = folder.run(&arguments).ended(3);
+    assert!(run.stderr.contains("cannot listen at 192.0.2.1:1"), "{}", run.stderr);
+}

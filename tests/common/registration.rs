@@ -107,11 +107,16 @@ impl<'c> Registration<'c> {
 
     /// Registers another webhook for all new pods, called after muslin: the API server calls them in the order of their names.
     pub(crate) fn of_another(control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
+        Self::of_another_called("sidecars.example.com", control_plane, url, ca)
+    }
+
+    /// Registers another webhook for all new pods with this name.
+    pub(crate) fn of_another_called(name: &str, control_plane: &'c ControlPlane, url: &str, ca: &str) -> Result<Self> {
         Self::create(
             control_plane,
             &json!({
                 "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-                "metadata": { "name": "sidecars.example.com" },
+                "metadata": { "name": name },
                 "webhooks": [{
                     "name": "sidecars.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
                     "failurePolicy": "Fail", "reinvocationPolicy": "Never",

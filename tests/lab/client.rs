@@ -55,6 +55,13 @@ impl<'lab> Client<'lab> {
         fs::write(self.folder.path().join(file), text).with_context(|| format!("writing {file}"))
     }
 
+    /// Returns a program and its first arguments, with which it starts another one with these files.
+    pub(crate) fn wrapped(&self, program: &str) -> (&'static str, Vec<String>) {
+        let folder = self.folder.path().display().to_string();
+        let words = ["--mount", "sh", "-ec", MOUNT, &folder, program];
+        ("unshare", words.map(str::to_owned).to_vec())
+    }
+
     /// Runs a program to its end. The caller checks the exit status.
     pub(crate) fn run(&self, command: &Command) -> Result<FinishedProgram> {
         let mut wrapped = dying_with_its_thread("unshare");

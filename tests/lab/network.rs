@@ -31,7 +31,7 @@ pub(crate) const fn server_v6(number: u16) -> Ipv6Addr {
 /// A separate network: client — router — servers.
 pub(crate) struct Lab<'w> {
     pub(crate) world: &'w World,
-    client: Namespace,
+    client: Arc<Namespace>,
     router: Namespace,
     servers: Arc<Namespace>,
 }
@@ -40,8 +40,12 @@ pub(crate) struct Lab<'w> {
 
 impl<'w> Lab<'w> {
     pub(crate) fn new(world: &'w World) -> Result<Self> {
-        let lab =
-            Self { world, client: Namespace::new()?, router: Namespace::new()?, servers: Arc::new(Namespace::new()?) };
+        let lab = Self {
+            world,
+            client: Arc::new(Namespace::new()?),
+            router: Namespace::new()?,
+            servers: Arc::new(Namespace::new()?),
+        };
         let Self { client, router, servers, .. } = &lab;
         // `nodad`: no test waits for the detection of duplicate addresses.
         let links = format!(
@@ -126,6 +130,18 @@ impl<'w> Lab<'w> {
     /// `ip daddr 198.51.100.1 tcp dport 53 reject with tcp reset`, `udp dport 53 numgen random mod 100 < 5 drop`.
     pub(crate) fn forward(&self, rule: &str) -> Result<()> {
         self.nft(&format!("add rule inet lab forward {rule}"))
+    }
+
+    /// Removes all rules for forwarded packets.
+    pub(crate) fn forward_everything(&self) -> Result<()> {
+        self.nft("flush chain inet lab forward")
+    }
+
+    /// Starts a program in the client's namespace, with the client's files.
+    pub(crate) fn client_program(&self, client: &Client<'_>, program: &str, arguments: &[&str]) -> Result<Process> {
+        let (shell, mut words) = client.wrapped(program);
+        words.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        Process::start(Arc::clone(&self.client), shell, |_| Ok(words))
     }
 
     /// Spreads packets for `service` over its backends, per connection and at random, as kube-proxy does.

@@ -46,6 +46,9 @@ pub(in crate::admission) async fn mutate(
         Err(error) => return unchanged_without_policy(uid, namespace, &error),
     };
     let mode = state.mode(&policy);
+    if let Some(names) = state.settings.image_names.as_ref().filter(|_| !effort.is_dry_run) {
+        names.note(pod);
+    }
     let images = state.images(pod, namespace, mode, effort, deadline).await;
     let name = request.name.as_deref().filter(|name| !name.is_empty()).or(pod.own_name()).unwrap_or(uid);
     let plan_and_answer = || plan_and_answer(state, uid, name, pod, &images, namespace, &policy);

@@ -9,6 +9,7 @@ use crate::cli::docs_args::DocsArgs;
 use crate::cli::policy_args::{FailOn, fail_on};
 
 use super::pod_args::PodArgs;
+use super::watch_args::WatchArgs;
 
 /// Find out what is wrong with DNS in this pod, on this node, or in a pod of a cluster.
 ///
@@ -24,10 +25,14 @@ use super::pod_args::PodArgs;
   kubectl muslin probe pod/web-7d4b9c -n shop --ephemeral -c app -o json
   muslin probe --name my-service.shop.svc.cluster.local --pid 1
   muslin probe --root /host --origins-only
+  muslin probe --watch --metrics-bind 127.0.0.1:9100
   muslin probe --server 10.96.0.10 --external-name registry.example.com --binary /app -o json")]
 pub(crate) struct ProbeArgs {
     #[command(flatten)]
     pub(super) pod: PodArgs,
+
+    #[command(flatten)]
+    pub(super) watch: WatchArgs,
 
     /// Query these nameservers instead of those of resolv.conf, without lookups through C libraries
     #[arg(long, value_name = "IP[:PORT]", value_parser = parse_server)]

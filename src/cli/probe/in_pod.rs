@@ -225,6 +225,7 @@ fn arguments_in_pod(arguments: &ProbeArgs) -> Vec<String> {
         look_up: _,
         // Links are for terminals.
         docs: _,
+        watch: _,
     } = arguments;
     let mut words = vec!["probe".to_owned()];
     let mut option = |option: &str, value: &dyn std::fmt::Display| words.push(format!("--{option}={value}"));

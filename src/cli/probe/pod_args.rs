@@ -38,7 +38,7 @@ pub(crate) struct PodArgs {
     #[arg(long, value_name = "SECONDS", default_value = "60", requires = "pod", value_parser = RangedU64ValueParser::<u64>::new().range(1..=3600))]
     pub(super) start_timeout: u64,
 
-    /// The kubeconfig for POD or --from-cluster [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
+    /// The kubeconfig for POD, --from-cluster or --watch --node [default: $KUBECONFIG, ~/.kube/config, the pod's service account]
     #[arg(long, value_name = "FILE", requires = "in_cluster")]
     pub(super) kubeconfig: Option<PathBuf>,
 

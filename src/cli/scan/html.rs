@@ -4,14 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::markup::Markup;
 use super::results::{CountedFinding, ImageInUse, ObjectFindings, ScanResults, TopObject};
 use crate::policy::Level;
-use crate::report::Counts;
+use crate::report::{Counts, Markup};
 use crate::rules::{DocsUrl, Rule};
 use crate::text::Block;
-
-const STYLE: &str = include_str!("html/style.css");
 
 /// The facts about a scan that its results do not have.
 pub(super) struct About<'a> {
@@ -61,17 +58,8 @@ pub(super) fn html(results: &ScanResults, about: &About<'_>) -> Block {
 impl Page<'_> {
     fn head(&mut self) {
         let Self { html, about, results, .. } = self;
-        html.fixed(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
-             form-action 'none'\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>DNS of pods: ",
-        );
-        html.text(&results.scope);
-        html.fixed("</title>\n<style>\n");
-        html.fixed(STYLE);
-        html.fixed("</style>\n</head>\n<body>\n<header>\n<h1>DNS of the pods in ");
+        html.begin_page(&format!("DNS of pods: {}", results.scope));
+        html.fixed("<header>\n<h1>DNS of the pods in ");
         html.text(&results.scope);
         html.fixed("</h1>\n<p>Scanned ");
         html.text(&about.time);
@@ -101,15 +89,7 @@ impl Page<'_> {
             (summary.pods, "pods", "plain", "running, and checked as they are"),
             (summary.containers.unknown, "unknown", "plain", "containers whose resolver is unknown"),
         ] {
-            html.fixed("<li class=\"tile ");
-            html.fixed(class);
-            html.fixed("\"><b>");
-            html.text(&number.to_string());
-            html.fixed("</b> <strong>");
-            html.fixed(name);
-            html.fixed("</strong> <span>");
-            html.fixed(meaning);
-            html.fixed("</span></li>\n");
+            html.tile(class, &number.to_string(), name, meaning);
         }
         html.fixed("</ul></section>\n");
     }
@@ -220,7 +200,7 @@ impl Page<'_> {
         }
         for count in rules {
             html.fixed("<details><summary>");
-            badge(html, count.level);
+            html.badge(count.level);
             html.fixed("<h3>");
             html.text(count.rule);
             html.fixed("</h3><span class=\"count\">");
@@ -292,7 +272,7 @@ fn findings(html: &mut Markup, mut findings: Vec<&CountedFinding>, docs: Option<
     html.fixed("<ul class=\"findings\">\n");
     for CountedFinding { rule, level, container, message, help, pods, fixed, .. } in findings {
         html.fixed("<li>");
-        badge(html, level);
+        html.badge(level);
         html.fixed("<div><p>");
         if let Some(container) = container {
             html.fixed("<b>");
@@ -346,14 +326,6 @@ fn images(html: &mut Markup, images: &[&ImageInUse]) {
         html.fixed("</p></div></li>\n");
     }
     html.fixed("</ul>\n");
-}
-
-fn badge(html: &mut Markup, level: &'static str) {
-    html.fixed("<span class=\"badge ");
-    html.fixed(level);
-    html.fixed("\">");
-    html.fixed(level);
-    html.fixed("</span>");
 }
 
 fn badges(html: &mut Markup, Counts { deny, warn, info }: Counts) {

@@ -31,7 +31,7 @@ pub(super) async fn limited<T>(request: impl Future<Output = Result<T, kube::Err
 }
 
 /// Returns the reason for a failed request.
-pub(super) fn unseen(error: &kube::Error) -> Unseen {
+pub(in crate::cluster) fn unseen(error: &kube::Error) -> Unseen {
     match error {
         kube::Error::Api(status) if status.code == 403 => Unseen::Forbidden(status.message.clone()),
         kube::Error::Api(status) => Unseen::Failed(status.message.clone()),

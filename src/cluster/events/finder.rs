@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::PartialObjectMeta;
+use kube::api::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use quick_cache::unsync::Cache;
 use tokio::sync::mpsc;
@@ -17,11 +17,14 @@ use super::candidate::Candidate;
 use super::names::stable_hash;
 use super::tally::EventTally;
 use crate::cluster::lease::Lease;
+use crate::cluster::policies::PolicyState;
 use crate::cluster::watch::{Watch, WatchHealth};
-use crate::pod::LIBC_LABEL;
+use crate::pod::{LIBC_LABEL, POLICIES_ANNOTATION};
 
 /// Pods in one page of the list. The metadata of one takes some KiB, and up to 1.5 MiB where a tenant fills it.
 const PAGE: u32 = 20;
+/// The age of a pod from which on it is not counted as new: the watch reports it again for another reason.
+const NEW_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// Pause between two checks of the lease.
 const LEASE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,10 @@ pub(super) struct Finder {
     pub(super) tally: Arc<EventTally>,
     /// The pods that were recently passed on, by the hashes of their uids.
     pub(super) passed_on: Cache<u64, ()>,
+    /// Counts the pods that admission policies changed, if muslin keeps policies.
+    pub(super) policies: Option<Arc<PolicyState>>,
+    /// The pods that were recently counted, by the hashes of their uids.
+    pub(super) counted: Cache<u64, ()>,
     pub(super) queue: mpsc::Sender<Candidate>,
 }
 
@@ -70,12 +77,31 @@ impl Finder {
         }
     }
 
+    /// Counts a new pod with the mark of admission policies, once.
+    fn count(&mut self, metadata: &ObjectMeta) {
+        let (Some(policies), Some(uid)) = (&self.policies, &metadata.uid) else { return };
+        let is_marked =
+            metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(POLICIES_ANNOTATION));
+        let is_new = metadata
+            .creation_timestamp
+            .as_ref()
+            .is_some_and(|created| Timestamp::now().duration_since(created.0) < NEW_MAX);
+        let key = stable_hash(&[uid]);
+        if is_marked && is_new && self.counted.get(&key).is_none() {
+            self.counted.insert(key, ());
+            policies.count_pod();
+        }
+    }
+
     async fn pass_on(&mut self, event: Event<PartialObjectMeta<Pod>>) {
         let (pod, is_listed) = match event {
             Event::InitApply(pod) => (pod, true),
             Event::Apply(pod) => (pod, false),
             Event::Init | Event::InitDone | Event::Delete(_) => return,
         };
+        if !is_listed {
+            self.count(&pod.metadata);
+        }
         let Some(candidate) = Candidate::new(pod.metadata, Timestamp::now()) else { return };
         let key = stable_hash(&[&candidate.uid]);
         if self.passed_on.get(&key).is_some() {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
@@ -133,6 +134,12 @@ impl SelectedProfile {
     /// Returns the share of new pods with new settings, in percent, while the profile rolls out.
     pub fn rolls_out(&self) -> Option<u8> {
         self.canary.as_ref().map(|canary| canary.percent)
+    }
+
+    /// Returns the selector of the profile's pods as the API has it; `None` for all pods.
+    pub fn label_selector(&self) -> Option<Value> {
+        let selector = LabelSelector::from(Selector::clone(self.selector.as_deref()?));
+        serde_json::to_value(selector).ok()
     }
 
     /// Returns whether the profile is for a pod with these labels, which are read only if there is a selector.

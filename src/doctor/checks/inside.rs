@@ -6,6 +6,9 @@ use crate::doctor::check::{Check, PODS};
 use crate::doctor::metrics::{label, samples, sum};
 use crate::doctor::observed::{FailedInspection, Observed, PortAnswer};
 
+/// The check of the admission policies.
+const POLICIES: &str = "policies";
+
 /// Returns the metrics of the replicas, or the check that cannot be made without them.
 fn metrics<'o>(name: &'static str, observed: &'o Observed) -> Result<Vec<&'o str>, Check> {
     let mut texts = Vec::new();
@@ -48,6 +51,43 @@ pub(super) fn missed_pods(observed: &Observed) -> Check {
         return Check::warning(NAME, message, fix);
     }
     Check::ok(NAME, "no pod was missed since the leader started")
+}
+
+/// Judges the admission policies beside the webhook; `None` where muslin keeps none.
+pub(super) fn policies(observed: &Observed) -> Option<Check> {
+    let texts = metrics(POLICIES, observed).ok()?;
+    texts.iter().any(|text| sum(text, "muslin_policy_objects").is_some()).then(|| policies_of(&texts, observed))
+}
+
+fn policies_of(texts: &[&str], observed: &Observed) -> Check {
+    let (objects, replaces) =
+        (total(texts, "muslin_policy_objects"), total(texts, "muslin_policies_replace_webhook") > 0.0);
+    if objects == 0.0 {
+        let fix = format!(
+            "kubectl logs -n {} deployment/muslin has the reason; MutatingAdmissionPolicy needs Kubernetes 1.36, or 1.34 with its feature gate and \
+             v1beta1 enabled",
+            observed.namespace
+        );
+        return Check::warning(POLICIES, "there are no admission policies, so the webhook changes all pods", fix);
+    }
+    let by_policies = total(texts, "muslin_policy_pods_total");
+    let is_review = |labels: &str| label(labels, "hook") == Some("mutate");
+    let reviews = texts.iter().flat_map(|text| samples(text, "muslin_reviews_total"));
+    let by_webhook: f64 = reviews.filter(|(labels, _)| is_review(labels)).map(|(_, value)| value).sum();
+    let images = total(texts, "muslin_policy_images");
+    let ways = format!(
+        "policies that know {images} images changed {by_policies} pods since the leader started, and the webhook reviewed {by_webhook}"
+    );
+    let (left_out, others) =
+        (total(texts, "muslin_policy_images_left_out"), total(texts, "muslin_policy_profiles_left_out"));
+    if left_out > 0.0 {
+        let fix = "the webhook changes pods with the others; delete ImageFingerprints of images that no pod needs";
+        return Check::warning(POLICIES, format!("{ways}; there is no room for {left_out} more images"), fix);
+    }
+    let others = if others > 0.0 { format!("; {others} profiles are the webhook's alone") } else { String::new() };
+    let both =
+        if replaces { "" } else { "; the webhook also sees the pods of the policies (docs/policies.md says when)" };
+    Check::ok(POLICIES, format!("{ways}{others}{both}"))
 }
 
 pub(super) fn node_cache(observed: &Observed) -> Check {

@@ -37,7 +37,25 @@ pub fn judge(observed: &Observed) -> Result<Vec<Check>, ManifestError> {
     checks.push(calls::call(observed));
     checks.push(calls::fail_open(observed));
     checks.push(inside::missed_pods(observed));
+    checks.extend(inside::policies(observed));
     checks.push(inside::node_cache(observed));
     checks.push(inside::registries(observed));
     Ok(checks)
+}
+
+/// Returns the checks of muslin's parts: what can be seen without a dry run, and without a question to muslin's pods.
+///
+/// # Errors
+/// The manifests in the program cannot be read.
+pub fn judge_parts(observed: &Observed) -> Result<Vec<Check>, ManifestError> {
+    let deployment = observed.deployment.as_ref().ok().and_then(Option::as_ref);
+    let expected = expected_objects(deployment, &observed.namespace)?;
+    Ok(vec![
+        workload::deployment(observed),
+        workload::pods(observed),
+        service::service(observed, &expected),
+        webhooks::webhooks(observed, &expected),
+        certificates::certificate(observed),
+        certificates::ca_bundle(observed),
+    ])
 }

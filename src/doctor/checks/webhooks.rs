@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::compilation::WEBHOOK_CONDITION;
 use crate::doctor::check::{APPLY, Check};
 use crate::doctor::observed::{NamespaceLabels, Observed, Seen};
 use crate::doctor::selector::{chooses, webhook};
@@ -64,6 +65,7 @@ pub(super) fn webhooks(observed: &Observed, expected: &[Value]) -> Check {
                 let message = format!("the webhook {name} calls {is}: {place} is not that of the manifests");
                 return Check::wrong(NAME, message, APPLY);
             }
+            let found = without_mark_condition(found);
             let changed = FIELDS
                 .iter()
                 .find_map(|field| difference(&expected[*field], &found[*field]).map(|place| format!("{field}{place}")));
@@ -78,6 +80,15 @@ pub(super) fn webhooks(observed: &Observed, expected: &[Value]) -> Check {
         Some((message, fix)) => Check::warning(NAME, message, fix),
         None => Check::ok(NAME, format!("all {count} webhooks are as in the manifests")),
     }
+}
+
+/// Returns a webhook without the condition that muslin itself sets, beside its admission policies.
+fn without_mark_condition(webhook: &Value) -> Value {
+    let mut webhook = webhook.clone();
+    if let Some(conditions) = webhook.get_mut("matchConditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| condition["name"] != WEBHOOK_CONDITION);
+    }
+    webhook
 }
 
 pub(super) fn selectors(observed: &Observed, expected: &[Value]) -> Check {

@@ -134,13 +134,13 @@ fn first_few(addresses: &[IpAddr]) -> String {
 }
 
 /// Returns whether an address is of the benchmark range, from which proxies take theirs.
-pub(super) fn is_benchmark(ip: IpAddr) -> bool {
+pub(crate) fn is_benchmark(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 198 && ip.octets()[1] & 0xfe == 18)
 }
 
 /// Returns whether an Internet host can have an address (IANA's registries of special-purpose addresses; the method of this name in
 /// `std` is unstable).
-pub(super) fn is_global(ip: IpAddr) -> bool {
+pub(crate) fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();

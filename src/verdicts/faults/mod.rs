@@ -5,6 +5,7 @@ use super::observations::Observations;
 use super::verdict::{Diagnosis, Verdict};
 
 pub use fake_ip::TEST_NET_1;
+pub(crate) use fake_ip::{is_benchmark, is_global};
 
 macro_rules! diagnoses {
     ($($module:ident),* $(,)?) => {

@@ -150,6 +150,8 @@ pub(super) fn manifests_of_muslin(cluster: &Cluster) -> Result<()> {
     let version = version["serverVersion"]["gitVersion"].as_str().context("the API server has no version")?;
     let definitions = definitions_are_established(cluster)?;
     let manifests = manifests(cluster)?;
+    // The examples name no namespace.
+    cluster.runtime.block_on(cluster.control_plane.prepare_service_account("default"))?;
     let objects = with_definitions(cluster, || apply(cluster, &manifests))?;
     let (accepted, others) = restricted(cluster, &manifests)?;
     println!(

@@ -2,6 +2,11 @@
 
 kubernetes=$root/tests/conformance/kubernetes
 
+# The node runs the release whose tests these are.
+release=$(sed -n 's/^[[:space:]]*k8s.io\/kubernetes //p' "$kubernetes/suite/go.mod")
+MUSLIN_KUBERNETES=${release#v}
+export MUSLIN_KUBERNETES=${MUSLIN_KUBERNETES%.*}
+
 # prepare_tests: pushes the images that the tests ask for, by the names that they have there.
 prepare_tests() {
     programs=$("$kubernetes/build")
@@ -16,9 +21,10 @@ prepare_tests() {
             push "$node_folder/$name.image" "${image#"$registry/"}"
         done
     done
-    release=$(kubectl version -o json 2>/dev/null | jq -r .serverVersion.gitVersion)
-    if ! grep -q "k8s.io/kubernetes $release\$" "$kubernetes/suite/go.mod"; then
-        say "the node runs Kubernetes $release, and tests/conformance/kubernetes/suite/go.mod has the tests of another release."
+    local server
+    server=$(kubectl version -o json 2>/dev/null | jq -r .serverVersion.gitVersion)
+    if [[ $server != "$release" ]]; then
+        say "the node runs Kubernetes $server, and tests/conformance/kubernetes/suite/go.mod has the tests of $release."
         exit 3
     fi
 }
@@ -63,35 +69,48 @@ reviewed() {
          END { printf "%d %d\n", all, changed }' <<<"$metrics"
 }
 
-# compare FILE PROFILE...: runs the tests without muslin and with it, one run for each profile, and prints the result. Returns 1 if a test
-# has another state with muslin than without, or fails in both, or if muslin saw no pods of the tests.
+# compare FILE RUN...: runs the tests without muslin and with it, and prints the result. A RUN is PROFILE or PROFILE:MODE; the mode is
+# inject if none is named. Returns 1 if a test has another state with muslin than without, or fails in both, or if muslin saw no pods of
+# the tests, or the profile's cache got no queries.
 compare() {
-    local file=$1 profile reviews changed before fault=
+    local file=$1 run reviews changed before queries caches= fault=
     shift
     run_tests without "$file"
-    echo "Kubernetes $release: $(wc -l <"$node_folder/without.results") tests of \`test/e2e/$file\`. On the node muslin injects in every namespace."
+    echo "Kubernetes $release: $(wc -l <"$node_folder/without.results") tests of \`test/e2e/$file\`. On the node muslin injects in every namespace, or has the named mode there."
     echo
     echo "| muslin | passed | failed | skipped | pods reviewed | pods changed | tests with another result than without |"
     echo "|---|---:|---:|---:|---:|---:|---:|"
     row without "" "" ""
     [[ $(count without 'passed|skipped') = $(wc -l <"$node_folder/without.results") ]] || fault=yes
-    for profile; do
-        install_muslin "$profile"
+    for run; do
+        if [[ $run = *:* ]]; then
+            install_muslin "${run%:*}" "${run#*:}"
+        else
+            install_muslin "$run"
+        fi
         before=$(reviewed)
-        run_tests "$profile" "$file"
+        [[ $run != node-local ]] || queries=$(cache_queries)
+        run_tests "$run" "$file"
         read -r reviews changed < <(reviewed)
         reviews=$((reviews - ${before% *})) changed=$((changed - ${before#* }))
-        row "$profile" "$reviews" "$changed" "$(comm -3 <(sort "$node_folder/without.results") <(sort "$node_folder/$profile.results") |
+        row "$run" "$reviews" "$changed" "$(comm -3 <(sort "$node_folder/without.results") <(sort "$node_folder/$run.results") |
             sed 's/^\t//' | cut -f 2 | sort -u | wc -l)"
-        cmp -s "$node_folder/without.results" "$node_folder/$profile.results" || fault=yes
+        cmp -s "$node_folder/without.results" "$node_folder/$run.results" || fault=yes
         ((reviews > 0)) || { say "muslin reviewed no pod."; fault=yes; }
+        if [[ $run = node-local ]]; then
+            queries=$(($(cache_queries) - queries))
+            caches="- $run: the cache on the node got $queries queries"
+            # muslin's own trials are some of them.
+            ((queries > 100)) || { say "the pods did not ask the cache."; fault=yes; }
+        fi
     done
     local notes
     notes=$(
         sed -n 's/^skipped\t\(.*\)/- skipped by Kubernetes here: \1/p' "$node_folder/without.results"
-        for profile in without "$@"; do
-            sed -nE "/^(passed|skipped)/!s/^([a-z]*)\t(.*)/- $profile: \1: \2/p" "$node_folder/$profile.results"
+        for run in without "$@"; do
+            sed -nE "/^(passed|skipped)/!s/^([a-z]*)\t(.*)/- $run: \1: \2/p" "$node_folder/$run.results"
         done
+        [[ -z $caches ]] || echo "$caches"
     )
     [[ -z $notes ]] || printf '\n%s\n' "$notes"
     [[ -z $fault ]]
@@ -100,5 +119,5 @@ compare() {
 row() {
     local failed
     failed=$(($(wc -l <"$node_folder/$1.results") - $(count "$1" 'passed|skipped')))
-    echo "| $1 | $(count "$1" passed) | $failed | $(count "$1" skipped) | $2 | $3 | $4 |"
+    echo "| ${1/:/, mode } | $(count "$1" passed) | $failed | $(count "$1" skipped) | $2 | $3 | $4 |"
 }

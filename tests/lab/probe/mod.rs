@@ -10,6 +10,7 @@ pub(crate) mod matrix;
 pub(crate) mod names;
 pub(crate) mod release;
 pub(crate) mod servers;
+pub(crate) mod watch;
 
 use std::process::Command;
 use std::time::Duration;

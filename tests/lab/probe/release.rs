@@ -20,8 +20,10 @@ use crate::lab::world::World;
 pub(crate) const BY_HAND: Topic =
     tests![a_release_probes_inside_alpine_roots, a_release_alone_in_its_root_asks_its_own_library];
 
-/// Makes the root of a container from the folder `$0`, with the test's files of `/etc`, and runs muslin in it.
-const ENTER: &str = r#"mkdir -p "$0/etc" "$0/proc"; cp /etc/resolv.conf /etc/hosts "$0/etc"; mount --bind /proc "$0/proc"
+/// Makes the root of a container from the folder `$0`, with the test's files of `/etc` and with `/dev/null`, which every container has
+/// (opencontainers/runtime-spec config-linux.md, "Default Devices"), and runs muslin in it.
+const ENTER: &str = r#"mkdir -p "$0/etc" "$0/proc" "$0/dev"; cp /etc/resolv.conf /etc/hosts "$0/etc"; mount --bind /proc "$0/proc"
+    touch "$0/dev/null"; mount --bind /dev/null "$0/dev/null"
     exec chroot "$0" /muslin "$@""#;
 
 /// Returns a root with the program of the release, and the command that runs it there.
@@ -73,6 +75,6 @@ fn a_release_alone_in_its_root_asks_its_own_library(world: &World) -> Result<()>
     let probed = probe_by(&lab.client(&pod([server(1)]))?, command, &[])?;
     let found = lookups(&probed, "musl", EXTERNAL);
     ensure!(found.len() == 1 && found[0]["program"] == "/muslin", "{:#}", probed.document["lookups"]);
-    ensure!(!Path::new(&root.path().join("lib")).exists() && fs::read_dir(root.path())?.count() == 3);
+    ensure!(!Path::new(&root.path().join("lib")).exists() && fs::read_dir(root.path())?.count() == 4);
     Ok(())
 }

@@ -1,0 +1,137 @@
+//! `muslin status`: one picture of the DNS of a cluster. Only reads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::cluster_args::ClusterArgs;
+use super::cluster_completion::namespaces;
+use super::install::namespace;
+use super::outcome::{Failure, Outcome};
+use super::output_file::{check_output_file, write_output_file};
+use super::policy_args::{FailOn, fail_on};
+use super::terminal;
+use super::version::version;
+use crate::cluster::{self, StatusSettings, context_name};
+use crate::policy::Mode;
+use crate::report::{StatusView, human_status, json_status, status_page};
+use crate::status::status;
+use crate::text::Block;
+
+/// Limit of the whole observation. A cluster of 1,000 nodes and 5,000 pods needs some seconds.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Show the state of DNS in a cluster: nodes by verdict, what differs between them, namespaces, images, and muslin itself.
+///
+/// Reads what the watchers of muslin (muslin install --watch) see on each node, the labels of namespaces, the profiles, the images of
+/// running pods, and muslin's own parts. The most important comes first: a standing verdict, a search domain that breaks lookups, a node
+/// that is unlike the others with the file and the program that its nameserver comes from, a node without a watcher. Writes nothing, and
+/// sends no DNS query. What you have no right to read is named as not known.
+///
+/// Exit codes: 0 if there is nothing at or above --fail-on, 1 if there is, 2 for wrong arguments, 3 if the cluster cannot be reached.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  muslin status
+  muslin status --fail-on warn
+  kubectl muslin status -o html --output-file dns.html
+  muslin status -o json | jq -r '.nodes[] | select(.state != \"healthy\") | .node'
+
+Rights: list on nodes, namespaces and pods, on dnsobservations, resolverprofiles and imagefingerprints of muslin.dev; in muslin's namespace
+get on its Deployment, Service and Secret, and list on pods and endpointslices; get on both webhook configurations.")]
+pub(super) struct StatusArgs {
+    /// muslin's namespace [default: that of the Service in the webhook configuration]
+    #[arg(long, short, value_name = "NAME", value_parser = namespace, add = namespaces())]
+    namespace: Option<String>,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
+    /// The default mode of namespaces without a label [default: that of muslin's Deployment]
+    #[arg(long, value_name = "MODE")]
+    default_mode: Option<Mode>,
+
+    /// The default profile of namespaces without a label [default: that of muslin's Deployment]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+
+    /// Leave out the images of running pods, for which all pods are read
+    #[arg(long)]
+    no_images: bool,
+
+    /// The output format
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    output: Output,
+
+    /// Write the output to this file instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    output_file: Option<PathBuf>,
+
+    /// Exit with 1 if there is a problem at or above this level: deny, warn, info or never
+    #[arg(long, value_name = "LEVEL", default_value = "deny",
+          value_parser = clap::builder::TypedValueParser::map(
+              clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
+    fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+    /// One HTML page, for a browser without a network
+    Html,
+}
+
+// === impl StatusArgs ===
+
+impl StatusArgs {
+    pub(super) fn run(&self) -> Outcome {
+        if let Some(file) = &self.output_file {
+            check_output_file(file)?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
+        let status = status(runtime.block_on(self.observe())?);
+        let text = self.text_of(&status);
+        match &self.output_file {
+            Some(file) => write_output_file(file, &text)?,
+            None => terminal::print(&text)?,
+        }
+        match self.fail_on {
+            FailOn(Some(level)) if status.problems_at_least(level) > 0 => Err(Failure::Findings),
+            FailOn(_) => Ok(()),
+        }
+    }
+
+    async fn observe(&self) -> Result<crate::status::Observed, Failure> {
+        let client = cluster::connect_as(self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref()).await;
+        let client = client
+            .context("cannot connect to the cluster (--kubeconfig and --context choose one)")
+            .map_err(Failure::Input)?;
+        let settings = StatusSettings {
+            namespace: self.namespace.clone(),
+            default_mode: self.default_mode,
+            profile: self.profile.clone(),
+            without_images: self.no_images,
+        };
+        let observed = cluster::observe_status(client, &settings, env!("CARGO_PKG_VERSION"));
+        let observed = tokio::time::timeout(LIMIT, observed).await;
+        let observed = observed.context("the API server is too slow").map_err(Failure::Outside)?;
+        observed.map_err(|error| Failure::Outside(error.into()))
+    }
+
+    fn text_of(&self, status: &crate::status::Status) -> Block {
+        let view = StatusView {
+            context: context_name(self.cluster.kubeconfig.as_deref(), self.cluster.context.as_deref()),
+            version: version().to_owned(),
+        };
+        match self.output {
+            Output::Human => human_status(status, &view),
+            Output::Json => json_status(status, &view),
+            Output::Html => status_page(status, &view),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The state of a watch over its rounds: what is suspected, which verdicts stand, and what to do next. Times count from the start of the
+//! watch. Must not know of clocks.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::query_budget::QueryBudget;
+use super::symptoms::{Symptom, lossy, symptoms};
+use crate::policy::Level;
+use crate::verdicts::Verdict;
+use crate::verdicts::observations::{AskedQuery, QueryOutcome, Via};
+use crate::verdicts::statistics::Rate;
+
+/// A new symptom must show in two of this many rounds before a full probe is made.
+const ROUNDS: usize = 3;
+
+/// Rounds and full probes that confirm something follow each other after this part of the interval.
+const SOONER: u32 = 3;
+/// The most rounds in a row that follow sooner.
+const SOONER_MAX: u32 = 6;
+
+/// A symptom that a full probe has looked at is new again after this many rounds without it.
+const FORGOTTEN: u32 = 4;
+/// Number of rounds over which lost packets are counted.
+const LOSS_ROUNDS: usize = 20;
+/// Number of rounds without a symptom after which a verdict may have ended.
+const CLEAN: u32 = 2;
+/// Intervals between full probes while a verdict stands that small rounds do not see.
+const UNSEEN: u32 = 8;
+/// Intervals until a full probe looks once more at symptoms without a verdict; twice as many after each.
+const AGAIN: u32 = 4;
+const AGAIN_MAX: u32 = 120;
+
+/// A verdict that a full probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The diagnosis, such as `stale-nameserver`.
+    pub slug: &'static str,
+    /// Severity: `deny` or `warn`.
+    pub level: &'static str,
+    /// The name that fails, if there is one.
+    pub subject: String,
+    /// The problem in one clause.
+    pub what: String,
+    /// The best advice.
+    pub help: Option<String>,
+}
+
+/// A verdict that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The verdict, as the last full probe found it.
+    pub found: Found,
+    /// The time of the first full probe that found it.
+    pub since: Duration,
+    /// Is true if the last full probe did not find it.
+    is_gone: bool,
+}
+
+/// A change of the standing verdicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A verdict begins to stand.
+    Raised(Standing),
+    /// A verdict stands no more.
+    Cleared(Standing),
+}
+
+/// The next thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A small round.
+    Round,
+    /// A full probe.
+    Probe,
+}
+
+/// The state of a watch.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    interval: Duration,
+    /// The most queries of a full probe.
+    probe_max: u32,
+    /// The expected number of queries of a full probe.
+    probe_queries: u32,
+    budget: QueryBudget,
+    round_due: Duration,
+    probe_due: Option<Duration>,
+    last_probe: Duration,
+    /// New symptoms of the last rounds.
+    recent: VecDeque<BTreeSet<Symptom>>,
+    /// Symptoms that a full probe has looked at, with the number of rounds since they were last seen.
+    known: BTreeMap<Symptom, u32>,
+    /// Lost packets of the last rounds.
+    losses: VecDeque<Rate>,
+    /// Number of rounds in a row with a new symptom.
+    sooner: u32,
+    /// Number of rounds in a row without a symptom.
+    clean: u32,
+    /// A round since the last full probe had a symptom.
+    is_seen: bool,
+    again: u32,
+    standing: Vec<Standing>,
+    /// Verdicts that only the last full probe found, with its time.
+    pending: Vec<(Found, Duration)>,
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Returns the verdicts that a watch raises: those of level `warn` and above. Advice is for a person who probes.
+    pub fn of(verdicts: &[Verdict]) -> Vec<Self> {
+        let counts = verdicts.iter().filter(|verdict| verdict.level >= Level::Warn);
+        counts
+            .map(|verdict| Self {
+                slug: verdict.diagnosis.slug,
+                level: verdict.level.name(),
+                subject: verdict.failing_names.first().cloned().unwrap_or_default(),
+                what: verdict.what.clone(),
+                help: verdict.help.first().cloned(),
+            })
+            .collect()
+    }
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    /// Returns a watch that begins with a full probe, which sends at most `probe_max` queries.
+    pub fn new(interval: Duration, probe_max: u32) -> Self {
+        Self {
+            interval,
+            probe_max,
+            probe_queries: probe_max,
+            budget: QueryBudget::new(interval),
+            round_due: interval,
+            probe_due: Some(Duration::ZERO),
+            last_probe: Duration::ZERO,
+            recent: VecDeque::new(),
+            known: BTreeMap::new(),
+            losses: VecDeque::new(),
+            sooner: 0,
+            clean: 0,
+            is_seen: false,
+            again: AGAIN,
+            standing: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Returns the next step, and its time. A full probe waits until the budget affords it; rounds go on meanwhile.
+    pub fn next(&mut self, now: Duration) -> (Duration, Step) {
+        let probe = self.probe_due.map(|due| due.max(self.budget.affords(now, self.probe_queries)));
+        match probe {
+            Some(due) if due <= self.round_due => (due, Step::Probe),
+            _ => (self.round_due, Step::Round),
+        }
+    }
+
+    /// Returns the standing verdicts, the oldest first.
+    pub fn standing(&self) -> &[Standing] {
+        &self.standing
+    }
+
+    /// Makes a full probe the next step, because something else has changed.
+    pub fn probe_at(&mut self, now: Duration) {
+        self.probe_due = Some(now);
+    }
+
+    /// Returns the most queries of a round that begins now.
+    pub fn round_allowance(&mut self, now: Duration) -> u32 {
+        self.budget.for_round(now)
+    }
+
+    /// Returns the most queries of a full probe that begins now.
+    pub fn allowance(&mut self, now: Duration) -> u32 {
+        self.budget.left(now).min(self.probe_max)
+    }
+
+    /// Returns whether this many queries may be sent besides rounds and full probes.
+    pub fn affords(&mut self, now: Duration, queries: u32) -> bool {
+        self.budget.affords(now, queries) <= now
+    }
+
+    /// Counts queries that neither a round nor a full probe sent.
+    pub fn spend(&mut self, now: Duration, queries: u32) {
+        self.budget.spend(now, queries);
+    }
+
+    /// Takes in a small round that has ended.
+    pub fn after_round(&mut self, now: Duration, asked: &[AskedQuery], sent: u32) {
+        self.budget.spend(now, sent);
+        let mut seen = symptoms(asked);
+        seen.extend(self.count_losses(asked));
+        self.known.retain(|symptom, absent| {
+            *absent = if seen.contains(symptom) { 0 } else { *absent + 1 };
+            *absent < FORGOTTEN
+        });
+        let new: BTreeSet<Symptom> = seen.iter().filter(|symptom| !self.known.contains_key(symptom)).cloned().collect();
+        let has_known = new.len() < seen.len();
+        let is_suspicious = self.recent.iter().flatten().any(|symptom| new.contains(symptom));
+        self.sooner = if new.is_empty() { 0 } else { self.sooner + 1 };
+        self.recent.push_back(new);
+        while self.recent.len() >= ROUNDS {
+            self.recent.pop_front();
+        }
+        self.clean = if seen.is_empty() { self.clean + 1 } else { 0 };
+        self.is_seen |= !seen.is_empty();
+        if self.clean >= FORGOTTEN {
+            self.again = AGAIN;
+        }
+        let is_sooner = (1..=SOONER_MAX).contains(&self.sooner);
+        self.round_due = now + if is_sooner { self.interval / SOONER } else { self.interval };
+        if is_suspicious || self.has_ended(now) || (has_known && self.looks_again(now)) {
+            self.probe_due.get_or_insert(now);
+        }
+    }
+
+    /// Takes in a full probe that has ended, and returns what changed.
+    pub fn after_probe(&mut self, now: Duration, found: Vec<Found>, sent: u32) -> Vec<Change> {
+        self.budget.spend(now, sent);
+        self.probe_due = None;
+        self.last_probe = now;
+        // The next one is about as large, and larger if more is answered.
+        self.probe_queries = (sent + sent / 4).min(self.probe_max);
+        let mut changes = Vec::new();
+        let mut pending = Vec::new();
+        let is_found = |standing: &Standing| found.iter().any(|found| found.slug == standing.found.slug);
+        let (stays, ends): (Vec<Standing>, Vec<Standing>) =
+            self.standing.drain(..).partition(|standing| is_found(standing) || !standing.is_gone);
+        changes.extend(ends.into_iter().map(Change::Cleared));
+        self.standing = stays;
+        for standing in &mut self.standing {
+            standing.is_gone = !found.iter().any(|found| found.slug == standing.found.slug);
+        }
+        for found in found {
+            if let Some(standing) = self.standing.iter_mut().find(|standing| standing.found.slug == found.slug) {
+                standing.found = found;
+                continue;
+            }
+            match self.pending.iter().find(|(before, _)| before.slug == found.slug) {
+                Some((_, since)) => {
+                    let standing = Standing { found, since: *since, is_gone: false };
+                    changes.push(Change::Raised(standing.clone()));
+                    self.standing.push(standing);
+                }
+                None => pending.push((found, now)),
+            }
+        }
+        self.pending = pending;
+        if !self.pending.is_empty() || self.standing.iter().any(|standing| standing.is_gone) {
+            self.probe_due = Some(now + self.interval / SOONER);
+        }
+        self.look_away();
+        changes
+    }
+
+    /// Counts the lost packets of a round, and returns the symptom of losses over many rounds.
+    fn count_losses(&mut self, asked: &[AskedQuery]) -> Option<Symptom> {
+        let sent = asked.iter().filter(|asked| asked.via == Via::Udp && asked.outcome != QueryOutcome::NotAsked);
+        self.losses.push_back(Rate::count(sent, |asked| !asked.is_answered()));
+        while self.losses.len() > LOSS_ROUNDS {
+            self.losses.pop_front();
+        }
+        let all = self
+            .losses
+            .iter()
+            .fold(Rate::default(), |all, round| Rate { hits: all.hits + round.hits, total: all.total + round.total });
+        lossy(all)
+    }
+
+    /// Returns whether a standing verdict may have ended.
+    fn has_ended(&self, now: Duration) -> bool {
+        let waited = now >= self.last_probe + self.interval * UNSEEN;
+        !self.standing.is_empty() && self.clean >= CLEAN && (self.is_seen || waited)
+    }
+
+    /// Returns whether a full probe should look once more at symptoms for which the last one had no verdict.
+    fn looks_again(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.last_probe + self.interval * self.again;
+        let looks = is_due && self.standing.is_empty();
+        if looks {
+            self.again = (self.again * 2).min(AGAIN_MAX);
+        }
+        looks
+    }
+
+    /// Notes that a full probe has looked at the symptoms of the last rounds.
+    fn look_away(&mut self) {
+        self.known.extend(self.recent.drain(..).flatten().map(|symptom| (symptom, 0)));
+        self.losses.clear();
+        (self.sooner, self.clean, self.is_seen) = (0, 0, false);
+    }
+}
