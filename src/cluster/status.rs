@@ -39,6 +39,8 @@ pub async fn observe_status(
 ) -> Result<Observed, ObserveError> {
     let parts = observe_parts(client.clone(), settings.namespace.as_deref(), own_version).await?;
     let checks = doctor::judge_parts(&parts)?;
+    let absent = |seen: &Seen<Option<Value>>| matches!(seen, Ok(None));
+    let is_installed = !absent(&parts.deployment) || !parts.configurations.iter().all(absent);
     let defaults = defaults(settings, parts.deployment.as_ref().ok().and_then(Option::as_ref));
     let mut unreadable = Vec::new();
     let (nodes, observations, profiles) =
@@ -62,6 +64,7 @@ pub async fn observe_status(
         certificate_until: certificate.map(|certificate| certificate.until),
         namespaces: parts.namespaces,
         namespace: parts.namespace,
+        is_installed,
         checks,
     })
 }

@@ -58,7 +58,7 @@ pub struct WatcherPod {
     pub place: Option<(String, String)>,
 }
 
-/// What a watch passes on.
+/// The state of a watch, and its changes.
 #[derive(Clone, Debug)]
 pub struct WatchReport {
     /// The nameservers that are asked.

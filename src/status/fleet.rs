@@ -134,7 +134,7 @@ impl Status {
 pub fn status(observed: Observed) -> Status {
     let states = nodes::states(&observed);
     let images = images(&observed);
-    let mut problems = muslin_problems(&observed);
+    let mut problems: Vec<Problem> = muslin_problem(&observed).into_iter().collect();
     if observed.observations.is_ok() {
         problems.extend(standing::verdicts(&states, observed.now));
         problems.extend(standing::broken_domains(&states, observed.now));
@@ -168,20 +168,29 @@ const fn days(rest: SignedDuration) -> i64 {
     rest.as_hours() / 24
 }
 
-/// Returns the checks of muslin's parts that are not well. A check that could not be made is no problem, but unread.
-fn muslin_problems(observed: &Observed) -> Vec<Problem> {
-    let problem = |check: &doctor::Check| {
-        let level = match check.status {
-            doctor::Status::Wrong => Level::Deny,
-            doctor::Status::Warning => Level::Warn,
-            doctor::Status::Ok | doctor::Status::Unknown => return None,
-        };
-        let mut problem = Problem::new(level, Kind::Muslin, check.message.clone());
-        problem.details.extend(check.fix.clone());
-        problem.name = Some(check.check.to_owned());
-        Some(problem)
-    };
-    observed.checks.iter().filter_map(problem).collect()
+/// Returns what is wrong with muslin's parts, in one problem: one part that fails makes others fail. A check that could not be made is no
+/// problem, but unread.
+fn muslin_problem(observed: &Observed) -> Option<Problem> {
+    if !observed.is_installed {
+        let title = "muslin's webhook is not installed: there is neither its Deployment nor a webhook configuration";
+        return Some(Problem::new(Level::Info, Kind::Muslin, title).detail("muslin install prints its manifests"));
+    }
+    let bad: Vec<&doctor::Check> = observed
+        .checks
+        .iter()
+        .filter(|check| matches!(check.status, doctor::Status::Wrong | doctor::Status::Warning))
+        .collect();
+    let worst = bad.iter().map(|check| check.status).max()?;
+    let level = if worst == doctor::Status::Wrong { Level::Deny } else { Level::Warn };
+    if let [check] = &*bad {
+        let problem = Problem::new(level, Kind::Muslin, format!("muslin: {}", check.message));
+        return Some(check.fix.iter().cloned().fold(problem, Problem::detail));
+    }
+    let title = format!("muslin: {} of its parts fail", counted(bad.len(), "check"));
+    let problem = Problem::new(level, Kind::Muslin, title);
+    let problem =
+        bad.iter().fold(problem, |problem, check| problem.detail(format!("{}: {}", check.check, check.message)));
+    Some(problem.detail("muslin doctor says what to do"))
 }
 
 fn images(observed: &Observed) -> Option<Images> {

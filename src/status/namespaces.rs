@@ -86,7 +86,8 @@ pub(super) fn problems(observed: &Observed) -> Vec<Problem> {
         }
     }
     problems.extend(missing.into_iter().map(|(profile, names)| {
-        let title = format!("there is no profile {profile}, which {} names: the default profile counts", of(&names));
+        let title =
+            format!("the label {PROFILE_LABEL} of {} names no profile: {profile}; the default one counts", of(&names));
         Problem::new(Level::Warn, Kind::Namespace, title).detail("kubectl get resolverprofiles lists the profiles")
     }));
     for ObservedProfile { name, unmet } in profiles {

@@ -29,6 +29,8 @@ pub struct Observed {
     pub images: Seen<Option<ImagesInUse>>,
     /// muslin's namespace.
     pub namespace: String,
+    /// There is a Deployment of muslin, or a webhook configuration; true if that is not known.
+    pub is_installed: bool,
     /// Checks of muslin's own parts.
     pub checks: Vec<Check>,
     /// The end of the serving certificate's validity, if it could be read.

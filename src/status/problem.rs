@@ -10,10 +10,10 @@ use crate::policy::Level;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A part of muslin is missing or does not work.
-    Muslin,
     /// A verdict stands on nodes.
     Verdict,
+    /// A part of muslin is missing or does not work.
+    Muslin,
     /// A search domain breaks lookups.
     SearchDomain,
     /// Nodes differ.
@@ -38,7 +38,7 @@ pub struct Problem {
     pub level: Level,
     /// The subject.
     pub kind: Kind,
-    /// The name of the verdict, or of the check of `muslin doctor`, for which there is a page or advice.
+    /// The name of the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The problem in a sentence.

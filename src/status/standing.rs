@@ -11,6 +11,7 @@ use super::observed::{NodeWatch, Standing};
 use super::origins::sentences;
 use super::problem::{Kind, Problem};
 use crate::policy::{DomainFault, Level};
+use crate::verdicts::DIAGNOSES;
 
 /// Returns one problem for each verdict with its subject, and the nodes where it stands.
 pub(super) fn verdicts(states: &[NodeState], now: Timestamp) -> Vec<Problem> {
@@ -39,6 +40,9 @@ pub(super) fn verdicts(states: &[NodeState], now: Timestamp) -> Vec<Problem> {
                     .iter()
                     .flat_map(|(state, watch, _)| watch.origins.iter().map(|origin| (state.node.as_str(), origin)));
                 problem.details.extend(sentences(subject, origins));
+            }
+            if DIAGNOSES.iter().any(|diagnosis| diagnosis.slug == verdict) {
+                problem.details.push(format!("muslin explain {verdict} says what that is, and what to do"));
             }
             (problem.name, problem.since) = (Some(verdict.to_owned()), since);
             problem

@@ -59,6 +59,7 @@ fn cluster() -> Observed {
         defaults: Defaults { mode: Mode::Inject, profile: "default".to_owned() },
         images: Ok(None),
         namespace: "muslin".to_owned(),
+        is_installed: true,
         checks: Vec::new(),
         certificate_until: None,
     }
@@ -105,7 +106,8 @@ fn the_odd_node_is_named_with_the_address_the_file_and_the_mechanism() {
     );
     let place = "192.0.2.66 comes from /etc/systemd/network/10-eth0.network line 7 (systemd-networkd) on n07, and comes back after a \
                  reboot";
-    assert_eq!(verdict.details, ["192.0.2.66 answers no query", place]);
+    let explain = "muslin explain stale-nameserver says what that is, and what to do";
+    assert_eq!(verdict.details, ["192.0.2.66 answers no query", place, explain]);
     assert_eq!(difference.title, "node n07 uses the nameserver 192.0.2.66, unlike 19 other nodes");
     assert_eq!(
         (difference.level, &difference.details, &difference.nodes),
@@ -254,7 +256,7 @@ fn namespaces_are_grouped_and_labels_that_mean_nothing_are_named() {
     let titles: Vec<&str> = of_kind(&status, Kind::Namespace).iter().map(|one| &*one.title).collect();
     assert_eq!(titles.len(), 2, "{titles:?}");
     assert!(titles[0].starts_with("the label muslin.dev/mode of namespace b is invalid"), "{titles:?}");
-    assert_eq!(titles[1], "there is no profile gone, which namespace c names: the default profile counts");
+    assert_eq!(titles[1], "the label muslin.dev/profile of namespace c names no profile: gone; the default one counts");
 }
 
 #[test]
@@ -274,7 +276,7 @@ fn what_may_not_be_read_is_said_and_counts_as_no_problem() {
 }
 
 #[test]
-fn what_is_wrong_with_muslin_comes_first() {
+fn what_is_wrong_with_muslin_is_one_problem() {
     let mut observed = with_seventh(42, &json!({}));
     observed.checks = vec![
         Check {
@@ -286,8 +288,15 @@ fn what_is_wrong_with_muslin_comes_first() {
         Check { check: "pods", status: crate::doctor::Status::Unknown, message: "you may not".to_owned(), fix: None },
     ];
     observed.certificate_until = Some(NOW + SignedDuration::from_hours(24 * 57 + 3));
+    let mut several = observed.clone();
+    several.checks[1].status = crate::doctor::Status::Warning;
+    let problem = status(several.clone()).problems.swap_remove(0);
+    assert_eq!((&*problem.title, problem.level), ("muslin: 2 checks of its parts fail", Level::Deny));
+    assert_eq!(problem.details, ["ca-bundle: empty", "pods: you may not", "muslin doctor says what to do"]);
+    several.is_installed = false;
+    assert!(status(several).problems.iter().all(|problem| problem.level <= Level::Warn));
     let status = status(observed);
-    assert_eq!((&*status.problems[0].title, status.problems[0].level), ("empty", Level::Deny));
+    assert_eq!((&*status.problems[0].title, status.problems[0].level), ("muslin: empty", Level::Deny));
     assert_eq!(status.unread, ["check pods: you may not"]);
     assert_eq!(status.muslin.certificate_days, Some(57));
 }

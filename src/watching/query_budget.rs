@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 /// The number of queries that each interval adds. A round has at most as many, so rounds alone never exceed the limit.
-const ADDED: u32 = 50;
+const ADDED: u32 = 40;
 
-/// The most that can be saved: enough for the probes that raise or end a verdict.
-const SAVED_MAX: u32 = 1_200;
+/// The most that can be saved: enough for the two probes that raise a verdict and the two that end it.
+const SAVED_MAX: u32 = 2_400;
 
-/// A limit of queries: with the default interval of 30 s at most 1,200 and 100 more each minute, so at most 7,200 in each hour, which are
+/// A limit of queries: with the default interval of 30 s at most 2,400 and 80 more each minute, so at most 7,200 in each hour, which are
 /// 2 a second.
 #[derive(Clone, Debug)]
 pub struct QueryBudget {
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn what_was_saved_may_be_spent_at_once() {
         let mut budget = QueryBudget::new(INTERVAL);
-        budget.spend(Duration::ZERO, 1_200);
-        assert_eq!((budget.affords(Duration::ZERO, 50), budget.left(Duration::ZERO)), (2 * INTERVAL, 0));
-        assert_eq!((budget.for_round(Duration::ZERO), budget.for_round(INTERVAL)), (0, 50));
-        assert_eq!((budget.affords(HOUR, 1_200), budget.left(HOUR)), (HOUR, 1_150));
+        budget.spend(Duration::ZERO, 2_400);
+        assert_eq!((budget.affords(Duration::ZERO, 40), budget.left(Duration::ZERO)), (2 * INTERVAL, 0));
+        assert_eq!((budget.for_round(Duration::ZERO), budget.for_round(INTERVAL)), (0, 40));
+        assert_eq!((budget.affords(HOUR, 2_360), budget.left(HOUR)), (HOUR, 2_360));
     }
 
     #[test]

@@ -171,7 +171,7 @@ const CASES: [Case; 16] = [
         labels: &[("node", "worker-1")],
         // After ten minutes without a round the increase is 0.
         fires: &[
-            (r#"muslin_probe_rounds_total{node="worker-1"}"#, "0+2x21 42x99"),
+            (r#"muslin_probe_rounds_total{node="worker-1"}"#, "0+2x22 44x97"),
             (r#"muslin_probe_rounds_total{node="worker-2"}"#, "0+2x120"),
         ],
         silent: &[(r#"muslin_probe_rounds_total{node="worker-1"}"#, "0+1x120")],

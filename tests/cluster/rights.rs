@@ -293,7 +293,7 @@ fn a_watch_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> 
     let events = |namespace: &str, reason: &str| -> Result<String> {
         let arguments = ["get", "events.events.k8s.io", "-n", namespace, "--field-selector"];
         let selector = format!("reason={reason}");
-        kubectl(cluster, &[&arguments[..], &[&selector, "-o", "jsonpath={.items[*].note}"]].concat())
+        kubectl(cluster, &[&arguments[..], &[selector.as_str(), "-o", "jsonpath={.items[*].note}"]].concat())
     };
     wait("the first observation", || Ok(observed()?["watch"]["verdicts"] == json!([])))?;
     server.answer(Manners::BrokenSearchDomain);

@@ -130,7 +130,7 @@ fn the_status_points_out_the_odd_node_of_twenty(cluster: &Cluster) -> Result<()>
         "warn node node-07 uses the nameserver 192.0.2.66, unlike 17 other nodes",
         "the watcher of node node-11 has been silent for 42 minutes",
         "no watcher has written from node node-12",
-        "there is no profile status-gone, which namespace status-typo names",
+        "the label muslin.dev/profile of namespace status-typo names no profile: status-gone",
         "`injekt` is not a mode",
     ] {
         ensure!(words.contains(wanted), "the status lacks {wanted:?}: {text}");

@@ -16,7 +16,7 @@ pub(crate) struct WatchArgs {
           "max_queries", "pairs", "burst", "fail_on", "look_up"])]
     pub(super) watch: bool,
 
-    /// Time between two rounds: 30s, 500ms or 1m. The limit of queries is 100 in two intervals, so at 30s at most 2 a second
+    /// Time between two rounds: 30s, 500ms or 1m. At 30s at most 7,200 queries are sent in an hour; the limit grows as this time shrinks
     #[arg(long, value_name = "TIME", default_value = "30s", requires = "watch", value_parser = interval)]
     pub(super) interval: Duration,
 
