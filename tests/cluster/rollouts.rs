@@ -278,7 +278,7 @@ fn a_new_profile_rolls_out_from_nothing(cluster: &Cluster) -> Result<()> {
     wait_for(cluster, "from-nothing", "Progressing", "WaitingForPods")?;
     let created = create_pods(cluster, "from-nothing", 40)?;
     keeps_its_draw_in_a_second_pass(cluster, &created)?;
-    let output = scan(cluster.control_plane.admin_kubeconfig(), &["-n", "from-nothing", "--fail-on", "never"])?;
+    let output = scan(&cluster.control_plane.admin_kubeconfig(), &["-n", "from-nothing", "--fail-on", "never"])?;
     let notes = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
         output.status.success() && notes.contains("the profile from-nothing rolls out to 50 % of new pods"),
