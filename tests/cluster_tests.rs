@@ -55,6 +55,7 @@ mod cluster {
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
+    pub(crate) mod rollouts;
     pub(crate) mod scale;
     pub(crate) mod scan;
     pub(crate) mod scan_page;
@@ -72,7 +73,7 @@ use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
     pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policy, profiles, queries,
-    rights, scale, scan, scan_page, search_domains, status,
+    rights, rollouts, scale, scan, scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -103,6 +104,7 @@ const SUITE: Suite<Test> = Suite {
         policies_beside_webhook::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        rollouts::TESTS,
         queries::TESTS,
         node_cache::TESTS,
         events::TESTS,

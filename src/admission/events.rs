@@ -9,7 +9,7 @@ use crate::cluster::{EventSource, PodEvents};
 use crate::image::Evidence;
 use crate::plan;
 use crate::pod::Pod;
-use crate::policy::Mode;
+use crate::policy::{Mode, PodStages};
 
 use super::state::State;
 use super::webhook::Webhook;
@@ -53,7 +53,9 @@ async fn pod_events(state: &State, namespace: &str, pod: &str) -> PodEvents {
         let resolvers = pod.annotations().resolvers.as_deref().unwrap_or_default();
         let more_is_known = plan::count_inspected(resolvers) > known;
         // The notes on the profile were shown at the pod's creation.
-        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut Vec::new()), None, &pod);
+        let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+        let chosen = state.namespace_profile(&policy, &mut Vec::new());
+        let profile = state.pod_profile(namespace, &chosen, None, &pod, &stages);
         let broken = state.broken_domains();
         let notes = plan::pod_events(&pod, fingerprints, &state.context(namespace, mode, &profile, &broken));
         PodEvents { notes: notes.unwrap_or_default(), more_is_known }

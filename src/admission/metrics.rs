@@ -16,7 +16,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cluster::{EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, SearchDomains, WatchHealth};
+use crate::cluster::{
+    EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, Profiles, SearchDomains, WatchHealth,
+};
 use crate::plan::Planned;
 use crate::policy::Mode;
 use crate::registry::{Images, InspectionCounts};
@@ -25,6 +27,7 @@ use crate::resolver::known_options;
 use super::namespace_findings::NamespaceFindings;
 #[cfg(target_os = "linux")]
 use super::process_metrics::ProcessMetrics;
+use super::rollout_metrics::Rollouts;
 use super::serving::Keys;
 
 /// The bounds of the duration histogram, in seconds: from well below an ordinary review to the API server's longest wait.
@@ -249,6 +252,11 @@ impl Metrics {
     /// Adds the results of the checks of search domains.
     pub fn register_search_domains(&mut self, domains: &SearchDomains) {
         self.muslin().register_collector(Box::new(DomainChecks(domains.clone())));
+    }
+
+    /// Adds the rollouts of profiles.
+    pub fn register_rollouts(&mut self, profiles: &Profiles) {
+        self.muslin().register_collector(Box::new(Rollouts(profiles.clone())));
     }
 
     /// Adds the number of log lines that were dropped, which `count` returns.

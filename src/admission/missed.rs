@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant};
 use crate::budget::Budget;
 use crate::cluster::MarkSource;
 use crate::pod::Pod;
-use crate::policy::Mode;
+use crate::policy::{Mode, PodStages};
 
 use super::state::{REVIEW_STEPS, State};
 use super::webhook::Webhook;
@@ -51,7 +51,9 @@ async fn marks(state: &State, namespace: &str, pod: &str) -> bool {
     let mut budget = Budget::new(REVIEW_STEPS);
     let plan = || {
         let (fingerprints, _) = images.fingerprints(&pod);
-        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut Vec::new()), None, &pod);
+        let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+        let chosen = state.namespace_profile(&policy, &mut Vec::new());
+        let profile = state.pod_profile(namespace, &chosen, None, &pod, &stages);
         let broken = state.broken_domains();
         (state.planner)(&pod, fingerprints, &state.context(namespace, mode, &profile, &broken)).is_ok()
     };

@@ -22,6 +22,8 @@ mod namespace_findings;
 #[cfg(target_os = "linux")]
 mod process_metrics;
 mod review;
+mod rollout_metrics;
+mod rollouts;
 mod serving;
 mod state;
 mod webhook;

@@ -17,7 +17,7 @@ use crate::cluster::{
 use crate::image::Fingerprint;
 use crate::plan::{Context, Plan, Skip};
 use crate::pod::Pod;
-use crate::policy::{BrokenDomain, Level, Mode, NamespacePolicy, Profile};
+use crate::policy::{BrokenDomain, Level, Mode, NamespacePolicy, PodStages, Profile};
 use crate::rules::DocsUrl;
 use crate::text::one_line;
 
@@ -190,15 +190,16 @@ impl State {
     }
 
     /// Returns the profile of one pod: its namespace's, or the cluster's default if that one selects other pods, with the `ndots` that other
-    /// profiles set for the pod. `new` is a profile that is not stored yet.
+    /// profiles set for the pod. `new` is a profile that is not stored yet. `stages` decides about profiles that roll out.
     pub(super) fn pod_profile(
         &self,
         namespace: &str,
         chosen: &SelectedProfile,
         new: Option<&SelectedProfile>,
         pod: &Pod<'_>,
+        stages: &PodStages<'_>,
     ) -> Arc<Profile> {
-        self.settings.profiles.for_pod(namespace, chosen, &self.settings.profile, new, || pod.labels())
+        self.settings.profiles.for_pod(namespace, chosen, &self.settings.profile, new, || pod.labels(), stages)
     }
 
     /// Returns the broken search domains of nodes, for a plan.
@@ -223,6 +224,7 @@ impl State {
             broken_domains,
             mode,
             profile,
+            rollout: None,
             cache_fault: profile.node_local.as_ref().and_then(|cache| profiles.cache_fault(cache.address)),
             holder_ignores: None,
             holder_unread: &[],

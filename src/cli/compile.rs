@@ -183,6 +183,12 @@ impl Source {
                 resource.name_any()
             ));
         }
+        if let Some(rollout) = &resource.spec.rollout {
+            terminal::note(&Line::new(format!(
+                "{shown}: not in the policies: spec.rollout; all new pods get the settings at once, and not {} % of them first",
+                rollout.percent
+            )));
+        }
         let pod_selector = resource.spec.pod_selector.as_ref().map(serde_json::to_value).transpose()?;
         Ok(Self { profile: Profile::clone(&selected.profile), pod_selector })
     }

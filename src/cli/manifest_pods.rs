@@ -108,6 +108,7 @@ impl ManifestPlanner {
             cluster_nameservers: 1,
             mode,
             profile: &profile,
+            rollout: None,
             cache_fault: None,
             cluster_addresses: &[],
             broken_domains: &self.broken_domains,

@@ -269,6 +269,7 @@ impl Serve {
             metrics.register_policies(policies);
         }
         let metrics = Arc::new(metrics);
+        let (judged, judged_namespaces) = (profiles.clone(), namespaces.clone());
         let mut settings = self.settings(profiles, inspection, certificates, search_domains);
         settings.image_names = policies.as_ref().map(|policies| policies.names().clone());
         let webhook = Webhook::new(settings, namespaces, Arc::clone(&metrics), shutdown.clone());
@@ -277,6 +278,8 @@ impl Serve {
             cluster::delete_old_observations(client.clone(), lease.clone());
             let policies = policies.as_ref().map(|policies| Arc::clone(policies.state()));
             events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()), policies);
+            let (names, default) = (judged_namespaces, self.profile.clone());
+            judged.judge_rollouts(client.clone(), names, lease.clone(), default, Arc::new(webhook.clone()));
             missed.watch(client, lease.clone(), Arc::new(webhook.clone()), own_pod);
         }
         self.log_addresses(&webhooks, &probes, authority.as_deref()).map_err(Failure::Outside)?;

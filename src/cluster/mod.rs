@@ -49,12 +49,15 @@ pub use pod_probe::{
     NoInstalledImage, PodProbe, PodProbeError, PodProbeEvent, PodProbeSettings, ProbePlace, installed_image,
 };
 pub use policies::{ImageNames, Policies, PolicyCounts, PolicySettings, PolicyState, withdraw_policies};
-pub use profiles::{NoProfile, ProfileSettings, Profiles, SelectedProfile};
+pub use profiles::{
+    NoProfile, ProfileSettings, Profiles, RolloutSource, SelectedProfile, rollout_note, unrecorded_settings,
+};
 pub use pull_secrets::PullSecrets;
 pub use resources::{
     DNSObservation, DNSObservationSpec, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus,
     NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedWatch, ProfileProblem,
-    ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Seen, StandingVerdict, WatchedNameserver,
+    ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Rollout, RolloutPhase, RolloutStatus, Seen,
+    StandingVerdict, WatchedNameserver,
 };
 pub use search_domains::{
     ObservedDns, SearchCheckSettings, SearchDomains, SearchRounds, delete_old_observations, publish_watch,

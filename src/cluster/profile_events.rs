@@ -1,6 +1,7 @@
-//! The Event on a stored profile whose risks it does not accept: those of a cache on the node, or of an `ndots` without evidence. Must not know which risks there are.
+//! The Events on profiles: about risks that a stored one does not accept, and about the end of a rollout. Must not know which risks there
+//! are, or what ends a rollout.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,7 +12,6 @@ use kube::{Api, Client};
 
 use super::events::{event_name, stable_hash};
 use super::writes::{WriteError, write};
-use crate::rules::RISK_NOT_ACCEPTED;
 use crate::text::Line;
 
 /// The namespace of Events about objects that have none (kubernetes `pkg/apis/core/validation/events.go`).
@@ -25,37 +25,44 @@ pub(super) struct ProfileEvents {
     client: Client,
     /// The name of this replica.
     instance: String,
-    /// The generation of each profile that has its Event, by the profile's uid.
-    written: HashMap<String, i64>,
+    /// The hashes of the Events that were written.
+    written: HashSet<u64>,
+}
+
+/// An Event about a profile.
+pub(super) struct ProfileEvent {
+    pub(super) reason: &'static str,
+    /// The action of the Event, such as `ReadProfile`.
+    pub(super) action: &'static str,
+    /// Is true if an administrator needs to act.
+    pub(super) is_warning: bool,
+    /// Tells the Event from others of the same reason about the profile.
+    pub(super) occasion: String,
+    pub(super) note: String,
 }
 
 // === impl ProfileEvents ===
 
 impl ProfileEvents {
     pub(super) fn new(client: Client, instance: String) -> Self {
-        Self { client, instance, written: HashMap::new() }
+        Self { client, instance, written: HashSet::new() }
     }
 
-    /// Writes the Event of a profile, once for each generation of it. The name follows from both, so that no second leader repeats it.
-    pub(super) async fn report(
-        &mut self,
-        profile: &ObjectReference,
-        generation: i64,
-        note: String,
-    ) -> Result<(), WriteError> {
-        let uid = profile.uid.clone().unwrap_or_default();
-        if self.written.get(&uid) == Some(&generation) {
+    /// Writes an Event about a profile, once for each occasion. The name follows from both, so that no second leader repeats it.
+    pub(super) async fn report(&mut self, profile: &ObjectReference, event: ProfileEvent) -> Result<(), WriteError> {
+        let ProfileEvent { reason, action, is_warning, occasion, note } = event;
+        let hash = stable_hash(&[profile.uid.as_deref().unwrap_or_default(), reason, &occasion]);
+        if self.written.contains(&hash) {
             return Ok(());
         }
         let name = profile.name.as_deref().unwrap_or_default();
-        let hash = stable_hash(&[&uid, RISK_NOT_ACCEPTED, &generation.to_string()]);
         let event = Event {
             metadata: ObjectMeta { name: Some(event_name(name, hash)), ..ObjectMeta::default() },
             regarding: Some(profile.clone()),
-            reason: Some(RISK_NOT_ACCEPTED.to_owned()),
+            reason: Some(reason.to_owned()),
             note: Some(Line::cut(note, NOTE_MAX).into_string()),
-            type_: Some("Warning".to_owned()),
-            action: Some("ReadProfile".to_owned()),
+            type_: Some(if is_warning { "Warning" } else { "Normal" }.to_owned()),
+            action: Some(action.to_owned()),
             event_time: Some(MicroTime(Timestamp::now())),
             reporting_controller: Some("muslin".to_owned()),
             reporting_instance: Some(self.instance.clone()),
@@ -68,7 +75,7 @@ impl ProfileEvents {
             Err(error) if error.is_overtaken() => {}
             Err(error) => return Err(error),
         }
-        self.written.insert(uid, generation);
+        self.written.insert(hash);
         Ok(())
     }
 }

@@ -1,8 +1,12 @@
 //! The profiles of a cluster: the built-in ones, and the ResolverProfiles that replace or extend them, watched. The leader writes
 //! into each resource whether it is in use. Must not know pods' plans or reviews.
 
+mod decision;
+mod edit;
 mod entry;
 mod follower;
+mod judge;
+mod rollout;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +21,17 @@ use super::lease::Lease;
 use super::namespaces::Namespaces;
 use super::node_caches::NodeCaches;
 use super::profile_events::ProfileEvents;
-use super::resources::{ProfileProblem, ResolverProfile};
+use super::resources::{ProfileProblem, ResolverProfile, RolloutPhase};
 use super::watch::WatchHealth;
-use crate::policy::{CacheFault, Profile, SearchList};
+use crate::policy::{CacheFault, PodStages, Profile, SearchList};
 use entry::Entry;
 use follower::Follower;
+use judge::Judge;
 use shared::Shared;
 
+pub use edit::{rollout_note, unrecorded_settings};
 pub use entry::SelectedProfile;
+pub use judge::RolloutSource;
 
 /// The profile of last resort: built in, or the resource that replaces it.
 const DEFAULT: &str = "default";
@@ -128,7 +135,35 @@ impl Profiles {
     pub fn uses_search(&self) -> bool {
         let custom = self.0.custom.load();
         let mut accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
-        accepted.any(|selected| selected.profile.search != SearchList::Inherit)
+        accepted.any(|selected| selected.all().any(|one| one.profile.search != SearchList::Inherit))
+    }
+
+    /// Judges the rollouts of profiles while this replica is the leader, in a task that lives as long as the process. `source` knows the
+    /// findings on a pod. Needs the rights list on pods and on dnsobservations.
+    pub fn judge_rollouts(
+        &self,
+        client: Client,
+        namespaces: Namespaces,
+        lease: Lease,
+        default: String,
+        source: Arc<dyn RolloutSource>,
+    ) {
+        let shared = Arc::clone(&self.0);
+        tokio::spawn(Judge { client, shared, namespaces, lease, default, source }.run());
+    }
+
+    /// Returns the phase of each rollout, with the name of the profile.
+    pub fn rollouts(&self) -> Vec<(String, RolloutPhase)> {
+        let custom = self.0.custom.load();
+        let phase = |entry: &Entry| entry.status.as_ref()?.rollout.as_ref()?.phase();
+        custom.iter().filter_map(|(name, entry)| Some((name.clone(), phase(entry)?))).collect()
+    }
+
+    /// Returns the share of new pods with new settings of each profile that rolls out, in percent, by name.
+    pub fn rolling_out(&self) -> BTreeMap<String, u8> {
+        let custom = self.0.custom.load();
+        let share = |(name, entry): (&String, &Entry)| Some((name.clone(), entry.selected.as_ref().ok()?.rolls_out()?));
+        custom.iter().filter_map(share).collect()
     }
 
     /// Returns the namespaces whose pods get the `ndots` of another profile beside their own.
@@ -184,7 +219,8 @@ impl Profiles {
     }
 
     /// Returns the profile of one pod: its namespace's, or the default one if the namespace's does not select the pod, with the `ndots` of
-    /// the profiles that name the namespace and select the pod. `new` takes the place of a profile with its name.
+    /// the profiles that name the namespace and select the pod. `new` takes the place of a profile with its name. `stages` decides about
+    /// profiles that roll out.
     pub fn for_pod(
         &self,
         namespace: &str,
@@ -192,19 +228,25 @@ impl Profiles {
         default: &str,
         new: Option<&SelectedProfile>,
         labels: impl Fn() -> BTreeMap<String, String>,
+        stages: &PodStages<'_>,
     ) -> Arc<Profile> {
+        let selected = selected.at(stages, &labels);
         let profile = if selected.selects(&labels) {
             Arc::clone(&selected.profile)
         } else {
-            let default = self.find(default).ok().filter(|default| default.selects(&labels));
+            let default = self.find(default).ok();
+            let default = default.as_ref().map(|default| default.at(stages, &labels));
+            let default = default.filter(|default| default.selects(&labels)).cloned();
             default.unwrap_or_else(|| self.built_in_default()).profile
         };
         let custom = self.0.custom.load();
         let is_replaced = |one: &SelectedProfile| new.is_some_and(|new| new.profile.name == one.profile.name);
         let stored = custom.values().filter_map(|entry| entry.selected.as_ref().ok()).filter(|one| !is_replaced(one));
-        let refines = |one: &&SelectedProfile| one.namespaces().iter().any(|name| name == namespace);
-        let mut refining: Vec<&Profile> =
-            stored.chain(new).filter(refines).filter(|one| one.selects(&labels)).map(|one| &*one.profile).collect();
+        let refines = |one: &SelectedProfile| one.namespaces().iter().any(|name| name == namespace);
+        let any_refines = |one: &&SelectedProfile| one.all().any(refines);
+        let staged = stored.chain(new).filter(any_refines).map(|one| one.at(stages, &labels));
+        let refining = staged.filter(|one| refines(one) && one.selects(&labels));
+        let mut refining: Vec<&Profile> = refining.map(|one| &*one.profile).collect();
         if refining.is_empty() {
             return profile;
         }
@@ -289,7 +331,7 @@ mod tests {
             });
             Entry::new(&serde_json::from_value(object).unwrap(), true)
         };
-        let first = object(json!(null)).status_update(0, |_| Some(CacheFault::NotTried)).unwrap();
+        let first = object(json!(null)).status_update(0, |_| Some(CacheFault::NotTried), None).unwrap();
         let types: Vec<&str> = first.conditions.iter().map(|condition| &*condition.type_).collect();
         assert_eq!(types, ["Accepted", "RisksAccepted", "NodeLocalReachable"]);
         let mut status = serde_json::to_value(&first).unwrap();
@@ -298,8 +340,8 @@ mod tests {
             condition["lastTransitionTime"] = long_ago.clone();
         }
         let stored = object(status);
-        assert_eq!(stored.status_update(0, |_| Some(CacheFault::NotTried)), None);
-        let second = serde_json::to_value(stored.status_update(0, |_| None).unwrap()).unwrap();
+        assert_eq!(stored.status_update(0, |_| Some(CacheFault::NotTried), None), None);
+        let second = serde_json::to_value(stored.status_update(0, |_| None, None).unwrap()).unwrap();
         let conditions = second["conditions"].as_array().unwrap().iter();
         let kept: Vec<bool> = conditions.map(|condition| condition["lastTransitionTime"] == long_ago).collect();
         assert_eq!(kept, [true, true, false]);
@@ -317,7 +359,8 @@ mod tests {
                     profiles.0.custom.store(Arc::new(custom.into_iter().flatten().collect()));
                     let policy = NamespacePolicy::from_labels(None, (named != State::Unnamed).then_some("named"));
                     let (chosen, problems) = profiles.for_namespace(policy.profile(), "cluster");
-                    let profile = profiles.for_pod("shop", &chosen, "cluster", None, labels);
+                    let profile =
+                        profiles.for_pod("shop", &chosen, "cluster", None, labels, &PodStages::recorded(None));
                     let case = format!("{named:?} {cluster:?} {default:?}");
 
                     let asked = if named == State::Unnamed { cluster } else { named };

@@ -14,7 +14,7 @@ macro_rules! alerts {
 }
 
 /// All alerts; a test compares them with the manifest.
-pub(super) static ALERTS: [Alert; 12] = alerts![
+pub(super) static ALERTS: [Alert; 16] = alerts![
     "MuslinIsGone",
     "MuslinMissesPods",
     "MuslinApiServerFailsOpen",
@@ -27,6 +27,10 @@ pub(super) static ALERTS: [Alert; 12] = alerts![
     "MuslinRefusesConnections",
     "MuslinSearchDomainBroken",
     "MuslinNodeLocalUnreachable",
+    "MuslinProfileRolledBack",
+    "MuslinDnsFault",
+    "MuslinDnsFaultOnManyNodes",
+    "MuslinDnsWatchStopped",
 ];
 
 // === impl Alert ===

@@ -2,8 +2,8 @@
 
 use super::page::Page;
 use crate::rules::{
-    CERTIFICATE_UNUSABLE, DNS_FAULT, DNS_FAULT_ENDED, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, RULES,
-    SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+    CERTIFICATE_UNUSABLE, DNS_FAULT, DNS_FAULT_ENDED, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, ROLLOUT_PROMOTED,
+    ROLLOUT_ROLLED_BACK, RULES, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
 };
 
 /// The reasons of all Events of muslin, and the subject of each.
@@ -13,6 +13,8 @@ pub(super) fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
         (CERTIFICATE_UNUSABLE, "muslin's own certificate from files, which API servers cannot trust"),
         (PODS_MISSED, "pods that were created without a review, although the mode of their namespace asks for one"),
         (RISK_NOT_ACCEPTED, "a ResolverProfile with a cache on the node whose risks `acceptRisk` does not name"),
+        (ROLLOUT_PROMOTED, "new settings of a ResolverProfile that all new pods get from now on"),
+        (ROLLOUT_ROLLED_BACK, "new settings of a ResolverProfile that no new pod gets any more"),
         (SEARCH_DOMAIN_BROKEN, "a search domain of a node that breaks lookups of names outside the cluster"),
         (SEARCH_DOMAIN_HEALTHY, "a search domain of a node that no longer breaks lookups"),
         (DNS_FAULT, "a verdict about DNS on a node, which a watch there found twice"),
@@ -33,6 +35,12 @@ pub(super) fn page(name: &'static str) -> Page {
         page.paragraph("muslin writes it on its Deployment, at most once an hour. `muslin doctor` finds the cause; `docs/operations.md` says what counts as missed.");
     } else if name == RISK_NOT_ACCEPTED {
         page.paragraph("muslin writes it on a ResolverProfile that an earlier release accepted. Name the risks of its message in `acceptRisk`: the next release of muslin will not use the profile without.");
+    } else if name == ROLLOUT_PROMOTED || name == ROLLOUT_ROLLED_BACK {
+        page.paragraph(
+            "muslin writes it on the ResolverProfile when its rollout ends. The message has the evidence, as has `kubectl describe \
+             resolverprofile`. Running pods stay as they are. After a roll back, each change of the spec begins a new rollout; \
+             `docs/policy.md` has more.",
+        );
     } else if name == SEARCH_DOMAIN_BROKEN || name == SEARCH_DOMAIN_HEALTHY {
         page.paragraph(
             "muslin writes it on the DNSObservation of the node. `kubectl get dnsobservations` has the domains and their answers, and \

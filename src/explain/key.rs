@@ -4,7 +4,7 @@ use super::page::Page;
 use crate::image::Evidence;
 use crate::pod::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, LIBC_LABEL, POLICIES_ANNOTATION,
-    RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION,
+    RESOLVERS_ANNOTATION, ROLLOUT_KEY, WARNINGS_ANNOTATION,
 };
 use crate::policy::{MODE_LABEL, Mode, PROFILE_LABEL, Profile, SELF_LABEL};
 use crate::resolver::{Family, Resolver};
@@ -20,7 +20,7 @@ pub struct Key {
 }
 
 /// All keys of objects that muslin reads or writes.
-pub(super) static KEYS: [Key; 14] = [
+pub(super) static KEYS: [Key; 15] = [
     Key {
         name: MODE_LABEL,
         written: "You write this label on a namespace.",
@@ -66,6 +66,14 @@ pub(super) static KEYS: [Key; 14] = [
         name: LIBC_LABEL,
         written: "muslin writes this label on pods, in mode `warn` and above.",
         meaning: "The value is what all containers have in common: `musl`, `glibc`, `other`, `unknown`, or `mixed` if they differ.",
+    },
+    Key {
+        name: ROLLOUT_KEY,
+        written: "muslin writes this label and this annotation on pods that are created while a profile with `spec.rollout` rolls out, in mode \
+                  `warn` and above.",
+        meaning: "The label is `canary` for a pod with new settings, and `stable` for one with the last promoted settings: \
+                  `kubectl get pods -A -l muslin.dev/rollout=canary`. The annotation also names the profile and the settings, as in \
+                  `web@5f3c2a1b=canary`. The pod keeps both after the rollout.",
     },
     Key {
         name: SELF_LABEL,

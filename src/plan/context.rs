@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::pod::UnreadKey;
-use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile};
+use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile, RolloutRecord};
 
 /// The settings for one plan.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub mode: Mode,
     /// The profile.
     pub profile: &'a Profile,
+    /// The stages of the pod in the rollouts of its profiles, for the pod's annotation and label; `None` without any.
+    pub rollout: Option<&'a RolloutRecord>,
     /// The fault of the profile's cache on the node, for which muslin does not set its address; `None` without a trial, too.
     pub cache_fault: Option<CacheFault>,
     /// The addresses of the cluster's nameservers; empty if they are unknown.
@@ -46,6 +48,7 @@ impl<'a> Context<'a> {
             cluster_nameservers: 1,
             mode: Mode::Inject,
             profile,
+            rollout: None,
             cache_fault: None,
             cluster_addresses: &[],
             broken_domains: &[],

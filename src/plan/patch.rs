@@ -7,6 +7,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
 use serde_json::{Map, Value, json};
 
 use crate::pod::{self, Dns, DnsOption, Pod};
+use crate::policy::Stage;
 
 use super::messages;
 use super::pod_plan::Plan;
@@ -36,17 +37,20 @@ impl Operations {
 
     fn metadata(&mut self, pod: &Pod<'_>, plan: &Plan) {
         let annotations = annotations(pod, plan);
-        let label = (pod.libc_label() != Some(plan.libc.name())).then(|| plan.libc.name());
+        let labels = labels(pod, plan);
         let metadata = pod.metadata.as_ref();
         if metadata.is_none() {
             self.add(["metadata"], json!({}));
         }
-        if let Some(libc) = label {
-            if metadata.is_some_and(|metadata| metadata.labels.is_some()) {
-                self.add(["metadata", "labels", pod::LIBC_LABEL], json!(libc));
-            } else {
-                self.add(["metadata", "labels"], json!({ pod::LIBC_LABEL: libc }));
+        if metadata.is_some_and(|metadata| metadata.labels.is_some()) {
+            for (key, value) in labels {
+                self.add(["metadata", "labels", key], json!(value));
             }
+        } else if !labels.is_empty() {
+            self.add(
+                ["metadata", "labels"],
+                labels.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect(),
+            );
         }
         if metadata.is_some_and(|metadata| metadata.annotations.is_some()) {
             for (key, value) in annotations {
@@ -124,12 +128,32 @@ fn option(option: &DnsOption) -> Value {
     }
 }
 
+/// Returns the labels to set, because their values differ from the plan. A pod outside of every rollout keeps what it has.
+fn labels(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, &'static str)> {
+    let wanted = [
+        (pod::LIBC_LABEL, pod.libc_label(), Some(plan.libc.name())),
+        (pod::ROLLOUT_KEY, pod.rollout_label(), plan.rollout.label().map(Stage::name)),
+    ];
+    let differs = |(key, present, value): (_, Option<&str>, Option<_>)| {
+        Some((key, value.filter(|value| present != Some(*value))?))
+    };
+    wanted.into_iter().filter_map(differs).collect()
+}
+
 /// Returns the annotations to set or to remove, because their values differ from the plan. If the pod's own annotations leave too little
 /// room, the ones that explain least are left out.
 fn annotations(pod: &Pod<'_>, plan: &Plan) -> Vec<(&'static str, Option<String>)> {
     let present = pod.annotations();
     let injected = (!plan.injected.is_empty()).then(|| plan.injected.to_string());
+    // A pod outside of every rollout keeps what it has.
+    let rollout = if plan.rollout.is_empty() {
+        present.rollout.as_deref().map(str::to_owned)
+    } else {
+        Some(plan.rollout.to_string())
+    };
     let wanted = [
+        // First: without its record a second pass would draw the pod again.
+        (pod::ROLLOUT_KEY, present.rollout.as_deref(), rollout),
         (pod::INJECTED_ANNOTATION, present.injected.as_deref(), injected),
         (pod::WARNINGS_ANNOTATION, present.warnings.as_deref(), messages::warnings_annotation(plan)),
         (pod::RESOLVERS_ANNOTATION, present.resolvers.as_deref(), Some(plan.resolvers.to_string())),

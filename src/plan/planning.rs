@@ -73,6 +73,7 @@ fn plan_for(
         injected: change.injected,
         libc: libc_of(containers.iter().map(|container| container.resolver().family)),
         resolvers: messages::resolvers(containers),
+        rollout: context.rollout.cloned().unwrap_or_default(),
         containers: count(containers),
         author_notes,
         notes,

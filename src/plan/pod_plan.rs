@@ -4,7 +4,7 @@ use json_patch::Patch;
 
 use super::libc_label::Libc;
 use crate::pod::Injected;
-use crate::policy::Level;
+use crate::policy::{Level, RolloutRecord};
 use crate::rules::Finding;
 use crate::text::Line;
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub libc: Libc,
     /// The value of the annotation with each container's resolver.
     pub resolvers: Line,
+    /// The stages of the pod in the rollouts of its profiles.
+    pub rollout: RolloutRecord,
     /// The containers, and those of unknown resolvers.
     pub containers: ContainerCounts,
     /// Is true if the pod's DNS settings are already as desired.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::image::{self, Evidence};
 use crate::pod::Pod;
-use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile};
+use crate::policy::{BrokenDomain, CacheFault, Level, Mode, Profile, RolloutRecord};
 use crate::resolver::{Family, Version};
 use crate::text::Line;
 
@@ -16,6 +16,7 @@ mod annotations;
 mod any_pod;
 mod options;
 mod policy;
+mod rollout;
 mod search;
 mod warnings;
 
@@ -41,6 +42,7 @@ struct Case {
     cluster_nameservers: usize,
     inspected: bool,
     holder_ignores: Option<&'static str>,
+    rollout: Option<RolloutRecord>,
 }
 
 /// The planned pod and its plan.
@@ -68,6 +70,7 @@ impl Case {
             cluster_nameservers: 1,
             inspected: false,
             holder_ignores: None,
+            rollout: None,
         }
     }
 
@@ -133,6 +136,7 @@ impl Case {
             cluster_nameservers: self.cluster_nameservers,
             mode: self.mode,
             profile: &self.profile,
+            rollout: self.rollout.as_ref(),
             cache_fault: self.cache_fault,
             cluster_addresses: &self.cluster_addresses,
             broken_domains: &self.broken_domains,

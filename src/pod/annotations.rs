@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::keys::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, POLICIES_ANNOTATION,
-    RESOLVERS_ANNOTATION, WARNINGS_ANNOTATION, keep_unread,
+    RESOLVERS_ANNOTATION, ROLLOUT_KEY, WARNINGS_ANNOTATION, keep_unread,
 };
 use super::text::Text;
 
@@ -38,6 +38,8 @@ pub struct Annotations<'a> {
     pub injected: Option<Text<'a>>,
     /// [`WARNINGS_ANNOTATION`].
     pub warnings: Option<Text<'a>>,
+    /// [`ROLLOUT_KEY`].
+    pub rollout: Option<Text<'a>>,
     /// [`DOCTOR_ANNOTATION`].
     pub doctor: Option<Text<'a>>,
     /// `proxy.istio.io/config`.
@@ -62,6 +64,7 @@ impl<'a> Annotations<'a> {
         resolvers: None,
         injected: None,
         warnings: None,
+        rollout: None,
         doctor: None,
         istio_config: None,
         ambient_dns_capture: None,
@@ -72,13 +75,14 @@ impl<'a> Annotations<'a> {
 
     /// Returns the keys that begin with `muslin.dev/`, those that nothing reads among them only in part.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        let Self { inject, ignore, resolvers, injected, warnings, doctor, .. } = self;
+        let Self { inject, ignore, resolvers, injected, warnings, rollout, doctor, .. } = self;
         let known = [
             (INJECT_ANNOTATION, inject),
             (IGNORE_ANNOTATION, ignore),
             (RESOLVERS_ANNOTATION, resolvers),
             (INJECTED_ANNOTATION, injected),
             (WARNINGS_ANNOTATION, warnings),
+            (ROLLOUT_KEY, rollout),
             (DOCTOR_ANNOTATION, doctor),
         ];
         let known = known.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key);
@@ -95,6 +99,7 @@ impl<'a> Annotations<'a> {
             RESOLVERS_ANNOTATION => &mut self.resolvers,
             INJECTED_ANNOTATION => &mut self.injected,
             WARNINGS_ANNOTATION => &mut self.warnings,
+            ROLLOUT_KEY => &mut self.rollout,
             _ => {
                 self.others_size += key.len() + value.get().len();
                 self.mirror |= &**key == MIRROR_ANNOTATION;

@@ -12,6 +12,9 @@ pub const RESOLVERS_ANNOTATION: &str = "muslin.dev/resolvers";
 pub const INJECTED_ANNOTATION: &str = "muslin.dev/injected";
 /// Annotation with the findings, one on each line.
 pub const WARNINGS_ANNOTATION: &str = "muslin.dev/warnings";
+/// Annotation and label with the settings that a pod got from a profile that rolled out when the pod was created: the label has the stage,
+/// the annotation also the profile and its settings.
+pub const ROLLOUT_KEY: &str = "muslin.dev/rollout";
 /// Annotation of a pod that admission policies changed instead of the webhook, with the images that they knew. They remove it from every
 /// other pod, so that its author's does not count.
 pub const POLICIES_ANNOTATION: &str = "muslin.dev/policies";

@@ -25,7 +25,7 @@ pub use expansion::{ExpandedTooLong, Variables};
 pub use injected::{Injected, InjectedOption};
 pub use keys::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, KeyPlace,
-    POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, UnreadKey, WARNINGS_ANNOTATION,
+    POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, ROLLOUT_KEY, UnreadKey, WARNINGS_ANNOTATION,
 };
 pub(crate) use keys::{PREFIX as KEY_PREFIX, keep_unread};
 pub(crate) use object::ISTIO_MODE_LABEL;

@@ -13,7 +13,7 @@ use super::charged;
 use super::dns::{Dns, DnsOption, Policy};
 use super::env::{MESH_PROXY_VARIABLE, ResolverEnv};
 use super::expansion::{Variables, has_reference};
-use super::keys::{KeyOwner, KeyPlace, UnreadKey, keep_unread};
+use super::keys::{KeyOwner, KeyPlace, ROLLOUT_KEY, UnreadKey, keep_unread};
 use super::objects_only::deserialize_objects_only;
 use super::placement::{self, Affinity, NodeSelector};
 use super::text::Text;
@@ -67,6 +67,8 @@ pub struct Metadata<'a> {
 pub struct Labels<'a> {
     /// [`LIBC_LABEL`].
     pub libc: Option<Text<'a>>,
+    /// [`ROLLOUT_KEY`].
+    rollout: Option<Text<'a>>,
     /// `istio.io/dataplane-mode`.
     istio_mode: Option<Text<'a>>,
     /// The keys that begin with `muslin.dev/` and that nothing reads, some of them.
@@ -81,6 +83,7 @@ struct LabelMap(BTreeMap<String, String>);
 #[derive(Default)]
 struct KnownLabels<'a> {
     libc: Option<Text<'a>>,
+    rollout: Option<Text<'a>>,
     istio_mode: Option<Text<'a>>,
     unread: Vec<Text<'a>>,
 }
@@ -249,6 +252,16 @@ impl<'a> Pod<'a> {
         self.metadata.as_ref()?.labels.as_ref()?.libc.as_deref()
     }
 
+    /// Returns the value of the label [`ROLLOUT_KEY`].
+    pub fn rollout_label(&self) -> Option<&str> {
+        self.metadata.as_ref()?.labels.as_ref()?.rollout.as_deref()
+    }
+
+    /// Returns the name; `None` if the API server is to generate one, and in a template.
+    pub fn own_name(&self) -> Option<&str> {
+        self.metadata.as_ref()?.name.as_deref().filter(|name| !name.is_empty())
+    }
+
     /// Returns the name, or the prefix of the name to be generated; `None` in a template.
     pub fn name(&self) -> Option<&str> {
         let metadata = self.metadata.as_ref()?;
@@ -368,7 +381,9 @@ impl Metadata<'_> {
     /// Returns the labels and annotations that begin with `muslin.dev/` and that nothing reads on a workload or a Job template.
     pub(super) fn unread_keys(&self, owner: KeyOwner) -> impl Iterator<Item = UnreadKey<'_>> {
         let labels = self.labels.iter().flat_map(|labels| {
-            labels.libc.is_some().then_some(LIBC_LABEL).into_iter().chain(labels.unread.iter().map(|key| &**key))
+            let known = [(LIBC_LABEL, &labels.libc), (ROLLOUT_KEY, &labels.rollout)];
+            let known = known.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key);
+            known.chain(labels.unread.iter().map(|key| &**key))
         });
         let annotations = self.annotations.iter().flat_map(Annotations::keys);
         UnreadKey::of_workload(owner, KeyPlace::Labels, labels).chain(UnreadKey::of_workload(
@@ -385,8 +400,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let all = <&RawValue>::deserialize(deserializer)?;
         let known = serde_json::from_str(all.get()).map_err(serde::de::Error::custom)?;
-        let KnownLabels { libc, istio_mode, unread } = known;
-        Ok(Self { libc, istio_mode, unread, all })
+        let KnownLabels { libc, rollout, istio_mode, unread } = known;
+        Ok(Self { libc, rollout, istio_mode, unread, all })
     }
 }
 
@@ -408,6 +423,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for KnownLabels<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     match &*key {
                         LIBC_LABEL => labels.libc = map.next_value()?,
+                        ROLLOUT_KEY => labels.rollout = map.next_value()?,
                         ISTIO_MODE_LABEL => labels.istio_mode = map.next_value()?,
                         _ => {
                             map.next_value::<IgnoredAny>()?;

@@ -15,6 +15,7 @@ mod option_rows;
 mod precedence;
 mod profile;
 mod refined_profile;
+mod rollout;
 mod search_list;
 
 pub use cache_fault::CacheFault;
@@ -31,6 +32,7 @@ pub use option_rows::{Condition, OptionRow};
 pub use precedence::{InjectAnnotation, ModeDecision, ModeInputs, ModeLabel, PodKind, Skip, precedence};
 pub use profile::{NodeLocal, OnConflict, Profile, Releases, UnknownProfile};
 pub(crate) use refined_profile::ndots;
+pub use rollout::{PodStages, RolloutRecord, Stage};
 pub use search_list::{BrokenDomain, DomainFault, SearchList};
 
 /// The namespace of the cluster's own components. muslin excludes it, whatever its labels, because they must start when muslin

@@ -32,6 +32,12 @@ pub const PODS_MISSED: &str = "PodsMissed";
 /// The reason of the Event on a stored profile that does not accept the risks of its cache on the node.
 pub const RISK_NOT_ACCEPTED: &str = "RiskNotAccepted";
 
+/// The reason of the Event on a profile whose new settings were promoted to all new pods.
+pub const ROLLOUT_PROMOTED: &str = "RolloutPromoted";
+
+/// The reason of the Event on a profile whose new settings no new pod gets any more.
+pub const ROLLOUT_ROLLED_BACK: &str = "RolloutRolledBack";
+
 /// The reason of the Events on a DNSObservation about a search domain that breaks lookups.
 pub const SEARCH_DOMAIN_BROKEN: &str = "SearchDomainBroken";
 

@@ -24,8 +24,8 @@ use crate::policy::Level;
 
 pub use docs_url::{DOCS_URL_MAX, DocsUrl, InvalidDocsUrl};
 pub use event_reason::{
-    CERTIFICATE_UNUSABLE, DNS_FAULT, DNS_FAULT_ENDED, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED,
-    SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
+    CERTIFICATE_UNUSABLE, DNS_FAULT, DNS_FAULT_ENDED, EventReason, PODS_MISSED, RISK_NOT_ACCEPTED, ROLLOUT_PROMOTED,
+    ROLLOUT_ROLLED_BACK, SEARCH_DOMAIN_BROKEN, SEARCH_DOMAIN_HEALTHY,
 };
 pub use rule::{CHANGE_MAX, Finding, Findings, HOLDER, Rule};
 pub use rule_input::{Container, Ignored, RuleInput, option_path};

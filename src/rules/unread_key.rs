@@ -7,14 +7,14 @@
 //! ## How to fix it
 //! Write `muslin.dev/inject` and `muslin.dev/ignore` as annotations of the pod, in `spec.template.metadata` of a workload;
 //! `muslin.dev/ignore` may also be an annotation of the workload itself. Write `muslin.dev/mode` and `muslin.dev/profile` as labels of the
-//! namespace. muslin itself writes the label `muslin.dev/libc` and the other annotations.
+//! namespace. muslin itself writes the label `muslin.dev/libc` and the other annotations, and `muslin.dev/rollout` as both.
 
 use super::event_reason::EventReason;
 use super::rule::{Findings, HOLDER, Rule, Texts};
 use super::rule_input::{RuleInput, excerpt, short};
 use crate::pod::{
     DOCTOR_ANNOTATION, IGNORE_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, KeyOwner, LIBC_LABEL,
-    POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, UnreadKey, WARNINGS_ANNOTATION,
+    POLICIES_ANNOTATION, RESOLVERS_ANNOTATION, ROLLOUT_KEY, UnreadKey, WARNINGS_ANNOTATION,
 };
 use crate::policy::{Level, MODE_LABEL, PROFILE_LABEL, meant_word};
 
@@ -30,12 +30,13 @@ pub(super) static RULE: Rule = Rule {
 /// The keys that a person writes.
 const WRITTEN: [&str; 4] = [INJECT_ANNOTATION, IGNORE_ANNOTATION, MODE_LABEL, PROFILE_LABEL];
 /// The keys that muslin writes.
-const MUSLINS: [&str; 6] = [
+const MUSLINS: [&str; 7] = [
     LIBC_LABEL,
     RESOLVERS_ANNOTATION,
     INJECTED_ANNOTATION,
     WARNINGS_ANNOTATION,
     POLICIES_ANNOTATION,
+    ROLLOUT_KEY,
     DOCTOR_ANNOTATION,
 ];
 

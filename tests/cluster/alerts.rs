@@ -39,7 +39,7 @@ const QUICK: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="0
 const SLOW: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="2.0"}"#;
 const ALL: &str = r#"muslin_review_duration_seconds_bucket{hook="mutate",le="+Inf"}"#;
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case {
         alert: "MuslinIsGone",
         labels: &[],
@@ -131,6 +131,15 @@ const CASES: [Case; 15] = [
             (r#"muslin_node_local_reachable{address="169.254.20.10",pod="two"}"#, "1x120"),
         ],
         silent: &[(r#"muslin_node_local_reachable{address="169.254.20.10",pod="one"}"#, "1x120")],
+    },
+    Case {
+        alert: "MuslinProfileRolledBack",
+        labels: &[("profile", "web")],
+        fires: &[
+            (r#"muslin_profile_rollout{profile="web",phase="RolledBack",pod="one"}"#, "0x30 1x90"),
+            (r#"muslin_profile_rollout{profile="web",phase="RolledBack",pod="two"}"#, "0x30 1x90"),
+        ],
+        silent: &[(r#"muslin_profile_rollout{profile="web",phase="Promoted",pod="one"}"#, "0x30 1x90")],
     },
     Case {
         alert: "MuslinDnsFault",

@@ -111,7 +111,7 @@ impl Drop for DnsWatch {
 /// Returns a profile with a cache on the node, for which muslin has a metric. Nothing listens there.
 pub(crate) fn cache() -> Value {
     let risks = ["node-searches-lost", "nameserver-blocked", "cache-missing", "loopback-nameserver"];
-    json!({ "nodeLocal": { "address": "127.53.0.9" }, "acceptRisk": risks })
+    json!({ "nodeLocal": { "address": "127.53.0.9" }, "acceptRisk": risks, "rollout": { "percent": 50 } })
 }
 
 fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster) -> Result<()> {
@@ -119,7 +119,9 @@ fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster
     cluster.namespace("measured", &[])?;
     cluster.created(&pod("measured", "web", "alpine:3.19"))?;
     let (_profile, _) = applied(cluster, "measured", &cache())?;
-    wait("the trial of the cache", || Ok(muslin.metrics()?.contains("muslin_node_local_reachable{")))?;
+    for metric in ["muslin_node_local_reachable{", "muslin_profile_rollout{"] {
+        wait("the trial of the cache and the rollout", || Ok(muslin.metrics()?.contains(metric)))?;
+    }
     let watch = DnsWatch::start()?;
     let text = muslin.metrics()? + &watch.metrics()?;
     let there: BTreeSet<&str> =

@@ -26,7 +26,7 @@ pub(crate) const TESTS: Topic = tests![
     a_scan_is_a_plugin_of_kubectl
 ];
 
-fn scan(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
+pub(crate) fn scan(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
     let output = Command::new(env!("CARGO_BIN_EXE_muslin"))
         .args(["scan", "--kubeconfig"])
         .arg(kubeconfig)

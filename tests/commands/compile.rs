@@ -49,6 +49,24 @@ fn a_profile_of_the_cluster_can_be_compiled_from_its_file() {
 }
 
 #[test]
+fn a_profile_that_rolls_out_is_compiled_without_that_which_is_said() {
+    let profile = "apiVersion: muslin.dev/v1alpha1\nkind: ResolverProfile\nmetadata: {name: shop}\n\
+                   spec: {options: {musl: ['ndots:5']}, rollout: {percent: 10, soak: 1h}}\n";
+    let folder = Folder::new().with("shop.yaml", profile).with("wrong.yaml", profile.replace("1h", "400h"));
+    let run =
+        folder.run_with("alpine:3.19", &["compile", "--file", "shop.yaml", "--no-official-images", "--images", "-"]);
+    let says = "shop.yaml: not in the policies: spec.rollout; all new pods get the settings at once, and not 10 % of them first";
+    assert!(run.code == 0 && run.stderr.contains(says), "{}", run.stderr);
+    let run = folder.run(&["compile", "--file", "wrong.yaml"]);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("rollout.soak: `400h` is no time between 1s and 336h, such as 1h or 30m"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn refuses_what_it_cannot_read() {
     let folder = Folder::new()
         .with("images.txt", "alpine:3.19\nexample.com/app:1 bionic\n")

@@ -2,6 +2,7 @@
 //! starts other containers. Must not know of HTTP.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation};
@@ -12,10 +13,11 @@ use crate::admission::metrics::{Metrics, Outcome};
 use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, PolicyError, State, Undone};
 use crate::budget;
-use crate::cluster::PodImages;
-use crate::plan::{self, Plan, WARNING_MAX};
+use crate::cluster::{PodImages, SelectedProfile};
+use crate::image::Fingerprint;
+use crate::plan::{self, Context, Plan, Skip, WARNING_MAX};
 use crate::pod::{DOCTOR_ANNOTATION, Pod, RunningPod};
-use crate::policy::{Level, Mode, NamespacePolicy, Profile};
+use crate::policy::{Level, Mode, NamespacePolicy, PodStages, Profile, Stage};
 use crate::rules::Finding;
 use crate::text::Line;
 
@@ -48,7 +50,8 @@ pub(in crate::admission) async fn mutate(
         names.note(pod);
     }
     let images = state.images(pod, namespace, mode, effort, deadline).await;
-    let plan_and_answer = || plan_and_answer(state, uid, pod, &images, namespace, &policy);
+    let name = request.name.as_deref().filter(|name| !name.is_empty()).or(pod.own_name()).unwrap_or(uid);
+    let plan_and_answer = || plan_and_answer(state, uid, name, pod, &images, namespace, &policy);
     match state.work(uid, effort, deadline, plan_and_answer).await {
         Ok(answer) => answer,
         Err(undone) => unchanged(uid, namespace, mode, &undone),
@@ -67,10 +70,11 @@ fn doctors_answer(uid: &str, asked: &str, mode: Option<Mode>) -> Answer {
     Answer::new(Outcome::Skipped, mode, &Response::allow(uid).with_patch(&patch))
 }
 
-/// Plans the pod; logs and counts the plan, and returns it as an answer.
+/// Plans the pod; logs and counts the plan, and returns it as an answer. `name` tells the pod from others of the namespace.
 fn plan_and_answer(
     state: &State,
     uid: &str,
+    name: &str,
     pod: &Pod<'_>,
     images: &PodImages,
     namespace: &str,
@@ -81,9 +85,8 @@ fn plan_and_answer(
     if let Some(invalid) = policy.invalid_mode() {
         notes.push(format!("muslin: label muslin.dev/mode of namespace {namespace}: {invalid}"));
     }
-    let profile = state.pod_profile(namespace, &state.namespace_profile(policy, &mut notes), None, pod);
-    let broken = state.broken_domains();
-    let plan = match (state.planner)(pod, fingerprints, &state.context(namespace, mode, &profile, &broken)) {
+    let chosen = state.namespace_profile(policy, &mut notes);
+    let (plan, profile) = match plan_in_rollout(state, name, pod, fingerprints, namespace, mode, &chosen) {
         Ok(plan) => plan,
         Err(skip) => {
             let response = Response::allow(uid).with_audit("skipped", Line::new(skip.to_string()));
@@ -116,6 +119,38 @@ fn plan_and_answer(
     }
     let response = plan.audit().fold(response, |response, (key, value)| response.with_audit(key, value));
     Answer::new(outcome, Some(mode), &response)
+}
+
+/// Plans the pod with the settings that it draws while a profile rolls out. Settings that are not promoted deny no pod: it gets the last
+/// promoted ones instead, and the finding that denied it counts in the rollout.
+fn plan_in_rollout(
+    state: &State,
+    name: &str,
+    pod: &Pod<'_>,
+    fingerprints: Vec<Fingerprint>,
+    namespace: &str,
+    mode: Mode,
+    chosen: &SelectedProfile,
+) -> Result<(Plan, Arc<Profile>), Skip> {
+    let broken = state.broken_domains();
+    let plan = |stages: PodStages<'_>, fingerprints| {
+        let profile = state.pod_profile(namespace, chosen, None, pod, &stages);
+        let record = stages.decided();
+        let rollout = Some(&record).filter(|record| !record.is_empty());
+        let context = Context { rollout, ..state.context(namespace, mode, &profile, &broken) };
+        let planned = (state.planner)(pod, fingerprints, &context);
+        planned.map(|plan| (plan, profile))
+    };
+    let stages = || PodStages::drawn(pod.annotations().rollout.as_deref(), namespace, name);
+    let (drawn, profile) = plan(stages(), fingerprints.clone())?;
+    let is_denied = |plan: &Plan| plan.denials().next().is_some();
+    if mode == Mode::Enforce && drawn.rollout.label() == Some(Stage::Canary) && is_denied(&drawn) {
+        let (stable, profile) = plan(stages().with(None, Stage::Stable), fingerprints)?;
+        if !is_denied(&stable) {
+            return Ok((stable, profile));
+        }
+    }
+    Ok((drawn, profile))
 }
 
 /// Counts the plan's findings, and the options that it injects. An earlier pass has counted the options of a pod that stays as it is.
@@ -158,7 +193,9 @@ pub(in crate::admission) async fn enforce(
             return None;
         }
         // `mutate` has already shown the notes on the profile.
-        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut Vec::new()), None, pod);
+        let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+        let chosen = state.namespace_profile(&policy, &mut Vec::new());
+        let profile = state.pod_profile(namespace, &chosen, None, pod, &stages);
         let mut denials = denials(state, pod, &images, namespace, &profile);
         if let Some(before) = before.filter(|_| !denials.is_empty()) {
             let earlier = self::denials(state, before, &state.known_images(before, namespace), namespace, &profile);

@@ -12,7 +12,7 @@ use crate::cluster::SelectedProfile;
 use crate::image::Fingerprint;
 use crate::plan::{Context, WARNING_MAX, plan};
 use crate::pod::Pod;
-use crate::policy::{Level, Mode};
+use crate::policy::{Level, Mode, PodStages};
 use crate::text::Line;
 
 /// The most pods that are planned, and the longest time for it: the user who labels a namespace has the answer within a second.
@@ -99,7 +99,8 @@ async fn add_namespace(
                         return;
                     }
                     let images = state.known_images(&pod, namespace);
-                    let profile = state.pod_profile(namespace, profile, new, &pod);
+                    let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+                    let profile = state.pod_profile(namespace, profile, new, &pod, &stages);
                     let broken = state.broken_domains();
                     // An earlier profile may have changed the pod.
                     let known = state.context(namespace, *mode, &profile, &broken);

@@ -8,7 +8,7 @@ use crate::admission::answer::Answer;
 use crate::admission::metrics::Outcome;
 use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
-use crate::cluster::{ProfileProblem, ResolverProfile, SelectedProfile};
+use crate::cluster::{ProfileProblem, ResolverProfile, SelectedProfile, rollout_note, unrecorded_settings};
 use crate::policy::{Mode, NamespacePolicy};
 use crate::text::Line;
 
@@ -55,13 +55,21 @@ pub(in crate::admission) async fn check_profile(
             return Answer::new(Outcome::Failed, None, &Response::allow(uid).with_warnings([warning]));
         }
     };
-    let already = before.and_then(|before| state.catch(uid, || SelectedProfile::from_resource(&before, knows).ok())?);
-    let already = already.as_ref().map_or(&[][..], SelectedProfile::unaccepted);
+    let already = before.as_ref().and_then(|before| {
+        let already = state.catch(uid, || SelectedProfile::from_resource(before, knows).ok())?;
+        already.map(|already| (before, already))
+    });
+    if let Some(problem) = already.as_ref().and_then(|(before, _)| unrecorded_settings(before, &resource)) {
+        return Answer::new(Outcome::Denied, None, &Response::deny(uid, joined([&problem])));
+    }
+    let already = already.as_ref().map(|(_, already)| already);
+    let already = already.map_or(&[][..], SelectedProfile::unaccepted);
     let added: Vec<&ProfileProblem> = profile.unaccepted().iter().filter(|risk| !already.contains(risk)).collect();
     if !added.is_empty() {
         return Answer::new(Outcome::Denied, None, &Response::deny(uid, joined(added)));
     }
-    let mut warnings = Vec::new();
+    let rollout = state.catch(uid, || rollout_note(before.as_ref(), &resource)).flatten();
+    let mut warnings: Vec<Line> = rollout.map(|note| Line::new(format!("muslin: {note}"))).into_iter().collect();
     if !profile.unaccepted().is_empty() {
         let risks = joined(profile.unaccepted());
         warnings.push(Line::new(format!("muslin: the next release will not use this profile: {risks}")));

@@ -9,7 +9,7 @@ use crate::admission::review::{Request, Response};
 use crate::admission::state::{Effort, State};
 use crate::plan::{Context, Plan, WARNING_MAX, plan};
 use crate::pod::workload::Workload;
-use crate::policy::Mode;
+use crate::policy::{Mode, PodStages};
 use crate::text::Line;
 
 /// Warns about the pods of a new or changed template.
@@ -39,7 +39,9 @@ pub(in crate::admission) async fn warn(
     let images = state.images(pod, namespace, mode, effort, deadline).await;
     let answer = || {
         let (fingerprints, mut notes) = images.fingerprints(pod);
-        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut notes), None, pod);
+        // A template is not drawn: its pods are.
+        let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+        let profile = state.pod_profile(namespace, &state.namespace_profile(&policy, &mut notes), None, pod, &stages);
         let broken = state.broken_domains();
         let context = Context {
             holder_ignores: workload.ignores(),

@@ -20,7 +20,7 @@ use crate::image::{self, Fingerprint};
 use crate::plan::{Context, count_containers, findings_as_is, plan};
 use crate::pod::Pod;
 use crate::pod::workload::{WORKLOAD_KINDS, Workload, WorkloadKind};
-use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, Profile};
+use crate::policy::{Level, MODE_LABEL, Mode, NamespacePolicy, PROFILE_LABEL, PodStages, Profile};
 use crate::registry::{self, Images, InspectionLimits, Platform, Requester};
 use crate::text::Line;
 
@@ -136,6 +136,12 @@ impl<'s> Cluster<'s> {
                 }
             }
         };
+        for (name, percent) in self.profiles.rolling_out() {
+            self.notes.push(Line::new(format!(
+                "the profile {name} rolls out to {percent} % of new pods: pods without a place in the rollout are checked with its last \
+                 promoted settings"
+            )));
+        }
         Ok(())
     }
 
@@ -307,7 +313,8 @@ impl<'s> Cluster<'s> {
         };
         let policy = self.namespaces.get(namespace).cloned().unwrap_or_default();
         let (chosen, _) = self.profiles.for_namespace(policy.profile(), self.scope.profile);
-        let profile = self.profiles.for_pod(namespace, &chosen, self.scope.profile, None, || pod.labels());
+        let stages = PodStages::recorded(pod.annotations().rollout.as_deref());
+        let profile = self.profiles.for_pod(namespace, &chosen, self.scope.profile, None, || pod.labels(), &stages);
         PodInputs { fingerprints, mode: policy.mode(self.scope.default_mode).max(Mode::Warn), profile }
     }
 }
@@ -323,6 +330,7 @@ impl PodInputs {
             cluster_nameservers: 1,
             mode: *mode,
             profile,
+            rollout: None,
             // Tried by the webhook alone, from its own pod.
             cache_fault: None,
             cluster_addresses: &cluster.dns.nameservers,

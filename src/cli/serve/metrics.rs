@@ -53,5 +53,6 @@ pub(super) fn register_cluster(
     }
     if let Some(caches) = profiles.caches() {
         metrics.register_node_caches(caches);
+        metrics.register_rollouts(profiles);
     }
 }

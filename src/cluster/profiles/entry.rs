@@ -11,9 +11,13 @@ use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
-use crate::cluster::resources::{Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileStatus};
+use super::rollout::{Look, Reach, RolloutState};
+use crate::cluster::resources::{
+    Condition, NdotsEvidence, ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus,
+    RolloutStatus,
+};
 use crate::plan::RiskCause;
-use crate::policy::{CacheFault, NodeLocal, Profile, SearchList};
+use crate::policy::{CacheFault, NodeLocal, PodStages, Profile, SearchList, Stage};
 
 /// The cluster's profiles, by name.
 pub(super) type Entries = HashMap<String, Entry>;
@@ -33,17 +37,31 @@ pub struct SelectedProfile {
     namespaces: Arc<[String]>,
     /// The risks of the cache on the node that the resource does not accept, and a missing evidence for its `ndots`.
     unaccepted: Arc<[ProfileProblem]>,
+    /// The new settings of a share of the pods, while the profile rolls out.
+    canary: Option<Arc<Canary>>,
+}
+
+/// New settings, and the share of new pods that get them.
+struct Canary {
+    settings: SelectedProfile,
+    revision: String,
+    percent: u8,
 }
 
 /// One resource.
 #[derive(Clone)]
 pub(super) struct Entry {
+    /// The settings of pods, with those that roll out.
     pub(super) selected: Result<SelectedProfile, Vec<ProfileProblem>>,
+    /// The settings of the spec.
+    pub(super) accepted: Result<SelectedProfile, Vec<ProfileProblem>>,
+    pub(super) spec: Arc<ResolverProfileSpec>,
+    pub(super) rollout: Arc<RolloutState>,
     pub(super) generation: i64,
     pub(super) uid: Option<String>,
     pub(super) version: Option<String>,
     /// The status as the cluster has it.
-    status: Option<ResolverProfileStatus>,
+    pub(super) status: Option<Arc<ResolverProfileStatus>>,
 }
 
 // === impl SelectedProfile ===
@@ -51,7 +69,7 @@ pub(super) struct Entry {
 impl SelectedProfile {
     /// Selects all pods.
     pub(super) fn built_in(profile: Arc<Profile>) -> Self {
-        Self { profile, selector: None, namespaces: Arc::default(), unaccepted: Arc::default() }
+        Self { profile, selector: None, namespaces: Arc::default(), unaccepted: Arc::default(), canary: None }
     }
 
     /// Converts the selector of a resource alone, whatever its other problems are.
@@ -94,6 +112,30 @@ impl SelectedProfile {
         &self.namespaces
     }
 
+    /// Returns the settings of one pod: while the profile rolls out, those of its stage. The stage of a pod that neither settings select
+    /// is not asked for, so that it is not recorded.
+    pub(super) fn at(&self, stages: &PodStages<'_>, labels: &impl Fn() -> BTreeMap<String, String>) -> &Self {
+        let Some(canary) = &self.canary else { return self };
+        let Canary { settings, revision, percent } = &**canary;
+        if !self.selects(labels) && !settings.selects(labels) {
+            return self;
+        }
+        match stages.stage(&self.profile.name, revision, *percent) {
+            Stage::Stable => self,
+            Stage::Canary => settings,
+        }
+    }
+
+    /// Returns the settings, and those that roll out.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Self> {
+        [self].into_iter().chain(self.canary.iter().map(|canary| &canary.settings))
+    }
+
+    /// Returns the share of new pods with new settings, in percent, while the profile rolls out.
+    pub fn rolls_out(&self) -> Option<u8> {
+        self.canary.as_ref().map(|canary| canary.percent)
+    }
+
     /// Returns the selector of the profile's pods as the API has it; `None` for all pods.
     pub fn label_selector(&self) -> Option<Value> {
         let selector = LabelSelector::from(Selector::clone(self.selector.as_deref()?));
@@ -119,13 +161,23 @@ impl Entry {
             let problems = ProfileProblem::join(problems);
             tracing::warn!(name = object.name_any(), problems, "a profile is not accepted");
         }
+        let rollout = RolloutState::of(object);
         Self {
-            selected,
+            selected: selected.clone().map(|accepted| rolling_out(accepted, &rollout)),
+            accepted: selected,
+            spec: Arc::new(object.spec.clone()),
+            rollout: Arc::new(rollout),
             generation: object.metadata.generation.unwrap_or_default(),
             uid: object.metadata.uid.clone(),
             version: object.metadata.resource_version.clone(),
-            status: object.status.clone(),
+            status: object.status.clone().map(Arc::new),
         }
+    }
+
+    /// Returns the namespaces that the settings add an `ndots` in, those that roll out included.
+    pub(super) fn refined_namespaces(&self) -> Vec<String> {
+        let all = self.selected.iter().flat_map(SelectedProfile::all);
+        all.flat_map(SelectedProfile::namespaces).cloned().collect()
     }
 
     /// Returns the status to write; `None` if the cluster has it already.
@@ -133,10 +185,12 @@ impl Entry {
         &self,
         namespaces: i64,
         cache_fault: impl Fn(IpAddr) -> Option<CacheFault>,
+        look: Option<&Look>,
     ) -> Option<ResolverProfileStatus> {
-        let Self { selected, generation, uid: _, version: _, status } = self;
-        let mut conditions = vec![Condition::accepted(selected.as_ref().err().map(Vec::as_slice))];
-        if let Ok(SelectedProfile { profile, unaccepted, .. }) = selected {
+        let Self { accepted, generation, status, .. } = self;
+        let status = status.as_deref();
+        let mut conditions = vec![Condition::accepted(accepted.as_ref().err().map(Vec::as_slice))];
+        if let Ok(SelectedProfile { profile, unaccepted, .. }) = accepted {
             if profile.node_local.is_some() || !unaccepted.is_empty() {
                 conditions.push(Condition::risks_accepted(unaccepted));
             }
@@ -144,9 +198,13 @@ impl Entry {
                 conditions.push(Condition::node_local_reachable(address, cache_fault(address)));
             }
         }
+        let (stable, rollout) = self.rollout_update(look);
+        conditions.extend(rollout.iter().flat_map(Condition::of_rollout));
         if let Some(status) = status {
             let before = &status.conditions;
-            let is_current = status.namespaces == namespaces && status.observed_generation == *generation;
+            let is_current = status.namespaces == namespaces
+                && status.observed_generation == *generation
+                && (&status.stable, &status.rollout) == (&stable, &rollout);
             let says_the_same = before.len() == conditions.len()
                 && before.iter().zip(&conditions).all(|(before, condition)| before.says_the_same_as(condition));
             if is_current && says_the_same {
@@ -160,6 +218,133 @@ impl Entry {
                 }
             }
         }
-        Some(ResolverProfileStatus { conditions, observed_generation: *generation, namespaces })
+        Some(ResolverProfileStatus { conditions, observed_generation: *generation, namespaces, stable, rollout })
+    }
+
+    /// Returns the last promoted settings and the state of the rollout, for the status.
+    fn rollout_update(&self, look: Option<&Look>) -> (Option<Value>, Option<RolloutStatus>) {
+        let Self { accepted, spec, rollout, generation, status, .. } = self;
+        let recorded = || status.as_ref().and_then(|status| status.stable.clone());
+        let before = status.as_ref().and_then(|status| status.rollout.as_ref());
+        if accepted.is_err() {
+            // Pods get the profile `default`. The next settings that are accepted roll out from what they had before.
+            let is_new = status.as_ref().is_none_or(|status| status.observed_generation == 0);
+            let stable = recorded().or_else(|| rollout.stable.settings_to_store().filter(|_| is_new));
+            return (stable, before.cloned());
+        }
+        let (next, is_promoted) = rollout.next(spec, *generation, before, look, Timestamp::now());
+        let stable = if is_promoted {
+            spec.settings_to_store()
+        } else {
+            recorded().or_else(|| rollout.stable.settings_to_store())
+        };
+        (stable, next)
+    }
+}
+
+/// Returns the settings of pods while those of the spec roll out.
+fn rolling_out(accepted: SelectedProfile, rollout: &RolloutState) -> SelectedProfile {
+    let percent = match rollout.reach {
+        Reach::All => return accepted,
+        Reach::Share(percent) => Some(percent),
+        Reach::Nobody => None,
+    };
+    let name = &accepted.profile.name;
+    let stable = match rollout.stable.to_profile(name) {
+        Ok(profile) => profile,
+        // Another release promoted settings that this one does not accept, as if they were those of the spec.
+        Err(problems) => {
+            let problems = ProfileProblem::join(&problems);
+            tracing::warn!(
+                name,
+                problems,
+                "the last promoted settings of a profile are not accepted: pods get none of them"
+            );
+            Profile { name: name.clone(), ..Profile::default() }
+        }
+    };
+    let selector = rollout.stable.selector().ok().flatten().map(Arc::new);
+    let stable = SelectedProfile {
+        selector,
+        namespaces: rollout.stable.namespaces.clone().into(),
+        ..SelectedProfile::built_in(Arc::new(stable))
+    };
+    let revision = rollout.revision.clone();
+    SelectedProfile {
+        canary: percent.map(|percent| Arc::new(Canary { settings: accepted, revision, percent })),
+        ..stable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A profile whose pods had `attempts:3`, and get `attempts:4` in a rollout.
+    fn object(status: &Value) -> ResolverProfile {
+        let object = json!({
+            "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "web", "generation": 2 },
+            "spec": {
+                "options": { "mixed": ["attempts:4"] }, "podSelector": { "matchLabels": { "tier": "web" } },
+                "rollout": { "percent": 10 },
+            },
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn stable() -> Value {
+        let settings =
+            json!({ "options": { "mixed": ["attempts:3"] }, "podSelector": { "matchLabels": { "tier": "web" } } });
+        json!({ "observedGeneration": 1, "stable": settings })
+    }
+
+    fn entry(object: &ResolverProfile) -> Entry {
+        Entry::new(object, true)
+    }
+
+    #[test]
+    fn a_pod_of_a_rollout_gets_the_settings_of_its_stage() {
+        let selected = entry(&object(&stable())).selected.unwrap();
+        let labels = |tier: &'static str| move || BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
+        for (stage, options) in [(Stage::Stable, "attempts:3"), (Stage::Canary, "attempts:4")] {
+            let stages = PodStages::recorded(None).with(None, stage);
+            assert_eq!(selected.at(&stages, &labels("web")).profile.mixed, [options]);
+            assert_eq!(stages.decided().label(), Some(stage));
+        }
+        // A pod that has another profile anyway is part of no rollout.
+        let stages = PodStages::drawn(None, "shop", "batch-0");
+        assert!(!selected.at(&stages, &labels("batch")).selects(labels("batch")));
+        assert!(stages.decided().is_empty());
+        assert_eq!(selected.rolls_out(), Some(10));
+    }
+
+    #[test]
+    fn a_status_that_says_all_is_not_written_again() {
+        let mut object = object(&stable());
+        let first = entry(&object).status_update(1, |_| None, None).unwrap();
+        assert_eq!(first.stable, Some(stable()["stable"].clone()));
+        assert_eq!(first.rollout.as_ref().unwrap().phase, "Progressing");
+        let types: Vec<&str> = first.conditions.iter().map(|condition| &*condition.type_).collect();
+        assert_eq!(types, ["Accepted", "Progressing", "Promoted", "RolledBack"]);
+        let stored = serde_json::to_value(&first).unwrap();
+        object.status = serde_json::from_value(stored).unwrap();
+        assert_eq!(entry(&object).status_update(1, |_| None, None), None);
+        assert!(entry(&object).status_update(2, |_| None, None).is_some());
+    }
+
+    #[test]
+    fn every_accepted_profile_records_its_settings_and_another_keeps_those_of_before() {
+        let mut plain = object(&Value::Null);
+        plain.spec.rollout = None;
+        let recorded = entry(&plain).status_update(0, |_| None, None).unwrap();
+        assert_eq!(recorded.stable, plain.spec.settings_to_store());
+        assert_eq!(recorded.rollout, None);
+        let mut refused = object(&stable());
+        refused.spec.options.mixed = vec!["atempts:4".to_owned()];
+        let kept = entry(&refused).status_update(0, |_| None, None).unwrap();
+        assert_eq!(kept.stable, Some(stable()["stable"].clone()));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event};
@@ -11,17 +12,22 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
-use super::entry::{Entries, Entry, SelectedProfile};
+use super::entry::{Entries, Entry};
+use super::rollout::NOTHING_TO_ROLL_OUT;
 use super::shared::Shared;
 use crate::cluster::lease::Lease;
 use crate::cluster::namespaces::Namespaces;
-use crate::cluster::profile_events::ProfileEvents;
-use crate::cluster::resources::{ResolverProfile, risk_sentence};
+use crate::cluster::profile_events::{ProfileEvent, ProfileEvents};
+use crate::cluster::resources::{ResolverProfile, RolloutPhase, risk_sentence};
 use crate::cluster::watch::{Watch, WatchFailed};
 use crate::cluster::writes::{FIELD_MANAGER, write};
+use crate::rules::{RISK_NOT_ACCEPTED, ROLLOUT_PROMOTED, ROLLOUT_ROLLED_BACK};
 
 /// Pause between two checks of the resources' statuses by the leader.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Age from which the end of a rollout causes no Event.
+const EVENT_AGE_MAX: SignedDuration = SignedDuration::from_mins(30);
 
 /// Keeps the profiles up to date, and writes their statuses.
 pub(super) struct Follower {
@@ -54,6 +60,7 @@ impl Follower {
                     self.write_statuses().await;
                     self.write_events().await;
                 }
+                () = self.shared.status_due.notified() => self.write_statuses().await,
             }
         }
     }
@@ -78,6 +85,7 @@ impl Follower {
                 // The status, too, makes a change of the object.
                 if before.is_none_or(|before| before.generation != generation) {
                     self.shared.retry_caches();
+                    self.shared.status_due.notify_one();
                 }
             }
             Event::Delete(object) => self.shared.change(|entries| {
@@ -92,12 +100,11 @@ impl Follower {
             return;
         }
         for (name, entry) in self.shared.custom.load_full().iter() {
-            let refined = entry.selected.as_ref().map_or(&[][..], SelectedProfile::namespaces);
-            let namespaces = self.namespaces.using(name, &self.default, refined).len();
+            let namespaces = self.namespaces.using(name, &self.default, &entry.refined_namespaces()).len();
             let namespaces = i64::try_from(namespaces).unwrap_or(i64::MAX);
-            let Some(status) = entry.status_update(namespaces, |address| self.shared.cache_fault(address)) else {
-                continue;
-            };
+            let look = self.shared.look(name).filter(|look| look.uid == entry.uid);
+            let cache_fault = |address| self.shared.cache_fault(address);
+            let Some(status) = entry.status_update(namespaces, cache_fault, look.as_ref()) else { continue };
             let object = json!({
                 "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile",
                 // The version guards against a former leader, which may know less than the present one.
@@ -114,17 +121,13 @@ impl Follower {
         }
     }
 
-    /// Writes an Event about each profile that does not accept its risks, if this replica is the leader.
+    /// Writes an Event about each profile that does not accept its risks, and about each rollout that ended, if this replica is the leader.
     async fn write_events(&mut self) {
         if !self.lease.is_held() {
             return;
         }
         for (name, entry) in self.shared.custom.load_full().iter() {
-            let Ok(selected) = &entry.selected else { continue };
-            let unaccepted = selected.unaccepted();
-            if unaccepted.is_empty() {
-                continue;
-            }
+            let events: Vec<ProfileEvent> = risk_event(entry).into_iter().chain(rollout_event(entry)).collect();
             let profile = ObjectReference {
                 api_version: Some("muslin.dev/v1alpha1".to_owned()),
                 kind: Some("ResolverProfile".to_owned()),
@@ -132,9 +135,44 @@ impl Follower {
                 uid: entry.uid.clone(),
                 ..ObjectReference::default()
             };
-            if let Err(error) = self.events.report(&profile, entry.generation, risk_sentence(unaccepted)).await {
-                return tracing::warn!(name, %error, "cannot write an Event about a profile");
+            for event in events {
+                if let Err(error) = self.events.report(&profile, event).await {
+                    return tracing::warn!(name, %error, "cannot write an Event about a profile");
+                }
             }
         }
     }
+}
+
+fn risk_event(entry: &Entry) -> Option<ProfileEvent> {
+    let unaccepted = entry.accepted.as_ref().ok()?.unaccepted();
+    (!unaccepted.is_empty()).then(|| ProfileEvent {
+        reason: RISK_NOT_ACCEPTED,
+        action: "ReadProfile",
+        is_warning: true,
+        occasion: entry.generation.to_string(),
+        note: risk_sentence(unaccepted),
+    })
+}
+
+/// Returns the Event about a rollout that ended lately: Kubernetes deletes Events after an hour, and with them the record that they were
+/// written.
+fn rollout_event(entry: &Entry) -> Option<ProfileEvent> {
+    let status = entry.status.as_ref()?;
+    let rollout = status.rollout.as_ref()?;
+    let (reason, is_warning) = match rollout.phase()? {
+        RolloutPhase::Progressing => return None,
+        RolloutPhase::Promoted => (ROLLOUT_PROMOTED, false),
+        RolloutPhase::RolledBack => (ROLLOUT_ROLLED_BACK, true),
+    };
+    let condition = status.conditions.iter().find(|condition| condition.type_ == rollout.phase)?;
+    let age = Timestamp::now().duration_since(condition.last_transition_time.0);
+    let is_news = rollout.reason != NOTHING_TO_ROLL_OUT && condition.status == "True" && age < EVENT_AGE_MAX;
+    is_news.then(|| ProfileEvent {
+        reason,
+        action: "RollOutProfile",
+        is_warning,
+        occasion: format!("{} {}", rollout.revision, rollout.started_at.0),
+        note: rollout.message.clone(),
+    })
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use super::entry::{Entries, SelectedProfile};
+use super::rollout::Look;
 use crate::cluster::namespaces::Namespaces;
 use crate::cluster::node_caches::NodeCaches;
 use crate::cluster::watch::WatchHealth;
@@ -25,6 +27,10 @@ pub(super) struct Shared {
     pub(super) caches: Option<NodeCaches>,
     /// The addresses of the cluster's DNS are known.
     pub(super) knows_cluster_dns: bool,
+    /// The last look at each rollout, by the profile's name; only the leader looks.
+    pub(super) looks: Mutex<HashMap<String, Look>>,
+    /// There is something new for a status.
+    pub(super) status_due: Notify,
 }
 
 // === impl Shared ===
@@ -38,6 +44,8 @@ impl Shared {
             health: WatchHealth::new("resolverprofiles"),
             caches,
             knows_cluster_dns: true,
+            looks: Mutex::default(),
+            status_due: Notify::new(),
         }
     }
 
@@ -49,13 +57,24 @@ impl Shared {
         // The names last: each is looked for among all namespaces.
         let has_cache = |selected: &SelectedProfile| selected.profile.node_local.is_some();
         let built_in = self.built_in.iter().filter(|(name, selected)| has_cache(selected) && is_used(name));
-        let accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok());
+        let accepted = custom.values().filter_map(|entry| entry.selected.as_ref().ok()).flat_map(SelectedProfile::all);
         let profiles = accepted.chain(built_in.map(|(_, selected)| selected));
         profiles.filter_map(|selected| Some(selected.profile.node_local.as_ref()?.address)).collect()
     }
 
     pub(super) fn cache_fault(&self, address: IpAddr) -> Option<CacheFault> {
         self.caches.as_ref()?.fault(address)
+    }
+
+    /// Returns the last look at the rollout of a profile.
+    pub(super) fn look(&self, name: &str) -> Option<Look> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Takes in a look at the rollout of a profile, for the next status.
+    pub(super) fn add_look(&self, name: &str, look: Look) {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), look);
+        self.status_due.notify_one();
     }
 
     /// Tries the caches again, because a profile changed.

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::profile_conversion::ProfileProblem;
 use super::resolver_profile::Condition;
+use super::rollout::{RolloutPhase, RolloutStatus};
 use crate::policy::CacheFault;
 use crate::rules::RISK_NOT_ACCEPTED;
 use crate::text::Line;
@@ -44,20 +45,35 @@ impl Condition {
         Self::new(type_, status, fault.name(), message)
     }
 
+    /// Returns the conditions of a rollout: one for each phase, of which that of its own is True.
+    pub(in crate::cluster) fn of_rollout(rollout: &RolloutStatus) -> impl Iterator<Item = Self> {
+        RolloutPhase::ALL.into_iter().map(|phase| {
+            let is_so = rollout.phase == phase.name();
+            let condition = if is_so {
+                Self::new(phase.name(), "True", &rollout.reason, rollout.message.clone())
+            } else {
+                Self::new(phase.name(), "False", &rollout.phase, format!("the rollout is {}", rollout.phase))
+            };
+            Self { observed_generation: Some(rollout.generation), ..condition }
+        })
+    }
+
     fn new(type_: &str, status: &str, reason: &str, message: String) -> Self {
         Self {
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
             message: Line::cut(message, MESSAGE_MAX).into_string(),
+            observed_generation: None,
             last_transition_time: Time(Timestamp::now()),
         }
     }
 
     /// Returns whether both say the same, apart from the time of the last transition.
     pub(in crate::cluster) fn says_the_same_as(&self, other: &Self) -> bool {
-        let Self { type_, status, reason, message, last_transition_time: _ } = self;
-        (type_, status, reason, message) == (&other.type_, &other.status, &other.reason, &other.message)
+        let Self { type_, status, reason, message, observed_generation, last_transition_time: _ } = self;
+        (type_, status, reason, message, observed_generation)
+            == (&other.type_, &other.status, &other.reason, &other.message, &other.observed_generation)
     }
 }
 

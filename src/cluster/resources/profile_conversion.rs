@@ -110,6 +110,9 @@ impl ResolverProfileSpec {
         if !self.namespaces.is_empty() && !self.sets_ndots_alone(&profile) {
             problems.add("namespaces", "a profile with namespaces sets options of ndots alone: all else belongs in the namespace's own profile");
         }
+        if let Some(problem) = self.rollout.as_ref().and_then(|rollout| rollout.problem(self)) {
+            problems.0.push(problem);
+        }
         for cause in [RiskCause::Options, RiskCause::Search] {
             for problem in self.unaccepted(&profile, cause) {
                 problems.add(problem.field, problem.message);
@@ -132,6 +135,7 @@ impl ResolverProfileSpec {
             namespaces: _,
             pod_selector: _,
             accept_risk: _,
+            rollout: _,
         } = self;
         let is_ndots = |option: &str| option.starts_with("ndots:");
         profile.every_option().all(is_ndots)

@@ -10,7 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::rollout::{Rollout, RolloutStatus};
 use super::schemas;
 
 /// The options that pods get, and the levels of the rules.
@@ -28,6 +30,7 @@ use super::schemas;
            muslin.dev/profile names this profile. `muslin manifests profiles` prints the built-in profiles, to start from.",
     printcolumn(json_path = ".status.conditions[?(@.type=='Accepted')].status", name = "Accepted", type_ = "string"),
     printcolumn(json_path = ".status.namespaces", name = "Namespaces", type_ = "integer"),
+    printcolumn(json_path = ".status.rollout.phase", name = "Rollout", type_ = "string"),
     printcolumn(json_path = ".spec.summary", name = "Summary", type_ = "string"),
     printcolumn(
         json_path = ".status.conditions[?(@.type=='Accepted')].message",
@@ -35,6 +38,7 @@ use super::schemas;
         type_ = "string",
         priority = 1
     ),
+    printcolumn(json_path = ".status.rollout.message", name = "Rollout-Why", type_ = "string", priority = 1),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
 )]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +88,11 @@ pub struct ResolverProfileSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schemas::risk_names")]
     pub accept_risk: Vec<String>,
+    /// The rollout of new settings: a share of the new pods gets them first. They are promoted to all new pods after a soak time, or rolled
+    /// back if a watcher has a verdict on a node of such a pod, or such pods have more findings or restarts. Running pods never change.
+    /// Without it, all new pods get new settings at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 }
 
 /// Options by the resolvers of the pod's containers, each `name` or `name:number`.
@@ -247,7 +256,8 @@ pub struct LabelExpression {
 #[serde(rename_all = "camelCase")]
 pub struct ResolverProfileStatus {
     /// `Accepted`: True if the profile is in use. With a cache on the node also `RisksAccepted`: True if `acceptRisk` names the risks
-    /// of the cache; and `NodeLocalReachable`: True if the address answers muslin's own pod, which says nothing about other nodes.
+    /// of the cache; and `NodeLocalReachable`: True if the address answers muslin's own pod, which says nothing about other nodes. With a
+    /// rollout also `Progressing`, `Promoted` and `RolledBack`, of which one is True.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -257,6 +267,14 @@ pub struct ResolverProfileStatus {
     /// The number of namespaces that use the profile.
     #[serde(default)]
     pub namespaces: i64,
+    /// The last promoted settings, as the spec had them: those of all new pods outside of a rollout.
+    // Any value, so that settings of another release do not make the whole resource unreadable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::stored_settings")]
+    pub stable: Option<Value>,
+    /// The rollout of the spec's settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
 }
 
 /// A condition of a resource.
@@ -272,6 +290,10 @@ pub struct Condition {
     pub reason: String,
     /// Human-readable explanation.
     pub message: String,
+    /// The generation of the resource that the condition is about, for the conditions of a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::optional_generation")]
+    pub observed_generation: Option<i64>,
     /// Time of the last transition.
     #[schemars(schema_with = "schemas::date_time")]
     pub last_transition_time: Time,

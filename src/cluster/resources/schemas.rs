@@ -42,6 +42,35 @@ pub(super) fn level(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["deny", "warn", "info"] })
 }
 
+/// The generation of a resource, or null.
+pub(super) fn optional_generation(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int64", "nullable": true })
+}
+
+/// A soak time, with the bounds of `Rollout::soak`.
+pub(super) fn soak(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 2,
+        "maxLength": 16,
+        "pattern": "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?$",
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('1s') && duration(self) <= duration('336h')",
+            "message": "the soak time is between 1s and 336h (14 days), such as 1h or 30m",
+        }],
+    })
+}
+
+/// Settings of a profile, as its spec has them. They were checked when they were the spec.
+pub(super) fn stored_settings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true,
+        "x-kubernetes-map-type": "atomic",
+    })
+}
+
 /// A list of resolv.conf options, each named once.
 pub(super) fn options(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
