@@ -2,6 +2,7 @@
 
 mod images;
 mod lists;
+mod present;
 
 use std::collections::BTreeMap;
 
@@ -89,12 +90,4 @@ fn policies(namespaces: &[doctor::NamespaceLabels]) -> BTreeMap<&str, NamespaceP
         NamespacePolicy::from_labels(label(MODE_LABEL), label(PROFILE_LABEL))
     };
     namespaces.iter().map(|namespace| (namespace.name.as_str(), policy(namespace))).collect()
-}
-
-/// Returns an empty list where the resource does not exist.
-fn present<T: Default>(seen: Result<T, kube::Error>) -> Seen<T> {
-    match seen {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(T::default()),
-        seen => seen.map_err(|error| super::doctor::unseen(&error)),
-    }
 }

@@ -1,4 +1,4 @@
-//! What differs between nodes. A fact that all nodes share is none; of the others, the smaller group of nodes is named.
+//! Differences between nodes. A fact that all nodes share is none; of the others, the smaller group of nodes is named.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -29,11 +29,11 @@ pub struct Status {
     /// The time of the observations.
     #[schemars(with = "String")]
     pub time: Timestamp,
-    /// What to look at, the most serious first.
+    /// The problems, the most serious first.
     pub problems: Vec<Problem>,
     /// Number of problems that the list leaves out.
     pub problems_left_out: usize,
-    /// What could not be read, in sentences, and what is therefore not known.
+    /// Sentences that name the parts that could not be read, and what is therefore not known.
     pub unread: Vec<String>,
     /// muslin itself.
     pub muslin: Muslin,

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::DomainFault;
+use crate::verdicts::is_benchmark;
 use crate::verdicts::observations::{AskedQuery, Code, Purpose, QueryOutcome, Via};
 use crate::verdicts::statistics::Rate;
-use crate::verdicts::is_benchmark;
 
 /// A slower answer came on a second try of a forwarder: CoreDNS's `forward` gives a server up to 2 s.
 const SLOW: Duration = Duration::from_secs(1);

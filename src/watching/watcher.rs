@@ -97,8 +97,10 @@ pub struct Watcher {
     losses: VecDeque<Rate>,
     /// Number of rounds in a row with a new symptom.
     sooner: u32,
-    /// Number of rounds in a row without a symptom.
+    /// Number of rounds in a row without a symptom of a verdict.
     clean: u32,
+    /// Number of rounds in a row without any symptom.
+    quiet: u32,
     /// A round since the last full probe had a symptom.
     is_seen: bool,
     again: u32,
@@ -144,6 +146,7 @@ impl Watcher {
             losses: VecDeque::new(),
             sooner: 0,
             clean: 0,
+            quiet: 0,
             is_seen: false,
             again: AGAIN,
             standing: Vec::new(),
@@ -193,7 +196,10 @@ impl Watcher {
     /// Takes in a small round that has ended.
     pub fn after_round(&mut self, now: Duration, asked: &[AskedQuery], sent: u32) {
         self.budget.spend(now, sent);
-        let mut seen = symptoms(asked);
+        let shown = symptoms(asked);
+        // Losses of many rounds outlast the fault that caused them, so they do not show that it goes on.
+        let is_clean = shown.is_subset(&self.harmless);
+        let mut seen = shown;
         seen.extend(self.count_losses(asked));
         self.known.retain(|symptom, absent| {
             *absent = if seen.contains(symptom) { 0 } else { *absent + 1 };
@@ -207,10 +213,10 @@ impl Watcher {
         while self.recent.len() >= ROUNDS {
             self.recent.pop_front();
         }
-        let is_clean = seen.is_subset(&self.harmless);
         self.clean = if is_clean { self.clean + 1 } else { 0 };
         self.is_seen |= !is_clean;
-        if self.clean >= FORGOTTEN {
+        self.quiet = if seen.is_empty() { self.quiet + 1 } else { 0 };
+        if self.quiet >= FORGOTTEN {
             self.again = AGAIN;
         }
         let is_sooner = (1..=SOONER_MAX).contains(&self.sooner);

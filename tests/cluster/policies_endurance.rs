@@ -83,13 +83,13 @@ fn no_pod_of_20000_is_missed_while_muslin_is_gone_for_a_minute(cluster: &Cluster
     reach(PODS.max(made() + PODS / 10));
 
     let (injecting, enforcing) = (injecting.stop(cluster)?, enforcing.stop(cluster)?);
-    let (mut denied, mut repaired, mut wrong) = (0, 0, Vec::new());
+    let (mut denied, mut fixed, mut wrong) = (0, 0, Vec::new());
     for (made, is_enforced) in injecting.iter().zip(repeat(false)).chain(enforcing.iter().zip(repeat(true))) {
         match &made.outcome {
             Outcome::Fixed => {}
             Outcome::Failed(error) if is_enforced && error.contains("attempts-zero") => denied += 1,
-            // The webhook repairs what the policies leave, while it is there.
-            Outcome::Missed(pod) if is_enforced && pod.contains("(was attempts:0)") => repaired += 1,
+            // The webhook fixes what the policies leave, while it is there.
+            Outcome::Missed(pod) if is_enforced && pod.contains("(was attempts:0)") => fixed += 1,
             outcome => {
                 let (gone, back) =
                     (made.began.saturating_duration_since(gone), made.began.saturating_duration_since(back));
@@ -104,7 +104,7 @@ fn no_pod_of_20000_is_missed_while_muslin_is_gone_for_a_minute(cluster: &Cluster
         injecting.len() + enforcing.len(),
         wrong.iter().take(5).collect::<Vec<_>>()
     );
-    ensure!(denied + repaired == enforcing.len().div_ceil(BROKEN_EACH), "{denied} {repaired} {}", enforcing.len());
+    ensure!(denied + fixed == enforcing.len().div_ceil(BROKEN_EACH), "{denied} {fixed} {}", enforcing.len());
     ensure!(denied > 0, "nothing judged the pods while muslin was gone");
     eprintln!(
         "of {} pods {} were created while muslin was gone, and {} in mode enforce; {denied} \

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kube::Client;
 use serde::Deserialize;
 
-use super::present;
+use super::present::present;
 use crate::cluster::listing::Listing;
 use crate::doctor::Seen;
 use crate::policy::Profile;
