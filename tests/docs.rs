@@ -467,14 +467,18 @@ fn every_panel_of_the_dashboard_has_a_unit_and_a_description() {
             let query = target["expr"].as_str().unwrap();
             assert!(query.contains(r#"cluster=~"$cluster""#), "{title} does not follow the variables: {query}");
             let of_replicas = query.contains(r#"namespace=~"$namespace",pod=~"$replica""#);
-            assert!(of_replicas || query.contains("apiserver_"), "{title} does not follow the variables: {query}");
+            let of_nodes = query.contains(r#"namespace=~"$namespace",node=~"$node""#);
+            assert!(
+                of_replicas || of_nodes || query.contains("apiserver_"),
+                "{title} does not follow the variables: {query}"
+            );
         }
     }
     for wanted in ["Pods reviewed", "Pods changed", "Pods missed", "Pods denied", "Certificate days left"] {
         assert!(stats.contains(wanted), "no stat panel {wanted}");
     }
     let variables: Vec<_> = dashboard["templating"]["list"].as_array().unwrap().iter().collect();
-    for name in ["cluster", "namespace", "replica"] {
+    for name in ["cluster", "namespace", "replica", "node"] {
         assert!(variables.iter().any(|variable| variable["name"] == name), "no variable {name}");
     }
 }

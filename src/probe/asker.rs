@@ -146,21 +146,15 @@ async fn open_socket(server: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Receives a message. The buffer for the largest one exists only once there is a message: hundreds of queries may wait at once.
+/// Receives a message. The buffer for the largest one exists only once there is a message: hundreds of queries may wait at once. A look at
+/// the first byte waits for it, and returns the error of a closed port.
 async fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
-    loop {
-        socket.readable().await?;
-        let mut buffer = vec![0; MESSAGE_MAX];
-        match socket.try_recv(&mut buffer) {
-            Ok(length) => {
-                buffer.truncate(length);
-                buffer.shrink_to_fit();
-                return Ok(buffer);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
+    socket.peek(&mut [0]).await?;
+    let mut buffer = vec![0; MESSAGE_MAX];
+    let length = socket.recv(&mut buffer).await?;
+    buffer.truncate(length);
+    buffer.shrink_to_fit();
+    Ok(buffer)
 }
 
 fn encode(question: &DnsQuestion, id: u16) -> io::Result<Vec<u8>> {

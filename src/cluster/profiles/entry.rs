@@ -287,7 +287,7 @@ mod tests {
         let object = json!({
             "apiVersion": "muslin.dev/v1alpha1", "kind": "ResolverProfile", "metadata": { "name": "web", "generation": 2 },
             "spec": {
-                "options": { "mixed": ["attempts:4"] }, "podSelector": { "matchLabels": { "tier": "web" } },
+                "options": { "mixed": ["attempts:2"] }, "podSelector": { "matchLabels": { "tier": "web" } },
                 "rollout": { "percent": 10 },
             },
             "status": status,
@@ -309,7 +309,7 @@ mod tests {
     fn a_pod_of_a_rollout_gets_the_settings_of_its_stage() {
         let selected = entry(&object(&stable())).selected.unwrap();
         let labels = |tier: &'static str| move || BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
-        for (stage, options) in [(Stage::Stable, "attempts:3"), (Stage::Canary, "attempts:4")] {
+        for (stage, options) in [(Stage::Stable, "attempts:3"), (Stage::Canary, "attempts:2")] {
             let stages = PodStages::recorded(None).with(None, stage);
             assert_eq!(selected.at(&stages, &labels("web")).profile.mixed, [options]);
             assert_eq!(stages.decided().label(), Some(stage));
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(recorded.stable, plain.spec.settings_to_store());
         assert_eq!(recorded.rollout, None);
         let mut refused = object(&stable());
-        refused.spec.options.mixed = vec!["atempts:4".to_owned()];
+        refused.spec.options.mixed = vec!["atempts:2".to_owned()];
         let kept = entry(&refused).status_update(0, |_| None, None).unwrap();
         assert_eq!(kept.stable, Some(stable()["stable"].clone()));
     }
