@@ -261,8 +261,11 @@ fn keeps_its_draw_in_a_second_pass(cluster: &Cluster, created: &[Value]) -> Resu
     let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
     let output = cluster.control_plane.kubectl(&arguments, Some(&list.to_string()))?;
     ensure!(output.status.success(), "{}", output.stderr);
-    let again: Value = serde_json::from_str(&output.stdout)?;
-    for (copy, again) in copies.iter().zip(again["items"].as_array().context("no pods")?) {
+    // One document for each pod.
+    let again = serde_json::Deserializer::from_str(&output.stdout).into_iter::<Value>();
+    let again = again.collect::<Result<Vec<_>, _>>()?;
+    ensure!(again.len() == copies.len(), "{} pods", again.len());
+    for (copy, again) in copies.iter().zip(&again) {
         for field in ["/metadata/labels", "/metadata/annotations", "/spec/dnsConfig"] {
             ensure!(copy.pointer(field) == again.pointer(field), "{field} changed: {copy:#}{again:#}");
         }
