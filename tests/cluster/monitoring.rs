@@ -14,6 +14,7 @@ use crate::cluster::enforcement::pod_of;
 use crate::cluster::profiles::applied;
 use crate::cluster::prometheus::Prometheus;
 use crate::cluster::replicas::wait;
+use crate::common::dns_server::{DnsServer, Manners};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::common::registration::MANIFESTS;
@@ -55,15 +56,17 @@ pub(crate) fn muslin_with_every_metric(cluster: &Cluster) -> Result<Muslin<'_>> 
     cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0", "--policies"].map(str::to_owned))
 }
 
-/// A watch whose nameserver has a closed port, which has every metric.
+/// A watch of a nameserver with a closed port and of one that answers, which has every metric.
 struct DnsWatch {
     child: std::process::Child,
     address: String,
+    _server: DnsServer,
     _folder: TempDir,
 }
 
 impl DnsWatch {
     fn start() -> Result<Self> {
+        let server = DnsServer::start([127, 53, 0, 11].into(), Manners::HealthySearchDomain)?;
         let folder = TempDir::new()?;
         let (conf, log) = (folder.path().join("resolv.conf"), folder.path().join("log"));
         fs::write(&conf, "search corp.example.com\n")?;
@@ -72,6 +75,8 @@ impl DnsWatch {
         command.args([
             "--server",
             "127.53.0.10:9",
+            "--server",
+            "127.53.0.11",
             "--metrics-bind",
             "127.0.0.1:0",
             "--node",
@@ -79,7 +84,7 @@ impl DnsWatch {
             "--resolv-conf",
         ]);
         let child = command.arg(&conf).stdout(std::process::Stdio::null()).stderr(fs::File::create(&log)?).spawn()?;
-        let mut watch = Self { child, address: String::new(), _folder: folder };
+        let mut watch = Self { child, address: String::new(), _server: server, _folder: folder };
         wait("the watch's metrics", || {
             let text = fs::read_to_string(&log)?;
             watch.address = text

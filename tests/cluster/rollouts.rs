@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::profiles::{SOON, applied, apply, becomes};
 use super::scan::scan;
+use crate::cluster::replicas::wait;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
 use crate::{Cluster, Topic};
@@ -141,8 +142,10 @@ fn a_share_of_new_pods_gets_new_settings_which_are_promoted_and_no_running_pod_c
     ensure!(canary.iter().all(|pod| timeout_of(pod) == "8") && stable.iter().all(|pod| timeout_of(pod) == "9"));
 
     let soaking = wait_for(cluster, "gradual", "Progressing", "Soaking")?;
-    let status = &soaking["status"]["rollout"];
-    ensure!(status["canaryPods"] == canary.len() && status["stablePods"] == stable.len(), "{status:#}");
+    wait("all pods counted", || {
+        let status = &profile(cluster, "gradual")?["status"]["rollout"];
+        Ok(status["canaryPods"] == canary.len() && status["stablePods"] == stable.len())
+    })?;
     ensure!(
         condition(&soaking, "Progressing")?["status"] == "True"
             && condition(&soaking, "Promoted")?["status"] == "False"

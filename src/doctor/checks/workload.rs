@@ -66,6 +66,10 @@ pub(super) fn pods(observed: &Observed) -> Check {
     };
     let mut current = pods.iter().filter(|pod| text(pod, "/metadata/deletionTimestamp").is_empty()).peekable();
     if current.peek().is_none() {
+        // The pods are those of the Deployment.
+        if let Err(unseen) = &observed.deployment {
+            return unseen.check(NAME, "muslin's pods");
+        }
         return Check::wrong(NAME, "muslin has no pod", "the check deployment has the reason");
     }
     let mut ready = 0;
