@@ -268,6 +268,9 @@ fn policies_use_exactly_the_rights_of_their_component(cluster: &Cluster) -> Resu
     }
 }
 
+/// A patch that changes no Secret.
+const NOTHING: &str = "[JSONPatch{op: 'test', path: '/kind', value: 'Secret'}]";
+
 /// Creates policies and bindings as an earlier leader may have left them, which the leader deletes.
 fn old_policies(cluster: &Cluster) -> Result<()> {
     let group = "admissionregistration.k8s.io";
@@ -281,7 +284,7 @@ fn old_policies(cluster: &Cluster) -> Result<()> {
             mutating,
             json!({
                 "failurePolicy": "Ignore", "reinvocationPolicy": "Never", "matchConstraints": constraints,
-                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": "[]" } }],
+                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": NOTHING } }],
             }),
         ),
         ("MutatingAdmissionPolicyBinding", mutating, json!({ "policyName": "rightful" })),
