@@ -1,8 +1,9 @@
 //! Lost packets: by the race of old kernels, by chance, and by a server that takes equal ids for repetitions.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use muslin::resolver::musl;
+use serde_json::Value;
 
 use super::{EXTERNAL, Probed, cluster, pod, probe, probe_of};
 use crate::Topic;
@@ -65,13 +66,20 @@ fn one_or_two_lost_packets_get_no_verdict(world: &World) -> Result<()> {
 }
 
 fn a_server_that_answers_one_query_per_socket_is_not_a_race(world: &World) -> Result<()> {
-    let lab = Lab::new(world)?;
-    let script = cluster().rule(any().per_socket().after(1), Then::Drop);
-    let probed = probe_of(&lab, script, &["--no-getaddrinfo"])?;
-    ensure!(!probed.verdicts().contains(&"conntrack-race"), "{:#}", probed.document["verdicts"]);
-    ensure!(!probed.verdicts().contains(&"id-collision"), "{:#}", probed.document["verdicts"]);
-    ensure!(!probed.verdicts().contains(&"lossy-path"), "{:#}", probed.document["verdicts"]);
-    Ok(())
+    let mut verdicts = Value::Null;
+    // A new socket can have the port of an earlier one, for which the server answers no more: some two of four hundred, and by chance five.
+    for _ in 0..3 {
+        let lab = Lab::new(world)?;
+        let script = cluster().rule(any().per_socket().after(1), Then::Drop);
+        let probed = probe_of(&lab, script, &["--no-getaddrinfo"])?;
+        ensure!(!probed.verdicts().contains(&"conntrack-race"), "{:#}", probed.document["verdicts"]);
+        ensure!(!probed.verdicts().contains(&"id-collision"), "{:#}", probed.document["verdicts"]);
+        if !probed.verdicts().contains(&"lossy-path") {
+            return Ok(());
+        }
+        verdicts = probed.document["verdicts"].clone();
+    }
+    bail!("{verdicts:#}")
 }
 
 fn reports_equal_ids_that_get_lost_or_swapped(world: &World) -> Result<()> {
