@@ -41,7 +41,7 @@ pub(crate) struct Load {
     clients: Vec<JoinHandle<Result<()>>>,
 }
 
-/// What the clients of a load know.
+/// The state that the clients of a load share.
 pub(crate) struct Shared {
     pub(crate) namespace: String,
     /// Returns the pod to create, by its number.

@@ -91,11 +91,16 @@ impl<'c> Log<'c> {
 
     /// Waits until all these rights were used, and checks that no others were used or denied.
     fn is_exactly(&self, granted: &BTreeSet<Right>) -> Result<()> {
+        self.uses(granted, granted)
+    }
+
+    /// Waits until all rights of `wanted` were used, and checks that none was used but those of `granted`, and none denied.
+    fn uses(&self, wanted: &BTreeSet<Right>, granted: &BTreeSet<Right>) -> Result<()> {
         let deadline = Instant::now() + SOON;
         loop {
             let used = self.used()?;
             let (unused, missing): (Vec<_>, Vec<_>) =
-                (granted.difference(&used).collect(), used.difference(granted).collect());
+                (wanted.difference(&used).collect(), used.difference(granted).collect());
             let refused = self.refused()?;
             ensure!(missing.is_empty() && refused.is_empty(), "used, and not granted: {missing:?}\n{refused:#?}");
             if unused.is_empty() {
@@ -252,20 +257,8 @@ fn policies_use_exactly_the_rights_of_their_component(cluster: &Cluster) -> Resu
     let _fingerprints = Fingerprints::apply(cluster)?;
     let inspection = granted(&std::fs::read_to_string(overlay("components/image-inspection/cluster-role.yaml"))?)?;
     let _muslin = cluster.muslin_with(&names)?;
-    let deadline = Instant::now() + SOON;
-    loop {
-        let used = log.used()?;
-        let unused: Vec<_> = own.difference(&used).collect();
-        let is_granted = |right: &Right| [&own, &base, &inspection].iter().any(|rights| rights.contains(right));
-        let missing: Vec<_> = used.iter().filter(|right| !is_granted(right)).collect();
-        let refused = log.refused()?;
-        ensure!(missing.is_empty() && refused.is_empty(), "used, and not granted: {missing:?}\n{refused:#?}");
-        if unused.is_empty() {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "granted, and not used: {unused:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    let granted = [&own, &base, &inspection].into_iter().flatten().cloned().collect();
+    log.uses(&own, &granted)
 }
 
 /// A patch that changes no Secret.

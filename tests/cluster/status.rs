@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::cluster::scan_page::is_readable;
+use crate::cluster::scan_page::{has_no_dangling_link, is_readable};
 use crate::common::browser::Browser;
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -186,11 +186,7 @@ fn is_a_good_page(page: &Path) -> Result<()> {
     ] {
         ensure!(text.contains(shown), "the page lacks {shown}: {text}");
     }
-    let dangling = browser.value(
-        "[...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.getAttribute('href').slice(1))
-            .filter((id) => !document.getElementById(id))",
-    )?;
-    ensure!(dangling == json!([]), "{dangling}");
+    has_no_dangling_link(&mut browser)?;
     is_readable(&mut browser, "status")
 }
 
