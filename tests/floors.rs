@@ -446,3 +446,25 @@ fn a_use_tree_names_every_path_in_it() {
     );
     assert_eq!(reader.aliases["P"], ["crate", "plan", "Plan"]);
 }
+
+/// All tests of the cluster share one API server, where a name is taken once.
+#[test]
+fn no_two_tests_make_the_same_namespace() {
+    let mut made: BTreeMap<String, String> = BTreeMap::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let starts = [".namespace(\"", "let namespace = \"", "const NAMESPACE: &str = \""];
+            let Some(rest) = starts.iter().find_map(|start| line.split_once(start)) else { continue };
+            let name = rest.1.split('"').next().unwrap();
+            let place = format!("{}:{}", path.display(), number + 1);
+            if let Some(other) = made.insert(name.to_owned(), place.clone()) {
+                panic!("{place} makes the namespace {name}, and {other} does too");
+            }
+        }
+    }
+    assert!(made.len() > 50, "{made:#?}");
+}

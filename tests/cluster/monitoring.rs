@@ -175,9 +175,9 @@ fn dashboard_alerts_and_docs_name_exactly_the_existing_metrics(cluster: &Cluster
 /// The API server counts a call that failed only after muslin is gone, so the queries are asked then; Prometheus keeps what it read before.
 fn prometheus_answers_every_query_of_the_dashboard(cluster: &Cluster) -> Result<()> {
     let mut muslin = muslin_with_every_metric(cluster)?;
-    cluster.namespace("watched", &[])?;
+    cluster.namespace("graphed", &[])?;
     cluster.namespace("guarded", &[("muslin.dev/mode", "enforce")])?;
-    let (_profile, _) = applied(cluster, "watched", &cache())?;
+    let (_profile, _) = applied(cluster, "graphed", &cache())?;
     let folder = TempDir::new()?;
     let api_server = api_server_target(cluster, folder.path())?;
     let labels: BTreeMap<_, _> = TARGET.into_iter().collect();
@@ -194,7 +194,7 @@ fn prometheus_answers_every_query_of_the_dashboard(cluster: &Cluster) -> Result<
     let dashboard = dashboard()?;
     let review = |round: usize| -> Result<()> {
         // One finding that muslin leaves, one that it fixes, and one for which it denies a pod.
-        let mut web = pod("watched", &format!("web-{round}"), "alpine:3.17");
+        let mut web = pod("graphed", &format!("web-{round}"), "alpine:3.17");
         web["spec"]["dnsConfig"] = json!({ "options": [{ "name": "attempts", "value": "0" }] });
         cluster.created(&web)?;
         ensure!(cluster.create(&pod_of("guarded", "web", &["debian:12"])).is_err(), "not denied");
@@ -212,13 +212,13 @@ fn prometheus_answers_every_query_of_the_dashboard(cluster: &Cluster) -> Result<
     })
     .with_context(|| format!("no data: {:#?}", prometheus.without_data(queries.iter().filter(own))))?;
     muslin.kill()?;
-    cluster.created(&pod("watched", "missed", "alpine:3.17"))?;
+    cluster.created(&pod("graphed", "missed", "alpine:3.17"))?;
     wait("data for each query about API servers", || {
         Ok(prometheus.without_data(queries.iter().filter(|query| !own(query)))?.is_empty())
     })
     .with_context(|| format!("no data: {:#?}", prometheus.without_data(queries.iter())))?;
     ensure!(queries.len() > 40, "{}", queries.len());
-    cluster.delete_pods("watched")
+    cluster.delete_pods("graphed")
 }
 
 /// Returns the queries of all panels and variables, with these values of the dashboard's variables.

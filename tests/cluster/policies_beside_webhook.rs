@@ -28,7 +28,7 @@ const UNKNOWN: &str = "registry.example.com/policies/unknown:1";
 
 /// The profile of the test, and its namespaces.
 pub(crate) const PROFILE: &str = "beside";
-const NAMESPACE: &str = "beside";
+pub(crate) const NAMESPACE: &str = "beside";
 const AUDITED: &str = "beside-audited";
 const ENFORCING: &str = "beside-enforcing";
 const WITHOUT_PROFILE: &str = "beside-without-profile";

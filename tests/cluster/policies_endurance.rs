@@ -13,7 +13,7 @@ use crate::cluster::endurance::{Load, Made, Outcome, PODS, Shared};
 use crate::cluster::inspection::Fingerprints;
 use crate::cluster::policies::kubernetes;
 use crate::cluster::policies_beside_webhook::{
-    KNOWN, PROFILE, Rights, declare, let_the_webhook_of_enforce_fail_open, wait_for_mark,
+    KNOWN, NAMESPACE, PROFILE, Rights, declare, let_the_webhook_of_enforce_fail_open, wait_for_mark,
 };
 use crate::cluster::profiles::applied;
 use crate::cluster::replicas::{Replicas, wait};
@@ -51,7 +51,7 @@ fn no_pod_of_20000_is_missed_while_muslin_is_gone_for_a_minute(cluster: &Cluster
     let _rights = Rights::apply(cluster)?;
     let (_profile, _) = applied(cluster, PROFILE, &json!({ "options": { "musl": ["timeout:4"] } }))?;
     let profile = ("muslin.dev/profile", PROFILE);
-    cluster.namespace("beside", &[profile])?;
+    cluster.namespace(NAMESPACE, &[profile])?;
     declare(cluster, '1', KNOWN, "musl 1.2.5")?;
     let replicas = Replicas::start(cluster, 3, &["--policies", "--inspect-images", "--inspection-budget", "0"])?;
     wait("settled", || is_settled(cluster))?;
