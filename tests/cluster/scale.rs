@@ -86,11 +86,12 @@ fn measures_the_growth_from_1000_to_10000_running_pods(cluster: &Cluster) -> Res
     let mut table = String::from(
         "| running pods | pods a second | muslin's CPU a pod | API server's CPU a pod | Events (dropped) \
          | muslin's memory | API server's memory | start to ready | CPU of the start | `scan` | its memory | its CPU in the API server \
-         | dry run of a label |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+         | `status` | its memory | its CPU in the API server | dry run of a label |\n\
+         |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     writeln!(
         table,
-        "| {WITHOUT}, without muslin | {:.0} | | {} | | | {} | | | | | | |",
+        "| {WITHOUT}, without muslin | {:.0} | | {} | | | {} | | | | | | | | | |",
         rate(WITHOUT, without.0),
         each(without.1, WITHOUT),
         mebibytes(api_server.settled(cluster)?),
@@ -131,21 +132,25 @@ fn grow(crowd: &mut Crowd<'_>, muslin: &Muslin<'_>, api_server: Process, size: u
     ))
 }
 
-/// Returns what the start of muslin took, a scan, and the dry run of a label, as cells of the table.
+/// Returns what the start of muslin took, a scan, the status, and the dry run of a label, as cells of the table.
 fn ask(cluster: &Cluster, muslin: &Muslin<'_>, api_server: Process, size: usize) -> Result<String> {
     thread::sleep(WARM_UP);
     let warm_up = Process::of(muslin.id()).cpu_time()?;
-    let scan = Scan::run(cluster, api_server)?;
-    ensure!(usize::try_from(scan.pods)? == size, "the scan saw {} of {size} pods", scan.pods);
+    let scan = Reading::run(cluster, api_server, &["scan", "-A"])?;
+    let objects = scan.report["objects"].as_array().context("the report has no objects")?;
+    let pods: u64 = objects.iter().filter_map(|object| object["pods"].as_u64()).sum();
+    ensure!(usize::try_from(pods)? == size, "the scan saw {pods} of {size} pods");
+    let status = Reading::run(cluster, api_server, &["status"])?;
+    let (pods, nodes) = (&status.report["images"]["pods"], &status.report["totals"]["all"]);
+    ensure!(*pods == size && *nodes == NODES, "status saw {pods} of {size} pods, and {nodes} of {NODES} nodes");
     let (label, lines) = dry_run(cluster)?;
     eprintln!("{size}: the dry run says:\n{lines}");
     Ok(format!(
-        "{:.2} s | {:.2} s | {:.1} s | {} | {:.1} s | {:.2} s",
+        "{:.2} s | {:.2} s | {} | {} | {:.2} s",
         muslin.started_in().as_secs_f64(),
         warm_up.as_secs_f64(),
-        scan.took.as_secs_f64(),
-        mebibytes(scan.resident),
-        scan.api_server.as_secs_f64(),
+        scan.cells(),
+        status.cells(),
         label.as_secs_f64(),
     ))
 }
@@ -315,25 +320,27 @@ impl Kwok {
     }
 }
 
-/// A run of `muslin scan` over all namespaces.
-struct Scan {
+/// A run of a command that reads the whole cluster.
+struct Reading {
     took: Duration,
     /// The most memory that was resident, in bytes.
     resident: u64,
     /// The processor time of the API server meanwhile.
     api_server: Duration,
-    pods: u64,
+    /// The JSON document.
+    report: Value,
 }
 
-// === impl Scan ===
+// === impl Reading ===
 
-impl Scan {
-    fn run(cluster: &Cluster, api_server: Process) -> Result<Self> {
+impl Reading {
+    fn run(cluster: &Cluster, api_server: Process, command: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let report = folder.path().join("report.json");
         let (began, before) = (Instant::now(), api_server.cpu_time()?);
         let mut child = Command::new(program())
-            .args(["scan", "-A", "-o", "json", "--fail-on", "never", "--kubeconfig"])
+            .args(command)
+            .args(["-o", "json", "--fail-on", "never", "--kubeconfig"])
             .arg(cluster.control_plane.admin_kubeconfig())
             .stdout(std::fs::File::create(&report)?)
             .spawn()?;
@@ -348,11 +355,15 @@ impl Scan {
             thread::sleep(Duration::from_millis(5));
         };
         let (took, api_server) = (began.elapsed(), api_server.cpu_time()? - before);
-        ensure!(status.success(), "the scan ended with {status}");
-        let report: Value = serde_json::from_slice(&std::fs::read(report)?)?;
-        let objects = report["objects"].as_array().context("the report has no objects")?;
-        let pods = objects.iter().filter_map(|object| object["pods"].as_u64()).sum();
-        Ok(Self { took, resident, api_server, pods })
+        ensure!(status.success(), "{command:?} ended with {status}");
+        let report = serde_json::from_slice(&std::fs::read(report)?)?;
+        Ok(Self { took, resident, api_server, report })
+    }
+
+    /// Returns what it took as cells of the table.
+    fn cells(&self) -> String {
+        let Self { took, resident, api_server, .. } = self;
+        format!("{:.1} s | {} | {:.1} s", took.as_secs_f64(), mebibytes(*resident), api_server.as_secs_f64())
     }
 }
 
