@@ -10,10 +10,11 @@ mod rights;
 mod settings;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt as _, AsyncReadExt as _, TryStreamExt as _};
+use futures::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -148,9 +149,13 @@ impl PodProbe {
         // A kubelet may end a stream early, or fail for a moment; the whole log is read at the end.
         let _ = timeout(self.settings.run_max, self.show_log(true, &mut shown, show)).await;
         let code = self.ended().await?;
-        let rest = timeout(REQUEST_MAX, self.show_log(false, &mut shown, show)).await;
-        rest.unwrap_or(Err(PodProbeError::Silent(Request::ReadLog)))?;
-        Ok(code)
+        let rest = timeout(REQUEST_MAX, async {
+            while !self.show_log(false, &mut shown, show).await? {
+                sleep(POLL_INTERVAL).await;
+            }
+            Ok(code)
+        });
+        rest.await.unwrap_or(Err(PodProbeError::CutLog { lines: shown }))
     }
 
     /// Waits for the end of a running container.
@@ -178,13 +183,14 @@ impl PodProbe {
         progress(&read, container, settings)
     }
 
-    /// Shows the lines of the log that were not shown yet.
+    /// Shows the whole lines of the log that were not shown yet. Returns false if the log ends in the middle of a line: a kubelet may say that
+    /// a container has ended before the log has all that it wrote.
     async fn show_log(
         &self,
         follow: bool,
         shown: &mut usize,
         show: &mut (dyn FnMut(PodProbeEvent) + Send),
-    ) -> Result<(), PodProbeError> {
+    ) -> Result<bool, PodProbeError> {
         let Self { pods, settings, name, .. } = self;
         let (pod, container) = match settings.place {
             ProbePlace::Beside => (name, containers::CONTAINER),
@@ -193,15 +199,47 @@ impl PodProbe {
         let parameters = LogParams { container: Some(container.to_owned()), follow, ..LogParams::default() };
         let failed = |error: kube::Error| errors::failed(Request::ReadLog, settings, &error);
         let log = pods.log_stream(pod, &parameters).await.map_err(failed)?;
-        let mut lines = log.take(LOG_MAX).lines();
-        let mut number = 0;
-        while let Some(line) = lines.try_next().await.map_err(|error| failed(kube::Error::ReadEvents(error)))? {
-            number += 1;
-            if number > *shown {
-                *shown = number;
-                show(PodProbeEvent::Line(line));
-            }
+        let read = show_lines(log.take(LOG_MAX), shown, show).await;
+        read.map_err(|error| failed(kube::Error::ReadEvents(error)))
+    }
+}
+
+/// Shows the whole lines after the first `shown`, and counts them. Returns false if the text ends in the middle of a line.
+async fn show_lines(
+    mut text: impl AsyncBufRead + Unpin,
+    shown: &mut usize,
+    show: &mut (dyn FnMut(PodProbeEvent) + Send),
+) -> io::Result<bool> {
+    let (mut number, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let length = text.read_until(b'\n', &mut line).await?;
+        if line.pop_if(|end| *end == b'\n').is_none() {
+            return Ok(length == 0);
         }
-        Ok(())
+        number += 1;
+        if number > *shown {
+            *shown = number;
+            show(PodProbeEvent::Line(String::from_utf8_lossy(&line).into_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_was_cut_off_is_shown_whole_when_the_log_has_it() {
+        let (mut shown, mut lines) = (0, Vec::new());
+        for (log, is_whole) in [("a\nb", false), ("a\nbc\nd", false), ("a\nbc\nde\n", true), ("", true)] {
+            let mut show = |event| {
+                if let PodProbeEvent::Line(line) = event {
+                    lines.push(line);
+                }
+            };
+            assert_eq!(show_lines(log.as_bytes(), &mut shown, &mut show).await.unwrap(), is_whole, "{log}");
+        }
+        assert_eq!(lines, ["a", "bc", "de"]);
     }
 }

@@ -174,7 +174,9 @@ impl Collected {
         let (Ok(document), 0) = (serde_json::from_str::<Value>(&document), code) else {
             self.show_as_messages();
             return match code {
-                0 => Err(Failure::Outside(anyhow!("the probe printed no JSON"))),
+                0 => Err(Failure::Outside(anyhow!(
+                    "the probe printed no JSON, or the node has lost a part of its log: try again"
+                ))),
                 code => ended(code),
             };
         };

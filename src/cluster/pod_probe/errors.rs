@@ -71,6 +71,11 @@ pub enum PodProbeError {
     /// The container did not end in time.
     #[error("the probe did not end within {} s", .after.as_secs())]
     NotEnded { after: Duration },
+    /// The log ends in the middle of a line.
+    #[error(
+        "the node gives {lines} lines of the probe's log, and then a part of a line: it has lost the end, or cannot be reached. Try again"
+    )]
+    CutLog { lines: usize },
     /// The pod is gone.
     #[error("the pod {pod} is gone: it was deleted, or evicted")]
     Gone { pod: String },
