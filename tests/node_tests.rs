@@ -10,6 +10,7 @@ mod common {
 }
 
 mod node {
+    pub(crate) mod cluster_dns;
     pub(crate) mod doctor;
     pub(crate) mod evidence;
     pub(crate) mod first_steps;
@@ -22,6 +23,8 @@ mod node {
     pub(crate) mod real_node;
     pub(crate) mod search_list;
     pub(crate) mod shop;
+    pub(crate) mod watch;
+    pub(crate) mod watched_network;
 }
 
 use std::process::ExitCode;
@@ -31,7 +34,7 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{doctor, evidence, first_steps, installation, pod_probe, probe, proof, search_list, shop};
+use node::{doctor, evidence, first_steps, installation, pod_probe, probe, proof, search_list, shop, watch};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
@@ -45,6 +48,7 @@ const SUITE: Suite<Test> = Suite {
         search_list::ON_REQUEST,
         evidence::ON_REQUEST,
         first_steps::ON_REQUEST,
+        watch::ON_REQUEST,
     ],
 };
 

@@ -156,6 +156,7 @@ impl ProbeArgs {
             queries_max: self.max_queries,
             pairs: self.pairs,
             burst: self.burst,
+            is_short: false,
             interception: !self.no_interception_query && !self.inside_only,
             libraries,
             programs: processes.chain(self.binary.iter().cloned().map(ProgramSource::File)).chain(first).collect(),

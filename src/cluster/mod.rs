@@ -65,7 +65,7 @@ pub use search_domains::{
 pub use status::{StatusSettings, observe_status};
 pub use warm_up::warm_up;
 pub use watch::WatchHealth;
-pub use watch_writer::{VerdictChange, WatchReport, WatchWriter, WatcherPod};
+pub use watch_writer::{DnsDeployment, VerdictChange, WatchReport, WatchWriter, WatcherPod};
 pub use writes::WriteError;
 
 /// The reason why there is no connection to a cluster.

@@ -1,8 +1,11 @@
 //! Writes what a watch on a node sees to the cluster: the node's `DNSObservation`, and Events about verdicts on the watcher's pod and on
-//! CoreDNS. Must not know how a watch works.
+//! the Deployment of the cluster's DNS. Must not know how a watch works.
 //!
-//! A fault of CoreDNS shows on every node at once. Events on its Deployment have names made from the verdict and the time, so that of a
+//! A fault of that DNS shows on every node at once. Events on its Deployment have names made from the verdict and the time, so that of a
 //! thousand nodes the first one's Event is stored and the others' are refused as existing.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -26,15 +29,16 @@ use crate::policy::DomainFault;
 use crate::rules::{DNS_FAULT, DNS_FAULT_ENDED};
 use crate::text::Line;
 
-/// The namespace and the name of CoreDNS in clusters of kubeadm, k3s, EKS and AKS.
-const COREDNS: (&str, &str) = ("kube-system", "coredns");
+/// The namespace and the names of the cluster's DNS: of kubeadm, k3s, kOps, EKS and AKS, of RKE2, and of GKE.
+const DNS_NAMESPACE: &str = "kube-system";
+const DNS_NAMES: [&str; 3] = ["coredns", "rke2-coredns-rke2-coredns", "kube-dns"];
 
 /// The longest note of an Event, in bytes (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const NOTE_MAX: usize = 1024;
 
-/// Time for which one Event on CoreDNS about a verdict stands for those of all nodes.
+/// Time for which one Event on the cluster's DNS about a verdict stands for those of all nodes.
 const SHARED_FOR: i64 = 600;
-/// The longest random pause before an Event on CoreDNS, so that not every node asks the API server at once.
+/// The longest random pause before an Event on the cluster's DNS, so that not every node asks the API server at once.
 const SPREAD_MAX: Duration = Duration::from_secs(10);
 
 /// Time after which what could not be written is tried again.
@@ -82,18 +86,38 @@ pub struct VerdictChange {
     pub is_raised: bool,
 }
 
+/// The Deployment of the cluster's DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsDeployment {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
 /// A writer in a task of its own, so that a silent API server delays no round.
 pub struct WatchWriter(mpsc::Sender<WatchReport>);
 
 struct Writer<T> {
     client: Client,
     pod: WatcherPod,
+    /// The places where the Deployment of the cluster's DNS may be.
+    dns: Vec<DnsDeployment>,
     on_trouble: T,
     /// The observation that is not written yet.
     unwritten: Option<DNSObservationSpec>,
-    waiting: VecDeque<Event>,
+    waiting: VecDeque<WaitingEvent>,
     /// The last trouble, which is not shown again.
     shown: Option<String>,
+}
+
+/// An Event that is not written yet.
+#[derive(Clone, Debug)]
+struct WaitingEvent {
+    change: VerdictChange,
+    at: Timestamp,
+    /// The Event is about the cluster's DNS instead of the watcher's pod.
+    on_dns: bool,
 }
 
 // === impl WatcherPod ===
@@ -109,14 +133,42 @@ impl WatcherPod {
     }
 }
 
+// === impl DnsDeployment ===
+
+impl DnsDeployment {
+    /// Returns the places where installers put it.
+    fn usual() -> Vec<Self> {
+        DNS_NAMES.map(|name| Self { namespace: DNS_NAMESPACE.to_owned(), name: name.to_owned() }).into()
+    }
+
+    /// Returns a reference to it, if it exists and this pod may read it.
+    async fn find(&self, client: &Client) -> Result<Option<ObjectReference>, WriteError> {
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), &self.namespace);
+        let found = match write(deployments.get_metadata_opt(&self.name)).await {
+            Ok(found) => found,
+            Err(error) if error.is_forbidden() => None,
+            Err(error) => return Err(error),
+        };
+        let uid = found.and_then(|found| found.metadata.uid);
+        Ok(uid.map(|uid| reference("apps/v1", "Deployment", &self.namespace, &self.name, uid)))
+    }
+}
+
 // === impl WatchWriter ===
 
 impl WatchWriter {
     /// Starts the writer. Needs the rights create and patch on dnsobservations, create on events of `events.k8s.io`, and get on the
-    /// Deployment of CoreDNS. `on_trouble` gets a sentence when something cannot be written.
-    pub fn start(client: Client, pod: WatcherPod, on_trouble: impl Fn(Line) + Send + Sync + 'static) -> Self {
+    /// Deployment of the cluster's DNS: `dns`, or else the first of the usual ones. `on_trouble` gets a sentence when something cannot be
+    /// written.
+    pub fn start(
+        client: Client,
+        pod: WatcherPod,
+        dns: Option<DnsDeployment>,
+        on_trouble: impl Fn(Line) + Send + Sync + 'static,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(REPORTS_MAX);
-        let writer = Writer { client, pod, on_trouble, unwritten: None, waiting: VecDeque::new(), shown: None };
+        let dns = dns.map_or_else(DnsDeployment::usual, |given| vec![given]);
+        let writer = Writer { client, pod, dns, on_trouble, unwritten: None, waiting: VecDeque::new(), shown: None };
         tokio::spawn(writer.run(receiver));
         Self(sender)
     }
@@ -135,13 +187,19 @@ impl<T: Fn(Line)> Writer<T> {
             let is_done = self.unwritten.is_none() && self.waiting.is_empty();
             let report = if is_done { Ok(reports.recv().await) } else { timeout(AGAIN, reports.recv()).await };
             match report {
-                Ok(Some(report)) => self.take(report).await,
+                Ok(Some(report)) => self.take(report),
                 Ok(None) => return,
                 Err(_) => {}
             }
-            match self.write_all().await {
+            // Events say the most where the definition of DNSObservations is missing or older, so neither waits for the other.
+            let observation = self.write_observation().await;
+            match self.write_events().await.and(observation) {
                 Ok(()) => self.shown = None,
-                Err(error) => self.show(&format!("cannot write what the watch sees of {}: {error}", self.pod.node)),
+                Err(error) => {
+                    let is_missing = self.unwritten.is_some() && error.is_missing();
+                    let help = if is_missing { "; run `muslin manifests crds | kubectl apply -f -`" } else { "" };
+                    self.show(&format!("cannot write what the watch sees of {}: {error}{help}", self.pod.node));
+                }
             }
         }
     }
@@ -153,7 +211,7 @@ impl<T: Fn(Line)> Writer<T> {
         }
     }
 
-    async fn take(&mut self, report: WatchReport) {
+    fn take(&mut self, report: WatchReport) {
         let WatchReport { nameservers, domains, watch, changes } = report;
         let is_broken = |domain: &&ObservedDomain| DomainFault::named(&domain.answer).is_some();
         self.unwritten = Some(DNSObservationSpec {
@@ -164,32 +222,38 @@ impl<T: Fn(Line)> Writer<T> {
             domains,
             watch: Some(watch),
         });
+        let at = Timestamp::now();
         for change in changes {
-            self.waiting.extend(self.on_pod(&change));
-            self.waiting.extend(self.on_coredns(&change).await);
+            let event = |on_dns| WaitingEvent { change: change.clone(), at, on_dns };
+            self.waiting.extend(self.pod.place.is_some().then(|| event(false)));
+            self.waiting.push_back(event(true));
         }
         while self.waiting.len() > WAITING_MAX {
             self.waiting.pop_front();
         }
     }
 
-    /// Writes the observation, and then the Events, up to the first that fails.
-    async fn write_all(&mut self) -> Result<(), WriteError> {
+    async fn write_observation(&mut self) -> Result<(), WriteError> {
         if let Some(spec) = &self.unwritten {
             publish_watch(self.client.clone(), &self.pod.node, spec.clone()).await?;
             self.unwritten = None;
         }
-        while let Some(event) = self.waiting.front() {
-            let namespace = event.metadata.namespace.clone().unwrap_or_default();
-            if namespace == COREDNS.0 {
-                sleep(SPREAD_MAX.mul_f64(random_share())).await;
-            }
-            let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-            match write(events.create(&PostParams::default(), event)).await {
-                Ok(_) => {}
-                // Another node has reported the same, or the namespace is gone.
-                Err(error) if error.is_overtaken() || error.is_permanent() => {}
-                Err(error) => return Err(error),
+        Ok(())
+    }
+
+    /// Writes the waiting Events, up to the first that fails.
+    async fn write_events(&mut self) -> Result<(), WriteError> {
+        while let Some(waiting) = self.waiting.front() {
+            let event = if waiting.on_dns { self.on_dns(waiting).await? } else { self.on_pod(waiting) };
+            if let Some(event) = event {
+                let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+                match write(events.create(&PostParams::default(), &event)).await {
+                    Ok(_) => {}
+                    // Another node has reported the same, or the namespace is gone.
+                    Err(error) if error.is_overtaken() || error.is_permanent() => {}
+                    Err(error) => return Err(error),
+                }
             }
             self.waiting.pop_front();
         }
@@ -197,44 +261,34 @@ impl<T: Fn(Line)> Writer<T> {
     }
 
     /// Returns the Event on the watcher's pod.
-    fn on_pod(&self, change: &VerdictChange) -> Option<Event> {
+    fn on_pod(&self, waiting: &WaitingEvent) -> Option<Event> {
         let WatcherPod { name, place, .. } = &self.pod;
         let (namespace, uid) = place.as_ref()?;
-        let VerdictChange { verdict, is_raised, .. } = change;
+        let VerdictChange { verdict, is_raised, .. } = &waiting.change;
         let hash = stable_hash(&[uid, &verdict.verdict, &verdict.since.0.to_string(), state(*is_raised)]);
-        let regarding = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            namespace: Some(namespace.clone()),
-            name: Some(name.clone()),
-            uid: Some(uid.clone()),
-            ..ObjectReference::default()
-        };
-        Some(self.event(change, event_name(name, hash), regarding))
+        Some(self.event(waiting, hash, reference("v1", "Pod", namespace, name, uid.clone())))
     }
 
-    /// Returns the Event on CoreDNS's Deployment, if there is one and this pod may read it.
-    async fn on_coredns(&self, change: &VerdictChange) -> Option<Event> {
-        let (namespace, name) = COREDNS;
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
-        let found = write(deployments.get_metadata_opt(name)).await.ok().flatten()?;
-        let uid = found.metadata.uid?;
-        let VerdictChange { verdict, is_raised, .. } = change;
-        let time = (Timestamp::now().as_second() / SHARED_FOR).to_string();
+    /// Returns the Event on the Deployment of the cluster's DNS, if it is found.
+    async fn on_dns(&self, waiting: &WaitingEvent) -> Result<Option<Event>, WriteError> {
+        sleep(SPREAD_MAX.mul_f64(random_share())).await;
+        let mut regarding = None;
+        for place in &self.dns {
+            regarding = place.find(&self.client).await?;
+            if regarding.is_some() {
+                break;
+            }
+        }
+        let Some(regarding) = regarding else { return Ok(None) };
+        let VerdictChange { verdict, is_raised, .. } = &waiting.change;
+        let time = (waiting.at.as_second() / SHARED_FOR).to_string();
+        let uid = regarding.uid.clone().unwrap_or_default();
         let hash = stable_hash(&[&uid, &verdict.verdict, &time, state(*is_raised)]);
-        let regarding = ObjectReference {
-            api_version: Some("apps/v1".to_owned()),
-            kind: Some("Deployment".to_owned()),
-            namespace: Some(namespace.to_owned()),
-            name: Some(name.to_owned()),
-            uid: Some(uid),
-            ..ObjectReference::default()
-        };
-        Some(self.event(change, event_name(name, hash), regarding))
+        Ok(Some(self.event(waiting, hash, regarding)))
     }
 
-    fn event(&self, change: &VerdictChange, name: String, regarding: ObjectReference) -> Event {
-        let VerdictChange { verdict, help, is_raised } = change;
+    fn event(&self, waiting: &WaitingEvent, hash: u64, regarding: ObjectReference) -> Event {
+        let WaitingEvent { change: VerdictChange { verdict, help, is_raised }, at, on_dns: _ } = waiting;
         let (node, slug, text) = (&self.pod.node, &verdict.verdict, &verdict.text);
         let (reason, type_, note) = if *is_raised {
             let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
@@ -242,6 +296,7 @@ impl<T: Fn(Line)> Writer<T> {
         } else {
             (DNS_FAULT_ENDED, "Normal", format!("DNS on node {node}: {slug} has ended"))
         };
+        let name = event_name(regarding.name.as_deref().unwrap_or_default(), hash);
         Event {
             metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
             regarding: Some(regarding),
@@ -249,11 +304,22 @@ impl<T: Fn(Line)> Writer<T> {
             note: Some(Line::cut(note, NOTE_MAX).into_string()),
             type_: Some(type_.to_owned()),
             action: Some("WatchDNS".to_owned()),
-            event_time: Some(MicroTime(Timestamp::now())),
+            event_time: Some(MicroTime(*at)),
             reporting_controller: Some("muslin".to_owned()),
             reporting_instance: Some(self.pod.name.clone()),
             ..Event::default()
         }
+    }
+}
+
+fn reference(version: &str, kind: &str, namespace: &str, name: &str, uid: String) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(version.to_owned()),
+        kind: Some(kind.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid),
+        ..ObjectReference::default()
     }
 }
 

@@ -37,6 +37,16 @@ impl WriteError {
         matches!(self.code(), Some(400 | 413 | 422))
     }
 
+    /// The object is gone, or the API server does not know its kind.
+    pub(super) fn is_missing(&self) -> bool {
+        self.code() == Some(404)
+    }
+
+    /// The account may not do this.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.code() == Some(403)
+    }
+
     fn code(&self) -> Option<u16> {
         match self {
             Self::Api(error) => match &**error {

@@ -9,7 +9,7 @@ use super::asker::Asker;
 use super::dns_question::DnsQuestion;
 use super::schedule::invented_label;
 use crate::verdicts::observations::{AskedQuery, QueryOutcome};
-use crate::watching::{LightQuery, RoundPlan};
+use crate::watching::{Focus, LightQuery, RoundPlan};
 
 /// Time between two queries of a round, so that a round is no burst.
 const EVERY: Duration = Duration::from_millis(20);
@@ -33,9 +33,9 @@ pub struct LightRound {
 }
 
 /// Sends at most `queries_max` queries of a round, and waits for their answers.
-pub async fn send_round(plan: &RoundPlan, round: usize, queries_max: u32) -> LightRound {
+pub async fn send_round(plan: &RoundPlan, round: usize, focus: &Focus, queries_max: u32) -> LightRound {
     let asker = &Asker::new(queries_max, Instant::now() + ROUND_MAX);
-    let queries = plan.queries(round, invented_label);
+    let queries = plan.queries(round, focus, invented_label);
     let asked = queries.into_iter().zip(0_u32..).map(|(query, position)| async move {
         sleep(EVERY * position).await;
         send(asker, &query).await

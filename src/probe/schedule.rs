@@ -29,7 +29,9 @@ const EDNS_SIZES: [u16; 2] = [1232, 4096];
 const FEW_TRIES: usize = 2;
 
 /// Number of further queries for the name of the burst, with which the burst and the invented names are compared.
-const COMPARED: usize = 18;
+pub(super) const COMPARED: usize = 18;
+/// The same in a short probe, for the server that would get pairs to compare with.
+pub(super) const COMPARED_SHORT: usize = 48;
 /// The cluster's domain unless the administrator chose another.
 const USUAL_DOMAIN: &str = "cluster.local";
 
@@ -44,16 +46,19 @@ pub(super) struct ScheduledQuery {
     pub(super) question: DnsQuestion,
 }
 
-/// Returns the queries for each nameserver.
-pub(super) fn nameserver_queries(targets: &Targets) -> Vec<ScheduledQuery> {
+/// Returns the queries for each nameserver, with this number to compare others with. Short probes leave large and signed answers out.
+pub(super) fn nameserver_queries(targets: &Targets, is_short: bool, compared: usize) -> Vec<ScheduledQuery> {
     let mut queries = named_queries(targets);
-    queries.extend(large_queries(targets));
+    if !is_short {
+        queries.extend(large_queries(targets));
+    }
     queries.extend(invented_queries(targets));
     queries.extend(zone_queries(targets));
+    queries.extend(compared_queries(targets, compared));
     queries
 }
 
-/// Returns the queries that show whether a nameserver knows the cluster's zone, and queries to compare others with.
+/// Returns the queries that show whether a nameserver knows the cluster's zone.
 fn zone_queries(targets: &Targets) -> Vec<ScheduledQuery> {
     let Targets { names, cluster_domain, .. } = targets;
     let mut zone_names = vec![cluster_domain.clone(), Targets::api_server_name(cluster_domain)];
@@ -61,7 +66,7 @@ fn zone_queries(targets: &Targets) -> Vec<ScheduledQuery> {
         zone_names.push(Targets::api_server_name(USUAL_DOMAIN));
     }
     zone_names.retain(|name| !names.is_empty() && !names.contains(name));
-    let (from, until) = (nth(1, ROUND_EVERY), nth(INVENTED, INVENTED_EVERY));
+    let from = nth(1, ROUND_EVERY);
     let mut queries = Vec::new();
     for (index, name) in zone_names.iter().enumerate() {
         for time in 0..FEW_TRIES {
@@ -69,13 +74,19 @@ fn zone_queries(targets: &Targets) -> Vec<ScheduledQuery> {
             queries.push(ScheduledQuery::new(pause, Purpose::Zone, Via::Udp, DnsQuestion::new(name, QueryType::A)));
         }
     }
-    if let Some((purpose, name)) = targets.first_name() {
-        queries.extend((0..COMPARED).map(|index| {
-            let pause = from + fraction(index, COMPARED, until);
-            ScheduledQuery::new(pause, purpose, Via::Udp, DnsQuestion::new(name, QueryType::A))
-        }));
-    }
     queries
+}
+
+/// Returns the queries to compare others with, spread over the time of the others.
+fn compared_queries(targets: &Targets, count: usize) -> impl Iterator<Item = ScheduledQuery> {
+    let (from, until) = (nth(1, ROUND_EVERY), nth(INVENTED, INVENTED_EVERY));
+    let compared = move |(purpose, name): (Purpose, &str)| {
+        let question = DnsQuestion::new(name, QueryType::A);
+        (0..count).map(move |index| {
+            ScheduledQuery::new(from + fraction(index, count, until), purpose, Via::Udp, question.clone())
+        })
+    };
+    targets.first_name().into_iter().flat_map(compared)
 }
 
 /// Returns the queries for names that have an address.
@@ -138,8 +149,8 @@ fn invented_queries(targets: &Targets) -> impl Iterator<Item = ScheduledQuery> {
     })
 }
 
-/// Returns the queries for names that a search list leads to.
-pub(super) fn search_list_queries(targets: &Targets, search: &[String]) -> Vec<ScheduledQuery> {
+/// Returns the queries for names that do not exist below each search domain.
+pub(super) fn search_domain_queries(search: &[String]) -> Vec<ScheduledQuery> {
     let mut queries = Vec::new();
     for (index, domain) in search.iter().filter(|domain| *domain != ".").enumerate() {
         for _ in 0..SEARCHED {
@@ -150,6 +161,12 @@ pub(super) fn search_list_queries(targets: &Targets, search: &[String]) -> Vec<S
             }
         }
     }
+    queries
+}
+
+/// Returns the queries for names that a search list leads to.
+pub(super) fn search_expansion_queries(targets: &Targets, search: &[String]) -> Vec<ScheduledQuery> {
+    let mut queries = Vec::new();
     let spellings = name_spellings(&targets.names, &targets.external_names, &targets.cluster_domain);
     for (index, name) in names_queried(&spellings, search).iter().enumerate() {
         for kind in ADDRESS_TYPES {
@@ -216,7 +233,7 @@ mod tests {
 
     #[test]
     fn schedules_enough_queries_for_each_verdict() {
-        let queries = nameserver_queries(&targets());
+        let queries = nameserver_queries(&targets(), false, COMPARED);
         let counts = [Purpose::Name, Purpose::External, Purpose::Large, Purpose::Signed, Purpose::Invented]
             .map(|purpose| count(&queries, purpose));
         assert_eq!(counts, [34, 16, 11, 2, 24]);
@@ -225,7 +242,7 @@ mod tests {
 
     #[test]
     fn invents_no_name_without_a_domain() {
-        let queries = nameserver_queries(&Targets { invented_below: Vec::new(), ..targets() });
+        let queries = nameserver_queries(&Targets { invented_below: Vec::new(), ..targets() }, false, COMPARED);
         assert_eq!(count(&queries, Purpose::Invented), 0);
     }
 }

@@ -16,7 +16,10 @@ use super::asker::Asker;
 use super::dns_question::DnsQuestion;
 use super::libraries::Libraries;
 use super::program::ProgramSource;
-use super::schedule::{ScheduledQuery, fraction, nameserver_queries, search_list_queries, upstream_queries};
+use super::schedule::{
+    COMPARED, COMPARED_SHORT, ScheduledQuery, fraction, nameserver_queries, search_domain_queries,
+    search_expansion_queries, upstream_queries,
+};
 use super::system::{is_in_pod, kernel_release, names_in_hosts_file, read_conntrack, read_nsswitch, unroutable};
 use crate::verdicts::TEST_NET_1;
 use crate::verdicts::lookup_costs::name_spellings;
@@ -62,6 +65,8 @@ pub struct Probe {
     pub pairs: u32,
     /// Number of queries sent at once.
     pub burst: u32,
+    /// Large answers, the names that the search list leads to, pairs and the burst are left out.
+    pub is_short: bool,
     /// A query is sent to TEST-NET-1.
     pub interception: bool,
     /// C libraries whose `getaddrinfo` looks up names.
@@ -203,6 +208,9 @@ impl Session<'_> {
         let is_chosen = |server| chosen.as_ref().is_some_and(|chosen| chosen.server == server);
         join_all(self.probe.targets.servers.iter().map(|server| self.query_server(*server, is_chosen(*server)))).await;
         let Some(ChosenServer { server, by_udp: true }) = chosen else { return };
+        if self.probe.is_short {
+            return;
+        }
         self.send_pairs(server).await;
         self.send_burst(server).await;
     }
@@ -239,10 +247,17 @@ impl Session<'_> {
         let targets = &self.probe.targets;
         let search_list = async {
             if is_chosen {
-                self.send_all(server, search_list_queries(targets, &self.probe.resolv_conf.search)).await;
+                let search = &self.probe.resolv_conf.search;
+                let mut queries = search_domain_queries(search);
+                if !self.probe.is_short {
+                    queries.extend(search_expansion_queries(targets, search));
+                }
+                self.send_all(server, queries).await;
             }
         };
-        futures::join!(self.send_all(server, nameserver_queries(targets)), search_list);
+        let compared = if self.probe.is_short && is_chosen { COMPARED_SHORT } else { COMPARED };
+        let queries = nameserver_queries(targets, self.probe.is_short, compared);
+        futures::join!(self.send_all(server, queries), search_list);
     }
 
     /// Sends rounds of pairs, the modes in turn; more of them while some are lost.

@@ -39,8 +39,8 @@ use observations::Observations;
 
 pub use cache_trial::CacheTrial;
 pub use domain_check::{DomainCheck, DomainResult};
-pub(crate) use faults::is_benchmark;
 pub use faults::{DIAGNOSES, TEST_NET_1};
+pub(crate) use faults::{is_benchmark, is_made_up};
 pub use profile_effects::{Improvement, ProfileEffects};
 pub use verdict::{Confidence, Diagnosis, Verdict};
 

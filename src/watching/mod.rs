@@ -12,6 +12,6 @@ mod watcher;
 
 pub use probe_size::ProbeSize;
 pub use query_budget::QueryBudget;
-pub use round::{LightQuery, RoundPlan};
+pub use round::{Focus, LightQuery, RoundPlan};
 pub use symptoms::{Symptom, symptoms};
 pub use watcher::{Change, Found, Standing, Step, Watcher};

@@ -1,5 +1,6 @@
 //! The queries of a small round. Must not know how they are sent.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::verdicts::observations::{Purpose, QueryType, Targets, Via};
@@ -7,8 +8,8 @@ use crate::verdicts::observations::{Purpose, QueryType, Targets, Via};
 /// Names that are invented outside the cluster, for each nameserver. No cache can answer for them.
 const INVENTED: usize = 4;
 
-/// The most search domains of one round; more are asked in turn.
-const DOMAINS: usize = 8;
+/// The most search domains of one round; more are asked in turn. A pod has at most 32, so each is asked in every second round.
+const DOMAINS: usize = 16;
 
 /// One round in this many asks by TCP too.
 const TCP_EVERY: usize = 4;
@@ -26,6 +27,15 @@ pub struct LightQuery {
     pub name: String,
     /// The record type.
     pub kind: QueryType,
+}
+
+/// Results of earlier rounds, by which a round chooses its queries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Focus {
+    /// Search domains that every round asks.
+    pub suspects: BTreeSet<String>,
+    /// Nameservers that did not answer, which get one query to find out if they answer again.
+    pub silent: BTreeSet<SocketAddr>,
 }
 
 /// The names and servers of all rounds.
@@ -56,7 +66,8 @@ impl RoundPlan {
     }
 
     /// Returns the queries of a round by its number, the most important first. `invent` returns labels that no name has.
-    pub fn queries(&self, round: usize, mut invent: impl FnMut() -> String) -> Vec<LightQuery> {
+    pub fn queries(&self, round: usize, focus: &Focus, mut invent: impl FnMut() -> String) -> Vec<LightQuery> {
+        let Focus { suspects, silent } = focus;
         let Targets { servers, invented_below, .. } = &self.targets;
         let mut queries = Vec::new();
         let query = |server: SocketAddr, purpose, via, name: &str| LightQuery {
@@ -68,19 +79,19 @@ impl RoundPlan {
             kind: if server.ip().to_canonical().is_ipv4() { QueryType::A } else { QueryType::Aaaa },
         };
         for server in servers {
-            queries.extend(self.known().map(|(purpose, name)| query(*server, purpose, Via::Udp, name)));
+            let names = if silent.contains(server) { 1 } else { usize::MAX };
+            queries.extend(self.known().take(names).map(|(purpose, name)| query(*server, purpose, Via::Udp, name)));
         }
-        if let Some(first) = servers.first() {
-            let from = (round * DOMAINS) % self.search.len().max(1);
-            for domain in self.search.iter().cycle().skip(from).take(DOMAINS.min(self.search.len())) {
+        // The search list goes to the first nameserver that answers, as in full probes.
+        if let Some(first) = servers.iter().find(|server| !silent.contains(*server)).or(servers.first()) {
+            for domain in self.domains(round, suspects) {
                 let name = format!("{}.{domain}", invent());
                 queries.push(LightQuery { kind: QueryType::A, ..query(*first, Purpose::Searched, Via::Udp, &name) });
             }
         }
         for server in servers {
-            for below in
-                invented_below.iter().cycle().skip(round).take(if invented_below.is_empty() { 0 } else { INVENTED })
-            {
+            let invented = if invented_below.is_empty() || silent.contains(server) { 0 } else { INVENTED };
+            for below in invented_below.iter().cycle().skip(round).take(invented) {
                 let name = format!("{}.{below}", invent());
                 queries.push(LightQuery { kind: QueryType::A, ..query(*server, Purpose::Invented, Via::Udp, &name) });
             }
@@ -89,6 +100,15 @@ impl RoundPlan {
             }
         }
         queries
+    }
+
+    /// Returns the search domains of a round: the suspects, and the others in turn.
+    fn domains(&self, round: usize, suspects: &BTreeSet<String>) -> impl Iterator<Item = &String> {
+        let (suspects, others): (Vec<&String>, Vec<&String>) =
+            self.search.iter().partition(|domain| suspects.contains(*domain));
+        let from = (round * DOMAINS) % others.len().max(1);
+        let in_turn = others.len();
+        suspects.into_iter().chain(others.into_iter().cycle().skip(from).take(in_turn)).take(DOMAINS)
     }
 
     /// Returns the first name of the cluster, and the first name outside.

@@ -1,13 +1,13 @@
 //! The signs in a small round that something may be wrong. Must not know what is wrong: that is for the verdicts about a full probe.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::policy::DomainFault;
-use crate::verdicts::is_benchmark;
 use crate::verdicts::observations::{AskedQuery, Code, Purpose, QueryOutcome, Via};
 use crate::verdicts::statistics::Rate;
+use crate::verdicts::{is_benchmark, is_made_up};
 
 /// A slower answer came on a second try of a forwarder: CoreDNS's `forward` gives a server up to 2 s.
 const SLOW: Duration = Duration::from_secs(1);
@@ -40,6 +40,24 @@ pub enum Symptom {
     Lossy,
 }
 
+// === impl Symptom ===
+
+impl Symptom {
+    /// Returns whether its fault may have ended if two rounds in a row do not show it, which ask `silent` nameservers for one name alone.
+    /// Not every round asks by TCP, and losses count over many rounds.
+    pub(super) fn fades(&self, silent: &BTreeSet<SocketAddr>) -> bool {
+        match self {
+            Self::NoAddressInside(server)
+            | Self::NoAddressOutside(server)
+            | Self::Slow(server)
+            | Self::Outside(server)
+            | Self::MadeUp(server) => !silent.contains(server),
+            Self::Unanswered(_) | Self::SearchDomain(..) => true,
+            Self::Tcp(_) | Self::Lossy => false,
+        }
+    }
+}
+
 /// Returns the symptoms of one round. A question that was sent again counts as unanswered only if no try was answered.
 pub fn symptoms(asked: &[AskedQuery]) -> BTreeSet<Symptom> {
     let mut questions: BTreeMap<(SocketAddr, bool, &str), Vec<&AskedQuery>> = BTreeMap::new();
@@ -62,9 +80,11 @@ fn of_question(tries: &[&AskedQuery]) -> Vec<Symptom> {
         return if tries.len() < 2 { Vec::new() } else { vec![of_silence(*server, *via, *purpose, name)] };
     };
     let is_slow = *took >= SLOW;
-    let is_made_up = |ip: &IpAddr| match purpose {
-        Purpose::Invented => true,
-        _ => is_benchmark(*ip),
+    let has_made_up = match purpose {
+        Purpose::Searched => false,
+        Purpose::Invented => !answer.addresses.is_empty(),
+        Purpose::External => is_made_up(answer),
+        _ => answer.addresses.iter().any(|ip| is_benchmark(*ip)),
     };
     let mut found = Vec::new();
     match purpose {
@@ -91,7 +111,7 @@ fn of_question(tries: &[&AskedQuery]) -> Vec<Symptom> {
             found.extend(is_slow.then_some(Symptom::Slow(*server)));
         }
     }
-    if *via == Via::Udp && *purpose != Purpose::Searched && answer.addresses.iter().any(is_made_up) {
+    if *via == Via::Udp && has_made_up {
         found.push(Symptom::MadeUp(*server));
     }
     found

@@ -1,5 +1,6 @@
 //! The state machine, round by round. `probe/watch_simulation.rs` has whole days.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -130,6 +131,8 @@ fn one_round_changes_nothing() {
 fn one_probe_changes_nothing() {
     let mut clock = Clock { watcher: Watcher::new(INTERVAL, 600), now: Duration::ZERO };
     assert_eq!(clock.probe(&["lossy-path"]), [""; 0]);
+    // A short one, and a whole one.
+    assert_eq!(clock.probe(&[]), [""; 0]);
     assert_eq!(clock.probe(&[]), [""; 0]);
     clock.round(&healthy());
     assert_eq!(clock.watcher.standing(), []);
@@ -178,6 +181,13 @@ fn each_kind_of_answer_has_its_symptom() {
     assert_eq!(of(query(external, "a", code(Code::ServFail))), [Symptom::NoAddressOutside(server())]);
     assert_eq!(of(query(external, "a", address("198.18.0.4"))), [Symptom::MadeUp(server())]);
     assert_eq!(of(query(name, "a", address("198.18.0.4"))), [Symptom::MadeUp(server())]);
+    // A company's own zone has such addresses too, for longer.
+    let private = |ttl| {
+        let answer = Answer { addresses: vec!["10.8.0.7".parse().unwrap()], ttl: Some(ttl), ..Answer::default() };
+        query(external, "a", QueryOutcome::Answer(answer))
+    };
+    assert_eq!(of(private(1)), [Symptom::MadeUp(server())]);
+    assert_eq!(of(private(2)), []);
     assert_eq!(of(query(invented, "a.com", address("203.0.113.7"))), [Symptom::MadeUp(server())]);
     assert_eq!(of(query(invented, "a.com", code(Code::ServFail))), [Symptom::Outside(server())]);
     assert!(
@@ -206,13 +216,122 @@ fn a_round_asks_each_server_and_all_domains_in_turn_within_its_limit() {
     };
     let search: Vec<String> = (0..32).map(|number| format!("D{number}.example.com.")).collect();
     let plan = RoundPlan::new(targets, &search);
-    let mut asked = std::collections::BTreeSet::new();
-    for round in 0..4 {
-        let queries = plan.queries(round, || "xqzw".to_owned());
+    let mut asked = BTreeSet::new();
+    for round in 0..2 {
+        let queries = plan.queries(round, &Focus::default(), || "xqzw".to_owned());
         assert!(queries.len() <= QueryBudget::ROUND_MAX.try_into().unwrap(), "{}", queries.len());
         asked.extend(queries.into_iter().filter(|query| query.purpose == Purpose::Searched).map(|query| query.name));
     }
     assert_eq!(asked.len(), 32);
     let alone = RoundPlan::new(Targets { servers: vec![server()], ..Targets::default() }, &[]);
-    assert_eq!(alone.queries(0, String::new), []);
+    assert_eq!(alone.queries(0, &Focus::default(), String::new), []);
+}
+
+#[test]
+fn each_round_asks_a_suspicious_domain_and_the_others_in_turn() {
+    let targets = Targets { servers: vec![server()], ..Targets::default() };
+    let search: Vec<String> = (0..32).map(|number| format!("d{number}.example.com")).collect();
+    let plan = RoundPlan::new(targets, &search);
+    let suspects = ["d31.example.com", "gone.example.com"].map(str::to_owned).into();
+    let focus = Focus { suspects, ..Focus::default() };
+    let mut others = BTreeSet::new();
+    for round in 0..3 {
+        let asked: Vec<String> =
+            plan.queries(round, &focus, || "x".to_owned()).into_iter().map(|query| query.name).collect();
+        assert_eq!(asked[0], "x.d31.example.com");
+        assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), 16, "{asked:?}");
+        others.extend(asked);
+    }
+    assert_eq!(others.len(), 32);
+}
+
+#[test]
+fn a_domain_is_a_suspect_from_its_first_symptom_until_some_rounds_after_the_last() {
+    let mut clock = Clock::started();
+    clock.round(&healthy());
+    assert!(clock.watcher.focus().suspects.is_empty());
+    clock.round(&wildcard());
+    assert_eq!(clock.watcher.focus().suspects.into_iter().collect::<Vec<_>>(), ["cluster.local"]);
+    clock.round(&wildcard());
+    clock.probe(&[]);
+    assert_eq!(clock.watcher.focus().suspects.len(), 1);
+    for _ in 0..4 {
+        clock.round(&healthy());
+    }
+    assert!(clock.watcher.focus().suspects.is_empty());
+}
+
+#[test]
+fn probes_for_symptoms_are_short_and_those_of_a_verdict_that_no_short_one_found_are_whole() {
+    const BOTH: [&str; 2] = ["search-expansion", "conntrack-race"];
+    let mut clock = Clock::started();
+    let probe = |clock: &mut Clock, slugs: &[&'static str]| {
+        while clock.next() == Step::Round {
+            clock.watcher.after_round(clock.now, &wildcard(), 10);
+        }
+        let is_whole = clock.watcher.is_whole_due();
+        (is_whole, clock.probe(slugs))
+    };
+    let raised = |slug: &str| vec![format!("raised {slug}")];
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (false, Vec::new()));
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (false, raised("search-expansion")));
+    // resolv.conf has changed, for example.
+    clock.watcher.probe_at(clock.now);
+    assert_eq!(probe(&mut clock, &BOTH), (true, Vec::new()));
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (false, Vec::new()));
+    assert_eq!(probe(&mut clock, &BOTH), (true, raised("conntrack-race")));
+    // The next ones are due because symptoms have changed.
+    for _ in 0..2 {
+        clock.round(&healthy());
+    }
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (false, Vec::new()), "a short one says nothing of it");
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (true, Vec::new()));
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (false, Vec::new()));
+    assert_eq!(probe(&mut clock, &BOTH[..1]), (true, vec!["cleared conntrack-race".to_owned()]));
+    assert!(!clock.watcher.is_whole_due(), "a short one found the other");
+}
+
+#[test]
+fn a_silent_nameserver_gets_one_query_and_the_search_list_goes_to_another() {
+    let [dead, alive] = ["10.96.0.10:53", "10.96.0.11:53"].map(|server| server.parse::<SocketAddr>().unwrap());
+    let targets = Targets {
+        servers: vec![dead, alive],
+        names: vec!["kubernetes.default.svc.cluster.local".to_owned()],
+        external_names: vec!["example.com".to_owned()],
+        invented_below: vec!["com".to_owned()],
+        ..Targets::default()
+    };
+    let plan = RoundPlan::new(targets, &["corp".to_owned()]);
+    let focus = Focus { silent: [dead].into(), ..Focus::default() };
+    let queries = plan.queries(1, &focus, || "x".to_owned());
+    let of = |server| queries.iter().filter(move |query| query.server == server).map(|query| query.purpose);
+    assert_eq!(of(dead).collect::<Vec<_>>(), [Purpose::Name]);
+    assert!(of(alive).any(|purpose| purpose == Purpose::Searched) && of(alive).count() == 7);
+}
+
+#[test]
+fn a_verdict_is_looked_at_again_when_one_of_two_symptoms_fades() {
+    let mut clock = Clock::started();
+    let both = || {
+        let mut round = wildcard();
+        let lost = query(Purpose::Name, "dead", QueryOutcome::Silence);
+        round.extend([lost.clone(), lost]);
+        round
+    };
+    clock.round(&both());
+    clock.round(&both());
+    clock.probe(&["search-expansion", "stale-nameserver"]);
+    clock.probe(&["search-expansion", "stale-nameserver"]);
+    for _ in 0..10 {
+        clock.round(&both());
+    }
+    let unanswered = || {
+        let mut round = both();
+        round[2].outcome = code(Code::NxDomain);
+        round
+    };
+    clock.round(&unanswered());
+    clock.round(&unanswered());
+    clock.probe(&["stale-nameserver"]);
+    assert_eq!(clock.probe(&["stale-nameserver"]), ["cleared search-expansion"]);
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::query_budget::QueryBudget;
+use super::round::Focus;
 use super::symptoms::{Symptom, lossy, symptoms};
 use crate::policy::Level;
 use crate::verdicts::Verdict;
@@ -25,8 +26,9 @@ const FORGOTTEN: u32 = 4;
 const LOSS_ROUNDS: usize = 20;
 /// Number of rounds without a symptom after which a verdict may have ended.
 const CLEAN: u32 = 2;
-/// Intervals between full probes while a verdict stands that small rounds do not see.
+/// Intervals between full probes while a verdict stands that small rounds do not see, and while they see it.
 const UNSEEN: u32 = 8;
+const SEEN: u32 = 60;
 /// Intervals until a full probe looks once more at symptoms without a verdict; twice as many after each.
 const AGAIN: u32 = 4;
 const AGAIN_MAX: u32 = 120;
@@ -55,6 +57,16 @@ pub struct Standing {
     pub since: Duration,
     /// Is true if the last full probe did not find it.
     is_gone: bool,
+    /// No short probe has found it.
+    is_whole: bool,
+}
+
+/// A verdict that only the last full probe found.
+#[derive(Clone, Debug)]
+struct Pending {
+    found: Found,
+    since: Duration,
+    is_whole: bool,
 }
 
 /// A change of the standing verdicts.
@@ -103,10 +115,13 @@ pub struct Watcher {
     quiet: u32,
     /// A round since the last full probe had a symptom.
     is_seen: bool,
+    /// A symptom that the last full probe has looked at has been absent for some rounds.
+    has_faded: bool,
     again: u32,
     standing: Vec<Standing>,
-    /// Verdicts that only the last full probe found, with its time.
-    pending: Vec<(Found, Duration)>,
+    pending: Vec<Pending>,
+    /// The next full probe is for more than symptoms of small rounds.
+    is_whole_due: bool,
 }
 
 // === impl Found ===
@@ -148,9 +163,11 @@ impl Watcher {
             clean: 0,
             quiet: 0,
             is_seen: false,
+            has_faded: false,
             again: AGAIN,
             standing: Vec::new(),
             pending: Vec::new(),
+            is_whole_due: true,
         }
     }
 
@@ -168,9 +185,33 @@ impl Watcher {
         &self.standing
     }
 
+    /// Returns what the last rounds showed.
+    pub fn focus(&self) -> Focus {
+        let mut focus = Focus::default();
+        for symptom in self.recent.iter().flatten().chain(self.known.keys()) {
+            if let Symptom::SearchDomain(domain, _) = symptom {
+                focus.suspects.insert(domain.clone());
+            }
+        }
+        // One that a full probe has not looked at may have lost some packets.
+        for symptom in self.known.keys() {
+            if let Symptom::Unanswered(server) = symptom {
+                focus.silent.insert(*server);
+            }
+        }
+        focus
+    }
+
     /// Makes a full probe the next step, because something else has changed.
     pub fn probe_at(&mut self, now: Duration) {
         self.probe_due = Some(now);
+        self.is_whole_due = true;
+    }
+
+    /// Returns whether the next full probe must be whole, and not a short one: it is for more than symptoms of small rounds, or about a
+    /// verdict that short ones do not find.
+    pub fn is_whole_due(&self) -> bool {
+        self.is_whole_due
     }
 
     /// Returns the most queries of a round that begins now.
@@ -196,6 +237,7 @@ impl Watcher {
     /// Takes in a small round that has ended.
     pub fn after_round(&mut self, now: Duration, asked: &[AskedQuery], sent: u32) {
         self.budget.spend(now, sent);
+        let silent = self.focus().silent;
         let shown = symptoms(asked);
         // Losses of many rounds outlast the fault that caused them, so they do not show that it goes on.
         let is_clean = shown.is_subset(&self.harmless);
@@ -205,9 +247,11 @@ impl Watcher {
             *absent = if seen.contains(symptom) { 0 } else { *absent + 1 };
             *absent < FORGOTTEN
         });
+        self.has_faded |= self.known.iter().any(|(symptom, absent)| *absent == CLEAN && symptom.fades(&silent));
         let new: BTreeSet<Symptom> = seen.iter().filter(|symptom| !self.known.contains_key(symptom)).cloned().collect();
         let has_known = new.len() < seen.len();
         let is_suspicious = self.recent.iter().flatten().any(|symptom| new.contains(symptom));
+        self.is_whole_due |= is_suspicious && new.contains(&Symptom::Lossy);
         self.sooner = if new.is_empty() { 0 } else { self.sooner + 1 };
         self.recent.push_back(new);
         while self.recent.len() >= ROUNDS {
@@ -228,41 +272,58 @@ impl Watcher {
 
     /// Takes in a full probe that has ended, and returns what changed.
     pub fn after_probe(&mut self, now: Duration, found: Vec<Found>, sent: u32) -> Vec<Change> {
+        let is_whole = std::mem::take(&mut self.is_whole_due);
         self.budget.spend(now, sent);
         self.probe_due = None;
         self.last_probe = now;
         // The next one is about as large, and larger if more is answered.
         self.probe_queries = (sent + sent / 4).min(self.probe_max);
-        let mut changes = Vec::new();
+        let mut changes = self.end_standing(&found, is_whole);
         let mut pending = Vec::new();
-        let is_found = |standing: &Standing| found.iter().any(|found| found.slug == standing.found.slug);
-        let (stays, ends): (Vec<Standing>, Vec<Standing>) =
-            self.standing.drain(..).partition(|standing| is_found(standing) || !standing.is_gone);
-        changes.extend(ends.into_iter().map(Change::Cleared));
-        self.standing = stays;
-        for standing in &mut self.standing {
-            standing.is_gone = !found.iter().any(|found| found.slug == standing.found.slug);
-        }
         for found in found {
             if let Some(standing) = self.standing.iter_mut().find(|standing| standing.found.slug == found.slug) {
                 standing.found = found;
+                standing.is_whole &= is_whole;
                 continue;
             }
-            match self.pending.iter().find(|(before, _)| before.slug == found.slug) {
-                Some((_, since)) => {
-                    let standing = Standing { found, since: *since, is_gone: false };
+            match self.pending.iter().position(|pending| pending.found.slug == found.slug) {
+                Some(index) => {
+                    let Pending { since, is_whole: before, .. } = self.pending.swap_remove(index);
+                    let standing = Standing { found, since, is_gone: false, is_whole: is_whole && before };
                     changes.push(Change::Raised(standing.clone()));
                     self.standing.push(standing);
                 }
-                None => pending.push((found, now)),
+                None => pending.push(Pending { found, since: now, is_whole }),
             }
         }
+        // A short probe says nothing of what only whole ones find.
+        pending.extend(self.pending.drain(..).filter(|pending| pending.is_whole && !is_whole));
+        self.is_whole_due |= !is_whole && pending.iter().any(|pending| pending.is_whole);
         self.pending = pending;
-        if !self.pending.is_empty() || self.standing.iter().any(|standing| standing.is_gone) {
+        if self.is_whole_due || !self.pending.is_empty() || self.standing.iter().any(|standing| standing.is_gone) {
             self.probe_due = Some(now + self.interval / SOONER);
         }
         self.look_away();
         changes
+    }
+
+    /// Returns the verdicts that stand no more, as neither this full probe nor the last one found them.
+    fn end_standing(&mut self, found: &[Found], is_whole: bool) -> Vec<Change> {
+        let mut ended = Vec::new();
+        for mut standing in std::mem::take(&mut self.standing) {
+            let is_found = found.iter().any(|found| found.slug == standing.found.slug);
+            let is_unclear = !is_found && standing.is_whole && !is_whole;
+            if is_unclear {
+                self.is_whole_due = true;
+            } else if !is_found && standing.is_gone {
+                ended.push(Change::Cleared(standing));
+                continue;
+            } else {
+                standing.is_gone = !is_found;
+            }
+            self.standing.push(standing);
+        }
+        ended
     }
 
     /// Counts the lost packets of a round, and returns the symptom of losses over many rounds.
@@ -283,7 +344,7 @@ impl Watcher {
     fn has_ended(&self, now: Duration) -> bool {
         let waited = now.saturating_sub(self.last_probe);
         let is_over = self.clean >= CLEAN && (self.is_seen || waited >= self.interval * UNSEEN);
-        !self.standing.is_empty() && (is_over || waited >= 2 * self.interval * UNSEEN)
+        !self.standing.is_empty() && (is_over || self.has_faded || waited >= self.interval * SEEN)
     }
 
     /// Returns whether a full probe should look once more at symptoms for which the last one had no verdict.
@@ -291,6 +352,7 @@ impl Watcher {
         let is_due = now >= self.last_probe + self.interval * self.again;
         let looks = is_due && self.standing.is_empty();
         if looks {
+            self.is_whole_due = true;
             self.again = (self.again * 2).min(AGAIN_MAX);
         }
         looks
@@ -303,6 +365,6 @@ impl Watcher {
             self.harmless = self.known.keys().cloned().collect();
         }
         self.losses.clear();
-        (self.sooner, self.clean, self.is_seen) = (0, 0, false);
+        (self.sooner, self.clean, self.is_seen, self.has_faded) = (0, 0, false, false);
     }
 }

@@ -161,6 +161,8 @@ fn a_watch_rejects_arguments_of_a_single_probe_and_times_that_are_none() {
         (&["--watch", "--interval", "0s"], "use a time between 100ms and 10m"),
         (&["--watch", "--metrics-bind", "localhost:1"], "use an address with a port"),
         (&["--watch", "--node", "a/b"], "--node"),
+        (&["--watch", "--dns-deployment", "coredns"], "a namespace and a name such as kube-system/coredns"),
+        (&["--dns-deployment", "kube-system/coredns"], "--watch"),
         (&["--watch", "--resolv-conf", "missing"], "cannot read missing"),
     ] {
         let run = folder.run(&[&["probe"], arguments].concat()).ended(2);

@@ -11,12 +11,11 @@ use serde_json::Value;
 
 use crate::Topic;
 use crate::common::harness::tests;
+use crate::node::cluster_dns::{self, ClusterDns};
 use crate::node::page;
-use crate::node::real_node::{Node, eventually, run};
+use crate::node::real_node::{Node, eventually};
 
 pub(crate) const ON_REQUEST: Topic = tests![records_a_lower_ndots_in_docs_proof_on_a_node_md];
-
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
 
 /// Time limit on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -34,58 +33,14 @@ const WORKLOADS: [(&str, &[&str]); 3] = [("web", &NAMES), ("classic", &NAMES), (
 /// The number of times that each pod looks each name up.
 const ROUNDS: usize = 3;
 
-/// The cluster's DNS Service with the pods of CoreDNS behind it; the node's own CoreDNS is back when dropped.
-struct LoggedDns<'n>(&'n Node);
-
-// === impl LoggedDns ===
-
-impl<'n> LoggedDns<'n> {
-    fn start(node: &'n Node) -> Result<Self> {
-        for (image, name) in [("coredns", "coredns:1.15"), ("shop-glibc", "shop-glibc:1.4")] {
-            let layout = node.folder().join(format!("{image}.image"));
-            run(format!("{FOLDER}/image"), &[image, layout.to_str().context("UTF-8")?])?;
-            node.push(&layout, name)?;
-        }
-        node.kubectl(&["apply", "-f", &format!("{FOLDER}/evidence.yaml")])?;
-        node.kubectl(&["rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=60s"])?;
-        let dns = Self(node);
-        let slice = ["delete", "endpointslice", "kube-dns", "-n", "kube-system"];
-        node.kubectl(&slice)?;
-        dns.select(r#"{"k8s-app": "kube-dns"}"#)?;
-        for (workload, _) in WORKLOADS {
-            rolled_out(node, workload)?;
-        }
-        Ok(dns)
+/// Starts CoreDNS with its log, and the workloads.
+fn start(node: &Node) -> Result<ClusterDns<'_>> {
+    cluster_dns::push(node, "shop-glibc", "shop-glibc:1.4")?;
+    let dns = ClusterDns::start(node, "evidence.yaml")?;
+    for (workload, _) in WORKLOADS {
+        rolled_out(node, workload)?;
     }
-
-    fn select(&self, selector: &str) -> Result<()> {
-        let patch = format!(r#"{{"spec": {{"selector": {selector}}}}}"#);
-        self.0.kubectl(&["patch", "service", "kube-dns", "-n", "kube-system", "--type=merge", "-p", &patch])?;
-        Ok(())
-    }
-
-    /// Returns the logs of both replicas, one after the other, as `kubectl logs` prints them.
-    fn log(&self) -> Result<String> {
-        let arguments =
-            ["logs", "-n", "kube-system", "-l", "k8s-app=kube-dns", "--tail=-1", "--prefix", "--timestamps"];
-        Ok(self.0.kubectl(&arguments)?.0)
-    }
-
-    fn restore(&self) -> Result<()> {
-        self.select("null")?;
-        let of_service = "kubernetes.io/service-name=kube-dns";
-        self.0.kubectl(&["delete", "endpointslice", "-n", "kube-system", "-l", of_service])?;
-        self.0.kubectl(&["apply", "-f", &format!("{FOLDER}/dns.yaml")])?;
-        Ok(())
-    }
-}
-
-impl Drop for LoggedDns<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.restore() {
-            let _ = writeln!(std::io::stderr(), "the cluster's DNS Service is not as before: {error:#}");
-        }
-    }
+    Ok(dns)
 }
 
 fn rolled_out(node: &Node, workload: &str) -> Result<()> {
@@ -106,7 +61,7 @@ fn pods(node: &Node, workload: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// Looks up the names of a workload in each of its pods, and returns the number of queries that the log has of them.
-fn look_up(node: &Node, dns: &LoggedDns<'_>, workload: &str, names: &[&str]) -> Result<usize> {
+fn look_up(node: &Node, dns: &ClusterDns<'_>, workload: &str, names: &[&str]) -> Result<usize> {
     let pods = pods(node, workload)?;
     for (pod, _) in &pods {
         for name in names.repeat(ROUNDS) {
@@ -152,7 +107,7 @@ fn found(document: &Value, workload: &str) -> Result<Value> {
 
 fn records_a_lower_ndots_in_docs_proof_on_a_node_md(node: &mut Node) -> Result<()> {
     let node = &*node;
-    let dns = LoggedDns::start(node)?;
+    let dns = start(node)?;
     let mut before = Vec::new();
     for (workload, names) in WORKLOADS {
         before.push(look_up(node, &dns, workload, names)?);
@@ -225,7 +180,7 @@ fn renew(node: &Node, workload: &str, image: &str, ndots: u64) -> Result<()> {
 }
 
 /// The newer log shows that the profiles lose nothing, and that a lower number would.
-fn judge_a_newer_log(node: &Node, dns: &LoggedDns<'_>, profiles: &str) -> Result<()> {
+fn judge_a_newer_log(node: &Node, dns: &ClusterDns<'_>, profiles: &str) -> Result<()> {
     let log = dns.log()?;
     let printed = std::fs::read_to_string(profiles)?;
     let web =

@@ -8,10 +8,11 @@ use anyhow::{Context as _, Result};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proof-on-a-node.md");
 
 /// The headings of the sections, in their order on the page.
-const SECTIONS: [&str; 3] = [LOST_PACKETS, SEARCH_LIST, NDOTS];
+const SECTIONS: [&str; 4] = [LOST_PACKETS, SEARCH_LIST, NDOTS, WATCH];
 pub(crate) const LOST_PACKETS: &str = "Lost packets";
 pub(crate) const SEARCH_LIST: &str = "The search list";
 pub(crate) const NDOTS: &str = "A lower ndots by evidence";
+pub(crate) const WATCH: &str = "The watch";
 
 const BEGINNING: &str = "# The proof, on a node
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::bind::Bind;
-use crate::cli::kubectl_names::parse_name;
+use crate::cli::kubectl_names::{parse_label, parse_name};
+use crate::cluster::DnsDeployment;
 
 /// The arguments of a watch.
 #[derive(Debug, Args)]
@@ -27,6 +28,10 @@ pub(crate) struct WatchArgs {
     /// The node: --watch writes a DNSObservation of this name, and Events about verdicts. Without a node it only prints [default: $NODE_NAME]
     #[arg(long, value_name = "NAME", requires = "watch", value_parser = parse_name)]
     pub(super) node: Option<String>,
+
+    /// The Deployment of the cluster's DNS, for the Events of --watch [default: coredns, rke2-coredns-rke2-coredns or kube-dns in kube-system]
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "watch", value_parser = dns_deployment)]
+    pub(super) dns_deployment: Option<DnsDeployment>,
 
     /// Only print, and write nothing to a cluster
     #[arg(long, requires = "watch")]
@@ -56,6 +61,11 @@ impl WatchArgs {
     }
 }
 
+fn dns_deployment(text: &str) -> Result<DnsDeployment, &'static str> {
+    let (namespace, name) = text.split_once('/').ok_or("not a namespace and a name such as kube-system/coredns")?;
+    Ok(DnsDeployment { namespace: parse_label(namespace)?, name: parse_name(name)? })
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, u64); 3] = [("ms", 1), ("s", 1_000), ("m", 60_000)];
     let unit = UNITS.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
@@ -71,6 +81,15 @@ fn interval(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deployment_has_a_namespace_and_a_name() {
+        let found = dns_deployment("dns/coredns").unwrap();
+        assert_eq!((&*found.namespace, &*found.name), ("dns", "coredns"));
+        for text in ["", "coredns", "/coredns", "dns/", "dns/a/b", "Dns/coredns", "dns/Coredns"] {
+            assert!(dns_deployment(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_interval_has_a_number_and_a_unit_within_limits() {

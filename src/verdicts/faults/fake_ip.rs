@@ -18,7 +18,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::policy::Level;
-use crate::verdicts::observations::{AskedQuery, Observations, Purpose, Via};
+use crate::verdicts::observations::{Answer, AskedQuery, Observations, Purpose, Via};
 use crate::verdicts::profile_effects::ProfileEffects;
 use crate::verdicts::verdict::{Confidence, Diagnosis, Verdict, list};
 
@@ -27,6 +27,8 @@ pub(super) static DIAGNOSIS: Diagnosis = Diagnosis { slug: "fake-ip", source: in
 /// An address of TEST-NET-1, which no host has.
 pub const TEST_NET_1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+/// The longest time to live that proxies give.
+const SHORT_LIVED_SECONDS: u32 = 1;
 /// The number of answers that must all be short-lived.
 const SHORT_LIVED_MIN: usize = 3;
 
@@ -131,6 +133,13 @@ fn first_few(addresses: &[IpAddr]) -> String {
     let more = addresses.len().saturating_sub(SHOWN);
     let shown = list(addresses.iter().take(SHOWN));
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
+}
+
+/// Returns whether this answer for an external name has an address that a proxy made: one of the benchmark range, or one that is not global
+/// and may hardly be cached.
+pub(crate) fn is_made_up(answer: &Answer) -> bool {
+    let is_short_lived = answer.ttl.is_some_and(|ttl| ttl <= SHORT_LIVED_SECONDS);
+    answer.addresses.iter().any(|ip| is_benchmark(*ip) || (is_short_lived && !is_global(*ip)))
 }
 
 /// Returns whether an address is of the benchmark range, from which proxies take theirs.

@@ -5,7 +5,7 @@ use super::observations::Observations;
 use super::verdict::{Diagnosis, Verdict};
 
 pub use fake_ip::TEST_NET_1;
-pub(crate) use fake_ip::is_benchmark;
+pub(crate) use fake_ip::{is_benchmark, is_made_up};
 
 macro_rules! diagnoses {
     ($($module:ident),* $(,)?) => {

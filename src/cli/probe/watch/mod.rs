@@ -39,6 +39,9 @@ const REPORT_EVERY: Duration = Duration::from_mins(5);
 /// `MaxDNSSearchPaths`).
 const DOMAINS_MAX: usize = 32;
 
+/// Rounds in a row after which a resolv.conf without use is no file that is being written.
+const UNUSABLE_ROUNDS: u32 = 2;
+
 /// A running watch.
 struct Watch<'a> {
     arguments: &'a ProbeArgs,
@@ -48,6 +51,8 @@ struct Watch<'a> {
     watcher: Watcher,
     began: Instant,
     rounds: usize,
+    /// Rounds in a row in which resolv.conf was of no use.
+    unusable: u32,
     probed_at: Option<Timestamp>,
     reported: Option<Instant>,
     answers: RecentAnswers,
@@ -107,7 +112,8 @@ async fn connect(arguments: &ProbeArgs, node: &str) -> Result<Cluster, Failure> 
         client.context("cannot connect to the cluster (--no-cluster only prints)").map_err(Failure::Outside)?;
     let pod = WatcherPod::of_environment(node);
     let name = pod.name.clone();
-    let writer = WatchWriter::start(client, pod, |trouble| terminal::note(&trouble));
+    let dns = arguments.watch.dns_deployment.clone();
+    let writer = WatchWriter::start(client, pod, dns, |trouble| terminal::note(&trouble));
     Ok(Cluster { writer, pod: name })
 }
 
@@ -128,6 +134,7 @@ impl<'a> Watch<'a> {
             watcher: Watcher::new(arguments.watch.interval, size.queries_max),
             began: Instant::now(),
             rounds: 0,
+            unusable: 0,
             probed_at: None,
             reported: None,
             answers: RecentAnswers::default(),
@@ -163,7 +170,7 @@ impl<'a> Watch<'a> {
     async fn round(&mut self) {
         self.follow_resolv_conf().await;
         let queries_max = self.watcher.round_allowance(self.began.elapsed());
-        let round = send_round(&self.plan, self.rounds, queries_max).await;
+        let round = send_round(&self.plan, self.rounds, &self.watcher.focus(), queries_max).await;
         self.rounds += 1;
         self.metrics.count_round(&round);
         self.answers.add(&round.asked);
@@ -199,6 +206,7 @@ impl<'a> Watch<'a> {
         let size = ProbeSize::of(self.probe.targets.servers.len());
         let queries_max = self.watcher.allowance(self.began.elapsed());
         (self.probe.queries_max, self.probe.pairs, self.probe.burst) = (queries_max, size.pairs, size.burst);
+        self.probe.is_short = !self.watcher.is_whole_due();
         match self.arguments.origins(self.arguments.uses_the_systems_file()) {
             Ok(origins) => self.probe.nameserver_origins = origins,
             Err(error) => terminal::note(&Line::new(format!("{error:#}"))),
@@ -210,14 +218,30 @@ impl<'a> Watch<'a> {
         self.watcher.after_probe(self.began.elapsed(), found, sent)
     }
 
-    /// Probes anew if resolv.conf has other nameservers or domains.
+    /// Probes anew if resolv.conf has other nameservers or domains. While the file cannot be used, the watch goes on with what it knows, and
+    /// says so once: a file that is being written may be empty or missing for a moment.
     async fn follow_resolv_conf(&mut self) {
-        // A file that is being written may be empty or missing for a moment.
-        let Ok(conf) = self.arguments.read_resolv_conf() else { return };
-        if conf == self.probe.resolv_conf {
-            return;
-        }
-        let Ok(probe) = self.arguments.probe().await else { return };
+        let probe = match self.arguments.read_resolv_conf() {
+            Ok(conf) if conf == self.probe.resolv_conf => {
+                self.unusable = 0;
+                return;
+            }
+            Ok(_) => self.arguments.probe().await,
+            Err(error) => Err(error),
+        };
+        let probe = match probe {
+            Ok(probe) => probe,
+            Err(error) => {
+                self.unusable += 1;
+                if self.unusable == UNUSABLE_ROUNDS {
+                    terminal::note(&Line::new(format!(
+                        "{error:#}; the watch goes on with the nameservers that it knows"
+                    )));
+                }
+                return;
+            }
+        };
+        self.unusable = 0;
         terminal::note(&Line::new("resolv.conf has changed"));
         self.probe = probe;
         self.plan = plan(&self.probe);
