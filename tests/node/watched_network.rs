@@ -135,7 +135,7 @@ impl<'n> Outside<'n> {
         nft(
             self.node,
             &format!(
-                "table inet fault {{ chain fault {{ type {kind} hook prerouting priority {priority}; {rule}; }} }}"
+                "table inet fault {{ chain fault {{ type {kind} hook prerouting priority {priority}; {rule}; }}\n}}"
             ),
         )
     }
@@ -258,8 +258,8 @@ impl Drop for SecondNode<'_> {
 /// Counts the queries of a pod, from before any fault.
 pub(crate) fn count_queries(node: &Node, pod: &str) -> Result<()> {
     let rules = format!(
-        "table inet counted {{ counter queries {{ }} chain count {{ type filter hook prerouting priority -310;
-             ip saddr {pod} udp dport 53 counter name queries; ip saddr {pod} tcp dport 53 tcp flags & (syn | ack) == syn counter name queries; }} }}"
+        "table inet counted {{ counter queries {{ }}\nchain count {{ type filter hook prerouting priority -310;
+             ip saddr {pod} udp dport 53 counter name queries; ip saddr {pod} tcp dport 53 tcp flags & (syn | ack) == syn counter name queries; }}\n}}"
     );
     nft(node, &rules)
 }
