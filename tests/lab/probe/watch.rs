@@ -226,21 +226,24 @@ fn each_fault_is_named_in_two_minutes_and_cleared_in_five(world: &World) -> Resu
 
 const ALL_SILENT: &str = "both are silent";
 
+/// A change of the two servers behind CoreDNS.
+type Begin = fn(&Server, &Server) -> Result<()>;
+
 /// Some ways in which a server behind CoreDNS is stale.
-const STALE: [(&str, fn(&Lab<'_>, &Server, &Server) -> Result<()>); 3] = [
+const STALE: [(&str, Begin); 3] = [
     // The health check of CoreDNS queries `.`, and goes on to succeed.
-    ("one of two answers nothing but health checks", |_, _, two| {
+    ("one of two answers nothing but health checks", |_, two| {
         let silent = ["com", "net", "org", EXTERNAL]
             .iter()
             .fold(cluster(), |script, domain| script.rule(any().name(&format!("*.{domain}")), Then::Drop));
         two.follow(silent.rule(any().name(EXTERNAL), Then::Drop));
         Ok(())
     }),
-    ("one of two refuses everything", |_, _, two| {
+    ("one of two refuses everything", |_, two| {
         two.follow(Script::new().rule(any(), code(ResponseCode::Refused)));
         Ok(())
     }),
-    (ALL_SILENT, |_, one, two| {
+    (ALL_SILENT, |one, two| {
         one.follow(Script::dead());
         two.follow(Script::dead());
         Ok(())
@@ -259,7 +262,7 @@ fn a_stale_server_behind_a_real_coredns_is_named_in_two_minutes_and_cleared_in_f
         let (first, second) = (lab.client(&resolv_conf(10))?, lab.client(&resolv_conf(11))?);
         let (watch, elsewhere) = (Watch::start(&lab, &first, REAL)?, Watch::start(&lab, &second, REAL)?);
         std::thread::sleep(Duration::from_secs(40));
-        begin(&lab, &one, &two)?;
+        begin(&one, &two)?;
         let named = watch.wait_for("raised stale-nameserver", NAMED)?;
         one.follow(cluster());
         two.follow(cluster());
