@@ -19,6 +19,7 @@
 
 use std::time::Duration;
 
+use super::fake_ip::is_benchmark;
 use crate::policy::Level;
 use crate::resolver::{Answer, Family};
 use crate::verdicts::failures::Cause;
@@ -50,6 +51,8 @@ fn check(seen: &Observations) -> Option<Verdict> {
         .filter(|(_, answer)| *answer != Answer::NxDomain)
         // If the cluster's own zone fails, its domains in the list are not the cause.
         .filter(|(domain, answer)| *answer == Answer::Address || !is_of_failing_zone(seen, domain))
+        // A proxy that answers everything has a verdict of its own (`fake-ip`).
+        .filter(|(domain, _)| !is_of_proxy(seen, domain))
         .collect();
     if harmful.is_empty() { slow_search(seen) } else { Some(harmful_domains(seen, &harmful)) }
 }
@@ -64,14 +67,24 @@ fn is_of_failing_zone(seen: &Observations, domain: &str) -> bool {
     !names.is_empty() && is_of_cluster && of_cluster.all(|asked| asked.addresses().is_empty())
 }
 
+/// Returns the queries for names that do not exist below a search domain.
+fn queries_below<'a>(seen: &'a Observations, domain: &'a str) -> impl Iterator<Item = &'a AskedQuery> {
+    let domain = domain.trim_end_matches('.');
+    let is_below = move |asked: &&AskedQuery| {
+        asked.name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain))
+    };
+    seen.asked_for(Purpose::Searched).filter(is_below)
+}
+
+/// Returns whether every address below a search domain is one that proxies make.
+fn is_of_proxy(seen: &Observations, domain: &str) -> bool {
+    let mut addresses = queries_below(seen, domain).flat_map(AskedQuery::addresses).peekable();
+    addresses.peek().is_some() && addresses.all(|ip| is_benchmark(*ip))
+}
+
 /// Returns a search domain's answer for names that do not exist, if all answers are alike.
 fn answer_below(seen: &Observations, domain: &str) -> Option<Answer> {
-    let below: Vec<&AskedQuery> = seen
-        .asked_for(Purpose::Searched)
-        .filter(|asked| {
-            asked.name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain.trim_end_matches('.')))
-        })
-        .collect();
+    let below: Vec<&AskedQuery> = queries_below(seen, domain).collect();
     let server = below.first()?.server;
     let none_answered = below.len() >= 2 * TRIES_MIN && below.iter().all(|asked| !asked.is_answered());
     if none_answered && seen.ignores(server, below.iter().copied()) {
@@ -189,6 +202,11 @@ mod tests {
             (&*verdict.what, verdict.level),
             ("the search domain cluster.local has an address for every name", Level::Deny)
         );
+    }
+
+    #[test]
+    fn silent_for_addresses_of_a_proxy_that_answers_everything() {
+        silent_of(SEARCH, &below("cluster.local", answer(&["198.18.0.4"], 1)));
     }
 
     #[test]
