@@ -18,6 +18,7 @@ mod policies;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
+mod reports;
 mod resources;
 mod search_domains;
 mod status;
@@ -53,6 +54,7 @@ pub use profiles::{
     NoProfile, ProfileSettings, Profiles, RolloutSource, SelectedProfile, rollout_note, unrecorded_settings,
 };
 pub use pull_secrets::PullSecrets;
+pub use reports::{FindingSource, ReportCounts, ReportState, ReportedFinding, write_reports};
 pub use resources::{
     DNSObservation, DNSObservationSpec, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus,
     NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedWatch, ProfileProblem,
