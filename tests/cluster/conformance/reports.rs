@@ -109,7 +109,8 @@ fn steps(cluster: &Cluster, [policy_reports, open_reports]: &[String; 2]) -> Res
     let unused = |kind: &Kind| format!("muslin_report_resource{{resource=\"{}\"}} 0\n", kind.resource);
     let metrics = muslin.metrics()?;
     ensure!(metrics.contains(&unused(&OPEN_REPORTS)) && metrics.contains(&unused(&POLICY_REPORTS)), "{metrics}");
-    thread::sleep(Duration::from_secs(6));
+    // The lease of an earlier leader ends after 15 s, and the first look follows within 5 s.
+    thread::sleep(Duration::from_secs(25));
     kubectl(cluster, &["apply", "-f", policy_reports])?;
     let began = Instant::now();
     while report(cluster, &POLICY_REPORTS, "shop")?.is_null() {
