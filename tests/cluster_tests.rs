@@ -55,6 +55,7 @@ mod cluster {
     pub(crate) mod queries;
     pub(crate) mod replicas;
     pub(crate) mod rights;
+    pub(crate) mod rollout_lookups;
     pub(crate) mod rollouts;
     pub(crate) mod scale;
     pub(crate) mod scan;
@@ -73,7 +74,7 @@ use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
     pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policy, profiles, queries,
-    rights, rollouts, scale, scan, scan_page, search_domains, status,
+    rights, rollout_lookups, rollouts, scale, scan, scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -104,6 +105,7 @@ const SUITE: Suite<Test> = Suite {
         policies_beside_webhook::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
+        rollout_lookups::TESTS,
         rollouts::TESTS,
         queries::TESTS,
         node_cache::TESTS,
@@ -140,6 +142,7 @@ const SUITE: Suite<Test> = Suite {
         policies::ON_REQUEST,
         policies_endurance::ON_REQUEST,
         policies_measuring::ON_REQUEST,
+        rollout_lookups::ON_REQUEST,
         scale::ON_REQUEST,
     ],
 };

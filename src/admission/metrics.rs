@@ -17,7 +17,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::{
-    EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, Profiles, SearchDomains, WatchHealth,
+    EventTally, Events, MissedPods, NodeCaches, Policies, PolicyCounts, Profiles, ReportState, SearchDomains,
+    WatchHealth,
 };
 use crate::plan::Planned;
 use crate::policy::Mode;
@@ -27,6 +28,7 @@ use crate::resolver::known_options;
 use super::namespace_findings::NamespaceFindings;
 #[cfg(target_os = "linux")]
 use super::process_metrics::ProcessMetrics;
+use super::report_metrics::ReportMetrics;
 use super::rollout_metrics::Rollouts;
 use super::serving::Keys;
 
@@ -242,6 +244,13 @@ impl Metrics {
     /// Adds the admission policies that the leader keeps.
     pub fn register_policies(&mut self, policies: &Policies) {
         self.muslin().register_collector(Box::new(PolicyMetrics(policies.clone())));
+    }
+
+    /// Adds the reports of findings, and returns their state, which the leader sets.
+    pub fn register_reports(&mut self) -> Arc<ReportState> {
+        let state = Arc::default();
+        self.muslin().register_collector(Box::new(ReportMetrics(Arc::clone(&state))));
+        state
     }
 
     /// Adds the results of the trials of caches on the node.

@@ -21,6 +21,8 @@ mod missed;
 mod namespace_findings;
 #[cfg(target_os = "linux")]
 mod process_metrics;
+mod report_metrics;
+mod reports;
 mod review;
 mod rollout_metrics;
 mod rollouts;

@@ -69,6 +69,11 @@ pub(super) struct Install {
     #[arg(long)]
     policies: bool,
 
+    /// Report findings on running pods as Reports of openreports.io, or else as PolicyReports of wgpolicyk8s.io, whose definitions must be
+    /// installed
+    #[arg(long)]
+    reports: bool,
+
     /// A NetworkPolicy to start from; adapt its addresses before you apply it
     #[arg(long)]
     network_policy: bool,
@@ -172,6 +177,7 @@ impl Install {
             (self.private_registries, Component::PrivateRegistries),
             (self.pull_secrets, Component::PullSecrets),
             (self.policies, Component::Policies),
+            (self.reports, Component::Reports),
             (self.own_certificate, Component::OwnCertificate),
             (self.parts.cert_manager, Component::CertManager),
             (self.network_policy, Component::NetworkPolicy),

@@ -142,6 +142,10 @@ pub(super) struct Serve {
     #[arg(long, env = "MUSLIN_POLICIES", conflicts_with = "standalone")]
     policies: bool,
 
+    /// Report findings on running pods, in each namespace with some, as Reports of openreports.io or PolicyReports of wgpolicyk8s.io
+    #[arg(long, env = "MUSLIN_REPORTS", conflicts_with = "standalone")]
+    reports: bool,
+
     /// The name of this replica in the lease [default: the host's name and the process id]
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     identity: Option<String>,
@@ -265,9 +269,8 @@ impl Serve {
             let sources = (namespaces.clone(), profiles.clone(), search_domains.clone(), inspection.clone());
             self.keep_policies(policies.as_ref(), client, lease, sources);
         }
-        if let Some(policies) = &policies {
-            metrics.register_policies(policies);
-        }
+        policies.iter().for_each(|policies| metrics.register_policies(policies));
+        let reports = self.reports.then(|| metrics.register_reports());
         let metrics = Arc::new(metrics);
         let (judged, judged_namespaces) = (profiles.clone(), namespaces.clone());
         let mut settings = self.settings(profiles, inspection, certificates, search_domains);
@@ -276,6 +279,9 @@ impl Serve {
         if let (Some(own_pod), Some(lease)) = (own_pod, &lease) {
             let client = own_pod.client.clone();
             cluster::delete_old_observations(client.clone(), lease.clone());
+            if let Some(state) = reports {
+                cluster::write_reports(client.clone(), lease.clone(), Arc::new(webhook.clone()), state);
+            }
             let policies = policies.as_ref().map(|policies| Arc::clone(policies.state()));
             events.write(client.clone(), lease.clone(), &self.identity(), Arc::new(webhook.clone()), policies);
             let (names, default) = (judged_namespaces, self.profile.clone());

@@ -18,7 +18,9 @@ mod policies;
 mod profile_events;
 mod profiles;
 mod pull_secrets;
+mod reports;
 mod resources;
+mod rollout_lookups;
 mod search_domains;
 mod status;
 mod warm_up;
@@ -53,12 +55,14 @@ pub use profiles::{
     NoProfile, ProfileSettings, Profiles, RolloutSource, SelectedProfile, rollout_note, unrecorded_settings,
 };
 pub use pull_secrets::PullSecrets;
+pub use reports::{FindingSource, ReportCounts, ReportState, ReportedFinding, write_reports};
 pub use resources::{
     DNSObservation, DNSObservationSpec, ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus,
-    NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedWatch, ProfileProblem,
-    ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Rollout, RolloutPhase, RolloutStatus, Seen,
-    StandingVerdict, WatchedNameserver,
+    NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence, ObservedDomain, ObservedOrigin, ObservedRollout, ObservedWatch,
+    ProfileProblem, ResolverProfile, ResolverProfileSpec, ResolverProfileStatus, Rollout, RolloutPhase, RolloutStatus,
+    Seen, StandingVerdict, WatchedNameserver,
 };
+pub use rollout_lookups::RolloutLookups;
 pub use search_domains::{
     ObservedDns, SearchCheckSettings, SearchDomains, SearchRounds, delete_old_observations, publish_watch,
 };

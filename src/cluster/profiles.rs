@@ -1,6 +1,7 @@
 //! The profiles of a cluster: the built-in ones, and the ResolverProfiles that replace or extend them, watched. The leader writes
 //! into each resource whether it is in use. Must not know pods' plans or reviews.
 
+mod canary_settings;
 mod decision;
 mod edit;
 mod entry;
@@ -29,6 +30,7 @@ use follower::Follower;
 use judge::Judge;
 use shared::Shared;
 
+pub(super) use canary_settings::{CanarySettings, canary_settings};
 pub use edit::{rollout_note, unrecorded_settings};
 pub use entry::SelectedProfile;
 pub use judge::RolloutSource;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::core::Status;
 use tokio::time::timeout;
 
 /// The field manager of everything that muslin writes.
@@ -12,6 +13,10 @@ pub(super) const WATCH_FIELD_MANAGER: &str = "muslin-watch";
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit of one write of an object with about a megabyte of expressions, which the API server compiles before it answers.
 const LARGE_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The cause why nothing can be created in a namespace that is being deleted
+/// (kubernetes `staging/src/k8s.io/api/core/v1/types.go`, `NamespaceTerminatingCause`).
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
 /// The reason why a write failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,11 @@ impl WriteError {
         matches!(self.code(), Some(404 | 409))
     }
 
+    /// The object's namespace is being deleted, or is gone.
+    pub(super) fn is_namespace_ending(&self) -> bool {
+        matches!(self.status(), Some(status) if is_terminating(status))
+    }
+
     /// The API server understood the write and will never accept it.
     pub(super) fn is_permanent(&self) -> bool {
         matches!(self.code(), Some(400 | 413 | 422))
@@ -48,14 +58,24 @@ impl WriteError {
     }
 
     fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    fn status(&self) -> Option<&Status> {
         match self {
             Self::Api(error) => match &**error {
-                kube::Error::Api(status) => Some(status.code),
+                kube::Error::Api(status) => Some(status),
                 _ => None,
             },
             Self::Timeout => None,
         }
     }
+}
+
+/// Returns whether the API server refused because the namespace is being deleted, or is gone.
+pub(super) fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 404 || causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }
 
 /// Runs a write of a large object within a longer time limit.

@@ -53,6 +53,7 @@ pub fn expected_objects(deployment: Option<&Value>, namespace: &str) -> Result<V
         ("MUSLIN_INSPECT_IMAGES", Component::ImageInspection),
         ("MUSLIN_PULL_SECRETS", Component::PullSecrets),
         ("MUSLIN_POLICIES", Component::Policies),
+        ("MUSLIN_REPORTS", Component::Reports),
         ("MUSLIN_TLS_CERT", Component::OwnCertificate),
     ];
     let chosen = chosen.into_iter().filter(|(name, _)| is_set(name)).map(|(_, component)| component);

@@ -20,7 +20,7 @@ pub struct Key {
 }
 
 /// All keys of objects that muslin reads or writes.
-pub(super) static KEYS: [Key; 15] = [
+pub(super) static KEYS: [Key; 17] = [
     Key {
         name: MODE_LABEL,
         written: "You write this label on a namespace.",
@@ -94,6 +94,16 @@ pub(super) static KEYS: [Key; 15] = [
         name: "muslin.dev/certificates-revision",
         written: "muslin writes this annotation on its webhook configurations, for itself.",
         meaning: "The value is the revision of the Secret that `caBundle` is from. It may change in any release.",
+    },
+    Key {
+        name: "muslin.dev/results-hash",
+        written: "muslin writes this annotation on its reports of findings, with `serve --reports`, for itself.",
+        meaning: "The value stands for the results, so that muslin does not write an unchanged report. It may change in any release.",
+    },
+    Key {
+        name: "muslin.dev/results-left-out",
+        written: "muslin writes this annotation on a report of findings that has no room for all of them, with `serve --reports`.",
+        meaning: "The value is the number of findings that are left out.",
     },
     Key {
         name: DOCTOR_ANNOTATION,

@@ -18,13 +18,14 @@ pub struct Template {
 }
 
 /// The components in the order in which `muslin install` adds them, with the conditions on the chart's values.
-const COMPONENTS: [(Component, &str); 18] = [
+const COMPONENTS: [(Component, &str); 19] = [
     (Component::HighAvailability, r#"or .Values.highAvailability (eq .Values.mode "enforce")"#),
     (Component::EnforceEverywhereButSystem, r#"eq .Values.mode "enforce""#),
     (Component::ImageInspection, "or .Values.imageInspection .Values.privateRegistries .Values.pullSecrets"),
     (Component::PrivateRegistries, ".Values.privateRegistries"),
     (Component::PullSecrets, ".Values.pullSecrets"),
     (Component::Policies, ".Values.policies"),
+    (Component::Reports, ".Values.reports"),
     (Component::OwnCertificate, "or .Values.ownCertificate .Values.certManager"),
     (Component::CertManager, ".Values.certManager"),
     (Component::NetworkPolicy, ".Values.networkPolicy"),

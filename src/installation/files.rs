@@ -121,6 +121,9 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "components/pull-secrets/kustomization.yaml",
         include_str!("../../manifests/components/pull-secrets/kustomization.yaml"),
     ),
+    ("components/reports/cluster-role.yaml", include_str!("../../manifests/components/reports/cluster-role.yaml")),
+    ("components/reports/deployment.yaml", include_str!("../../manifests/components/reports/deployment.yaml")),
+    ("components/reports/kustomization.yaml", include_str!("../../manifests/components/reports/kustomization.yaml")),
     (
         "components/watch-node-files/daemon-set.yaml",
         include_str!("../../manifests/components/watch-node-files/daemon-set.yaml"),

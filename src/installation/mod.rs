@@ -36,6 +36,8 @@ pub enum Component {
     PullSecrets,
     /// Admission policies beside the webhook.
     Policies,
+    /// Reports of findings in each namespace.
+    Reports,
     /// A certificate from the Secret `muslin-tls`.
     OwnCertificate,
     /// A certificate from cert-manager.
@@ -85,6 +87,7 @@ impl Component {
             Self::PrivateRegistries => "private-registries",
             Self::PullSecrets => "pull-secrets",
             Self::Policies => "policies",
+            Self::Reports => "reports",
             Self::OwnCertificate => "own-certificate",
             Self::CertManager => "cert-manager",
             Self::NetworkPolicy => "network-policy",
@@ -166,6 +169,7 @@ pub fn objects_to_delete(
         Component::ImageInspection,
         Component::PullSecrets,
         Component::Policies,
+        Component::Reports,
         Component::NetworkPolicy,
         Component::WatchRights,
         Component::WatchNodes,

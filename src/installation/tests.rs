@@ -74,6 +74,7 @@ fn whatever_is_installed_is_deleted() {
         Component::ImageInspection,
         Component::PrivateRegistries,
         Component::PullSecrets,
+        Component::Reports,
         Component::CertManager,
         Component::NetworkPolicy,
         Component::Platform(Platform::OpenShift),

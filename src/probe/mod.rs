@@ -16,6 +16,7 @@ mod own_resolvers;
 mod program;
 mod schedule;
 mod session;
+mod settings_lookup;
 mod system;
 #[cfg(test)]
 mod watch_simulation;
@@ -29,4 +30,7 @@ pub use lookup::{LookupProgram, PrintedLookup};
 pub use node_files::read_node_files;
 pub use program::ProgramSource;
 pub use session::{Probe, ProbeResult, Progress};
+pub use settings_lookup::{
+    COMPARISON_QUERIES_MAX, Comparison, SettingsPair, WorseLookup, compare as compare_settings, names_as_given,
+};
 pub use system::read_resolv_conf;

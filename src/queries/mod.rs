@@ -28,6 +28,6 @@ pub use dnstap::{DNSTAP_CONTENT_TYPE, Frame, read_frame as read_dnstap_frame};
 pub use evidence::{Evidence, NdotsResult, ResolverEvidence, SearchedName};
 pub use frame_stream::{FrameError, FrameReader};
 pub use log_line::{LogLine, read_log_line};
-pub use pods::{Pods, WorkloadName};
+pub use pods::{Pods, WorkloadName, top_level};
 pub use query::{Outcome, Query};
 pub use traffic::Certainty;

@@ -278,22 +278,28 @@ fn resolvers(pod: &Pod<'_>, annotation: Option<&str>) -> BTreeSet<Family> {
     pod.containers().map(|container| family(container).unwrap_or(Family::Unknown)).collect()
 }
 
-/// Returns the top-level object of a pod. A Deployment's and a CronJob's name follow from what they generate (kubernetes
-/// `pkg/controller/deployment/sync.go`, `pkg/controller/cronjob/utils.go`: the scheduled time in minutes).
+/// Returns the top-level object of a pod.
 fn workload(namespace: String, owner: Option<Owner>, pod: &str, labels: &BTreeMap<String, String>) -> WorkloadName {
     let Some(Owner { kind, name, .. }) = owner else {
         return WorkloadName { namespace, kind: "Pod".to_owned(), name: pod.to_owned() };
     };
-    let hash = labels.get("pod-template-hash");
-    let deployment = hash.and_then(|hash| name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    let (kind, name) = top_level(&kind, &name, labels.get("pod-template-hash").map(String::as_str));
+    let (kind, name) = (kind.to_owned(), name.to_owned());
+    WorkloadName { namespace, kind, name }
+}
+
+/// Returns the kind and the name of a pod's top-level object, from its controller and its label `pod-template-hash`. A Deployment's and a
+/// CronJob's name follow from what they generate (kubernetes `pkg/controller/deployment/sync.go`, `pkg/controller/cronjob/utils.go`: the
+/// scheduled time in minutes).
+pub fn top_level<'n>(kind: &'n str, name: &'n str, template_hash: Option<&str>) -> (&'n str, &'n str) {
+    let deployment = template_hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
     let is_minutes = |end: &str| end.len() >= 8 && end.bytes().all(|byte| byte.is_ascii_digit());
     let cron_job = name.rsplit_once('-').filter(|(_, end)| is_minutes(end)).map(|(cron_job, _)| cron_job);
-    let (kind, name) = match (kind.as_str(), deployment, cron_job) {
-        ("ReplicaSet", Some(deployment), _) => ("Deployment".to_owned(), deployment.to_owned()),
-        ("Job", _, Some(cron_job)) => ("CronJob".to_owned(), cron_job.to_owned()),
+    match (kind, deployment, cron_job) {
+        ("ReplicaSet", Some(deployment), _) => ("Deployment", deployment),
+        ("Job", _, Some(cron_job)) => ("CronJob", cron_job),
         _ => (kind, name),
-    };
-    WorkloadName { namespace, kind, name }
+    }
 }
 
 #[cfg(test)]

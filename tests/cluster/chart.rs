@@ -35,7 +35,7 @@ const CHOICES: [(&[&str], &[&str]); 21] = [
     ),
     (&["mode=enforce"], &["--mode", "enforce"]),
     (&["highAvailability=true", "imageInspection=true"], &["--ha", "--inspect-images"]),
-    (&["privateRegistries=true"], &["--private-registries"]),
+    (&["privateRegistries=true", "reports=true"], &["--private-registries", "--reports"]),
     (&["pullSecrets=true", "networkPolicy=true"], &["--pull-secrets", "--network-policy"]),
     (&["certManager=true", "monitoring=true"], &["--cert-manager", "--monitoring"]),
     (

@@ -4,6 +4,7 @@ mod kyverno;
 mod manifests;
 mod metrics;
 mod pod_security;
+mod reports;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +21,8 @@ pub(crate) const TESTS: Topic =
     tests![prometheus_reads_the_metrics, the_profiles_of_kyverno_md_give_what_the_policies_give];
 
 /// Run with `--ignored` only, and each by `scripts/conformance`.
-pub(crate) const ON_REQUEST: Topic = tests![conformance_pod_security, conformance_kyverno, conformance_manifests];
+pub(crate) const ON_REQUEST: Topic =
+    tests![conformance_pod_security, conformance_kyverno, conformance_manifests, conformance_reports];
 
 fn conformance_pod_security(cluster: &Cluster) -> Result<()> {
     pod_security::pods_of_pod_security(cluster)
@@ -32,6 +34,10 @@ fn conformance_kyverno(cluster: &Cluster) -> Result<()> {
 
 fn conformance_manifests(cluster: &Cluster) -> Result<()> {
     manifests::manifests_of_muslin(cluster)
+}
+
+fn conformance_reports(cluster: &Cluster) -> Result<()> {
+    reports::reports_of_findings(cluster)
 }
 
 fn prometheus_reads_the_metrics(cluster: &Cluster) -> Result<()> {

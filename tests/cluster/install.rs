@@ -24,7 +24,7 @@ pub(crate) const TESTS: Topic = tests![
 const IMAGE: &str = "registry.example.com/muslin:0.1.0";
 
 /// Arguments of `muslin install`, and the kustomization that has the same: its components, and more lines.
-pub(crate) const CHOICES: [(&[&str], &[&str], &str); 17] = [
+pub(crate) const CHOICES: [(&[&str], &[&str], &str); 18] = [
     (&[], &[], ""),
     (&["--ha"], &["high-availability"], ""),
     (&["--inspect-images", "--ha"], &["high-availability", "image-inspection"], ""),
@@ -36,6 +36,7 @@ pub(crate) const CHOICES: [(&[&str], &[&str], &str); 17] = [
         &["high-availability", "enforce-everywhere-but-system", "policies"],
         "namespace: dns-system\n",
     ),
+    (&["--reports"], &["reports"], ""),
     (&["--own-certificate"], &["own-certificate"], ""),
     (&["--host-network", "--ha"], &["high-availability", "host-network"], ""),
     (&["--cert-manager", "--network-policy"], &["cert-manager", "network-policy"], ""),

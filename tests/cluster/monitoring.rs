@@ -53,7 +53,7 @@ fn metrics(expressions: &[&str]) -> BTreeSet<String> {
 
 /// Starts a muslin that has every metric.
 pub(crate) fn muslin_with_every_metric(cluster: &Cluster) -> Result<Muslin<'_>> {
-    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0", "--policies"].map(str::to_owned))
+    cluster.muslin_with(&["--inspect-images", "--inspection-budget", "0", "--policies", "--reports"].map(str::to_owned))
 }
 
 /// A watch of a nameserver with a closed port and of one that answers, which has every metric.

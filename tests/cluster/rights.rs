@@ -424,6 +424,7 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("private-registries", inspection.clone()),
         ("pull-secrets", inspection.union(&listed("pull-secrets")).cloned().collect()),
         ("policies", base.union(&listed("policies")).cloned().collect()),
+        ("reports", base.union(&listed("reports")).cloned().collect()),
         ("scan", listed("scan")),
         ("watch", base.union(&listed("watch")).cloned().collect()),
     ] {

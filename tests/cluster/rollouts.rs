@@ -32,7 +32,7 @@ fn settings(option: &str, rollout: Value) -> Value {
 }
 
 /// Edits a profile. An edit is denied until muslin has recorded the settings that it would roll back to.
-fn edit(cluster: &Cluster, name: &str, spec: &Value) -> Result<String> {
+pub(super) fn edit(cluster: &Cluster, name: &str, spec: &Value) -> Result<String> {
     let deadline = Instant::now() + SOON;
     loop {
         let output = apply(cluster, name, spec)?;
@@ -51,7 +51,7 @@ fn profile(cluster: &Cluster, name: &str) -> Result<Value> {
 }
 
 /// Waits until the rollout of a profile is in a phase for a reason, and returns the profile.
-fn wait_for(cluster: &Cluster, name: &str, phase: &str, reason: &str) -> Result<Value> {
+pub(super) fn wait_for(cluster: &Cluster, name: &str, phase: &str, reason: &str) -> Result<Value> {
     let deadline = Instant::now() + SOON;
     loop {
         let profile = profile(cluster, name)?;
@@ -65,7 +65,7 @@ fn wait_for(cluster: &Cluster, name: &str, phase: &str, reason: &str) -> Result<
     }
 }
 
-fn condition<'p>(profile: &'p Value, type_: &str) -> Result<&'p Value> {
+pub(super) fn condition<'p>(profile: &'p Value, type_: &str) -> Result<&'p Value> {
     let conditions = profile["status"]["conditions"].as_array().context("no conditions")?;
     conditions.iter().find(|condition| condition["type"] == type_).with_context(|| format!("{profile:#}"))
 }
@@ -174,7 +174,7 @@ fn a_share_of_new_pods_gets_new_settings_which_are_promoted_and_no_running_pod_c
 }
 
 /// Creates pods on a node, one after the other, until one has the new settings.
-fn create_canary(cluster: &Cluster, namespace: &str, node: &str) -> Result<Value> {
+pub(super) fn create_canary(cluster: &Cluster, namespace: &str, node: &str) -> Result<Value> {
     for number in 0..200 {
         let mut wanted = pod(namespace, &format!("on-node-{number}"), "alpine:3.19");
         wanted["spec"]["nodeName"] = json!(node);

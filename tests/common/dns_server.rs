@@ -17,6 +17,9 @@ use hickory_proto::rr::{RData, Record};
 /// The pause between two looks for a query, or for the end.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// The time that a slow server takes.
+const SLOW: Duration = Duration::from_millis(1500);
+
 /// The answers of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manners {
@@ -30,6 +33,10 @@ pub(crate) enum Manners {
     BrokenSearchDomain,
     /// The API server's address; no other name exists.
     HealthySearchDomain,
+    /// The API server's address under its full name; no other name exists.
+    FullNameAlone,
+    /// As the last, 1.5 s after a query by UDP.
+    Slow,
     /// Nothing.
     Silent,
 }
@@ -105,8 +112,15 @@ impl State {
         let mut buffer = [0; 4096];
         while !self.ends() {
             let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-            if let Some(answer) = self.answer(&buffer[..length], false) {
-                let _ = socket.send_to(&answer, from);
+            let Some(answer) = self.answer(&buffer[..length], false) else { continue };
+            let is_slow = *self.manners.lock().unwrap_or_else(PoisonError::into_inner) == Manners::Slow;
+            match socket.try_clone() {
+                // Each answer waits by itself.
+                Ok(socket) if is_slow => drop(thread::spawn(move || {
+                    thread::sleep(SLOW);
+                    let _ = socket.send_to(&answer, from);
+                })),
+                _ => drop(socket.send_to(&answer, from)),
             }
         }
     }
@@ -145,6 +159,7 @@ impl State {
         let name = message.queries.first()?.name().clone();
         self.queries.fetch_add(1, Ordering::Relaxed);
         let is_api_server = name.to_ascii().starts_with("kubernetes.");
+        let is_full_name = name.to_ascii() == "kubernetes.default.svc.cluster.local.";
         let is_broken = name.to_ascii().ends_with(".corp.example.com.");
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let text = name.to_ascii();
@@ -159,6 +174,9 @@ impl State {
             Manners::HealthySearchDomain if !is_api_server => {
                 message.metadata.response_code = ResponseCode::NXDomain;
             }
+            Manners::FullNameAlone | Manners::Slow if !is_full_name => {
+                message.metadata.response_code = ResponseCode::NXDomain;
+            }
             Manners::BrokenSearchDomain if is_broken => {}
             Manners::BrokenSearchDomain if !is_api_server => {
                 message.metadata.response_code = ResponseCode::NXDomain;
@@ -166,7 +184,9 @@ impl State {
             Manners::Answers
             | Manners::AnswersByUdpAlone
             | Manners::BrokenSearchDomain
-            | Manners::HealthySearchDomain => {
+            | Manners::HealthySearchDomain
+            | Manners::FullNameAlone
+            | Manners::Slow => {
                 message.answers.push(Record::from_rdata(name, 30, RData::A(A::new(10, 96, 0, 1))));
             }
         }

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event as EventObject;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::{GetParams, ObjectMeta, PostParams};
-use kube::core::{Request, Status};
+use kube::core::Request;
 use kube::{Api, Client};
 use quick_cache::unsync::Cache;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ use super::rates::Rates;
 use super::source::{EventSource, PodEvents};
 use super::tally::EventTally;
 use crate::cluster::lease::Lease;
+use crate::cluster::writes::is_terminating;
 use crate::plan::EventNote;
 use crate::text::Line;
 
@@ -40,9 +41,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const POD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit of an Event's note in bytes (kubernetes `pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
 const NOTE_MAX: usize = 1024;
-/// The cause why nothing can be created in a namespace that is being deleted
-/// (kubernetes `staging/src/k8s.io/api/core/v1/types.go`, `NamespaceTerminatingCause`).
-const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
 /// Writes Events while this replica is the leader.
 pub(super) struct Writer {
@@ -222,10 +220,4 @@ impl Writer {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Returns whether the API server refused because the namespace is being deleted.
-fn is_terminating(status: &Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    status.code == 404 || causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }

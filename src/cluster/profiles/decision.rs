@@ -33,8 +33,21 @@ pub(super) struct Evidence {
     pub(super) watched: usize,
     /// The first verdict of a watcher on one of these nodes that was raised since the rollout began.
     pub(super) verdict: Option<RaisedVerdict>,
+    /// The nodes, of all, whose watcher looked names up with the new settings.
+    pub(super) looked_up: usize,
+    /// The first lookup that failed on a node with the new settings alone, since the rollout began.
+    pub(super) failed_lookup: Option<FailedLookup>,
     /// Is true if there are more pods than were looked at.
     pub(super) is_cut: bool,
+}
+
+/// A lookup that failed on a node with the new settings alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FailedLookup {
+    pub(super) node: String,
+    /// The lookup in a sentence.
+    pub(super) text: String,
+    pub(super) since: Timestamp,
 }
 
 /// A pod with findings that it has with the new settings alone.
@@ -72,7 +85,10 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let RolloutLimits { percent, soak, max_findings } = *limits;
-    let Evidence { canary, stable, worse, worse_example, verdict, .. } = evidence;
+    let Evidence { canary, stable, worse, worse_example, verdict, failed_lookup, .. } = evidence;
+    if let Some(FailedLookup { node, text, since }) = failed_lookup {
+        return Decision::RollBack("LookupsFail", format!("lookups on node {node} since {since}: {text}"));
+    }
     if let Some(RaisedVerdict { node, verdict, text, since }) = verdict {
         let message = format!("{verdict} on node {node}, which runs pods with the new settings, since {since}: {text}");
         return Decision::RollBack("VerdictRaised", message);
@@ -116,12 +132,16 @@ pub(super) fn decide(
 
 /// Returns the evidence that there is nothing against the new settings, and its limits.
 fn nothing_against(evidence: &Evidence) -> String {
-    let Evidence { stable, worse, nodes, watched, is_cut, .. } = evidence;
+    let Evidence { stable, worse, nodes, watched, looked_up, is_cut, .. } = evidence;
     let mut seen = vec![match (watched, nodes.len()) {
         (0, _) => "no node of them has a watcher, so findings and restarts alone decided".to_owned(),
         (watched, all) if *watched < all => format!("no verdict on the {watched} of {all} nodes with a watcher"),
         (_, all) => format!("no verdict on {all} nodes"),
     }];
+    if *looked_up > 0 {
+        let nodes = if *looked_up == 1 { "1 node".to_owned() } else { format!("{looked_up} nodes") };
+        seen.push(format!("no lookup of the watchers on {nodes} fails with the new settings alone"));
+    }
     if *worse > 0 {
         seen.push(format!("{} with findings of the new settings, within maxFindings", pods(*worse)));
     }
@@ -182,6 +202,9 @@ mod tests {
             since: at(5),
         };
         let raised = Evidence { verdict: Some(verdict), ..healthy() };
+        let lookup =
+            FailedLookup { node: "node-7".to_owned(), text: "musl does not resolve x".to_owned(), since: at(5) };
+        let failing = Evidence { failed_lookup: Some(lookup), ..healthy() };
         let worse = Evidence { worse: 1, ..healthy() };
         let restarting = Evidence { canary: Rate { hits: 9, total: 12 }, ..healthy() };
         let flaky = Evidence { canary: Rate { hits: 1, total: 12 }, ..healthy() };
@@ -194,6 +217,8 @@ mod tests {
             (&raised, Some(at(0)), at(6), ("roll back", "VerdictRaised")),
             (&raised, Some(at(0)), at(60), ("roll back", "VerdictRaised")),
             (&raised, None, at(6), ("roll back", "VerdictRaised")),
+            (&failing, None, at(6), ("roll back", "LookupsFail")),
+            (&failing, Some(at(0)), at(60), ("roll back", "LookupsFail")),
             (&worse, Some(at(0)), at(1), ("roll back", "WorseFindings")),
             (&worse, None, at(1), ("roll back", "WorseFindings")),
             (&restarting, Some(at(0)), at(1), ("roll back", "PodsRestart")),
@@ -230,6 +255,13 @@ mod tests {
         assert!(promoted(&healthy()).ends_with("; no verdict on 2 nodes"));
         assert!(
             promoted(&Evidence { watched: 1, ..healthy() }).ends_with("no verdict on the 1 of 2 nodes with a watcher")
+        );
+        let tried = promoted(&Evidence { looked_up: 3, ..healthy() });
+        assert!(
+            tried.ends_with(
+                "no verdict on 2 nodes; no lookup of the watchers on 3 nodes fails with the new settings alone"
+            ),
+            "{tried}"
         );
         let unwatched = promoted(&Evidence { watched: 0, stable: Rate::default(), ..healthy() });
         assert!(

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::decision::{Evidence, RaisedVerdict, WorsePod};
+use super::decision::{Evidence, FailedLookup, RaisedVerdict, WorsePod};
 use super::entry::Entry;
 use super::rollout::{Look, Reach};
 use super::shared::Shared;
@@ -141,6 +141,19 @@ struct SeenWatchSpec {
 struct SeenWatch {
     #[serde(default)]
     verdicts: Vec<SeenVerdict>,
+    #[serde(default)]
+    rollouts: Vec<SeenRollout>,
+}
+
+/// The lookups of a watcher with the new settings.
+#[derive(Deserialize)]
+struct SeenRollout {
+    profile: String,
+    revision: String,
+    #[serde(default)]
+    fault: String,
+    #[serde(default)]
+    since: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -202,8 +215,8 @@ impl Judge {
             }
         }
         let started = entry.status.as_ref().and_then(|status| Some(status.rollout.as_ref()?.started_at.0));
-        if let Some(started) = started.filter(|_| !evidence.nodes.is_empty()) {
-            self.add_verdicts(&mut evidence, started).await?;
+        if let Some(started) = started {
+            self.add_observations(&mut evidence, (profile, &entry.rollout.revision), started).await?;
         }
         Ok(evidence)
     }
@@ -245,14 +258,19 @@ impl Judge {
         Ok(())
     }
 
-    /// Adds the verdicts that watchers raised since the rollout began.
-    async fn add_verdicts(&self, evidence: &mut Evidence, started: Timestamp) -> Result<(), kube::Error> {
+    /// Adds the verdicts that watchers raised since the rollout began, and their lookups with the new settings.
+    async fn add_observations(
+        &self,
+        evidence: &mut Evidence,
+        rollout: (&str, &str),
+        started: Timestamp,
+    ) -> Result<(), kube::Error> {
         let mut list = Listing::new(self.client.clone(), "/apis/muslin.dev/v1alpha1/dnsobservations", PAGE);
         while let Some(page) = list.next().await? {
             for json in page.raw()? {
                 // An observation of another release, perhaps.
                 let Ok(observation) = serde_json::from_str(json.get()) else { continue };
-                evidence.add_observation(observation, started);
+                evidence.add_observation(observation, rollout, started);
             }
         }
         Ok(())
@@ -307,10 +325,24 @@ impl Evidence {
         }
     }
 
-    /// Adds the observation of a node, if that has pods with the new settings. Advice does not count.
-    fn add_observation(&mut self, observation: SeenObservation, started: Timestamp) {
+    /// Adds the observation of a node: its lookups with the new settings, and, if it has pods with them, its verdicts. Advice does not
+    /// count.
+    fn add_observation(&mut self, observation: SeenObservation, rollout: (&str, &str), started: Timestamp) {
         let SeenObservation { metadata: SeenNode { name: node }, spec } = observation;
-        let Some(SeenWatch { verdicts }) = spec.watch.filter(|_| self.nodes.contains(&node)) else { return };
+        let Some(SeenWatch { verdicts, rollouts }) = spec.watch else { return };
+        for SeenRollout { profile, revision, fault: text, since } in rollouts {
+            if rollout != (&*profile, &*revision) {
+                continue;
+            }
+            self.looked_up += 1;
+            let failed = since.filter(|since| *since >= started && !text.is_empty());
+            let failed = failed.map(|since| FailedLookup { node: node.clone(), text, since });
+            let all = self.failed_lookup.take().into_iter().chain(failed);
+            self.failed_lookup = all.min_by_key(|one| one.since);
+        }
+        if !self.nodes.contains(&node) {
+            return;
+        }
         self.watched += 1;
         let raised = verdicts.into_iter().filter(|one| one.since >= started && ["warn", "deny"].contains(&&*one.level));
         let first = raised
@@ -388,14 +420,32 @@ mod tests {
             ("node-2", vec![raised()], None),
         ] {
             let mut evidence = Evidence { nodes: ["node-1".to_owned()].into(), ..Evidence::default() };
-            evidence.add_observation(observed(node, verdicts), at(60));
+            evidence.add_observation(observed(node, verdicts), ("web", "1"), at(60));
             assert_eq!(evidence.verdict.map(|verdict| verdict.verdict).as_deref(), expected);
             assert_eq!(evidence.watched, usize::from(node == "node-1"));
         }
         // Without a watcher an observation has the search domains alone.
         let unwatched = json!({ "metadata": { "name": "node-1" }, "spec": { "pod": "muslin", "broken": [] } });
         let mut evidence = Evidence { nodes: ["node-1".to_owned()].into(), ..Evidence::default() };
-        evidence.add_observation(serde_json::from_value(unwatched).unwrap(), at(60));
+        evidence.add_observation(serde_json::from_value(unwatched).unwrap(), ("web", "1"), at(60));
         assert_eq!((evidence.watched, evidence.verdict), (0, None));
+    }
+
+    #[test]
+    fn a_failed_lookup_counts_on_each_node_for_these_settings_since_the_rollout_began() {
+        let rollout = |revision: &str, fault: &str, since: Value| json!({ "profile": "web", "revision": revision, "lookups": 9, "fault": fault, "since": since });
+        for (seen, looked_up, expected) in [
+            (rollout("1", "", Value::Null), 1, None),
+            (rollout("1", "musl fails", json!("1970-01-01T00:01:30Z")), 1, Some("musl fails")),
+            (rollout("1", "an earlier rollout", json!("1970-01-01T00:00:59Z")), 1, None),
+            (rollout("2", "other settings", json!("1970-01-01T00:01:30Z")), 0, None),
+        ] {
+            let watch = json!({ "pod": "w", "verdicts": [], "rollouts": [seen] });
+            let observation = json!({ "metadata": { "name": "node-9" }, "spec": { "pod": "w", "watch": watch } });
+            let mut evidence = Evidence { nodes: ["node-1".to_owned()].into(), ..Evidence::default() };
+            evidence.add_observation(serde_json::from_value(observation).unwrap(), ("web", "1"), at(60));
+            assert_eq!((evidence.looked_up, evidence.watched), (looked_up, 0));
+            assert_eq!(evidence.failed_lookup.map(|failed| failed.text).as_deref(), expected);
+        }
     }
 }

@@ -14,7 +14,7 @@ mod schemas;
 pub use dns_observation::{DNSObservation, DNSObservationSpec, ObservedDomain};
 pub use image_fingerprint::{ImageFingerprint, ImageFingerprintSpec, ImageFingerprintStatus, Seen};
 pub use ndots_evidence::{NDOTS_EVIDENCE_ANNOTATION, NdotsEvidence};
-pub use observed_watch::{ObservedOrigin, ObservedWatch, StandingVerdict, WatchedNameserver};
+pub use observed_watch::{ObservedOrigin, ObservedRollout, ObservedWatch, StandingVerdict, WatchedNameserver};
 pub use profile_conversion::ProfileProblem;
 pub use resolver_profile::{ResolverProfile, ResolverProfileSpec, ResolverProfileStatus};
 pub use rollout::{Rollout, RolloutPhase, RolloutStatus};

@@ -15,6 +15,7 @@ use crate::verdicts::nameserver_origins::{NameserverOrigins, Origin};
 pub const VERDICTS_MAX: usize = 16;
 pub const WATCHED_NAMESERVERS_MAX: usize = 4;
 pub const ORIGINS_MAX: usize = 16;
+pub const ROLLOUTS_MAX: usize = 8;
 
 /// The longest texts of the schema, in bytes here and in characters there.
 const NAME_MAX: usize = 253;
@@ -53,6 +54,11 @@ pub struct ObservedWatch {
     #[serde(default)]
     #[schemars(extend("maxItems" = 16, "x-kubernetes-list-type" = "atomic"))]
     pub origins: Vec<ObservedOrigin>,
+    /// The profiles that roll out, with the watcher's lookups by their new settings.
+    // A definition of an earlier release has no such field, and denies it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 8, "x-kubernetes-list-type" = "atomic"))]
+    pub rollouts: Vec<ObservedRollout>,
 }
 
 /// A verdict that stands on the node.
@@ -125,6 +131,29 @@ pub struct ObservedOrigin {
     pub persistence: String,
 }
 
+/// The lookups that a watcher made with the new settings of a profile that rolls out.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedRollout {
+    /// The profile.
+    #[schemars(length(max = 253))]
+    pub profile: String,
+    /// The name of the new settings, as in the profile's status.
+    #[schemars(length(max = 16))]
+    pub revision: String,
+    /// The number of lookups with the new settings.
+    #[schemars(range(min = 0))]
+    pub lookups: i64,
+    /// The lookup that fails with the new settings and not with the present ones, in a sentence; empty if there is none.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub fault: String,
+    /// The time since which that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemas::optional_date_time")]
+    pub since: Option<Time>,
+}
+
 // === impl ObservedWatch ===
 
 impl ObservedWatch {
@@ -139,6 +168,7 @@ impl ObservedWatch {
         self.verdicts.truncate(VERDICTS_MAX);
         self.nameservers.truncate(WATCHED_NAMESERVERS_MAX);
         self.origins.truncate(ORIGINS_MAX);
+        self.rollouts.truncate(ROLLOUTS_MAX);
         cut(&mut self.pod, NAME_MAX);
         cut(&mut self.version, WORD_MAX);
         for verdict in &mut self.verdicts {
@@ -149,6 +179,9 @@ impl ObservedWatch {
         for origin in &mut self.origins {
             cut(&mut origin.file, TEXT_MAX);
             cut(&mut origin.mechanism, WORD_MAX);
+        }
+        for rollout in &mut self.rollouts {
+            cut(&mut rollout.fault, TEXT_MAX);
         }
         self
     }
@@ -227,6 +260,7 @@ mod tests {
             verdicts: vec![verdict; 100],
             nameservers: Vec::new(),
             origins: Vec::new(),
+            rollouts: Vec::new(),
         };
         let bounded = observed.bounded();
         let first = &bounded.verdicts[0];

@@ -97,6 +97,7 @@ fn report(raised: Option<bool>) -> WatchReport {
         verdicts: Vec::new(),
         nameservers: Vec::new(),
         origins: Vec::new(),
+        rollouts: Vec::new(),
     };
     let change = |is_raised| VerdictChange { verdict: verdict.clone(), help: None, is_raised };
     WatchReport {

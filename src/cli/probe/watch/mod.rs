@@ -17,14 +17,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::{terminal, version};
 use crate::cluster::{
-    ObservedOrigin, ObservedWatch, SearchRounds, StandingVerdict, VerdictChange, WatchReport, WatchWriter, WatcherPod,
-    connect_as,
+    ObservedOrigin, ObservedWatch, RolloutLookups, SearchRounds, StandingVerdict, VerdictChange, WatchReport,
+    WatchWriter, WatcherPod, connect_as,
 };
 use crate::os::Signals;
 use crate::probe::{Probe, ProbeResult, send_round};
 use crate::text::Line;
 use crate::verdicts::nameserver_origins::NameserverOrigins;
 use crate::verdicts::observations::Purpose;
+use crate::verdicts::system_files::ResolvConf;
 use crate::verdicts::verdicts;
 use crate::watching::{Change, Found, ProbeSize, RoundPlan, Standing, Step, Symptom, Watcher, symptoms};
 
@@ -34,6 +35,9 @@ use metrics::WatchMetrics;
 
 /// The observation of the node is written at least this often.
 const REPORT_EVERY: Duration = Duration::from_mins(5);
+
+/// Intervals between two looks at the profiles that roll out.
+const ROLLOUTS_EVERY: u32 = 2;
 
 /// The most search domains that are watched, as many as a pod may have (kubernetes `pkg/apis/core/validation/validation.go`,
 /// `MaxDNSSearchPaths`).
@@ -63,10 +67,12 @@ struct Watch<'a> {
     cluster: Option<Cluster>,
 }
 
-/// The writer of what a watch sees.
+/// The writer of what a watch sees, and the rollouts that it tries.
 struct Cluster {
+    client: kube::Client,
     writer: WatchWriter,
     pod: String,
+    rollouts: RolloutLookups,
 }
 
 /// Watches until a signal comes.
@@ -96,7 +102,7 @@ async fn watch(arguments: &ProbeArgs) -> Outcome {
         terminal::note(&Line::new(format!("serving /metrics at {address}")));
     }
     let cluster = match node.filter(|_| !arguments.watch.no_cluster) {
-        Some(node) => Some(connect(arguments, node).await?),
+        Some(node) => Some(connect(arguments, &probe, node).await?),
         None => None,
     };
     let mut watch = Watch::new(arguments, probe, metrics, cluster);
@@ -105,7 +111,7 @@ async fn watch(arguments: &ProbeArgs) -> Outcome {
     }
 }
 
-async fn connect(arguments: &ProbeArgs, node: &str) -> Result<Cluster, Failure> {
+async fn connect(arguments: &ProbeArgs, probe: &Probe, node: &str) -> Result<Cluster, Failure> {
     let (kubeconfig, context) = (arguments.pod.kubeconfig.as_deref(), arguments.pod.context.as_deref());
     let client = connect_as(kubeconfig, context).await;
     let client =
@@ -113,8 +119,15 @@ async fn connect(arguments: &ProbeArgs, node: &str) -> Result<Cluster, Failure> 
     let pod = WatcherPod::of_environment(node);
     let name = pod.name.clone();
     let dns = arguments.watch.dns_deployment.clone();
-    let writer = WatchWriter::start(client, pod, dns, |trouble| terminal::note(&trouble));
-    Ok(Cluster { writer, pod: name })
+    let writer = WatchWriter::start(client.clone(), pod, dns, |trouble| terminal::note(&trouble));
+    let rollouts = rollout_lookups(&client, probe, arguments);
+    Ok(Cluster { client, writer, pod: name, rollouts })
+}
+
+/// Returns the lookups with the settings of profiles that roll out, as a pod with this resolv.conf makes them.
+fn rollout_lookups(client: &kube::Client, probe: &Probe, arguments: &ProbeArgs) -> RolloutLookups {
+    let ResolvConf { search, options, .. } = &probe.resolv_conf;
+    RolloutLookups::new(client.clone(), &probe.targets, search, options, arguments.watch.interval * ROLLOUTS_EVERY)
 }
 
 /// Returns the plan of the small rounds of a probe.
@@ -189,6 +202,24 @@ impl<'a> Watch<'a> {
         self.domains.retain(|domain, _| self.plan.search().contains(domain));
         self.metrics.set_domains(&self.domains);
         self.check_search_domains(is_suspicious).await;
+        self.try_rollouts().await;
+    }
+
+    /// Begins or ends the lookups with the new settings of profiles, if the query budget has room for them and a full probe.
+    async fn try_rollouts(&mut self) {
+        let Some(Cluster { rollouts, .. }) = &mut self.cluster else { return };
+        match rollouts.finished().await {
+            Some(Ok(sent)) => {
+                self.watcher.spend(self.began.elapsed(), sent);
+                self.metrics.count_queries(sent);
+            }
+            Some(Err(error)) => terminal::note(&Line::new(format!("cannot list the profiles that roll out: {error}"))),
+            None => {}
+        }
+        let probe = ProbeSize::of(self.probe.targets.servers.len()).queries_max;
+        if self.watcher.affords(self.began.elapsed(), probe.saturating_add(RolloutLookups::QUERIES_MAX)) {
+            rollouts.begin();
+        }
     }
 
     /// Begins or ends the checks of the search domains on which profiles depend, if the query budget has room for them.
@@ -246,6 +277,9 @@ impl<'a> Watch<'a> {
         self.probe = probe;
         self.plan = plan(&self.probe);
         self.search_rounds = SearchRounds::new(&self.probe.targets, self.plan.search());
+        if let Some(cluster) = &mut self.cluster {
+            cluster.rollouts = rollout_lookups(&cluster.client, &self.probe, self.arguments);
+        }
         self.answers = RecentAnswers::default();
         self.watcher.probe_at(self.began.elapsed());
     }
@@ -267,7 +301,10 @@ impl<'a> Watch<'a> {
     /// Passes the observation on to the cluster, if something has changed or some time has passed.
     fn report(&mut self, changes: &[Change]) {
         let is_due = self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY);
-        let has_news = self.search_rounds.take_news();
+        let mut has_news = self.search_rounds.take_news();
+        if let Some(cluster) = &mut self.cluster {
+            has_news |= cluster.rollouts.take_news();
+        }
         let Some(cluster) = &self.cluster else { return };
         if self.probed_at.is_none() || (changes.is_empty() && !is_due && !has_news) {
             return;
@@ -282,17 +319,17 @@ impl<'a> Watch<'a> {
         let report = WatchReport {
             nameservers: self.probe.targets.servers.iter().map(|server| server.ip()).collect(),
             domains: self.search_rounds.observed(),
-            watch: self.observed(&cluster.pod),
+            watch: self.observed(cluster),
             changes: changes.collect(),
         };
         cluster.writer.send(report);
         self.reported = Some(Instant::now());
     }
 
-    fn observed(&self, pod: &str) -> ObservedWatch {
+    fn observed(&self, cluster: &Cluster) -> ObservedWatch {
         let origins = self.probe.nameserver_origins.as_ref();
         ObservedWatch {
-            pod: pod.to_owned(),
+            pod: cluster.pod.clone(),
             version: version::RELEASE.to_owned(),
             checked_at: Time(Timestamp::now()),
             rounds: i64::try_from(self.rounds).unwrap_or(i64::MAX),
@@ -300,6 +337,7 @@ impl<'a> Watch<'a> {
             verdicts: self.watcher.standing().iter().map(|standing| self.standing_verdict(standing)).collect(),
             nameservers: self.answers.nameservers(&self.probe.targets.servers),
             origins: origins.map(|origins: &NameserverOrigins| ObservedOrigin::all_of(origins)).unwrap_or_default(),
+            rollouts: cluster.rollouts.observed(),
         }
     }
 
