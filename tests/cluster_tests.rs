@@ -49,6 +49,9 @@ mod cluster {
     pub(crate) mod policies_beside_webhook;
     pub(crate) mod policies_endurance;
     pub(crate) mod policies_measuring;
+    pub(crate) mod policies_rows;
+    pub(crate) mod policies_unserved;
+    pub(crate) mod policies_way_back;
     pub(crate) mod policy;
     pub(crate) mod profiles;
     pub(crate) mod prometheus;
@@ -73,8 +76,9 @@ use cluster::impostor::{Answer, Impostor};
 use cluster::{
     alerts, broken_certificates, certificates, chart, conformance, doctor, endurance, enforcement, events, examples,
     host_network, inspection, install, installation, knowledge, measuring, monitoring, mutation, node_cache, outages,
-    pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policy, profiles, queries,
-    rights, rollout_lookups, rollouts, scale, scan, scan_page, search_domains, status,
+    pod_probe, policies, policies_beside_webhook, policies_endurance, policies_measuring, policies_rows,
+    policies_unserved, policies_way_back, policy, profiles, queries, rights, rollout_lookups, rollouts, scale, scan,
+    scan_page, search_domains, status,
 };
 use common::control_plane::ControlPlane;
 use common::harness::{self, Suite};
@@ -103,6 +107,8 @@ const SUITE: Suite<Test> = Suite {
         policy::TESTS,
         policies::TESTS,
         policies_beside_webhook::TESTS,
+        policies_rows::TESTS,
+        policies_unserved::TESTS,
         enforcement::TESTS,
         profiles::TESTS,
         rollout_lookups::TESTS,
@@ -142,6 +148,8 @@ const SUITE: Suite<Test> = Suite {
         policies::ON_REQUEST,
         policies_endurance::ON_REQUEST,
         policies_measuring::ON_REQUEST,
+        policies_rows::ON_REQUEST,
+        policies_way_back::ON_REQUEST,
         rollout_lookups::ON_REQUEST,
         scale::ON_REQUEST,
     ],
@@ -160,8 +168,13 @@ fn main() -> ExitCode {
 
 impl Cluster {
     fn start() -> Result<Self> {
+        Self::start_with(policies::api_server_flags())
+    }
+
+    /// Starts an API server with these flags.
+    fn start_with(flags: &[&str]) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let control_plane = ControlPlane::start_with(policies::api_server_flags())?;
+        let control_plane = ControlPlane::start_with(flags)?;
         installation::apply(&control_plane)?;
         installation::unregister(&control_plane)?;
         let account = control_plane.service_account_kubeconfig("muslin", "muslin")?;

@@ -348,8 +348,9 @@ impl Collector for Inspections {
 
 impl Collector for PolicyMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let PolicyCounts { objects, images, left_out, profiles, other_profiles, is_separated, failures, pods } =
-            self.0.state().counts();
+        let counts = self.0.state().counts();
+        let PolicyCounts { objects, images, left_out, profiles, other_profiles, .. } = counts;
+        let PolicyCounts { is_separated, is_served, failures, pods, .. } = counts;
         let mut count = |name, help, value| {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
@@ -360,6 +361,8 @@ impl Collector for PolicyMetrics {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
+        let help = "1 if the API server has MutatingAdmissionPolicy, without which the webhook changes all pods";
+        gauge("policies_served", help, usize::from(is_served))?;
         gauge("policy_objects", "Admission policies and bindings that the leader keeps", objects)?;
         gauge("policy_images", "Images that the admission policies know", images)?;
         gauge(

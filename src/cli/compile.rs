@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, ValueEnum};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -68,18 +68,9 @@ pub(super) struct Compile {
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     cluster_nameservers: usize,
 
-    /// The cluster's version: 1.34 and 1.35 have MutatingAdmissionPolicy as v1beta1
-    #[arg(long, value_name = "VERSION", default_value = "1.36")]
-    kubernetes: Kubernetes,
-}
-
-/// The versions of Kubernetes, as far as they differ.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kubernetes {
-    #[value(name = "1.34", alias = "1.35")]
-    Beta,
-    #[value(name = "1.36", aliases = ["1.37", "1.38"])]
-    Stable,
+    /// The cluster's version, 1.34 or later: 1.34 and 1.35 have MutatingAdmissionPolicy as v1beta1
+    #[arg(long, value_name = "VERSION", default_value = "1.36", value_parser = mutating_version)]
+    kubernetes: ApiVersion,
 }
 
 /// A profile to compile.
@@ -127,10 +118,7 @@ impl Compile {
             cluster_nameservers: self.cluster_nameservers,
             default_mode: self.default_mode,
             default_profile: &self.default_profile,
-            version: match self.kubernetes {
-                Kubernetes::Beta => ApiVersion::V1Beta1,
-                Kubernetes::Stable => ApiVersion::V1,
-            },
+            version: self.kubernetes,
             webhooks: None,
         };
         compile(&settings).map_err(|error| Failure::Input(error.into()))
@@ -151,6 +139,21 @@ impl Compile {
         let official = usual_images().filter(|_| !self.no_official_images);
         let all = images.into_iter().chain(official);
         Ok(all.filter(|image: &KnownImage| seen.insert(image.name().to_owned())).collect())
+    }
+}
+
+/// Returns the API version of MutatingAdmissionPolicy in a version of Kubernetes, such as `1.36` or `v1.36.3`.
+fn mutating_version(text: &str) -> Result<ApiVersion, String> {
+    let mut numbers = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return Err("write a version of Kubernetes such as 1.36".to_owned());
+    };
+    match (major, minor) {
+        (1, 34 | 35) => Ok(ApiVersion::V1Beta1),
+        (1, 36..) => Ok(ApiVersion::V1),
+        _ => Err("it does not serve MutatingAdmissionPolicy, which Kubernetes has from 1.36 on, and 1.34 as a beta: use the webhook \
+                  (muslin install)"
+            .to_owned()),
     }
 }
 

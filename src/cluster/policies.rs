@@ -14,6 +14,7 @@ mod pace;
 mod state;
 mod wanted;
 mod webhooks;
+mod withdrawal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
-use kube::api::{ApiResource, ListParams, PostParams};
+use kube::api::{ApiResource, PostParams};
 use kube::core::DynamicObject;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
@@ -30,6 +31,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub use image_table::ImageNames;
 pub use state::{PolicyCounts, PolicyState};
 pub use wanted::PolicySettings;
+pub use withdrawal::withdraw_policies;
 
 use super::image_inspection::ImageInspection;
 use super::lease::Lease;
@@ -263,10 +265,15 @@ impl Keeper {
     async fn step(&mut self) -> Result<(), WriteError> {
         if self.asked_at.is_none_or(|at| at.elapsed() > SLOW_INTERVAL) {
             let version = served_version(&self.client).await?;
-            if self.version != Some(version) {
-                let found = version.map_or("none: the webhook changes all pods", ApiVersion::name);
-                tracing::info!(mutating_admission_policy = found, "asked the API server which policies it has");
+            match version {
+                _ if self.version == Some(version) => {}
+                Some(version) => tracing::info!(version = version.name(), "the API server has MutatingAdmissionPolicy"),
+                None => tracing::warn!(
+                    "the API server does not serve MutatingAdmissionPolicy: the webhook changes all pods, and policies only deny; \
+                     Kubernetes 1.36 serves it, and 1.34 with its feature gate and v1beta1 enabled"
+                ),
             }
+            self.policies.state.set_served(version.is_some());
             (self.version, self.asked_at) = (Some(version), Some(Instant::now()));
         }
         self.update_table();
@@ -398,23 +405,6 @@ async fn write_condition(client: &Client, configuration: &DynamicObject, is_want
             Ok(true)
         }
     }
-}
-
-/// Removes the webhook's condition once this replica is the leader, in a task: without policies the webhook has to see all pods. Needs the
-/// rights list and update on muslin's own configuration, and does nothing without them.
-pub fn withdraw_policies(client: Client, lease: Lease) {
-    tokio::spawn(async move {
-        lease.wait().await;
-        let [resource, _] = configuration_resources();
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        let parameters = ListParams::default().fields(&format!("metadata.name={CONFIGURATION}"));
-        let Ok(list) = write(api.list(&parameters)).await else { return };
-        for configuration in list {
-            if let Err(error) = write_condition(&client, &configuration, false).await {
-                tracing::warn!(%error, "cannot remove the webhook's condition on the mark of admission policies");
-            }
-        }
-    });
 }
 
 /// Returns the resources of both kinds of configurations. The objects stay untyped, so that a write keeps unknown fields.

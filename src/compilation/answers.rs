@@ -4,12 +4,19 @@
 use super::cases::{Cases, KindTexts, kind_texts};
 use super::denials;
 use super::engine::Engine;
-use super::images::{Images, Kind};
+use super::images::{Bounds, Images, Kind};
 use super::settings::Settings;
 use crate::policy::Profile;
 
-/// The most kinds of images beside the webhook, which handles the others: each one costs time to ask and space in the policies.
-const KINDS_MAX: usize = 48;
+/// The bounds beside the webhook, which handles the other images: each kind costs time to ask and space in the policies, and a policy must
+/// be stored.
+const BESIDE_THE_WEBHOOK: Bounds = Bounds { kinds: 48, bytes: TABLE_BYTES_MAX };
+
+/// The most bytes of the table of images beside the webhook. The API server stores a policy of 1.5 MiB, which also has the cases.
+pub const TABLE_BYTES_MAX: usize = 800_000;
+
+/// Standalone, a policy that is too large is an error.
+const STANDALONE: Bounds = Bounds { kinds: usize::MAX, bytes: usize::MAX };
 
 /// The answers for the kinds of images of one profile.
 #[derive(Debug, Default)]
@@ -32,12 +39,12 @@ impl Answers {
         if self.asked != asked {
             *self = Self { asked, ..Self::default() };
         }
-        let (most, threads) = match webhooks {
-            None => (usize::MAX, None),
+        let (bounds, threads) = match webhooks {
+            None => (STANDALONE, None),
             // Reviews come first.
-            Some(_) => (KINDS_MAX, Some(1)),
+            Some(_) => (BESIDE_THE_WEBHOOK, Some(1)),
         };
-        let images = Images::new(images, profile, self.kinds.clone(), most);
+        let images = Images::new(images, profile, self.kinds.clone(), bounds);
         if images.kinds.len() > self.kinds.len() || self.texts.is_empty() {
             let engine = Engine { profile, cluster_domain, cluster_nameservers };
             self.cases = Cases::ask(&engine, &images.kinds, threads);

@@ -2,6 +2,7 @@
 //! know. A pod that does not meet them stays as it is. Must not know images or options.
 
 use super::cel;
+use super::vocabulary::DnsPolicy;
 use crate::pod::{
     AMBIENT_DNS_ANNOTATION, INJECT_ANNOTATION, INJECTED_ANNOTATION, ISTIO_CONFIG_ANNOTATION, ISTIO_MODE_LABEL,
     KEY_PREFIX, LIBC_LABEL, MESH_PROXY_VARIABLE, MIRROR_ANNOTATION, OS_LABELS, POLICIES_ANNOTATION, RESOLVER_VARIABLES,
@@ -24,17 +25,40 @@ pub(super) struct MatchCondition {
 pub(super) const CONTAINERS: &str =
     "(has(object.spec.initContainers) ? object.spec.initContainers : []) + object.spec.containers";
 
+/// The options of a pod, as an expression.
+pub(super) const OPTIONS: &str =
+    "has(object.spec.dnsConfig) && has(object.spec.dnsConfig.options) ? object.spec.dnsConfig.options : []";
+
+/// Returns an expression with options as texts.
+pub(super) fn texts(options: &str) -> String {
+    format!("{options}.map(o, (has(o.name) ? o.name : '') + (has(o.value) && o.value != '' ? ':' + o.value : ''))")
+}
+
+/// Returns an expression with the pod's DNS policy in one word.
+pub(super) fn dns_policy() -> String {
+    format!(
+        "(has(object.spec.dnsPolicy) && object.spec.dnsPolicy != '' ? object.spec.dnsPolicy : 'ClusterFirst') + \
+         (has(object.spec.hostNetwork) && object.spec.hostNetwork ? {} : '')",
+        cel::text(DnsPolicy::HOST_NETWORK)
+    )
+}
+
 /// Returns the conditions on pods of a profile.
 pub(super) fn match_conditions(profile: &Profile) -> Vec<MatchCondition> {
     let mut conditions = any_pod(profile);
-    conditions.extend([
+    conditions.extend(of_any_profile());
+    conditions.push(condition("room-for-annotations", room()));
+    conditions
+}
+
+/// Returns the conditions that are the same for all profiles.
+pub(super) fn of_any_profile() -> [MatchCondition; 4] {
+    [
         condition("no-nameservers-and-searches-of-its-own", inherits()),
         condition("no-other-key-of-muslin", keys()),
         condition("no-dns-proxy-of-a-mesh", no_mesh_proxy()),
         condition("no-variable-that-resolvers-read", environment()),
-        condition("room-for-annotations", room()),
-    ]);
-    conditions
+    ]
 }
 
 /// Returns the conditions on pods whose containers start, for denials: other settings do not keep a pod from being denied.

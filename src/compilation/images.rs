@@ -48,6 +48,18 @@ pub(super) struct Images {
     pub(super) left_out: Vec<LeftOut>,
 }
 
+/// The bytes of an entry of the table besides its key: quotes, the key of the kind, and signs between them.
+const ENTRY_BYTES: usize = 12;
+
+/// The bounds of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The most kinds.
+    pub(super) kinds: usize,
+    /// The most bytes of all entries.
+    pub(super) bytes: usize,
+}
+
 /// The end of the key for every command of [`COMMANDS`], and for every command that starts no program with a resolver of its own.
 pub(super) const USUAL_COMMAND: &str = " ";
 pub(super) const ANY_COMMAND: &str = " *";
@@ -109,6 +121,11 @@ impl KnownImage {
         }
     }
 
+    /// Returns the bytes that the image usually needs in the table, in all of its spellings.
+    pub fn table_bytes(&self) -> usize {
+        spellings(&self.image).iter().map(|name| 3 * (name.len() + ENTRY_BYTES)).sum()
+    }
+
     /// Returns the image as pods write it.
     pub fn name(&self) -> &str {
         &self.image
@@ -134,8 +151,8 @@ impl KnownImage {
 // === impl Images ===
 
 impl Images {
-    /// Sorts images into kinds, as the profile declares them. `earlier` kinds keep their indexes; images beyond `most` kinds are left out.
-    pub(super) fn new(known: &[KnownImage], profile: &Profile, earlier: Vec<Kind>, most: usize) -> Self {
+    /// Sorts images into kinds, as the profile declares them. `earlier` kinds keep their indexes; images beyond the bounds are left out.
+    pub(super) fn new(known: &[KnownImage], profile: &Profile, earlier: Vec<Kind>, bounds: Bounds) -> Self {
         let class_of =
             |image: &str, fingerprint: &Fingerprint| class(&profile.images.apply(image, fingerprint.clone()));
         let mut indexes: BTreeMap<Class, usize> = BTreeMap::new();
@@ -143,15 +160,17 @@ impl Images {
             indexes.entry(class_of(image, fingerprint)).or_insert(index);
         }
         let mut images = Self { kinds: earlier, ..Self::default() };
+        let mut room = bounds.bytes;
         for one in known {
+            let mut leave_out = |why| images.left_out.push(LeftOut { image: one.image.clone(), why });
             if let Some(why) = one.obstacle(profile) {
-                images.left_out.push(LeftOut { image: one.image.clone(), why });
+                leave_out(why);
                 continue;
             }
             let mut kind_of = |kinds: &mut Vec<Kind>, command| {
                 let fingerprint = one.fingerprint(command)?;
                 let class = class_of(&one.image, &fingerprint);
-                if kinds.len() >= most && !indexes.contains_key(&class) {
+                if kinds.len() >= bounds.kinds && !indexes.contains_key(&class) {
                     return None;
                 }
                 Some(*indexes.entry(class).or_insert_with(|| {
@@ -160,31 +179,43 @@ impl Images {
                 }))
             };
             let Some(own) = kind_of(&mut images.kinds, None) else {
-                images.left_out.push(LeftOut { image: one.image.clone(), why: "is of one kind too many" });
+                leave_out("is of one kind too many");
                 continue;
             };
             let by_command: Vec<(&str, Option<usize>)> =
                 COMMANDS.iter().map(|command| (*command, kind_of(&mut images.kinds, Some(*command)))).collect();
-            let is_uniform = by_command.iter().all(|(_, kind)| *kind == by_command[0].1);
             // The first of several images with one name counts, also for commands.
             let names = spellings(&one.image).into_iter().filter(|name| !images.entries.contains_key(name));
-            for name in names.collect::<Vec<_>>() {
-                images.entries.insert(name.clone(), own);
-                let (true, Some(kind)) = (is_uniform, by_command[0].1) else {
-                    let known =
-                        by_command.iter().filter_map(|(command, kind)| Some((format!("{name} {command}"), (*kind)?)));
-                    images.entries.extend(known);
-                    continue;
-                };
-                images.entries.insert(format!("{name}{USUAL_COMMAND}"), kind);
-                // The image's own program has no resolver of its own, so that others have none either.
-                if kind == own {
-                    images.entries.insert(format!("{name}{ANY_COMMAND}"), own);
+            let entries: Vec<(String, usize)> = names.flat_map(|name| entries(&name, own, &by_command)).collect();
+            let bytes = entries.iter().map(|(key, _)| key.len() + ENTRY_BYTES).sum();
+            match room.checked_sub(bytes) {
+                Some(rest) => {
+                    room = rest;
+                    images.entries.extend(entries);
                 }
+                None => leave_out("has no room in the table"),
             }
         }
         images
     }
+}
+
+/// Returns the entries of an image with one name: for its own program, and for other commands.
+fn entries(name: &str, own: usize, by_command: &[(&str, Option<usize>)]) -> Vec<(String, usize)> {
+    let mut entries = vec![(name.to_owned(), own)];
+    let first = by_command.first().and_then(|(_, kind)| *kind);
+    match first.filter(|_| by_command.iter().all(|(_, kind)| *kind == first)) {
+        Some(kind) => {
+            entries.push((format!("{name}{USUAL_COMMAND}"), kind));
+            // The image's own program has no resolver of its own, so that others have none either.
+            entries.extend((kind == own).then(|| (format!("{name}{ANY_COMMAND}"), own)));
+        }
+        None => {
+            let known = by_command.iter().filter_map(|(command, kind)| Some((format!("{name} {command}"), (*kind)?)));
+            entries.extend(known);
+        }
+    }
+    entries
 }
 
 fn class(fingerprint: &Fingerprint) -> Class {

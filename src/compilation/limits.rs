@@ -1,5 +1,5 @@
-//! The limits of policies, which leave the rest to the webhook: a table of `docs/policies.md`, which a test on a real API server tries row by row. Must not know the
-//! expressions of policies.
+//! What policies do, and what they leave to the webhook: two tables of `docs/policies.md`, which tests on a real API server try row by row.
+//! Must not know the expressions of policies.
 
 /// One thing that the policies do not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,25 @@ pub struct Limit {
     /// The result for such pods.
     pub instead: &'static str,
 }
+
+/// The features of the webhook that policies have: what, and in which way.
+pub const FEATURES: &[(&str, &str)] = &[
+    ("options by the resolvers of the pod's containers", "as the webhook: the same rows"),
+    ("options of the pod's author", "kept; a profile with `onConflict: override` replaces them"),
+    ("`attempts:0` and `timeout:0`", "fixed, where they are written as name and value"),
+    (
+        "the annotations `muslin.dev/injected`, `muslin.dev/resolvers` and `muslin.dev/warnings`, the label `muslin.dev/libc`",
+        "as the webhook",
+    ),
+    (
+        "a second pass",
+        "changes nothing; containers of webhooks that run later are seen (`reinvocationPolicy: IfNeeded`)",
+    ),
+    ("declared images of a profile", "count for images in the table"),
+    ("exempt images and service accounts", "the pod stays as it is"),
+    ("`podSelector` of a profile", "the binding selects the pods; other pods stay as they are"),
+    ("levels of rules", "as the profile sets them"),
+];
 
 const STAYS: &str = "the pod stays as it is";
 

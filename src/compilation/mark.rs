@@ -1,15 +1,15 @@
 //! The mark of pods that policies change instead of the webhook, in a cluster with muslin: the annotation `muslin.dev/policies` with the
-//! images and the commands that the policies knew. A condition of the webhook leaves out the pods with that mark.
+//! images, the commands and the DNS settings that the policies left. A condition of the webhook leaves out the pods with that mark.
 //!
 //! A policy sets the mark on each pod that it handles whole, and removes it from each other pod, so that no author can write it: the
-//! policies of profiles do that in their own namespaces, and a policy without a profile everywhere else. A pod to which another webhook
-//! has added a container since then has a mark that says something else, and the webhook sees it. Must not know cases.
+//! policies of profiles do that in their own namespaces, and a policy without a profile everywhere else. If another webhook has added a
+//! container since then, or changed the options, the mark says something else, and muslin's webhook sees the pod. Must not know cases.
 
 use serde_json::{Value, json};
 
 use super::bindings::{BindingPlace, NAME_LABEL, expression};
 use super::cel;
-use super::conditions::CONTAINERS;
+use super::conditions::{self, CONTAINERS};
 use super::object_parts::{GROUP, constraints, escaped, labels};
 use super::settings::ApiVersion;
 use crate::pod::POLICIES_ANNOTATION;
@@ -37,17 +37,19 @@ pub struct Covered<'c> {
     pub left: &'c [String],
 }
 
-/// Returns the mark of the pod, as an expression.
-pub(super) fn mark() -> String {
+/// Returns the mark of the pod with these options, as an expression.
+pub(super) fn mark(options: &str) -> String {
     format!(
         "({CONTAINERS}).map(c, (has(c.image) ? c.image : '') + (has(c.command) && size(c.command) > 0 ? ' ' + c.command[0] : \
-         '')).join(', ')"
+         '')).join(', ') + '; ' + {} + '; ' + {options}.join(' ')",
+        conditions::dns_policy()
     )
 }
 
 /// Returns whether the pod has a mark that holds for it as it is.
 pub(super) fn is_marked() -> String {
-    format!("{} && object.metadata.annotations[{}] == {}", has_mark(), key(), mark())
+    let options = conditions::texts(&format!("({})", conditions::OPTIONS));
+    format!("{} && object.metadata.annotations[{}] == {}", has_mark(), key(), mark(&options))
 }
 
 /// Returns whether the pod has any mark.
@@ -59,10 +61,11 @@ fn key() -> String {
     cel::text(POLICIES_ANNOTATION)
 }
 
-/// Returns the webhook's condition: the reverse of the policies' own.
+/// Returns the webhook's condition: the reverse of the policies' own. Another webhook may also have added what no policy knows.
 #[must_use]
 pub fn webhook_condition() -> Value {
-    json!({ "name": WEBHOOK_CONDITION, "expression": format!("!({})", is_marked()) })
+    let known = conditions::of_any_profile().map(|condition| format!(" && ({})", condition.expression));
+    json!({ "name": WEBHOOK_CONDITION, "expression": format!("!({}{})", is_marked(), known.concat()) })
 }
 
 /// Returns the operations that remove the mark, if the pod has it.

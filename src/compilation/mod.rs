@@ -23,9 +23,9 @@ mod tests;
 mod variables;
 mod vocabulary;
 
-pub use answers::Answers;
+pub use answers::{Answers, TABLE_BYTES_MAX};
 pub use images::{KnownImage, LeftOut, usual_images};
-pub use limits::{LIMITS, Limit};
+pub use limits::{FEATURES, LIMITS, Limit};
 pub use mark::{Covered, WEBHOOK_CONDITION, marks, webhook_condition};
 pub use objects::{Compilation, TooLarge, compile, compile_again};
 pub use settings::{ApiVersion, Reach, Settings, Webhooks};

@@ -24,7 +24,7 @@ const POLICY_MAX: usize = 1_400_000;
 /// The most warnings on one pod; the last one counts the rest.
 const WARNINGS_MAX: usize = 5;
 
-/// The longest mark of a pod, in characters: 16 images and their commands have fewer.
+/// The longest mark of a pod, in characters: 16 images with their commands, and the options, have fewer.
 const MARK_MAX: usize = 8_000;
 
 /// A profile as objects to apply.
@@ -120,7 +120,7 @@ impl Policy<'_> {
             None => (self.match_conditions(), vec![mutation(patch(&self.is_known(), None))]),
             Some(webhooks) => {
                 let path = cel::text(&format!("/metadata/annotations/{}", escaped(POLICIES_ANNOTATION)));
-                let mark = format!("[JSONPatch{{op: 'add', path: {path}, value: {}}}]", mark::mark());
+                let mark = format!("[JSONPatch{{op: 'add', path: {path}, value: {}}}]", mark::mark(&changed_options()));
                 let mutations = vec![mutation(mark::removal()), mutation(patch(&self.is_known(), Some(&mark)))];
                 (webhooks.changed.conditions.clone(), mutations)
             }
@@ -169,8 +169,8 @@ impl Policy<'_> {
         let mut all: Vec<String> =
             self.conditions.iter().map(|MatchCondition { expression, .. }| format!("({expression})")).collect();
         all.extend(pod_selector.map(|selector| format!("({})", selects(selector))));
-        all.push(format!("size({}) <= {MARK_MAX}", mark::mark()));
         all.push("variables.isKnown".to_owned());
+        all.push(format!("size({}) <= {MARK_MAX}", mark::mark(&changed_options())));
         all.join(" && ")
     }
 
@@ -418,10 +418,20 @@ fn replaced() -> String {
     )
 }
 
+/// Returns an expression with the options of the case that the pod has not yet.
+fn missing() -> String {
+    format!("{}.filter(text, !(text in variables.claimed))", list("added"))
+}
+
+/// Returns an expression with the options of the changed pod.
+fn changed_options() -> String {
+    let replaced = format!("{}.filter(new, new.split(':')[0] == text.split(':')[0])", list("replaced"));
+    format!("(variables.texts.map(text, ({replaced} + [text])[0]) + {})", missing())
+}
+
 /// Returns the operations that add options, with their parents where these are absent.
 fn added() -> String {
-    let added = list("added");
-    let missing = format!("{added}.filter(text, !(text in variables.claimed))");
+    let missing = missing();
     let option = "(text.contains(':') ? {'name': text.split(':')[0], 'value': text.split(':')[1]} : {'name': text})";
     format!(
         "(size({missing}) == 0 ? [] : \

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use super::cases::{Case, Cases, KindTexts, Row, row_key};
 use super::cel::{self, Table};
-use super::conditions::CONTAINERS;
+use super::conditions::{self, CONTAINERS};
 use super::groups::{Group, Texts};
 use super::images::{ANY_COMMAND, COMMANDS, Images, USUAL_COMMAND};
-use super::vocabulary::{DnsPolicy, names};
+use super::vocabulary::names;
 use crate::image::ALPINE_PROGRAMS_WITH_C_ARES;
 use crate::plan::{ANNOTATION_LINE_MAX, ANNOTATION_LINES_MAX, FIXED, NAMES_MAX};
 use crate::pod::INJECTED_ANNOTATION;
@@ -94,14 +94,8 @@ fn pod_variables() -> Vec<Variable> {
 /// The pod's DNS settings. `authored` are the options that count as the author's.
 pub(super) fn dns_variables(authored: &str) -> Vec<Variable> {
     vec![
-        variable(
-            "options",
-            "has(object.spec.dnsConfig) && has(object.spec.dnsConfig.options) ? object.spec.dnsConfig.options : []",
-        ),
-        variable(
-            "texts",
-            "variables.options.map(o, (has(o.name) ? o.name : '') + (has(o.value) && o.value != '' ? ':' + o.value : ''))",
-        ),
+        variable("options", conditions::OPTIONS),
+        variable("texts", conditions::texts("variables.options")),
         variable("authored", authored),
         // The author's options by name, in the order of the table's keys. A pod with more of them is not known.
         variable(
@@ -112,14 +106,7 @@ pub(super) fn dns_variables(authored: &str) -> Vec<Variable> {
                 cel::texts(names())
             ),
         ),
-        variable(
-            "dns",
-            format!(
-                "(has(object.spec.dnsPolicy) && object.spec.dnsPolicy != '' ? object.spec.dnsPolicy : 'ClusterFirst') + \
-                 (has(object.spec.hostNetwork) && object.spec.hostNetwork ? {} : '')",
-                cel::text(DnsPolicy::HOST_NETWORK)
-            ),
-        ),
+        variable("dns", conditions::dns_policy()),
     ]
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::compilation::WEBHOOK_CONDITION;
 
 const PODS: &str = "pods.muslin.dev";
 
@@ -447,6 +448,10 @@ fn muslins_own_metrics_tell_of_missed_pods_caches_and_registries() {
     let ways = "know 9 images changed 5 pods since the leader started, and the webhook reviewed 3";
     only("policies", Status::Warning, &[ways, "2 more images"], policies(12, 2));
     only("policies", Status::Warning, &["1.36"], policies(0, 0));
+    let unserved = metrics("muslin_policy_objects 2\nmuslin_policies_served 0\n");
+    only("policies", Status::Warning, &["does not serve MutatingAdmissionPolicy", "upgrade"], unserved);
+    let left = |it: &mut Observed| webhook_of(it, 0, PODS)["matchConditions"] = json!([{ "name": WEBHOOK_CONDITION }]);
+    only("policies", Status::Warning, &["any author", "\"/webhooks/0/matchConditions/0\""], left);
     let inspections = |read, failed| {
         metrics(&format!("muslin_inspections_read_total {read}\nmuslin_inspections_failed_total {failed}\n"))
     };

@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use muslin::compilation::webhook_condition;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::cluster::install::{installed, objects};
+use crate::cluster::policies_beside_webhook::has_condition;
+use crate::cluster::replicas::{patch, wait};
 use crate::common::harness::tests;
+use crate::common::webhook::{Certificate, Process};
 use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![
@@ -138,6 +143,10 @@ fn the_chart_takes_over_from_the_manifests_of_0_1_0_and_keeps_the_profiles(clust
     )?;
     let replicas = kubectl(&["get", "deployment", "muslin", "-n", "muslin", "-o", "jsonpath={.spec.replicas}"], None)?;
     ensure!(replicas == "2", "{replicas} replicas");
+    policies_come_and_go(cluster, |policies| {
+        let upgrade = ["upgrade", "muslin", CHART, "--force-conflicts", "--set", policies];
+        release(&[&upgrade[..], &image].concat()).map(drop)
+    })?;
 
     release(&["uninstall", "muslin"])?;
     ensure!(uid()? == before, "the profile was deleted");
@@ -148,6 +157,30 @@ fn the_chart_takes_over_from_the_manifests_of_0_1_0_and_keeps_the_profiles(clust
         ensure!(names.all(|name| !["muslin", "muslin.dev", "muslin-certificates"].contains(&name)), "left: {left}");
     }
     Ok(())
+}
+
+/// An upgrade to `policies: false` takes the rights away, and lets the webhook fail closed again. Helm keeps the condition that the leader with
+/// policies has set; the next leader removes it.
+fn policies_come_and_go(cluster: &Cluster, upgrade: impl Fn(&str) -> Result<()>) -> Result<()> {
+    let read = |arguments: &[&str]| anyhow::Ok(cluster.control_plane.kubectl(arguments, None)?.stdout);
+    let role = || read(&["get", "clusterrole,clusterrolebinding", "-o", "name"]);
+    let path = "jsonpath={.webhooks[?(@.name==\"enforce.muslin.dev\")].failurePolicy}";
+    let fails = || read(&["get", "validatingwebhookconfiguration", "muslin.dev", "-o", path]);
+    let variables = || read(&["get", "deployment", "muslin", "-n", "muslin", "-o", "yaml"]);
+    upgrade("policies=true")?;
+    ensure!(role()?.matches("/muslin-policies\n").count() == 2, "{}", role()?);
+    ensure!(fails()? == "Ignore" && variables()?.contains("MUSLIN_POLICIES"), "{}", fails()?);
+    let condition = json!([{ "op": "add", "path": "/webhooks/0/matchConditions", "value": [webhook_condition()] }]);
+    patch(cluster, &["mutatingwebhookconfiguration", "muslin.dev"], &condition)?;
+    ensure!(has_condition(cluster)?, "no condition");
+
+    upgrade("policies=false")?;
+    ensure!(!role()?.contains("/muslin-policies\n"), "{}", role()?);
+    ensure!(fails()? == "Fail" && !variables()?.contains("MUSLIN_POLICIES"), "{}", fails()?);
+    read(&["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
+    let folder = TempDir::new()?;
+    let _muslin = Process::start(&cluster.account, &Certificate::new()?.arguments(folder.path())?)?;
+    wait("without the condition", || Ok(!has_condition(cluster)?))
 }
 
 /// Returns an object without what differs on purpose: Helm keeps definitions, and a patched webhook or variable comes first in kustomize.

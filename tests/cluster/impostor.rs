@@ -76,6 +76,35 @@ pub(crate) fn allow(review: &Value) -> (StatusCode, String) {
     (StatusCode::OK, answer(review, json!({})))
 }
 
+/// Replaces the options of pods, as a Kyverno policy with `patchStrategicMerge` does: the list is atomic.
+pub(crate) fn replace_the_options(review: &Value) -> (StatusCode, String) {
+    let options = json!([{ "name": "ndots", "value": "1" }]);
+    change_dns(review, "options", &options)
+}
+
+/// Gives pods a search domain.
+pub(crate) fn add_a_search_domain(review: &Value) -> (StatusCode, String) {
+    change_dns(review, "searches", &json!(["example.com"]))
+}
+
+/// Sets one field of `dnsConfig` the first time.
+fn change_dns(review: &Value, field: &str, value: &Value) -> (StatusCode, String) {
+    let pod = &review["request"]["object"];
+    if pod["metadata"]["labels"]["changed"].is_string() {
+        return allow(review);
+    }
+    let mut config = pod["spec"]["dnsConfig"].as_object().cloned().unwrap_or_default();
+    config.insert(field.to_owned(), value.clone());
+    let mut labels = pod["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    labels.insert("changed".to_owned(), json!("yes"));
+    let patch = json!([
+        { "op": "add", "path": "/spec/dnsConfig", "value": config },
+        { "op": "add", "path": "/metadata/labels", "value": labels },
+    ]);
+    let response = json!({ "patchType": "JSONPatch", "patch": BASE64_STANDARD.encode(patch.to_string()) });
+    (StatusCode::OK, answer(review, response))
+}
+
 /// Adds an Alpine container to pods without a container of its name.
 pub(crate) fn add_a_sidecar(review: &Value) -> (StatusCode, String) {
     let containers = review["request"]["object"]["spec"]["containers"].as_array();

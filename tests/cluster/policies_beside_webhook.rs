@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::cluster::impostor::{Impostor, add_a_sidecar};
+use crate::cluster::impostor::{Answer, Impostor, add_a_search_domain, add_a_sidecar, replace_the_options};
 use crate::cluster::inspection::{Fingerprints, overlay};
 use crate::cluster::policies::kubernetes;
 use crate::cluster::profiles::{applied, apply};
@@ -19,12 +19,12 @@ use crate::{Cluster, Topic};
 
 pub(crate) const TESTS: Topic = tests![policies_and_the_webhook_share_the_pods];
 
-const MARK: &str = "muslin.dev/policies";
+pub(crate) const MARK: &str = "muslin.dev/policies";
 
 /// Images that no registry has. An administrator declares the first ones.
 pub(crate) const KNOWN: &str = "registry.example.com/policies/known:1";
-const NEW: &str = "registry.example.com/policies/new:1";
-const UNKNOWN: &str = "registry.example.com/policies/unknown:1";
+pub(crate) const NEW: &str = "registry.example.com/policies/new:1";
+pub(crate) const UNKNOWN: &str = "registry.example.com/policies/unknown:1";
 
 /// The profile of the test, and its namespaces.
 pub(crate) const PROFILE: &str = "beside";
@@ -72,7 +72,7 @@ impl Drop for Rights<'_> {
 }
 
 /// Returns the arguments of a muslin that goes by ImageFingerprints, and keeps policies.
-fn arguments() -> Vec<String> {
+pub(crate) fn arguments() -> Vec<String> {
     ["--policies", "--inspect-images", "--inspection-budget", "0"].map(str::to_owned).to_vec()
 }
 
@@ -98,22 +98,32 @@ pub(crate) fn declare(cluster: &Cluster, digit: char, image: &str, resolver: &st
 }
 
 /// Returns a pod as the API server would store it, with the warnings to its author; an error if it is denied.
-fn dry_run(cluster: &Cluster, pod: &Value) -> Result<(Value, String)> {
+pub(crate) fn dry_run(cluster: &Cluster, pod: &Value) -> Result<(Value, String)> {
     let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
     let output = cluster.control_plane.kubectl(&arguments, Some(&pod.to_string()))?;
     ensure!(output.status.success(), "{}", output.stderr);
     Ok((serde_json::from_str(&output.stdout)?, output.stderr))
 }
 
-fn mark(pod: &Value) -> &Value {
+pub(crate) fn mark(pod: &Value) -> &Value {
     &pod["metadata"]["annotations"][MARK]
 }
 
-fn is_reviewed(pod: &Value) -> bool {
+/// Returns the mark of a pod with one container.
+pub(crate) fn mark_of(image: &str, options: &str) -> String {
+    format!("{image}; ClusterFirst; {options}")
+}
+
+/// Returns whether the pod has the mark of one container with this image.
+pub(crate) fn is_marked(pod: &Value, image: &str) -> bool {
+    mark(pod).as_str().is_some_and(|mark| mark.starts_with(&mark_of(image, "")))
+}
+
+pub(crate) fn is_reviewed(pod: &Value) -> bool {
     pod["metadata"]["labels"]["muslin.dev/libc"].is_string()
 }
 
-fn options(pod: &Value) -> String {
+pub(crate) fn options(pod: &Value) -> String {
     let options = pod["spec"]["dnsConfig"]["options"].as_array().into_iter().flatten();
     let text = |option: &Value| format!("{}:{}", option["name"], option["value"]).replace('"', "");
     options.map(text).collect::<Vec<_>>().join(" ")
@@ -150,7 +160,7 @@ pub(crate) fn wait_for_mark(cluster: &Cluster, image: &str) -> Result<Duration> 
     let known = pod(NAMESPACE, "awaited", image);
     wait("changed by the policies", || {
         let (pod, _) = dry_run(cluster, &known)?;
-        Ok(mark(&pod) == image && has_condition(cluster)?)
+        Ok(is_marked(&pod, image) && has_condition(cluster)?)
     })?;
     Ok(begin.elapsed())
 }
@@ -174,6 +184,8 @@ fn policies_and_the_webhook_share_the_pods(cluster: &Cluster) -> Result<()> {
     policies_change_known_pods_and_the_webhook_the_others(cluster, &muslin)?;
     a_mark_of_the_author_does_not_count(cluster)?;
     a_sidecar_is_seen(cluster)?;
+    dns_settings_of_another_webhook_are_seen(cluster, &muslin)?;
+    odd_pods_are_the_webhooks(cluster)?;
     a_new_image_and_a_new_profile_count_within_seconds(cluster)?;
     each_object_belongs_to_the_role(cluster)?;
 
@@ -198,7 +210,8 @@ fn policies_and_the_webhook_share_the_pods(cluster: &Cluster) -> Result<()> {
 fn policies_change_known_pods_and_the_webhook_the_others(cluster: &Cluster, muslin: &Muslin<'_>) -> Result<()> {
     let before = reviews(muslin)?;
     let (known, _) = cluster.created(&pod(NAMESPACE, "known", KNOWN))?;
-    ensure!(mark(&known) == KNOWN && is_reviewed(&known) && options(&known) == "timeout:4", "{known:#}");
+    ensure!(is_reviewed(&known) && options(&known) == "timeout:4", "{known:#}");
+    ensure!(mark(&known) == &json!(mark_of(KNOWN, "timeout:4")), "{known:#}");
     ensure!(reviews(muslin)? == before, "the webhook was called for a pod of the policies");
     let (unknown, _) = cluster.created(&pod(NAMESPACE, "unknown", UNKNOWN))?;
     ensure!(mark(&unknown).is_null() && is_reviewed(&unknown), "{unknown:#}");
@@ -212,7 +225,7 @@ fn policies_change_known_pods_and_the_webhook_the_others(cluster: &Cluster, musl
     let mut warned = pod(NAMESPACE, "warned", KNOWN);
     warned["spec"]["dnsConfig"] = json!({ "options": [{ "name": "single-request-reopen" }] });
     let (warned, warnings) = dry_run(cluster, &warned)?;
-    ensure!(mark(&warned) == KNOWN && warnings.contains("[option-ignored]"), "{warnings}{warned:#}");
+    ensure!(is_marked(&warned, KNOWN) && warnings.contains("[option-ignored]"), "{warnings}{warned:#}");
     ensure!(warnings.matches("[option-ignored]").count() == 1, "{warnings}");
     wait("counted", || {
         let text = muslin.metrics()?;
@@ -224,7 +237,7 @@ fn policies_change_known_pods_and_the_webhook_the_others(cluster: &Cluster, musl
 fn a_mark_of_the_author_does_not_count(cluster: &Cluster) -> Result<()> {
     for namespace in [NAMESPACE, ENFORCING, WITHOUT_PROFILE, AUDITED] {
         let mut forged = pod(namespace, "forged", UNKNOWN);
-        forged["metadata"]["annotations"] = json!({ MARK: UNKNOWN });
+        forged["metadata"]["annotations"] = json!({ MARK: mark_of(UNKNOWN, "") });
         let (forged, _) = dry_run(cluster, &forged)?;
         ensure!(mark(&forged).is_null(), "{namespace}: {forged:#}");
         ensure!(is_reviewed(&forged) == (namespace != AUDITED), "{namespace}: {forged:#}");
@@ -232,14 +245,16 @@ fn a_mark_of_the_author_does_not_count(cluster: &Cluster) -> Result<()> {
     // A pod for which the expressions cost too much.
     let mut costly = pod(NAMESPACE, "costly", KNOWN);
     let claims = (0..20_000).map(|_| "x").collect::<Vec<_>>().join(" ");
-    costly["metadata"]["annotations"] = json!({ MARK: KNOWN, "muslin.dev/injected": claims });
+    let options: Vec<String> = (0..2_000).map(|index| format!("o{index}")).collect();
+    let forged = mark_of(KNOWN, &options.join(" "));
+    costly["metadata"]["annotations"] = json!({ MARK: forged, "muslin.dev/injected": claims });
     costly["spec"]["dnsConfig"] =
-        json!({ "options": (0..2_000).map(|index| json!({ "name": format!("o{index}") })).collect::<Vec<_>>() });
+        json!({ "options": options.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() });
     let (costly, _) = dry_run(cluster, &costly)?;
     ensure!(mark(&costly).is_null() && is_reviewed(&costly), "{:#}", costly["metadata"]);
     // A copy of a pod of the policies, with other settings that they do not know.
     let mut copied = pod(NAMESPACE, "copied", KNOWN);
-    copied["metadata"]["annotations"] = json!({ MARK: KNOWN });
+    copied["metadata"]["annotations"] = json!({ MARK: mark_of(KNOWN, "") });
     copied["spec"]["dnsConfig"] = json!({ "searches": ["example.com"] });
     let (copied, _) = dry_run(cluster, &copied)?;
     ensure!(mark(&copied).is_null() && is_reviewed(&copied), "{copied:#}");
@@ -269,6 +284,66 @@ fn a_sidecar_is_seen(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// Other webhooks run after the policies, and API servers ask muslin's webhook whether it wants the pod before they run the policies again.
+fn dns_settings_of_another_webhook_are_seen(cluster: &Cluster, muslin: &Muslin<'_>) -> Result<()> {
+    for (answer, wanted) in [(replace_the_options as Answer, "ndots:1 timeout:4"), (add_a_search_domain, "timeout:4")] {
+        let impostor = Impostor::start(&cluster.runtime, answer)?;
+        let registration =
+            Registration::of_another_called("a-dns.example.com", &cluster.control_plane, &impostor.url, &impostor.ca)?;
+        registration.wait_until(|_| !impostor.reviews().is_empty())?;
+        let before = reviews(muslin)?;
+        let (changed, _) = dry_run(cluster, &pod(NAMESPACE, "with-dns", KNOWN))?;
+        ensure!(options(&changed) == wanted, "{changed:#}");
+        ensure!(reviews(muslin)? > before, "the webhook was not called: {changed:#}");
+    }
+    wait_for_mark(cluster, KNOWN)?;
+    Ok(())
+}
+
+/// A tenant writes the image in another way, or the pod in one that is seldom seen. No such pod is missed, unless the API server denies it.
+fn odd_pods_are_the_webhooks(cluster: &Cluster) -> Result<()> {
+    let upper = KNOWN.replace("registry", "REGISTRY");
+    let with_port = KNOWN.replace(".com/", ".com:443/");
+    let with_digest = format!("{KNOWN}@sha256:{}", "0".repeat(64));
+    let images =
+        [&*upper, &with_port, &with_digest, "registry.example.com/policies/known", "alpine", "Alpine", "x y; z", "-"];
+    let one = images.into_iter().map(|image| json!([{ "name": "app", "image": image }]));
+    let all = |number: usize, image: &str| -> Value {
+        (0..number).map(|index| json!({ "name": format!("c{index}"), "image": image })).collect()
+    };
+    let many = [all(17, KNOWN), all(300, KNOWN), all(300, UNKNOWN)];
+    for containers in one.chain(many) {
+        for is_forged in [false, true] {
+            let mut odd = pod(NAMESPACE, "odd", KNOWN);
+            odd["spec"]["containers"] = containers.clone();
+            if is_forged {
+                let names: Vec<&str> =
+                    containers.as_array().into_iter().flatten().filter_map(|one| one["image"].as_str()).collect();
+                odd["metadata"]["annotations"] = json!({ MARK: mark_of(&names.join(", "), "") });
+            }
+            let (odd, _) = dry_run(cluster, &odd)?;
+            ensure!(mark(&odd).is_null() && is_reviewed(&odd), "{:#}", odd["metadata"]);
+        }
+    }
+    // The policies know this one, whatever its name will be.
+    let mut generated = pod(NAMESPACE, "generated", KNOWN);
+    generated["metadata"] = json!({ "namespace": NAMESPACE, "generateName": "generated-" });
+    let (generated, _) = dry_run(cluster, &generated)?;
+    ensure!(is_marked(&generated, KNOWN) && is_reviewed(&generated), "{generated:#}");
+    // No API server stores these.
+    let debugger = json!([{ "name": "debugger", "image": KNOWN, "terminationMessagePolicy": "File" }]);
+    for (pointer, value) in [("/spec/containers/0/image", json!("")), ("/spec/ephemeralContainers", debugger)] {
+        let mut refused = pod(NAMESPACE, "refused", KNOWN);
+        if pointer.ends_with("image") {
+            refused["spec"]["containers"][0]["image"] = value;
+        } else {
+            refused["spec"]["ephemeralContainers"] = value;
+        }
+        ensure!(dry_run(cluster, &refused).is_err(), "{pointer}");
+    }
+    Ok(())
+}
+
 fn a_new_image_and_a_new_profile_count_within_seconds(cluster: &Cluster) -> Result<()> {
     let (new, _) = dry_run(cluster, &pod(NAMESPACE, "new", NEW))?;
     ensure!(mark(&new).is_null(), "{new:#}");
@@ -279,7 +354,7 @@ fn a_new_image_and_a_new_profile_count_within_seconds(cluster: &Cluster) -> Resu
     ensure!(output.status.success(), "{}", output.stderr);
     wait("changed by the new profile", || {
         let (pod, _) = dry_run(cluster, &pod(NAMESPACE, "new", NEW))?;
-        Ok(options(&pod) == "timeout:4 attempts:3" && mark(&pod) == NEW)
+        Ok(options(&pod) == "timeout:4 attempts:3" && is_marked(&pod, NEW))
     })?;
     eprintln!("a new profile counts after {:?}", begin.elapsed());
     Ok(())
@@ -305,7 +380,7 @@ fn each_object_belongs_to_the_role(cluster: &Cluster) -> Result<()> {
 
 fn policies_work_without_muslin(cluster: &Cluster) -> Result<()> {
     let (known, _) = cluster.created(&pod(NAMESPACE, "without-muslin", KNOWN))?;
-    ensure!(mark(&known) == KNOWN && options(&known) == "timeout:4 attempts:3", "{known:#}");
+    ensure!(is_marked(&known, KNOWN) && options(&known) == "timeout:4 attempts:3", "{known:#}");
     let (unknown, _) = cluster.created(&pod(NAMESPACE, "unknown-without-muslin", UNKNOWN))?;
     ensure!(!is_reviewed(&unknown), "{unknown:#}");
     // Mode enforce: what one option means for one image is judged, whatever else the pod has.
@@ -316,7 +391,7 @@ fn policies_work_without_muslin(cluster: &Cluster) -> Result<()> {
     };
     let zero = json!([{ "name": "attempts", "value": "0" }]);
     let (healthy, _) = with(KNOWN, json!([]), json!([]))?;
-    ensure!(mark(&healthy) == KNOWN, "{healthy:#}");
+    ensure!(is_marked(&healthy, KNOWN), "{healthy:#}");
     let (fixed, _) = with(KNOWN, zero.clone(), json!([]))?;
     ensure!(options(&fixed).contains("attempts:3"), "{fixed:#}");
     // The policies leave pods with searches of their own to the webhook, which is down, but deny them.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 use muslin::compilation::{ApiVersion, KnownImage, Settings, compile, usual_images};
 use muslin::policy::{Mode, Profile};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cluster::measuring::resident;
 use crate::cluster::policies::{BETA, apply, create, kubernetes};
@@ -18,8 +18,11 @@ use crate::common::harness::tests;
 use crate::common::pods::{awkward_pods, pod};
 use crate::{Cluster, Topic};
 
-pub(crate) const ON_REQUEST: Topic =
-    tests![a_policy_costs_less_than_a_hundredth_of_the_budget, measures_policies_beside_the_webhook];
+pub(crate) const ON_REQUEST: Topic = tests![
+    a_policy_costs_less_than_a_hundredth_of_the_budget,
+    measures_policies_beside_the_webhook,
+    measures_constants_against_parameters
+];
 
 /// The API server's budgets for one policy on one request (k8s.io/apiserver `pkg/apis/cel/config.go`, `RuntimeCELCostBudget` and
 /// `RuntimeCELCostBudgetMatchConditions`).
@@ -186,4 +189,92 @@ fn selecting_measured(mut objects: Vec<Value>) -> Result<String> {
         }
     }
     Ok(json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string())
+}
+
+/// Creates pods in turn with the table as constants, and with a parameter of as many images: a ConfigMap, or a custom resource.
+fn measures_constants_against_parameters(cluster: &Cluster) -> Result<()> {
+    if kubernetes().is_none() {
+        return Ok(());
+    }
+    let kubectl = |arguments: &[&str], input: Option<String>| {
+        let output = cluster.control_plane.kubectl(arguments, input.as_deref())?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        anyhow::Ok(())
+    };
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "tables.example.com" },
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": { "kind": "Table", "plural": "tables" },
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
+            }],
+        },
+    });
+    kubectl(&["create", "-f", "-"], Some(definition.to_string()))?;
+    kubectl(&["wait", "--for=condition=Established", "crd/tables.example.com"], None)?;
+    let many =
+        (0..MANY).map(|number| KnownImage::by_name(format!("registry.example.com/team/s-{number}:1-alpine3.20")));
+    let images: Vec<KnownImage> = images().into_iter().chain(many).collect();
+    let data: Map<String, Value> =
+        (0..MANY).map(|number| (format!("registry.example.com.team.s-{number}.1-alpine3.20"), json!("k0"))).collect();
+    let ways = [
+        ("constants", None),
+        ("configmap", Some(json!({ "apiVersion": "v1", "kind": "ConfigMap" }))),
+        ("resource", Some(json!({ "apiVersion": "example.com/v1", "kind": "Table" }))),
+    ];
+    let mut applied = Vec::new();
+    for (way, kind) in &ways {
+        let namespace = format!("measured-{way}");
+        cluster.namespace(&namespace, &[("muslin.dev/self", "true"), ("measured", way)])?;
+        if let Some(kind) = kind {
+            let mut parameter = kind.clone();
+            parameter["metadata"] = json!({ "name": "table", "namespace": namespace });
+            parameter["data"] = json!(data);
+            kubectl(&["create", "-f", "-"], Some(parameter.to_string()))?;
+        }
+        applied.push(apply(cluster, &with_parameter(&objects(&images)?, way, kind.as_ref()), &namespace)?);
+    }
+    let taken = cluster.runtime.block_on(async {
+        let client = cluster.control_plane.client().await?;
+        let mut taken = [const { Vec::new() }; 3];
+        for _ in 0..CREATES {
+            for ((way, _), taken) in iter::zip(&ways, &mut taken) {
+                taken.push(timed(&client, &format!("measured-{way}"), true).await?);
+            }
+        }
+        anyhow::Ok(taken)
+    })?;
+    for ((way, _), mut taken) in iter::zip(&ways, taken) {
+        taken.sort();
+        let (half, most) = (taken[taken.len() / 2], taken[taken.len() * 95 / 100]);
+        eprintln!("{way} of {MANY} images: p50 {half:?}, p95 {most:?}, of {}", taken.len());
+    }
+    Ok(())
+}
+
+/// Returns the mutating policy alone, under another name and with a condition that reads its parameter.
+fn with_parameter(objects: &[Value], way: &str, kind: Option<&Value>) -> String {
+    let is_mutating = |object: &&Value| object["kind"].as_str().is_some_and(|kind| kind.starts_with("Mutating"));
+    let mut objects: Vec<Value> = objects.iter().filter(is_mutating).cloned().collect();
+    for object in &mut objects {
+        object["metadata"]["name"] = json!(format!("measured-{way}"));
+        if object["spec"]["policyName"].is_string() {
+            object["spec"]["policyName"] = json!(format!("measured-{way}"));
+            object["spec"]["matchResources"]["namespaceSelector"] = json!({ "matchLabels": { "measured": way } });
+            if kind.is_some() {
+                object["spec"]["paramRef"] = json!({ "name": "table", "namespace": format!("measured-{way}"), "parameterNotFoundAction": "Deny" });
+            }
+        } else if let (Some(kind), Some(conditions)) = (kind, object["spec"]["matchConditions"].as_array_mut()) {
+            conditions.insert(
+                0,
+                json!({
+                    "name": "in-the-parameter",
+                    "expression": "'registry.example.com.team.s-7.1-alpine3.20' in params.data",
+                }),
+            );
+            object["spec"]["paramKind"] = kind.clone();
+        }
+    }
+    json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string()
 }

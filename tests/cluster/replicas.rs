@@ -89,6 +89,12 @@ impl<'c> Replicas<'c> {
         Ok(())
     }
 
+    /// Replaces all replicas by ones with other arguments.
+    pub(crate) fn roll_to(&mut self, arguments: &[&str]) -> Result<()> {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.roll()
+    }
+
     /// Replaces all replicas, as a Deployment with `maxUnavailable: 0` does.
     pub(crate) fn roll(&self) -> Result<()> {
         let number = self.running().len();

@@ -67,6 +67,10 @@ impl<'c> Log<'c> {
             let about = &entry["objectRef"];
             // Everybody may read non-resource paths such as /version.
             let Some(resource) = about["resource"].as_str() else { continue };
+            // So is the question what one may do oneself (the role `system:basic-user`).
+            if resource == "selfsubjectaccessreviews" {
+                continue;
+            }
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let resource = match about["subresource"].as_str() {
                 Some(part) => format!("{resource}/{part}"),

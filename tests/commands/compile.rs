@@ -29,6 +29,8 @@ fn prints_policies_and_bindings_and_says_what_they_leave() {
     assert!(run.stderr.contains("nanoserver:ltsc2022 is for Windows"), "{}", run.stderr);
     let beta = folder.run(&[&arguments[..], &["--kubernetes", "1.34"]].concat()).stdout;
     assert!(beta.contains("apiVersion: admissionregistration.k8s.io/v1beta1\n"));
+    let newest = folder.run(&[&arguments[..], &["--kubernetes", "v1.37.2"]].concat()).stdout;
+    assert_eq!(newest, run.stdout);
     assert_eq!(beta.replace("k8s.io/v1beta1\n", "k8s.io/v1\n"), run.stdout, "the output is otherwise the same");
 }
 
@@ -77,7 +79,9 @@ fn refuses_what_it_cannot_read() {
         (&["compile", "--images", "images.txt"], "images.txt: line 2: `bionic` is not a resolver"),
         (&["compile", "--images", "images.json"], "muslin scan --images -o json"),
         (&["compile", "--file", "images.txt"], "images.txt is no ResolverProfile"),
-        (&["compile", "default", "--kubernetes", "1.30"], "invalid value '1.30'"),
+        (&["compile", "default", "--kubernetes", "1.33"], "does not serve MutatingAdmissionPolicy"),
+        (&["compile", "default", "--kubernetes", "v1.30.14"], "use the webhook (muslin install)"),
+        (&["compile", "default", "--kubernetes", "new"], "such as 1.36"),
         (&["compile", "default", "--file", "images.txt"], "cannot be used with"),
     ] {
         let Run { code, stdout, stderr } = folder.run(arguments);

@@ -10,12 +10,11 @@ use kube::runtime::watcher::Event;
 
 use crate::cluster::fingerprint_names::{FingerprintFacts, FingerprintNames, NamedImage};
 use crate::cluster::resources::ImageFingerprint;
-use crate::compilation::{KnownImage, usual_images};
+use crate::compilation::{KnownImage, TABLE_BYTES_MAX, usual_images};
 use crate::pod::{Container, Pod};
 
-/// Limits of the table: the API server stores a policy of 1.5 MiB, and keeps it in memory.
+/// The most images of the table, besides its limit of bytes: API servers keep each policy in memory.
 const IMAGES_MAX: usize = 5_000;
-const BYTES_MAX: usize = 500_000;
 /// Limit of names that wait for the table, and the longest one, in bytes.
 const NAMES_MAX: usize = 10_000;
 const NAME_MAX_BYTES: usize = 255;
@@ -152,13 +151,41 @@ impl ImageTable {
     fn bounded(images: impl Iterator<Item = KnownImage>) -> Self {
         let (mut kept, mut bytes, mut left_out) = (BTreeMap::new(), 0, 0);
         for image in images {
-            bytes += image.name().len();
-            if kept.len() < IMAGES_MAX && bytes <= BYTES_MAX {
+            bytes += image.table_bytes();
+            if kept.len() < IMAGES_MAX && bytes <= TABLE_BYTES_MAX {
                 kept.insert(image.name().to_owned(), image);
             } else {
                 left_out += 1;
             }
         }
         Self { images: kept.into_values().collect(), left_out }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_has_the_first_images_and_counts_the_others() {
+        let images = |count: usize| (0..count).map(|number| KnownImage::by_name(format!("example.com/{number}")));
+        let full = ImageTable::bounded(images(IMAGES_MAX + 7));
+        assert_eq!((full.images.len(), full.left_out), (IMAGES_MAX, 7));
+        assert!(full.images.iter().any(|image| image.name() == "example.com/0"));
+        assert!(!full.images.iter().any(|image| image.name() == format!("example.com/{IMAGES_MAX}")));
+        let long = (0..IMAGES_MAX).map(|number| KnownImage::by_name(format!("{}/{number}", "x".repeat(200))));
+        let full = ImageTable::bounded(long);
+        let bytes: usize = full.images.iter().map(KnownImage::table_bytes).sum();
+        assert!(full.left_out > 0 && bytes <= TABLE_BYTES_MAX && bytes > TABLE_BYTES_MAX - 10_000, "{bytes}");
+    }
+
+    #[test]
+    fn names_that_wait_are_bounded() {
+        let names = ImageNames::default();
+        (0..NAMES_MAX + 5).for_each(|number| names.add(&format!("example.com/{number}")));
+        names.add(&"x".repeat(NAME_MAX_BYTES + 1));
+        assert_eq!(names.change(|names| names.known.len()), NAMES_MAX);
+        names.replace(["alpine:3.19"].into_iter());
+        assert_eq!(names.change(|names| names.known.len()), 1);
     }
 }

@@ -47,7 +47,7 @@ impl Objects {
         version: Option<ApiVersion>,
         wanted: &[Value],
     ) -> Result<usize, WriteError> {
-        if self.owner.is_none() {
+        if self.owner.is_none() && !wanted.is_empty() {
             self.owner = Some(owner(client).await?);
         }
         let mut found: HashMap<(String, String), Option<i64>> = HashMap::new();

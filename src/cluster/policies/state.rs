@@ -13,6 +13,7 @@ pub struct PolicyState {
     profiles: AtomicUsize,
     other_profiles: AtomicUsize,
     is_separated: AtomicUsize,
+    is_served: AtomicUsize,
     failures: AtomicU64,
     /// The pods that policies changed.
     pods: AtomicU64,
@@ -33,6 +34,8 @@ pub struct PolicyCounts {
     pub other_profiles: usize,
     /// The webhook is not called for the pods that the policies change.
     pub is_separated: bool,
+    /// The API server has MutatingAdmissionPolicy.
+    pub is_served: bool,
     /// The problems in keeping the policies.
     pub failures: u64,
     /// The pods that policies changed while this replica was the leader.
@@ -54,10 +57,15 @@ impl PolicyState {
         self.other_profiles.store(others, Ordering::Relaxed);
     }
 
+    pub(super) fn set_served(&self, is_served: bool) {
+        self.is_served.store(usize::from(is_served), Ordering::Relaxed);
+    }
+
     /// Forgets what only the leader knows.
     pub(super) fn clear(&self) {
         self.set(&Wanted::default(), false);
         self.set_profiles(0, 0);
+        self.set_served(false);
     }
 
     pub(super) fn count_failure(&self) {
@@ -78,6 +86,7 @@ impl PolicyState {
             profiles: self.profiles.load(Ordering::Relaxed),
             other_profiles: self.other_profiles.load(Ordering::Relaxed),
             is_separated: self.is_separated.load(Ordering::Relaxed) > 0,
+            is_served: self.is_served.load(Ordering::Relaxed) > 0,
             failures: self.failures.load(Ordering::Relaxed),
             pods: self.pods.load(Ordering::Relaxed),
         }

@@ -68,7 +68,7 @@ pub(super) struct Wanted {
 
 impl CoveredProfile {
     /// Returns the profiles of namespaces that policies can follow, and the number of others. What only the webhook knows keeps a profile
-    /// out: its search list and its cache on the node depend on the pod's node.
+    /// out: its search list and its cache on the node depend on the pod's node, and a rollout on the draw of each pod.
     pub(super) fn in_use(
         namespaces: &Namespaces,
         profiles: &Profiles,
@@ -79,7 +79,9 @@ impl CoveredProfile {
         used.sort_by_key(|(name, count)| (**name != *default_profile, std::cmp::Reverse(**count)));
         let all = used.len();
         let follows = |selected: &SelectedProfile| {
-            selected.profile.search == SearchList::Inherit && selected.profile.node_local.is_none()
+            selected.profile.search == SearchList::Inherit
+                && selected.profile.node_local.is_none()
+                && selected.rolls_out().is_none()
         };
         let found = used.into_iter().filter_map(|(name, _)| profiles.find(name).ok()).filter(follows);
         let mut covered: Vec<Self> = found

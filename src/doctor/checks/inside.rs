@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::webhooks::marks_left_out;
 use crate::doctor::check::{Check, PODS};
 use crate::doctor::metrics::{label, samples, sum};
 use crate::doctor::observed::{FailedInspection, Observed, PortAnswer};
@@ -53,10 +54,19 @@ pub(super) fn missed_pods(observed: &Observed) -> Check {
     Check::ok(NAME, "no pod was missed since the leader started")
 }
 
-/// Judges the admission policies beside the webhook; `None` where muslin keeps none.
+/// Judges the admission policies beside the webhook; `None` where muslin keeps none, and none is left.
 pub(super) fn policies(observed: &Observed) -> Option<Check> {
     let texts = metrics(POLICIES, observed).ok()?;
-    texts.iter().any(|text| sum(text, "muslin_policy_objects").is_some()).then(|| policies_of(&texts, observed))
+    if texts.iter().any(|text| sum(text, "muslin_policy_objects").is_some()) {
+        return Some(policies_of(&texts, observed));
+    }
+    let place = marks_left_out(observed)?;
+    let message = "muslin keeps no admission policies, but the webhook leaves out pods with their mark, which any author can write";
+    let fix = format!(
+        "kubectl patch mutatingwebhookconfiguration muslin.dev --type=json \
+         -p '[{{\"op\": \"remove\", \"path\": \"{place}\"}}]'"
+    );
+    Some(Check::warning(POLICIES, message, fix))
 }
 
 fn policies_of(texts: &[&str], observed: &Observed) -> Check {
@@ -69,6 +79,12 @@ fn policies_of(texts: &[&str], observed: &Observed) -> Check {
             observed.namespace
         );
         return Check::warning(POLICIES, "there are no admission policies, so the webhook changes all pods", fix);
+    }
+    let is_known = texts.iter().any(|text| sum(text, "muslin_policies_served").is_some());
+    if is_known && total(texts, "muslin_policies_served") == 0.0 {
+        let message = "the API server does not serve MutatingAdmissionPolicy: the webhook changes all pods, and policies only deny";
+        let fix = "upgrade to Kubernetes 1.36, or enable the feature gate and v1beta1 in 1.34 or 1.35; muslin follows within ten minutes";
+        return Check::warning(POLICIES, message, fix);
     }
     let by_policies = total(texts, "muslin_policy_pods_total");
     let is_review = |labels: &str| label(labels, "hook") == Some("mutate");

@@ -82,6 +82,16 @@ pub(super) fn webhooks(observed: &Observed, expected: &[Value]) -> Check {
     }
 }
 
+/// Returns the JSON pointer of the condition that leaves pods with the mark of admission policies out, if a webhook has it.
+pub(super) fn marks_left_out(observed: &Observed) -> Option<String> {
+    let configuration = observed.configurations.first()?.as_ref().ok()?.as_ref()?;
+    array(configuration, "/webhooks").iter().enumerate().find_map(|(index, webhook)| {
+        let conditions = array(webhook, "/matchConditions");
+        let place = conditions.iter().position(|condition| condition["name"] == WEBHOOK_CONDITION)?;
+        Some(format!("/webhooks/{index}/matchConditions/{place}"))
+    })
+}
+
 /// Returns a webhook without the condition that muslin itself sets, beside its admission policies.
 fn without_mark_condition(webhook: &Value) -> Value {
     let mut webhook = webhook.clone();
