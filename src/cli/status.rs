@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(120);
   kubectl muslin status -o html --output-file dns.html
   muslin status -o json | jq -r '.nodes[] | select(.state != \"healthy\") | .node'
 
-Rights: list on nodes, namespaces and pods, on dnsobservations, resolverprofiles and imagefingerprints of muslin.dev; in muslin's namespace
+Rights (kubectl apply -k manifests/status makes roles of them): list on nodes, namespaces and pods, on dnsobservations, resolverprofiles and imagefingerprints of muslin.dev; in muslin's namespace
 get on its Deployment, Service and Secret, and list on pods and endpointslices; get on both webhook configurations.")]
 pub(super) struct StatusArgs {
     /// muslin's namespace [default: that of the Service in the webhook configuration]

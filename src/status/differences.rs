@@ -10,6 +10,8 @@ use crate::policy::Level;
 
 /// Nodes differ in earnest if one of this many or fewer is unlike the others. Pools and zones with settings of their own are larger.
 const ODD_SHARE: usize = 10;
+/// The most examples of a fact that single nodes have.
+const EXAMPLES_MAX: usize = 3;
 /// With fewer nodes, none is the odd one.
 const COMPARED_MIN: usize = 3;
 
@@ -41,15 +43,39 @@ fn compare<'s, F: Ord + Clone>(
 ) -> Vec<Compared<'s, F>> {
     let known: Vec<(&NodeState, BTreeSet<F>)> =
         states.iter().filter_map(|state| Some((state, facts(state)?))).collect();
-    let every: BTreeSet<&F> = known.iter().flat_map(|(_, facts)| facts).collect();
+    let mut having: BTreeMap<&F, Vec<usize>> = BTreeMap::new();
+    for (index, (_, facts)) in known.iter().enumerate() {
+        for fact in facts {
+            having.entry(fact).or_default().push(index);
+        }
+    }
     let all = known.len();
-    let compared = |fact: &F| {
-        let (have, lack): (Vec<_>, Vec<_>) = known.iter().partition(|(_, facts)| facts.contains(fact));
-        let odd_have_it = have.len() <= lack.len();
-        let odd = if odd_have_it { have } else { lack };
-        Compared { fact: fact.clone(), odd: odd.into_iter().map(|(state, _)| *state).collect(), odd_have_it, all }
+    let compared = |(fact, have): (&F, Vec<usize>)| {
+        let odd_have_it = have.len() * 2 <= all;
+        // Few facts are on most nodes, so this is linear in the number of facts and nodes.
+        let lack = || (0..all).filter(|index| have.binary_search(index).is_err()).collect();
+        let odd: Vec<usize> = if odd_have_it { have } else { lack() };
+        Compared { fact: fact.clone(), odd: odd.into_iter().map(|index| known[index].0).collect(), odd_have_it, all }
     };
-    every.into_iter().map(compared).filter(|compared| !compared.odd.is_empty()).collect()
+    having.into_iter().map(compared).filter(|compared| !compared.odd.is_empty()).collect()
+}
+
+/// Takes the facts that single nodes have, if that is so for most nodes: then no node is the odd one, and one problem says so.
+fn take_own(all: &mut Vec<Compared<'_, &str>>, has: &str) -> Option<Problem> {
+    let is_own = |one: &Compared<'_, &str>| one.odd_have_it && one.odd.len() == 1;
+    let compared = all.first()?.all;
+    let owners: BTreeSet<&str> =
+        all.iter().filter(|one| is_own(one)).flat_map(|one| &one.odd).map(|state| state.node.as_str()).collect();
+    if compared < COMPARED_MIN || owners.len() * 2 <= compared {
+        return None;
+    }
+    let owners: Vec<&str> = owners.into_iter().collect();
+    let title = format!("{} each {has} that no other node has", nodes(&owners, compared));
+    let mut problem = Problem::new(Level::Info, Kind::Difference, title).on(&owners);
+    let examples = all.iter().filter(|one| is_own(one)).take(EXAMPLES_MAX);
+    problem.details.extend(examples.map(|one| format!("{} on {}", one.fact, some_of(&one.names()))));
+    all.retain(|one| !is_own(one));
+    Some(problem)
 }
 
 // === impl Compared ===
@@ -116,19 +142,22 @@ fn nameservers(states: &[NodeState]) -> Vec<Problem> {
             compared.problem(compared.level(), title)
         }
     };
-    compare(states, |state| named(state, true)).into_iter().map(problem).collect()
+    let mut all = compare(states, |state| named(state, true));
+    let own = take_own(&mut all, "use a nameserver");
+    own.into_iter().chain(all.into_iter().map(problem)).collect()
 }
 
 /// Compares the nameservers that files name and nodes do not use now.
 fn dormant(states: &[NodeState]) -> Vec<Problem> {
-    let all = compare(states, |state| named(state, false)).into_iter();
+    let mut all = compare(states, |state| named(state, false));
+    let own = take_own(&mut all, "have a nameserver in files, not in use now,");
     let problem = |compared: Compared<'_, &str>| {
         let (subject, _) = compared.nodes();
         let has = compared.has("has", "have");
         let title = format!("{subject} {has} the nameserver {} in files, not in use now", compared.fact);
         with_origins(compared.problem(Level::Info, title), &compared)
     };
-    all.filter(|compared| compared.odd_have_it).map(problem).collect()
+    own.into_iter().chain(all.into_iter().filter(|compared| compared.odd_have_it).map(problem)).collect()
 }
 
 /// Compares the addresses of the cluster's DNS that pods on nodes have.
@@ -159,7 +188,9 @@ fn search_lists(states: &[NodeState]) -> Vec<Problem> {
         let others = counted(others, "other node");
         compared.problem(Level::Info, format!("{subject} {has} the search domain {}, unlike {others}", compared.fact))
     };
-    compare(states, own_domains).into_iter().map(problem).collect()
+    let mut all = compare(states, own_domains);
+    let own = take_own(&mut all, "have a search domain");
+    own.into_iter().chain(all.into_iter().map(problem)).collect()
 }
 
 fn own_domains(state: &NodeState) -> Option<BTreeSet<&str>> {

@@ -260,12 +260,18 @@ fn unread(observed: &Observed) -> Vec<String> {
     fn reason<T>(seen: &Seen<T>) -> Option<&Unseen> {
         seen.as_ref().err()
     }
+    let images = observed.images.as_ref().ok().and_then(Option::as_ref);
     let parts = [
         (reason(&observed.nodes), "nodes", "nodes without an observation are not known"),
         (reason(&observed.observations), "dnsobservations", "nothing is known of DNS on nodes"),
         (reason(&observed.namespaces), "namespaces", "modes and profiles of namespaces are not known"),
         (reason(&observed.profiles), "resolverprofiles", "profiles that are not accepted are not known"),
         (reason(&observed.images), "pods", "images of unknown resolvers are not known"),
+        (
+            images.and_then(|images| images.unread.as_ref()),
+            "imagefingerprints",
+            "the resolvers that muslin read from images, or that are declared there, count as unknown",
+        ),
     ];
     let sentence = |(unseen, what, without): (Option<&Unseen>, &str, &str)| {
         Some(match unseen? {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::doctor::{Check, NamespaceLabels, Seen};
+use crate::doctor::{Check, NamespaceLabels, Seen, Unseen};
 use crate::policy::Mode;
 
 /// Everything that a status is made from.
@@ -197,6 +197,8 @@ pub struct ImagesInUse {
     pub images: usize,
     /// The images whose resolver is unknown.
     pub unknown: Vec<UnknownImage>,
+    /// The reason why the images that muslin read are not known, if they are not.
+    pub unread: Option<Unseen>,
 }
 
 /// An image whose resolver is unknown.

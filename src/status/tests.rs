@@ -148,6 +148,28 @@ fn a_pool_with_settings_of_its_own_is_advice_and_one_of_two_is_not_odd() {
     assert_eq!(levels, [Level::Info; 2]);
 }
 
+/// Nodes may have a nameserver of their own, such as a cache on their own address.
+#[test]
+fn nodes_that_all_differ_are_one_problem_and_hide_no_odd_one() {
+    let mut observed = cluster();
+    for index in 0..20 {
+        let own = format!("10.0.0.{index}");
+        let others = if index == 6 { vec![origin(&own)] } else { vec![origin(&own), origin("192.0.2.1")] };
+        observed.observations.as_mut().unwrap()[index] = watched(&name(index + 1), 1, &json!({ "origins": others }));
+        observed.observations.as_mut().unwrap()[index].spec.domains[0].domain = format!("rack-{index}.example.com");
+    }
+    let status = status(observed);
+    assert_eq!(
+        titles(&status),
+        [
+            "node n07 lacks the nameserver 192.0.2.1 of 19 other nodes",
+            "all 20 nodes each have a search domain that no other node has",
+            "all 20 nodes each use a nameserver that no other node has"
+        ]
+    );
+    assert_eq!(status.problems[2].details, ["10.0.0.0 on n01", "10.0.0.1 on n02", "10.0.0.10 on n11"]);
+}
+
 #[test]
 fn an_address_that_only_a_file_names_is_advice() {
     let mut dormant = origin("192.0.2.66");
@@ -270,6 +292,9 @@ fn what_may_not_be_read_is_said_and_counts_as_no_problem() {
     let seen = status(observed.clone());
     assert_eq!((seen.totals.all, seen.problems.len(), seen.unread.len(), seen.namespaces), (20, 0, 4, None));
     assert_eq!(seen.unread[0], "you may not list nodes: nodes without an observation are not known");
+    observed.images = Ok(Some(ImagesInUse { unread: Some(forbidden()), ..ImagesInUse::default() }));
+    let unread = status(observed.clone()).unread;
+    assert!(unread[3].starts_with("you may not list imagefingerprints: the resolvers that muslin read"), "{unread:?}");
     observed.observations = Err(forbidden());
     let blind = status(observed);
     assert_eq!((blind.totals.all, blind.problems.len(), blind.unread.len()), (0, 0, 5));
@@ -318,7 +343,8 @@ fn a_large_cluster_in_a_bad_state_stays_bounded() {
     };
     observed.observations = Ok(names.iter().enumerate().map(observation).collect());
     let unknown = |index: usize| UnknownImage { image: format!("app-{index}"), pods: index, namespace: "a".to_owned() };
-    observed.images = Ok(Some(ImagesInUse { pods: 5_000, images: 900, unknown: (0..900).map(unknown).collect() }));
+    observed.images =
+        Ok(Some(ImagesInUse { pods: 5_000, images: 900, unknown: (0..900).map(unknown).collect(), unread: None }));
     let status = status(observed);
     assert_eq!((status.problems.len(), status.problems_left_out > 1_000), (200, true));
     let images = status.images.unwrap();

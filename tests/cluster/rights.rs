@@ -14,6 +14,7 @@ use crate::cluster::policies::kubernetes;
 use crate::cluster::policies_beside_webhook::Rights as PolicyRights;
 use crate::cluster::replicas::{Replicas, wait};
 use crate::cluster::search_domains::{old_observation, on_node, resolv_conf};
+use crate::cluster::status::with_the_roles;
 use crate::common::dns_server::{DnsServer, Manners};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -25,6 +26,7 @@ pub(crate) const TESTS: Topic = tests![
     image_inspection_uses_exactly_the_rights_of_its_overlays,
     policies_use_exactly_the_rights_of_their_component,
     a_scan_uses_exactly_the_rights_of_its_role,
+    a_status_uses_exactly_the_rights_of_its_roles,
     a_watch_uses_exactly_the_rights_of_its_role,
     security_md_lists_every_right
 ];
@@ -322,6 +324,21 @@ fn a_scan_uses_exactly_the_rights_of_its_role(cluster: &Cluster) -> Result<()> {
     result
 }
 
+fn a_status_uses_exactly_the_rights_of_its_roles(cluster: &Cluster) -> Result<()> {
+    let granted = granted(&kubectl(cluster, &["kustomize", &format!("{MANIFESTS}/status")])?)?;
+    let account = with_the_roles(cluster, "rightful-status")?;
+    let log = Log::of(cluster, "system:serviceaccount:rightful-status:reader");
+    let status = Command::new(env!("CARGO_BIN_EXE_muslin"))
+        .args(["status", "--fail-on", "never", "--kubeconfig"])
+        .arg(&account)
+        .output()?;
+    ensure!(status.status.success() && status.stderr.is_empty(), "{}", String::from_utf8_lossy(&status.stderr));
+    let result = log.is_exactly(&granted);
+    kubectl(cluster, &["delete", "clusterrolebinding", "rightful-status"])?;
+    kubectl(cluster, &["delete", "rolebinding", "rightful-status", "-n", "muslin"])?;
+    result
+}
+
 /// A process that ends with its value.
 struct Watch(std::process::Child);
 
@@ -430,6 +447,7 @@ fn security_md_lists_every_right(cluster: &Cluster) -> Result<()> {
         ("policies", base.union(&listed("policies")).cloned().collect()),
         ("reports", base.union(&listed("reports")).cloned().collect()),
         ("scan", listed("scan")),
+        ("status", listed("status")),
         ("watch", base.union(&listed("watch")).cloned().collect()),
     ] {
         let granted = rules(folder)?;

@@ -2,6 +2,7 @@
 //! API server, as a curve over the number of pods. Runs only on request, by `scripts/conformance scale`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -10,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::cluster::status::{name as node, observation, points_out_the_odd_node};
 use crate::common::component::Component;
 use crate::common::harness::tests;
 use crate::common::process::Process;
@@ -30,20 +32,25 @@ const WITHOUT: usize = 500;
 
 const NODES: usize = 20;
 
+/// The numbers of nodes with a watcher's observation, for the status after the curve.
+const WATCHED_NODES: [usize; 2] = [100, 1_000];
+
 /// The namespaces: the first has every second pod.
 const NAMESPACES: usize = 11;
+
+/// Namespaces without pods, and their modes: `muslin status` is to count them.
+const MODES: [(&str, &str); 4] =
+    [("crowd-audit-a", "audit"), ("crowd-audit-b", "audit"), ("crowd-off", "off"), ("crowd-enforce", "enforce")];
 
 /// Clients that create pods at the same time.
 const CLIENTS: usize = 8;
 
+/// The image whose resolver muslin does not know.
+const UNKNOWN: &str = "registry.example.com/shop/web:1.4";
+
 /// Containers of pods: most need nothing, some get an Event. The share of each is one.
-const CONTAINERS: [(&str, Option<&str>); 5] = [
-    ("debian:12", None),
-    ("registry.example.com/shop/web:1.4", None),
-    ("alpine:3.20", None),
-    ("alpine:3.16", None),
-    ("alpine:3.20", Some("0")),
-];
+const CONTAINERS: [(&str, Option<&str>); 5] =
+    [("debian:12", None), (UNKNOWN, None), ("alpine:3.20", None), ("alpine:3.16", None), ("alpine:3.20", Some("0"))];
 
 /// Time limit of a step on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(1200);
@@ -76,7 +83,7 @@ struct Kwok {
 
 fn measures_the_growth_from_1000_to_10000_running_pods(cluster: &Cluster) -> Result<()> {
     let mut crowd = Crowd::new(cluster)?;
-    crowd.add_nodes()?;
+    crowd.add_nodes(0..NODES)?;
     let _kwok = Kwok::start(cluster)?;
     let api_server = Process::of(cluster.control_plane.api_server_process());
     let before = (Instant::now(), api_server.cpu_time()?);
@@ -106,6 +113,7 @@ fn measures_the_growth_from_1000_to_10000_running_pods(cluster: &Cluster) -> Res
         eprintln!("{table}");
     }
     drop(muslin);
+    table.push_str(&crowd.status_of_watched_nodes(api_server)?);
     crowd.remove()?;
     if let Some(file) = std::env::var_os("MUSLIN_SCALE_TABLE") {
         std::fs::write(file, table)?;
@@ -132,17 +140,16 @@ fn grow(crowd: &mut Crowd<'_>, muslin: &Muslin<'_>, api_server: Process, size: u
     ))
 }
 
-/// Returns what the start of muslin took, a scan, the status, and the dry run of a label, as cells of the table.
+/// Returns what the start of muslin took, a scan, a status, and the dry run of a label, as cells of the table.
 fn ask(cluster: &Cluster, muslin: &Muslin<'_>, api_server: Process, size: usize) -> Result<String> {
     thread::sleep(WARM_UP);
     let warm_up = Process::of(muslin.id()).cpu_time()?;
-    let scan = Reading::run(cluster, api_server, &["scan", "-A"])?;
+    let scan = Run::of(cluster, api_server, &["scan", "-A"])?;
     let objects = scan.report["objects"].as_array().context("the report has no objects")?;
     let pods: u64 = objects.iter().filter_map(|object| object["pods"].as_u64()).sum();
     ensure!(usize::try_from(pods)? == size, "the scan saw {pods} of {size} pods");
-    let status = Reading::run(cluster, api_server, &["status"])?;
-    let (pods, nodes) = (&status.report["images"]["pods"], &status.report["totals"]["all"]);
-    ensure!(*pods == size && *nodes == NODES, "status saw {pods} of {size} pods, and {nodes} of {NODES} nodes");
+    let status = Run::of(cluster, api_server, &["status"])?;
+    is_true(cluster, &status.report, size)?;
     let (label, lines) = dry_run(cluster)?;
     eprintln!("{size}: the dry run says:\n{lines}");
     Ok(format!(
@@ -153,6 +160,30 @@ fn ask(cluster: &Cluster, muslin: &Muslin<'_>, api_server: Process, size: usize)
         status.cells(),
         label.as_secs_f64(),
     ))
+}
+
+/// Checks the status against the cluster: the pods, their four images, the nodes without a watcher, and the namespaces by mode.
+fn is_true(cluster: &Cluster, status: &Value, size: usize) -> Result<()> {
+    let images = &status["images"];
+    let unknown = (0..size).filter(|&number| container(number).0 == UNKNOWN).count();
+    ensure!(images["pods"] == size && images["images"] == 4 && images["unknownImages"] == 1, "{images}");
+    ensure!(images["unknown"][0]["image"] == UNKNOWN && images["unknown"][0]["pods"] == unknown, "{images}");
+    let totals = &status["totals"];
+    ensure!(totals["all"] == NODES && totals["unwatched"] == NODES, "{totals}");
+    let groups = status["namespaces"].as_array().context("the status has no namespaces")?;
+    let names = |mode: &str| -> Vec<&str> {
+        let groups = groups.iter().filter(|group| group["mode"] == mode);
+        groups.flat_map(|group| group["namespaces"].as_array()).flatten().filter_map(Value::as_str).collect()
+    };
+    let inject = names("inject");
+    ensure!((0..NAMESPACES).all(|number| inject.contains(&namespace(number).as_str())), "{groups:?}");
+    ensure!(MODES.iter().all(|(name, mode)| names(mode).contains(name)), "{groups:?}");
+    let all = cluster.control_plane.kubectl(&["get", "namespaces", "-o", "name"], None)?;
+    // muslin's own namespace has no mode.
+    let all = all.stdout.lines().filter(|&line| line != "namespace/muslin").count();
+    let counted: usize = groups.iter().filter_map(|group| group["namespaces"].as_array()).map(Vec::len).sum();
+    ensure!(counted == all, "{counted} of {all} namespaces: {groups:?}");
+    Ok(())
 }
 
 /// Starts muslin with its built-in default profile.
@@ -209,18 +240,55 @@ impl<'c> Crowd<'c> {
         for number in 0..NAMESPACES {
             cluster.namespace(&namespace(number), &[])?;
         }
+        for (name, mode) in MODES {
+            cluster.namespace(name, &[("muslin.dev/mode", mode)])?;
+        }
         Ok(Self { cluster, client: cluster.runtime.block_on(cluster.control_plane.client())?, created: 0 })
     }
 
-    fn add_nodes(&self) -> Result<()> {
+    fn add_nodes(&self, numbers: Range<usize>) -> Result<()> {
         self.cluster.runtime.block_on(async {
             let nodes: Api<Node> = Api::all(self.client.clone());
-            for number in 0..NODES {
-                let metadata = ObjectMeta { name: Some(format!("node-{number}")), ..ObjectMeta::default() };
+            for number in numbers {
+                let metadata = ObjectMeta { name: Some(node(number)), ..ObjectMeta::default() };
                 nodes.create(&PostParams::default(), &Node { metadata, ..Node::default() }).await?;
             }
             Ok(())
         })
+    }
+
+    /// Adds nodes and a watcher's observation for each, of which one is odd; returns what a status of all of them takes, as a table.
+    fn status_of_watched_nodes(&self, api_server: Process) -> Result<String> {
+        let kind = GroupVersionKind::gvk("muslin.dev", "v1alpha1", "DNSObservation");
+        let kind = ApiResource::from_gvk_with_plural(&kind, "dnsobservations");
+        let observations: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        let mut table = "\n| watched nodes | running pods | `status` | its memory | its CPU in the API server | JSON | lines for people |\n\
+                         |---:|---:|---:|---:|---:|---:|---:|\n"
+            .to_owned();
+        let mut from = 0;
+        for to in WATCHED_NODES {
+            self.add_nodes(from.max(NODES)..to)?;
+            self.cluster.runtime.block_on(async {
+                for number in from..to {
+                    let observation = serde_json::from_value(observation(number, 1))?;
+                    observations.create(&PostParams::default(), &observation).await?;
+                }
+                anyhow::Ok(())
+            })?;
+            from = to;
+            let status = Run::of(self.cluster, api_server, &["status"])?;
+            let totals = &status.report["totals"];
+            ensure!(totals["all"] == to && totals["healthy"] == to - 2 && totals["verdict"] == 2, "{totals}");
+            let kubeconfig = self.cluster.control_plane.admin_kubeconfig();
+            let shown = Command::new(program()).arg("status").arg("--kubeconfig").arg(kubeconfig).output()?;
+            let shown = String::from_utf8(shown.stdout)?;
+            points_out_the_odd_node(&shown, to)?;
+            let (cells, size, lines) = (status.cells(), status.written.div_ceil(1024), shown.lines().count());
+            writeln!(table, "| {to} | {} | {cells} | {size} KiB | {lines} |", self.created)?;
+        }
+        let (at_once, all) = (DeleteParams::default(), ListParams::default());
+        self.cluster.runtime.block_on(observations.delete_collection(&at_once, &all))?;
+        Ok(table)
     }
 
     /// Creates pods until there are `size`, and waits until all of them run.
@@ -269,10 +337,18 @@ fn home(number: usize) -> String {
     namespace(if number.is_multiple_of(2) { 0 } else { 1 + number / 2 % (NAMESPACES - 1) })
 }
 
+/// The pods of one ReplicaSet.
+const PODS_OF_A_SET: usize = 40;
+
+/// Returns the image of a pod, and its value of `attempts`.
+const fn container(number: usize) -> (&'static str, Option<&'static str>) {
+    CONTAINERS[number / PODS_OF_A_SET % CONTAINERS.len()]
+}
+
 /// Returns a pod of one of some hundred ReplicaSets.
 fn pod(number: usize) -> Value {
-    let set = number / 40;
-    let (image, attempts) = CONTAINERS[set % CONTAINERS.len()];
+    let set = number / PODS_OF_A_SET;
+    let (image, attempts) = container(number);
     let options: Vec<Value> = attempts.iter().map(|value| json!({ "name": "attempts", "value": value })).collect();
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -284,7 +360,7 @@ fn pod(number: usize) -> Value {
             }],
         },
         "spec": {
-            "automountServiceAccountToken": false, "nodeName": format!("node-{}", number % NODES),
+            "automountServiceAccountToken": false, "nodeName": node(number % NODES),
             "dnsConfig": { "options": options },
             "containers": [{
                 "name": "app", "image": image, "ports": [{ "containerPort": 8080 }],
@@ -320,26 +396,28 @@ impl Kwok {
     }
 }
 
-/// A run of a command that reads the whole cluster.
-struct Reading {
+/// A run of a command of muslin that reads the cluster.
+struct Run {
     took: Duration,
     /// The most memory that was resident, in bytes.
     resident: u64,
     /// The processor time of the API server meanwhile.
     api_server: Duration,
-    /// The JSON document.
+    /// The JSON that the command wrote.
     report: Value,
+    /// The size of the JSON, in bytes.
+    written: usize,
 }
 
-// === impl Reading ===
+// === impl Run ===
 
-impl Reading {
-    fn run(cluster: &Cluster, api_server: Process, command: &[&str]) -> Result<Self> {
+impl Run {
+    fn of(cluster: &Cluster, api_server: Process, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let report = folder.path().join("report.json");
         let (began, before) = (Instant::now(), api_server.cpu_time()?);
         let mut child = Command::new(program())
-            .args(command)
+            .args(arguments)
             .args(["-o", "json", "--fail-on", "never", "--kubeconfig"])
             .arg(cluster.control_plane.admin_kubeconfig())
             .stdout(std::fs::File::create(&report)?)
@@ -355,12 +433,13 @@ impl Reading {
             thread::sleep(Duration::from_millis(5));
         };
         let (took, api_server) = (began.elapsed(), api_server.cpu_time()? - before);
-        ensure!(status.success(), "{command:?} ended with {status}");
-        let report = serde_json::from_slice(&std::fs::read(report)?)?;
-        Ok(Self { took, resident, api_server, report })
+        ensure!(status.success(), "{arguments:?} ended with {status}");
+        let report = std::fs::read(report)?;
+        let written = report.len();
+        Ok(Self { took, resident, api_server, report: serde_json::from_slice(&report)?, written })
     }
 
-    /// Returns what it took as cells of the table.
+    /// Returns the time, the memory, and the processor time in the API server, as cells of a table.
     fn cells(&self) -> String {
         let Self { took, resident, api_server, .. } = self;
         format!("{:.1} s | {} | {:.1} s", took.as_secs_f64(), mebibytes(*resident), api_server.as_secs_f64())

@@ -66,14 +66,17 @@ struct Reference {
     name: String,
 }
 
-/// Returns the images of running pods. Without the right to list fingerprints, by declarations of profiles and by names.
+/// Returns the images of running pods. If fingerprints cannot be listed, by declarations of profiles and by names.
 pub(super) async fn in_use(
     client: &Client,
     policies: &BTreeMap<&str, NamespacePolicy>,
     profiles: &Profiles,
     default_profile: &str,
 ) -> Seen<ImagesInUse> {
-    let read = read_by_muslin(client).await.unwrap_or_default();
+    let (read, unread) = match present(read_by_muslin(client).await) {
+        Ok(read) => (read, None),
+        Err(unseen) => (HashSet::new(), Some(unseen)),
+    };
     let mut pods = 0;
     let mut images: HashSet<String> = HashSet::new();
     let mut unknown: HashMap<String, UnknownImage> = HashMap::new();
@@ -107,7 +110,7 @@ pub(super) async fn in_use(
         Ok(())
     };
     present(listed.await)?;
-    Ok(ImagesInUse { pods, images: images.len(), unknown: unknown.into_values().collect() })
+    Ok(ImagesInUse { pods, images: images.len(), unknown: unknown.into_values().collect(), unread })
 }
 
 /// Returns the image names whose resolver muslin has read, or an administrator declared.
