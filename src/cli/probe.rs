@@ -104,6 +104,9 @@ impl ProbeArgs {
         let report =
             ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, stopped, took: began.elapsed() };
         self.print(&report)?;
+        if std::env::var_os(IN_A_POD).is_some() {
+            runtime.block_on(tokio::time::sleep(LOG_COPY));
+        }
         match self.fail_on {
             FailOn(Some(level)) if report.counts().at_least(level) > 0 => Err(Failure::Findings),
             FailOn(_) if stopped => {
@@ -117,11 +120,7 @@ impl ProbeArgs {
         terminal::print(&match self.output {
             Output::Human => report.human(terminal::is_coloured(), self.docs.docs_url.as_ref()),
             Output::Json => report.json(),
-        })?;
-        if std::env::var_os(IN_A_POD).is_some() {
-            std::thread::sleep(LOG_COPY);
-        }
-        Ok(())
+        })
     }
 
     async fn probe(&self) -> anyhow::Result<Probe> {
