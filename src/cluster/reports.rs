@@ -126,7 +126,7 @@ impl Reporter {
     async fn pass(&self) -> Result<Option<(ReportKind, Tally)>, PassError> {
         let kinds = ReportKind::present(&self.client).await?;
         let Some((kind, others)) = kinds.split_first() else { return Ok(None) };
-        let mut reports = Reports::list(&self.client, *kind, owner(&self.client).await).await?;
+        let mut reports = Reports::list(&self.client, *kind, owner(&self.client).await?).await?;
         let mut listing = Listing::new(self.client.clone(), "/api/v1/pods", PAGE).fields(RUNNING);
         // The API server lists pods by namespace, so that the results of one namespace are in memory at a time.
         let mut results = NamespaceResults::default();

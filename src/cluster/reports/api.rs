@@ -80,11 +80,16 @@ impl ReportKind {
     }
 }
 
-/// Returns the reference to the owner of reports; `None` if the ClusterRole does not exist, or may not be read.
-pub(super) async fn owner(client: &Client) -> Option<Value> {
-    let role = Api::<ClusterRole>::all(client.clone()).get_opt(ROLE).await.ok()??;
+/// Returns the reference to the owner of reports; `None` if the ClusterRole does not exist, or may not be read. Other failures end the pass, so
+/// that reports are not written again without their owner.
+pub(super) async fn owner(client: &Client) -> Result<Option<Value>, kube::Error> {
+    let role = match Api::<ClusterRole>::all(client.clone()).get_opt(ROLE).await {
+        Err(kube::Error::Api(status)) if status.code == 403 => None,
+        read => read?,
+    };
     let api_version = "rbac.authorization.k8s.io/v1";
-    Some(json!({ "apiVersion": api_version, "kind": "ClusterRole", "name": ROLE, "uid": role.uid()? }))
+    let uid = role.and_then(|role| role.uid());
+    Ok(uid.map(|uid| json!({ "apiVersion": api_version, "kind": "ClusterRole", "name": ROLE, "uid": uid })))
 }
 
 // === impl Reports ===
