@@ -1,4 +1,5 @@
-//! What policies do, and what they leave to the webhook: two tables of `docs/policies.md`, which tests on a real API server try row by row.
+//! The parts of muslin's work that policies do, and those that they leave to the webhook: two tables of `docs/policies.md`, which tests on
+//! a real API server try row by row.
 //! Must not know the expressions of policies.
 
 /// One thing that the policies do not do.
