@@ -450,8 +450,11 @@ fn muslins_own_metrics_tell_of_missed_pods_caches_and_registries() {
     only("policies", Status::Warning, &["1.36"], policies(0, 0));
     let unserved = metrics("muslin_policy_objects 2\nmuslin_policies_served 0\n");
     only("policies", Status::Warning, &["does not serve MutatingAdmissionPolicy", "upgrade"], unserved);
-    let left = |it: &mut Observed| webhook_of(it, 0, PODS)["matchConditions"] = json!([{ "name": WEBHOOK_CONDITION }]);
-    only("policies", Status::Warning, &["any author", "\"/webhooks/0/matchConditions/0\""], left);
+    let condition = json!({ "name": WEBHOOK_CONDITION });
+    let left = |it: &mut Observed| {
+        webhook_of(it, 0, PODS)["matchConditions"].as_array_mut().unwrap().push(condition);
+    };
+    only("policies", Status::Warning, &["any author", "\"/webhooks/0/matchConditions/"], left);
     let inspections = |read, failed| {
         metrics(&format!("muslin_inspections_read_total {read}\nmuslin_inspections_failed_total {failed}\n"))
     };
