@@ -105,7 +105,7 @@ impl ProbeArgs {
             ProbeReport { seen: &seen, verdicts: &verdicts, costs: &costs, sent, stopped, took: began.elapsed() };
         self.print(&report)?;
         if std::env::var_os(IN_A_POD).is_some() {
-            runtime.block_on(tokio::time::sleep(LOG_COPY));
+            runtime.block_on(async { tokio::time::sleep(LOG_COPY).await });
         }
         match self.fail_on {
             FailOn(Some(level)) if report.counts().at_least(level) > 0 => Err(Failure::Findings),
