@@ -104,15 +104,16 @@ func run(p policy, pods []*corev1.Pod) error {
 	if err != nil {
 		return err
 	}
-	var mutator plugincel.MutatingEvaluator
-	if len(p.Spec.Mutations) > 0 {
+	var mutators []plugincel.MutatingEvaluator
+	for _, mutation := range p.Spec.Mutations {
 		withPatch := options
 		withPatch.HasPatchTypes = true
-		accessor := &patch.JSONPatchCondition{Expression: p.Spec.Mutations[0].JSONPatch.Expression}
-		mutator = compiler.CompileMutatingEvaluator(accessor, withPatch, environment.StoredExpressions)
+		accessor := &patch.JSONPatchCondition{Expression: mutation.JSONPatch.Expression}
+		mutator := compiler.CompileMutatingEvaluator(accessor, withPatch, environment.StoredExpressions)
 		if err := errors.Join(mutator.CompilationErrors()...); err != nil {
 			return err
 		}
+		mutators = append(mutators, mutator)
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
 	request := &admissionv1.AdmissionRequest{Namespace: "shop", Operation: admissionv1.Create}
@@ -140,13 +141,15 @@ func run(p policy, pods []*corev1.Pod) error {
 		for _, r := range results {
 			shown.Matches = shown.Matches && r.EvalResult != nil && r.EvalResult.Value() == true
 		}
-		if shown.Matches && mutator != nil {
-			result, left, err := mutator.ForInput(compiler.CompositionEnv.CreateContext(context.Background()),
-				versioned, request, none, namespace, cel.RuntimeCELCostBudget)
-			shown.Policy = cel.RuntimeCELCostBudget - left
-			if err = errors.Join(err, result.Error); err != nil {
-				shown.Error = err.Error()
-			} else {
+		if shown.Matches && len(mutators) > 0 {
+			for _, mutator := range mutators {
+				result, left, err := mutator.ForInput(compiler.CompositionEnv.CreateContext(context.Background()),
+					versioned, request, none, namespace, cel.RuntimeCELCostBudget)
+				shown.Policy += cel.RuntimeCELCostBudget - left
+				if err = errors.Join(err, result.Error); err != nil {
+					shown.Error = err.Error()
+					break
+				}
 				shown.Result = fmt.Sprint(result.EvalResult.Value())
 			}
 		} else if shown.Matches {
