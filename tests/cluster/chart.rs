@@ -179,7 +179,9 @@ fn policies_come_and_go(cluster: &Cluster, upgrade: impl Fn(&str) -> Result<()>)
     ensure!(fails()? == "Fail" && !variables()?.contains("MUSLIN_POLICIES"), "{}", fails()?);
     read(&["delete", "lease", "muslin", "-n", "muslin", "--ignore-not-found"])?;
     let folder = TempDir::new()?;
-    let _muslin = Process::start(&cluster.account, &Certificate::new()?.arguments(folder.path())?)?;
+    // The chart has made the service account anew, which the fixture's token does not know.
+    let account = cluster.control_plane.service_account_kubeconfig("muslin", "muslin")?;
+    let _muslin = Process::start(&account, &Certificate::new()?.arguments(folder.path())?)?;
     wait("without the condition", || Ok(!has_condition(cluster)?))
 }
 
