@@ -1,8 +1,8 @@
 //! Looks names up as a resolver with certain settings does: the names that it queries, in its order, as often and for as long as it
 //! waits. Compares new settings with present ones by that. Must not know where settings come from, or what follows from the result.
 //!
-//! The queries for A and AAAA leave as the settings say (together, one after the other, by TCP). Not modelled: `rotate`, and the repetition
-//! of one query of a pair alone; both are sent again.
+//! The queries for A and AAAA leave as the settings say (together, one after the other, by TCP). Not modelled: `rotate`. If one
+//! query of a pair is lost, both are sent again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! Tries each row of the tables in `docs/policies.md` on the API server: what the policies of `muslin compile` do, and each warning. The rows
-//! of what they leave are in `policies`.
+//! Tries each row of the tables in `docs/policies.md` on the API server: what the policies of `muslin compile` do, and each warning.
+//! `policies` tries the rows of pods that they leave unchanged.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -14,7 +14,7 @@ use crate::cluster::policies_beside_webhook::{
     KNOWN, MARK, NAMESPACE, NEW, PROFILE, Rights, UNKNOWN, arguments, declare, dry_run, has_condition, is_marked,
     is_reviewed, mark, mark_of, options, wait_for_mark,
 };
-use crate::cluster::profiles::{applied, apply};
+use crate::cluster::profiles::{Applied, applied, apply};
 use crate::cluster::replicas::{Replicas, wait};
 use crate::common::harness::tests;
 use crate::common::pods::pod;
@@ -29,15 +29,21 @@ const ROLE: &str = "components/policies/cluster-role.yaml";
 /// The arguments of replicas with policies.
 const WITH_POLICIES: [&str; 4] = ["--policies", "--inspect-images", "--inspection-budget", "0"];
 
+/// Makes a namespace with a profile, and declares an image. The rest of the result deletes the profile and the definitions in the end.
+fn prepared(cluster: &Cluster) -> Result<(Rights<'_>, (Applied<'_>, Fingerprints<'_>))> {
+    let fingerprints = Fingerprints::apply(cluster)?;
+    let rights = Rights::apply(cluster)?;
+    let (profile, _) = applied(cluster, PROFILE, &giving(4))?;
+    cluster.namespace(NAMESPACE, &[("muslin.dev/profile", PROFILE)])?;
+    declare(cluster, '1', KNOWN, "musl 1.2.5")?;
+    Ok((rights, (profile, fingerprints)))
+}
+
 fn policies_follow_profiles_and_tags(cluster: &Cluster) -> Result<()> {
     if kubernetes().is_none() {
         return Ok(());
     }
-    let _fingerprints = Fingerprints::apply(cluster)?;
-    let rights = Rights::apply(cluster)?;
-    let (_profile, _) = applied(cluster, PROFILE, &giving(4))?;
-    cluster.namespace(NAMESPACE, &[("muslin.dev/profile", PROFILE)])?;
-    declare(cluster, '1', KNOWN, "musl 1.2.5")?;
+    let (rights, _kept) = prepared(cluster)?;
     declare(cluster, '2', NEW, "musl 1.2.5")?;
     let _muslin = cluster.muslin_with(&arguments())?;
     wait_for_mark(cluster, KNOWN)?;
@@ -155,11 +161,7 @@ fn no_pod_is_missed_on_the_way_back_from_policies(cluster: &Cluster) -> Result<(
     if kubernetes().is_none() {
         return Ok(());
     }
-    let _fingerprints = Fingerprints::apply(cluster)?;
-    let rights = Rights::apply(cluster)?;
-    let (_profile, _) = applied(cluster, PROFILE, &giving(4))?;
-    cluster.namespace(NAMESPACE, &[("muslin.dev/profile", PROFILE)])?;
-    declare(cluster, '1', KNOWN, "musl 1.2.5")?;
+    let (rights, _kept) = prepared(cluster)?;
     let mut replicas = Replicas::start(cluster, 2, &WITH_POLICIES)?;
     wait("settled", || is_settled(cluster))?;
     wait_for_mark(cluster, KNOWN)?;

@@ -1,5 +1,5 @@
 //! The network around a watch on the node: servers outside the cluster, faults, and a second node whose DNS stays healthy. Must not know
-//! what a watch says.
+//! the verdicts of a watch.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -80,8 +80,8 @@ impl ReportKind {
     }
 }
 
-/// Returns the reference to the owner of reports; `None` if the ClusterRole does not exist, or may not be read. Other failures end the pass, so
-/// that reports are not written again without their owner.
+/// Returns the reference to the owner of reports; `None` if the ClusterRole does not exist, or may not be read. Another failure ends the pass:
+/// otherwise every report would lose its owner.
 pub(super) async fn owner(client: &Client) -> Result<Option<Value>, kube::Error> {
     let role = match Api::<ClusterRole>::all(client.clone()).get_opt(ROLE).await {
         Err(kube::Error::Api(status)) if status.code == 403 => None,
