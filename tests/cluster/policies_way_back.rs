@@ -80,6 +80,8 @@ fn a_profile_that_rolls_out_is_the_webhooks(cluster: &Cluster) -> Result<()> {
     let mut rolling = giving(5);
     rolling["rollout"] = json!({ "percent": 100, "soak": "1h" });
     let is_canary = |pod: &Value| pod["metadata"]["labels"]["muslin.dev/rollout"] == "canary";
+    // muslin records the present settings first, and refuses a rollout until then.
+    wait("recorded", || Ok(apply(cluster, PROFILE, &rolling)?.status.success()))?;
     becomes(cluster, &rolling, &known, |pod| mark(pod).is_null() && is_canary(pod) && options(pod) == "timeout:5")?;
     becomes(cluster, &giving(5), &known, |pod| is_marked(pod, KNOWN) && options(pod) == "timeout:5")
 }
