@@ -1,6 +1,6 @@
 //! The size of a watch's full probes: large enough for the verdicts, small enough for the query budget. Must not know how probes are made.
 
-/// The most queries of one full probe. One with one nameserver and three search domains sends some 330, and a short one some 130.
+/// The most queries of one full probe. One with one nameserver and three search domains sends some 330, and a short one some 150.
 const QUERIES_MAX: u32 = 600;
 
 /// Pairs of each mode, and the queries of a burst, of all nameservers together.

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The number of queries that each interval adds. A round has at most as many, so rounds alone never exceed the limit.
 const ADDED: u32 = 40;
 
-/// The most that can be saved: enough for the two probes that raise a verdict and the two that end it.
+/// The most that can be saved: enough for five faults at once after each other, each with two probes that raise a verdict and one that ends
+/// it.
 const SAVED_MAX: u32 = 2_400;
 
 /// A limit of queries: with the default interval of 30 s at most 2,400 and 80 more each minute, so at most 7,200 in each hour, which are

@@ -60,16 +60,28 @@ impl Symptom {
 
 /// Returns the symptoms of one round. A question that was sent again counts as unanswered only if no try was answered.
 pub fn symptoms(asked: &[AskedQuery]) -> BTreeSet<Symptom> {
+    questions(asked).flat_map(|tries| of_question(&tries)).collect()
+}
+
+/// Returns the queries by UDP that got no answer among those of questions that got one: a nameserver that is silent is no loss.
+pub(super) fn losses(asked: &[AskedQuery]) -> Rate {
+    let answered =
+        questions(asked).filter(|tries| tries[0].via == Via::Udp && tries.iter().any(|query| query.is_answered()));
+    Rate::count(answered.flatten(), |query| !query.is_answered())
+}
+
+/// Returns the tries of each question.
+fn questions(asked: &[AskedQuery]) -> impl Iterator<Item = Vec<&AskedQuery>> {
     let mut questions: BTreeMap<(SocketAddr, bool, &str), Vec<&AskedQuery>> = BTreeMap::new();
     for query in asked.iter().filter(|query| query.outcome != QueryOutcome::NotAsked) {
         questions.entry((query.server, query.via == Via::Tcp, &query.name)).or_default().push(query);
     }
-    questions.values().flat_map(|tries| of_question(tries)).collect()
+    questions.into_values()
 }
 
 /// Returns the symptom of packets that are lost now and then, as `lost` counts them over many rounds.
 pub(super) fn lossy(lost: Rate) -> Option<Symptom> {
-    (lost.hits >= LOST_MIN && lost.hits < lost.total && lost.interval().0 >= LOST_SHARE).then_some(Symptom::Lossy)
+    (lost.hits >= LOST_MIN && lost.interval().0 >= LOST_SHARE).then_some(Symptom::Lossy)
 }
 
 /// Returns the symptoms of the tries of one question, if there are enough of them.

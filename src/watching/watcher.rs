@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::query_budget::QueryBudget;
 use super::round::Focus;
-use super::symptoms::{Symptom, lossy, symptoms};
+use super::symptoms::{Symptom, losses, lossy, symptoms};
 use crate::policy::Level;
 use crate::verdicts::Verdict;
-use crate::verdicts::observations::{AskedQuery, QueryOutcome, Via};
+use crate::verdicts::observations::AskedQuery;
 use crate::verdicts::statistics::Rate;
 
 /// A new symptom must show in two of this many rounds before a full probe is made.
@@ -29,9 +29,10 @@ const CLEAN: u32 = 2;
 /// Intervals between full probes while a verdict stands that small rounds do not see, and while they see it.
 const UNSEEN: u32 = 8;
 const SEEN: u32 = 60;
-/// Intervals until a full probe looks once more at symptoms without a verdict; twice as many after each.
-const AGAIN: u32 = 4;
-const AGAIN_MAX: u32 = 120;
+/// Rounds until a full probe looks once more at symptoms without a verdict; twice as many after each. The first comes at once, as chance may
+/// hide a fault that only some answers show.
+const AGAIN: u32 = 1;
+const AGAIN_MAX: u32 = 128;
 
 /// A verdict that a full probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +94,9 @@ pub struct Watcher {
     interval: Duration,
     /// The most queries of a full probe.
     probe_max: u32,
-    /// The expected number of queries of a full probe.
-    probe_queries: u32,
+    /// The expected number of queries of a whole full probe, and of a short one.
+    whole_queries: u32,
+    short_queries: u32,
     budget: QueryBudget,
     round_due: Duration,
     probe_due: Option<Duration>,
@@ -113,6 +115,8 @@ pub struct Watcher {
     clean: u32,
     /// Number of rounds in a row without any symptom.
     quiet: u32,
+    /// Number of rounds since the last full probe.
+    rounds: u32,
     /// A round since the last full probe had a symptom.
     is_seen: bool,
     /// A symptom that the last full probe has looked at has been absent for some rounds.
@@ -150,7 +154,8 @@ impl Watcher {
         Self {
             interval,
             probe_max,
-            probe_queries: probe_max,
+            whole_queries: probe_max,
+            short_queries: probe_max,
             budget: QueryBudget::new(interval),
             round_due: interval,
             probe_due: Some(Duration::ZERO),
@@ -162,6 +167,7 @@ impl Watcher {
             sooner: 0,
             clean: 0,
             quiet: 0,
+            rounds: 0,
             is_seen: false,
             has_faded: false,
             again: AGAIN,
@@ -173,7 +179,8 @@ impl Watcher {
 
     /// Returns the next step, and its time. A full probe waits until the budget affords it; rounds go on meanwhile.
     pub fn next(&mut self, now: Duration) -> (Duration, Step) {
-        let probe = self.probe_due.map(|due| due.max(self.budget.affords(now, self.probe_queries)));
+        let queries = if self.is_whole_due { self.whole_queries } else { self.short_queries };
+        let probe = self.probe_due.map(|due| due.max(self.budget.affords(now, queries)));
         match probe {
             Some(due) if due <= self.round_due => (due, Step::Probe),
             _ => (self.round_due, Step::Round),
@@ -260,12 +267,13 @@ impl Watcher {
         self.clean = if is_clean { self.clean + 1 } else { 0 };
         self.is_seen |= !is_clean;
         self.quiet = if seen.is_empty() { self.quiet + 1 } else { 0 };
+        self.rounds += 1;
         if self.quiet >= FORGOTTEN {
             self.again = AGAIN;
         }
         let is_sooner = (1..=SOONER_MAX).contains(&self.sooner);
         self.round_due = now + if is_sooner { self.interval / SOONER } else { self.interval };
-        if is_suspicious || self.has_ended(now) || (has_known && self.looks_again(now)) {
+        if is_suspicious || self.has_ended(now) || (has_known && self.looks_again()) {
             self.probe_due.get_or_insert(now);
         }
     }
@@ -277,7 +285,8 @@ impl Watcher {
         self.probe_due = None;
         self.last_probe = now;
         // The next one is about as large, and larger if more is answered.
-        self.probe_queries = (sent + sent / 4).min(self.probe_max);
+        let expected = if is_whole { &mut self.whole_queries } else { &mut self.short_queries };
+        *expected = (sent + sent / 4).min(self.probe_max);
         let mut changes = self.end_standing(&found, is_whole);
         let mut pending = Vec::new();
         for found in found {
@@ -303,19 +312,25 @@ impl Watcher {
         if self.is_whole_due || !self.pending.is_empty() || self.standing.iter().any(|standing| standing.is_gone) {
             self.probe_due = Some(now + self.interval / SOONER);
         }
+        if changes.iter().any(|change| matches!(change, Change::Cleared(_))) {
+            // What returns after its verdict has ended is a new fault.
+            self.known.retain(|_, absent| *absent < CLEAN);
+        }
         self.look_away();
         changes
     }
 
-    /// Returns the verdicts that stand no more, as neither this full probe nor the last one found them.
+    /// Returns the verdicts that stand no more: neither this full probe nor the last one found them, or it did not, and small rounds that
+    /// had shown symptoms show none.
     fn end_standing(&mut self, found: &[Found], is_whole: bool) -> Vec<Change> {
+        let have_rounds_ended = self.clean >= CLEAN && (self.is_seen || self.has_faded);
         let mut ended = Vec::new();
         for mut standing in std::mem::take(&mut self.standing) {
             let is_found = found.iter().any(|found| found.slug == standing.found.slug);
             let is_unclear = !is_found && standing.is_whole && !is_whole;
             if is_unclear {
                 self.is_whole_due = true;
-            } else if !is_found && standing.is_gone {
+            } else if !is_found && (standing.is_gone || (have_rounds_ended && !standing.is_whole)) {
                 ended.push(Change::Cleared(standing));
                 continue;
             } else {
@@ -328,8 +343,7 @@ impl Watcher {
 
     /// Counts the lost packets of a round, and returns the symptom of losses over many rounds.
     fn count_losses(&mut self, asked: &[AskedQuery]) -> Option<Symptom> {
-        let sent = asked.iter().filter(|asked| asked.via == Via::Udp && asked.outcome != QueryOutcome::NotAsked);
-        self.losses.push_back(Rate::count(sent, |asked| !asked.is_answered()));
+        self.losses.push_back(losses(asked));
         while self.losses.len() > LOSS_ROUNDS {
             self.losses.pop_front();
         }
@@ -348,11 +362,10 @@ impl Watcher {
     }
 
     /// Returns whether a full probe should look once more at symptoms for which the last one had no verdict.
-    fn looks_again(&mut self, now: Duration) -> bool {
-        let is_due = now >= self.last_probe + self.interval * self.again;
-        let looks = is_due && self.standing.is_empty();
+    fn looks_again(&mut self) -> bool {
+        let looks = self.rounds >= self.again && self.standing.is_empty() && self.pending.is_empty();
         if looks {
-            self.is_whole_due = true;
+            self.is_whole_due |= self.again > AGAIN;
             self.again = (self.again * 2).min(AGAIN_MAX);
         }
         looks
@@ -365,6 +378,6 @@ impl Watcher {
             self.harmless = self.known.keys().cloned().collect();
         }
         self.losses.clear();
-        (self.sooner, self.clean, self.is_seen, self.has_faded) = (0, 0, false, false);
+        (self.sooner, self.clean, self.rounds, self.is_seen, self.has_faded) = (0, 0, 0, false, false);
     }
 }

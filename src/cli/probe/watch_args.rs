@@ -12,7 +12,7 @@ use crate::cluster::DnsDeployment;
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// Probe until a signal ends it: a small round each interval, a full probe at the start and when two rounds show a symptom. Prints each
-    /// verdict when two full probes agree that it begins or ends
+    /// verdict as it begins, found by two full probes, and as it ends
     #[arg(long, group = "in_cluster", conflicts_with_all = ["pid", "binary", "origins_only", "no_getaddrinfo", "lookup_program", "timeout",
           "max_queries", "pairs", "burst", "fail_on", "look_up"])]
     pub(super) watch: bool,
