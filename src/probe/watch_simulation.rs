@@ -44,6 +44,8 @@ enum Fault {
     Dead,
     /// UDP is dropped, TCP is not.
     UdpDropped,
+    /// TCP is dropped, UDP is not.
+    TcpDropped,
     /// A proxy answers every query with an address of its own.
     Proxy,
     /// A search domain has an address for every name.
@@ -151,7 +153,12 @@ impl Network {
         let wait = Duration::from_millis(2_500);
         let fault = self.fault();
         let is_dead = fault == Some(Fault::Dead) || self.dead == Some(server);
-        let is_dropped = is_dead || (fault == Some(Fault::UdpDropped) && via == Via::Udp);
+        let dropped = match fault {
+            Some(Fault::UdpDropped) => Some(Via::Udp),
+            Some(Fault::TcpDropped) => Some(Via::Tcp),
+            _ => None,
+        };
+        let is_dropped = is_dead || dropped == Some(via);
         if is_dropped || (via == Via::Udp && self.is_lost()) || purpose == Purpose::Interception {
             return (wait, QueryOutcome::Silence);
         }
@@ -452,6 +459,21 @@ fn a_fault_that_some_answers_show_is_mostly_named_in_two_minutes() {
     for (of, least) in [(2, 99), (3, 90)] {
         let [named, cleared] = in_time(Fault::StaleUpstream(of), "stale-nameserver");
         assert!(named >= least && cleared == 100, "one of {of}: {named} named, {cleared} cleared");
+    }
+}
+
+/// Only every fourth round asks by TCP.
+#[test]
+fn dropped_tcp_is_named_in_five_minutes_and_cleared_in_five() {
+    for seed in 0..20 {
+        let (begins, ends) = (HOUR + Duration::from_secs(11 * seed), 2 * HOUR);
+        let ran = run(seed, 0.001, &[(begins, ends, Fault::TcpDropped)], ends + CLEARED_WITHIN);
+        let [(named, Change::Raised(standing)), (_, Change::Cleared(_))] = &ran.changes[..] else {
+            panic!("seed {seed}: {:#?}", ran.changes);
+        };
+        assert!(*named <= begins + Duration::from_mins(5), "named after {:?}", *named - begins);
+        assert_eq!(standing.found.slug, "truncation");
+        assert!(ran.most_in(HOUR) <= 4_000, "{} queries in an hour", ran.most_in(HOUR));
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Focus {
     pub suspects: BTreeSet<String>,
     /// Nameservers that did not answer, which get one query to find out if they answer again.
     pub silent: BTreeSet<SocketAddr>,
+    /// Nameservers that did not answer by TCP, which every round asks by TCP.
+    pub without_tcp: BTreeSet<SocketAddr>,
 }
 
 /// The names and servers of all rounds.
@@ -67,7 +69,7 @@ impl RoundPlan {
 
     /// Returns the queries of a round by its number, the most important first. `invent` returns labels that no name has.
     pub fn queries(&self, round: usize, focus: &Focus, mut invent: impl FnMut() -> String) -> Vec<LightQuery> {
-        let Focus { suspects, silent } = focus;
+        let Focus { suspects, silent, without_tcp } = focus;
         let Targets { servers, invented_below, .. } = &self.targets;
         let mut queries = Vec::new();
         let query = |server: SocketAddr, purpose, via, name: &str| LightQuery {
@@ -95,7 +97,7 @@ impl RoundPlan {
                 let name = format!("{}.{below}", invent());
                 queries.push(LightQuery { kind: QueryType::A, ..query(*server, Purpose::Invented, Via::Udp, &name) });
             }
-            if round.is_multiple_of(TCP_EVERY) {
+            if round.is_multiple_of(TCP_EVERY) || without_tcp.contains(server) {
                 queries.extend(self.known().take(1).map(|(purpose, name)| query(*server, purpose, Via::Tcp, name)));
             }
         }

@@ -44,7 +44,7 @@ pub enum Symptom {
 
 impl Symptom {
     /// Returns whether its fault may have ended if two rounds in a row do not show it, which ask `silent` nameservers for one name alone.
-    /// Not every round asks by TCP, and losses count over many rounds.
+    /// Losses count over many rounds.
     pub(super) fn fades(&self, silent: &BTreeSet<SocketAddr>) -> bool {
         match self {
             Self::NoAddressInside(server)
@@ -52,9 +52,14 @@ impl Symptom {
             | Self::Slow(server)
             | Self::Outside(server)
             | Self::MadeUp(server) => !silent.contains(server),
-            Self::Unanswered(_) | Self::SearchDomain(..) => true,
-            Self::Tcp(_) | Self::Lossy => false,
+            Self::Unanswered(_) | Self::SearchDomain(..) | Self::Tcp(_) => true,
+            Self::Lossy => false,
         }
+    }
+
+    /// Returns whether its verdict is one that only whole probes find: of large answers, or of pairs of queries.
+    pub(super) fn needs_whole_probe(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Lossy)
     }
 }
 

@@ -196,8 +196,10 @@ impl Watcher {
     pub fn focus(&self) -> Focus {
         let mut focus = Focus::default();
         for symptom in self.recent.iter().flatten().chain(self.known.keys()) {
-            if let Symptom::SearchDomain(domain, _) = symptom {
-                focus.suspects.insert(domain.clone());
+            match symptom {
+                Symptom::SearchDomain(domain, _) => _ = focus.suspects.insert(domain.clone()),
+                Symptom::Tcp(server) => _ = focus.without_tcp.insert(*server),
+                _ => {}
             }
         }
         // One that a full probe has not looked at may have lost some packets.
@@ -258,7 +260,7 @@ impl Watcher {
         let new: BTreeSet<Symptom> = seen.iter().filter(|symptom| !self.known.contains_key(symptom)).cloned().collect();
         let has_known = new.len() < seen.len();
         let is_suspicious = self.recent.iter().flatten().any(|symptom| new.contains(symptom));
-        self.is_whole_due |= is_suspicious && new.contains(&Symptom::Lossy);
+        self.is_whole_due |= is_suspicious && new.iter().any(Symptom::needs_whole_probe);
         self.sooner = if new.is_empty() { 0 } else { self.sooner + 1 };
         self.recent.push_back(new);
         while self.recent.len() >= ROUNDS {
