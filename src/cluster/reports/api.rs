@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::results::{NamespaceResults, summary};
@@ -16,7 +17,8 @@ const NAME: &str = "muslin-dns";
 /// The label of muslin's reports, and its value.
 const LABEL: &str = "app.kubernetes.io/managed-by";
 const MUSLIN: &str = "muslin";
-/// The annotation with the hash of a report's results, so that an unchanged one is not written again.
+/// The annotation with the hash of a report's results and generation, so that an unchanged one is not written again, and one that another
+/// has edited is.
 const HASH: &str = "muslin.dev/results-hash";
 /// The annotation with the number of findings that did not fit.
 const LEFT_OUT: &str = "muslin.dev/results-left-out";
@@ -38,7 +40,7 @@ pub(super) struct ReportKind {
 pub(super) struct Reports {
     client: Client,
     resource: ApiResource,
-    owner: Option<Value>,
+    owner: Option<OwnerReference>,
     /// The reports by namespace that this pass has not looked at yet.
     existing: BTreeMap<String, Existing>,
 }
@@ -46,6 +48,10 @@ pub(super) struct Reports {
 /// A report as it was listed.
 struct Existing {
     hash: String,
+    /// The number of writes that changed something else than the metadata.
+    generation: i64,
+    /// The UIDs of its owners.
+    owners: Vec<String>,
     uid: Option<String>,
     version: Option<String>,
 }
@@ -82,21 +88,23 @@ impl ReportKind {
 
 /// Returns the reference to the owner of reports; `None` if the ClusterRole does not exist, or may not be read. Another failure ends the pass:
 /// otherwise every report would lose its owner.
-pub(super) async fn owner(client: &Client) -> Result<Option<Value>, kube::Error> {
+pub(super) async fn owner(client: &Client) -> Result<Option<OwnerReference>, kube::Error> {
     let role = match Api::<ClusterRole>::all(client.clone()).get_opt(ROLE).await {
         Err(kube::Error::Api(status)) if status.code == 403 => None,
         read => read?,
     };
-    let api_version = "rbac.authorization.k8s.io/v1";
-    let uid = role.and_then(|role| role.uid());
-    Ok(uid.map(|uid| json!({ "apiVersion": api_version, "kind": "ClusterRole", "name": ROLE, "uid": uid })))
+    Ok(role.and_then(|role| role.owner_ref(&())))
 }
 
 // === impl Reports ===
 
 impl Reports {
     /// Lists muslin's reports.
-    pub(super) async fn list(client: &Client, kind: ReportKind, owner: Option<Value>) -> Result<Self, kube::Error> {
+    pub(super) async fn list(
+        client: &Client,
+        kind: ReportKind,
+        owner: Option<OwnerReference>,
+    ) -> Result<Self, kube::Error> {
         let ReportKind { group, version, kind, plural } = kind;
         let resource = ApiResource {
             group: group.to_owned(),
@@ -112,7 +120,13 @@ impl Reports {
             let page = api.list_metadata(&parameters).await?;
             for report in page.items.iter().filter(|report| report.name_any() == NAME) {
                 let hash = report.annotations().get(HASH).cloned().unwrap_or_default();
-                let found = Existing { hash, uid: report.uid(), version: report.resource_version() };
+                let found = Existing {
+                    hash,
+                    generation: report.metadata.generation.unwrap_or_default(),
+                    owners: report.owner_references().iter().map(|owner| owner.uid.clone()).collect(),
+                    uid: report.uid(),
+                    version: report.resource_version(),
+                };
                 existing.insert(report.namespace().unwrap_or_default(), found);
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -131,14 +145,17 @@ impl Reports {
     /// Writes the report of a namespace, seen at this second since 1970, unless it exists with these results.
     pub(super) async fn write(&mut self, results: &NamespaceResults, at: i64) -> Result<(), WriteError> {
         // The time of a report is that of its last change.
-        let timeless = json!([results.to_json(0), self.owner]).to_string();
-        let hash = format!("{:016x}", stable_hash(&[&timeless]));
+        let timeless = json!(results.to_json(0)).to_string();
+        let hash = |generation: i64| format!("{:016x}", stable_hash(&[&timeless, &generation.to_string()]));
         let namespace = &results.namespace;
         let existing = self.existing.remove(namespace);
-        if existing.as_ref().is_some_and(|existing| existing.hash == hash) {
+        let generation = existing.as_ref().map_or(0, |existing| existing.generation);
+        let is_owned = |report: &Existing| self.owner.iter().all(|owner| report.owners.contains(&owner.uid));
+        if existing.as_ref().is_some_and(|report| report.hash == hash(generation) && is_owned(report)) {
             return Ok(());
         }
-        let report = self.report(results, at, &hash, existing.as_ref());
+        // The write has another time, and so the next generation.
+        let report = self.report(results, at, &hash(generation + 1), existing.as_ref());
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &self.resource);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         write(api.patch(NAME, &parameters, &Patch::Apply(&report))).await.map(|_| ())
@@ -165,7 +182,7 @@ impl Reports {
 
     /// Deletes the reports that this pass has neither written nor kept: their namespaces have no findings any more.
     pub(super) async fn delete_others(self) -> Result<(), WriteError> {
-        for (namespace, Existing { hash: _, uid, version }) in self.existing {
+        for (namespace, Existing { uid, version, .. }) in self.existing {
             let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &self.resource);
             let preconditions = Some(Preconditions { resource_version: version, uid });
             let parameters = DeleteParams { preconditions, ..DeleteParams::default() };

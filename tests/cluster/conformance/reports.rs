@@ -144,6 +144,8 @@ fn steps(cluster: &Cluster, [policy_reports, open_reports]: &[String; 2]) -> Res
     );
     shown_by_the_page(cluster)?;
 
+    let muslin = edited_by_hand(cluster, muslin)?;
+
     // A report goes with its last finding, and is rewritten only where something changed.
     let before = version(&OPEN_REPORTS)?;
     cluster.delete_pods("reports-b")?;
@@ -163,6 +165,27 @@ fn steps(cluster: &Cluster, [policy_reports, open_reports]: &[String; 2]) -> Res
     let others = kubectl(cluster, &["get", OPEN_REPORTS.resource, "-A", "-o", "name"])?;
     ensure!(others.lines().count() == 2, "{others}");
     Ok(())
+}
+
+/// Edits a report and takes another one's owner away, and checks that the next pass writes both again.
+fn edited_by_hand<'c>(cluster: &'c Cluster, muslin: Muslin<'c>) -> Result<Muslin<'c>> {
+    let written = |namespace: &str| anyhow::Ok(timeless(report(cluster, &OPEN_REPORTS, namespace)?));
+    let before = [written("shop")?, written("reports-b")?];
+    let patch = |namespace: &str, patch: &str| {
+        let arguments = ["patch", OPEN_REPORTS.versioned, "muslin-dns", "-n", namespace, "--type=merge", "-p", patch];
+        kubectl(cluster, &arguments)
+    };
+    patch("shop", r#"{"results": [], "summary": {"fail": 0}}"#)?;
+    patch("reports-b", r#"{"metadata": {"ownerReferences": null}}"#)?;
+    let muslin = pass(cluster, muslin, &OPEN_REPORTS)?;
+    let after = [written("shop")?, written("reports-b")?];
+    let fields = |report: &Value| ["results", "summary"].map(|field| report[field].clone());
+    for (before, after) in before.iter().zip(&after) {
+        let owners = |report: &Value| report["metadata"]["ownerReferences"].clone();
+        ensure!(fields(before) == fields(after) && owners(before) == owners(after), "{before:#} became {after:#}");
+    }
+    println!("- edited by hand: written again");
+    Ok(muslin)
 }
 
 /// Creates more workloads with findings than a report has room for.
