@@ -30,7 +30,7 @@ use follower::Follower;
 use judge::Judge;
 use shared::Shared;
 
-pub(super) use canary_settings::{CanarySettings, canary_settings};
+pub(super) use canary_settings::{CanarySettings, UsualFile, canary_settings};
 pub use edit::{rollout_note, unrecorded_settings};
 pub use entry::SelectedProfile;
 pub use judge::RolloutSource;

@@ -1,15 +1,13 @@
 //! The lookups of a watcher with the new settings of profiles that roll out, over time. A fault counts when two comparisons in a row find
 //! it. Must not know how names are looked up, nor who decides about a rollout.
 
-use std::net::SocketAddr;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Client;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant};
 
-use super::profiles::{CanarySettings, canary_settings};
+use super::profiles::{CanarySettings, UsualFile, canary_settings};
 use super::resources::ObservedRollout;
 use crate::probe::{COMPARISON_QUERIES_MAX, Comparison, WorseLookup, compare_settings, names_as_given};
 use crate::text::Line;
@@ -24,10 +22,7 @@ type Looked = Vec<(CanarySettings, Comparison)>;
 /// The lookups of one node for the rollouts of all profiles.
 pub struct RolloutLookups {
     client: Client,
-    servers: Vec<SocketAddr>,
-    search: Vec<String>,
-    /// The options of a pod's resolv.conf without a profile.
-    options: Vec<String>,
+    usual: UsualFile,
     names: Vec<String>,
     every: Duration,
     due: Instant,
@@ -57,10 +52,13 @@ impl RolloutLookups {
         let names = targets.names.iter().take(1).chain(targets.external_names.iter().take(1)).cloned();
         Self {
             client,
-            servers: targets.servers.clone(),
             names: names_as_given(&names.collect::<Vec<_>>(), search),
-            search: search.to_vec(),
-            options: options.to_vec(),
+            usual: UsualFile {
+                nameservers: targets.servers.clone(),
+                search: search.to_vec(),
+                options: options.to_vec(),
+                cluster_domain: targets.cluster_domain.clone(),
+            },
             every,
             due: Instant::now(),
             running: None,
@@ -75,12 +73,11 @@ impl RolloutLookups {
         if self.running.is_some() || Instant::now() < self.due {
             return;
         }
-        let (client, servers) = (self.client.clone(), self.servers.clone());
-        let (search, options, names) = (self.search.clone(), self.options.clone(), self.names.clone());
+        let (client, usual, names) = (self.client.clone(), self.usual.clone(), self.names.clone());
         self.running = Some(tokio::spawn(async move {
             let mut looked = Vec::new();
-            for canary in canary_settings(client, &options, servers.len()).await?.into_iter().take(ROLLOUTS_MAX) {
-                let comparison = compare_settings(&servers, &search, &names, &canary.settings).await;
+            for canary in canary_settings(client, &usual).await?.into_iter().take(ROLLOUTS_MAX) {
+                let comparison = compare_settings(&names, &canary.settings).await;
                 looked.push((canary, comparison));
             }
             Ok(looked)

@@ -31,6 +31,7 @@ pub use node_files::read_node_files;
 pub use program::ProgramSource;
 pub use session::{Probe, ProbeResult, Progress};
 pub use settings_lookup::{
-    COMPARISON_QUERIES_MAX, Comparison, SettingsPair, WorseLookup, compare as compare_settings, names_as_given,
+    COMPARISON_QUERIES_MAX, Comparison, PodSettings, SettingsPair, WorseLookup, compare as compare_settings,
+    names_as_given,
 };
 pub use system::read_resolv_conf;

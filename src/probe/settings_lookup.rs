@@ -1,8 +1,8 @@
 //! Looks names up as a resolver with certain settings does: the names that it queries, in its order, as often and for as long as it
 //! waits. Compares new settings with present ones by that. Must not know where settings come from, or what follows from the result.
 //!
-//! The queries for A and AAAA leave as the settings say (together, one after the other, by TCP). Not modelled: `rotate`. If one
-//! query of a pair is lost, both are sent again.
+//! The queries for A and AAAA leave as the settings say (together, one after the other, by TCP). With `rotate`, each nameserver is tried as the
+//! first one. If one query of a pair is lost, both are sent again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -35,13 +35,24 @@ const FAILURES: usize = 3;
 /// The pause before a lookup that failed is tried once more.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// A pod's resolv.conf, as one resolver reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSettings {
+    /// The options, and the resolver that reads them.
+    pub options: Settings,
+    /// The nameservers.
+    pub nameservers: Vec<SocketAddr>,
+    /// The search list.
+    pub search: Vec<String>,
+}
+
 /// The present settings of a resolver, and the new ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsPair {
     /// The settings of most pods.
-    pub present: Settings,
+    pub present: PodSettings,
     /// The settings to try.
-    pub new: Settings,
+    pub new: PodSettings,
 }
 
 /// A lookup that fails with new settings alone.
@@ -77,12 +88,10 @@ enum Ended {
 }
 
 /// Lookups within one budget.
-struct Lookups<'a> {
+struct Lookups {
     asker: Asker,
-    servers: &'a [SocketAddr],
-    search: &'a [&'a str],
-    /// The names that exist, and whether they have an address.
-    has_address: HashMap<String, bool>,
+    /// The names that exist, by the nameserver that knows them, and whether they have an address.
+    has_address: HashMap<(SocketAddr, String), bool>,
 }
 
 /// The codes of the answers to the queries for A and AAAA of one name.
@@ -108,23 +117,18 @@ pub fn names_as_given(names: &[String], search: &[String]) -> Vec<String> {
 }
 
 /// Looks up names with new settings, and those that fail also with the present ones and once more. Ends at the first that is worse.
-pub async fn compare(
-    servers: &[SocketAddr],
-    search: &[String],
-    names: &[String],
-    settings: &[SettingsPair],
-) -> Comparison {
-    let search: Vec<&str> = search.iter().map(String::as_str).collect();
+pub async fn compare(names: &[String], settings: &[SettingsPair]) -> Comparison {
     let asker = Asker::new(COMPARISON_QUERIES_MAX, Instant::now() + COMPARISON_MAX);
-    let mut lookups = Lookups { asker, servers, search: &search, has_address: HashMap::new() };
+    let mut lookups = Lookups { asker, has_address: HashMap::new() };
     let mut comparison = Comparison::default();
-    'all: for SettingsPair { present, new } in settings {
+    let tries = settings.iter().flat_map(|pair| pair.new.starts().map(move |new| (&pair.present, new)));
+    'all: for (present, new) in tries {
         for name in names {
-            let ended = lookups.look_up(new, name).await;
+            let ended = lookups.look_up(&new, name).await;
             comparison.lookups += u32::from(!matches!(ended, Ended::Unknown));
             let Ended::Failed(why) = ended else { continue };
-            if let Some((why, took)) = lookups.confirmed(present, new, name, why).await {
-                let resolver = new.resolver;
+            if let Some((why, took)) = lookups.confirmed(present, &new, name, why).await {
+                let resolver = new.options.resolver;
                 comparison.worse = Some(WorseLookup { resolver, name: name.clone(), why, present: took });
                 break 'all;
             }
@@ -133,14 +137,28 @@ pub async fn compare(
     Comparison { sent: lookups.asker.sent(), ..comparison }
 }
 
+// === impl PodSettings ===
+
+impl PodSettings {
+    /// Returns these settings with each nameserver first with which a lookup may begin.
+    fn starts(&self) -> impl Iterator<Item = Self> {
+        let starts = if self.options.rotate { self.nameservers.len() } else { 1 };
+        (0..starts).map(|start| {
+            let mut turned = self.clone();
+            turned.nameservers.rotate_left(start);
+            turned
+        })
+    }
+}
+
 // === impl Lookups ===
 
-impl Lookups<'_> {
+impl Lookups {
     /// Returns why a lookup fails with the new settings each time, and the time that it takes with the present ones; `None` if it does not.
     async fn confirmed(
         &mut self,
-        present: &Settings,
-        new: &Settings,
+        present: &PodSettings,
+        new: &PodSettings,
         name: &str,
         mut why: String,
     ) -> Option<(String, Duration)> {
@@ -155,14 +173,16 @@ impl Lookups<'_> {
         Some((why, longest))
     }
 
-    async fn look_up(&mut self, settings: &Settings, name: &str) -> Ended {
-        match settings.viability() {
+    async fn look_up(&mut self, settings: &PodSettings, name: &str) -> Ended {
+        match settings.options.viability() {
             Viability::Works => {}
             Viability::NeverSends => return Ended::Failed("sends no query".to_owned()),
             Viability::NeverWaits => return Ended::Failed("waits for no answer".to_owned()),
             Viability::Crashes => return Ended::Failed("crashes".to_owned()),
         }
         let began = Instant::now();
+        let search: Vec<&str> = settings.search.iter().map(String::as_str).collect();
+        let Settings { resolver, ndots, .. } = settings.options;
         let mut answers: HashMap<String, Answer> = HashMap::new();
         let mut last = Answer::NxDomain;
         loop {
@@ -174,7 +194,7 @@ impl Lookups<'_> {
                     Answer::Timeout
                 })
             };
-            let ended = lookup(settings.resolver, name, settings.ndots, self.search, answer);
+            let ended = lookup(resolver, name, ndots, &search, answer);
             match (next.into_inner(), ended) {
                 (Some(name), _) => {
                     let Some(answer) = self.answer(settings, &name).await else { return Ended::Unknown };
@@ -189,7 +209,7 @@ impl Lookups<'_> {
     }
 
     /// Returns the answer to the queries for one name, as a resolver with these settings gets it; `None` beyond the limits.
-    async fn answer(&mut self, settings: &Settings, name: &str) -> Option<Answer> {
+    async fn answer(&mut self, settings: &PodSettings, name: &str) -> Option<Answer> {
         let answers = self.ask_repeatedly(settings, name).await?;
         let (Some(a), Some(aaaa)) = (answers.a, answers.aaaa) else { return Some(Answer::Timeout) };
         Some(match (a, aaaa) {
@@ -197,7 +217,7 @@ impl Lookups<'_> {
             (Code::NoError, Code::NoError) => {
                 let has_address = match answers.has_address {
                     Some(known) => known,
-                    None => self.has_address(name).await?,
+                    None => self.has_address(&settings.nameservers, name).await?,
                 };
                 if has_address { Answer::Address } else { Answer::NoData }
             }
@@ -207,8 +227,9 @@ impl Lookups<'_> {
     }
 
     /// Sends the queries for one name as often as the settings say, and returns as soon as both have an answer.
-    async fn ask_repeatedly(&self, settings: &Settings, name: &str) -> Option<Answers> {
-        let (sends, end) = schedule(settings, self.servers);
+    async fn ask_repeatedly(&self, settings: &PodSettings, name: &str) -> Option<Answers> {
+        let PodSettings { options: settings, nameservers, .. } = settings;
+        let (sends, end) = schedule(settings, nameservers);
         let began = Instant::now();
         let (end, slowest) = (began + end, settings.slowest_answer());
         let mut waiting = FuturesUnordered::new();
@@ -259,13 +280,14 @@ impl Lookups<'_> {
     }
 
     /// Returns whether a name that exists has an address; `None` beyond the limits.
-    async fn has_address(&mut self, name: &str) -> Option<bool> {
-        if let Some(known) = self.has_address.get(name) {
+    async fn has_address(&mut self, nameservers: &[SocketAddr], name: &str) -> Option<bool> {
+        let key = (*nameservers.first()?, name.to_owned());
+        if let Some(known) = self.has_address.get(&key) {
             return Some(*known);
         }
         let mut found = false;
         for (server, kind) in
-            self.servers.iter().flat_map(|server| [(*server, QueryType::A), (*server, QueryType::Aaaa)])
+            nameservers.iter().flat_map(|server| [(*server, QueryType::A), (*server, QueryType::Aaaa)])
         {
             let question = DnsQuestion::new(name, kind);
             let (_, outcome) = self.asker.ask(server, Via::Udp, &question, ADDRESS_WAIT).await;
@@ -277,7 +299,7 @@ impl Lookups<'_> {
                 break;
             }
         }
-        self.has_address.insert(name.to_owned(), found);
+        self.has_address.insert(key, found);
         Some(found)
     }
 }
@@ -351,6 +373,15 @@ mod tests {
 
     /// Starts a nameserver that knows one name, and answers after this time.
     async fn server(after: Duration) -> SocketAddr {
+        start(FULL, after).await
+    }
+
+    /// Starts a nameserver for which no name exists.
+    async fn knows_nothing() -> SocketAddr {
+        start("", Duration::ZERO).await
+    }
+
+    async fn start(known: &'static str, after: Duration) -> SocketAddr {
         let socket = std::sync::Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = socket.local_addr().unwrap();
         tokio::spawn(async move {
@@ -360,7 +391,7 @@ mod tests {
                 let mut message = Message::from_vec(&buffer[..length]).unwrap();
                 let name = message.queries[0].name().clone();
                 message.metadata.message_type = MessageType::Response;
-                if name.to_ascii() == FULL {
+                if name.to_ascii() == known {
                     message.answers.push(Record::from_rdata(name, 5, RData::A(A::new(10, 96, 0, 1))));
                 } else {
                     message.metadata.response_code = ResponseCode::NXDomain;
@@ -375,9 +406,9 @@ mod tests {
         address
     }
 
-    fn pair(family: Family, present: &[&str], new: &[&str]) -> SettingsPair {
-        let read = |options: &[&str]| Settings::read_options(family.unversioned(), options).unwrap();
-        SettingsPair { present: read(present), new: read(new) }
+    fn pod(family: Family, nameservers: &[SocketAddr], options: &[&str]) -> PodSettings {
+        let options = Settings::read_options(family.unversioned(), options).unwrap();
+        PodSettings { options, nameservers: nameservers.to_vec(), search: search() }
     }
 
     fn search() -> Vec<String> {
@@ -388,8 +419,12 @@ mod tests {
         names_as_given(&["kubernetes.default.svc.cluster.local".to_owned()], &search())
     }
 
-    async fn compared(server: SocketAddr, pair: SettingsPair) -> Comparison {
-        compare(&[server], &search(), &names(), &[pair]).await
+    async fn compared(present: PodSettings, new: PodSettings) -> Comparison {
+        compare(&names(), &[SettingsPair { present, new }]).await
+    }
+
+    async fn compared_options(server: SocketAddr, family: Family, present: &[&str], new: &[&str]) -> Comparison {
+        compared(pod(family, &[server], present), pod(family, &[server], new)).await
     }
 
     #[test]
@@ -402,12 +437,12 @@ mod tests {
     #[tokio::test]
     async fn an_ndots_that_loses_a_short_name_is_worse_for_the_resolver_that_loses_it() {
         let server = server(Duration::ZERO).await;
-        let musl = compared(server, pair(Family::Musl, &["ndots:5"], &["ndots:1"])).await;
+        let musl = compared_options(server, Family::Musl, &["ndots:5"], &["ndots:1"]).await;
         let worse = musl.worse.unwrap();
         assert_eq!((worse.name.as_str(), worse.resolver.family), ("kubernetes.default", Family::Musl));
         assert!(worse.why.starts_with("NXDOMAIN"), "{}", worse.why);
         // glibc searches after the name as it is.
-        let glibc = compared(server, pair(Family::Glibc, &["ndots:5"], &["ndots:1"])).await;
+        let glibc = compared_options(server, Family::Glibc, &["ndots:5"], &["ndots:1"]).await;
         assert_eq!((glibc.worse, glibc.lookups), (None, 3));
     }
 
@@ -420,7 +455,7 @@ mod tests {
             (Family::Glibc, "single-request-reopen"),
             (Family::Go, "timeout:3"),
         ] {
-            let same = compared(server, pair(family, &["ndots:5"], &["ndots:5", new])).await;
+            let same = compared_options(server, family, &["ndots:5"], &["ndots:5", new]).await;
             assert_eq!((same.worse, same.lookups), (None, 3), "{family:?} {new}");
             // Two, three and four names to try, each in a pair, and one query that shows the address.
             assert!(same.sent <= 20, "{family:?} {new}: {}", same.sent);
@@ -432,9 +467,10 @@ mod tests {
         let server = server(Duration::from_millis(1_200)).await;
         let names = ["kubernetes.default.svc.cluster.local.".to_owned()];
         let worse = |family| {
-            let hasty = pair(family, &["ndots:5"], &["ndots:5", "timeout:1", "attempts:1"]);
+            let present = pod(family, &[server], &["ndots:5"]);
+            let new = pod(family, &[server], &["ndots:5", "timeout:1", "attempts:1"]);
             let names = &names;
-            async move { compare(&[server], &search(), names, &[hasty]).await.worse }
+            async move { compare(names, &[SettingsPair { present, new }]).await.worse }
         };
         for worse in join_all([Family::Musl, Family::Glibc, Family::Go].map(worse)).await {
             let worse = worse.unwrap();
@@ -447,9 +483,49 @@ mod tests {
     async fn a_nameserver_that_is_silent_makes_no_settings_worse() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         tokio::time::pause();
-        let hasty = pair(Family::Musl, &[], &["timeout:1", "attempts:1"]);
-        let comparison = compared(silent.local_addr().unwrap(), hasty).await;
+        let server = silent.local_addr().unwrap();
+        let comparison = compared_options(server, Family::Musl, &[], &["timeout:1", "attempts:1"]).await;
         assert_eq!(comparison.worse, None);
         assert!(comparison.sent <= COMPARISON_QUERIES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_does_not_know_the_clusters_names_is_worse() {
+        let (present, cache) = (server(Duration::ZERO).await, knows_nothing().await);
+        for family in [Family::Musl, Family::Glibc, Family::Go] {
+            let cached = compared(pod(family, &[present], &[]), pod(family, &[cache], &[])).await;
+            assert!(cached.worse.unwrap().why.starts_with("NXDOMAIN"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_is_missing_on_the_node_is_worse() {
+        let present = server(Duration::ZERO).await;
+        let missing = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let missing = [missing.local_addr().unwrap()];
+        let options = ["timeout:1", "attempts:1"];
+        let cached = compared(pod(Family::Musl, &[present], &options), pod(Family::Musl, &missing, &options)).await;
+        assert!(cached.worse.unwrap().why.starts_with("no answer in time"));
+    }
+
+    #[tokio::test]
+    async fn a_search_list_that_loses_a_short_name_is_worse() {
+        let server = server(Duration::ZERO).await;
+        let present = pod(Family::Musl, &[server], &["ndots:5"]);
+        let new = PodSettings { search: vec!["corp.example.net".to_owned()], ..present.clone() };
+        let worse = compared(present, new).await.worse.unwrap();
+        assert_eq!(worse.name, "kubernetes.default");
+    }
+
+    #[tokio::test]
+    async fn rotate_is_worse_if_another_nameserver_does_not_know_the_clusters_names() {
+        let servers = [server(Duration::ZERO).await, knows_nothing().await];
+        for (family, is_worse) in [(Family::Glibc, true), (Family::Go, true), (Family::Musl, false)] {
+            let [present, new] = [&[][..], &["rotate"]].map(|options| pod(family, &servers, options));
+            assert_eq!(compared(present, new).await.worse.is_some(), is_worse, "{family:?}");
+        }
+        let alike = [servers[0], server(Duration::ZERO).await];
+        let [present, new] = [&[][..], &["rotate"]].map(|options| pod(Family::Glibc, &alike, options));
+        assert_eq!(compared(present, new).await.worse, None);
     }
 }

@@ -15,7 +15,10 @@ use crate::common::dns_server::{DnsServer, Manners};
 use crate::common::harness::tests;
 use crate::{Cluster, Topic};
 
-pub(crate) const TESTS: Topic = tests![a_watcher_rolls_back_what_breaks_lookups_and_harmless_settings_are_promoted];
+pub(crate) const TESTS: Topic = tests![
+    a_watcher_rolls_back_what_breaks_lookups_and_harmless_settings_are_promoted,
+    a_watcher_rolls_back_a_cache_that_does_not_know_the_clusters_names
+];
 
 /// Run on request: the lookups wait for a slow nameserver.
 pub(crate) const ON_REQUEST: Topic = tests![a_watcher_rolls_back_a_timeout_that_is_too_short_for_its_nameserver];
@@ -110,6 +113,27 @@ fn a_watcher_rolls_back_what_breaks_lookups_and_harmless_settings_are_promoted(c
     ensure!(message.contains(tried), "{message}");
     cluster.control_plane.kubectl(&["delete", "dnsobservation", NODE], None)?;
     cluster.delete_pods("tried")
+}
+
+fn a_watcher_rolls_back_a_cache_that_does_not_know_the_clusters_names(cluster: &Cluster) -> Result<()> {
+    const NODE: &str = "caching-node";
+    let _muslin = cluster.muslin()?;
+    let [address, cache] = [Ipv4Addr::new(127, 53, 2, 5), Ipv4Addr::new(127, 53, 2, 6)];
+    let (_server, file) = (DnsServer::start(address, Manners::FullNameAlone)?, resolv_conf(address)?);
+    let _cache = DnsServer::start(cache, Manners::KnowsNoClusterNames)?;
+    let _watcher = start(cluster, NODE, &file)?;
+    cluster.namespace("cached", &[("muslin.dev/profile", "cached")])?;
+    let risks = json!(["node-searches-lost", "nameserver-blocked", "cache-missing", "loopback-nameserver"]);
+    let (_profile, _) = applied(cluster, "cached", &json!({ "acceptRisk": risks }))?;
+    let cached = json!({
+        "nodeLocal": { "address": cache }, "acceptRisk": risks, "rollout": { "percent": 10, "soak": "1h" }
+    });
+    edit(cluster, "cached", &cached)?;
+    let message = rolled_back(cluster, "cached")?;
+    let expected = "musl does not resolve kubernetes.default with the new settings (NXDOMAIN";
+    ensure!(message.starts_with("lookups on node caching-node since ") && message.contains(expected), "{message}");
+    cluster.control_plane.kubectl(&["delete", "dnsobservation", NODE], None)?;
+    Ok(())
 }
 
 fn a_watcher_rolls_back_a_timeout_that_is_too_short_for_its_nameserver(cluster: &Cluster) -> Result<()> {

@@ -2,6 +2,7 @@
 //! know how names are looked up.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use kube::api::{ListParams, VersionMatch};
@@ -10,9 +11,12 @@ use kube::{Api, Client, ResourceExt as _};
 use super::rollout::{Reach, RolloutState};
 use crate::cluster::resources::{ResolverProfile, ResolverProfileSpec, RolloutPhase};
 use crate::image::Evidence;
-use crate::policy::{ContainerResolver, Profile};
-use crate::probe::SettingsPair;
+use crate::policy::{ContainerResolver, Profile, SearchList};
+use crate::probe::{PodSettings, SettingsPair};
 use crate::resolver::{Family, Resolver, Settings};
+
+/// The port of a cache on the node: resolv.conf has no other.
+const PORT: u16 = 53;
 
 /// The most profiles of one look.
 const PROFILES_MAX: usize = 8;
@@ -30,23 +34,31 @@ pub(crate) struct CanarySettings {
     pub settings: Vec<SettingsPair>,
 }
 
-/// Returns the profiles that roll out, for pods whose resolv.conf has these options before a profile adds its own, and this number of
-/// nameservers. Needs the right list on resolverprofiles.
+/// The resolv.conf of pods before a profile changes it.
+#[derive(Clone, Debug)]
+pub(crate) struct UsualFile {
+    /// The nameservers.
+    pub nameservers: Vec<SocketAddr>,
+    /// The search list.
+    pub search: Vec<String>,
+    /// The options.
+    pub options: Vec<String>,
+    /// The cluster's domain.
+    pub cluster_domain: String,
+}
+
+/// Returns the profiles that roll out, for pods with this resolv.conf. Needs the right list on resolverprofiles.
 ///
 /// # Errors
 /// The API server refused, or did not answer.
-pub(crate) async fn canary_settings(
-    client: Client,
-    options: &[String],
-    nameservers: usize,
-) -> Result<Vec<CanarySettings>, kube::Error> {
+pub(crate) async fn canary_settings(client: Client, usual: &UsualFile) -> Result<Vec<CanarySettings>, kube::Error> {
     // From the API server's cache: all nodes ask.
     let parameters = ListParams::default().matching(VersionMatch::NotOlderThan).at("0");
     let all = Api::<ResolverProfile>::all(client).list(&parameters).await?;
-    Ok(all.iter().filter_map(|object| of(object, options, nameservers)).take(PROFILES_MAX).collect())
+    Ok(all.iter().filter_map(|object| of(object, usual)).take(PROFILES_MAX).collect())
 }
 
-fn of(object: &ResolverProfile, options: &[String], nameservers: usize) -> Option<CanarySettings> {
+fn of(object: &ResolverProfile, usual: &UsualFile) -> Option<CanarySettings> {
     let rollout = object.status.as_ref()?.rollout.as_ref()?;
     let state = RolloutState::of(object);
     let is_going = rollout.phase() == Some(RolloutPhase::Progressing) && matches!(state.reach, Reach::Share(_));
@@ -55,12 +67,12 @@ fn of(object: &ResolverProfile, options: &[String], nameservers: usize) -> Optio
     }
     let name = object.name_any();
     let profile = |spec: &ResolverProfileSpec| spec.to_profile(&name).ok();
-    let settings = differing(&profile(&state.stable)?, &profile(&object.spec)?, options, nameservers);
+    let settings = differing(&profile(&state.stable)?, &profile(&object.spec)?, usual);
     Some(CanarySettings { profile: name, revision: state.revision, started: rollout.started_at.0, settings })
 }
 
 /// Returns the settings of each resolver for which the two profiles differ, each pair once.
-fn differing(present: &Profile, new: &Profile, options: &[String], nameservers: usize) -> Vec<SettingsPair> {
+fn differing(present: &Profile, new: &Profile, usual: &UsualFile) -> Vec<SettingsPair> {
     let releases = new.musl_releases.iter().chain(&present.musl_releases);
     // The release from which a row holds stands for the row.
     let releases = releases.filter_map(|row| row.condition.from);
@@ -75,12 +87,14 @@ fn differing(present: &Profile, new: &Profile, options: &[String], nameservers: 
     let mut pairs: Vec<SettingsPair> = Vec::new();
     for (resolver, containers) in pods {
         let settings = |profile: &Profile| {
-            let added = profile.options_for(containers.iter().copied(), nameservers);
-            Settings::read_options(resolver, &merged(options, added))
+            let (nameservers, search) = usual.servers_and_search(profile, &containers);
+            let added = profile.options_for(containers.iter().copied(), nameservers.len());
+            let options = Settings::read_options(resolver, &merged(&usual.options, added))?;
+            Some(PodSettings { options, nameservers, search })
         };
         let (Some(present), Some(new)) = (settings(present), settings(new)) else { continue };
         let pair = SettingsPair { present, new };
-        if present != new && !pairs.contains(&pair) {
+        if pair.present != pair.new && !pairs.contains(&pair) {
             pairs.push(pair);
         }
     }
@@ -95,11 +109,40 @@ fn merged<'o>(options: &'o [String], added: &'o [String]) -> Vec<&'o str> {
     options.iter().map(String::as_str).filter(stays).chain(added.iter().map(String::as_str)).collect()
 }
 
+// === impl UsualFile ===
+
+impl UsualFile {
+    /// Returns the nameservers and the search list that pods with these containers get from a profile. A search list that depends on broken
+    /// domains counts as if one were broken.
+    fn servers_and_search(
+        &self,
+        profile: &Profile,
+        containers: &[ContainerResolver],
+    ) -> (Vec<SocketAddr>, Vec<String>) {
+        let is_musl = |container: &ContainerResolver| container.resolver.family == Family::Musl;
+        let has_cluster_search = profile.search != SearchList::Inherit && containers.iter().any(is_musl);
+        let cache = profile.node_local.as_ref().map(|cache| vec![SocketAddr::new(cache.address, PORT)]);
+        let mut search = self.search.clone();
+        if has_cluster_search || cache.is_some() {
+            search.retain(|domain| is_below(domain, &self.cluster_domain));
+        }
+        (cache.unwrap_or_else(|| self.nameservers.clone()), search)
+    }
+}
+
+/// Returns whether a domain is the other one, or below it.
+fn is_below(domain: &str, other: &str) -> bool {
+    domain.trim_end_matches('.').strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    /// The risks of a cache on the node, and of a search list without the node's domains.
+    const RISKS: [&str; 3] = ["node-searches-lost", "nameserver-blocked", "cache-missing"];
 
     fn object(old: &Value, new: &Value, phase: &str) -> ResolverProfile {
         let mut spec = new.clone();
@@ -119,13 +162,54 @@ mod tests {
         object
     }
 
+    fn usual() -> UsualFile {
+        UsualFile {
+            nameservers: vec!["10.96.0.10:53".parse().unwrap()],
+            search: ["a.svc.cluster.local", "cluster.local", "mycluster.local", "corp.example.net"]
+                .map(str::to_owned)
+                .to_vec(),
+            options: vec!["ndots:5".to_owned()],
+            cluster_domain: "cluster.local".to_owned(),
+        }
+    }
+
+    fn found(old: &Value, new: &Value) -> Vec<SettingsPair> {
+        of(&object(old, new, "Progressing"), &usual()).unwrap().settings
+    }
+
     fn pairs(old: &Value, new: &Value) -> Vec<(Family, u32, u32, u64, u64)> {
-        let found = of(&object(old, new, "Progressing"), &["ndots:5".to_owned()], 1).unwrap();
         let pair = |SettingsPair { present, new }: &SettingsPair| {
-            let seconds = |settings: &Settings| settings.timeout.as_secs();
-            (new.resolver.family, present.ndots, new.ndots, seconds(present), seconds(new))
+            let seconds = |settings: &PodSettings| settings.options.timeout.as_secs();
+            let (before, after) = (&present.options, &new.options);
+            (after.resolver.family, before.ndots, after.ndots, seconds(present), seconds(new))
         };
-        found.settings.iter().map(pair).collect()
+        found(old, new).iter().map(pair).collect()
+    }
+
+    #[test]
+    fn a_cache_on_the_node_is_tried_by_each_resolver_without_the_nodes_domains() {
+        let cache = json!({ "nodeLocal": { "address": "169.254.20.10" }, "acceptRisk": RISKS });
+        let tried = found(&json!({ "acceptRisk": RISKS }), &cache);
+        let families: BTreeSet<Family> = tried.iter().map(|pair| pair.new.options.resolver.family).collect();
+        assert_eq!(families, [Family::Musl, Family::Glibc, Family::Go].into());
+        for SettingsPair { present, new } in tried {
+            assert_eq!((present.nameservers, present.search), (usual().nameservers, usual().search));
+            assert_eq!(new.nameservers, ["169.254.20.10:53".parse().unwrap()]);
+            assert_eq!(new.search, ["a.svc.cluster.local", "cluster.local"]);
+        }
+    }
+
+    #[test]
+    fn a_search_list_without_the_nodes_domains_is_tried_where_pods_have_musl() {
+        for search in ["cluster", "whenBroken"] {
+            let new = json!({ "search": search, "acceptRisk": RISKS });
+            let tried = found(&json!({ "acceptRisk": RISKS }), &new);
+            // musl alone, and both resolvers of a pod that has both.
+            assert_eq!(tried.iter().filter(|pair| pair.new.search.len() == 2).count(), tried.len());
+            assert!(tried.iter().all(|pair| pair.new.nameservers == usual().nameservers));
+            assert_eq!(tried[0].new.options.resolver.family, Family::Musl);
+            assert!(tried.iter().all(|pair| pair.new.options.resolver.family != Family::Go));
+        }
     }
 
     #[test]
@@ -143,7 +227,7 @@ mod tests {
     fn only_a_rollout_in_progress_is_tried() {
         let new = json!({ "options": { "mixed": ["timeout:8"] } });
         for (phase, expected) in [("Progressing", true), ("RolledBack", false), ("Promoted", false)] {
-            assert_eq!(of(&object(&json!({}), &new, phase), &[], 1).is_some(), expected, "{phase}");
+            assert_eq!(of(&object(&json!({}), &new, phase), &usual()).is_some(), expected, "{phase}");
         }
     }
 
