@@ -21,6 +21,7 @@ mod node {
     pub(crate) mod probe;
     pub(crate) mod proof;
     pub(crate) mod real_node;
+    pub(crate) mod reports;
     pub(crate) mod search_list;
     pub(crate) mod shop;
     pub(crate) mod watch;
@@ -34,7 +35,7 @@ use anyhow::{Result, ensure};
 use common::harness::{self, Suite, tests};
 use libtest_mimic::Arguments;
 use node::real_node::{Node, eventually};
-use node::{doctor, evidence, first_steps, installation, pod_probe, probe, proof, search_list, shop, watch};
+use node::{doctor, evidence, first_steps, installation, pod_probe, probe, proof, reports, search_list, shop, watch};
 
 type Test = fn(&mut Node) -> Result<()>;
 type Topic = harness::Topic<Test>;
@@ -48,6 +49,7 @@ const SUITE: Suite<Test> = Suite {
         search_list::ON_REQUEST,
         evidence::ON_REQUEST,
         first_steps::ON_REQUEST,
+        reports::ON_REQUEST,
         watch::ON_REQUEST,
     ],
 };
