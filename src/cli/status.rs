@@ -14,7 +14,7 @@ use super::output_file::{check_output_file, write_output_file};
 use super::policy_args::{FailOn, fail_on};
 use super::terminal;
 use super::version::version;
-use crate::cluster::{self, StatusSettings, context_name};
+use crate::cluster::{self, NoProfile, StatusSettings, context_name};
 use crate::policy::Mode;
 use crate::report::{StatusView, human_status, json_status, status_page};
 use crate::status::status;
@@ -120,7 +120,16 @@ impl StatusArgs {
         let observed = cluster::observe_status(client, &settings, env!("CARGO_PKG_VERSION"));
         let observed = tokio::time::timeout(LIMIT, observed).await;
         let observed = observed.context("the API server is too slow").map_err(Failure::Outside)?;
-        observed.map_err(|error| Failure::Outside(error.into()))
+        let observed = observed.map_err(|error| Failure::Outside(error.into()))?;
+        self.check_profile(&observed).map_err(|error| Failure::Input(error.into()))?;
+        Ok(observed)
+    }
+
+    /// Checks that the profile of `--profile` exists, if profiles could be listed.
+    fn check_profile(&self, observed: &crate::status::Observed) -> Result<(), NoProfile> {
+        let (Some(name), Ok(known)) = (self.profile.clone(), &observed.profiles) else { return Ok(()) };
+        let known: Vec<String> = known.iter().map(|profile| profile.name.clone()).collect();
+        if known.contains(&name) { Ok(()) } else { Err(NoProfile::Missing { name, known }) }
     }
 
     fn text_of(&self, status: &crate::status::Status) -> Block {

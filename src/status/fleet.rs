@@ -43,7 +43,8 @@ pub struct Status {
     pub nodes: Vec<NodeState>,
     /// The nameservers that watchers ask, those that lose most first.
     pub nameservers: Vec<NameserverRow>,
-    /// Namespaces by mode and profile, the largest group first; absent if namespaces could not be listed.
+    /// Namespaces by mode and profile, the largest group first; absent if namespaces could not be listed, or muslin's webhook is not
+    /// installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<Vec<NamespaceGroup>>,
     /// The images of running pods; absent if pods could not be listed, or were not asked for.
@@ -57,7 +58,7 @@ pub struct Status {
 pub struct Muslin {
     /// muslin's namespace.
     pub namespace: String,
-    /// Checks of muslin's parts, some of those of `muslin doctor`.
+    /// Checks of muslin's parts, some of those of `muslin doctor`; none if muslin's webhook is not installed.
     pub checks: Vec<doctor::Check>,
     /// Days until the serving certificate expires; absent if it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,12 +154,12 @@ pub fn status(observed: Observed) -> Status {
         unread: unread(&observed),
         totals: totals(&states),
         nameservers: nameservers(&states),
-        namespaces: observed.namespaces.is_ok().then(|| namespaces::groups(&observed)),
+        namespaces: (observed.is_installed && observed.namespaces.is_ok()).then(|| namespaces::groups(&observed)),
         images,
         muslin: Muslin {
             certificate_days: observed.certificate_until.map(|until| days(until.duration_since(observed.now))),
             namespace: observed.namespace,
-            checks: observed.checks,
+            checks: if observed.is_installed { observed.checks } else { Vec::new() },
         },
         nodes: states,
     }
@@ -279,7 +280,18 @@ fn unread(observed: &Observed) -> Vec<String> {
             Unseen::Failed(message) => format!("cannot list {what} ({message}): {without}"),
         })
     };
-    let checks = observed.checks.iter().filter(|check| check.status == doctor::Status::Unknown);
-    let checks = checks.map(|check| format!("check {}: {}", check.check, check.message));
-    parts.into_iter().filter_map(sentence).chain(observed.unreadable.iter().cloned()).chain(checks).collect()
+    parts
+        .into_iter()
+        .filter_map(sentence)
+        .chain(observed.unreadable.iter().cloned())
+        .chain(unknown_checks(observed))
+        .collect()
+}
+
+/// Returns the checks of muslin's parts that could not be made, in one sentence with the first reason: mostly they lack the same rights.
+fn unknown_checks(observed: &Observed) -> Option<String> {
+    let unknown: Vec<_> = observed.checks.iter().filter(|check| check.status == doctor::Status::Unknown).collect();
+    let names: Vec<&str> = unknown.iter().map(|check| check.check).collect();
+    let checks = if names.len() == 1 { "the check" } else { "the checks" };
+    Some(format!("{checks} {} of muslin itself: {}", names.join(", "), unknown.first()?.message))
 }

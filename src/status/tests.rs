@@ -319,10 +319,12 @@ fn what_is_wrong_with_muslin_is_one_problem() {
     assert_eq!((&*problem.title, problem.level), ("muslin: 2 checks of its parts fail", Level::Deny));
     assert_eq!(problem.details, ["ca-bundle: empty", "pods: you may not", "muslin doctor says what to do"]);
     several.is_installed = false;
-    assert!(status(several).problems.iter().all(|problem| problem.level <= Level::Warn));
+    let absent = status(several);
+    assert!(absent.problems.iter().all(|problem| problem.level <= Level::Warn));
+    assert!(absent.muslin.checks.is_empty() && absent.namespaces.is_none(), "{absent:?}");
     let status = status(observed);
     assert_eq!((&*status.problems[0].title, status.problems[0].level), ("muslin: empty", Level::Deny));
-    assert_eq!(status.unread, ["check pods: you may not"]);
+    assert_eq!(status.unread, ["the check pods of muslin itself: you may not"]);
     assert_eq!(status.muslin.certificate_days, Some(57));
 }
 

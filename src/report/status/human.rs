@@ -54,7 +54,11 @@ fn headline(text: &mut Block, status: &Status, view: &StatusView) {
     let levels = [Level::Deny, Level::Warn, Level::Info].map(|level| (count(level), level.name()));
     let shown = levels.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
     let shown = shown.collect::<Vec<_>>().join(", ");
-    let result = if shown.is_empty() { "no problem".to_owned() } else { shown };
+    let result = match (shown.is_empty(), status.unread.is_empty()) {
+        (false, _) => shown,
+        (true, true) => "no problem".to_owned(),
+        (true, false) => "no problem is known".to_owned(),
+    };
     let context = view.context.as_ref().map(|context| format!(" in context {context}")).unwrap_or_default();
     let time = status.time.strftime("%Y-%m-%d %H:%M UTC");
     paragraph(text, 0, &format!("DNS of {}{context} at {time}: {result}", counted(status.totals.all, "node")));
@@ -145,6 +149,9 @@ fn images_line(images: &Images) -> String {
 
 fn muslin(muslin: &Muslin) -> String {
     let Muslin { namespace, checks, certificate_days } = muslin;
+    if checks.is_empty() {
+        return "muslin itself: not installed".to_owned();
+    }
     let well = checks.iter().filter(|check| check.status == doctor::Status::Ok).count();
     let certificate = certificate_days.map(|days| format!(", certificate valid for {days} days")).unwrap_or_default();
     format!("muslin in namespace {namespace}: {well} of {} ok{certificate}", counted(checks.len(), "check"))

@@ -68,7 +68,7 @@ fn tiles(html: &mut Markup, status: &Status) {
 fn problems(html: &mut Markup, status: &Status) {
     html.fixed("<section><h2 id=\"problems\">Look at first</h2>\n");
     if status.problems.is_empty() {
-        html.element("p", "There is no problem.");
+        html.element("p", if status.unread.is_empty() { "There is no problem." } else { "No problem is known." });
     } else {
         html.fixed("<ul class=\"findings\">\n");
         status.problems.iter().for_each(|one| problem(html, one));
@@ -308,6 +308,10 @@ fn images(html: &mut Markup, status: &Status) {
 }
 
 fn muslin(html: &mut Markup, status: &Status) {
+    if status.muslin.checks.is_empty() {
+        html.fixed("<section><h2 id=\"muslin\">muslin itself</h2>\n<p>It is not installed.</p>\n</section>\n");
+        return;
+    }
     html.fixed("<section><h2 id=\"muslin\">muslin itself, in namespace ");
     html.text(&status.muslin.namespace);
     html.fixed("</h2>\n<ul class=\"images\">\n");

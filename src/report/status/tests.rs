@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{StatusView, human_status, json_status, status_page};
+use crate::doctor::{self, Check};
 use crate::policy::Level;
 use crate::status::{
     Images, Kind, Muslin, NameserverRow, NamespaceGroup, NodeState, NodeTotals, Problem, State, Status, UnknownImage,
@@ -46,13 +47,14 @@ fn status(text: &str) -> Status {
         profile: text.to_owned(),
         namespaces: vec![text.to_owned(), "b".repeat(63), "c".repeat(63), "d".to_owned()],
     };
+    let check = Check { check: "pods", status: doctor::Status::Ok, message: text.to_owned(), fix: None };
     let image = UnknownImage { image: text.to_owned(), pods: 3, namespace: text.to_owned() };
     Status {
         time: Timestamp::UNIX_EPOCH,
         problems: vec![problem(Level::Deny, text, &[text, &"word ".repeat(60)]), problem(Level::Info, "b", &[])],
         problems_left_out: 7,
         unread: vec![text.to_owned()],
-        muslin: Muslin { namespace: "muslin".to_owned(), checks: Vec::new(), certificate_days: Some(57) },
+        muslin: Muslin { namespace: "muslin".to_owned(), checks: vec![check], certificate_days: Some(57) },
         totals: NodeTotals { all: 1, unwatched: 1, ..NodeTotals::default() },
         nodes: vec![node],
         nameservers: vec![row; 20],
@@ -92,11 +94,22 @@ fn the_worst_comes_first_and_what_is_left_out_is_counted() {
 }
 
 #[test]
+fn a_muslin_without_checks_is_not_installed_and_what_is_not_known_is_no_sound_cluster() {
+    let mut absent = status("a");
+    (absent.muslin.checks, absent.problems) = (Vec::new(), Vec::new());
+    let shown = human_status(&absent, &view());
+    let plain = anstream::adapter::strip_str(shown.as_str()).to_string();
+    assert!(plain.contains(": no problem is known\n") && plain.contains("\nmuslin itself: not installed\n"), "{plain}");
+    let page = status_page(&absent, &view());
+    assert!(page.as_str().contains("No problem is known.") && page.as_str().contains("It is not installed."));
+}
+
+#[test]
 fn a_text_of_the_cluster_cannot_become_markup() {
     let page = status_page(&status(HOSTILE), &view());
     let page = page.as_str();
     assert!(!page.contains("<script"), "{page}");
-    assert_eq!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count(), 50, "{page}");
+    assert_eq!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count(), 51, "{page}");
     assert!(!page.contains(['\u{202e}', '\u{1b}']), "{page}");
     assert!(page.contains("<h1>DNS of the cluster in kind</h1>"), "{page}");
 }
