@@ -7,8 +7,6 @@ mod metadata;
 mod output;
 mod results;
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
@@ -27,9 +25,8 @@ use super::cluster_args::ClusterArgs;
 use super::cluster_completion::namespaces;
 use super::docs_args::DocsArgs;
 use super::outcome::{Failure, Outcome};
-use super::output_file::{check_output_file, write_output_file};
-use super::policy_args::{FailOn, fail_on};
 use super::registry_args::RegistryArgs;
+use super::result_args::ResultArgs;
 use super::terminal;
 use super::version::version;
 use crate::report::table;
@@ -88,15 +85,8 @@ pub(super) struct Scan {
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     output: Output,
 
-    /// Write the output to this file instead of standard output
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    output_file: Option<PathBuf>,
-
-    /// Exit with 1 if there is a finding at or above this level: deny, warn, info or never
-    #[arg(long, value_name = "LEVEL", default_value = "deny",
-          value_parser = clap::builder::TypedValueParser::map(
-              clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
-    fail_on: FailOn,
+    #[command(flatten)]
+    result: ResultArgs,
 
     #[command(flatten)]
     docs: DocsArgs,
@@ -121,9 +111,7 @@ enum Output {
 
 impl Scan {
     pub(super) fn run(&self) -> Outcome {
-        if let Some(file) = &self.output_file {
-            check_output_file(file)?;
-        }
+        self.result.check()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
         let results = runtime.block_on(self.scan())?;
@@ -133,14 +121,7 @@ impl Scan {
             counts.add(counted.finding.level);
         }
         let text = self.text_of(&results);
-        match &self.output_file {
-            Some(file) => write_output_file(file, &text)?,
-            None => terminal::print(&text)?,
-        }
-        match self.fail_on {
-            FailOn(Some(level)) if counts.at_least(level) > 0 => Err(Failure::Findings),
-            FailOn(_) => Ok(()),
-        }
+        self.result.finish(&text, |level| counts.at_least(level))
     }
 
     async fn scan(&self) -> Result<ScanResults, Failure> {
@@ -182,7 +163,7 @@ impl Scan {
             }
             (false, Output::Table) => output::tables(
                 results,
-                self.docs.docs_url.as_ref().filter(|_| self.output_file.is_none() && terminal::is_coloured()),
+                self.docs.docs_url.as_ref().filter(|_| self.result.output_file.is_none() && terminal::is_coloured()),
             ),
             (false, Output::Json) => output::json(results),
             (false, Output::Sarif) => output::sarif(results, self.docs.docs_url.clone()),

@@ -1,176 +1,34 @@
 //! `muslin serve`: the webhook, in a cluster or standalone.
 
+mod args;
 mod metrics;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use clap::Args;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
-use crate::admission::{
-    CONNECTIONS_MAX, KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, memory, server_config,
-};
+use crate::admission::{KeyFiles, Keys, Limits, Metrics, Server, Settings, Shutdown, Webhook, memory, server_config};
 use crate::cluster::{
     self, CertificateSpec, Certificates, Events, Fingerprints, ImageInspection, Issued, KeyHealth, Lease, MissedPods,
     Namespaces, OwnPod, Policies, PolicySettings, ProblemEvents, ProfileSettings, Profiles, PullSecrets, SearchDomains,
 };
 use crate::os::{self, Signals};
-use crate::policy::{Mode, NamespacePolicy, Profile};
+use crate::policy::{NamespacePolicy, Profile};
 use crate::registry::{self, Client, Images, InspectionLimits, Platform};
 
+pub(super) use args::Serve;
 use metrics::{register_cluster, serve_probes};
 
 use super::bind::Bind;
-use super::docs_args::DocsArgs;
-use super::log::{self, Log, LogFormat};
+use super::log::{self, Log};
 use super::outcome::{Failure, Outcome};
-use super::registry_args::{RegistryArgs, own_platform};
-use super::search_args::SearchArgs;
+use super::registry_args::own_platform;
 use super::{terminal, version};
-
-/// Serve the admission webhook.
-///
-/// In a cluster, or with a kubeconfig, the namespace's label muslin.dev/mode decides what happens to a pod, and muslin issues, renews
-/// and publishes its serving certificate, unless you give one. With --standalone muslin needs no cluster: it issues a certificate,
-/// listens on loopback, and prints its address and its CA. The server needs Linux.
-#[derive(Debug, Args)]
-pub(super) struct Serve {
-    /// The address and port of the webhook (HTTPS), or a port of every address [default: 8443; standalone 127.0.0.1:8443]
-    #[arg(long, value_name = "ADDRESS", env = "MUSLIN_BIND")]
-    bind: Option<Bind>,
-
-    /// The address and port of /metrics, /healthz and /readyz (HTTP), or a port of every address [default: 8080; standalone
-    /// 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "MUSLIN_METRICS_BIND")]
-    metrics_bind: Option<Bind>,
-
-    /// Your own serving certificate with its chain, a PEM file; muslin reads it again when it changes [default: muslin issues, renews
-    /// and publishes one]
-    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-
-    /// The private key of the serving certificate, a PEM file
-    #[arg(long, value_name = "FILE", env = "MUSLIN_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-
-    /// The Service by which API servers reach muslin, for the certificate that muslin issues
-    #[arg(long, value_name = "NAME", default_value = "muslin", env = "MUSLIN_SERVICE")]
-    service: String,
-
-    /// More names or addresses for that certificate, if a webhook configuration has a URL instead of the Service
-    #[arg(long, value_name = "NAME", value_delimiter = ',', env = "MUSLIN_CERTIFICATE_NAMES")]
-    certificate_names: Vec<String>,
-
-    /// The wait between publishing a new CA and using it, so that all API servers and replicas know it
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "MUSLIN_CERTIFICATE_OVERLAP")]
-    certificate_overlap: u32,
-
-    /// Serve without a cluster
-    #[arg(long, conflicts_with_all = ["kubeconfig", "tls_cert", "tls_key"])]
-    standalone: bool,
-
-    /// The kubeconfig of the cluster [default: the pod's service account, $KUBECONFIG, ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The default mode for namespaces without a label
-    #[arg(long, visible_alias = "mode", value_name = "MODE", default_value = "inject", env = "MUSLIN_DEFAULT_MODE",
-          value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|text| text.parse::<Mode>()))]
-    default_mode: Mode,
-
-    /// The default profile for namespaces without a label: a ResolverProfile of the cluster, or a built-in one
-    #[arg(long, value_name = "NAME", default_value = "default", env = "MUSLIN_PROFILE")]
-    profile: String,
-
-    /// Ignored: the default profile no longer depends on the pod's addresses
-    #[arg(long, hide = true)]
-    pod_ips: Option<String>,
-
-    /// The cluster's domain
-    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "MUSLIN_CLUSTER_DOMAIN")]
-    cluster_domain: String,
-
-    /// The number of nameservers of pods that use the cluster's DNS [default: as in muslin's own resolv.conf, if muslin's pod uses the
-    /// cluster's DNS, else 1]
-    #[arg(long, value_name = "NUMBER", env = "MUSLIN_CLUSTER_NAMESERVERS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=3))]
-    cluster_nameservers: Option<usize>,
-
-    #[command(flatten)]
-    search: SearchArgs,
-
-    /// muslin's own namespace, whose pods stay unchanged
-    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
-    own_namespace: Option<String>,
-
-    /// Inspect images in their registries, instead of going by image names alone
-    #[arg(long, env = "MUSLIN_INSPECT_IMAGES")]
-    inspect_images: bool,
-
-    /// The architectures of the cluster's nodes, for pods that do not choose one [default: muslin's own]
-    #[arg(long, value_name = "ARCH", value_delimiter = ',', env = "MUSLIN_ARCHITECTURES")]
-    architectures: Vec<String>,
-
-    /// The longest wait of a review for the inspection of an unknown image; the inspection continues afterwards
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300, env = "MUSLIN_INSPECTION_BUDGET")]
-    inspection_budget: u64,
-
-    /// The time after which a tag is looked up again
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, env = "MUSLIN_TAG_TTL")]
-    tag_ttl: u64,
-
-    /// After the start, inspect the images of running pods, one per second
-    #[arg(long, env = "MUSLIN_WARM_UP", conflicts_with = "standalone")]
-    warm_up: bool,
-
-    /// Inspect images with the credentials of the pods' imagePullSecrets; muslin then needs the right to get secrets
-    #[arg(long, env = "MUSLIN_PULL_SECRETS", conflicts_with = "standalone")]
-    pull_secrets: bool,
-
-    /// The number of images whose inspection is kept in the cluster as ImageFingerprints, for the time after a restart; 0 keeps none
-    #[arg(long, value_name = "NUMBER", default_value_t = 5000, env = "MUSLIN_KEEP_FINGERPRINTS")]
-    keep_fingerprints: usize,
-
-    /// Let API servers change pods whose images muslin knows by admission policies, which the leader keeps, so that such pods need no webhook.
-    /// Needs Kubernetes 1.36, or 1.34 with MutatingAdmissionPolicy enabled; before that, policies only deny pods
-    #[arg(long, env = "MUSLIN_POLICIES", conflicts_with = "standalone")]
-    policies: bool,
-
-    /// Report findings on running pods, in each namespace with some, as Reports of openreports.io or PolicyReports of wgpolicyk8s.io
-    #[arg(long, env = "MUSLIN_REPORTS", conflicts_with = "standalone")]
-    reports: bool,
-
-    /// The name of this replica in the lease [default: the host's name and the process id]
-    #[arg(long, value_name = "NAME", env = "POD_NAME")]
-    identity: Option<String>,
-
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    docs: DocsArgs,
-
-    /// The most connections to the webhook at once, of which one client gets two thirds
-    #[arg(long, value_name = "NUMBER", default_value_t = CONNECTIONS_MAX, env = "MUSLIN_MAX_CONNECTIONS")]
-    max_connections: usize,
-
-    /// The time after SIGTERM during which connections are still accepted [default: 12, standalone 0]
-    #[arg(long, value_name = "SECONDS", env = "MUSLIN_SHUTDOWN_DELAY")]
-    shutdown_delay: Option<u64>,
-
-    /// The format of the log; auto is human on a terminal and json elsewhere
-    #[arg(long, value_name = "FORMAT", default_value = "auto", env = "MUSLIN_LOG_FORMAT")]
-    log_format: LogFormat,
-
-    /// The filter of the log, such as info or muslin=debug,kube=warn
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "MUSLIN_LOG")]
-    log: String,
-}
 
 /// The serving key that muslin does not keep in the cluster.
 struct GivenKeys {

@@ -1,6 +1,5 @@
 //! `muslin status`: one picture of the DNS of a cluster. Only reads.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,9 +9,7 @@ use super::cluster_args::ClusterArgs;
 use super::cluster_completion::namespaces;
 use super::install::namespace;
 use super::outcome::{Failure, Outcome};
-use super::output_file::{check_output_file, write_output_file};
-use super::policy_args::{FailOn, fail_on};
-use super::terminal;
+use super::result_args::ResultArgs;
 use super::version::version;
 use crate::cluster::{self, NoProfile, StatusSettings, context_name};
 use crate::policy::Mode;
@@ -64,15 +61,8 @@ pub(super) struct StatusArgs {
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: Output,
 
-    /// Write the output to this file instead of standard output
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    output_file: Option<PathBuf>,
-
-    /// Exit with 1 if there is a problem at or above this level: deny, warn, info or never
-    #[arg(long, value_name = "LEVEL", default_value = "deny",
-          value_parser = clap::builder::TypedValueParser::map(
-              clap::builder::PossibleValuesParser::new(["deny", "warn", "info", "never"]), fail_on))]
-    fail_on: FailOn,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,21 +79,12 @@ enum Output {
 
 impl StatusArgs {
     pub(super) fn run(&self) -> Outcome {
-        if let Some(file) = &self.output_file {
-            check_output_file(file)?;
-        }
+        self.result.check()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Failure::Outside)?;
         let status = status(runtime.block_on(self.observe())?);
         let text = self.text_of(&status);
-        match &self.output_file {
-            Some(file) => write_output_file(file, &text)?,
-            None => terminal::print(&text)?,
-        }
-        match self.fail_on {
-            FailOn(Some(level)) if status.problems_at_least(level) > 0 => Err(Failure::Findings),
-            FailOn(_) => Ok(()),
-        }
+        self.result.finish(&text, |level| status.problems_at_least(level))
     }
 
     async fn observe(&self) -> Result<crate::status::Observed, Failure> {
