@@ -1,5 +1,5 @@
-//! What commands with one output share: `--output-file` in place of standard output, and the exit code of `--fail-on`. Must not know the
-//! content.
+//! The arguments of commands with one output: `--output-file` in place of standard output, and `--fail-on` for the exit code. Must not know
+//! the content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
