@@ -1,11 +1,16 @@
 //! A harness for test programs whose tests share one thing that is slow to start (a control plane, a registry, a node), which libtest
 //! can neither share nor stop. Must not know the shared thing.
 
+use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The part of the files whose tests run: `1/2` is every second one from the first on. So two programs can run at once, each with a shared
+/// thing of its own.
+const PART: &str = "MUSLIN_TESTS_PART";
 
 /// The tests of one file, by name, from `tests!`.
 pub(crate) type Topic<Test> = &'static [(&'static str, Test)];
@@ -34,8 +39,15 @@ impl<Test: Copy + Send> Suite<Test> {
         start: impl FnOnce() -> Result<Shared>,
         call: fn(&Shared, Test) -> Result<()>,
     ) -> ExitCode {
+        let part = match part() {
+            Ok(part) => part,
+            Err(error) => {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
+        };
         if arguments.list {
-            return libtest_mimic::run(arguments, self.trials(|_| Ok(()))).exit_code();
+            return libtest_mimic::run(arguments, self.trials(part, |_| Ok(()))).exit_code();
         }
         let shared = match start() {
             Ok(shared) => Arc::new(shared),
@@ -44,17 +56,32 @@ impl<Test: Copy + Send> Suite<Test> {
                 return ExitCode::FAILURE;
             }
         };
-        let trials = self.trials(move |test| call(&shared, test));
+        let trials = self.trials(part, move |test| call(&shared, test));
         // `exit_code` ends no process, so the shared thing was dropped with the trials.
         libtest_mimic::run(arguments, trials).exit_code()
     }
 
-    fn trials(&self, call: impl Fn(Test) -> Result<()> + Clone + Send + 'static) -> Vec<Trial> {
+    fn trials(
+        &self,
+        (first, parts): (usize, usize),
+        call: impl Fn(Test) -> Result<()> + Clone + Send + 'static,
+    ) -> Vec<Trial> {
         let trial = |&(name, test): &(&'static str, Test)| {
             let call = call.clone();
             Trial::test(name, move || call(test).map_err(|error| Failed::from(format!("{error:?}"))))
         };
         let on_request = self.on_request.iter().copied().flatten().map(|test| trial(test).with_ignored_flag(true));
-        on_request.chain(self.topics.iter().copied().flatten().map(trial)).collect()
+        let topics = self.topics.iter().copied().skip(first).step_by(parts);
+        on_request.chain(topics.flatten().map(trial)).collect()
     }
+}
+
+/// Returns the index of the part, from 0, and the number of parts.
+fn part() -> Result<(usize, usize)> {
+    let Ok(text) = env::var(PART) else { return Ok((0, 1)) };
+    let context = || format!("{PART}={text} is no part: use 1/2, for example");
+    let (part, parts) = text.split_once('/').with_context(context)?;
+    let (part, parts): (usize, usize) = (part.parse().with_context(context)?, parts.parse().with_context(context)?);
+    ensure!((1..=parts).contains(&part), context());
+    Ok((part - 1, parts))
 }
