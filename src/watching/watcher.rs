@@ -177,6 +177,11 @@ impl Watcher {
         }
     }
 
+    /// Lets the first round begin at this time, so that the watches of many nodes do not ask at the same moment.
+    pub fn begin_rounds_at(&mut self, at: Duration) {
+        self.round_due = at;
+    }
+
     /// Returns the next step, and its time. A full probe waits until the budget affords it; rounds go on meanwhile.
     pub fn next(&mut self, now: Duration) -> (Duration, Step) {
         let queries = if self.is_whole_due { self.whole_queries } else { self.short_queries };

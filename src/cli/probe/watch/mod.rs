@@ -6,6 +6,7 @@ mod output;
 mod server;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -130,6 +131,12 @@ fn rollout_lookups(client: &kube::Client, probe: &Probe, arguments: &ProbeArgs) 
     RolloutLookups::new(client.clone(), &probe.targets, search, options, arguments.watch.interval * ROLLOUTS_EVERY)
 }
 
+/// Returns a random number from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "no bit matters")]
+fn random_share() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}
+
 /// Returns the plan of the small rounds of a probe.
 fn plan(probe: &Probe) -> RoundPlan {
     let search: Vec<String> = probe.resolv_conf.search.iter().take(DOMAINS_MAX).cloned().collect();
@@ -142,9 +149,11 @@ impl<'a> Watch<'a> {
     fn new(arguments: &'a ProbeArgs, probe: Probe, metrics: Arc<WatchMetrics>, cluster: Option<Cluster>) -> Self {
         let size = ProbeSize::of(probe.targets.servers.len());
         let plan = plan(&probe);
+        let mut watcher = Watcher::new(arguments.watch.interval, size.queries_max);
+        watcher.begin_rounds_at(arguments.watch.interval.mul_f64(random_share()));
         Self {
             arguments,
-            watcher: Watcher::new(arguments.watch.interval, size.queries_max),
+            watcher,
             began: Instant::now(),
             rounds: 0,
             unusable: 0,
