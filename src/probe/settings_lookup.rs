@@ -18,8 +18,8 @@ use super::dns_question::DnsQuestion;
 use crate::resolver::{Answer, Family, QueryPairing, Resolver, Settings, Transport, Viability, lookup};
 use crate::verdicts::observations::{Code, Half, PairMode, QueryOutcome, QueryType, Via};
 
-/// Limit of the queries of one comparison. A healthy lookup of four names takes some 30.
-pub const COMPARISON_QUERIES_MAX: u32 = 150;
+/// Limit of the queries of one comparison: enough for ten pairs of settings, as a healthy lookup of four names takes some 30.
+pub const COMPARISON_QUERIES_MAX: u32 = 300;
 
 /// Time limit of one comparison.
 const COMPARISON_MAX: Duration = Duration::from_secs(120);
